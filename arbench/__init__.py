@@ -1,0 +1,1 @@
+"""arbench: autoregressive scoring against sampling, verified and measured."""
