@@ -35,7 +35,7 @@ class ResultsError(Exception):
     """A results file that cannot be read, written or continued; the message is one line for the user."""
 
 
-class Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+class Line(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind"):
     """Base of every line."""
 
 
@@ -121,13 +121,13 @@ class Case(Line, tag="case"):
     """Elements of an event."""
     element: str
     """What an element is: audio sample, sub-pixel, pixel, token."""
-    rate_hz: float | None = None
-    """Elements a second of real time (audio), for the real-time factor."""
     weights: int
     """How many parameters the model has."""
     status: Status
-    error: str | None = None
     exactness: Exactness
+    error: str | None = None
+    rate_hz: float | None = None
+    """Elements a second of real time (audio), for the real-time factor."""
     verified: dict[str, Any] | None = None
     depth: int | None = None
     nfe: int | None = None
