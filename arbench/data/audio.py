@@ -1,0 +1,144 @@
+"""Sound: the speech that ships, and the user's own WAV files."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arbench.data.errors import DataError, files_of, reason, require_file
+
+RATE = 16_000
+"""Sampling rate of the speech that ships, in Hz."""
+_FORMATS = ("WAV", "WAVEX", "FLAC")
+_OF_UNKNOWN_LENGTH = 0xFFFFFFFF
+"""The size that programs writing a WAV into a pipe put into its header."""
+
+
+@dataclass(frozen=True)
+class Audio:
+    """One channel of sound: ``samples`` float32 (T,) within [-1, 1], at ``rate`` Hz."""
+
+    samples: NDArray[np.float32]
+    rate: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it plays."""
+        return len(self.samples) / self.rate
+
+
+def voices() -> dict[str, Audio]:
+    """The speech that ships, by the voice that reads it, in reading order; see ``ORIGIN.md``."""
+    files = sorted(Path(__file__).parent.glob("speech-*.flac"))
+    return {file.stem.removeprefix("speech-"): load_file(file, RATE) for file in files}
+
+
+def speech() -> Audio:
+    """The speech that ships: one minute at 16 kHz, five voices one after the other."""
+    return _joined(list(voices().values()))
+
+
+def load_audio(path: str | Path, rate: int = RATE, at_least: int = 1) -> Audio:
+    """Reads a WAV or FLAC file, or the ``.wav`` files of a folder, joined in order of their names.
+
+    Args:
+        path: the file or the folder.
+        rate: the sampling rate demanded, in Hz; nothing is resampled.
+        at_least: how many samples are needed in all.
+
+    Raises:
+        DataError: nothing usable is there: missing, empty, truncated, not audio, not mono, another
+            rate, samples that are not numbers or leave [-1, 1], too short.
+    """
+    path = Path(path)
+    wanted = f"a mono {rate} Hz WAV file or a folder of them"
+    audio = _joined([load_file(file, rate, wanted) for file in files_of(path, ".wav", wanted)])
+    if len(audio.samples) < at_least:
+        have = f"{len(audio.samples)} samples ({audio.seconds:.3g} s)"
+        need = f"at least {at_least} ({at_least / rate:.3g} s)"
+        raise DataError(path, f"is too short: {have}; wanted {need}")
+    return audio
+
+
+def load_file(path: Path, rate: int, wanted: str = "a WAV file") -> Audio:
+    """Reads one WAV or FLAC file of any sample format; raises as ``load_audio`` does."""
+    import soundfile
+
+    require_file(path, wanted)
+    try:
+        with path.open("rb") as file:
+            _refuse_truncated_wav(file, path)
+        with soundfile.SoundFile(path) as sound:
+            if sound.format not in _FORMATS:
+                raise DataError(path, f"is {sound.format_info}; wanted {wanted}")
+            if sound.channels != 1:
+                raise DataError(
+                    path, f"has {sound.channels} channels; wanted 1 (mix it down first)"
+                )
+            if sound.samplerate != rate:
+                raise DataError(
+                    path,
+                    f"is sampled at {sound.samplerate} Hz; wanted {rate} Hz (resample it first)",
+                )
+            promised = sound.frames
+            samples = sound.read(dtype="float32")
+    except (OSError, soundfile.SoundFileError) as error:
+        what = getattr(error, "error_string", None) or reason(error)
+        raise DataError(
+            path, f"is not readable as audio ({what.rstrip('.')}); wanted {wanted}"
+        ) from None
+    if len(samples) < promised:
+        raise _truncated(path, promised, len(samples), "samples")
+    _refuse_unusable(samples, path)
+    return Audio(samples, rate)
+
+
+def _joined(parts: list[Audio]) -> Audio:
+    return Audio(np.concatenate([part.samples for part in parts]), parts[0].rate)
+
+
+def _truncated(path: Path, promised: int, present: int, unit: str) -> DataError:
+    return DataError(
+        path,
+        f"is truncated: its header promises {promised} {unit}, it has {present}; wanted it whole",
+    )
+
+
+def _refuse_truncated_wav(file: BinaryIO, path: Path) -> None:
+    """Compares a WAV's header with its length: libsndfile would shorten it without a word."""
+    length = path.stat().st_size
+    for name, size in _chunks(file):
+        present = length - file.tell()
+        if name == b"data" and size != _OF_UNKNOWN_LENGTH and size > present:
+            raise _truncated(path, size, present, "bytes of sound")
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Name and size of each chunk of a RIFF or RIFX WAVE file, which stands at its content."""
+    head = file.read(12)
+    order = {b"RIFF": "<", b"RIFX": ">"}.get(head[:4])
+    if order is None or head[8:] != b"WAVE":
+        return
+    while len(head := file.read(8)) == 8:
+        name, size = struct.unpack(f"{order}4sI", head)
+        content = file.tell()
+        yield name, size
+        file.seek(content + size + size % 2)
+
+
+def _refuse_unusable(samples: NDArray[np.float32], path: Path) -> None:
+    if samples.size == 0:
+        raise DataError(path, "holds no samples; wanted some sound")
+    bad = ~np.isfinite(samples)
+    if bad.any():
+        first = int(bad.argmax())
+        raise DataError(path, f"sample {first} is {samples[first]}; wanted finite numbers")
+    peak = float(np.abs(samples).max())
+    if peak > 1:
+        raise DataError(path, f"samples reach {peak:.4g}; wanted within [-1, 1] (scale it down)")

@@ -1,0 +1,123 @@
+"""Pictures: handwritten digits, mosaics of them, and the user's own PNG files."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arbench.data.errors import DataError, files_of, reason, require_file
+
+DIGIT = 8
+"""Height and width of a digit in pixels."""
+DIGIT_LEVELS = 17
+"""A digit's pixels count 0 to 16 dots of a 4x4 cell of the scan."""
+_CHANNELS = {"1": 1, "L": 1, "RGB": 3, "P": 3}
+
+
+def digits() -> NDArray[np.uint8]:
+    """The UCI handwritten digits that scikit-learn carries: (1797, 8, 8), levels 0 to 16."""
+    return _digits().copy()
+
+
+@cache
+def _digits() -> NDArray[np.uint8]:
+    from sklearn.datasets import load_digits  # takes a second to import
+
+    return np.asarray(load_digits().images, dtype=np.uint8)
+
+
+def mosaic(
+    height: int, width: int, channels: int = 1, seed: int = 0, levels: int = 256
+) -> NDArray[np.int64]:
+    """A picture of any size: digits laid edge to edge, other ones in each channel.
+
+    Args:
+        height, width: size in pixels; the last row and column of digits are cropped to it.
+        channels: how many.
+        seed: which digits; the same seed gives the same picture.
+        levels: values are 0 to levels - 1, the digits' own 17 levels stretched over them.
+
+    Returns:
+        (height, width, channels).
+
+    Raises:
+        ValueError: a size below 1, or fewer than two levels.
+    """
+    if min(height, width, channels) < 1:
+        raise ValueError(f"sizes must be at least 1, got {height} x {width} x {channels}")
+    rows, columns = -(-height // DIGIT), -(-width // DIGIT)
+    source = _digits()
+    chosen = np.random.default_rng(seed).integers(len(source), size=(rows, columns, channels))
+    tiles = source[chosen]  # rows, columns, channels, 8, 8
+    picture = tiles.transpose(0, 3, 1, 4, 2).reshape(rows * DIGIT, columns * DIGIT, channels)
+    return rescale(picture[:height, :width], DIGIT_LEVELS, levels)
+
+
+def rescale(values: NDArray[np.integer], levels: int, to: int) -> NDArray[np.int64]:
+    """``values`` 0 to levels - 1 stretched linearly to 0 to ``to`` - 1, halves rounded up.
+
+    Raises:
+        ValueError: fewer than two levels on either side.
+    """
+    if levels < 2 or to < 2:
+        raise ValueError(f"levels must be at least 2, got {levels} and {to}")
+    top = levels - 1
+    return (2 * values.astype(np.int64) * (to - 1) + top) // (2 * top)
+
+
+def load_images(path: str | Path, at_least: tuple[int, int] = (1, 1)) -> list[NDArray[np.uint8]]:
+    """Reads a PNG file, or the ``.png`` files of a folder in the order of their names.
+
+    Args:
+        path: the file or the folder.
+        at_least: height and width that every picture must have.
+
+    Returns:
+        Arrays (H, W, C), each of its own size; C is 1 for grey and 3 for colour (a palette too).
+
+    Raises:
+        DataError: nothing usable is there: missing, empty, truncated, not a PNG, with transparency,
+            16 bits a channel, too small, or grey beside colour.
+    """
+    path = Path(path)
+    wanted = "a PNG file or a folder of them"
+    images: list[NDArray[np.uint8]] = []
+    for file in files_of(path, ".png", wanted):
+        image = _load_png(file, wanted)
+        height, width, channels = image.shape
+        if height < at_least[0] or width < at_least[1]:
+            need = f"at least {at_least[0]} x {at_least[1]}"
+            raise DataError(file, f"is too small: {height} x {width} pixels; wanted {need}")
+        if images and channels != (first := images[0].shape[2]):
+            raise DataError(
+                file, f"has {channels} channels; wanted {first}, as the files before it"
+            )
+        images.append(image)
+    return images
+
+
+def _load_png(path: Path, wanted: str) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    require_file(path, wanted)
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.load()
+    except Image.UnidentifiedImageError:
+        raise DataError(path, f"is not a PNG; wanted {wanted}") from None
+    except Image.DecompressionBombError:
+        raise DataError(
+            path, f"has too many pixels; wanted below {Image.MAX_IMAGE_PIXELS}"
+        ) from None
+    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises on a broken PNG
+        raise DataError(path, f"is a broken PNG ({reason(error)}); wanted {wanted}") from None
+    if image.mode not in _CHANNELS or "transparency" in image.info:
+        raise DataError(
+            path,
+            f"is a PNG of mode {image.mode}; wanted 8-bit grey or RGB without transparency",
+        )
+    pixels = np.array(image.convert("RGB" if _CHANNELS[image.mode] == 3 else "L"), dtype=np.uint8)
+    return pixels.reshape(*pixels.shape[:2], -1)

@@ -1,0 +1,51 @@
+"""Text: the corpus that every Python carries, and the user's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arbench.data.errors import DataError, reason, require_file
+
+
+def corpus() -> str:
+    """The topics of Python's own help, ``pydoc_data.topics``, in the order of their names.
+
+    About half a million characters of technical English; which exactly, the running Python says.
+    """
+    from pydoc_data.topics import topics
+
+    return "\n".join(topics[name] for name in sorted(topics))
+
+
+def load_text(path: str | Path, at_least: int = 1) -> str:
+    """Reads a UTF-8 text file whole, line ends as they are, a byte-order mark left out.
+
+    Args:
+        path: the file.
+        at_least: how many characters are needed.
+
+    Raises:
+        DataError: it is missing, a folder, empty, not UTF-8, or too short.
+    """
+    path = Path(path)
+    wanted = "a UTF-8 text file"
+    require_file(path, wanted)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(path, f"cannot be read ({reason(error)}); wanted {wanted}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(path, f"is not UTF-8 at byte {error.start}; wanted {wanted}") from None
+    if not text.strip():
+        raise DataError(path, "holds nothing but white space; wanted some text")
+    if len(text) < at_least:
+        raise DataError(path, f"is too short: {len(text)} characters; wanted at least {at_least}")
+    return text
+
+
+def as_bytes(text: str) -> NDArray[np.int64]:
+    """The UTF-8 bytes of ``text`` as tokens 0 to 255: (bytes,)."""
+    return np.frombuffer(text.encode("utf-8"), dtype=np.uint8).astype(np.int64)
