@@ -249,7 +249,9 @@ def _parse(raw: bytes, where: str) -> AnyLine:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ResultsError(f"{where}: {error}") from None
     if isinstance(line, Run) and line.schema != SCHEMA:
-        raise ResultsError(f"{where}: schema {line.schema} is unknown; this arbench reads schema {SCHEMA}")
+        raise ResultsError(
+            f"{where}: schema {line.schema} is unknown; this arbench reads schema {SCHEMA}"
+        )
     return line
 
 
@@ -309,7 +311,9 @@ class Writer:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._fd)
-            raise ResultsError(f"{path} is being written by another run; choose another --out") from None
+            raise ResultsError(
+                f"{path} is being written by another run; choose another --out"
+            ) from None
         self._end = self._cut_torn_line()
 
     def _cut_torn_line(self) -> int:

@@ -1,0 +1,92 @@
+"""What a conditional distribution of one element must offer, and the noise that drives its draws."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def uniforms(seed: int, rows: Sequence[int], elements: range, width: int) -> Tensor:
+    """Uniform random numbers in the open interval (0, 1), addressed by (seed, row, element).
+
+    Counter-based (Philox 4x64): the numbers of an element are the same whatever batch, length or chunk
+    they are asked for in, and none needs to be stored.
+
+    Args:
+        seed: of the run, non-negative.
+        rows: global row indices of the batch.
+        elements: which elements of each row, step 1.
+        width: numbers an element needs.
+
+    Returns:
+        float64, (len(rows), len(elements), width), multiples of 2^-53.
+    """
+    blocks = -(-width // 4)
+    out = np.empty((len(rows), len(elements), width))
+    for i, row in enumerate(rows):
+        bits = np.random.Philox(counter=elements.start * blocks, key=(seed << 64) + row)
+        raw = bits.random_raw(len(elements) * blocks * 4).reshape(len(elements), blocks * 4)
+        out[i] = ((raw[:, :width] >> np.uint64(12)) + 0.5) * 2.0**-52
+    return torch.from_numpy(out)
+
+
+def gumbel(u: Tensor) -> Tensor:
+    """Standard Gumbel noise from uniforms: -log(-log u)."""
+    return -torch.log(-torch.log(u))
+
+
+def logistic(u: Tensor) -> Tensor:
+    """Standard logistic noise from uniforms: log u - log(1 - u)."""
+    return torch.log(u) - torch.log1p(-u)
+
+
+class Distribution(ABC):
+    """Law of one element given its parameters; every draw is a function of (parameters, noise).
+
+    Shapes: parameters (B, M, P), noise (B, M, K), elements (B, M).
+    """
+
+    finite: bool
+    """Whether an element takes finitely many values, 0 .. levels-1 (int64); else it is a real number."""
+    params_width: int
+    """P."""
+    noise_width: int
+    """K."""
+
+    @abstractmethod
+    def standard(self, u: Tensor) -> Tensor:
+        """Turns uniforms (B, M, K) into this distribution's standard noise, elementwise."""
+
+    def noise(
+        self,
+        seed: int,
+        rows: Sequence[int],
+        elements: range,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> Tensor:
+        """Standard noise (B, M, K) for a draw. Made in float64 on the host, then rounded to ``dtype``."""
+        return self.standard(uniforms(seed, rows, elements, self.noise_width)).to(device, dtype)
+
+    @abstractmethod
+    def draw(self, params: Tensor, z: Tensor) -> Tensor:
+        """Elements (B, M) from parameters (B, M, P) and standard noise (B, M, K)."""
+
+    @abstractmethod
+    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        """Log-probability, or log-density, in nats: (B, M)."""
+
+    def margin(self, params: Tensor, z: Tensor) -> Tensor:
+        """How far, in parameter units, a finite draw was from another outcome: (B, M), non-negative.
+
+        No parameter may move by more than half of this without the draw being the same.
+        """
+        raise TypeError(f"{type(self).__name__} is continuous: its draws have no margin")
+
+    def invert(self, params: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Noise (B, M, K) that draws ``x``, and log |dz/dx| (B, M). Continuous distributions only."""
+        raise TypeError(f"{type(self).__name__} has no inverse: many noises draw the same element")

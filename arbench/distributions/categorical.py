@@ -1,0 +1,40 @@
+"""Softmax over a finite alphabet, drawn by the Gumbel arg-max."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from arbench.distributions.base import Distribution, gumbel
+
+
+class Categorical(Distribution):
+    """Elements 0 .. levels-1 with probabilities softmax(logits); parameters are the logits.
+
+    A draw is arg-max(logits + Gumbel noise), ties to the first as ``argmax`` (Gumbel, 1954; Maddison et
+    al., *A\\* Sampling*, 2014). Noise is keyed by the class: one number a class.
+    """
+
+    finite = True
+
+    def __init__(self, levels: int) -> None:
+        if levels < 1:
+            raise ValueError(f"an alphabet needs at least one level, got {levels}")
+        self.levels = self.params_width = self.noise_width = levels
+
+    def standard(self, u: Tensor) -> Tensor:
+        return gumbel(u)
+
+    def draw(self, params: Tensor, z: Tensor) -> Tensor:
+        return (params + z).argmax(-1)
+
+    def margin(self, params: Tensor, z: Tensor) -> Tensor:
+        if self.levels == 1:
+            return torch.full(
+                params.shape[:-1], torch.inf, dtype=params.dtype, device=params.device
+            )
+        best = (params + z).topk(2, dim=-1).values
+        return best[..., 0] - best[..., 1]
+
+    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        return params.log_softmax(-1).gather(-1, x.unsqueeze(-1)).squeeze(-1)

@@ -1,0 +1,76 @@
+"""The discretized mixture of logistics over ordered levels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from arbench.distributions.base import Distribution, gumbel, logistic
+
+LOG_SCALE_FLOOR = -14.0
+
+
+class DiscretizedLogisticMixture(Distribution):
+    """Levels 0 .. levels-1 at 2x/(levels-1) - 1 in [-1, 1]; each bin holds the mixture's mass around it.
+
+    The edge bins hold the whole tails. Parameters (B, M, 3 K): mixture logits, means, log-scales. A draw
+    picks a component by Gumbel arg-max, draws the logistic and rounds to the nearest level: its law is
+    exactly the discretized one. Noise: one number a component and one for the logistic.
+
+    Source: Salimans et al., *PixelCNN++*, 2017, section 2.1, eq. 1-2; 16-bit audio as in *Parallel
+    WaveNet*, 2017, section 2.2. The log-mass uses s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)), which needs no
+    branch and loses no digits.
+    """
+
+    finite = True
+
+    def __init__(self, levels: int, components: int) -> None:
+        if levels < 2 or components < 1:
+            raise ValueError(
+                f"need at least 2 levels and 1 component, got {levels} and {components}"
+            )
+        self.levels = levels
+        self.components = components
+        self.params_width = 3 * components
+        self.noise_width = components + 1
+
+    def standard(self, u: Tensor) -> Tensor:
+        return torch.cat([gumbel(u[..., :-1]), logistic(u[..., -1:])], dim=-1)
+
+    def _value(self, params: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The continuous draw on the scale of levels, and the drawn component's scale."""
+        logits, means, log_scales = params.chunk(3, dim=-1)
+        chosen = (logits + z[..., :-1]).argmax(-1, keepdim=True)
+        mean = means.gather(-1, chosen).squeeze(-1)
+        scale = log_scales.gather(-1, chosen).squeeze(-1).clamp_min(LOG_SCALE_FLOOR).exp()
+        return (mean + scale * z[..., -1] + 1) * ((self.levels - 1) / 2), scale
+
+    def draw(self, params: Tensor, z: Tensor) -> Tensor:
+        value, _ = self._value(params, z)
+        return value.clamp(0, self.levels - 1).round().long()
+
+    def margin(self, params: Tensor, z: Tensor) -> Tensor:
+        value, scale = self._value(params, z)
+        boundary = (value.clamp(0, self.levels - 1) - 0.5).round().clamp(0, self.levels - 2) + 0.5
+        to_boundary = (value - boundary).abs() * (2 / (self.levels - 1))
+        # a change d of mean and log-scale moves the value by about d (1 + scale |z|)
+        rounding = 2 * to_boundary / (1 + scale * z[..., -1].abs())
+        if self.components == 1:
+            return rounding
+        best = (params[..., : self.components] + z[..., :-1]).topk(2, dim=-1).values
+        return torch.minimum(best[..., 0] - best[..., 1], rounding)
+
+    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        logits, means, log_scales = params.chunk(3, dim=-1)
+        half = 1 / (self.levels - 1)
+        centre = (x.to(params.dtype) * (2 * half) - 1).unsqueeze(-1) - means
+        inverse = (-log_scales.clamp_min(LOG_SCALE_FLOOR)).exp()
+        below = logsigmoid((centre + half) * inverse)
+        above = logsigmoid((half - centre) * inverse)
+        width = torch.log(-torch.expm1(-2 * half * inverse))
+        x = x.unsqueeze(-1)
+        mass = torch.where(
+            x == 0, below, torch.where(x == self.levels - 1, above, below + above + width)
+        )
+        return torch.logsumexp(logits.log_softmax(-1) + mass, dim=-1)

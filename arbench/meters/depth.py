@@ -1,0 +1,134 @@
+"""Depth per region of a storage: which part of which memory hangs on how long a chain of operations.
+
+Depth belongs to memory, not to tensors: two tensors may be views of one storage, and a buffer may hold
+slots that were written at different depths. A storage that was written as a whole carries one integer.
+One that was written in parts carries an integer array with an entry per grain (the smallest item size it
+was seen with), which is indexed with the size, stride and offset of the tensor itself. So any strided
+view, ``buffer[:, i]`` as well as ``buffer[..., i]``, touches its own elements and no neighbour's.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, UntypedStorage
+
+_ENTRY = np.dtype(np.int32)
+
+
+class UntrackedStorageError(Exception):
+    """A tensor without a storage of its own (sparse, opaque) took part; its depth cannot be followed."""
+
+
+class _Storage:
+    """What is known of one storage; ``entries`` is None while one depth holds for all of it."""
+
+    __slots__ = ("depth", "entries", "grain", "key")
+
+    def __init__(self, key: weakref.KeyedRef[int, UntypedStorage], depth: int) -> None:
+        self.key = key
+        self.depth = depth
+        self.grain = 0
+        self.entries: NDArray[np.int32] | None = None
+
+    def view(self, tensor: Tensor, storage: UntypedStorage) -> NDArray[np.int32]:
+        """The entries under ``tensor``, writable; shape of the tensor, and one axis more if an element
+        spans several grains."""
+        item = tensor.itemsize
+        entries = self.entries
+        if entries is None:
+            self.grain = item
+            entries = np.full(-(-storage.nbytes() // item), self.depth, _ENTRY)
+        if item < self.grain:
+            entries = np.repeat(entries, self.grain // item)
+            self.grain = item
+        span = item // self.grain
+        needed = -(-storage.nbytes() // self.grain)
+        if needed > entries.size:  # the storage was resized
+            entries = np.concatenate([entries, np.zeros(needed - entries.size, _ENTRY)])
+        self.entries = entries
+        if tensor.is_contiguous():
+            start = tensor.storage_offset() * span
+            return entries[start : start + tensor.numel() * span]
+        step = span * _ENTRY.itemsize
+        shape = tuple(tensor.size())
+        strides = tuple(stride * step for stride in tensor.stride())
+        if span > 1:
+            shape, strides = (*shape, span), (*strides, _ENTRY.itemsize)
+        return np.ndarray(shape, _ENTRY, entries, tensor.storage_offset() * step, strides)
+
+
+class Regions:
+    """The depths of all storages seen since it was made; a storage never seen has depth 0.
+
+    Storages are told apart by identity. A weak reference drops a storage's entry when it is freed, so
+    memory that is handed out again at the same address starts anew.
+    """
+
+    def __init__(self) -> None:
+        self._storages: dict[int, _Storage] = {}
+
+    def __len__(self) -> int:
+        return len(self._storages)
+
+    def known(self, tensor: Tensor) -> bool:
+        """Whether anything was written to the tensor's storage."""
+        return id(storage_of(tensor)) in self._storages
+
+    def read(self, tensor: Tensor) -> int:
+        """The largest depth among the tensor's elements; 0 if it has none."""
+        storage = storage_of(tensor)
+        known = self._storages.get(id(storage))
+        if known is None or not tensor.numel():
+            return 0
+        if known.entries is None:
+            return known.depth
+        return int(known.view(tensor, storage).max())
+
+    def write(self, tensor: Tensor, depth: int) -> None:
+        """Sets the depth of the tensor's elements and of no others."""
+        storage = storage_of(tensor)
+        known = self._known(storage)
+        if tensor.nbytes == storage.nbytes() and tensor.is_contiguous():
+            known.entries, known.depth = None, depth
+        elif tensor.numel() and (known.entries is not None or known.depth != depth):
+            known.view(tensor, storage)[...] = depth
+
+    def lift(self, tensor: Tensor, depth: int) -> None:
+        """Raises the tensor's elements to at least ``depth``: some were written, which ones is not known."""
+        storage = storage_of(tensor)
+        known = self._known(storage)
+        if tensor.numel() and (known.entries is not None or known.depth < depth):
+            view = known.view(tensor, storage)
+            np.maximum(view, depth, out=view)
+
+    def create(self, tensor: Tensor, depth: int) -> None:
+        """Sets the depth of all of the storage of a tensor that an operation has just made."""
+        known = self._known(storage_of(tensor))
+        known.entries, known.depth = None, depth
+
+    def _known(self, storage: UntypedStorage) -> _Storage:
+        key = id(storage)
+        known = self._storages.get(key)
+        if known is None:
+            known = _Storage(weakref.KeyedRef(storage, self._forget, key), 0)
+            self._storages[key] = known
+        return known
+
+    def _forget(self, reference: weakref.KeyedRef[int, Any]) -> None:
+        self._storages.pop(reference.key, None)
+
+
+def storage_of(tensor: Tensor) -> UntypedStorage:
+    """The tensor's storage.
+
+    Raises:
+        UntrackedStorageError: it has none.
+    """
+    try:
+        return tensor.untyped_storage()
+    except (NotImplementedError, RuntimeError):
+        raise UntrackedStorageError(f"a {tensor.layout} tensor has no storage to follow") from None

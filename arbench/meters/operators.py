@@ -1,0 +1,213 @@
+"""What a tensor operator does with its operands, read off its schema.
+
+The schema says which arguments are written and which results are views. It does not say whether a written
+argument is read as well, nor whether a value reaches the host; the sets below do, by operator name.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+
+
+class Kind(Enum):
+    """What happens when an operator runs."""
+
+    VIEW = "view"
+    """Other metadata for the same memory: no operation at all."""
+    ALLOCATION = "allocation"
+    """Memory with nothing in it: no operation either."""
+    CONSTANT = "constant"
+    """Values known to the host beforehand (zeros, full, arange): an operation, but no link of a chain."""
+    COMPUTATION = "computation"
+    """Everything else, random numbers included."""
+
+
+class Use(Enum):
+    """What an operator does with one tensor operand."""
+
+    READ = "read"
+    GATHERED = "gathered"
+    """Read at the positions that other operands name."""
+    SHAPE = "shape"
+    """Only its shape and dtype are looked at."""
+    OVERWRITTEN = "overwritten"
+    """All of it is written, none of it read."""
+    UPDATED = "updated"
+    """Read and written."""
+    PLACED = "placed"
+    """Written at the positions that other operands name; the rest stays as it was."""
+
+
+READS = frozenset({Use.READ, Use.GATHERED, Use.UPDATED})
+WRITES = frozenset({Use.OVERWRITTEN, Use.UPDATED, Use.PLACED})
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A tensor argument, or a list of tensors."""
+
+    position: int
+    name: str
+    many: bool
+    use: Use
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the meters need to know of one operator."""
+
+    kind: Kind
+    operands: tuple[Operand, ...]
+    composite: bool
+    """Decomposes into other operators."""
+    host: bool
+    """Its result, or the shape of it, reaches the host."""
+    step: int
+    """Links it adds to a chain: 1, or 0 for a bare copy to the host."""
+    scan: bool
+    """A prefix scan, whose links grow with the length of the scanned dimension."""
+    masks: bool
+    """Its ``indices`` may hold masks, which act by value."""
+    opaque: str | None
+    """Why its depth is not known, unless a formula is registered."""
+
+
+_VIEWS_WITHOUT_ALIAS = frozenset({"_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"})
+_CONSTANTS = frozenset(
+    "zeros_like ones_like full_like new_zeros new_ones new_full zero zero_ fill_.Scalar".split()
+)
+_SHAPE_ONLY = _CONSTANTS | frozenset("rand_like randn_like randint_like".split())
+_OVERWRITES = frozenset(
+    """copy_ zero_ fill_ uniform_ normal_ random_ exponential_ geometric_ log_normal_ cauchy_ bernoulli_
+    _foreach_copy_ _foreach_zero_""".split()
+)
+_PLACES = frozenset(
+    """index_put_ _index_put_impl_ _unsafe_index_put_ index_copy_ index_fill_ scatter_ put_""".split()
+)
+_GATHERS = frozenset("index _unsafe_index index_select gather take embedding".split())
+_SCANS = frozenset(
+    """cumsum cumprod cummax cummin logcumsumexp _cumsum _cumprod _logcumsumexp
+    cumsum_ cumprod_""".split()
+)
+_HOST_TAGS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+_HOST_NAMES = frozenset("_pack_padded_sequence _linalg_check_errors _assert_scalar".split())
+_FUSED_WITHOUT_FORMULA = frozenset(
+    """_transformer_encoder_layer_fwd _native_multi_head_attention _triton_multi_head_attention _ctc_loss
+    quantized_lstm quantized_gru miopen_rnn _lstm_mps _scaled_dot_product_attention_math_for_mps""".split()
+)
+
+
+@functools.cache
+def traits_of(op: OpOverload) -> Traits:
+    """The traits of ``op``."""
+    schema = op._schema
+    name = schema.name.partition("::")[2]
+    operands = tuple(
+        Operand(position, argument.name, "List" in str(argument.type), _use(op, name, argument))
+        for position, argument in enumerate(schema.arguments)
+        if "Tensor" in str(argument.type)
+    )
+    return Traits(
+        kind=_kind(op, name, operands),
+        operands=operands,
+        composite=torch._C._dispatch_has_kernel_for_dispatch_key(
+            op.name(), "CompositeImplicitAutograd"
+        ),
+        host=_reaches_host(op, name),
+        step=0 if name == "_local_scalar_dense" else 1,
+        scan=name in _SCANS,
+        masks=any(argument.name == "indices" for argument in schema.arguments)
+        and name.strip("_").startswith(("index", "unsafe_index")),
+        opaque=_opaque(op, name),
+    )
+
+
+def bind(traits: Traits, args: Args, kwargs: Kwargs) -> list[tuple[Use, Tensor]]:
+    """The tensors of a call, each with its use."""
+    bound: list[tuple[Use, Tensor]] = []
+    given = len(args)
+    for operand in traits.operands:
+        position = operand.position
+        value = args[position] if position < given else kwargs.get(operand.name)
+        if operand.many:
+            bound += [(operand.use, item) for item in value or () if isinstance(item, Tensor)]
+        elif isinstance(value, Tensor):
+            bound.append((operand.use, value))
+    return bound
+
+
+def argument(op: OpOverload, name: str, args: Args, kwargs: Kwargs) -> Any:
+    """The value of an argument by name, its default where it was not given."""
+    for position, declared in enumerate(op._schema.arguments):
+        if declared.name == name:
+            if position < len(args):
+                return args[position]
+            return kwargs.get(name, declared.default_value)
+    raise KeyError(f"{op} has no argument {name!r}")
+
+
+def has_mask(op: OpOverload, args: Args, kwargs: Kwargs) -> bool:
+    """Whether an indexing operator is given a mask among its indices."""
+    indices = argument(op, "indices", args, kwargs)
+    return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in indices)
+
+
+def scan_links(op: OpOverload, args: Args, kwargs: Kwargs) -> int:
+    """ceil(log2 n) of the scanned dimension, and at least 1."""
+    tensor, dim = args[0], argument(op, "dim", args, kwargs)
+    length = tensor.size(dim) if tensor.dim() else 1
+    return max(1, math.ceil(math.log2(max(length, 1))))
+
+
+def _kind(op: OpOverload, name: str, operands: tuple[Operand, ...]) -> Kind:
+    returns = op._schema.returns
+    aliases = [result.alias_info for result in returns if "Tensor" in str(result.type)]
+    if name in _VIEWS_WITHOUT_ALIAS or torch.Tag.inplace_view in op.tags:
+        return Kind.VIEW
+    if aliases and all(alias is not None and not alias.is_write for alias in aliases):
+        return Kind.VIEW
+    if name.startswith(("empty", "new_empty")):
+        return Kind.ALLOCATION
+    if name in _CONSTANTS or f"{name}.{op._overloadname}" in _CONSTANTS:
+        return Kind.CONSTANT
+    random = torch.Tag.nondeterministic_seeded in op.tags
+    if aliases and not random and all(operand.use is Use.OVERWRITTEN for operand in operands):
+        return Kind.CONSTANT
+    return Kind.COMPUTATION
+
+
+def _use(op: OpOverload, name: str, argument: Any) -> Use:
+    first = op._schema.arguments[0].name == argument.name
+    if argument.alias_info is not None and argument.alias_info.is_write:
+        if argument.is_out or name in _OVERWRITES:
+            return Use.OVERWRITTEN
+        reduces = any(other.name == "reduce" for other in op._schema.arguments)
+        return Use.PLACED if name in _PLACES and not reduces else Use.UPDATED
+    if name in _SHAPE_ONLY and first:
+        return Use.SHAPE
+    return Use.GATHERED if name in _GATHERS and first else Use.READ
+
+
+def _reaches_host(op: OpOverload, name: str) -> bool:
+    packet = op._overloadpacket
+    tags = set(op.tags).union(*(getattr(packet, other).tags for other in packet.overloads()))
+    return name in _HOST_NAMES or any(tag in tags for tag in _HOST_TAGS)
+
+
+def _opaque(op: OpOverload, name: str) -> str | None:
+    if op.namespace not in ("aten", "prims", "prim"):
+        return f"{op.name()} is a custom operator without a registered depth formula"
+    if name in _FUSED_WITHOUT_FORMULA:
+        return f"{op.name()} fuses many operations and has no registered depth formula"
+    return None

@@ -1,0 +1,14 @@
+"""Autoregressive generators, one file each; ``resolve`` finds them by what a user types."""
+
+from arbench.models.base import Claim as Claim
+from arbench.models.base import Context as Context
+from arbench.models.base import Source as Source
+from arbench.models.base import lecun_normal_ as lecun_normal_
+from arbench.models.registry import Chosen as Chosen
+from arbench.models.registry import ModelError as ModelError
+from arbench.models.registry import did_you_mean as did_you_mean
+from arbench.models.registry import names as names
+from arbench.models.registry import resolve as resolve
+from arbench.models.weights import WeightsError as WeightsError
+from arbench.models.weights import load as load_weights
+from arbench.models.weights import save as save_weights

@@ -1,0 +1,120 @@
+"""The protocol of an autoregressive generator: what each model states once, so that methods are generic."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from arbench.distributions import Distribution
+
+Op = Literal["score", "sample"]
+Context = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a model states of one method: growth classes over N of depth and work.
+
+    '1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', or such a class behind '<= ' for "at most".
+    """
+
+    depth: str
+    work: str
+
+
+class Source(nn.Module, ABC):
+    """An autoregressive generator: P(x) = prod_g P(x_g | what came before), g over groups of elements.
+
+    An event x is (B, N). Elements are numbered in the order of generation, and a group is a run of
+    consecutive elements that are independent given the groups before; ``schedule`` says where groups end.
+    The network reads a *feed* f (B, N): the event itself (``feeds == "x"``), or the noise that drew it
+    (``feeds == "z"``, an inverse autoregressive flow).
+
+    A subclass gives ``__init__`` (keyword configuration), ``presets``, ``claims`` and the methods below.
+    Contract: ``forward`` equals ``extend`` over all groups, and parameters of group g depend on nothing
+    but the feed of groups before g and the context.
+    """
+
+    element: ClassVar[str] = "element"
+    """What an element is."""
+    source: ClassVar[str] = ""
+    """Where the model is published."""
+    feeds: ClassVar[Literal["x", "z"]] = "x"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    default_preset: ClassVar[str] = "tiny"
+    claims: ClassVar[Mapping[tuple[Op, str], Claim]] = {}
+    """By (op, method)."""
+    ladder: ClassVar[Sequence[int]] = (64, 128, 256, 512, 1024)
+    """Default N to measure: at least five, spanning 16x."""
+    count_ladder: ClassVar[Sequence[int]] = (8, 16, 24, 32, 48)
+    """Small N at which operations are counted one by one."""
+
+    distribution: Distribution
+    rate_hz: float | None = None
+    """Elements a second of real time (audio)."""
+
+    def schedule(self, n: int) -> Sequence[int]:
+        """Bounds of the groups: group g holds elements bounds[g] .. bounds[g+1]-1. Default: one each.
+
+        Raises:
+            ValueError: the model has no event of ``n`` elements; the message says which it has.
+        """
+        if n < 1:
+            raise ValueError(f"an event has at least one element, got {n}")
+        return range(n + 1)
+
+    @abstractmethod
+    def observe(
+        self, n: int, rows: Sequence[int], seed: int, data: Any = None
+    ) -> tuple[Tensor, Context]:
+        """Real events (B, N) with their context, one for each global row index; reproducible from ``seed``.
+
+        Args:
+            data: what ``load_data`` returned, or None for the data that ships.
+        """
+
+    @classmethod
+    def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        """Reads the user's own data for ``observe``. Raises ``arbench.data.DataError``."""
+        raise NotImplementedError(f"{cls.__name__} does not read data from a path")
+
+    def encode(self, context: Context, n: int) -> Any:
+        """Whatever of the context can be computed once a draw, for events of ``n`` elements."""
+        return context
+
+    @abstractmethod
+    def start(self, batch: int, n: int, code: Any) -> Any:
+        """State before the first group. A reset is a new state."""
+
+    @abstractmethod
+    def extend(self, state: Any, f: Tensor, g0: int, g1: int) -> tuple[Tensor, Any]:
+        """Parameters of groups g0 .. g1-1, teacher-forced on the feed.
+
+        Args:
+            state: as left by the extension that ended at g0; may be changed in place.
+            f: feed (B, N); only groups before g1 - 1 are read.
+
+        Returns:
+            parameters (B, elements of these groups, P), and the state at g1.
+        """
+
+    @abstractmethod
+    def forward(self, f: Tensor, code: Any) -> Tensor:
+        """Parameters (B, N, P) of every element from the whole feed, in one parallel pass."""
+
+    def weights(self) -> int:
+        """How many parameters the model has."""
+        return sum(p.numel() for p in self.parameters())
+
+
+def lecun_normal_(
+    tensor: Tensor, fan_in: int, generator: torch.Generator, gain: float = 1.0
+) -> Tensor:
+    """Fills with N(0, gain^2 / fan_in), which keeps the scale of activations (LeCun et al., 1998)."""
+    with torch.no_grad():
+        return tensor.normal_(0.0, gain / fan_in**0.5, generator=generator)

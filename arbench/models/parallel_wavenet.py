@@ -1,0 +1,180 @@
+"""The Parallel WaveNet student: inverse autoregressive flows, which sample in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from arbench.distributions import Logistic
+from arbench.models import audio
+from arbench.models.base import Claim, Context, Source, lecun_normal_
+from arbench.models.dilated import Affine, DilatedStack, StackState
+
+
+class Flow(nn.Module):
+    """One flow: mean and log-scale of position t from its input before t.
+
+    A scalar enters a 1x1 convolution, then a stack without skip connections; ReLU, 1x1, ReLU, 1x1.
+    """
+
+    def __init__(self, *, residual: int, generator: torch.Generator, **stack: Any) -> None:
+        super().__init__()
+        self.inputs = nn.Parameter(lecun_normal_(torch.empty(residual), 1, generator))
+        self.stack = DilatedStack(residual=residual, skip=0, generator=generator, **stack)
+        layers = len(self.stack.dilations)
+        weight = lecun_normal_(torch.empty(residual, residual), residual * layers, generator)
+        self.hidden = nn.Parameter(weight)
+        self.hidden_bias = nn.Parameter(torch.zeros(residual))
+        self.out = nn.Parameter(lecun_normal_(torch.empty(residual, 2), residual, generator))
+        self.out_bias = nn.Parameter(torch.zeros(2))
+
+    def _head(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = torch.relu(x) @ self.hidden + self.hidden_bias
+        mean, log_scale = (torch.relu(hidden) @ self.out + self.out_bias).unbind(-1)
+        return mean, log_scale
+
+    def forward(self, past: Tensor, affine: Affine) -> tuple[Tensor, Tensor]:
+        """(mean, log-scale), (B, N) each, from the input shifted by one (B, N)."""
+        return self._head(self.stack(past.unsqueeze(-1) * self.inputs, affine))
+
+    def extend(self, state: StackState, past: Tensor, affine: Affine) -> tuple[Tensor, Tensor]:
+        """As ``forward`` for the next positions."""
+        return self._head(self.stack.extend(state, past.unsqueeze(-1) * self.inputs, affine))
+
+
+def shift(x: Tensor) -> Tensor:
+    """(B, N) moved one position later, zero first."""
+    return pad(x[:, :-1], (1, 0))
+
+
+def compose(
+    first: tuple[Tensor, Tensor] | None, mean: Tensor, log_scale: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean and log-scale of one affine map after another (eq. 10-11 of the paper)."""
+    if first is None:
+        return mean, log_scale
+    return first[0] * log_scale.exp() + mean, first[1] + log_scale
+
+
+@dataclass
+class _State:
+    codes: list[Affine]
+    stacks: list[StackState]
+    last: list[tuple[Tensor, Tensor]]
+    """Each flow's mean and log-scale (B, 1) at the position before."""
+
+
+class ParallelWaveNet(audio.AudioSource, Source):
+    """An element is one audio sample; the network reads past *noise*, so sampling takes one pass.
+
+    Flow i maps z_i = z_(i-1) exp(s_i) + m_i with m_i, s_i functions of z_(i-1) before t; given the noise
+    before t, x_t is logistic with the composed mean and scale. Scoring its own samples, whose noise is
+    known, is free; scoring outside audio must find the noise first, step by step or by fixed-point
+    iteration.
+
+    Presets:
+        paper: 4 flows of 10, 10, 10 and 30 layers, cycles of 10, kernel 3, 64 channels, no skip
+            connections; 24 kHz; mel frames at 200 Hz stand in for the linguistic features.
+        tiny: for tests.
+
+    Source: van den Oord et al., *Parallel WaveNet: Fast High-Fidelity Speech Synthesis*, 2017, section 4.
+    Weights start with variance 1/fan_in, biases at zero.
+
+    Args:
+        flows: layers of each flow.
+        cycle, kernel, residual, gate, local, hop, classes: see ``DilatedStack``.
+        rate_hz: of the audio.
+        seed: of the initial weights.
+    """
+
+    source = "van den Oord et al. 2017, arXiv:1711.10433"
+    feeds = "z"
+    default_preset = "paper"
+    presets = {
+        "paper": dict(
+            flows=(10, 10, 10, 30), cycle=10, kernel=3, residual=64, gate=64, local=80, hop=120,
+            classes=5, rate_hz=24000.0,
+        ),
+        "tiny": dict(
+            flows=(2, 3), cycle=2, kernel=2, residual=5, gate=4, local=3, hop=3, rate_hz=16000.0
+        ),
+    }  # fmt: skip
+    claims = {
+        ("sample", "parallel"): Claim("1", "N"),
+        ("score", "own_samples"): Claim("1", "N"),
+        ("score", "inversion"): Claim("N", "N"),
+        ("score", "inversion_fixed_point"): Claim("<= N", "<= N^2"),
+    }
+
+    def __init__(
+        self,
+        *,
+        flows: Sequence[int],
+        cycle: int,
+        kernel: int,
+        residual: int,
+        gate: int,
+        local: int = 0,
+        hop: int = 1,
+        classes: int = 0,
+        rate_hz: float = 24000.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        g = torch.Generator().manual_seed(seed)
+        self.rate_hz, self.local, self.classes, self.hop = rate_hz, local, classes, hop
+        self.distribution = Logistic()
+        self.flows = nn.ModuleList(
+            Flow(layers=layers, cycle=cycle, kernel=kernel, residual=residual, gate=gate, local=local,
+                 hop=hop, classes=classes, generator=g)
+            for layers in flows
+        )  # fmt: skip
+
+    def _flows(self) -> list[Flow]:
+        return [flow for flow in self.flows if isinstance(flow, Flow)]
+
+    def encode(self, context: Context, n: int) -> list[Affine]:
+        return [flow.stack.encode(context) for flow in self._flows()]
+
+    def start(self, batch: int, n: int, code: list[Affine]) -> _State:
+        zero = self.flows[0].inputs.new_zeros(batch, 1)
+        flows = self._flows()
+        return _State(
+            code, [flow.stack.start(batch) for flow in flows], [(zero, zero)] * len(flows)
+        )
+
+    def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        past = f[:, g0 - 1 : g1 - 1] if g0 else shift(f[:, :g1])
+        composed = None
+        for i, flow in enumerate(self._flows()):
+            mean, log_scale = flow.extend(state.stacks[i], past, state.codes[i])
+            composed = compose(composed, mean, log_scale)
+            before = [torch.cat([old, new[:, :-1]], dim=1)
+                      for old, new in zip(state.last[i], (mean, log_scale), strict=True)]  # fmt: skip
+            past = past * before[1].exp() + before[0]
+            state.last[i] = mean[:, -1:], log_scale[:, -1:]
+        assert composed is not None
+        return torch.stack(composed, dim=-1), state
+
+    def forward(self, f: Tensor, code: list[Affine]) -> Tensor:
+        z, composed = f, None
+        for flow, affine in zip(self._flows(), code, strict=True):
+            mean, log_scale = flow(shift(z), affine)
+            composed = compose(composed, mean, log_scale)
+            z = z * log_scale.exp() + mean
+        assert composed is not None
+        return torch.stack(composed, dim=-1)
+
+    def observe(
+        self, n: int, rows: Sequence[int], seed: int, data: Any = None
+    ) -> tuple[Tensor, Context]:
+        return self.clips(n, rows, seed, data)
+
+    @classmethod
+    def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        return audio.load(path, config["rate_hz"])

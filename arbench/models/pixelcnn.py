@@ -1,0 +1,356 @@
+"""Gated PixelCNN: sub-pixels of an image in raster order, from two stacks of masked convolutions."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from arbench.data import DataError, load_images, mosaic, rescale
+from arbench.distributions import Categorical
+from arbench.models.base import Claim, Context, Source, lecun_normal_
+
+
+def bounds(width: int, groups: int) -> list[int]:
+    """Where ``groups`` nearly equal runs of ``width`` channels begin and end."""
+    return [round(width * i / groups) for i in range(groups + 1)]
+
+
+def group_mask(inputs: list[int], outputs: list[int], *, strict: bool) -> Tensor:
+    """Which channels may feed which: (in, out), an input's group at most (``strict``: below) the output's."""
+    mask = torch.zeros(inputs[-1], outputs[-1])
+    for g in range(len(outputs) - 1):
+        mask[: inputs[g if strict else g + 1], outputs[g] : outputs[g + 1]] = 1
+    return mask
+
+
+class Masked(nn.Module):
+    """A product (.., in) @ weight (in, out) + bias whose masked-out weights are zero, always.
+
+    The mask is applied to the weights when they are set, so that no pass pays for it.
+    """
+
+    def __init__(self, mask: Tensor, generator: torch.Generator) -> None:
+        super().__init__()
+        fan_in = mask.sum(0).clamp_min(1)
+        weight = lecun_normal_(torch.empty(mask.shape), 1, generator) * mask / fan_in.sqrt()
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(mask.shape[1]))
+        self.register_buffer("mask", mask.bool(), persistent=False)
+        self.register_load_state_dict_post_hook(lambda module, _: module.apply_mask())
+        self.weight.register_hook(lambda grad: grad * self.mask)
+
+    def apply_mask(self) -> None:
+        """Zeroes the weights that may not exist."""
+        with torch.no_grad():
+            self.weight.masked_fill_(~self.mask, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight + self.bias
+
+
+def gate(a: Tensor) -> Tensor:
+    """tanh of the first half of the channels times the sigmoid of the second."""
+    f, g = a.chunk(2, dim=-1)
+    return f.tanh() * g.sigmoid()
+
+
+class Layer(nn.Module):
+    """A vertical and a horizontal gated convolution; the first sees all rows above, the second its own.
+
+    Channels-last; convolutions are products with the taps side by side. Horizontal channels are split in
+    ``groups`` (one a colour): what colour g reads of its own pixel belongs to colours up to g (mask B), or
+    below g in the first layer (mask A).
+    """
+
+    def __init__(
+        self,
+        kernel: int,
+        inputs: int,
+        channels: int,
+        groups: int,
+        first: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.kernel, self.reach, self.first = kernel, kernel // 2, first
+        split = bounds(channels, groups)
+        twice = torch.ones(1, 2)
+        centre = torch.kron(twice, group_mask(bounds(inputs, groups), split, strict=first))
+        left = torch.ones(self.reach * inputs, 2 * channels)
+        rows = (self.reach + 1) * kernel
+        self.vertical = Masked(torch.ones(rows * inputs, 2 * channels), generator)
+        self.horizontal = Masked(torch.cat([left, centre]), generator)
+        self.across = Masked(torch.ones(2 * channels, 2 * channels), generator)
+        self.out = Masked(group_mask(split, split, strict=False), generator)
+
+    def vertical_taps(self, rows: Sequence[Tensor], width: int) -> Tensor:
+        """Taps (B, .., W, taps C) from the reach + 1 rows up to this one, each padded on both sides."""
+        return torch.cat(
+            [row[..., j : j + width, :] for row in rows for j in range(self.kernel)], dim=-1
+        )
+
+    def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Both stacks, (B, H, W, C) each."""
+        _, height, width, _ = v.shape
+        r = self.reach
+        padded = pad(v, (0, 0, r, r, r, 0))
+        a = self.vertical(
+            self.vertical_taps([padded[:, i : i + height] for i in range(r + 1)], width)
+        )
+        left = pad(h, (0, 0, r, 0))
+        taps = torch.cat([left[..., j : j + width, :] for j in range(r + 1)], dim=-1)
+        out = self.out(gate(self.horizontal(taps) + self.across(a)))
+        return gate(a), out if self.first else out + h
+
+
+@dataclass
+class _Columns:
+    """One colour's columns of a layer's products, contiguous, for a single sub-pixel's step."""
+
+    horizontal: Tensor
+    out: Tensor
+    out_bias: Tensor
+
+
+@dataclass
+class _State:
+    at: int
+    height: int
+    width: int
+    rows: list[deque[Tensor]]
+    """Each layer's vertical inputs: the last reach + 1 rows, (B, W + 2 reach, C)."""
+    across: list[Tensor]
+    """Each layer's vertical contribution to this row, colour by colour: (B, W, 2 C)."""
+    lines: list[Tensor]
+    """Each layer's horizontal inputs in this row, and last the output: (B, reach + W, C)."""
+    gated: list[Tensor]
+    """Each layer's gate output at this pixel, and the head's hidden features: (B, C)."""
+    columns: list[list[_Columns]]
+    crossing: list[tuple[Tensor, Tensor]]
+    head: list[list[tuple[Tensor, Tensor]]]
+    """Weight and bias of the head's two products, by colour."""
+
+
+class PixelCNN(Source):
+    """An element is one sub-pixel, in order of rows, columns, colours: N = C H W on a square image.
+
+    No blind spot: the vertical stack reads every row above through a kernel of (k // 2 + 1) x k, the
+    horizontal one its own row to the left, and takes the vertical one in. The first layer's kernel is 7
+    wide, the others' 3. Colours condition on the earlier ones of the same pixel through channel groups.
+
+    Presets:
+        gated: 15 layers, 128 channels, 256-way softmax, 3 colours (published at 32x32).
+        digits: 8 layers, 64 channels, 17-way softmax, grey, on the UCI digits' own levels.
+        tiny: for tests.
+
+    Sources: van den Oord et al., *Conditional Image Generation with PixelCNN Decoders*, 2016, section 2;
+    *Pixel Recurrent Neural Networks*, 2016, section 3.4, for the colour masks. Weights start with variance
+    1/fan_in of the unmasked inputs, biases at zero.
+
+    Args:
+        layers: gated layers.
+        channels: C of both stacks.
+        colours: sub-pixels of a pixel.
+        levels: values of a sub-pixel.
+        kernels: widths of the first and of the later layers, odd.
+        seed: of the initial weights.
+    """
+
+    element = "sub-pixel"
+    source = "van den Oord et al. 2016, arXiv:1606.05328"
+    default_preset = "gated"
+    presets = {
+        "gated": dict(layers=15, channels=128, colours=3, levels=256),
+        "digits": dict(layers=8, channels=64, colours=1, levels=17),
+        "tiny": dict(layers=2, channels=7, colours=3, levels=2, kernels=(3, 3)),
+    }
+    claims = {
+        ("score", "parallel"): Claim("1", "N"),
+        ("score", "sequential"): Claim("N", "N"),
+        ("sample", "naive"): Claim("N", "N^2"),
+        ("sample", "cached"): Claim("N", "N"),
+        ("sample", "fixed_point"): Claim("<= N", "<= N^2"),
+    }
+
+    def __init__(
+        self,
+        *,
+        layers: int,
+        channels: int,
+        colours: int,
+        levels: int,
+        kernels: tuple[int, int] = (7, 3),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        g = torch.Generator().manual_seed(seed)
+        self.colours, self.levels, self.channels = colours, levels, channels
+        self.distribution = Categorical(levels)
+        self.split = bounds(channels, colours)
+        self.layers = nn.ModuleList(
+            Layer(kernels[i > 0], channels if i else colours, channels, colours, i == 0, g)
+            for i in range(layers)
+        )
+        self.levels_of = [levels * i for i in range(colours + 1)]
+        self.hidden = Masked(group_mask(self.split, self.split, strict=False), g)
+        self.logits = Masked(group_mask(self.split, self.levels_of, strict=False), g)
+        sides = (4, 6, 8, 12, 16) if colours > 1 else (8, 12, 16, 24, 32)
+        self.ladder = [colours * side * side for side in sides]
+        self.count_ladder = [colours * side * side for side in (2, 3, 4, 5, 6, 7)]
+
+    def _layers(self) -> list[Layer]:
+        return [layer for layer in self.layers if isinstance(layer, Layer)]
+
+    def schedule(self, n: int) -> Sequence[int]:
+        self.side(n)
+        return range(n + 1)
+
+    def side(self, n: int) -> int:
+        """Height and width of the square image with ``n`` sub-pixels. Raises ValueError if there is none."""
+        side = isqrt(max(n, 0) // self.colours)
+        if n < 1 or self.colours * side * side != n:
+            near = sorted({self.colours * max(side + d, 1) ** 2 for d in (0, 1)})
+            raise ValueError(
+                f"no square image with {self.colours} colours has {n} sub-pixels; near: "
+                + ", ".join(map(str, near))
+            )
+        return side
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        return x.to(self.hidden.weight.dtype) * (2 / (self.levels - 1)) - 1
+
+    def forward(self, f: Tensor, code: Context) -> Tensor:
+        side = self.side(f.shape[1])
+        h = self._scaled(f).view(-1, side, side, self.colours)
+        v = pad(h[:, :-1], (0, 0, 0, 0, 1, 0))
+        for layer in self._layers():
+            v, h = layer(v, h)
+        params = self.logits(torch.relu(self.hidden(torch.relu(h))))
+        return params.reshape(f.shape[0], -1, self.levels)
+
+    def start(self, batch: int, n: int, code: Context) -> _State:
+        side = self.side(n)
+        new = self.hidden.weight.new_zeros
+        layers, split = self._layers(), self.split
+        inputs = [self.colours] + [self.channels] * (len(layers) - 1)
+        rows = [
+            deque(new(batch, side + 2 * layer.reach, c) for _ in range(layer.reach + 1))
+            for layer, c in zip(layers, inputs, strict=True)
+        ]
+        c = self.channels
+        both = [[*range(a, b), *range(c + a, c + b)] for a, b in zip(split, split[1:])]
+        order = [i for group in both for i in group]
+        columns, crossing = [], []
+        for layer in layers:
+            # the horizontal bias joins the vertical contribution: one addition fewer a step
+            bias = layer.across.bias + layer.horizontal.bias
+            crossing.append((layer.across.weight[:, order], bias[order]))
+            columns.append([
+                _Columns(layer.horizontal.weight[:, group].contiguous(),
+                         layer.out.weight[: split[g + 1], split[g] : split[g + 1]].contiguous(),
+                         layer.out.bias[split[g] : split[g + 1]])
+                for g, group in enumerate(both)
+            ])  # fmt: skip
+        head = [
+            [
+                (
+                    product.weight[: split[g + 1], width[g] : width[g + 1]].contiguous(),
+                    product.bias[width[g] : width[g + 1]],
+                )
+                for g in range(self.colours)
+            ]
+            for product, width in ((self.hidden, split), (self.logits, self.levels_of))
+        ]
+        gated = [new(batch, c) for _ in range(len(layers) + 1)]
+        return _State(0, side, side, rows, [], [], gated, columns, crossing, head)
+
+    def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        steps = [self._step(state, f[:, g - 1 : g] if g else None) for g in range(g0, g1)]
+        return torch.stack(steps, dim=1), state
+
+    def _step(self, state: _State, before: Tensor | None) -> Tensor:
+        """Parameters (B, P) of the next sub-pixel, given the one before it (B, 1)."""
+        layers, split = self._layers(), self.split
+        pixel, colour = divmod(state.at, self.colours)
+        column = pixel % state.width
+        if before is not None:
+            was, of = divmod(state.at - 1, self.colours)
+            at = layers[0].reach + was % state.width
+            state.lines[0][:, at, of : of + 1].copy_(self._scaled(before))
+        if column == 0 and colour == 0:
+            self._next_row(state)
+        lo, hi = split[colour], split[colour + 1]
+        for i, layer in enumerate(layers):
+            columns = state.columns[i][colour]
+            window = state.lines[i][:, column : column + layer.reach + 1].flatten(1)
+            offset = state.across[i][:, column, 2 * lo : 2 * hi]
+            gated = state.gated[i]
+            gated[:, lo:hi].copy_(gate(torch.addmm(offset, window, columns.horizontal)))
+            out = torch.addmm(columns.out_bias, gated[:, :hi], columns.out)
+            after = layers[i + 1].reach if i + 1 < len(layers) else 0
+            if not layer.first:
+                out = out + state.lines[i][:, layer.reach + column, lo:hi]
+            state.lines[i + 1][:, after + column, lo:hi].copy_(out)
+        (weight, bias), (last_weight, last_bias) = (product[colour] for product in state.head)
+        hidden = torch.addmm(bias, torch.relu(state.lines[-1][:, column, :hi]), weight)
+        state.gated[-1][:, lo:hi].copy_(torch.relu(hidden))
+        state.at += 1
+        return torch.addmm(last_bias, state.gated[-1][:, :hi], last_weight)
+
+    def _next_row(self, state: _State) -> None:
+        """Moves the vertical stack one row down, all columns at once, and clears the horizontal lines."""
+        layers = self._layers()
+        batch = state.gated[0].shape[0]
+        new = self.hidden.weight.new_zeros
+        r = layers[0].reach
+        v = state.lines[0][:, r:] if state.lines else new(batch, state.width, self.colours)
+        state.across = []
+        for layer, rows, (weight, bias) in zip(layers, state.rows, state.crossing, strict=True):
+            rows.popleft()
+            rows.append(pad(v, (0, 0, layer.reach, layer.reach)))
+            a = layer.vertical(layer.vertical_taps(list(rows), state.width))
+            state.across.append(a @ weight + bias)
+            v = gate(a)
+        widths = [layer.reach for layer in layers] + [0]
+        channels = [self.colours] + [self.channels] * len(layers)
+        state.lines = [
+            new(batch, reach + state.width, c) for reach, c in zip(widths, channels, strict=True)
+        ]
+
+    def observe(
+        self, n: int, rows: Sequence[int], seed: int, data: Any = None
+    ) -> tuple[Tensor, Context]:
+        side = self.side(n)
+        if data is None:
+            images = [
+                mosaic(side, side, self.colours, seed=seed * 65537 + r, levels=self.levels)
+                for r in rows
+            ]
+        else:
+            images = [self._crop(data, side, np.random.default_rng([seed, r])) for r in rows]
+        return torch.from_numpy(np.stack(images)).reshape(len(rows), n), {}
+
+    def _crop(self, data: list[Any], side: int, rng: np.random.Generator) -> Any:
+        fitting = [image for image in data if min(image.shape[:2]) >= side]
+        if not fitting:
+            raise DataError(Path("images"), f"none is {side}x{side} pixels or larger")
+        image = fitting[int(rng.integers(len(fitting)))]
+        top, left = (int(rng.integers(size - side + 1)) for size in image.shape[:2])
+        return rescale(image[top : top + side, left : left + side], 256, self.levels)
+
+    @classmethod
+    def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        images = load_images(path)
+        if images[0].shape[2] != config["colours"]:
+            have, wanted = images[0].shape[2], config["colours"]
+            raise DataError(Path(path), f"has {have} channels a pixel; this preset wants {wanted}")
+        return images

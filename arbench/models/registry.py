@@ -1,0 +1,147 @@
+"""From what a user types to a model: names, presets, files of their own, weights."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from arbench.models.base import Source
+
+BUILT_IN = {
+    "wavenet": "arbench.models.wavenet:WaveNet",
+    "pixelcnn": "arbench.models.pixelcnn:PixelCNN",
+    "parallel_wavenet": "arbench.models.parallel_wavenet:ParallelWaveNet",
+}
+"""By name; other packages add theirs as entry points of the group ``arbench.models``."""
+
+
+class ModelError(Exception):
+    """A model that cannot be had; the message is one line for the user."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A model and its configuration, not yet built."""
+
+    spec: str
+    """What finds it again: NAME:PRESET, path.py:Class:PRESET or package.module:Class:PRESET."""
+    name: str
+    preset: str
+    cls: type[Source]
+    config: Mapping[str, Any]
+
+    def build(
+        self,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        weights: Path | None = None,
+    ) -> Source:
+        """The model, weights random from ``seed`` or read from a safetensors file, in evaluation mode.
+
+        Weights are made in float32 on the host whatever the dtype, so that models of several dtypes are
+        roundings of one.
+
+        Raises:
+            WeightsError: the weights file is unreadable or of another model.
+        """
+        from arbench.models.weights import load
+
+        model = self.cls(**{**self.config, "seed": seed})
+        if weights is not None:
+            load(model, weights)
+        return model.to(device, dtype).eval().requires_grad_(False)
+
+
+def names() -> dict[str, str]:
+    """Every model that has a name, with the place of its class."""
+    found = {e.name: e.value for e in entry_points(group="arbench.models")}
+    return {**found, **BUILT_IN}
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion to append to an error, or the list of what there is."""
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else "there is: " + ", ".join(known)
+
+
+def resolve(spec: str) -> Chosen:
+    """Finds NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET].
+
+    Raises:
+        ModelError: no such model, class or preset; a close name is suggested.
+    """
+    place, _, preset = spec.partition(":")
+    if place in names():
+        name, cls = place, _import(names()[place], spec)
+    elif place.endswith(".py") or "." in place:
+        attribute, _, preset = preset.partition(":")
+        if not attribute:
+            raise ModelError(f"model '{spec}': say which class, as in {place}:MyModel")
+        name, cls = f"{Path(place).stem}.{attribute}", _import(f"{place}:{attribute}", spec)
+        place = f"{place}:{attribute}"
+    else:
+        raise ModelError(f"unknown model '{place}'; {did_you_mean(place, names())}")
+    preset = preset or cls.default_preset
+    if preset not in cls.presets:
+        raise ModelError(
+            f"model '{name}' has no preset '{preset}'; {did_you_mean(preset, cls.presets)}"
+        )
+    return Chosen(f"{place}:{preset}", name, preset, cls, cls.presets[preset])
+
+
+def _import(place: str, spec: str) -> type[Source]:
+    where, _, attribute = place.rpartition(":")
+    try:
+        module = (
+            _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+        )
+    except FileNotFoundError:
+        raise ModelError(f"model '{spec}': no file {where}") from None
+    except Exception as error:  # the user's code may raise anything while it is imported
+        raise ModelError(f"model '{spec}': importing {where} failed: {_one_line(error)}") from error
+    cls = getattr(module, attribute, None)
+    if cls is None:
+        known = [k for k, v in vars(module).items() if inspect.isclass(v) and issubclass(v, Source)]
+        hint = f"; {did_you_mean(attribute, known)}" if known else ""
+        raise ModelError(f"model '{spec}': {where} has no '{attribute}'{hint}")
+    if not (inspect.isclass(cls) and issubclass(cls, Source)):
+        raise ModelError(f"model '{spec}': {attribute} is not a subclass of arbench.models.Source")
+    if inspect.isabstract(cls):
+        missing = ", ".join(sorted(cls.__abstractmethods__))
+        raise ModelError(f"model '{spec}': {attribute} does not define {missing}")
+    return cls
+
+
+def _from_file(path: Path) -> Any:
+    path = path.resolve(strict=True)
+    name = f"arbench_user_{path.stem}"
+    known = sys.modules.get(name)
+    if known is not None and known.__file__ == str(path):
+        return known
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    try:
+        found.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

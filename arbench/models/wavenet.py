@@ -1,0 +1,163 @@
+"""WaveNet: samples of audio, one by one, from a stack of dilated causal convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from arbench.distributions import Categorical, DiscretizedLogisticMixture
+from arbench.models import audio
+from arbench.models.base import Claim, Context, Source, lecun_normal_
+from arbench.models.dilated import Affine, DilatedStack, StackState
+
+
+@dataclass
+class _State:
+    code: Affine
+    stack: StackState
+
+
+class WaveNet(audio.AudioSource, Source):
+    """An element is one audio sample; N steps, each O(L).
+
+    The sample before (mu-law class through an embedding, or 16-bit level as a scalar) enters a 1x1
+    convolution, then the stack; the skip sum goes through ReLU, 1x1, ReLU, 1x1 to the parameters.
+    Position 0 sees zeros.
+
+    Presets:
+        nv: 20 layers in 2 cycles, kernel 2, R=64, S=128, A=256, mu-law softmax at 16 kHz, mel conditioning
+            (NVIDIA's nv-wavenet benchmark default).
+        vocoder: 24 layers in 4 cycles, kernel 3, R=128, gate 256, S=128, mixture of 10 logistics over 16
+            bits at 22.05 kHz, mel conditioning.
+        paper: the Parallel WaveNet teacher: 30 layers in 3 cycles, kernel 3, R=512, gate 512, S=256,
+            mixture of 10 logistics over 16 bits at 24 kHz; mel frames at 200 Hz stand in for its
+            linguistic features, and voices for its speakers.
+        tiny, tiny_logistic: for tests.
+
+    Sources: van den Oord et al., *WaveNet: A Generative Model for Raw Audio*, 2016; *Parallel WaveNet*,
+    2017, section 2 and appendix. Weights start with variance 1/fan_in, biases at zero.
+
+    Args:
+        levels: of an element: mu-law classes, or amplitude levels with ``components``.
+        components: of the logistic mixture; 0 for the softmax.
+        rate_hz: of the audio.
+        seed: of the initial weights.
+        layers, cycle, kernel, residual, gate, skip, local, hop, classes: see ``DilatedStack``.
+    """
+
+    source = "van den Oord et al. 2016, arXiv:1609.03499"
+    default_preset = "nv"
+    presets = {
+        "nv": dict(
+            layers=20, cycle=10, kernel=2, residual=64, gate=64, skip=128, levels=256, local=80,
+            rate_hz=16000.0, hop=256,
+        ),
+        "vocoder": dict(
+            layers=24, cycle=6, kernel=3, residual=128, gate=128, skip=128, levels=65536, components=10,
+            local=80, rate_hz=22050.0, hop=256,
+        ),
+        "paper": dict(
+            layers=30, cycle=10, kernel=3, residual=512, gate=256, skip=256, levels=65536, components=10,
+            local=80, classes=5, rate_hz=24000.0, hop=120,
+        ),
+        "tiny": dict(
+            layers=4, cycle=2, kernel=2, residual=6, gate=5, skip=7, levels=4, local=3, classes=5,
+            rate_hz=16000.0, hop=3,
+        ),
+        "tiny_logistic": dict(
+            layers=3, cycle=3, kernel=3, residual=6, gate=4, skip=5, levels=4, components=2,
+            rate_hz=16000.0,
+        ),
+    }  # fmt: skip
+    claims = {
+        ("score", "parallel"): Claim("1", "N"),
+        ("score", "sequential"): Claim("N", "N"),
+        ("sample", "naive"): Claim("N", "N^2"),
+        ("sample", "cached"): Claim("N", "N"),
+        ("sample", "fixed_point"): Claim("<= N", "<= N^2"),
+    }
+
+    def __init__(
+        self,
+        *,
+        layers: int,
+        cycle: int,
+        kernel: int,
+        residual: int,
+        gate: int,
+        skip: int,
+        levels: int,
+        components: int = 0,
+        local: int = 0,
+        hop: int = 1,
+        classes: int = 0,
+        rate_hz: float = 16000.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if skip < 1:
+            raise ValueError("WaveNet needs skip channels")
+        g = torch.Generator().manual_seed(seed)
+        self.levels, self.rate_hz, self.local, self.classes, self.hop = (
+            levels,
+            rate_hz,
+            local,
+            classes,
+            hop,
+        )
+        self.distribution = (
+            DiscretizedLogisticMixture(levels, components) if components else Categorical(levels)
+        )
+        self.companded = not components
+        inputs = levels if self.companded else 1
+        self.embedding = nn.Parameter(lecun_normal_(torch.empty(inputs, residual), 1, g))
+        self.stack = DilatedStack(
+            layers=layers, cycle=cycle, kernel=kernel, residual=residual, gate=gate, skip=skip,
+            local=local, hop=hop, classes=classes, generator=g,
+        )  # fmt: skip
+        width = levels if self.companded else skip
+        out = self.distribution.params_width
+        self.hidden = nn.Parameter(lecun_normal_(torch.empty(skip, width), skip, g))
+        self.hidden_bias = nn.Parameter(torch.zeros(width))
+        self.out = nn.Parameter(lecun_normal_(torch.empty(width, out), width, g))
+        self.out_bias = nn.Parameter(torch.zeros(out))
+
+    def _embed(self, x: Tensor) -> Tensor:
+        """(B, M) elements to (B, M, R)."""
+        if self.companded:
+            return self.embedding[x]
+        scaled = x.to(self.embedding.dtype) * (2 / (self.levels - 1)) - 1
+        return scaled.unsqueeze(-1) * self.embedding[0]
+
+    def _head(self, skip: Tensor) -> Tensor:
+        hidden = torch.relu(skip) @ self.hidden + self.hidden_bias
+        return torch.relu(hidden) @ self.out + self.out_bias
+
+    def encode(self, context: Context, n: int) -> Affine:
+        return self.stack.encode(context)
+
+    def start(self, batch: int, n: int, code: Affine) -> _State:
+        return _State(code, self.stack.start(batch))
+
+    def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        past = self._embed(f[:, max(g0 - 1, 0) : g1 - 1])
+        inputs = past if g0 else pad(past, (0, 0, 1, 0))
+        return self._head(self.stack.extend(state.stack, inputs, state.code)), state
+
+    def forward(self, f: Tensor, code: Affine) -> Tensor:
+        return self._head(self.stack(pad(self._embed(f[:, :-1]), (0, 0, 1, 0)), code))
+
+    def observe(
+        self, n: int, rows: Sequence[int], seed: int, data: Any = None
+    ) -> tuple[Tensor, Context]:
+        clips, context = self.clips(n, rows, seed, data)
+        return audio.quantise(clips, self.levels, companded=self.companded), context
+
+    @classmethod
+    def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        return audio.load(path, config["rate_hz"])

@@ -1,0 +1,43 @@
+"""Weights as safetensors: saved with the model they belong to, loaded only into the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from arbench.models.base import Source
+
+
+class WeightsError(Exception):
+    """A weights file that cannot be used; the message is one line for the user."""
+
+
+def save(model: Source, path: Path) -> None:
+    """Writes the model's weights, as they are, to a safetensors file."""
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, path, metadata={"arbench.class": type(model).__name__})
+
+
+def load(model: Source, path: Path) -> None:
+    """Reads weights saved by ``save`` into ``model``, in the model's own dtype.
+
+    Raises:
+        WeightsError: not a safetensors file, or names or shapes of another model.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"weights {path}: not a readable safetensors file ({error})") from None
+    wanted = model.state_dict()
+    for name in sorted(wanted.keys() | found.keys()):
+        have = tuple(found[name].shape) if name in found else "nothing"
+        want = tuple(wanted[name].shape) if name in wanted else "nothing"
+        if have != want:
+            kind = type(model).__name__
+            raise WeightsError(
+                f"weights {path}: of another model or preset: '{name}' is {have}, this {kind} has {want}"
+            )
+    model.load_state_dict(found)

@@ -1,0 +1,31 @@
+"""Arrays to numbers: intervals, paired ratios, growth over N."""
+
+from arbench.stats.claims import judge
+from arbench.stats.digits import format_interval, format_ratio, format_seconds, format_si
+from arbench.stats.growth import CLASSES, Growth, extrapolator, fit_exact, fit_noisy
+from arbench.stats.intervals import order_statistic_interval, outliers, quantile, spread
+from arbench.stats.paired import PairedRatio, ratio
+from arbench.stats.stopping import decide
+from arbench.stats.summary import Summary, summarise
+
+__all__ = [
+    "CLASSES",
+    "Growth",
+    "PairedRatio",
+    "Summary",
+    "decide",
+    "extrapolator",
+    "fit_exact",
+    "fit_noisy",
+    "format_interval",
+    "format_ratio",
+    "format_seconds",
+    "format_si",
+    "judge",
+    "order_statistic_interval",
+    "outliers",
+    "quantile",
+    "ratio",
+    "spread",
+    "summarise",
+]

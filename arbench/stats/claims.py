@@ -1,0 +1,116 @@
+"""Whether a measured growth is the one that was claimed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from arbench.stats.classes import CLASSES, FEWEST_SIZES, LEAST_SPAN, Growth, basis
+from arbench.stats.noisy import free_exponent
+
+Verdict = Literal["holds", "fails", "undecided"]
+
+_NOMINAL = {"1": 0.0, "log N": 0.0, "sqrt N": 0.5, "N": 1.0, "N^2": 2.0}
+_NEAR = 0.05
+"""Exponents this close are one: a constant's and a logarithm's differ by less at no useful N."""
+
+
+def parse(claimed: str) -> tuple[str, bool]:
+    """A claim's class, and whether it is an upper bound: ``'<= N'`` is ``('N', True)``.
+
+    Raises:
+        ValueError: not a class of `CLASSES`, with or without a leading ``<=``.
+    """
+    name = claimed.removeprefix("<=").strip()
+    if name not in CLASSES:
+        raise ValueError(f"unknown growth class {claimed!r}; known: {', '.join(CLASSES)}")
+    return name, claimed.startswith("<=")
+
+
+def judge(claimed: str, growth: Growth, exact: bool) -> tuple[Verdict, str]:
+    """Holds a claim against a measured growth.
+
+    - Fewer than four sizes, or sizes that span less than 4x: ``undecided``.
+    - A class was fitted: ``holds`` if it, and all that the noise does not tell from it, are
+      claimed; ``fails`` if none is, and for noisy values the claimed exponent lies outside the
+      measured interval; ``undecided`` otherwise.
+    - No class was fitted: the interval of the free exponent decides. It can refute any claim,
+      and confirm one of the form ``<=``.
+
+    Args:
+        claimed: '1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', or with a leading '<= '.
+        growth: what was measured.
+        exact: whether ``growth`` comes from integers without noise.
+
+    Returns:
+        The verdict, and its reason in plain words.
+
+    Raises:
+        ValueError: unknown claim.
+    """
+    name, at_most = parse(claimed)
+    sizes = growth.sizes
+    if len(sizes) < FEWEST_SIZES:
+        return "undecided", f"{len(sizes)} sizes measured; a verdict needs {FEWEST_SIZES}"
+    if sizes[-1] < LEAST_SPAN * sizes[0]:
+        span = f"{sizes[0]:,} to {sizes[-1]:,}"
+        return "undecided", f"the sizes, {span}, span less than {LEAST_SPAN:g}x"
+    if growth.fitted is None:
+        return _by_exponent(claimed, growth, exact)
+    possible = (growth.fitted, *growth.rivals)
+    claimed_ones = [one for one in possible if _within(one, name, at_most)]
+    measured = _describe(growth)
+    if len(claimed_ones) == len(possible):
+        return "holds", measured
+    if claimed_ones:
+        return "undecided", f"{measured}; the noise does not tell {' from '.join(possible)}"
+    if not exact and not _refuted(name, at_most, growth):
+        return "undecided", f"claimed {claimed}; {measured}, but its interval allows the claim"
+    return "fails", f"claimed {claimed}; {measured}"
+
+
+def _within(measured: str, name: str, at_most: bool) -> bool:
+    if at_most:
+        return CLASSES.index(measured) <= CLASSES.index(name)
+    return measured == name
+
+
+def _by_exponent(claimed: str, growth: Growth, exact: bool) -> tuple[Verdict, str]:
+    name, at_most = parse(claimed)
+    unfitted = "no class reproduces the values exactly" if exact else "no class fits"
+    if growth.exponent is None or growth.exponent_ci95 is None:
+        return "undecided", unfitted
+    low, high = growth.exponent_ci95
+    why = f"{unfitted}; they grow as about N^{growth.exponent:.2f} [{low:.2f}, {high:.2f}]"
+    if at_most and high <= _exponent(name, growth.sizes) + _NEAR:
+        return "holds", why
+    if _refuted(name, at_most, growth):
+        return "fails", f"claimed {claimed}; {why}"
+    return "undecided", why
+
+
+def _refuted(name: str, at_most: bool, growth: Growth) -> bool:
+    """Whether the claimed class's exponent lies clearly outside the measured interval."""
+    nominal = _exponent(name, growth.sizes)
+    low, high = growth.exponent_ci95 or (growth.exponent or 0.0, growth.exponent or 0.0)
+    return low > nominal + _NEAR or (not at_most and high < nominal - _NEAR)
+
+
+def _exponent(name: str, sizes: tuple[int, ...]) -> float:
+    """What a free power makes of the class over these sizes."""
+    if name in _NOMINAL:
+        return _NOMINAL[name]
+    exponent, _ = free_exponent(sizes, [basis(name, n) for n in sizes])
+    assert exponent is not None
+    return exponent
+
+
+def _describe(growth: Growth) -> str:
+    sizes = growth.sizes
+    span = f"{sizes[0]:,} to {sizes[-1]:,}"
+    if growth.formula is not None:
+        return f"measured {growth.fitted}: {growth.formula} at all {len(sizes)} sizes, {span}"
+    text = f"measured {growth.fitted} over {len(sizes)} sizes, {span}"
+    if growth.exponent_ci95 is not None:
+        low, high = growth.exponent_ci95
+        text += f" (N^{growth.exponent:.2f} [{low:.2f}, {high:.2f}])"
+    return text

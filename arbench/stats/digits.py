@@ -1,0 +1,97 @@
+"""Numbers as text, with no digit that the interval beside them does not support."""
+
+from __future__ import annotations
+
+import math
+
+Interval = tuple[float, float]
+
+_PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
+_MOST_DIGITS = 4
+_DIGITS_ALONE = 2
+
+
+def last_place(value: float, interval: Interval | None) -> int:
+    """Power of ten of the last digit of ``value`` worth printing.
+
+    That is the place of the leading digit of the interval's half-width, but never so fine that
+    more than four digits are printed, nor so coarse that none is. Without an interval nothing is
+    known about the digits, and two are given.
+    """
+    leading = _exponent(value)
+    if interval is None:
+        return leading - _DIGITS_ALONE + 1
+    half = (interval[1] - interval[0]) / 2
+    finest = leading - _MOST_DIGITS + 1
+    return min(leading, max(finest, _exponent(half))) if half > 0 else finest
+
+
+def format_si(value: float, unit: str, interval: Interval | None = None) -> str:
+    """``value`` with an SI prefix and only the digits its interval supports: ``12.3 ms``.
+
+    Where the last supported digit would stand before the unit's place, the next larger prefix is
+    taken (``0.12 s`` and not ``120 ms``), so no zero poses as a digit.
+
+    Args:
+        value: in ``unit``.
+        unit: what it is measured in; 's' is never given a prefix above one.
+        interval: (low, high) around ``value``, or None.
+
+    Raises:
+        ValueError: not finite.
+    """
+    text, exponent = _scaled(value, unit, interval)
+    return f"{text} {_PREFIXES[exponent]}{unit}".rstrip()
+
+
+def format_seconds(value: float, interval: Interval | None = None) -> str:
+    """A duration such as ``12.3 ms``; see `format_si`."""
+    return format_si(value, "s", interval)
+
+
+def format_ratio(value: float, interval: Interval | None = None) -> str:
+    """A factor such as ``3.07x``, with only the digits its interval supports."""
+    _check(value)
+    place = last_place(value, interval)
+    return f"{_fixed(value, place)}x"
+
+
+def format_interval(value: float, interval: Interval, unit: str = "", ends: str = "[]") -> str:
+    """The interval's ends as `format_si` (``unit`` 'x': `format_ratio`) prints ``value``.
+
+    Same prefix, same last place, rounded outward, unit left out since ``value`` stands beside:
+    ``[12.1, 12.6]``.
+    """
+    place = last_place(value, interval)
+    exponent = 0 if unit == "x" else _scaled(value, unit, interval)[1]
+    scale = 10.0**place
+    # A nudge keeps an end that lies on the grid, but for rounding, from being moved outward.
+    low = math.floor(interval[0] / scale + 1e-9) * scale
+    high = math.ceil(interval[1] / scale - 1e-9) * scale
+    low, high = low / 10.0**exponent, high / 10.0**exponent
+    return f"{ends[0]}{_fixed(low, place - exponent)}, {_fixed(high, place - exponent)}{ends[1]}"
+
+
+def _check(value: float) -> None:
+    if not math.isfinite(value):
+        raise ValueError(f"cannot print {value}")
+
+
+def _exponent(value: float) -> int:
+    return math.floor(math.log10(abs(value))) if value else 0
+
+
+def _scaled(value: float, unit: str, interval: Interval | None) -> tuple[str, int]:
+    _check(value)
+    place = last_place(value, interval)
+    rounded = round(value / 10.0**place) * 10.0**place
+    highest = 0 if unit == "s" else max(_PREFIXES)
+    exponent = min(highest, max(min(_PREFIXES), 3 * (_exponent(rounded) // 3)))
+    while place > exponent and exponent < highest:
+        exponent += 3
+    return _fixed(value / 10.0**exponent, place - exponent), exponent
+
+
+def _fixed(value: float, place: int) -> str:
+    digits = max(0, -place)
+    return f"{round(value, -place):,.{digits}f}"

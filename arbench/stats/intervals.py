@@ -1,0 +1,108 @@
+"""Distribution-free statements about one sample: interval, quantile, outliers, spread."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+SUPPORT = 0.99
+"""Chance with which a sample must reach beyond a quantile before the quantile is printed."""
+
+
+def _sorted(values: Sequence[float]) -> np.ndarray:
+    array = np.sort(np.asarray(values, dtype=np.float64).ravel())
+    if array.size == 0:
+        raise ValueError("no values")
+    if not np.isfinite(array).all():
+        raise ValueError("values must be finite")
+    return array
+
+
+def order_statistic_interval(
+    values: Sequence[float], confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """Interval for the median from order statistics, valid for any continuous distribution.
+
+    The k-th least and k-th greatest of n independent values hold the median between them with
+    probability 1 - 2 B(k - 1; n, 1/2), B the binomial distribution function; the largest k that
+    still reaches ``confidence`` is taken, so the coverage is at least what is asked.
+
+    Args:
+        values: independent observations, in any order.
+        confidence: coverage asked for, in (0, 1).
+
+    Returns:
+        (low, high) in the unit of ``values``, or None where even their whole range does not reach
+        ``confidence``: below 6 values for 95%.
+
+    Raises:
+        ValueError: no values, or not all finite.
+
+    Source: David and Nagaraja, *Order Statistics*, section 7.1.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    array = _sorted(values)
+    ranks = np.arange(1, array.size // 2 + 1)
+    coverage = 1 - 2 * stats.binom.cdf(ranks - 1, array.size, 0.5)
+    k = int((coverage >= confidence).sum())
+    return (float(array[k - 1]), float(array[-k])) if k else None
+
+
+def quantile(values: Sequence[float], q: float) -> float | None:
+    """The ``q``-quantile, or None where the sample is too small to support it.
+
+    It is supported once the sample reaches beyond the true quantile with probability 99%: the
+    chance that all n values fall short of it is q^n (for q below 1/2, (1 - q)^n), so
+    n >= log(0.01) / log(max(q, 1 - q)): 7 for the median, 90 for p95, 459 for p99.
+
+    Raises:
+        ValueError: ``q`` outside (0, 1), no values, or not all finite.
+    """
+    if not 0 < q < 1:
+        raise ValueError(f"q must lie between 0 and 1, not {q}")
+    array = _sorted(values)
+    if array.size < math.log(1 - SUPPORT) / math.log(max(q, 1 - q)):
+        return None
+    return float(np.quantile(array, q))
+
+
+def outliers(values: Sequence[float], fence: float = 1.5) -> int:
+    """How many values lie outside Tukey's fences on the logarithms. Counted, never dropped.
+
+    Logarithms, because durations are positive and skewed to the right: on them the fence is a
+    factor, the same for nanoseconds and minutes. Below four values there are no quartiles to
+    speak of, and the count is 0.
+
+    Args:
+        values: positive durations of equal work.
+        fence: interquartile ranges beyond the quartiles.
+
+    Raises:
+        ValueError: no values, or not all positive and finite.
+    """
+    array = _sorted(values)
+    if array[0] <= 0:
+        raise ValueError("durations must be positive")
+    if array.size < 4:
+        return 0
+    logs = np.log(array)
+    low, high = np.quantile(logs, [0.25, 0.75])
+    # A clock's ticks can make the quartiles equal; rounding of the logarithm is then no outlier.
+    reach = fence * (high - low) + 1e-12
+    return int(((logs < low - reach) | (logs > high + reach)).sum())
+
+
+def spread(values: Sequence[float]) -> float:
+    """Interquartile range over the median: relative, robust; 0 for a single value.
+
+    Raises:
+        ValueError: no values, not all finite, or a median that is not positive.
+    """
+    low, middle, high = np.quantile(_sorted(values), [0.25, 0.5, 0.75])
+    if middle <= 0:
+        raise ValueError("the median must be positive")
+    return float((high - low) / middle)

@@ -1,0 +1,152 @@
+"""Fits of durations, and of anything else that scatters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import optimize, stats
+
+from arbench.stats.classes import CLASSES, FEWEST_SIZES, LEAST_SPAN, Growth, basis, by_size
+
+LEAST_NOISE = 0.01
+"""Relative error taken as known of any median, however well its workers agree."""
+TIES = 2.0
+"""A class whose leave-one-out error is within this factor of the best is not told from it."""
+NOTHING_FITS = 0.5
+"""Leave-one-out error of the best class above which none is named."""
+FLAT = 0.10
+"""Leave-one-out error up to which a constant that ties is taken for one."""
+_POWERS = np.arange(0.01, 3.0001, 0.01)
+
+
+def fit_noisy(
+    sizes: Sequence[int],
+    seconds: Mapping[int, Mapping[int, float]] | Sequence[Sequence[float]],
+) -> Growth:
+    """The class whose fit predicts left-out sizes best, and the exponent of a free power.
+
+    Every class is fitted to the medians as ``a + b g(N)``, a and b not negative, by least squares
+    on relative errors. The class with the least leave-one-out error is ``fitted``; classes within
+    twice that error, or within the noise of the medians, are its ``rivals``. A constant that ties
+    wins, since the others then only add a slope that nothing asks for.
+
+    The exponent is p of ``a + b N^p``; its 95% interval is the profile of the squared relative
+    error (F with 1 and n - 3 degrees of freedom), the variance being the larger of the lack of
+    fit and what the workers' scatter says. So it also covers what is not a power law.
+
+    Args:
+        sizes: distinct N.
+        seconds: worker to {N: median seconds}, each size in at least one worker; or for each size
+            of ``sizes`` its samples.
+
+    Returns:
+        ``fitted`` is None below four sizes or a span of 4x, or where no class predicts a left-out
+        size within 50%.
+
+    Raises:
+        ValueError: no sizes, a size twice or without values, or a value not positive and finite.
+    """
+    medians, noise = _medians(sizes, seconds)
+    pairs = by_size(sizes, medians)
+    ns, ys = tuple(n for n, _ in pairs), tuple(y for _, y in pairs)
+    exponent, ci95 = free_exponent(ns, ys, noise)
+    nothing = Growth(None, exponent, ci95, None, None, None, ns, ys)
+    if len(ns) < FEWEST_SIZES or ns[-1] < LEAST_SPAN * ns[0]:
+        return nothing
+    errors = {name: _leave_one_out(name, ns, ys) for name in CLASSES}
+    least = min(errors.values())
+    if least > NOTHING_FITS:
+        return nothing
+    ties = [name for name in CLASSES if errors[name] <= max(TIES * least, noise)]
+    fitted = "1" if "1" in ties else min(ties, key=errors.__getitem__)
+    rivals = tuple(name for name in ties if name != fitted)
+    if fitted == "1" and errors["1"] <= FLAT:
+        exponent, ci95, rivals = 0.0, None, ()
+    (intercept, slope), residual = _fit(_basis(fitted, ns), np.array(ys))
+    return Growth(fitted, exponent, ci95, intercept, slope, residual, ns, ys, rivals=rivals)
+
+
+def free_exponent(
+    sizes: Sequence[int], values: Sequence[float], noise: float = LEAST_NOISE
+) -> tuple[float | None, tuple[float, float] | None]:
+    """p of ``a + b N^p`` between 0 and 3, with its 95% profile interval.
+
+    Args:
+        sizes: distinct N, ascending.
+        values: positive, one a size.
+        noise: relative standard error of each value, at least.
+
+    Returns:
+        (p, (low, high)); (0, None) for equal values; (None, None) below four sizes.
+    """
+    if len(sizes) < FEWEST_SIZES:
+        return None, None
+    y = np.asarray(values, dtype=np.float64)
+    if np.ptp(y) == 0:
+        return 0.0, None
+    scaled = np.asarray(sizes, dtype=np.float64) / max(sizes)
+
+    def squares(p: float) -> float:
+        return _fit(scaled**p, y)[1] ** 2 * y.size
+
+    profile = np.array([squares(p) for p in _POWERS])
+    start = float(_POWERS[profile.argmin()])
+    found = optimize.minimize_scalar(
+        squares, bounds=(max(1e-3, start - 0.01), start + 0.01), method="bounded"
+    )
+    best, least = (float(found.x), float(found.fun))
+    if profile.min() < least:
+        best, least = start, float(profile.min())
+    freedom = y.size - 3
+    variance = max(least / freedom, noise**2)
+    inside = _POWERS[profile <= least + stats.f.ppf(0.95, 1, freedom) * variance]
+    low, high = (min(best, inside.min()), max(best, inside.max())) if inside.size else (best, best)
+    return best, (0.0 if low <= _POWERS[0] else float(low), float(high))
+
+
+def _medians(
+    sizes: Sequence[int], seconds: Mapping[int, Mapping[int, float]] | Sequence[Sequence[float]]
+) -> tuple[list[float], float]:
+    """The median at each size, and its relative standard error over the sizes."""
+    if isinstance(seconds, Mapping):
+        columns = [[worker[n] for worker in seconds.values() if n in worker] for n in sizes]
+        # A worker that is slow at every size does not bend the curve: its own level is taken out.
+        level = {key: np.mean(np.log(list(w.values()))) for key, w in seconds.items() if w}
+        logs = [[np.log(w[n]) - level[key] for key, w in seconds.items() if n in w] for n in sizes]
+    else:
+        columns = [list(samples) for samples in seconds]
+        logs = [list(np.log(samples)) for samples in seconds]
+    for n, column in zip(sizes, columns, strict=True):
+        if not column:
+            raise ValueError(f"no values at size {n}")
+        if not all(np.isfinite(value) and value > 0 for value in column):
+            raise ValueError(f"values at size {n} must be positive and finite")
+    variances = [float(np.var(column, ddof=1)) / len(column) for column in logs if len(column) > 1]
+    noise = float(np.sqrt(np.mean(variances))) if variances else 0.0
+    return [float(np.median(column)) for column in columns], max(noise, LEAST_NOISE)
+
+
+def _basis(name: str, sizes: Sequence[int]) -> np.ndarray:
+    return np.array([basis(name, n) for n in sizes])
+
+
+def _fit(g: np.ndarray, y: np.ndarray) -> tuple[tuple[float, float], float]:
+    """(a, b), not negative, of ``y = a + b g``, and the root mean square relative error."""
+    if np.ptp(g) == 0:
+        a = float(np.sum(1 / y) / np.sum(1 / y**2))
+        return (a, 0.0), float(np.sqrt(np.mean((a / y - 1) ** 2)))
+    scale = g.max()
+    design = np.column_stack([np.ones_like(y), g / scale]) / y[:, None]
+    (a, b), norm = optimize.nnls(design, np.ones_like(y))
+    return (float(a), float(b / scale)), float(norm / np.sqrt(y.size))
+
+
+def _leave_one_out(name: str, sizes: Sequence[int], values: Sequence[float]) -> float:
+    """Root mean square relative error in predicting each size from the others."""
+    g, y = _basis(name, sizes), np.array(values)
+    errors = []
+    for i in range(y.size):
+        (a, b), _ = _fit(np.delete(g, i), np.delete(y, i))
+        errors.append((a + b * g[i]) / y[i] - 1)
+    return float(np.sqrt(np.mean(np.square(errors))))

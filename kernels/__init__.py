@@ -1,0 +1,1 @@
+"""Triton kernels of arbench, imported as ``arbench.kernels``: one file a kernel."""
