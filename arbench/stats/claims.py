@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from arbench.stats.classes import CLASSES, FEWEST_SIZES, LEAST_SPAN, Growth, basis
-from arbench.stats.noisy import free_exponent
+from arbench.stats.noisy import FLAT, free_exponent
 
 Verdict = Literal["holds", "fails", "undecided"]
 
@@ -89,7 +89,13 @@ def _by_exponent(claimed: str, growth: Growth, exact: bool) -> tuple[Verdict, st
 
 
 def _refuted(name: str, at_most: bool, growth: Growth) -> bool:
-    """Whether the claimed class's exponent lies clearly outside the measured interval."""
+    """Whether the claimed class is clearly not what was measured: by exponent, or by rise.
+
+    Where a constant is claimed or measured exponents do not help, for a logarithm's is nearly 0.
+    """
+    if growth.fitted is not None and "1" in (name, growth.fitted):
+        rise = growth.predict(growth.sizes[-1]) / growth.predict(growth.sizes[0])
+        return rise > 1 + FLAT if name == "1" else not at_most
     nominal = _exponent(name, growth.sizes)
     low, high = growth.exponent_ci95 or (growth.exponent or 0.0, growth.exponent or 0.0)
     return low > nominal + _NEAR or (not at_most and high < nominal - _NEAR)

@@ -199,4 +199,4 @@ def _formula(fit: _Fit) -> str:
             text += f"{sign}{size}"
         else:
             text += sign + (names[term] if abs(factor) == 1 else f"{size}·{names[term]}")
-    return text
+    return text.strip()

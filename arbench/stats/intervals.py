@@ -6,13 +6,16 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
+
+Values = Sequence[float] | NDArray[np.float64]
 
 SUPPORT = 0.99
 """Chance with which a sample must reach beyond a quantile before the quantile is printed."""
 
 
-def _sorted(values: Sequence[float]) -> np.ndarray:
+def _sorted(values: Values) -> np.ndarray:
     array = np.sort(np.asarray(values, dtype=np.float64).ravel())
     if array.size == 0:
         raise ValueError("no values")
@@ -22,7 +25,7 @@ def _sorted(values: Sequence[float]) -> np.ndarray:
 
 
 def order_statistic_interval(
-    values: Sequence[float], confidence: float = 0.95
+    values: Values, confidence: float = 0.95
 ) -> tuple[float, float] | None:
     """Interval for the median from order statistics, valid for any continuous distribution.
 
@@ -52,7 +55,7 @@ def order_statistic_interval(
     return (float(array[k - 1]), float(array[-k])) if k else None
 
 
-def quantile(values: Sequence[float], q: float) -> float | None:
+def quantile(values: Values, q: float) -> float | None:
     """The ``q``-quantile, or None where the sample is too small to support it.
 
     It is supported once the sample reaches beyond the true quantile with probability 99%: the
@@ -70,7 +73,7 @@ def quantile(values: Sequence[float], q: float) -> float | None:
     return float(np.quantile(array, q))
 
 
-def outliers(values: Sequence[float], fence: float = 1.5) -> int:
+def outliers(values: Values, fence: float = 1.5) -> int:
     """How many values lie outside Tukey's fences on the logarithms. Counted, never dropped.
 
     Logarithms, because durations are positive and skewed to the right: on them the fence is a
@@ -96,7 +99,7 @@ def outliers(values: Sequence[float], fence: float = 1.5) -> int:
     return int(((logs < low - reach) | (logs > high + reach)).sum())
 
 
-def spread(values: Sequence[float]) -> float:
+def spread(values: Values) -> float:
     """Interquartile range over the median: relative, robust; 0 for a single value.
 
     Raises:

@@ -111,20 +111,29 @@ def _medians(
     """The median at each size, and its relative standard error over the sizes."""
     if isinstance(seconds, Mapping):
         columns = [[worker[n] for worker in seconds.values() if n in worker] for n in sizes]
-        # A worker that is slow at every size does not bend the curve: its own level is taken out.
-        level = {key: np.mean(np.log(list(w.values()))) for key, w in seconds.items() if w}
-        logs = [[np.log(w[n]) - level[key] for key, w in seconds.items() if n in w] for n in sizes]
     else:
         columns = [list(samples) for samples in seconds]
-        logs = [list(np.log(samples)) for samples in seconds]
     for n, column in zip(sizes, columns, strict=True):
         if not column:
             raise ValueError(f"no values at size {n}")
         if not all(np.isfinite(value) and value > 0 for value in column):
             raise ValueError(f"values at size {n} must be positive and finite")
+    logs = _levelled(sizes, seconds) if isinstance(seconds, Mapping) else map(np.log, columns)
     variances = [float(np.var(column, ddof=1)) / len(column) for column in logs if len(column) > 1]
     noise = float(np.sqrt(np.mean(variances))) if variances else 0.0
     return [float(np.median(column)) for column in columns], max(noise, LEAST_NOISE)
+
+
+def _levelled(
+    sizes: Sequence[int], seconds: Mapping[int, Mapping[int, float]]
+) -> list[list[float]]:
+    """Logarithms by size, without each worker's own level: one slow at every N bends nothing."""
+    columns: list[list[float]] = [[] for _ in sizes]
+    for worker in seconds.values():
+        logs = {i: float(np.log(worker[n])) for i, n in enumerate(sizes) if n in worker}
+        for i, value in logs.items():
+            columns[i].append(value - sum(logs.values()) / len(logs))
+    return columns
 
 
 def _basis(name: str, sizes: Sequence[int]) -> np.ndarray:
