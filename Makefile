@@ -1,0 +1,73 @@
+# make run, make test: everything else is made on the way.
+#
+# Variables: PYTHON (any 3.11 or later), VENV (where the virtual environment goes; empty: none is made,
+# and the environment of PYTHON is used as it is), ARGS (added to the command of a target).
+# The install is editable: a changed source needs no second one, a changed pyproject.toml does.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+GPU_BUDGET ?= 300
+
+ifeq ($(strip $(VENV)),)
+PY := $(PYTHON)
+BIN := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')/
+else
+PY := $(VENV)/bin/python
+BIN := $(VENV)/bin/
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "arbench needs Python 3.11 or later, and $(PYTHON) is not: make PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml | $(PY)
+	$(PY) -m pip install -e .
+	@touch $@
+
+$(INSTALLED_DEV): pyproject.toml | $(PY)
+	$(PY) -m pip install -e '.[dev]'
+	@touch $(INSTALLED) $@
+endif
+
+# The CUDA device's name as a folder's.
+SLUG = $(PY) -c 'import re, torch; \
+  print(re.sub("[^a-z0-9]+", "-", torch.cuda.get_device_name().lower()).strip("-"))'
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow lint bench gpu clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: $(INSTALLED) ## install, then score and sample a WaveNet and write the report
+	$(BIN)arbench run --model wavenet $(ARGS)
+
+test: lint ## lint, then every test but the slow ones
+	OMP_NUM_THREADS=1 $(BIN)pytest -n auto -m "not slow" $(ARGS)
+
+test-slow: $(INSTALLED_DEV) ## the slow tests: published presets, long trials
+	OMP_NUM_THREADS=1 $(BIN)pytest -n auto -m slow $(ARGS)
+
+lint: $(INSTALLED_DEV) ## ruff, mypy and the import contracts
+	$(BIN)ruff check
+	$(BIN)ruff format --check
+	$(BIN)mypy
+	$(BIN)lint-imports
+
+bench: $(INSTALLED_DEV) ## the pytest-benchmark suites
+	$(BIN)pytest benchmarks --benchmark-only $(ARGS)
+
+gpu: $(INSTALLED_DEV) ## on a CUDA machine: the tests, then all three models into reports/
+	@$(PY) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || { \
+	  echo "make gpu needs a CUDA device, and torch sees none here" >&2; exit 2; }
+	OMP_NUM_THREADS=1 timeout 170 $(BIN)pytest -n 4 -m "not slow"
+	$(BIN)arbench run --device cuda --model wavenet --model pixelcnn --model parallel_wavenet \
+	  --budget $(GPU_BUDGET) --out "reports/$$($(SLUG))" $(ARGS)
+
+clean: ## remove .venv, caches and builds; measurements stay
+	rm -rf .venv build dist *.egg-info
+	rm -rf .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
