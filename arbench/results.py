@@ -53,7 +53,8 @@ class Run(Line, tag="run"):
     environment: dict[str, Any]
     """Nested facts: cpu, gpu, clocks, threads, versions, load."""
     limits: dict[str, Any]
-    """``copy``: list of {bytes, gb_per_s}; ``matmul``: {dtype: gflop_per_s}; ``timer_s``: cost of one timed call."""
+    """``copy`` and ``read``: lists of {bytes, gb_per_s}; ``matmul``: {dtype: gflop_per_s}; ``timer_s``: what
+    a timed call adds."""
 
 
 class Resume(Line, tag="resume"):
@@ -249,9 +250,7 @@ def _parse(raw: bytes, where: str) -> AnyLine:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ResultsError(f"{where}: {error}") from None
     if isinstance(line, Run) and line.schema != SCHEMA:
-        raise ResultsError(
-            f"{where}: schema {line.schema} is unknown; this arbench reads schema {SCHEMA}"
-        )
+        raise ResultsError(f"{where}: schema {line.schema} is unknown; this arbench reads schema {SCHEMA}")
     return line
 
 
@@ -311,9 +310,7 @@ class Writer:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._fd)
-            raise ResultsError(
-                f"{path} is being written by another run; choose another --out"
-            ) from None
+            raise ResultsError(f"{path} is being written by another run; choose another --out") from None
         self._end = self._cut_torn_line()
 
     def _cut_torn_line(self) -> int:

@@ -30,9 +30,7 @@ class Categorical(Distribution):
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
         if self.levels == 1:
-            return torch.full(
-                params.shape[:-1], torch.inf, dtype=params.dtype, device=params.device
-            )
+            return torch.full(params.shape[:-1], torch.inf, dtype=params.dtype, device=params.device)
         best = (params + z).topk(2, dim=-1).values
         return best[..., 0] - best[..., 1]
 

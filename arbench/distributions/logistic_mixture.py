@@ -27,9 +27,7 @@ class DiscretizedLogisticMixture(Distribution):
 
     def __init__(self, levels: int, components: int) -> None:
         if levels < 2 or components < 1:
-            raise ValueError(
-                f"need at least 2 levels and 1 component, got {levels} and {components}"
-            )
+            raise ValueError(f"need at least 2 levels and 1 component, got {levels} and {components}")
         self.levels = levels
         self.components = components
         self.params_width = 3 * components
@@ -70,7 +68,5 @@ class DiscretizedLogisticMixture(Distribution):
         above = logsigmoid((half - centre) * inverse)
         width = torch.log(-torch.expm1(-2 * half * inverse))
         x = x.unsqueeze(-1)
-        mass = torch.where(
-            x == 0, below, torch.where(x == self.levels - 1, above, below + above + width)
-        )
+        mass = torch.where(x == 0, below, torch.where(x == self.levels - 1, above, below + above + width))
         return torch.logsumexp(logits.log_softmax(-1) + mass, dim=-1)

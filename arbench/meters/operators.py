@@ -48,9 +48,9 @@ class Use(Enum):
     PLACED = "placed"
     """Written at the positions that other operands name; the rest stays as it was."""
 
-
-READS = frozenset({Use.READ, Use.GATHERED, Use.UPDATED})
-WRITES = frozenset({Use.OVERWRITTEN, Use.UPDATED, Use.PLACED})
+    def __init__(self, _: str) -> None:
+        self.reads = self.value in ("read", "gathered", "updated")
+        self.writes = self.value in ("overwritten", "updated", "placed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +200,10 @@ def _use(op: OpOverload, name: str, argument: Any) -> Use:
 
 
 def _reaches_host(op: OpOverload, name: str) -> bool:
-    packet = op._overloadpacket
-    tags = set(op.tags).union(*(getattr(packet, other).tags for other in packet.overloads()))
+    tags = set(op.tags)
+    if torch.Tag.out in tags:  # out= variants lack the tags of the operator they are a variant of
+        packet = op._overloadpacket
+        tags.update(*(getattr(packet, other).tags for other in packet.overloads()))
     return name in _HOST_NAMES or any(tag in tags for tag in _HOST_TAGS)
 
 

@@ -43,6 +43,4 @@ INVERSION = Method(
     "inversion", "score", "z", cached, "finds the noise step by step, one incremental step an element",
     reference=True,
 )  # fmt: skip
-SEQUENTIAL = Method(
-    "sequential", "score", "x", sequential, "one incremental step an element, teacher-forced"
-)
+SEQUENTIAL = Method("sequential", "score", "x", sequential, "one incremental step an element, teacher-forced")

@@ -10,5 +10,5 @@ from arbench.models.registry import did_you_mean as did_you_mean
 from arbench.models.registry import names as names
 from arbench.models.registry import resolve as resolve
 from arbench.models.weights import WeightsError as WeightsError
-from arbench.models.weights import load as load_weights
-from arbench.models.weights import save as save_weights
+from arbench.models.weights import load as load
+from arbench.models.weights import save as save

@@ -29,9 +29,7 @@ def spoken(rate: float) -> list[Audio]:
 
     ratio = Fraction(int(rate), recordings[0].rate)
     return [
-        Audio(
-            np.clip(resample_poly(a.samples, ratio.numerator, ratio.denominator), -1, 1), int(rate)
-        )
+        Audio(np.clip(resample_poly(a.samples, ratio.numerator, ratio.denominator), -1, 1), int(rate))
         for a in recordings
     ]
 
@@ -73,9 +71,7 @@ class AudioSource:
         fitting = [i for i, a in enumerate(recordings) if len(a.samples) >= n]
         if not fitting:
             longest = max(len(a.samples) for a in recordings)
-            raise DataError(
-                Path("the audio"), f"is too short: {longest} samples; an event here has {n}"
-            )
+            raise DataError(Path("the audio"), f"is too short: {longest} samples; an event here has {n}")
         clips, mels, chosen = [], [], []
         for row in rows:
             rng = np.random.default_rng([seed, row])

@@ -49,9 +49,9 @@ class Source(nn.Module, ABC):
     default_preset: ClassVar[str] = "tiny"
     claims: ClassVar[Mapping[tuple[Op, str], Claim]] = {}
     """By (op, method)."""
-    ladder: ClassVar[Sequence[int]] = (64, 128, 256, 512, 1024)
+    ladder: Sequence[int] = (64, 128, 256, 512, 1024)
     """Default N to measure: at least five, spanning 16x."""
-    count_ladder: ClassVar[Sequence[int]] = (8, 16, 24, 32, 48)
+    count_ladder: Sequence[int] = (8, 16, 24, 32, 48)
     """Small N at which operations are counted one by one."""
 
     distribution: Distribution
@@ -69,9 +69,7 @@ class Source(nn.Module, ABC):
         return range(n + 1)
 
     @abstractmethod
-    def observe(
-        self, n: int, rows: Sequence[int], seed: int, data: Any = None
-    ) -> tuple[Tensor, Context]:
+    def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Real events (B, N) with their context, one for each global row index; reproducible from ``seed``.
 
         Args:
@@ -112,9 +110,7 @@ class Source(nn.Module, ABC):
         return sum(p.numel() for p in self.parameters())
 
 
-def lecun_normal_(
-    tensor: Tensor, fan_in: int, generator: torch.Generator, gain: float = 1.0
-) -> Tensor:
+def lecun_normal_(tensor: Tensor, fan_in: int, generator: torch.Generator, gain: float = 1.0) -> Tensor:
     """Fills with N(0, gain^2 / fan_in), which keeps the scale of activations (LeCun et al., 1998)."""
     with torch.no_grad():
         return tensor.normal_(0.0, gain / fan_in**0.5, generator=generator)

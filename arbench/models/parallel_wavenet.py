@@ -52,9 +52,7 @@ def shift(x: Tensor) -> Tensor:
     return pad(x[:, :-1], (1, 0))
 
 
-def compose(
-    first: tuple[Tensor, Tensor] | None, mean: Tensor, log_scale: Tensor
-) -> tuple[Tensor, Tensor]:
+def compose(first: tuple[Tensor, Tensor] | None, mean: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and log-scale of one affine map after another (eq. 10-11 of the paper)."""
     if first is None:
         return mean, log_scale
@@ -142,11 +140,9 @@ class ParallelWaveNet(audio.AudioSource, Source):
         return [flow.stack.encode(context) for flow in self._flows()]
 
     def start(self, batch: int, n: int, code: list[Affine]) -> _State:
-        zero = self.flows[0].inputs.new_zeros(batch, 1)
         flows = self._flows()
-        return _State(
-            code, [flow.stack.start(batch) for flow in flows], [(zero, zero)] * len(flows)
-        )
+        zero = flows[0].inputs.new_zeros(batch, 1)
+        return _State(code, [flow.stack.start(batch) for flow in flows], [(zero, zero)] * len(flows))
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
         past = f[:, g0 - 1 : g1 - 1] if g0 else shift(f[:, :g1])
@@ -170,9 +166,7 @@ class ParallelWaveNet(audio.AudioSource, Source):
         assert composed is not None
         return torch.stack(composed, dim=-1)
 
-    def observe(
-        self, n: int, rows: Sequence[int], seed: int, data: Any = None
-    ) -> tuple[Tensor, Context]:
+    def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         return self.clips(n, rows, seed, data)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ class Masked(nn.Module):
         weight = lecun_normal_(torch.empty(mask.shape), 1, generator) * mask / fan_in.sqrt()
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.zeros(mask.shape[1]))
+        self.mask: Tensor
         self.register_buffer("mask", mask.bool(), persistent=False)
         self.register_load_state_dict_post_hook(lambda module, _: module.apply_mask())
         self.weight.register_hook(lambda grad: grad * self.mask)
@@ -94,18 +96,14 @@ class Layer(nn.Module):
 
     def vertical_taps(self, rows: Sequence[Tensor], width: int) -> Tensor:
         """Taps (B, .., W, taps C) from the reach + 1 rows up to this one, each padded on both sides."""
-        return torch.cat(
-            [row[..., j : j + width, :] for row in rows for j in range(self.kernel)], dim=-1
-        )
+        return torch.cat([row[..., j : j + width, :] for row in rows for j in range(self.kernel)], dim=-1)
 
     def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         """Both stacks, (B, H, W, C) each."""
         _, height, width, _ = v.shape
         r = self.reach
         padded = pad(v, (0, 0, r, r, r, 0))
-        a = self.vertical(
-            self.vertical_taps([padded[:, i : i + height] for i in range(r + 1)], width)
-        )
+        a = self.vertical(self.vertical_taps([padded[:, i : i + height] for i in range(r + 1)], width))
         left = pad(h, (0, 0, r, 0))
         taps = torch.cat([left[..., j : j + width, :] for j in range(r + 1)], dim=-1)
         out = self.out(gate(self.horizontal(taps) + self.across(a)))
@@ -247,7 +245,7 @@ class PixelCNN(Source):
             for layer, c in zip(layers, inputs, strict=True)
         ]
         c = self.channels
-        both = [[*range(a, b), *range(c + a, c + b)] for a, b in zip(split, split[1:])]
+        both = [[*range(a, b), *range(c + a, c + b)] for a, b in pairwise(split)]
         order = [i for group in both for i in group]
         columns, crossing = [], []
         for layer in layers:
@@ -322,18 +320,13 @@ class PixelCNN(Source):
             v = gate(a)
         widths = [layer.reach for layer in layers] + [0]
         channels = [self.colours] + [self.channels] * len(layers)
-        state.lines = [
-            new(batch, reach + state.width, c) for reach, c in zip(widths, channels, strict=True)
-        ]
+        state.lines = [new(batch, reach + state.width, c) for reach, c in zip(widths, channels, strict=True)]
 
-    def observe(
-        self, n: int, rows: Sequence[int], seed: int, data: Any = None
-    ) -> tuple[Tensor, Context]:
+    def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         side = self.side(n)
         if data is None:
             images = [
-                mosaic(side, side, self.colours, seed=seed * 65537 + r, levels=self.levels)
-                for r in rows
+                mosaic(side, side, self.colours, seed=seed * 65537 + r, levels=self.levels) for r in rows
             ]
         else:
             images = [self._crop(data, side, np.random.default_rng([seed, r])) for r in rows]

@@ -95,18 +95,14 @@ def resolve(spec: str) -> Chosen:
         raise ModelError(f"unknown model '{place}'; {did_you_mean(place, names())}")
     preset = preset or cls.default_preset
     if preset not in cls.presets:
-        raise ModelError(
-            f"model '{name}' has no preset '{preset}'; {did_you_mean(preset, cls.presets)}"
-        )
+        raise ModelError(f"model '{name}' has no preset '{preset}'; {did_you_mean(preset, cls.presets)}")
     return Chosen(f"{place}:{preset}", name, preset, cls, cls.presets[preset])
 
 
 def _import(place: str, spec: str) -> type[Source]:
     where, _, attribute = place.rpartition(":")
     try:
-        module = (
-            _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-        )
+        module = _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
     except FileNotFoundError:
         raise ModelError(f"model '{spec}': no file {where}") from None
     except Exception as error:  # the user's code may raise anything while it is imported

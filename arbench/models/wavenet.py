@@ -152,9 +152,7 @@ class WaveNet(audio.AudioSource, Source):
     def forward(self, f: Tensor, code: Affine) -> Tensor:
         return self._head(self.stack(pad(self._embed(f[:, :-1]), (0, 0, 1, 0)), code))
 
-    def observe(
-        self, n: int, rows: Sequence[int], seed: int, data: Any = None
-    ) -> tuple[Tensor, Context]:
+    def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         clips, context = self.clips(n, rows, seed, data)
         return audio.quantise(clips, self.levels, companded=self.companded), context
 

@@ -28,7 +28,7 @@ def load(model: Source, path: Path) -> None:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"weights {path}: not a readable safetensors file ({error})") from None
     wanted = model.state_dict()
