@@ -78,21 +78,17 @@ def load_file(path: Path, rate: int, wanted: str = "a WAV file") -> Audio:
             if sound.format not in _FORMATS:
                 raise DataError(path, f"is {sound.format_info}; wanted {wanted}")
             if sound.channels != 1:
-                raise DataError(
-                    path, f"has {sound.channels} channels; wanted 1 (mix it down first)"
-                )
+                raise DataError(path, f"has {sound.channels} channels; wanted 1 (mix it down first)")
             if sound.samplerate != rate:
                 raise DataError(
                     path,
                     f"is sampled at {sound.samplerate} Hz; wanted {rate} Hz (resample it first)",
                 )
             promised = sound.frames
-            samples = sound.read(dtype="float32")
+            samples = sound.read(promised, dtype="float32")
     except (OSError, soundfile.SoundFileError) as error:
-        what = getattr(error, "error_string", None) or reason(error)
-        raise DataError(
-            path, f"is not readable as audio ({what.rstrip('.')}); wanted {wanted}"
-        ) from None
+        what = reason(error).rpartition(": ")[2]
+        raise DataError(path, f"is not readable as audio ({what}); wanted {wanted}") from None
     if len(samples) < promised:
         raise _truncated(path, promised, len(samples), "samples")
     _refuse_unusable(samples, path)

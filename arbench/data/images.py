@@ -29,9 +29,7 @@ def _digits() -> NDArray[np.uint8]:
     return np.asarray(load_digits().images, dtype=np.uint8)
 
 
-def mosaic(
-    height: int, width: int, channels: int = 1, seed: int = 0, levels: int = 256
-) -> NDArray[np.int64]:
+def mosaic(height: int, width: int, channels: int = 1, seed: int = 0, levels: int = 256) -> NDArray[np.int64]:
     """A picture of any size: digits laid edge to edge, other ones in each channel.
 
     Args:
@@ -92,9 +90,7 @@ def load_images(path: str | Path, at_least: tuple[int, int] = (1, 1)) -> list[ND
             need = f"at least {at_least[0]} x {at_least[1]}"
             raise DataError(file, f"is too small: {height} x {width} pixels; wanted {need}")
         if images and channels != (first := images[0].shape[2]):
-            raise DataError(
-                file, f"has {channels} channels; wanted {first}, as the files before it"
-            )
+            raise DataError(file, f"has {channels} channels; wanted {first}, as the files before it")
         images.append(image)
     return images
 
@@ -109,9 +105,7 @@ def _load_png(path: Path, wanted: str) -> NDArray[np.uint8]:
     except Image.UnidentifiedImageError:
         raise DataError(path, f"is not a PNG; wanted {wanted}") from None
     except Image.DecompressionBombError:
-        raise DataError(
-            path, f"has too many pixels; wanted below {Image.MAX_IMAGE_PIXELS}"
-        ) from None
+        raise DataError(path, f"has too many pixels; wanted below {Image.MAX_IMAGE_PIXELS}") from None
     except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises on a broken PNG
         raise DataError(path, f"is a broken PNG ({reason(error)}); wanted {wanted}") from None
     if image.mode not in _CHANNELS or "transparency" in image.info:

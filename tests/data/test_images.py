@@ -160,9 +160,7 @@ class TestRefuses:
         path = tmp_path / "a.png"
         Image.fromarray(pixels(8, 9, 1)).save(path)
         assert len(load_images(path, at_least=(8, 9))) == 1
-        assert message(path, at_least=(9, 9)) == (
-            "is too small: 8 x 9 pixels; wanted at least 9 x 9"
-        )
+        assert message(path, at_least=(9, 9)) == ("is too small: 8 x 9 pixels; wanted at least 9 x 9")
         assert "at least 8 x 10" in message(path, at_least=(8, 10))
 
     @pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])

@@ -20,7 +20,11 @@ def test_corpus_is_the_python_documentation() -> None:
     assert len(text) > 300_000
     assert text == corpus()
     assert "yield" in text
-    assert text.index('The "assert" statement') < text.index('The "while" statement')
+
+
+def test_corpus_is_in_the_order_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pydoc_data.topics.topics", {"b": "second\n", "a": "first\n"})
+    assert corpus() == "first\n\nsecond\n"
 
 
 def test_reads_a_file_as_it_is(tmp_path: Path) -> None:
