@@ -1,10 +1,11 @@
-"""Depth per region of a storage: which part of which memory hangs on how long a chain of operations.
+"""Depth per region of a storage: how long a chain of operations lies behind which part of memory.
 
-Depth belongs to memory, not to tensors: two tensors may be views of one storage, and a buffer may hold
-slots that were written at different depths. A storage that was written as a whole carries one integer.
-One that was written in parts carries an integer array with an entry per grain (the smallest item size it
-was seen with), which is indexed with the size, stride and offset of the tensor itself. So any strided
-view, ``buffer[:, i]`` as well as ``buffer[..., i]``, touches its own elements and no neighbour's.
+Depth belongs to memory, not to tensors: two tensors may be views of one storage, and a buffer may
+hold slots that were written at different depths. A storage that was written as a whole carries one
+integer. One that was written in parts carries an integer array with an entry per grain (the smallest
+item size it was seen with), which is indexed with the size, stride and offset of the tensor itself.
+So any strided view, ``buffer[:, i]`` as well as ``buffer[..., i]``, touches its own elements and no
+neighbour's.
 """
 
 from __future__ import annotations
@@ -19,10 +20,6 @@ from torch import Tensor, UntypedStorage
 _ENTRY = np.dtype(np.int32)
 
 
-class UntrackedStorageError(Exception):
-    """A tensor without a storage of its own (sparse, opaque) took part; its depth cannot be followed."""
-
-
 class _Storage:
     """What is known of one storage; ``entries`` is None while one depth holds for all of it."""
 
@@ -35,8 +32,8 @@ class _Storage:
         self.entries: NDArray[np.int32] | None = None
 
     def view(self, tensor: Tensor, storage: UntypedStorage) -> NDArray[np.int32]:
-        """The entries under ``tensor``, writable; shape of the tensor, and one axis more if an element
-        spans several grains."""
+        """The entries under ``tensor``, writable: of its shape, and one axis more where an element
+        spans several grains; flat where it is contiguous."""
         item = tensor.itemsize
         entries = self.entries
         if entries is None:
@@ -64,25 +61,37 @@ class _Storage:
 class Regions:
     """The depths of all storages seen since it was made; a storage never seen has depth 0.
 
-    Storages are told apart by identity. A weak reference drops a storage's entry when it is freed, so
-    memory that is handed out again at the same address starts anew.
+    Storages are told apart by identity. A weak reference drops a storage's entry when it is freed,
+    so memory that is handed out again at the same address starts anew.
+
+    Attributes:
+        untracked: what could not be followed (a sparse or opaque tensor has no storage), or None.
     """
 
     def __init__(self) -> None:
+        self.untracked: str | None = None
         self._storages: dict[int, _Storage] = {}
 
     def __len__(self) -> int:
         return len(self._storages)
 
+    def storage(self, tensor: Tensor) -> UntypedStorage | None:
+        """The tensor's storage; if it has none, that is noted."""
+        try:
+            return tensor.untyped_storage()
+        except (NotImplementedError, RuntimeError):
+            self.untracked = f"a {tensor.layout} tensor has no storage to follow"
+            return None
+
     def known(self, tensor: Tensor) -> bool:
         """Whether anything was written to the tensor's storage."""
-        return id(storage_of(tensor)) in self._storages
+        return id(self.storage(tensor)) in self._storages
 
     def read(self, tensor: Tensor) -> int:
         """The largest depth among the tensor's elements; 0 if it has none."""
-        storage = storage_of(tensor)
+        storage = self.storage(tensor)
         known = self._storages.get(id(storage))
-        if known is None or not tensor.numel():
+        if known is None or storage is None or not tensor.numel():
             return 0
         if known.entries is None:
             return known.depth
@@ -90,7 +99,9 @@ class Regions:
 
     def write(self, tensor: Tensor, depth: int) -> None:
         """Sets the depth of the tensor's elements and of no others."""
-        storage = storage_of(tensor)
+        storage = self.storage(tensor)
+        if storage is None:
+            return
         known = self._known(storage)
         if tensor.nbytes == storage.nbytes() and tensor.is_contiguous():
             known.entries, known.depth = None, depth
@@ -98,8 +109,10 @@ class Regions:
             known.view(tensor, storage)[...] = depth
 
     def lift(self, tensor: Tensor, depth: int) -> None:
-        """Raises the tensor's elements to at least ``depth``: some were written, which ones is not known."""
-        storage = storage_of(tensor)
+        """Raises the tensor's elements to at least ``depth``: some of them were written."""
+        storage = self.storage(tensor)
+        if storage is None:
+            return
         known = self._known(storage)
         if tensor.numel() and (known.entries is not None or known.depth < depth):
             view = known.view(tensor, storage)
@@ -107,8 +120,10 @@ class Regions:
 
     def create(self, tensor: Tensor, depth: int) -> None:
         """Sets the depth of all of the storage of a tensor that an operation has just made."""
-        known = self._known(storage_of(tensor))
-        known.entries, known.depth = None, depth
+        storage = self.storage(tensor)
+        if storage is not None:
+            known = self._known(storage)
+            known.entries, known.depth = None, depth
 
     def _known(self, storage: UntypedStorage) -> _Storage:
         key = id(storage)
@@ -120,15 +135,3 @@ class Regions:
 
     def _forget(self, reference: weakref.KeyedRef[int, Any]) -> None:
         self._storages.pop(reference.key, None)
-
-
-def storage_of(tensor: Tensor) -> UntypedStorage:
-    """The tensor's storage.
-
-    Raises:
-        UntrackedStorageError: it has none.
-    """
-    try:
-        return tensor.untyped_storage()
-    except (NotImplementedError, RuntimeError):
-        raise UntrackedStorageError(f"a {tensor.layout} tensor has no storage to follow") from None

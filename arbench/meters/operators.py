@@ -1,7 +1,7 @@
 """What a tensor operator does with its operands, read off its schema.
 
-The schema says which arguments are written and which results are views. It does not say whether a written
-argument is read as well, nor whether a value reaches the host; the sets below do, by operator name.
+The schema says which arguments are written and which results are views. It does not say whether a
+written argument is read as well, nor whether a value reaches the host; sets of names do that here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Kind(Enum):
     ALLOCATION = "allocation"
     """Memory with nothing in it: no operation either."""
     CONSTANT = "constant"
-    """Values known to the host beforehand (zeros, full, arange): an operation, but no link of a chain."""
+    """Values the host knows beforehand (zeros, full, arange): an operation, but no link."""
     COMPUTATION = "computation"
     """Everything else, random numbers included."""
 
@@ -73,8 +73,8 @@ class Traits:
     """Decomposes into other operators."""
     host: bool
     """Its result, or the shape of it, reaches the host."""
-    step: int
-    """Links it adds to a chain: 1, or 0 for a bare copy to the host."""
+    links: int
+    """Links it adds to a chain: 1, or 0 for constants and for a bare copy to the host."""
     scan: bool
     """A prefix scan, whose links grow with the length of the scanned dimension."""
     masks: bool
@@ -83,29 +83,33 @@ class Traits:
     """Why its depth is not known, unless a formula is registered."""
 
 
-_VIEWS_WITHOUT_ALIAS = frozenset({"_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"})
-_CONSTANTS = frozenset(
-    "zeros_like ones_like full_like new_zeros new_ones new_full zero zero_ fill_.Scalar".split()
-)
-_SHAPE_ONLY = _CONSTANTS | frozenset("rand_like randn_like randint_like".split())
-_OVERWRITES = frozenset(
-    """copy_ zero_ fill_ uniform_ normal_ random_ exponential_ geometric_ log_normal_ cauchy_ bernoulli_
-    _foreach_copy_ _foreach_zero_""".split()
-)
-_PLACES = frozenset(
-    """index_put_ _index_put_impl_ _unsafe_index_put_ index_copy_ index_fill_ scatter_ put_""".split()
-)
-_GATHERS = frozenset("index _unsafe_index index_select gather take embedding".split())
-_SCANS = frozenset(
-    """cumsum cumprod cummax cummin logcumsumexp _cumsum _cumprod _logcumsumexp
-    cumsum_ cumprod_""".split()
-)
-_HOST_TAGS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
-_HOST_NAMES = frozenset("_pack_padded_sequence _linalg_check_errors _assert_scalar".split())
-_FUSED_WITHOUT_FORMULA = frozenset(
-    """_transformer_encoder_layer_fwd _native_multi_head_attention _triton_multi_head_attention _ctc_loss
-    quantized_lstm quantized_gru miopen_rnn _lstm_mps _scaled_dot_product_attention_math_for_mps""".split()
-)
+# fmt: off
+_VIEWS_WITHOUT_ALIAS = {"_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"}
+_CONSTANTS = {
+    "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "zero", "zero_",
+    "fill_.Scalar",
+}
+_SHAPE_ONLY = _CONSTANTS | {"rand_like", "randn_like", "randint_like"}
+_OVERWRITES = {
+    "copy_", "zero_", "fill_", "uniform_", "normal_", "random_", "exponential_", "geometric_",
+    "log_normal_", "cauchy_", "bernoulli_", "_foreach_copy_", "_foreach_zero_",
+}
+_PLACES = {
+    "index_put_", "_index_put_impl_", "_unsafe_index_put_", "index_copy_", "index_fill_", "scatter_",
+    "put_",
+}
+_GATHERS = {"index", "_unsafe_index", "index_select", "gather", "take", "embedding"}
+_SCANS = {"cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "cumsum_", "cumprod_"}
+_HOST_TAGS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+_HOST_NAMES = {
+    "_pack_padded_sequence", "_linalg_check_errors", "_assert_scalar", "index_put_", "index_put",
+}
+_FUSED_WITHOUT_FORMULA = {
+    "_transformer_encoder_layer_fwd", "_native_multi_head_attention", "_triton_multi_head_attention",
+    "_ctc_loss", "quantized_lstm", "quantized_gru", "miopen_rnn", "_lstm_mps",
+    "_scaled_dot_product_attention_math_for_mps",
+}
+# fmt: on
 
 
 @functools.cache
@@ -118,14 +122,13 @@ def traits_of(op: OpOverload) -> Traits:
         for position, argument in enumerate(schema.arguments)
         if "Tensor" in str(argument.type)
     )
+    kind = _kind(op, name, operands)
     return Traits(
-        kind=_kind(op, name, operands),
+        kind=kind,
         operands=operands,
-        composite=torch._C._dispatch_has_kernel_for_dispatch_key(
-            op.name(), "CompositeImplicitAutograd"
-        ),
-        host=_reaches_host(op, name),
-        step=0 if name == "_local_scalar_dense" else 1,
+        composite=torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd"),
+        host=_may_reach_host(op, name),
+        links=0 if kind is Kind.CONSTANT or name == "_local_scalar_dense" else 1,
         scan=name in _SCANS,
         masks=any(argument.name == "indices" for argument in schema.arguments)
         and name.strip("_").startswith(("index", "unsafe_index")),
@@ -161,6 +164,19 @@ def has_mask(op: OpOverload, args: Args, kwargs: Kwargs) -> bool:
     """Whether an indexing operator is given a mask among its indices."""
     indices = argument(op, "indices", args, kwargs)
     return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in indices)
+
+
+def reaches_host(op: OpOverload, args: Args, kwargs: Kwargs) -> bool:
+    """Whether a call of an operator with the trait ``host`` does reach the host.
+
+    Indexing does only by a mask, and putting by a mask only where it must fit the values.
+    """
+    if not traits_of(op).masks:
+        return True
+    if not has_mask(op, args, kwargs):
+        return False
+    puts = any(declared.name == "values" for declared in op._schema.arguments)
+    return not puts or argument(op, "values", args, kwargs).numel() > 1
 
 
 def scan_links(op: OpOverload, args: Args, kwargs: Kwargs) -> int:
@@ -199,12 +215,12 @@ def _use(op: OpOverload, name: str, argument: Any) -> Use:
     return Use.GATHERED if name in _GATHERS and first else Use.READ
 
 
-def _reaches_host(op: OpOverload, name: str) -> bool:
+def _may_reach_host(op: OpOverload, name: str) -> bool:
     tags = set(op.tags)
     if torch.Tag.out in tags:  # out= variants lack the tags of the operator they are a variant of
         packet = op._overloadpacket
         tags.update(*(getattr(packet, other).tags for other in packet.overloads()))
-    return name in _HOST_NAMES or any(tag in tags for tag in _HOST_TAGS)
+    return name in _HOST_NAMES or bool(tags & _HOST_TAGS)
 
 
 def _opaque(op: OpOverload, name: str) -> str | None:

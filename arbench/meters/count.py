@@ -1,0 +1,239 @@
+"""Counts one call: depth, operations, FLOPs and bytes, by watching every operation it dispatches.
+
+Conventions:
+    - A tensor operation is one link, a reduction or a matrix product too. A prefix scan over n
+      elements counts ceil(log2 n) links. Views count nothing, uninitialised memory neither.
+    - An operation is one link deeper than its deepest input. Tensors the call did not make have
+      depth 0, and so have constants (``zeros``, ``full``, ``arange``, filling with a number); random
+      numbers have 1.
+    - A write that covers its destination forgets what was there. One that reads its destination
+      (``add_``) goes one link beyond it. One by index (``index_put_``, ``scatter_``) leaves each
+      element the deeper of what it held and what was written. A read by index reads all of the table.
+    - A value that reaches the host lifts a floor under everything that follows.
+    - The depth of a call is that of its deepest operation.
+
+Only tensor operations dispatched on the calling thread are seen. Kernels launched past the dispatcher
+and replayed graphs are not; the eager twin's count is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._ops import HigherOrderOperator, OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from arbench.meters import fused as _fused  # noqa: F401  registers its formulas
+from arbench.meters.depth import Regions
+from arbench.meters.host import reported
+from arbench.meters.opaque import opaque_of
+from arbench.meters.operators import (
+    Args,
+    Kind,
+    Kwargs,
+    Use,
+    argument,
+    bind,
+    has_mask,
+    reaches_host,
+    scan_links,
+    traits_of,
+)
+from arbench.meters.work import bytes_of, flops_of
+
+_FILLS = (torch.ops.aten.fill_.Tensor, torch.ops.aten.copy_.default)
+
+
+class CountBudgetExceeded(Exception):  # noqa: N818  it says what happened
+    """Counting took longer than it was allowed to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What one call amounts to."""
+
+    depth: int | None
+    """Longest chain of dependent tensor operations; None where something could not be followed."""
+    ops: int
+    """Tensor operations launched."""
+    flops: int
+    """Floating-point operations of products and convolutions; a multiply-add is two."""
+    bytes: int
+    """Logical bytes read and written."""
+    why_unknown: str | None
+    """Why ``depth`` is None; FLOPs may then miss something as well."""
+
+
+def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: float | None = None) -> Counts:
+    """Runs ``call`` once under ``torch.no_grad`` and counts what it does.
+
+    Args:
+        call: what to count. It runs in full, many times slower than usual.
+        inputs: tensors the call starts from, which are checked beforehand. They have depth 0, as any
+            tensor has that the call does not make.
+        budget_s: seconds after which to give up, looked at before each operation.
+
+    Raises:
+        CountBudgetExceeded: the budget is spent.
+        TypeError: an input is not a strided tensor.
+    """
+    for tensor in inputs:
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"inputs must be tensors, not {type(tensor).__name__}")
+        if tensor.layout is not torch.strided:
+            raise TypeError(f"inputs must be strided tensors, not {tensor.layout}")
+    counter = _Counter(budget_s)
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # one opaque call; its twin can be followed
+    try:
+        with torch.no_grad(), reported(counter.read_by_host) as shared, counter:
+            call()
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+    if shared.written():
+        counter.unknown("memory shared with NumPy was written outside of tensor operations")
+    return counter.counts()
+
+
+class _Watched:
+    """What is looked up once an operator and needed at each of its calls."""
+
+    __slots__ = ("flops", "op", "opaque", "skip", "traits")
+
+    def __init__(self, op: OpOverload) -> None:
+        self.op = op
+        self.traits = traits_of(op)
+        self.skip = self.traits.kind in (Kind.VIEW, Kind.ALLOCATION)
+        self.opaque = opaque_of(op)
+        self.flops = flops_of(op)
+
+
+class _Counter(TorchDispatchMode):
+    """Follows every operation dispatched while it is active."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, budget_s: float | None) -> None:
+        super().__init__()
+        self._regions = Regions()
+        self._watched: dict[int, _Watched] = {}
+        self._floor = self._depth = self._ops = self._flops = self._bytes = 0
+        self._why: str | None = None
+        self._budget_s = budget_s
+        self._deadline = float("inf") if budget_s is None else perf_counter() + budget_s
+
+    def counts(self) -> Counts:
+        """What was counted so far."""
+        why = self._why or self._regions.untracked
+        depth = self._depth if why is None else None
+        return Counts(depth, self._ops, self._flops, self._bytes, why)
+
+    def unknown(self, why: str) -> None:
+        """From here on the depth is not known; the first reason is kept."""
+        self._why = self._why or why
+
+    def read_by_host(self, tensor: Tensor) -> None:
+        """The host has seen the tensor's values: nothing that follows can start before."""
+        self._floor = max(self._floor, self._regions.read(tensor))
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> Any:
+        kwargs = kwargs or {}
+        if perf_counter() > self._deadline:
+            raise CountBudgetExceeded(f"counting took longer than {self._budget_s:g} s")
+        watched = self._watched.get(id(func))
+        if watched is None:
+            if isinstance(func, HigherOrderOperator):
+                self.unknown(f"{func} holds operations that cannot be followed")
+                return func(*args, **kwargs)
+            watched = self._watched[id(func)] = _Watched(func)
+        if watched.skip:
+            return func(*args, **kwargs)
+        if watched.traits.composite:
+            with self:
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
+        operands = bind(watched.traits, args, kwargs)
+        if watched.traits.masks and has_mask(func, args, kwargs):
+            operands = [(Use.UPDATED if use is Use.PLACED else use, t) for use, t in operands]
+        deepest = self._deepest(watched, args, kwargs, operands)
+        links = self._links(watched, args, kwargs)
+        out = func(*args, **kwargs)
+        self._account(watched, args, kwargs, operands, deepest, links, out)
+        return out
+
+    def _deepest(
+        self, watched: _Watched, args: Args, kwargs: Kwargs, operands: list[tuple[Use, Tensor]]
+    ) -> int:
+        read, deepest = self._regions.read, self._floor
+        late = {}
+        if watched.opaque is not None and watched.opaque.late:
+            named = watched.opaque.late.items()
+            late = {id(argument(watched.op, name, args, kwargs)): links for name, links in named}
+        for use, tensor in operands:
+            if use.reads:
+                depth = read(tensor)
+                if late:
+                    depth -= late.get(id(tensor), 0)
+                if depth > deepest:
+                    deepest = depth
+        return deepest
+
+    def _links(self, watched: _Watched, args: Args, kwargs: Kwargs) -> tuple[int, ...]:
+        """How much deeper than its deepest input a call is: one integer, or one for each result."""
+        if watched.opaque is not None:
+            links = watched.opaque.depth(*args, **kwargs)
+            return (links,) if isinstance(links, int) else tuple(links)
+        traits = watched.traits
+        if traits.opaque is not None:
+            self.unknown(traits.opaque)
+        if traits.scan:
+            return (scan_links(watched.op, args, kwargs),)
+        if watched.op in _FILLS and args[1].dim() == 0 and not self._regions.known(args[1]):
+            return (0,)  # ``x[i] = 2.0`` arrives so: a number that no operation has made
+        return (traits.links,)
+
+    def _account(
+        self,
+        watched: _Watched,
+        args: Args,
+        kwargs: Kwargs,
+        operands: list[tuple[Use, Tensor]],
+        deepest: int,
+        links: tuple[int, ...],
+        out: Any,
+    ) -> None:
+        op, regions = watched.op, self._regions
+        depth = deepest + (links[0] if len(links) == 1 else max(links))
+        results = (out,) if isinstance(out, Tensor) else out if isinstance(out, (tuple, list)) else ()
+        given = {id(regions.storage(tensor)) for _, tensor in operands}
+        created, written = [], False
+        for position, result in enumerate(results):
+            if isinstance(result, Tensor) and id(regions.storage(result)) not in given:
+                created.append(result)
+                regions.create(result, depth if len(links) == 1 else deepest + links[position])
+        for use, tensor in operands:
+            if use.writes:
+                written = True
+                if use is Use.PLACED:
+                    regions.lift(tensor, depth)
+                else:
+                    regions.write(tensor, depth)
+        if results and not created and not written:
+            return  # all of it aliases its operands: a view that its schema does not declare
+        self._depth = max(self._depth, depth)
+        if watched.traits.host and reaches_host(op, args, kwargs):
+            self._floor = max(self._floor, depth)
+        opaque = watched.opaque
+        self._ops += opaque.ops(*args, **kwargs) if opaque is not None and opaque.ops else 1
+        if watched.flops is not None:
+            self._flops += watched.flops(args, kwargs, out)
+        if regions.untracked is not None:  # sparse tensors have no size in bytes
+            operands = [(use, t) for use, t in operands if t.layout is torch.strided]
+            created = [t for t in created if t.layout is torch.strided]
+        self._bytes += bytes_of(op, args, kwargs, operands, created)

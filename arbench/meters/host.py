@@ -1,0 +1,72 @@
+"""Reads of a tensor by the host that no dispatcher sees: ``tolist``, ``numpy``, DLPack.
+
+They run outside the dispatcher, so a dispatch mode cannot notice them. For the time of a count the
+methods of ``torch.Tensor`` are replaced by ones that report first. ``numpy`` gives memory away as well
+as reading it; what is written through it later would be invisible, so it is compared at the end.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+_METHODS = ("tolist", "numpy", "__dlpack__")
+"""``__array__`` calls ``numpy``."""
+
+
+class Shared:
+    """Memory that was handed to NumPy during a count, with what it held then."""
+
+    def __init__(self) -> None:
+        self._arrays: list[tuple[Tensor, int, np.ndarray, bytes]] = []
+
+    def add(self, tensor: Tensor, array: np.ndarray) -> None:
+        """Remembers an array that shares memory with a tensor."""
+        if tensor.device.type == "cpu" and array.flags.writeable:
+            self._arrays.append((tensor, tensor._version, array, array.tobytes()))
+
+    def written(self) -> bool:
+        """Whether any of it changed with no tensor operation to account for it."""
+        return any(
+            tensor._version == version and array.tobytes() != before
+            for tensor, version, array, before in self._arrays
+        )
+
+
+@contextmanager
+def reported(report: Callable[[Tensor], None]) -> Iterator[Shared]:
+    """Calls ``report`` with each tensor whose values the host reads past the dispatcher.
+
+    Not caught: what is read through raw addresses (``data_ptr``).
+    """
+    shared = Shared()
+    own = {name: vars(Tensor).get(name) for name in _METHODS}
+    for name in _METHODS:
+        setattr(Tensor, name, _reporting(getattr(Tensor, name), report, shared))
+    try:
+        yield shared
+    finally:
+        for name, method in own.items():
+            if method is None:
+                delattr(Tensor, name)
+            else:
+                setattr(Tensor, name, method)
+
+
+def _reporting(
+    method: Callable[..., Any], report: Callable[[Tensor], None], shared: Shared
+) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def reporting(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        report(tensor)
+        result = method(tensor, *args, **kwargs)
+        if isinstance(result, np.ndarray):
+            shared.add(tensor, result)
+        return result
+
+    return reporting
