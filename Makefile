@@ -37,6 +37,7 @@ SLUG = $(PY) -c 'import re, torch; \
   print(re.sub("[^a-z0-9]+", "-", torch.cuda.get_device_name().lower()).strip("-"))'
 
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 .PHONY: help run test test-slow lint bench gpu clean
 
 help: ## list the targets
