@@ -1,0 +1,48 @@
+"""Results to what people read: page, summary and figures. Needs a results file and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from arbench.report.figures import MAP, draw, save
+from arbench.report.page import page
+from arbench.report.summary import summary
+from arbench.report.table import Table, frame, headline, rows
+from arbench.report.verdicts import Headline, Sentence, headlines, sentences
+from arbench.results import Results
+
+__all__ = [
+    "Headline",
+    "Sentence",
+    "Table",
+    "frame",
+    "headline",
+    "headlines",
+    "render",
+    "rows",
+    "sentences",
+]
+
+
+def render(results: Results, folder: Path) -> list[Path]:
+    """Writes ``report.html``, ``summary.md`` and ``figures/*.svg`` and ``*.png``.
+
+    An interrupted run renders too: what is missing is said at the top.
+
+    Args:
+        results: as `arbench.results.read` gives it.
+        folder: made if missing; files of the same names are replaced.
+
+    Returns:
+        The files written, the page first.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    drawings = draw(results)
+    html, markdown = folder / "report.html", folder / "summary.md"
+    html.write_text(page(results, drawings), encoding="utf-8")
+    image = f"figures/{MAP}.svg" if any(one.name == MAP for one in drawings) else None
+    markdown.write_text(summary(results, image), encoding="utf-8")
+    return [html, markdown, *save(drawings, folder / "figures")]

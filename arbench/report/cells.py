@@ -1,0 +1,160 @@
+"""One case in words: columns, and what stands in their cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from arbench.report.labels import COUNT_SOURCE, EXACTNESS, STATUS, Settings, model_label
+from arbench.results import Case, Ratio, Results
+from arbench.stats import format_interval, format_ratio, format_seconds, format_si
+
+NONE = "—"
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's heading; ``number`` ones are set flush right."""
+
+    title: str
+    unit: str = ""
+    number: bool = True
+
+    @property
+    def heading(self) -> str:
+        """Title and unit."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+
+def interval_of(line: Case | Ratio) -> Interval | None:
+    """The 95% interval, or where there is none the range over workers."""
+    if isinstance(line, Ratio):
+        return line.ci95 or line.range
+    return line.ci95_s or line.range_s
+
+
+def speed_up(case: Case, results: Results) -> Ratio | None:
+    """The case's speed over its reference."""
+    return next((ratio for ratio in results.ratios.values() if ratio.case == case.id), None)
+
+
+def largest_speed_up(case: Case, results: Results) -> tuple[int, Ratio] | None:
+    """(N, ratio) of the case's method at the largest N, up to the case's, that has a reference."""
+    found = [
+        (other.n, ratio)
+        for ratio in results.ratios.values()
+        if (other := results.cases.get(ratio.case)) and other.key == case.key and other.n <= case.n
+    ]
+    return max(found, key=lambda pair: pair[0], default=None)
+
+
+def real_time(case: Case) -> float | None:
+    """Seconds of audio per second of computing, for each stream of the batch."""
+    return case.n / case.rate_hz / case.median_s if case.rate_hz and case.median_s else None
+
+
+def _time(case: Case) -> str:
+    if case.median_s is None:
+        return NONE
+    return format_seconds(case.median_s, interval_of(case))
+
+
+def _time_interval(case: Case) -> str:
+    interval = interval_of(case)
+    if case.median_s is None or interval is None:
+        return NONE
+    return format_interval(case.median_s, interval, "s", "[]" if case.ci95_s else "()")
+
+
+def _per_second(case: Case, elements: float, unit: str) -> str:
+    if case.median_s is None:
+        return NONE
+    interval = interval_of(case)
+    ends = None if interval is None else (elements / interval[1], elements / interval[0])
+    value = elements / case.median_s
+    return format_ratio(value, ends) if unit == "x" else format_si(value, unit, ends)
+
+
+def _real_time(case: Case) -> str:
+    return _per_second(case, case.n / case.rate_hz, "x") if case.rate_hz else NONE
+
+
+def _best_speed_up(case: Case, results: Results) -> str:
+    """The speed-up, or that of the largest N at which the reference was timed too."""
+    found = largest_speed_up(case, results)
+    if found is None or found[0] == case.n:
+        return _speed_up(case, results)
+    return f"{ratio_label(found[1])} at {found[0]:,}"
+
+
+def _speed_up(case: Case, results: Results) -> str:
+    ratio = speed_up(case, results)
+    if ratio is None:
+        referred = any(other.reference == case.id for other in results.ratios.values())
+        return "reference" if referred else NONE
+    return ratio_label(ratio)
+
+
+def ratio_label(ratio: Ratio) -> str:
+    """``12.3x [12.1, 12.6]``: an interval in brackets, a range over workers in parentheses."""
+    interval = interval_of(ratio)
+    text = format_ratio(ratio.ratio, interval)
+    if interval is None:
+        return text
+    return f"{text} {format_interval(ratio.ratio, interval, 'x', '[]' if ratio.ci95 else '()')}"
+
+
+def _count(value: int | None) -> str:
+    return NONE if value is None else f"{value:,}"
+
+
+def _exact_si(value: float | None, unit: str) -> str:
+    return NONE if value is None else format_si(value, unit, (value * 0.9999, value * 1.0001))
+
+
+def _status(case: Case) -> str:
+    return STATUS[case.status] + (", unstable" if case.unstable else "")
+
+
+Cell = Callable[[Case, Results, Settings], str]
+CELLS: dict[str, Cell] = {
+    "model": lambda case, results, settings: model_label(case),
+    "op": lambda case, results, settings: case.op,
+    "method": lambda case, results, settings: settings.method(case),
+    "n": lambda case, results, settings: f"{case.n:,}",
+    "time": lambda case, results, settings: _time(case),
+    "interval": lambda case, results, settings: _time_interval(case),
+    "rate": lambda case, results, settings: _per_second(case, case.batch * case.n, ""),
+    "real_time": lambda case, results, settings: _real_time(case),
+    "speed_up": lambda case, results, settings: _speed_up(case, results),
+    "best_speed_up": lambda case, results, settings: _best_speed_up(case, results),
+    "depth": lambda case, results, settings: _count(case.depth),
+    "nfe": lambda case, results, settings: _count(case.nfe),
+    "work": lambda case, results, settings: _exact_si(
+        None if case.flops is None else case.flops / (case.batch * case.n), "FLOP"
+    ),
+    "memory": lambda case, results, settings: _exact_si(case.peak_bytes, "B"),
+    "counts": lambda case, results, settings: COUNT_SOURCE[case.count_source],
+    "exactness": lambda case, results, settings: EXACTNESS[case.exactness],
+    "status": lambda case, results, settings: _status(case),
+}
+COLUMNS = {
+    "model": Column("model", number=False),
+    "op": Column("op", number=False),
+    "method": Column("method", number=False),
+    "n": Column("N"),
+    "time": Column("time"),
+    "interval": Column("[95%] or (range)"),
+    "rate": Column("elements/s"),
+    "real_time": Column("real time"),
+    "speed_up": Column("speed-up"),
+    "best_speed_up": Column("speed-up"),
+    "depth": Column("depth"),
+    "nfe": Column("nfe"),
+    "work": Column("work/element"),
+    "memory": Column("peak memory"),
+    "counts": Column("counts", number=False),
+    "exactness": Column("exactness", number=False),
+    "status": Column("status", number=False),
+}

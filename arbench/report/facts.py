@@ -1,0 +1,61 @@
+"""Environment, limits and command of a run, as pairs a page can print."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from arbench.results import Run
+from arbench.stats import format_si
+
+Pairs = list[tuple[str, str]]
+
+
+def environment(run: Run) -> Pairs:
+    """Dotted names and values; what is unknown is left out."""
+    return list(_flat("", run.environment))
+
+
+def limits(run: Run) -> Pairs:
+    """The machine's measured limits in words, and whatever else stands beside them."""
+    known = dict(run.limits)
+    pairs: Pairs = []
+    for entry in known.pop("copy", None) or []:
+        size = format_si(entry["bytes"], "B", (entry["bytes"], entry["bytes"]))
+        pairs.append((f"copy, {size}", f"{entry['gb_per_s']:.3g} GB/s"))
+    for dtype, rate in (known.pop("matmul", None) or {}).items():
+        pairs.append((f"matrix product, {dtype}", f"{rate:.3g} GFLOP/s"))
+    timer = known.pop("timer_s", None)
+    if timer is not None:
+        pairs.append(("one timed call adds", format_si(timer, "s")))
+    return pairs + list(_flat("", known))
+
+
+def command(run: Run) -> str:
+    """The command line, quoted for a shell, without the path of the program."""
+    words = list(run.argv)
+    if words and PurePath(words[0]).stem in ("arbench", "__main__"):
+        words = words[1:]
+    return shlex.join(["arbench", *words])
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flat(f"{prefix}.{name}" if prefix else str(name), inner)
+    elif isinstance(value, list) and not any(isinstance(one, Mapping | list) for one in value):
+        if value:
+            yield prefix, ", ".join(map(_text, value))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _flat(f"{prefix}.{i}", inner)
+    elif value is not None:
+        yield prefix, _text(value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,40 @@
+"""What a results file lacks, said aloud."""
+
+from __future__ import annotations
+
+from arbench.report.labels import model_label
+from arbench.results import Results
+
+
+def gaps(results: Results) -> list[str]:
+    """Sentences on what is missing or must be known before the rest is believed; [] if nothing."""
+    cases = results.cases.values()
+    said = []
+    if not cases:
+        said.append("No case was finished: there is nothing to show yet.")
+    elif not any(case.status == "ok" for case in cases):
+        said.append("No case is ok: nothing below was timed.")
+    unfinished = results.verifications.keys() - results.cases.keys()
+    if unfinished:
+        said.append(f"{len(unfinished)} verified case(s) have no row: the run has not ended, or was stopped.")
+    interrupted = sum(case.stopped_by == "interrupted" for case in cases)
+    if interrupted:
+        said.append(f"{interrupted} case(s) were interrupted and have fewer samples than planned.")
+    if cases and not results.fits:
+        said.append("No growth over N was fitted: no claim is judged, and the map is empty.")
+    sizes: dict[str, set[int]] = {}
+    for case in cases:
+        sizes.setdefault(model_label(case), set()).add(case.n)
+    few = [model for model, found in sizes.items() if len(found) < 4]
+    if few:
+        said.append(f"Fewer than four sizes, so no growth can be judged: {', '.join(few)}.")
+    unstable = sum(case.unstable for case in cases)
+    if unstable:
+        said.append(f"{unstable} case(s) are unstable: their samples scatter more than they should.")
+    for resume in results.resumes:
+        changed = ", ".join(resume.changed)
+        said.append(
+            f"Resumed at {resume.started_at}; "
+            + (f"the environment had changed: {changed}." if changed else "nothing had changed.")
+        )
+    return said

@@ -1,0 +1,110 @@
+"""The words a reader sees for the names in a results file."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from arbench.results import Results
+
+OPS = {"score": "scoring", "sample": "sampling"}
+METRICS = {
+    "depth": "depth",
+    "work": "work",
+    "seconds": "time",
+    "nfe": "network evaluations",
+    "ops": "tensor operations",
+}
+GROWTH = {
+    "1": "O(1)",
+    "log N": "O(log N)",
+    "sqrt N": "O(√N)",
+    "N": "O(N)",
+    "N log N": "O(N log N)",
+    "N^2": "O(N²)",
+}
+STATUS = {
+    "ok": "ok",
+    "inexact": "inexact",
+    "oom": "out of memory",
+    "timeout": "timed out",
+    "error": "failed",
+    "over_budget": "over budget",
+}
+STATUS_MEANING = {
+    "inexact": "its output broke the exactness it states; it was not timed",
+    "oom": "it ran out of memory and was set aside; the others went on",
+    "timeout": "it did not answer in time; its worker was ended and the others went on",
+    "error": "it raised an error or its worker died; the others went on",
+    "over_budget": "it was predicted to take longer than the budget and was not timed",
+}
+EXACTNESS = {"pointwise": "exact", "distribution": "exact in law", "approximate": "approximate"}
+COUNT_SOURCE = {
+    "counted": "counted",
+    "extrapolated": "extrapolated",
+    "formula": "formula",
+    "none": "not counted",
+}
+OWN = {"own_samples"}
+"""Methods that score only what the model itself has just drawn: no answer for outside data."""
+
+_SETTINGS = ("device", "dtype", "backend", "batch")
+
+
+class Keyed(Protocol):
+    """What a case and a fit have in common."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def preset(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+
+
+def model_label(keyed: Keyed) -> str:
+    """``wavenet:nv``; a user's class without presets keeps its bare name."""
+    return f"{keyed.model}:{keyed.preset}" if keyed.preset else keyed.model
+
+
+def claim_label(claimed: str) -> str:
+    """A claim as O(.): ``<= N`` becomes ``at most O(N)``."""
+    name = claimed.removeprefix("<=").strip()
+    bound = "at most " if claimed.startswith("<=") else ""
+    return bound + GROWTH.get(name, name)
+
+
+def span_label(sizes: list[int]) -> str:
+    """``5 sizes, 256 to 4,096``."""
+    if len(sizes) == 1:
+        return f"1 size, {sizes[0]:,}"
+    return f"{len(sizes)} sizes, {min(sizes):,} to {max(sizes):,}"
+
+
+def numbers(values: list[int]) -> str:
+    """``256, 512 and 1,024``."""
+    words = [f"{value:,}" for value in sorted(values)]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+class Settings:
+    """Which of device, dtype, backend and batch are common to a run, and which tell cases apart."""
+
+    def __init__(self, results: Results) -> None:
+        self._seen = {
+            name: sorted({str(getattr(case, name)) for case in results.cases.values()}) for name in _SETTINGS
+        }
+
+    @property
+    def common(self) -> str:
+        """What all cases share: ``cpu · float32 · eager · batch 1``."""
+        shared = [_word(name, values[0]) for name, values in self._seen.items() if len(values) == 1]
+        return " · ".join(shared)
+
+    def method(self, keyed: Keyed) -> str:
+        """The method, with every setting that is not common: ``cached · numba``."""
+        varying = [name for name, values in self._seen.items() if len(values) > 1]
+        return " · ".join([keyed.method, *(_word(name, str(getattr(keyed, name))) for name in varying)])
+
+
+def _word(name: str, value: str) -> str:
+    return f"batch {value}" if name == "batch" else value

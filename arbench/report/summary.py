@@ -1,0 +1,42 @@
+"""The report in brief, as markdown."""
+
+from __future__ import annotations
+
+import re
+
+from arbench.report import facts
+from arbench.report.gaps import gaps
+from arbench.report.labels import Settings
+from arbench.report.page import environment
+from arbench.report.table import headline
+from arbench.report.verdicts import headlines, sentences
+from arbench.results import Results
+
+_WIDTH = 1000
+
+
+def summary(results: Results, map_path: str | None = None) -> str:
+    """The markdown.
+
+    Args:
+        results: what was measured; any of it may be missing.
+        map_path: where the map's image stands, relative to the file; None leaves it out.
+    """
+    templates = environment()
+    templates.filters["md"] = escape
+    return templates.get_template("summary.md.j2").render(
+        run=results.run,
+        settings=Settings(results).common,
+        gaps=gaps(results),
+        headlines=headlines(results),
+        map=map_path,
+        sentences=[one for one in sentences(results) if one.verdict],
+        tables=headline(results, _WIDTH),
+        command=facts.command(results.run).replace("\n", " "),
+    )  # fmt: skip
+
+
+def escape(text: object) -> str:
+    """Text that markdown shows as it is: on one line, no markup, no HTML, no new table cell."""
+    line = " ".join(str(text).split())
+    return re.sub(r"([\\`*_<>|\[\]#&~])", r"\\\1", line)

@@ -1,0 +1,204 @@
+"""A results file as a run of three models would leave it, made through `Writer`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from arbench.results import Case, Fit, Ratio, Results, Run, Samples, Writer, read
+from arbench.stats import fit_exact, fit_noisy, judge, ratio, summarise
+
+AUDIO = [256, 512, 1024, 2048, 4096, 16384]
+IMAGES = [48, 108, 192, 432, 768]
+LIMIT_S = 8.0
+
+
+@dataclass
+class Method:
+    """Depth, passes and seconds of one synthetic method as functions of N."""
+
+    op: str
+    name: str
+    claim: str
+    depth: Callable[[int], int]
+    nfe: Callable[[int], int]
+    seconds: Callable[[int], float]
+    exactness: str = "pointwise"
+    exact: bool = True
+
+
+def rows(n: int) -> int:
+    return math.isqrt(n // 3)
+
+
+def passes(n: int) -> int:
+    return 8 + n % 7 % 3
+
+
+WAVENET = [
+    Method("score", "parallel", "1", lambda n: 106, lambda n: 1, lambda n: 2e-3 + 3.1e-6 * n),
+    Method("score", "sequential", "1", lambda n: 131, lambda n: n, lambda n: 7.4e-4 * n),
+    Method("sample", "naive", "N", lambda n: 106 * n, lambda n: n,
+           lambda n: 1.1e-3 * n + 1.6e-6 * n * n),
+    Method("sample", "cached", "N", lambda n: 148 * n + 3, lambda n: n, lambda n: 7.9e-4 * n),
+    Method("sample", "fixed_point", "<= N", lambda n: 110 * passes(n), passes,
+           lambda n: 0.03 + 4e-5 * n, exact=False),
+]  # fmt: skip
+PIXELCNN = [
+    Method("score", "parallel", "1", lambda n: 214, lambda n: 1, lambda n: 4e-3 + 2e-5 * n),
+    Method("score", "sequential", "1", lambda n: 9 * n + 4 * rows(n) + 61, lambda n: n,
+           lambda n: 2e-3 * n),
+    Method("sample", "naive", "N", lambda n: 219 * n, lambda n: n,
+           lambda n: 4e-3 * n + 1.9e-5 * n * n),
+    Method("sample", "cached", "N", lambda n: 173 * n + 40 * rows(n) + 12, lambda n: n,
+           lambda n: 3.1e-3 * n),
+    Method("sample", "fixed_point", "<= N", lambda n: 220 * (n // 9), lambda n: n // 9,
+           lambda n: 4e-3 * (n // 9), exact=False),
+]  # fmt: skip
+STUDENT = [
+    Method("score", "inversion", "N", lambda n: 260 * n + 18, lambda n: n, lambda n: 1.4e-3 * n),
+    Method("score", "inversion_fixed_point", "<= N", lambda n: 262 * passes(n), passes,
+           lambda n: 0.1 + 1e-4 * n, exact=False),
+    Method("score", "own_samples", "1", lambda n: 251, lambda n: 1, lambda n: 6e-3 + 7e-6 * n),
+    Method("sample", "parallel", "1", lambda n: 249, lambda n: 1, lambda n: 6e-3 + 7e-6 * n),
+]  # fmt: skip
+MODELS = [
+    ("wavenet", "nv", "audio sample", 16_000.0, AUDIO, WAVENET, 469_376),
+    ("pixelcnn", "gated", "sub-pixel", None, IMAGES, PIXELCNN, 5_301_760),
+    ("parallel_wavenet", "paper", "audio sample", 24_000.0, AUDIO, STUDENT, 2_984_196),
+]
+ENVIRONMENT = {
+    "cpu": {"name": "Example 4-core, 2.4 GHz", "cores": 4, "flags": ["avx2", "fma"]},
+    "gpu": None,
+    "threads": {"torch": 2, "OMP_NUM_THREADS": "2"},
+    "versions": {"arbench": "0.1.0", "python": "3.11.7", "torch": "2.13.0"},
+    "load": [0.4, 0.3, 0.2],
+}
+LIMITS = {
+    "copy": [{"bytes": 2**k, "gb_per_s": g} for k, g in ((16, 92.1), (21, 61.5), (28, 11.2))],
+    "matmul": {"float32": 147.3, "float64": 71.9},
+    "timer_s": 1.1e-6,
+}
+
+
+def run_line() -> Run:
+    return Run(
+        schema=1,
+        run_id="2026-01-05T12-00-00",
+        started_at="2026-01-05T12:00:00+00:00",
+        argv=["arbench", "run", "--model", "wavenet", "--data", "my voice.wav", "--out", "runs/first"],
+        seed=0,
+        git="0123abc",
+        plan={"models": ["wavenet:nv", "pixelcnn:gated", "parallel_wavenet:paper"], "workers": 6},
+        environment=ENVIRONMENT,
+        limits=LIMITS,
+    )
+
+
+def write(path: Path, models=MODELS, workers: int = 6, edit=lambda line: line) -> Results:
+    """Writes the synthetic run, each line through ``edit`` (None drops it), and reads it back."""
+    rng = np.random.default_rng(7)
+    with Writer(path) as writer:
+        for line in [run_line(), *lines(rng, models, workers)]:
+            kept = edit(line)
+            if kept is not None:
+                writer.write(kept)
+    return read(path)
+
+
+def lines(rng: np.random.Generator, models, workers: int):
+    for model, preset, element, rate_hz, sizes, methods, weights in models:
+        made: dict[str, dict] = {}
+        for method in methods:
+            made |= cases(rng, model, preset, element, rate_hz, sizes, method, weights, workers)
+        for case, samples in made.values():
+            yield from (Samples(case.id, w, 0, 1.7e9, [s]) for w, s in samples.items())
+            yield case
+        yield from ratios(made)
+        yield from fits(made, methods)
+
+
+def cases(rng, model, preset, element, rate_hz, sizes, method: Method, weights, workers):
+    made = {}
+    for n in sizes:
+        seconds = method.seconds(n)
+        status = "over_budget" if seconds > LIMIT_S else "ok"
+        error = "predicted 12 s a call, budget 8 s" if status == "over_budget" else None
+        if (model, method.name, n) == ("pixelcnn", "fixed_point", 768):
+            status, error = "inexact", "element 431 differs: 17 instead of 18"
+        if (model, method.name, n) == ("pixelcnn", "naive", 768):
+            status, error = "timeout", "no answer in 60 s"
+        bias = {w: rng.normal(0, 0.02) for w in range(workers)}
+        samples = {
+            w: float(seconds * np.exp(rng.normal(0, 0.01) + bias[w])) for w in range(workers)
+        } if status == "ok" else {}  # fmt: skip
+        summary = summarise({w: [s] for w, s in samples.items()}) if samples else None
+        case = Case(
+            id=f"{model}:{preset}/{method.op}/{method.name}/{n}",
+            model=model, preset=preset, op=method.op, method=method.name, backend="eager",
+            device="cpu", dtype="float32", batch=1, n=n, element=element, weights=weights,
+            status=status, exactness=method.exactness, error=error, rate_hz=rate_hz,
+            depth=method.depth(n), nfe=method.nfe(n), flops=2 * weights * n, ops=method.depth(n),
+            peak_bytes=4096 * n, count_source="counted" if n <= 1024 else "extrapolated",
+            median_s=summary.median_s if summary else None,
+            ci95_s=summary.ci95_s if summary else None,
+            range_s=summary.range_s if summary else None,
+            workers=len(samples), samples=len(samples),
+            stopped_by="target" if samples else None,
+            unstable=(method.name, n) == ("naive", 256),
+        )  # fmt: skip
+        made[case.id] = (case, samples)
+    return made
+
+
+def ratios(made):
+    references = {"score": ("sequential", "inversion"), "sample": ("naive",)}
+    for case, samples in made.values():
+        for other, theirs in made.values():
+            if (
+                other.op == case.op and other.n == case.n and other.id != case.id
+                and other.method in references[case.op] and samples and theirs
+            ):  # fmt: skip
+                found = ratio({(w, 0): s for w, s in samples.items()}, {(w, 0): s for w, s in theirs.items()})
+                yield Ratio(case.id, other.id, found.ratio, found.ci95, found.range, found.workers)
+
+
+def fits(made, methods):
+    for method in methods:
+        same = [pair for pair in made.values() if (pair[0].op, pair[0].method) == (method.op, method.name)]
+        counted = [case for case, _ in same]
+        timed = [(case, samples) for case, samples in same if samples]
+        ns = [case.n for case in counted]
+        depths = [case.depth for case in counted]
+        grown = fit_exact(ns, depths) if method.exact else fit_noisy(ns, [[d] for d in depths])
+        verdict, why = judge(method.claim, grown, method.exact)
+        yield fit(counted[0], "depth", method.claim, grown, verdict, why)
+        workers = {w: {c.n: s[w] for c, s in timed} for w in (timed[0][1] if timed else [])}
+        if timed:
+            grown = fit_noisy([case.n for case, _ in timed], workers)
+            yield fit(counted[0], "seconds", None, grown, "undecided", "nothing is claimed of time")
+
+
+def fit(case: Case, metric, claimed, growth, verdict, why) -> Fit:
+    model, preset, op, method, backend, device, dtype, batch = case.key
+    return Fit(
+        model, preset, op, method, backend, device, dtype, batch, metric, claimed, growth.fitted,
+        list(growth.sizes), list(growth.values), growth.intercept, growth.slope, growth.exponent,
+        growth.exponent_ci95, growth.residual, verdict, why,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return write(tmp_path_factory.mktemp("run") / "results.jsonl")
+
+
+@pytest.fixture
+def build(tmp_path: Path):
+    """`write` into a fresh file; keyword arguments as there."""
+    return lambda **changes: write(tmp_path / "results.jsonl", **changes)
