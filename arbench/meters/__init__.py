@@ -1,6 +1,20 @@
-"""Meters: each takes a callable, or nothing, and returns numbers. They know no models and no results."""
+"""Meters: each takes a callable, or nothing, and returns numbers. They know no models, no results."""
 
+from arbench.meters.clock import Clock
 from arbench.meters.count import CountBudgetExceeded, Counts, count
+from arbench.meters.environment import differences, environment
+from arbench.meters.limits import limits
+from arbench.meters.memory import peak_bytes
 from arbench.meters.opaque import register_opaque
 
-__all__ = ["CountBudgetExceeded", "Counts", "count", "register_opaque"]
+__all__ = [
+    "Clock",
+    "CountBudgetExceeded",
+    "Counts",
+    "count",
+    "differences",
+    "environment",
+    "limits",
+    "peak_bytes",
+    "register_opaque",
+]

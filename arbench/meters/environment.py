@@ -1,0 +1,215 @@
+"""Where a measurement was made: what a reader must know to compare it with his own.
+
+Facts about hardware, software and their settings. No names of hosts or users, and no paths.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil  # type: ignore[import-untyped]
+import torch
+
+Facts = dict[str, Any]
+
+VOLATILE = ("load", "cpu.frequency_mhz", "gpu.clock_sm_mhz", "gpu.temperature_c")
+"""Entries that change by themselves; ``differences`` passes them over."""
+
+_SYS_CPU = Path("/sys/devices/system/cpu/cpu0")
+_VARIABLES = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_PROC_BIND", "OMP_WAIT_POLICY", "KMP_AFFINITY",
+    "KMP_BLOCKTIME", "GOMP_CPU_AFFINITY",
+)  # fmt: skip
+_SMI = {
+    "driver_version": "driver",
+    "clocks.sm": "clock_sm_mhz",
+    "clocks.max.sm": "clock_sm_max_mhz",
+    "clocks.max.memory": "clock_memory_max_mhz",
+    "clocks.applications.graphics": "clock_applications_mhz",
+    "power.limit": "power_limit_w",
+    "temperature.gpu": "temperature_c",
+    "persistence_mode": "persistence_mode",
+    "mig.mode.current": "mig",
+}
+"""What ``nvidia-smi`` is asked, and what the answer is called here."""
+
+
+def environment(device: str) -> Facts:
+    """The facts, nested: ``cpu``, ``gpu`` (None on the CPU), ``threads``, ``versions``, ``torch``, ``os``,
+    ``load``. What cannot be read is None.
+
+    Args:
+        device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``: which GPU to describe, if any.
+    """
+    where = torch.device(device)
+    return {
+        "cpu": _cpu(),
+        "gpu": _gpu(where) if where.type == "cuda" else None,
+        "threads": {
+            "torch": torch.get_num_threads(),
+            "torch_interop": torch.get_num_interop_threads(),
+            "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        },
+        "versions": _versions(),
+        "torch": _torch_build(),
+        "os": {
+            "system": platform.system(),
+            "kernel": platform.release(),
+            "machine": platform.machine(),
+            "libc": " ".join(platform.libc_ver()).strip() or None,
+        },
+        "load": _load(),
+    }
+
+
+def differences(a: Facts, b: Facts) -> list[str]:
+    """Dotted names of the facts that differ between two environments, sorted; volatile ones aside."""
+    left, right = dict(_flat(a)), dict(_flat(b))
+    return sorted(
+        name
+        for name in left.keys() | right.keys()
+        if left.get(name) != right.get(name)
+        and not any(name == each or name.startswith(f"{each}.") for each in VOLATILE)
+    )
+
+
+def caches() -> dict[str, int]:
+    """Data and unified caches as the first core sees them: ``{"L1d": bytes, "L2": ..., "L3": ...}``.
+
+    Empty where the system does not tell.
+    """
+    found = {}
+    for index in sorted(_SYS_CPU.glob("cache/index*")):
+        kind, level, size = (_text(index / name) for name in ("type", "level", "size"))
+        if kind in ("Data", "Unified") and level and size:
+            found[f"L{level}{'d' if kind == 'Data' else ''}"] = _bytes(size)
+    return found
+
+
+def _flat(facts: Facts, prefix: str = "") -> list[tuple[str, Any]]:
+    flat = []
+    for name, value in facts.items():
+        if isinstance(value, dict) and value:
+            flat += _flat(value, f"{prefix}{name}.")
+        else:
+            flat.append((prefix + name, value))
+    return flat
+
+
+def _cpu() -> Facts:
+    frequency = None
+    with suppress(OSError, NotImplementedError, AttributeError):  # containers hide it
+        frequency = psutil.cpu_freq()
+    return {
+        "model": _cpu_model(),
+        "physical_cores": psutil.cpu_count(logical=False),
+        "logical_cores": psutil.cpu_count(logical=True),
+        "usable_cores": _usable_cores(),
+        "caches": caches(),
+        "frequency_mhz": round(frequency.current) if frequency else None,
+        "frequency_max_mhz": round(frequency.max) if frequency and frequency.max else None,
+        "governor": _text(_SYS_CPU / "cpufreq/scaling_governor"),
+        "memory_bytes": psutil.virtual_memory().total,
+        "capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def _cpu_model() -> str | None:
+    for line in (_text(Path("/proc/cpuinfo")) or "").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or None
+
+
+def _usable_cores() -> int | None:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _gpu(device: torch.device) -> Facts:
+    properties = torch.cuda.get_device_properties(device)
+    return {
+        "name": properties.name,
+        "memory_bytes": properties.total_memory,
+        "multiprocessors": properties.multi_processor_count,
+        "capability": f"{properties.major}.{properties.minor}",
+        "l2_bytes": properties.L2_cache_size,
+        **_smi(f"GPU-{properties.uuid}"),
+    }
+
+
+def _smi(uuid: str) -> Facts:
+    """What the driver's own tool says of one GPU; None throughout where it is missing or refuses."""
+    answers: list[str] = []
+    program = shutil.which("nvidia-smi")
+    if program:
+        query = [program, "-i", uuid, f"--query-gpu={','.join(_SMI)}", "--format=csv,noheader,nounits"]
+        with suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+            answers = [answer.strip() for answer in done.stdout.strip().split(",")]
+    if len(answers) != len(_SMI):
+        return dict.fromkeys(_SMI.values())
+    return dict(zip(_SMI.values(), (_value(answer) for answer in answers), strict=True))
+
+
+def _value(answer: str) -> float | str | None:
+    if answer.startswith("["):  # "[N/A]", "[Not Supported]"
+        return None
+    with suppress(ValueError):
+        return float(answer)
+    return answer
+
+
+def _versions() -> Facts:
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "triton": _installed("triton"),
+        "numpy": np.__version__,
+        "numba": _installed("numba"),
+        "arbench": _installed("arbench"),
+    }
+
+
+def _installed(package: str) -> str | None:
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    return None
+
+
+def _torch_build() -> Facts:
+    return {
+        "mkl": torch.backends.mkl.is_available(),
+        "mkldnn": torch.backends.mkldnn.is_available(),
+        "openmp": torch.backends.openmp.is_available(),
+        "cudnn": torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None,
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+    }
+
+
+def _load() -> Facts:
+    one, five, fifteen = os.getloadavg()
+    cores = _usable_cores() or 1
+    return {"1min": one, "5min": five, "15min": fifteen, "per_cpu": one / cores}
+
+
+def _text(path: Path) -> str | None:
+    with suppress(OSError, UnicodeDecodeError):
+        return path.read_text().strip()
+    return None
+
+
+def _bytes(size: str) -> int:
+    """``"1024K"`` as a number."""
+    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    return int(size[:-1]) * units[size[-1]] if size[-1] in units else int(size)
