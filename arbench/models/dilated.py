@@ -15,27 +15,33 @@ from arbench.models.base import Context, lecun_normal_
 class Affine:
     """Per-layer offsets of the gates, bias included: what conditioning comes to.
 
-    ``offset`` is (L, B or 1, F, 2 G); frame t // hop holds for position t.
+    ``offset`` is (L, B or 1, F, 2 G); frame t // hop holds for position t, or the only one where ``hop`` is
+    None.
     """
 
     offset: Tensor
-    hop: int
+    hop: int | None
 
-    def at(self, layer: int, t0: int, t1: int) -> Tensor:
-        """Offsets of positions t0 .. t1-1: (B or 1, t1 - t0 or 1, 2 G)."""
-        offset = self.offset[layer]
-        if offset.shape[1] == 1:
-            return offset
-        frames = torch.arange(t0, t1, device=offset.device) // self.hop
-        return offset.index_select(1, frames)
+    def at(self, t0: int, t1: int) -> Tensor:
+        """Offsets of positions t0 .. t1-1 in every layer: (L, B or 1, t1 - t0 or 1, 2 G)."""
+        if self.hop is None:
+            return self.offset
+        frames = torch.arange(t0, t1, device=self.offset.device) // self.hop
+        return self.offset.index_select(2, frames)
+
+    def frame(self, t: int) -> int:
+        """The frame of position t."""
+        return 0 if self.hop is None else t // self.hop
 
 
 @dataclass
 class StackState:
-    """Ring buffers of each layer's past inputs, (reach, B, R): the least that the next step needs."""
+    """Position, and each layer's ring buffer of past inputs (B, R), as many as its taps reach back: the
+    least that the next step needs. Slot t mod reach holds the input of position t; storing is a reference,
+    not a copy."""
 
     t: int
-    rings: list[Tensor]
+    rings: list[list[Tensor]]
 
 
 class DilatedStack(nn.Module):
@@ -114,13 +120,12 @@ class DilatedStack(nn.Module):
         if self.global_weight is not None:
             chosen = self.global_weight[context["global"]].unflatten(-1, (layers, width))
             offset = offset + chosen.transpose(0, 1).unsqueeze(2)
-        return Affine(offset, self.hop)
+        return Affine(offset, self.hop if self.local_weight is not None else None)
 
     def start(self, batch: int) -> StackState:
         """State before position 0: a past of zeros."""
-        new = self.gate_weight.new_zeros
-        rings = [new(self.reach(i), batch, self.residual) for i in range(len(self.dilations))]
-        return StackState(0, rings)
+        zero = self.gate_weight.new_zeros(batch, self.residual)
+        return StackState(0, [[zero] * self.reach(i) for i in range(len(self.dilations))])
 
     def _gated(self, taps: Tensor, offset: Tensor, layer: int) -> Tensor:
         """The layer's two outputs side by side, (..., R + S), from its taps (..., K R)."""
@@ -144,10 +149,9 @@ class DilatedStack(nn.Module):
 
     def forward(self, x: Tensor, affine: Affine) -> Tensor:
         """The skip sum (B, T, S), or without a skip stream the residual stream (B, T, R), of x (B, T, R)."""
-        skip = None
+        skip, offsets = None, affine.at(0, x.shape[1])
         for i in range(len(self.dilations)):
-            padded = pad(x, (0, 0, self.reach(i), 0))
-            out = self._layer(x, padded, affine.at(i, 0, x.shape[1]), i)
+            out = self._layer(x, pad(x, (0, 0, self.reach(i), 0)), offsets[i], i)
             x, skip = self._split(x, skip, out)
         return x if skip is None else skip
 
@@ -156,24 +160,21 @@ class DilatedStack(nn.Module):
         if x.shape[1] == 1:
             return self._step(state, x[:, 0], affine).unsqueeze(1)
         t, m = state.t, x.shape[1]
-        skip = None
+        skip, offsets = None, affine.at(t, t + m)
         for i, ring in enumerate(state.rings):
-            reach, at = self.reach(i), t % max(self.reach(i), 1)
-            past = torch.cat([ring[at:], ring[:at]]).transpose(0, 1)
-            padded = torch.cat([past, x], dim=1)
+            padded, reach = x, self.reach(i)
             if reach:
-                at = (t + m) % reach
-                last = padded[:, -reach:].transpose(0, 1)
-                ring[at:].copy_(last[: reach - at])
-                ring[:at].copy_(last[reach - at :])
-            out = self._layer(x, padded, affine.at(i, t, t + m), i)
-            x, skip = self._split(x, skip, out)
+                at = t % reach
+                padded = torch.cat([torch.stack([*ring[at:], *ring[:at]], dim=1), x], dim=1)
+                for k in range(t + max(m - reach, 0), t + m):
+                    ring[k % reach] = x[:, k - t]
+            x, skip = self._split(x, skip, self._layer(x, padded, offsets[i], i))
         state.t = t + m
         return x if skip is None else skip
 
     def _step(self, state: StackState, x: Tensor, affine: Affine) -> Tensor:
         t = state.t
-        frame = t // affine.hop if affine.offset.shape[2] > 1 else 0
+        offsets = affine.offset[:, :, affine.frame(t)]
         skip = None
         for i, ring in enumerate(state.rings):
             d, reach = self.dilations[i], self.reach(i)
@@ -181,7 +182,7 @@ class DilatedStack(nn.Module):
             if reach:
                 past = [ring[(t - k * d) % reach] for k in range(self.kernel - 1, 0, -1)]
                 taps = torch.cat([*past, x], dim=-1)
-                ring[t % reach].copy_(x)
-            x, skip = self._split(x, skip, self._gated(taps, affine.offset[i, :, frame], i))
+                ring[t % reach] = x
+            x, skip = self._split(x, skip, self._gated(taps, offsets[i], i))
         state.t = t + 1
         return x if skip is None else skip

@@ -30,7 +30,7 @@ class Flow(nn.Module):
         weight = lecun_normal_(torch.empty(residual, residual), residual * layers, generator)
         self.hidden = nn.Parameter(weight)
         self.hidden_bias = nn.Parameter(torch.zeros(residual))
-        self.out = nn.Parameter(lecun_normal_(torch.empty(residual, 2), residual, generator))
+        self.out = nn.Parameter(lecun_normal_(torch.empty(residual, 2), residual, generator, 0.1))
         self.out_bias = nn.Parameter(torch.zeros(2))
 
     def _head(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,7 +81,8 @@ class ParallelWaveNet(audio.AudioSource, Source):
         tiny: for tests.
 
     Source: van den Oord et al., *Parallel WaveNet: Fast High-Fidelity Speech Synthesis*, 2017, section 4.
-    Weights start with variance 1/fan_in, biases at zero.
+    Weights start with variance 1/fan_in, biases at zero, the last layer of each flow a tenth of that, so
+    that a flow starts near the identity and can be inverted.
 
     Args:
         flows: layers of each flow.

@@ -173,7 +173,7 @@ class PixelCNN(Source):
     }
     claims = {
         ("score", "parallel"): Claim("1", "N"),
-        ("score", "sequential"): Claim("N", "N"),
+        ("score", "sequential"): Claim("1", "N"),
         ("sample", "naive"): Claim("N", "N^2"),
         ("sample", "cached"): Claim("N", "N"),
         ("sample", "fixed_point"): Claim("<= N", "<= N^2"),

@@ -1,0 +1,197 @@
+"""From what a user asks to the list of cases, with everything that can be wrong found before any work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from arbench.bench.case import CaseKey
+from arbench.bench.settings import DTYPES
+from arbench.data import DataError
+from arbench.methods import METHODS, methods_for
+from arbench.models import Chosen, ModelError, Source, WeightsError, did_you_mean, resolve
+
+
+class PlanError(Exception):
+    """A question that cannot be asked; the message is one line for the user."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked to do. Empty lists mean everything that fits.
+
+    Args:
+        models: NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET].
+        ops: 'score', 'sample'.
+        methods: names.
+        n: elements of an event; each model's own ladder by default.
+        batch: events at once.
+        device: 'cpu' or 'cuda', 'cuda:1', ...
+        dtype: 'float64', 'float32', 'float16' or 'bfloat16'.
+        threads: of torch, within an operation; torch's own choice by default.
+        target_ci: relative width of the 95% interval at which a case needs no more workers.
+        budget: seconds of timing for each model and setting.
+        workers: fresh processes to time in, at least; more while budget remains and they help.
+        rounds: fixed number of rounds in each of exactly ``workers`` workers; by default the budget rules.
+        timeout: seconds after which one step of one case counts as hung.
+        count_budget: seconds that counting one case operation by operation may take.
+        seed: of weights, noise, data and order.
+        data: the user's own data; what ships by default.
+        weights: safetensors file; random weights by default.
+    """
+
+    models: Sequence[str] = ("wavenet",)
+    ops: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    n: Sequence[int] = ()
+    batch: Sequence[int] = (1,)
+    device: str = "cpu"
+    dtype: str = "float32"
+    threads: int | None = None
+    target_ci: float = 0.05
+    budget: float = 40.0
+    workers: int = 6
+    rounds: int | None = None
+    timeout: float = 120.0
+    count_budget: float = 1.5
+    seed: int = 0
+    data: str | None = None
+    weights: str | None = None
+
+    def as_plan(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return {k: list(v) if isinstance(v, tuple | list) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cases of a run, and what was asked."""
+
+    options: Options
+    cases: list[CaseKey] = field(default_factory=list)
+
+    def settings(self) -> list[tuple[str, str, str]]:
+        """Model, device and dtype of each group of cases that one worker holds."""
+        return list(dict.fromkeys(case.setting for case in self.cases))
+
+
+def make_plan(options: Options) -> Plan:
+    """Checks the options against the models, and lists the cases.
+
+    Raises:
+        PlanError: anything is wrong; nothing was measured or written.
+    """
+    _check_numbers(options)
+    _check_device(options.device, options.dtype)
+    known = list(dict.fromkeys(m.name for m in METHODS))
+    for name in options.methods:
+        if name not in known:
+            raise PlanError(f"unknown method '{name}'; {did_you_mean(name, known)}")
+    for op in options.ops:
+        if op not in ("score", "sample"):
+            raise PlanError(f"unknown op '{op}'; {did_you_mean(op, ('score', 'sample'))}")
+    if not options.models:
+        raise PlanError("no model: say --model NAME")
+    if options.weights is not None and len(set(options.models)) > 1:
+        raise PlanError("--weights belongs to one model; run the others apart")
+    cases = [case for spec in dict.fromkeys(options.models) for case in _cases(spec, options)]
+    return Plan(options, list({case.id: case for case in cases}.values()))
+
+
+def _check_numbers(options: Options) -> None:
+    for name in ("n", "batch"):
+        for value in getattr(options, name):
+            if value < 1:
+                raise PlanError(f"--{name} must be at least 1, got {value}")
+    for name in ("workers", "rounds", "threads"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise PlanError(f"--{name} must be at least 1, got {value}")
+    for name in ("budget", "timeout", "count_budget"):
+        if not 0 < getattr(options, name) < float("inf"):
+            raise PlanError(f"--{name.replace('_', '-')} must be above 0 seconds")
+    if not 0 < options.target_ci < 1:
+        raise PlanError(f"--target-ci is a relative width between 0 and 1, got {options.target_ci}")
+    if not 0 <= options.seed < 2**63:
+        raise PlanError(f"--seed must lie in 0 .. 2^63 - 1, got {options.seed}")
+
+
+def _check_device(device: str, dtype: str) -> None:
+    import torch
+
+    if dtype not in DTYPES:
+        raise PlanError(f"unknown dtype '{dtype}'; {did_you_mean(dtype, DTYPES)}")
+    if device == "cpu":
+        return
+    if not re.fullmatch(r"cuda(:\d+)?", device):
+        raise PlanError(f"unknown device '{device}'; there is: cpu, cuda, cuda:INDEX")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if count == 0:
+        raise PlanError(f"device '{device}': torch {torch.__version__} sees no CUDA device here; use cpu")
+    if ":" in device and int(device.partition(":")[2]) >= count:
+        raise PlanError(f"device '{device}': there are {count}, numbered from 0")
+
+
+def _cases(spec: str, options: Options) -> list[CaseKey]:
+    try:
+        chosen = resolve(spec)
+        weights = Path(options.weights) if options.weights else None
+        source = chosen.build(options.seed, DTYPES[options.dtype], "cpu", weights)
+    except (ModelError, WeightsError) as error:
+        raise PlanError(str(error)) from None
+    sizes = list(dict.fromkeys(options.n or source.ladder))
+    for n in sizes:
+        try:
+            source.schedule(n)
+        except ValueError as error:
+            raise PlanError(f"{chosen.name}:{chosen.preset}: {error}") from None
+    _check_data(chosen, source, max(sizes), options)
+    methods = [
+        m
+        for m in methods_for(source)
+        if (not options.ops or m.op in options.ops) and (not options.methods or m.name in options.methods)
+    ]
+    if not methods:
+        have = dict.fromkeys(f"{m.op} {m.name}" for m in methods_for(source))
+        raise PlanError(f"model '{chosen.name}' has none of the methods asked for; it has: {', '.join(have)}")
+    return [
+        _case(chosen, source, method, batch, n, options)
+        for method in methods
+        for batch in dict.fromkeys(options.batch)
+        for n in sorted(sizes)
+    ]
+
+
+def _case(chosen: Chosen, source: Source, method: Any, batch: int, n: int, options: Options) -> CaseKey:
+    claim = source.claims.get((method.op, method.name))
+    return CaseKey(
+        spec=chosen.spec,
+        model=chosen.name,
+        preset=chosen.preset,
+        op=method.op,
+        method=method.name,
+        backend="eager",
+        device=options.device,
+        dtype=options.dtype,
+        batch=batch,
+        n=n,
+        element=source.element,
+        weights=source.weights(),
+        exactness=method.exactness,
+        rate_hz=source.rate_hz,
+        claimed_depth=claim.depth if claim else None,
+        claimed_work=claim.work if claim else None,
+        reference=method.reference,
+        data_dependent=method.data_dependent,
+    )
+
+
+def _check_data(chosen: Chosen, source: Source, n: int, options: Options) -> None:
+    try:
+        data = chosen.cls.load_data(options.data, chosen.config) if options.data else None
+        source.observe(n, [0], options.seed, data)
+    except (DataError, NotImplementedError) as error:
+        raise PlanError(str(error)) from None

@@ -1,0 +1,260 @@
+"""Verification: no case is timed before its answer was held against the model's own definition.
+
+A pointwise exact sampler's output is the one fixed point of x -> draw(forward(x), noise), so one parallel
+forward checks it at any N, each element given its own prefix. Equal draws alone are a weak witness, so the
+log-probabilities of what was drawn are compared too. A forward that leaks from the future would confirm
+itself, so it is probed, and held against ``extend`` in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from arbench.bench.case import CaseKey
+from arbench.bench.settings import DTYPES, Setting, as_float64, run
+from arbench.methods import Outcome, Task
+from arbench.models import Source
+
+PARAMETERS = {"float64": 1e-9, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
+"""How far parameters in a dtype may lie from float64's, over 1 + their largest: deep stacks add up roundings."""
+EXACT = 1e-10
+"""How far two float64 ways to the same number may lie apart, over 1 + its size."""
+POSITIONS = 64
+"""Last positions at which ``forward`` is held against ``extend``."""
+
+
+class Inexact(Exception):
+    """A method or a model that breaks its own promise."""
+
+    def __init__(self, what: str, **facts: Any) -> None:
+        super().__init__(what)
+        self.facts = facts
+
+
+@dataclass
+class Evidence:
+    """What a feed implies: its parameters in the measured dtype and in float64."""
+
+    params: Tensor
+    exact: Tensor
+
+    @property
+    def error(self) -> Tensor:
+        """Per element (B, N), the largest difference of a parameter between the dtypes."""
+        return (self.params.double() - self.exact).abs().amax(-1)
+
+
+def evidence(source: Source, twin: Source, f: Tensor, task: Task) -> Evidence:
+    """One parallel forward over a feed (B, N), in both dtypes."""
+    params = source(f, source.encode(task.context, task.n))
+    context = as_float64(dict(task.context))
+    exact = twin(as_float64(f), twin.encode(context, task.n))
+    return Evidence(params, exact)
+
+
+def verify_case(
+    setting: Setting, source: Source, twin: Source, case: CaseKey
+) -> tuple[dict[str, Any], Outcome]:
+    """Runs a case once and checks what came out.
+
+    Returns:
+        facts for the results file (``how``, ``largest_difference``, ...), and the outcome.
+
+    Raises:
+        Inexact: with the first element that differs.
+    """
+    task = setting.task(source, case, record=case.op == "sample")
+    outcome = run(source, case, task)
+    proof = evidence(source, twin, outcome.f, task)
+    facts = _parameters_near(proof, case.dtype)
+    if case.op == "sample":
+        facts |= _draws(source, proof, outcome, task, case.dtype)
+    elif source.feeds == "z":
+        facts |= _residual(source, proof, outcome, case.dtype)
+    if outcome.params is not None and outcome.params is not proof.params:
+        facts |= _log_probs(source, proof, outcome, case.dtype)
+    return facts, outcome
+
+
+def _parameters_near(proof: Evidence, dtype: str) -> dict[str, Any]:
+    if not proof.params.isfinite().all():
+        raise Inexact("the model's parameters are not finite", first_difference=_first(~proof.params.isfinite()))
+    worst = float(proof.error.max()) / (1 + float(proof.exact.abs().max()))
+    if worst > PARAMETERS[dtype]:
+        raise Inexact(f"parameters differ from float64's by {worst:.3g}, allowed {PARAMETERS[dtype]:g}")
+    return {"parameters_from_float64": worst}
+
+
+def _draws(
+    source: Source, proof: Evidence, outcome: Outcome, task: Task, dtype: str
+) -> dict[str, Any]:
+    assert task.noise is not None
+    again = source.distribution.draw(proof.params, task.noise)
+    if not source.distribution.finite:
+        return _residual(source, proof, outcome, dtype)
+    wrong = again != outcome.x
+    error = proof.error.clamp_min(float(proof.error.mean()))
+    floor = 8 * torch.finfo(DTYPES[dtype]).eps * proof.exact.abs().amax(-1)
+    near = source.distribution.margin(proof.exact, task.noise.double()) < 4 * torch.maximum(error, floor)
+    bad = wrong & ~near
+    if bad.any():
+        row, at = _first(bad)
+        raise Inexact(
+            f"element {at} of row {row} is {int(outcome.x[row, at])}, but the parameters that its own prefix "
+            f"implies draw {int(again[row, at])}",
+            first_difference=[row, at],
+            differing=int(bad.sum()),
+        )
+    excused, ties = int(wrong.sum()), int(near.sum())
+    # a draw flips only while the margin is within twice the difference: half of the near ties at most
+    predicted = ties / 2 + 3 * (ties / 4) ** 0.5 + 1
+    if excused > predicted:
+        raise Inexact(f"{excused} draws differ at near ties; {ties} margins predict at most {predicted:.0f}")
+    return {
+        "how": "x = draw(forward(x), noise), element by element",
+        "elements": again.numel(),
+        "near_ties": ties,
+        "excused_ties": excused,
+    }
+
+
+def _residual(source: Source, proof: Evidence, outcome: Outcome, dtype: str) -> dict[str, Any]:
+    """|x - draw(forward(z), z)| relative to 1 + |x| and to the scale that divided it."""
+    x = outcome.x.double()
+    z = outcome.f.double().unsqueeze(-1)
+    difference = (x - source.distribution.draw(proof.exact, z)).abs() / (1 + x.abs())
+    allowed = EXACT if dtype == "float64" else PARAMETERS[dtype]
+    worst = float(difference.max())
+    if not worst <= allowed:
+        bad = ~(difference <= allowed)
+        row, at = _first(bad)
+        raise Inexact(
+            f"element {at} of row {row} misses x = f(z) by {float(difference[row, at]):.3g}, "
+            f"allowed {allowed:g}",
+            first_difference=[row, at],
+            differing=int(bad.sum()),
+        )
+    return {"how": "x = draw(forward(z), z), element by element", "residual": worst, "tolerance": allowed}
+
+
+def _log_probs(source: Source, proof: Evidence, outcome: Outcome, dtype: str) -> dict[str, Any]:
+    """The method's log-probability of each element against forward's, on the scale of the dtype's own error."""
+    assert outcome.params is not None
+    law = source.distribution
+    exact = law.log_prob(proof.exact, as_float64(outcome.x))
+    own = law.log_prob(proof.params, outcome.x).double()
+    mine = law.log_prob(outcome.params, outcome.x).double()
+    difference = (mine - own).abs()
+    rounding = float((own - exact).abs().max())
+    scale = 1 + float(exact.abs().max())
+    allowed = EXACT * scale if dtype == "float64" else 8 * rounding + 8 * torch.finfo(DTYPES[dtype]).eps * scale
+    worst = float(difference.max())
+    if not worst <= allowed:
+        row, at = _first(~(difference <= allowed))
+        raise Inexact(
+            f"log-probability of element {at} of row {row} differs from forward's by "
+            f"{float(difference[row, at]):.3g}, allowed {allowed:.3g}",
+            first_difference=[row, at],
+        )
+    return {"largest_difference": worst, "tolerance": allowed}
+
+
+def _first(mask: Tensor) -> list[int]:
+    flat = mask.flatten(2).any(-1) if mask.dim() > 2 else mask
+    at = flat.any(0).nonzero()[0, 0]
+    return [int(flat[:, at].nonzero()[0, 0]), int(at)]
+
+
+def verify_model(setting: Setting, source: Source, twin: Source, case: CaseKey) -> dict[str, Any]:
+    """Probes a model at one N and batch: nothing leaks, everything that should matter does, and
+    ``forward`` equals ``extend``.
+
+    Raises:
+        Inexact: with what was broken.
+    """
+    probe = setting.task(source, case)
+    context = dict(probe.context)
+    f = probe.x if source.feeds == "x" and probe.x is not None else None
+    if f is None:
+        f = _feed(setting, source, case)
+    code = source.encode(context, case.n)
+    params = source(f, code)
+    bounds = source.schedule(case.n)
+    groups = len(bounds) - 1
+    for g in sorted({0, groups // 2, groups - 1}):
+        changed = f.clone()
+        changed[:, bounds[g] :] = _other(source, changed[:, bounds[g] :])
+        after = source(changed, code)
+        seen = bounds[g + 1]
+        if not torch.equal(after[:, :seen], params[:, :seen]):
+            row, at = _first(after[:, :seen] != params[:, :seen])
+            raise Inexact(
+                f"forward leaks: parameters of element {at} change with elements from {bounds[g]} on",
+                first_difference=[row, at],
+            )
+        if seen < case.n and torch.equal(after[:, seen:], params[:, seen:]):
+            raise Inexact(f"elements from {bounds[g]} on change no later parameter")
+    for name, value in context.items():
+        other = value.roll(1, dims=-1) + 1 if value.is_floating_point() else _next_class(value, source)
+        if torch.equal(source(f, source.encode({**context, name: other}, case.n)), params):
+            raise Inexact(f"the model ignores its conditioning '{name}'")
+    worst = _forward_equals_extend(twin, as_float64(f), as_float64(context), case)
+    return {"forward_against_extend": worst, "leak_probes": min(groups, 3)}
+
+
+def _feed(setting: Setting, source: Source, case: CaseKey) -> Tensor:
+    """Real events for a network that reads them, noise for one that reads noise."""
+    if source.feeds == "z":
+        noise = setting.task(source, _as(case, "sample", "parallel")).noise
+        assert noise is not None
+        return noise.squeeze(-1)
+    x = setting.task(source, _as(case, "score", "parallel")).x
+    assert x is not None
+    return x
+
+
+def _as(case: CaseKey, op: str, method: str) -> CaseKey:
+    return msgspec.structs.replace(case, op=op, method=method)
+
+
+def _other(source: Source, x: Tensor) -> Tensor:
+    if source.feeds == "x" and source.distribution.finite:
+        levels = getattr(source.distribution, "levels", 2)
+        return (x + max(levels // 2, 1)) % levels
+    return x + 1
+
+
+def _next_class(value: Tensor, source: Source) -> Tensor:
+    classes = getattr(source, "classes", 0)
+    return (value + 1) % classes if classes else value + 1
+
+
+def _forward_equals_extend(twin: Source, f: Tensor, context: Any, case: CaseKey) -> float:
+    code = twin.encode(context, case.n)
+    bounds = twin.schedule(case.n)
+    groups = len(bounds) - 1
+    first = max(groups - POSITIONS, 0)
+    state = twin.start(case.batch, case.n, code)
+    if first:
+        _, state = twin.extend(state, f, 0, first)
+    steps = []
+    for g in range(first, groups):
+        params, state = twin.extend(state, f, g, g + 1)
+        steps.append(params)
+    expected = twin(f, code)[:, bounds[first] :]
+    difference = (torch.cat(steps, dim=1) - expected).abs().amax(-1)
+    allowed = EXACT * (1 + float(expected.abs().max()))
+    worst = float(difference.max())
+    if not worst <= allowed:
+        row, at = _first(~(difference <= allowed))
+        raise Inexact(
+            f"forward and extend differ by {worst:.3g} in float64 from element {bounds[first] + at} on, "
+            f"allowed {allowed:.3g}",
+            first_difference=[row, bounds[first] + at],
+        )
+    return worst
