@@ -153,7 +153,7 @@ class _Counter(TorchDispatchMode):
             watched = self._watched[id(func)] = _Watched(func)
         if watched.skip:
             return func(*args, **kwargs)
-        if watched.traits.composite:
+        if watched.traits.composite and watched.opaque is None:
             with self:
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:

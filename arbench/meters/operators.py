@@ -217,7 +217,8 @@ def _use(op: OpOverload, name: str, argument: Any) -> Use:
 
 def _may_reach_host(op: OpOverload, name: str) -> bool:
     tags = set(op.tags)
-    if torch.Tag.out in tags:  # out= variants lack the tags of the operator they are a variant of
+    if any(declared.is_out for declared in op._schema.arguments):
+        # An out= variant lacks the tags of the operator it is a variant of.
         packet = op._overloadpacket
         tags.update(*(getattr(packet, other).tags for other in packet.overloads()))
     return name in _HOST_NAMES or bool(tags & _HOST_TAGS)
