@@ -1,1 +1,16 @@
-"""arbench: autoregressive scoring against sampling, verified and measured."""
+"""arbench: autoregressive scoring against sampling, verified and measured.
+
+``arbench.measure(...)`` does from Python what ``arbench run`` does from a terminal. A model of one's own is
+a subclass of ``arbench.models.Source``.
+"""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    # on demand, for it imports torch, and `arbench --help` must not
+    if name == "measure":
+        from arbench.bench.measure import measure
+
+        return measure
+    raise AttributeError(f"module 'arbench' has no attribute {name!r}")

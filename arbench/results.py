@@ -69,6 +69,13 @@ class Resume(Line, tag="resume"):
     """Dotted names of the environment's entries that differ from the run's."""
 
 
+class Limits(Line, tag="limits"):
+    """The limits, measured again because a row came out above them."""
+
+    measured_at: str
+    limits: dict[str, Any]
+
+
 class Count(Line, tag="count"):
     """Counters of one case: exact and repeatable, taken once, untimed."""
 
@@ -205,7 +212,7 @@ class Fit(Line, tag="fit"):
         )  # fmt: skip
 
 
-AnyLine = Run | Resume | Count | Verification | Samples | Case | Ratio | Fit
+AnyLine = Run | Resume | Limits | Count | Verification | Samples | Case | Ratio | Fit
 _decoder = msgspec.json.Decoder(AnyLine)
 _encoder = msgspec.json.Encoder()
 
@@ -216,6 +223,7 @@ class Results:
 
     run: Run
     resumes: list[Resume] = field(default_factory=list)
+    limits: list[Limits] = field(default_factory=list)
     counts: dict[str, Count] = field(default_factory=dict)
     verifications: dict[str, Verification] = field(default_factory=dict)
     samples: list[Samples] = field(default_factory=list)
@@ -230,6 +238,8 @@ class Results:
                 raise ResultsError("a second 'run' line")
             case Resume():
                 self.resumes.append(line)
+            case Limits():
+                self.limits.append(line)
             case Count():
                 self.counts[line.case] = line
             case Verification():

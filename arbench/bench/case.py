@@ -38,7 +38,7 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{self.model}:{self.preset}/{self.op}/{self.method}/{where}"
 
     @property
-    def family(self) -> tuple[str, str, str, str, str, str, str, int]:
+    def family(self) -> tuple[str, str, Op, str, str, str, str, int]:
         """The case without its size, as ``results.Case.key``."""
         return (
             self.model, self.preset, self.op, self.method, self.backend, self.device, self.dtype, self.batch,

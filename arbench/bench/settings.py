@@ -55,7 +55,7 @@ class Setting:
         return self.chosen.build(self.seed, DTYPES[dtype or self.dtype], self.device, weights)
 
     def twin(self, source: Source) -> Source:
-        """The model with the same weights in float64: ``source`` rounded them, the twin does not undo that."""
+        """The model in float64, with the weights as ``source`` has rounded them."""
         other = self.build("float64")
         other.load_state_dict({k: v.double() for k, v in source.state_dict().items()})
         return other

@@ -8,6 +8,8 @@ itself, so it is probed, and held against ``extend`` in float64.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +23,14 @@ from arbench.methods import Outcome, Task
 from arbench.models import Source
 
 PARAMETERS = {"float64": 1e-9, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
-"""How far parameters in a dtype may lie from float64's, over 1 + their largest: deep stacks add up roundings."""
+"""How far parameters may lie from float64's, over 1 + their largest: deep stacks add up roundings."""
 EXACT = 1e-10
 """How far two float64 ways to the same number may lie apart, over 1 + its size."""
 POSITIONS = 64
 """Last positions at which ``forward`` is held against ``extend``."""
 
 
-class Inexact(Exception):
+class InexactError(Exception):
     """A method or a model that breaks its own promise."""
 
     def __init__(self, what: str, **facts: Any) -> None:
@@ -58,18 +60,30 @@ def evidence(source: Source, twin: Source, f: Tensor, task: Task) -> Evidence:
 
 
 def verify_case(
-    setting: Setting, source: Source, twin: Source, case: CaseKey
-) -> tuple[dict[str, Any], Outcome]:
+    setting: Setting,
+    source: Source,
+    twin: Source,
+    case: CaseKey,
+    evaluated: Callable[[], int] = lambda: 0,
+) -> tuple[dict[str, Any], float, int]:
     """Runs a case once and checks what came out.
 
+    Args:
+        evaluated: tells how often the network was evaluated so far.
+
     Returns:
-        facts for the results file (``how``, ``largest_difference``, ...), and the outcome.
+        facts for the results file (``how``, ``largest_difference``, ...), seconds that the call took, and
+        how often it evaluated the network.
 
     Raises:
-        Inexact: with the first element that differs.
+        InexactError: with the first element that differs.
     """
     task = setting.task(source, case, record=case.op == "sample")
+    started = time.perf_counter()
     outcome = run(source, case, task)
+    if setting.device.startswith("cuda"):
+        torch.cuda.synchronize()
+    seconds, calls = time.perf_counter() - started, evaluated()
     proof = evidence(source, twin, outcome.f, task)
     facts = _parameters_near(proof, case.dtype)
     if case.op == "sample":
@@ -78,21 +92,21 @@ def verify_case(
         facts |= _residual(source, proof, outcome, case.dtype)
     if outcome.params is not None and outcome.params is not proof.params:
         facts |= _log_probs(source, proof, outcome, case.dtype)
-    return facts, outcome
+    return facts, seconds, calls
 
 
 def _parameters_near(proof: Evidence, dtype: str) -> dict[str, Any]:
     if not proof.params.isfinite().all():
-        raise Inexact("the model's parameters are not finite", first_difference=_first(~proof.params.isfinite()))
+        raise InexactError(
+            "the model's parameters are not finite", first_difference=_first(~proof.params.isfinite())
+        )
     worst = float(proof.error.max()) / (1 + float(proof.exact.abs().max()))
     if worst > PARAMETERS[dtype]:
-        raise Inexact(f"parameters differ from float64's by {worst:.3g}, allowed {PARAMETERS[dtype]:g}")
+        raise InexactError(f"parameters differ from float64's by {worst:.3g}, allowed {PARAMETERS[dtype]:g}")
     return {"parameters_from_float64": worst}
 
 
-def _draws(
-    source: Source, proof: Evidence, outcome: Outcome, task: Task, dtype: str
-) -> dict[str, Any]:
+def _draws(source: Source, proof: Evidence, outcome: Outcome, task: Task, dtype: str) -> dict[str, Any]:
     assert task.noise is not None
     again = source.distribution.draw(proof.params, task.noise)
     if not source.distribution.finite:
@@ -104,7 +118,7 @@ def _draws(
     bad = wrong & ~near
     if bad.any():
         row, at = _first(bad)
-        raise Inexact(
+        raise InexactError(
             f"element {at} of row {row} is {int(outcome.x[row, at])}, but the parameters that its own prefix "
             f"implies draw {int(again[row, at])}",
             first_difference=[row, at],
@@ -114,7 +128,9 @@ def _draws(
     # a draw flips only while the margin is within twice the difference: half of the near ties at most
     predicted = ties / 2 + 3 * (ties / 4) ** 0.5 + 1
     if excused > predicted:
-        raise Inexact(f"{excused} draws differ at near ties; {ties} margins predict at most {predicted:.0f}")
+        raise InexactError(
+            f"{excused} draws differ at near ties; {ties} margins predict at most {predicted:.0f}"
+        )
     return {
         "how": "x = draw(forward(x), noise), element by element",
         "elements": again.numel(),
@@ -133,7 +149,7 @@ def _residual(source: Source, proof: Evidence, outcome: Outcome, dtype: str) -> 
     if not worst <= allowed:
         bad = ~(difference <= allowed)
         row, at = _first(bad)
-        raise Inexact(
+        raise InexactError(
             f"element {at} of row {row} misses x = f(z) by {float(difference[row, at]):.3g}, "
             f"allowed {allowed:g}",
             first_difference=[row, at],
@@ -143,7 +159,7 @@ def _residual(source: Source, proof: Evidence, outcome: Outcome, dtype: str) -> 
 
 
 def _log_probs(source: Source, proof: Evidence, outcome: Outcome, dtype: str) -> dict[str, Any]:
-    """The method's log-probability of each element against forward's, on the scale of the dtype's own error."""
+    """The method's log-probabilities against forward's, on the scale of the dtype's own error."""
     assert outcome.params is not None
     law = source.distribution
     exact = law.log_prob(proof.exact, as_float64(outcome.x))
@@ -152,11 +168,13 @@ def _log_probs(source: Source, proof: Evidence, outcome: Outcome, dtype: str) ->
     difference = (mine - own).abs()
     rounding = float((own - exact).abs().max())
     scale = 1 + float(exact.abs().max())
-    allowed = EXACT * scale if dtype == "float64" else 8 * rounding + 8 * torch.finfo(DTYPES[dtype]).eps * scale
+    allowed = (
+        EXACT * scale if dtype == "float64" else 8 * rounding + 8 * torch.finfo(DTYPES[dtype]).eps * scale
+    )
     worst = float(difference.max())
     if not worst <= allowed:
         row, at = _first(~(difference <= allowed))
-        raise Inexact(
+        raise InexactError(
             f"log-probability of element {at} of row {row} differs from forward's by "
             f"{float(difference[row, at]):.3g}, allowed {allowed:.3g}",
             first_difference=[row, at],
@@ -175,7 +193,7 @@ def verify_model(setting: Setting, source: Source, twin: Source, case: CaseKey) 
     ``forward`` equals ``extend``.
 
     Raises:
-        Inexact: with what was broken.
+        InexactError: with what was broken.
     """
     probe = setting.task(source, case)
     context = dict(probe.context)
@@ -193,16 +211,16 @@ def verify_model(setting: Setting, source: Source, twin: Source, case: CaseKey) 
         seen = bounds[g + 1]
         if not torch.equal(after[:, :seen], params[:, :seen]):
             row, at = _first(after[:, :seen] != params[:, :seen])
-            raise Inexact(
+            raise InexactError(
                 f"forward leaks: parameters of element {at} change with elements from {bounds[g]} on",
                 first_difference=[row, at],
             )
         if seen < case.n and torch.equal(after[:, seen:], params[:, seen:]):
-            raise Inexact(f"elements from {bounds[g]} on change no later parameter")
+            raise InexactError(f"elements from {bounds[g]} on change no later parameter")
     for name, value in context.items():
         other = value.roll(1, dims=-1) + 1 if value.is_floating_point() else _next_class(value, source)
         if torch.equal(source(f, source.encode({**context, name: other}, case.n)), params):
-            raise Inexact(f"the model ignores its conditioning '{name}'")
+            raise InexactError(f"the model ignores its conditioning '{name}'")
     worst = _forward_equals_extend(twin, as_float64(f), as_float64(context), case)
     return {"forward_against_extend": worst, "leak_probes": min(groups, 3)}
 
@@ -252,7 +270,7 @@ def _forward_equals_extend(twin: Source, f: Tensor, context: Any, case: CaseKey)
     worst = float(difference.max())
     if not worst <= allowed:
         row, at = _first(~(difference <= allowed))
-        raise Inexact(
+        raise InexactError(
             f"forward and extend differ by {worst:.3g} in float64 from element {bounds[first] + at} on, "
             f"allowed {allowed:.3g}",
             first_difference=[row, bounds[first] + at],

@@ -144,6 +144,7 @@ COLUMNS = {
     "op": Column("op", number=False),
     "method": Column("method", number=False),
     "n": Column("N"),
+    "status": Column("status", number=False),
     "time": Column("time"),
     "interval": Column("[95%] or (range)"),
     "rate": Column("elements/s"),
@@ -156,5 +157,4 @@ COLUMNS = {
     "memory": Column("peak memory"),
     "counts": Column("counts", number=False),
     "exactness": Column("exactness", number=False),
-    "status": Column("status", number=False),
 }

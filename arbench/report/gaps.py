@@ -14,12 +14,12 @@ def gaps(results: Results) -> list[str]:
         said.append("No case was finished: there is nothing to show yet.")
     elif not any(case.status == "ok" for case in cases):
         said.append("No case is ok: nothing below was timed.")
-    unfinished = results.verifications.keys() - results.cases.keys()
+    unfinished = len(results.verifications.keys() - results.cases.keys())
     if unfinished:
-        said.append(f"{len(unfinished)} verified case(s) have no row: the run has not ended, or was stopped.")
+        said.append(f"{_cases(unfinished)} verified but without a row: the run goes on, or was stopped.")
     interrupted = sum(case.stopped_by == "interrupted" for case in cases)
     if interrupted:
-        said.append(f"{interrupted} case(s) were interrupted and have fewer samples than planned.")
+        said.append(f"{_cases(interrupted)} interrupted, with fewer samples than planned.")
     if cases and not results.fits:
         said.append("No growth over N was fitted: no claim is judged, and the map is empty.")
     sizes: dict[str, set[int]] = {}
@@ -30,7 +30,7 @@ def gaps(results: Results) -> list[str]:
         said.append(f"Fewer than four sizes, so no growth can be judged: {', '.join(few)}.")
     unstable = sum(case.unstable for case in cases)
     if unstable:
-        said.append(f"{unstable} case(s) are unstable: their samples scatter more than they should.")
+        said.append(f"{_cases(unstable)} unstable: samples scatter more than they should.")
     for resume in results.resumes:
         changed = ", ".join(resume.changed)
         said.append(
@@ -38,3 +38,7 @@ def gaps(results: Results) -> list[str]:
             + (f"the environment had changed: {changed}." if changed else "nothing had changed.")
         )
     return said
+
+
+def _cases(count: int) -> str:
+    return "1 case is" if count == 1 else f"{count:,} cases are"

@@ -18,7 +18,7 @@ from arbench.report.labels import (
 )
 from arbench.report.table import order
 from arbench.results import Case, Fit, Op, Results, Verdict
-from arbench.stats import CLASSES, Growth, fit_exact, format_ratio
+from arbench.stats import CLASSES, Growth, fit_exact, format_ratio, format_seconds
 
 _METRIC_ORDER = list(METRICS)
 
@@ -117,12 +117,22 @@ def _evidence(fit: Fit) -> str:
     growth = exact_growth(fit)
     if growth is not None:
         return f": {growth.formula}, exact at {span_label(fit.sizes)}"
-    if fit.exponent is None or fit.fitted == "1":
+    if fit.fitted == "1":
+        return f": {_extent(fit)} over {span_label(fit.sizes)}"
+    if fit.exponent is None:
         return f", over {span_label(fit.sizes)}"
     power = f"N^{fit.exponent:.2f}"
     if fit.exponent_ci95 is not None:
         power += f" [{fit.exponent_ci95[0]:.2f}, {fit.exponent_ci95[1]:.2f}]"
     return f": {power} over {span_label(fit.sizes)}"
+
+
+def _extent(fit: Fit) -> str:
+    """The least and the greatest value."""
+    low, high = min(fit.values), max(fit.values)
+    if fit.metric == "seconds":
+        return f"{format_seconds(low)} to {format_seconds(high)}"
+    return f"{low:,.0f} to {high:,.0f}"
 
 
 def best(results: Results, model: str, op: Op) -> Best | None:

@@ -1,0 +1,223 @@
+"""From raw lines to rows: cases, ratios and fits, derived from a results file and from nothing else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from arbench.bench.case import CaseKey
+from arbench.results import Case, Count, Fit, Line, Ratio, Results, Samples, StoppedBy
+from arbench.stats import Growth, fit_exact, fit_noisy, judge, ratio, summarise
+
+ROOF = 1.25
+"""A row faster than this many times the measured limit is an error of the harness."""
+
+
+def planned(results: Results) -> list[CaseKey]:
+    """The cases of a run, as its first line has them."""
+    return msgspec.convert(results.run.plan["cases"], list[CaseKey])
+
+
+def derive(results: Results, stopped: Mapping[str, StoppedBy] | None = None) -> list[Line]:
+    """Every row that the raw lines support: cases that were reached, ratios, fits.
+
+    Args:
+        stopped: why each case's timing ended; a case that is not named was interrupted.
+    """
+    cases = planned(results)
+    samples = by_case(results.samples)
+    rows = [row for case in cases if (row := _case(case, results, samples.get(case.id, []), stopped or {}))]
+    return [*rows, *_ratios(cases, samples), *_fits(cases, results, samples)]
+
+
+def by_case(samples: Iterable[Samples]) -> dict[str, list[Samples]]:
+    """Samples, by the case they belong to."""
+    found = defaultdict(list)
+    for line in samples:
+        found[line.case].append(line)
+    return found
+
+
+def seconds_by_worker(samples: Iterable[Samples]) -> dict[int, list[float]]:
+    """Every duration, by the process that measured it."""
+    found: dict[int, list[float]] = defaultdict(list)
+    for line in samples:
+        found[line.worker].extend(line.seconds)
+    return found
+
+
+def limit_flops(results: Results, dtype: str) -> float | None:
+    """The best measured matrix product of a dtype, in FLOP/s."""
+    measured = [results.run.limits, *(line.limits for line in results.limits)]
+    rates = [m["matmul"][dtype] for m in measured if dtype in m.get("matmul", {})]
+    return max(rates) * 1e9 if rates else None
+
+
+def above_roof(case: CaseKey, results: Results, samples: Iterable[Samples]) -> str | None:
+    """What is wrong with a case that is faster than the machine can be; None if it is not."""
+    limit = limit_flops(results, case.dtype)
+    count = results.counts.get(case.id)
+    seconds = seconds_by_worker(samples)
+    if limit is None or count is None or not count.flops or not seconds:
+        return None
+    reached = count.flops / summarise(seconds).median_s
+    if reached <= ROOF * limit:
+        return None
+    return (
+        f"an error of the harness: {reached / 1e9:.3g} GFLOP/s, {reached / limit:.2f} times the measured "
+        f"limit of {case.dtype}"
+    )
+
+
+def _case(
+    case: CaseKey, results: Results, samples: list[Samples], stopped: Mapping[str, StoppedBy]
+) -> Case | None:
+    proof = results.verifications.get(case.id)
+    if proof is None:
+        return None
+    facts = {f: getattr(case, f) for f in case.__struct_fields__ if f in Case.__struct_fields__}
+    row = Case(id=case.id, status=proof.status, error=proof.error, verified=proof.verified, **facts)
+    if count := results.counts.get(case.id):
+        for name in ("depth", "nfe", "flops", "ops", "bytes", "peak_bytes", "count_source"):
+            setattr(row, name, getattr(count, name))
+    if row.nfe is None and proof.verified:
+        row.nfe = proof.verified.get("nfe")
+    seconds = seconds_by_worker(samples)
+    if not seconds:
+        return row
+    found = summarise(seconds)
+    row.median_s, row.ci95_s, row.range_s = found.median_s, found.ci95_s, found.range_s
+    row.workers, row.samples, row.outliers = found.workers, found.samples, found.outliers
+    row.unstable = found.unstable
+    row.stopped_by = stopped.get(case.id, "interrupted")
+    cold = [line.cold_s for line in samples if line.cold_s is not None]
+    row.cold_s = median(cold) if cold else None
+    if row.status == "ok" and (wrong := above_roof(case, results, samples)):
+        row.status, row.error = "error", wrong
+    return row
+
+
+def _ratios(cases: list[CaseKey], samples: Mapping[str, list[Samples]]) -> Iterable[Ratio]:
+    def rounds(case: CaseKey) -> dict[tuple[int, int], float]:
+        return {(line.worker, line.round): median(line.seconds) for line in samples.get(case.id, [])}
+
+    references = {(c.setting, c.op, c.batch, c.n): c for c in cases if c.reference}
+    for case in cases:
+        reference = references.get((case.setting, case.op, case.batch, case.n))
+        if reference is None or reference is case:
+            continue
+        mine, theirs = rounds(case), rounds(reference)
+        if mine.keys() & theirs.keys():
+            found = ratio(mine, theirs)
+            yield Ratio(case.id, reference.id, found.ratio, found.ci95, found.range, found.workers)
+
+
+def family_of(case_id: str) -> tuple[str, int]:
+    """A case's id without its size, and the size."""
+    family, _, n = case_id.rpartition("/n")
+    return family, int(n)
+
+
+def _fits(cases: list[CaseKey], results: Results, samples: Mapping[str, list[Samples]]) -> Iterable[Fit]:
+    counted: dict[str, dict[int, Count]] = defaultdict(dict)
+    for line in results.counts.values():
+        if line.count_source == "counted":
+            family, n = family_of(line.case)
+            counted[family][n] = line
+    families = [list(group) for _, group in groupby(cases, key=lambda case: case.family)]
+    one_pass = {
+        (members[0].setting, members[0].batch, metric): growth
+        for members in families
+        if _evaluates_once(counts := counted[family_of(members[0].id)[0]])
+        for metric in ("depth", "work")
+        if (growth := _growth(counts, metric)) is not None
+    }
+    for members in families:
+        case = members[0]
+        counts = counted[family_of(case.id)[0]]
+        for metric, claimed in (("depth", case.claimed_depth), ("work", case.claimed_work)):
+            growth = _growth(counts, metric)
+            if growth is None:
+                continue
+            if claimed is None:
+                verdict, why = "undecided", "nothing is claimed"
+            elif claimed.startswith("<= "):
+                single = one_pass.get((case.setting, case.batch, metric))
+                verdict, why = judge_bound(claimed, growth, counts, single)
+            else:
+                verdict, why = judge(claimed, growth, exact=True)
+            yield _fit(case, metric, claimed, growth, verdict, why)
+        if timed := _seconds(members, samples):
+            yield _fit(case, "seconds", None, timed, "undecided", "no growth of seconds is claimed")
+
+
+def _evaluates_once(counts: Mapping[int, Count]) -> bool:
+    return bool(counts) and all(count.nfe == 1 for count in counts.values())
+
+
+def _growth(counts: Mapping[int, Count], metric: str) -> Growth | None:
+    name = "flops" if metric == "work" else metric
+    known = {n: getattr(count, name) for n, count in sorted(counts.items())}
+    known = {n: value for n, value in known.items() if value is not None}
+    return fit_exact(list(known), list(known.values())) if known else None
+
+
+def judge_bound(
+    claimed: str, growth: Growth, counts: Mapping[int, Count], one_pass: Growth | None
+) -> tuple[Any, str]:
+    """Holds an "at most" claim of an iterative method against what one pass costs.
+
+    It evaluates the network at most N + 1 times, so whatever one pass grows as, the whole grows as at most N
+    times that. The claim holds if that product is what is claimed and every counted size stays below
+    2 (N + 1) passes; it fails if a size needed more evaluations, or the product is more than claimed.
+    """
+    bound = claimed.removeprefix("<= ")
+    sizes, values = growth.sizes, growth.values
+    if one_pass is None or one_pass.fitted is None or len(sizes) < 4 or sizes[-1] < 4 * sizes[0]:
+        return judge(claimed, growth, exact=True)
+    product = {"1": "N", "N": "N^2"}.get(one_pass.fitted)
+    for n, value in zip(sizes, values, strict=True):
+        nfe = counts[n].nfe
+        if nfe is not None and nfe > n + 1:
+            return "fails", f"{nfe} evaluations at N = {n}, more than N + 1"
+        if value > 2 * (n + 1) * one_pass.predict(n):
+            return "fails", f"more than 2 (N + 1) passes' worth at N = {n}"
+    if product != bound:
+        return judge(claimed, growth, exact=True)
+    seen = [counts[n].nfe for n in sizes]
+    return "holds", (
+        f"at most N passes, each O({one_pass.fitted}); {seen[0]} to {seen[-1]} were needed at "
+        f"N = {sizes[0]} to {sizes[-1]}"
+    )
+
+
+def _seconds(members: list[CaseKey], samples: Mapping[str, list[Samples]]) -> Growth | None:
+    timed: dict[int, dict[int, float]] = defaultdict(dict)
+    for case in members:
+        for worker, seconds in seconds_by_worker(samples.get(case.id, [])).items():
+            timed[worker][case.n] = median(seconds)
+    sizes = sorted({n for found in timed.values() for n in found})
+    return fit_noisy(sizes, timed) if len(sizes) >= 4 else None
+
+
+def _fit(case: CaseKey, metric: Any, claimed: str | None, growth: Growth, verdict: Any, why: str) -> Fit:
+    return Fit(
+        *case.family,
+        metric=metric,
+        claimed=claimed,
+        fitted=growth.fitted,
+        sizes=list(growth.sizes),
+        values=list(growth.values),
+        intercept=growth.intercept,
+        slope=growth.slope,
+        exponent=growth.exponent,
+        exponent_ci95=growth.exponent_ci95,
+        residual=growth.residual,
+        verdict=verdict,
+        why=why,
+    )

@@ -1,0 +1,44 @@
+"""The same as the command line, from Python."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from arbench.results import Results
+
+
+def measure(
+    models: str | Sequence[str] = "wavenet",
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    **options: Any,
+) -> Results:
+    """Verifies, counts and times models; what ``arbench run`` does, without the printing.
+
+    Args:
+        models: one or several of NAME[:PRESET], path.py:Class[:PRESET], package.module:Class[:PRESET].
+        out: folder of the results file; a temporary one, removed afterwards, by default.
+        resume: go on with the killed run in ``out``.
+        options: fields of ``arbench.bench.plan.Options``: ops, methods, n, batch, device, dtype, threads,
+            target_ci, budget, workers, rounds, timeout, count_budget, seed, data, weights.
+
+    Returns:
+        The results; ``arbench.report.render(results, folder)`` makes the report of them.
+
+    Raises:
+        PlanError: the question cannot be asked.
+        ResultsError: ``out`` holds another run, is in use, or cannot be written.
+        TypeError: an unknown option.
+    """
+    from arbench.bench.plan import Options, make_plan
+    from arbench.bench.runner import run_plan
+
+    plan = make_plan(Options(models=[models] if isinstance(models, str) else list(models), **options))
+    if out is not None:
+        return run_plan(plan, Path(out), resume=resume)
+    with tempfile.TemporaryDirectory(prefix="arbench-") as folder:
+        return run_plan(plan, Path(folder))

@@ -1,0 +1,25 @@
+"""How the commands refuse: one line, and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from arbench.results import ResultsError
+
+
+class RefusedError(click.ClickException):
+    """Wrong use, found before any work: exit code 2."""
+
+    exit_code = 2
+
+
+@contextmanager
+def refusing(*errors: type[Exception]) -> Iterator[None]:
+    """Turns these errors, and those of results files, into a refusal."""
+    try:
+        yield
+    except (ResultsError, *errors) as error:
+        raise RefusedError(str(error)) from None

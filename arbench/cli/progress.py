@@ -1,0 +1,69 @@
+"""What a terminal shows while a run goes on: a bar with the time left, or plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+PLAIN_EVERY_S = 10.0
+
+
+class Display:
+    """Shows a run's stages on standard error; implements ``arbench.bench.runner.Progress``."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self.began = False
+        """Whether anything was measured yet."""
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._text, self._steps, self._done = "", 0, 0
+        self._started = self._said = time.monotonic()
+        if self.console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+                console=self.console, transient=True,
+            )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def stage(self, text: str, steps: int, seconds: float) -> None:
+        """A stage of about so many steps, at most about so many seconds, begins."""
+        self.began = True
+        self._text, self._steps, self._done = text, steps, 0
+        self._started = self._said = time.monotonic()
+        if self._bar is None:
+            limit = f", about {seconds:.0f} s" if seconds else ""
+            self.note(f"{text} ({steps} steps{limit})")
+            return
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(text, total=steps)
+
+    def step(self, text: str) -> None:
+        """A step of the stage ended."""
+        self._done += 1
+        if self._bar is not None and self._task is not None:
+            total = max(self._steps, self._done)
+            self._bar.update(self._task, completed=self._done, total=total)
+            return
+        now = time.monotonic()
+        if now - self._said >= PLAIN_EVERY_S:
+            self._said = now
+            left = (now - self._started) / self._done * max(self._steps - self._done, 0)
+            self.note(f"{self._text}: {self._done}/{self._steps}, about {left:.0f} s left")
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+        self.console.print(text, markup=False, soft_wrap=True)

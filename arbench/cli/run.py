@@ -1,0 +1,124 @@
+"""arbench run: measure models, print one table and a verdict, leave results and a report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from arbench.cli.errors import RefusedError, refusing
+
+
+class Numbers(click.ParamType):
+    """One whole number or several behind commas."""
+
+    name = "N[,N...]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"'{value}' is not a whole number, nor several behind commas")
+
+
+def _flat(ctx: click.Context, param: click.Parameter, value: tuple[tuple[int, ...], ...]) -> list[int]:
+    return [n for numbers in value for n in numbers]
+
+
+def option(*names: str, **more: Any) -> Callable[[Any], Any]:
+    """A click option that shows its default where it has one."""
+    return click.option(*names, show_default=more.get("default") is not None, **more)
+
+
+@click.command("run")
+@option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME[:PRESET]",
+    help="Model, repeatable; also path.py:Class or package.module:Class.  [default: wavenet]",
+)
+@option(
+    "--op", "ops", multiple=True, type=click.Choice(["score", "sample"]), help="Only this op, repeatable."
+)
+@option("--method", "methods", multiple=True, metavar="NAME", help="Only this method, repeatable.")
+@option("--n", "n", multiple=True, type=Numbers(), callback=_flat, help="Elements of an event, repeatable.")
+@option(
+    "--batch",
+    "batch",
+    multiple=True,
+    type=Numbers(),
+    callback=_flat,
+    help="Events at once, repeatable.  [default: 1]",
+)
+@option("--device", default="cpu", metavar="cpu|cuda|cuda:I", help="Where to run.")
+@option("--dtype", default="float32", metavar="float64|float32|float16|bfloat16", help="Precision.")
+@option("--threads", type=int, help="Threads within an operation.  [default: torch's choice]")
+@option("--target-ci", type=float, default=0.05, help="Relative width of the 95% interval to stop at.")
+@option("--budget", type=float, default=40.0, help="Seconds of timing for each model.")
+@option("--workers", type=int, default=6, help="Fresh processes to time in, at least.")
+@option("--rounds", type=int, help="Rounds in each worker, instead of a budget.")
+@option("--timeout", type=float, default=120.0, help="Seconds after which a step counts as hung.")
+@option("--seed", type=int, default=0, help="Of weights, noise, data and order.")
+@option("--data", type=str, metavar="PATH", help="Your own WAV, PNGs or folder of them.")
+@option("--weights", type=str, metavar="FILE", help="Safetensors file.  [default: random weights]")
+@option(
+    "--out", type=click.Path(path_type=Path), help="Folder to leave everything in.  [default: results/TIME]"
+)
+@option("--resume", is_flag=True, help="Go on with the killed run in --out, with its own options.")
+@option("--json", "as_json", is_flag=True, help="Print the rows as JSON lines instead of the table.")
+@click.pass_context
+def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, **asked: Any) -> None:
+    """Measure how scoring and sampling of a model grow with N.
+
+    Each method is verified first, its depth and work are counted, then it is timed in shuffled rounds in
+    several fresh processes. What is found is on disk at once: a killed run goes on with --resume.
+    """  # fmt: skip
+    given = {k: v for k, v in asked.items() if ctx.get_parameter_source(k).name == "COMMANDLINE"}  # type: ignore[union-attr]
+    if out is None:
+        if resume:
+            raise RefusedError("--resume needs --out: the folder of the run to go on with")
+        out = Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    _writable(out)
+
+    from arbench.bench.plan import Options, PlanError, make_plan
+    from arbench.bench.runner import run_plan
+    from arbench.cli.progress import Display
+    from arbench.cli.show import show
+    from arbench.results import ResultsError, read
+
+    with refusing(PlanError):
+        if resume:
+            recorded = read(out).run.plan["options"]
+            given = {**recorded, **given}
+        plan = make_plan(Options(**{k: v for k, v in given.items() if v not in ((), [])}))
+    interrupted = False
+    with Display() as display:
+        try:
+            results = run_plan(plan, out, resume=resume, argv=sys.argv[1:], progress=display)
+        except KeyboardInterrupt:
+            interrupted = True
+            results = read(out)
+        except ResultsError as error:
+            raise (click.ClickException if display.began else RefusedError)(str(error)) from None
+    show(results, out, as_json)
+    if interrupted:
+        click.echo(f"arbench: interrupted; go on with: arbench run --resume --out {out}", err=True)
+        ctx.exit(130)
+
+
+def _writable(out: Path) -> None:
+    """Refuses a folder that cannot be written, before any work."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RefusedError(f"--out {out}: cannot be written ({error.strerror})") from None
