@@ -170,7 +170,7 @@ def _value(answer: str) -> float | str | None:
 def _versions() -> Facts:
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "cuda": torch.version.cuda,
         "triton": _installed("triton"),
         "numpy": np.__version__,
