@@ -52,7 +52,7 @@ class Options:
     dtype: str = "float32"
     threads: int | None = None
     target_ci: float = 0.05
-    budget: float = 40.0
+    budget: float = 30.0
     workers: int = 6
     rounds: int | None = None
     timeout: float = 120.0

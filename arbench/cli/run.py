@@ -61,7 +61,7 @@ def option(*names: str, **more: Any) -> Callable[[Any], Any]:
 @option("--dtype", default="float32", metavar="float64|float32|float16|bfloat16", help="Precision.")
 @option("--threads", type=int, help="Threads within an operation.  [default: torch's choice]")
 @option("--target-ci", type=float, default=0.05, help="Relative width of the 95% interval to stop at.")
-@option("--budget", type=float, default=40.0, help="Seconds of timing for each model.")
+@option("--budget", type=float, default=30.0, help="Seconds of timing for each model.")
 @option("--workers", type=int, default=6, help="Fresh processes to time in, at least.")
 @option("--rounds", type=int, help="Rounds in each worker, instead of a budget.")
 @option("--timeout", type=float, default=120.0, help="Seconds after which a step counts as hung.")
