@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from arbench.bench.case import CaseKey
-from arbench.results import Case, Count, Fit, Line, Ratio, Results, Samples, StoppedBy
+from arbench.results import Case, Count, Fit, Ratio, Results, Samples, StoppedBy
 from arbench.stats import Growth, fit_exact, fit_noisy, judge, ratio, summarise
 
 ROOF = 1.25
@@ -23,7 +23,7 @@ def planned(results: Results) -> list[CaseKey]:
     return msgspec.convert(results.run.plan["cases"], list[CaseKey])
 
 
-def derive(results: Results, stopped: Mapping[str, StoppedBy] | None = None) -> list[Line]:
+def derive(results: Results, stopped: Mapping[str, StoppedBy] | None = None) -> list[Case | Ratio | Fit]:
     """Every row that the raw lines support: cases that were reached, ratios, fits.
 
     Args:

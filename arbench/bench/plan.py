@@ -85,7 +85,7 @@ def make_plan(options: Options) -> Plan:
         PlanError: anything is wrong; nothing was measured or written.
     """
     _check_numbers(options)
-    _check_device(options.device, options.dtype)
+    check_device(options.device, options.dtype)
     known = list(dict.fromkeys(m.name for m in METHODS))
     for name in options.methods:
         if name not in known:
@@ -119,7 +119,8 @@ def _check_numbers(options: Options) -> None:
         raise PlanError(f"--seed must lie in 0 .. 2^63 - 1, got {options.seed}")
 
 
-def _check_device(device: str, dtype: str) -> None:
+def check_device(device: str, dtype: str) -> None:
+    """Refuses a device that is not here, or an unknown dtype. Raises PlanError."""
     import torch
 
     if dtype not in DTYPES:

@@ -19,7 +19,8 @@ class RefusedError(click.ClickException):
 @contextmanager
 def refusing(*errors: type[Exception]) -> Iterator[None]:
     """Turns these errors, and those of results files, into a refusal."""
+    caught: tuple[type[Exception], ...] = (ResultsError, *errors)
     try:
         yield
-    except (ResultsError, *errors) as error:
+    except caught as error:
         raise RefusedError(str(error)) from None

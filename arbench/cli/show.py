@@ -14,7 +14,7 @@ from arbench.results import FILE_NAME, Results
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
 
 
-def show(results: Results, folder: Path, as_json: bool) -> None:
+def show(results: Results, folder: Path, as_json: bool, file: Path | None = None) -> None:
     """Prints the results and renders their report into ``folder``."""
     written = render(results, folder)
     if as_json:
@@ -35,4 +35,4 @@ def show(results: Results, folder: Path, as_json: bool) -> None:
         click.echo(f"{one.model}: {one.text}")
         for detail in one.details:
             click.echo(f"  {detail}")
-    click.echo(f"\nresults  {folder / FILE_NAME}\nreport   {written[0]}")
+    click.echo(f"\nresults  {file or folder / FILE_NAME}\nreport   {written[0]}")

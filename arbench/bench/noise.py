@@ -1,0 +1,115 @@
+"""How noisy this machine is: the scatter of the ratio of two equal pieces of work, which should be 1."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from arbench.meters import Clock
+
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Ratios of equal code, one an instance, by how the two sides were timed."""
+
+    apart: list[float]
+    """One side after the other, medians of as many calls each."""
+    in_turns: list[float]
+    """Call by call in random order, the median of the pairs' ratios."""
+    call_s: float
+    """How long one call took, median."""
+
+    @staticmethod
+    def scatter(ratios: list[float]) -> float:
+        """Standard deviation of the ratios, relative."""
+        return float(np.std(np.log(ratios), ddof=1))
+
+    @staticmethod
+    def worst(ratios: list[float]) -> float:
+        """The largest deviation from 1, relative."""
+        return float(np.abs(np.log(ratios)).max())
+
+
+def aa_trial(build: Callable[[], Call], clock: Clock, instances: int, pairs: int, seed: int = 0) -> Trial:
+    """Times two equal sides against each other, both ways, in alternating order of the ways.
+
+    Args:
+        build: makes one side anew, in fresh memory.
+        clock: of the device it runs on.
+        instances: how many ratios each way, at least 2.
+        pairs: calls of each side an instance.
+        seed: of the order.
+
+    Raises:
+        ValueError: fewer than 2 instances or 1 pair.
+    """
+    if instances < 2 or pairs < 1:
+        raise ValueError(f"needs 2 instances and 1 pair at least, got {instances} and {pairs}")
+    rng = random.Random(seed)
+    apart, in_turns, calls = [], [], []
+    for _ in range(instances):
+        ways = [_apart, _in_turns]
+        rng.shuffle(ways)
+        for way in ways:
+            a, b = build(), build()
+            a()
+            b()
+            times = way(a, b, clock, pairs, rng)
+            calls.extend(times[0] + times[1])
+            if way is _apart:
+                apart.append(median(times[0]) / median(times[1]))
+            else:
+                in_turns.append(median(x / y for x, y in zip(*times, strict=True)))
+    return Trial(apart, in_turns, median(calls))
+
+
+Times = tuple[list[float], list[float]]
+
+
+def _apart(a: Call, b: Call, clock: Clock, pairs: int, rng: random.Random) -> Times:
+    return [clock.time(a) for _ in range(pairs)], [clock.time(b) for _ in range(pairs)]
+
+
+def _in_turns(a: Call, b: Call, clock: Clock, pairs: int, rng: random.Random) -> Times:
+    first, second = [], []
+    for _ in range(pairs):
+        if rng.random() < 0.5:
+            first.append(clock.time(a))
+            second.append(clock.time(b))
+        else:
+            second.append(clock.time(b))
+            first.append(clock.time(a))
+    return first, second
+
+
+def scorer(device: str = "cpu", n: int = 64, seed: int = 0) -> Callable[[], Call]:
+    """Builds the work a trial repeats: ``wavenet:nv`` scoring ``n`` samples in one pass."""
+    import torch
+
+    from arbench.bench.plan import Options, make_plan
+    from arbench.bench.settings import Setting, run
+
+    options = Options(
+        models=["wavenet:nv"], ops=["score"], methods=["parallel"], n=[n], device=device, seed=seed
+    )
+    case = make_plan(options).cases[0]
+    setting = Setting(case.spec, case.dtype, case.device, seed)
+
+    def build() -> Call:
+        source = setting.build()
+        task = setting.task(source, case)
+
+        def call() -> Any:
+            with torch.no_grad():
+                return run(source, case, task)
+
+        return call
+
+    return build

@@ -1,0 +1,36 @@
+"""arbench report: the report of a results file, finished or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from arbench.cli.errors import RefusedError, refusing
+
+
+@click.command("report")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: beside the file]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON lines instead of the table.")
+def command(path: Path, out: Path | None, as_json: bool) -> None:
+    """Render report.html, summary.md and the figures of PATH: a results file, or the folder of a run.
+
+    Rows that a killed run did not get to write are worked out from what it measured.
+    """
+    from arbench.bench.analyse import derive
+    from arbench.cli.show import show
+    from arbench.results import locate, read
+
+    with refusing(KeyError):
+        results = read(path)
+        if not results.cases:
+            for line in derive(results):
+                results.add(line)
+    folder = out or locate(path).parent
+    try:
+        show(results, folder, as_json, locate(path))
+    except OSError as error:
+        raise RefusedError(f"--out {folder}: cannot be written ({error.strerror})") from None
