@@ -1,0 +1,34 @@
+"""Every method of every model as a pytest-benchmark case: verified first, then timed.
+
+    pytest benchmarks --benchmark-only
+    pytest benchmarks --benchmark-only --arbench-model wavenet:tiny --arbench-n 64
+
+The cases are the runner's. For intervals over fresh processes and for ratios, use ``arbench run``; these
+suites serve pytest-benchmark's storage and comparison.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from arbench.bench.case import CaseKey
+from arbench.bench.settings import Setting, run
+from arbench.bench.verify import verify_case
+from arbench.models import Source
+
+
+def test_case(benchmark: BenchmarkFixture, case: CaseKey, prepared: tuple[Setting, Source, Source]) -> None:
+    setting, source, twin = prepared
+    facts, _, _ = verify_case(setting, source, twin, case)
+    task = setting.task(source, case)
+    benchmark.group = f"{case.model}:{case.preset} {case.op} n={case.n}"
+    benchmark.extra_info.update(msgspec.to_builtins(case), verified=facts.get("how"))
+
+    def call() -> None:
+        run(source, case, task)
+        if case.device != "cpu":
+            torch.cuda.synchronize()
+
+    benchmark(call)
