@@ -61,7 +61,7 @@ class Counter:
     Args:
         setting: what they run on.
         source: the model, in float64 where the method's path depends on values.
-        budget_s: seconds for the whole ladder, and for any one case beyond it.
+        budget_s: seconds for the whole ladder, and a quarter of it for any one case beyond.
     """
 
     setting: Setting
@@ -106,7 +106,7 @@ class Counter:
     def _within_budget(self, case: CaseKey) -> Count:
         if not self.exhausted:
             try:
-                self.seen[case.n] = self.direct(case, self.budget_s)
+                self.seen[case.n] = self.direct(case, self.budget_s / 4)
                 return self.seen[case.n]
             except CountBudgetExceeded:
                 self.exhausted = True

@@ -31,13 +31,14 @@ class Options:
         batch: events at once.
         device: 'cpu' or 'cuda', 'cuda:1', ...
         dtype: 'float64', 'float32', 'float16' or 'bfloat16'.
-        threads: of torch, within an operation; torch's own choice by default.
+        threads: of torch, within an operation. One by default: steps are too small to share, and on a shared
+            machine intervals are several times narrower.
         target_ci: relative width of the 95% interval at which a case needs no more workers.
         budget: seconds of timing for each model and setting.
         workers: fresh processes to time in, at least; more while budget remains and they help.
         rounds: fixed number of rounds in each of exactly ``workers`` workers; by default the budget rules.
         timeout: seconds after which one step of one case counts as hung.
-        count_budget: seconds that counting one case operation by operation may take.
+        count_budget: seconds that counting one method's ladder, operation by operation, may take.
         seed: of weights, noise, data and order.
         data: the user's own data; what ships by default.
         weights: safetensors file; random weights by default.
@@ -50,13 +51,13 @@ class Options:
     batch: Sequence[int] = (1,)
     device: str = "cpu"
     dtype: str = "float32"
-    threads: int | None = None
+    threads: int = 1
     target_ci: float = 0.05
     budget: float = 30.0
     workers: int = 6
     rounds: int | None = None
     timeout: float = 120.0
-    count_budget: float = 1.5
+    count_budget: float = 8.0
     seed: int = 0
     data: str | None = None
     weights: str | None = None

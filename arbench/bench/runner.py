@@ -130,8 +130,7 @@ def _open(plan: Plan, recorder: Recorder, resume: bool, argv: list[str], progres
     import torch
 
     options = plan.options
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    torch.set_num_threads(options.threads)
     asked = {"options": options.as_plan(), "cases": msgspec.to_builtins(plan.cases)}
     here, now = environment(options.device), datetime.now(UTC).isoformat(timespec="seconds")
     path = recorder.writer.path

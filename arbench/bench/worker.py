@@ -40,7 +40,7 @@ class Job(msgspec.Struct):
     seed: int
     weights: str | None
     data: str | None
-    threads: int | None
+    threads: int
     worker: int = 0
     rounds: int | None = None
     """Rounds to end with; None: as many as fit ``share_s``, one at least."""
@@ -77,8 +77,7 @@ def main() -> None:
     import torch
 
     torch.set_grad_enabled(False)
-    if job.threads is not None:
-        torch.set_num_threads(job.threads)
+    torch.set_num_threads(job.threads)
     try:
         for message in prove(job) if job.stage == "prove" else measure(job):
             send(out, message)

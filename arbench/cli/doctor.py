@@ -12,16 +12,16 @@ from arbench.cli.errors import RefusedError
 
 @click.command("doctor")
 @click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda|cuda:I", help="Where to look.")
-@click.option("--threads", type=int, help="Threads within an operation.  [default: torch's choice]")
+@click.option("--threads", type=int, default=1, show_default=True, help="Threads within an operation.")
 @click.option("--instances", type=int, default=12, show_default=True, help="Ratios of equal code each way.")
 @click.option("--pairs", type=int, default=40, show_default=True, help="Calls of each side for one ratio.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
-def command(device: str, threads: int | None, instances: int, pairs: int, as_json: bool) -> None:
+def command(device: str, threads: int, instances: int, pairs: int, as_json: bool) -> None:
     """Measure the machine's limits, what the clock costs, and an A/A trial: the ratio of two equal pieces of
     work, which should be 1, timed one after the other and in turns."""
     if instances < 2 or pairs < 1:
         raise RefusedError("--instances must be at least 2 and --pairs at least 1")
-    if threads is not None and threads < 1:
+    if threads < 1:
         raise RefusedError(f"--threads must be at least 1, got {threads}")
 
     import torch
@@ -33,8 +33,7 @@ def command(device: str, threads: int | None, instances: int, pairs: int, as_jso
 
     with refusing(PlanError):
         check_device(device, "float32")
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads)
     facts = environment(device)
     clock = Clock(device)
     measured = limits(device, threads)

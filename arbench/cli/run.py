@@ -59,7 +59,7 @@ def option(*names: str, **more: Any) -> Callable[[Any], Any]:
 )
 @option("--device", default="cpu", metavar="cpu|cuda|cuda:I", help="Where to run.")
 @option("--dtype", default="float32", metavar="float64|float32|float16|bfloat16", help="Precision.")
-@option("--threads", type=int, help="Threads within an operation.  [default: torch's choice]")
+@option("--threads", type=int, default=1, help="Threads within an operation.")
 @option("--target-ci", type=float, default=0.05, help="Relative width of the 95% interval to stop at.")
 @option("--budget", type=float, default=30.0, help="Seconds of timing for each model.")
 @option("--workers", type=int, default=6, help="Fresh processes to time in, at least.")

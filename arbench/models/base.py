@@ -51,7 +51,7 @@ class Source(nn.Module, ABC):
     """By (op, method)."""
     ladder: Sequence[int] = (64, 128, 256, 512, 1024)
     """Default N to measure: at least five, spanning 16x."""
-    count_ladder: Sequence[int] = (8, 16, 24, 32, 48)
+    count_ladder: Sequence[int] = (4, 8, 12, 16, 24)
     """Small N at which operations are counted one by one."""
 
     distribution: Distribution

@@ -203,7 +203,7 @@ class PixelCNN(Source):
         self.logits = Masked(group_mask(self.split, self.levels_of, strict=False), g)
         sides = (4, 6, 8, 12, 16) if colours > 1 else (8, 12, 16, 24, 32)
         self.ladder = [colours * side * side for side in sides]
-        self.count_ladder = [colours * side * side for side in (2, 3, 4, 5, 6, 7)]
+        self.count_ladder = [colours * side * side for side in (2, 3, 4, 5, 6)]
 
     def _layers(self) -> list[Layer]:
         return [layer for layer in self.layers if isinstance(layer, Layer)]

@@ -123,9 +123,7 @@ def _fits(pairs: list[tuple[int, int]], names: Sequence[str], spare: int) -> Ite
     root = _square_free(pairs[0][0])
     growing = [name for name in names if all(_row((name,), n, root) for n, _ in pairs)]
     for count in range(min(_MOST_TERMS, len(pairs) - spare)):
-        for chosen in sorted(
-            combinations(growing, count), key=lambda c: list(map(CLASSES.index, c[::-1]))
-        ):
+        for chosen in sorted(combinations(growing, count), key=lambda c: list(map(CLASSES.index, c[::-1]))):
             terms = ("1", *chosen)
             rows = [(*(_row(terms, n, root) or ()), Fraction(y)) for n, y in pairs]
             factors = _solve(rows)

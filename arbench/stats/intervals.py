@@ -24,9 +24,7 @@ def _sorted(values: Values) -> np.ndarray:
     return array
 
 
-def order_statistic_interval(
-    values: Values, confidence: float = 0.95
-) -> tuple[float, float] | None:
+def order_statistic_interval(values: Values, confidence: float = 0.95) -> tuple[float, float] | None:
     """Interval for the median from order statistics, valid for any continuous distribution.
 
     The k-th least and k-th greatest of n independent values hold the median between them with

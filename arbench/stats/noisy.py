@@ -124,9 +124,7 @@ def _medians(
     return [float(np.median(column)) for column in columns], max(noise, LEAST_NOISE)
 
 
-def _levelled(
-    sizes: Sequence[int], seconds: Mapping[int, Mapping[int, float]]
-) -> list[list[float]]:
+def _levelled(sizes: Sequence[int], seconds: Mapping[int, Mapping[int, float]]) -> list[list[float]]:
     """Logarithms by size, without each worker's own level: one slow at every N bends nothing."""
     columns: list[list[float]] = [[] for _ in sizes]
     for worker in seconds.values():

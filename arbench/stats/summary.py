@@ -56,9 +56,7 @@ def summarise(by_worker: Mapping[int, Sequence[float]]) -> Summary:
     Raises:
         ValueError: no samples at all, or not all positive and finite.
     """
-    workers = [
-        np.asarray(samples, dtype=np.float64) for samples in by_worker.values() if len(samples)
-    ]
+    workers = [np.asarray(samples, dtype=np.float64) for samples in by_worker.values() if len(samples)]
     if not workers:
         raise ValueError("no samples")
     outlying = sum(outliers(samples) for samples in workers)
