@@ -342,16 +342,18 @@ class Writer:
             ResultsError: the disk is full or refuses; every earlier line is intact.
         """
         raw = _encoder.encode(line) + b"\n"
+        done = 0
         try:
-            done = 0
             while done < len(raw):
                 done += os.pwrite(self._fd, raw[done:], self._end + done)
             self._end += len(raw)
         except OSError as error:
-            os.ftruncate(self._fd, self._end)
             raise ResultsError(
                 f"cannot write {self.path}: {error.strerror}; the earlier lines are intact"
             ) from None
+        finally:
+            if os.fstat(self._fd).st_size > self._end:  # also when an interrupt came in between
+                os.ftruncate(self._fd, self._end)
 
     def close(self) -> None:
         """Flushes to the disk and gives the file up."""

@@ -1,0 +1,324 @@
+"""The results file: what is written is read back, and what is broken is refused by its line."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arbench.results import (
+    Case,
+    Count,
+    Fit,
+    Limits,
+    Ratio,
+    Results,
+    ResultsError,
+    Resume,
+    Run,
+    Samples,
+    Verification,
+    Writer,
+    locate,
+    read,
+)
+
+RUN = Run(
+    schema=1, run_id="r", started_at="2026-01-05T12:00:00+00:00", argv=["run", "--seed", "3"], seed=3, git=None,
+    plan={"options": {"n": [8, 16]}}, environment={"cpu": {"model": None}}, limits={"timer_s": 1e-7},
+)  # fmt: skip
+CASE = Case(
+    id="m:tiny/sample/cached/eager/cpu/float32/b1/n8", model="m", preset="tiny", op="sample", method="cached",
+    backend="eager", device="cpu", dtype="float32", batch=1, n=8, element="audio sample", weights=12,
+    status="ok", exactness="pointwise", verified={"how": "x = draw(forward(x), noise)"}, depth=41, nfe=8,
+    flops=10**15, ops=99, bytes=2**40, median_s=1e-3, ci95_s=(9e-4, 1.1e-3), workers=6, samples=12,
+    count_source="counted", stopped_by="target",
+)  # fmt: skip
+FIT = Fit(
+    *CASE.key, metric="depth", claimed="N", fitted="N", sizes=[8, 16], values=[41.0, 81.0], intercept=1.0,
+    slope=5.0, exponent=1.0, exponent_ci95=(0.9, 1.1), residual=0.0, verdict="holds", why="exact",
+)  # fmt: skip
+LINES = [
+    RUN,
+    Resume("r", "2026-01-05T13:00:00+00:00", ["run"], {"cpu": 2}, {}, ["cpu.model"]),
+    Limits("2026-01-05T14:00:00+00:00", {"matmul": {"float32": 80.5}}),
+    Count(CASE.id, 41, 8, 10**15, 99, 2**40, None, "counted"),
+    Verification(CASE.id, "inexact", "pointwise", {"first_difference": [0, 3]}, "element 3\nis 'wrong'"),
+    Samples(CASE.id, 0, 1, 1.7e9, [1e-3, 1.1e-3], cold_s=0.5),
+    CASE,
+    Ratio(CASE.id, "other", 2.5, None, range=(2.4, 2.6), workers=2),
+    FIT,
+]
+
+
+def encoded(lines: list) -> bytes:
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+
+
+def as_lines(results: Results) -> list:
+    """Everything in memory, kind by kind."""
+    keyed = (results.counts, results.verifications, results.cases, results.ratios, results.fits)
+    listed = [results.run, *results.resumes, *results.limits, *results.samples]
+    return [*listed, *(line for kind in keyed for line in kind.values())]
+
+
+def alike(lines: list) -> list[bytes]:
+    return sorted(msgspec.json.encode(line) for line in lines)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "results.jsonl"
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(ResultsError) as error:
+        read(path)
+    message = str(error.value)
+    assert "\n" not in message
+    assert message.startswith(str(path))
+    return message.removeprefix(str(path))
+
+
+def test_every_kind_round_trips(path):
+    assert {type(line) for line in LINES} == {
+        Run, Resume, Limits, Count, Verification, Samples, Case, Ratio, Fit,
+    }  # fmt: skip
+    with Writer(path) as writer:
+        for line in LINES:
+            writer.write(line)
+    assert path.read_bytes().count(b"\n") == len(LINES)
+    assert alike(as_lines(read(path))) == alike(LINES)
+    assert alike(as_lines(read(path.parent))) == alike(LINES)  # the folder of a run means its file
+
+
+def test_the_folder_of_a_run_means_its_file(tmp_path):
+    assert locate(tmp_path) == tmp_path / "results.jsonl"
+    assert locate(tmp_path / "other.jsonl") == tmp_path / "other.jsonl"
+
+
+def test_the_last_line_of_a_key_wins(path):
+    later = [
+        Count(CASE.id, 7, 8, None, None, None, None, "extrapolated"),
+        Verification(CASE.id, "ok", "pointwise", None),
+        msgspec.structs.replace(CASE, median_s=2.0),
+        Ratio(CASE.id, "other", 3.5, None),
+        msgspec.structs.replace(FIT, verdict="fails"),
+    ]
+    path.write_bytes(encoded(LINES + later))
+    results = read(path)
+    assert results.counts[CASE.id].depth == 7
+    assert results.verifications[CASE.id].status == "ok"
+    assert results.cases[CASE.id].median_s == 2.0
+    assert results.ratios[CASE.id, "other"].ratio == 3.5
+    assert results.fits[(*CASE.key, "depth")].verdict == "fails"
+
+
+def test_fits_of_other_metrics_and_samples_add_up(path):
+    more = [msgspec.structs.replace(FIT, metric="work"), Samples(CASE.id, 0, 1, 1.7e9, [2e-3])]
+    path.write_bytes(encoded(LINES + more))
+    results = read(path)
+    assert [key[-1] for key in results.fits] == ["depth", "work"]
+    assert [line.seconds for line in results.samples] == [[1e-3, 1.1e-3], [2e-3]]
+
+
+def test_a_torn_last_line_is_dropped_with_a_warning(path):
+    path.write_bytes(encoded(LINES)[:-20])
+    with pytest.warns(UserWarning, match=re.escape(f"{path}: a torn last line was dropped")):
+        results = read(path)
+    assert alike(as_lines(results)) == alike(LINES[:-1])
+
+
+def test_a_writer_cuts_a_torn_last_line_off(path):
+    path.write_bytes(encoded(LINES[:-1]) + b'{"kind":"fi')
+    with Writer(path) as writer:
+        assert not writer.empty
+        writer.write(FIT)
+    assert path.read_bytes() == encoded(LINES)
+
+
+def test_a_file_of_nothing_but_a_torn_line_is_empty_to_a_writer(path):
+    path.write_bytes(encoded([RUN])[:30])
+    with Writer(path) as writer:
+        assert writer.empty
+        writer.write(RUN)
+    assert path.read_bytes() == encoded([RUN])
+
+
+MIDDLE = 3
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (encoded([FIT])[:40], "Input data was truncated"),
+        (b"", "Input data was truncated"),
+        (b"\xff\xfe\xfd", "JSON is malformed: invalid character (byte 0)"),
+        (b"model,n,seconds", "JSON is malformed: invalid character (byte 0)"),
+        (b"[1, 2]", "Expected `object`, got `array`"),
+        (b'{"name": "bench"}', "Object missing required field `kind`"),
+        (b'{"kind": "weather"}', "Invalid value 'weather'"),
+        (b'{"kind": "ratio", "case": "a"}', "Object missing required field `reference`"),
+        (encoded([FIT])[:-2] + b',"colour":"red"}', "Object contains unknown field `colour`"),
+        (encoded([FIT]).strip().replace(b'"holds"', b'"maybe"'), "Invalid enum value 'maybe'"),
+        (encoded([FIT]).strip().replace(b"41.0", b"null"), "Expected `float`, got `null`"),
+        (encoded([RUN]).strip(), "a second 'run' line"),
+    ],
+)  # fmt: skip
+def test_a_line_that_does_not_validate_is_refused_by_its_number(path, raw, said):
+    path.write_bytes(encoded(LINES[:MIDDLE]) + raw + b"\n" + encoded(LINES[MIDDLE:]))
+    assert refused(path).startswith(f":{MIDDLE + 1}: {said}")
+
+
+def test_a_last_line_that_is_whole_and_broken_is_refused_too(path):
+    path.write_bytes(encoded(LINES[:MIDDLE]) + b'{"kind":"fi\n')
+    assert refused(path) == f":{MIDDLE + 1}: Input data was truncated"
+
+
+@pytest.mark.parametrize("schema", [0, 2, 99])
+def test_an_unknown_schema_is_refused(path, schema):
+    path.write_bytes(encoded([msgspec.structs.replace(RUN, schema=schema), *LINES[1:]]))
+    assert refused(path) == f":1: schema {schema} is unknown; this arbench reads schema 1"
+
+
+def test_an_empty_file_is_refused(path):
+    path.touch()
+    assert refused(path) == ": empty; a results file begins with a 'run' line"
+
+
+def test_a_file_without_a_run_line_is_refused(path):
+    path.write_bytes(encoded(LINES[1:]))
+    assert refused(path) == ":1: a results file begins with a 'run' line"
+
+
+def test_a_missing_file_is_refused(path):
+    assert refused(path) == ": No such file or directory"
+
+
+def test_a_second_writer_is_refused_while_the_first_lives(path):
+    said = f"{path} is being written by another run; choose another --out"
+    with Writer(path) as writer:
+        writer.write(RUN)
+        with pytest.raises(ResultsError, match=f"^{re.escape(said)}$"):
+            Writer(path)
+        writer.write(FIT)
+    with Writer(path):
+        pass
+    assert path.read_bytes() == encoded([RUN, FIT])
+
+
+def test_the_lock_is_free_once_its_holder_died(path):
+    code = (
+        "import sys, time; from pathlib import Path; from arbench.results import Writer\n"
+        "writer = Writer(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(ResultsError, match="is being written by another run"):
+            Writer(path)
+        holder.kill()
+    with Writer(path) as writer:
+        assert writer.empty
+
+
+@pytest.mark.parametrize("place", ["file/results.jsonl", "file/below/results.jsonl"])
+def test_a_place_below_a_file_cannot_be_written(tmp_path, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(ResultsError, match=r"^cannot write .*results\.jsonl: (Not a directory|File exists)$"):
+        Writer(tmp_path / place)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from arbench.results import ResultsError, Samples, Writer, read
+path, room = Path(sys.argv[1]), int(sys.argv[2])
+writer = Writer(path)
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+line, whole = Samples("case", 0, 0, 1.7e9, [1e-3]), 0
+try:
+    while True:
+        writer.write(line)
+        whole += 1
+except ResultsError as error:
+    print(error)
+assert len(read(path).samples) == whole > 2, whole
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+writer.write(line)
+writer.close()
+assert len(read(path).samples) == whole + 1
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs resource limits")
+@pytest.mark.parametrize("more", [401, 457, 500])
+def test_a_full_disk_leaves_every_earlier_line_intact(path, more):
+    path.write_bytes(encoded([RUN]))
+    room = str(path.stat().st_size + more)
+    done = subprocess.run([sys.executable, "-c", FULL, str(path), room], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout == f"cannot write {path}: File too large; the earlier lines are intact\n"
+
+
+def test_an_interrupt_within_a_write_leaves_whole_lines(path, monkeypatch):
+    with Writer(path) as writer:
+        writer.write(RUN)
+        real = os.pwrite
+
+        def interrupted(*args):
+            real(*args)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(os, "pwrite", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            writer.write(msgspec.structs.replace(FIT, why="long " * 50))
+        monkeypatch.undo()
+        writer.write(FIT)
+    assert path.read_bytes() == encoded([RUN, FIT])
+
+
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+lines = st.lists(
+    st.one_of(
+        st.builds(Samples, st.text(), st.integers(0, 9), st.integers(0, 9), numbers, st.lists(numbers)),
+        st.builds(
+            Verification, st.text(), st.just("ok"), st.just("pointwise"),
+            st.none() | st.dictionaries(st.text(), st.text() | st.integers(-9, 9) | st.none()), st.text(),
+        ),
+        st.sampled_from(LINES[1:]),
+    ),
+    max_size=4,
+)  # fmt: skip
+
+
+@given(lines, st.data())
+def test_any_prefix_reads_as_the_whole_lines_before_it(tmp_path_factory, more, data):
+    path = tmp_path_factory.getbasetemp() / f"prefix-{os.getpid()}.jsonl"
+    path.unlink(missing_ok=True)
+    with Writer(path) as writer:
+        for line in [RUN, *more]:
+            writer.write(line)
+    whole = path.read_bytes()
+    assert whole == encoded([RUN, *more])
+    cut = data.draw(st.integers(0, len(whole)))
+    path.write_bytes(whole[:cut])
+    kept = whole[:cut].count(b"\n")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if kept == 0:
+            assert refused(path) == ": empty; a results file begins with a 'run' line"
+        else:
+            expected = Results(RUN)
+            for line in more[: kept - 1]:
+                expected.add(line)
+            assert alike(as_lines(read(path))) == alike(as_lines(expected))
+    assert len(said) == (not whole[:cut].endswith(b"\n") and cut > 0)
