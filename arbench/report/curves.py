@@ -76,13 +76,14 @@ def _panel(
         color, marker, style = look[label]
         same = [case for case in cases if settings.method(case) == label]
         fit = results.fits.get((*same[0].key, metric))
-        drawn = _fit(axes, fit, color, style) if fit else False
+        drawn = _fit(axes, fit, [case.n for case in same], color, style) if fit else False
         _marks(axes, same, metric, color, marker)
         handles.append(Line2D([], [], color=color, marker=marker, ls=style if drawn else "none", label=label))
     sizes_axis(axes, (case.n for case in cases))
     axes.grid(True, which="major")
     axes.set_axisbelow(True)
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+    columns = 3 if max(len(str(handle.get_label())) for handle in handles) < 24 else 1
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns)
     sns.despine(ax=axes)
 
 
@@ -99,14 +100,18 @@ def _marks(axes: Axes, cases: Iterable[Case], metric: str, color: str, marker: s
         )  # fmt: skip
 
 
-def _fit(axes: Axes, fit: Fit, color: str, style: str) -> bool:
-    """Draws the fitted curve over the sizes it was fitted to; whether there was one."""
+def _fit(axes: Axes, fit: Fit, shown: list[int], color: str, style: str) -> bool:
+    """Draws the fitted curve; whether there was one.
+
+    A noisy fit is drawn over the sizes it was fitted to, an exact one over the sizes that are shown.
+    """
     if fit.fitted not in CLASSES or fit.intercept is None or fit.slope is None:
         return False
     growth = exact_growth(fit) or Growth(
         fit.fitted, None, None, fit.intercept, fit.slope, fit.residual, (), ()
     )
-    n = np.unique(np.geomspace(min(fit.sizes), max(fit.sizes), 200).round().astype(int))
+    sizes = shown if exact_growth(fit) else fit.sizes
+    n = np.unique(np.geomspace(min(sizes), max(sizes), 200).round().astype(int))
     line = [growth.predict(int(one)) for one in n]
     axes.plot(n, line, color=color, linestyle=style, linewidth=1.4, alpha=0.8, zorder=2)
     return True

@@ -199,6 +199,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 @pytest.fixture
+def models():
+    """What the synthetic results are made of."""
+    return MODELS
+
+
+@pytest.fixture
 def build(tmp_path: Path):
     """`write` into a fresh file; keyword arguments as there."""
     return lambda **changes: write(tmp_path / "results.jsonl", **changes)

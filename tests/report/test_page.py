@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import msgspec
+import pytest
+
+from arbench.report import render
+from arbench.report.facts import command, environment, limits
+from arbench.report.summary import escape
+from arbench.results import Case, Fit, Ratio, Run, Samples
+
+NASTY = "<script>alert('x')</script>|`*_"
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Outline(HTMLParser):
+    """Tags balance; collects tags, ids, links and text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.words = ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            elif name in ("href", "src", "xlink:href"):
+                self.links.append(value)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data) -> None:
+        self.words += data
+
+
+def html(paths) -> str:
+    return paths[0].read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def whole(results, tmp_path_factory):
+    return render(results, tmp_path_factory.mktemp("report"))
+
+
+def test_what_is_written(whole) -> None:
+    names = [path.name for path in whole]
+    assert names[:4] == ["report.html", "summary.md", "map.svg", "map.png"]
+    assert all(path.is_file() for path in whole)
+
+
+def test_page_is_well_formed_and_its_ids_are_unique(whole) -> None:
+    outline = Outline(html(whole))
+    assert outline.tags.count("svg") == 7
+    assert len(set(outline.ids)) == len(outline.ids)
+    for link in outline.links:
+        assert link.startswith("#")
+        assert link[1:] in outline.ids
+
+
+def test_page_fetches_nothing(whole) -> None:
+    page = html(whole)
+    assert not re.search(r"@import|<(link|iframe|img|script)\b|\bsrc\s*=|url\((?!#)", page)
+    assert not re.search(r'href\s*=\s*"(?!#)', page)
+
+
+def test_page_says_what_a_reader_came_for(whole) -> None:
+    words = " ".join(Outline(html(whole)).words.split())
+    for expected in (
+        "13 hold", "1 fails", "depth grows as O(N), as claimed: 148·N + 3",
+        "claimed depth O(1), measured O(N)", "no answer in 60 s", "element 431 differs",
+        "predicted to take longer than the budget", "order-statistic", "Example 4-core, 2.4 GHz",
+        "147 GFLOP/s", "61.5 GB/s", "seed 0", "git 0123abc",
+        "arbench run --model wavenet --data 'my voice.wav'",
+    ):  # fmt: skip
+        assert expected in words
+
+
+def test_figures_take_the_colours_of_the_page(whole) -> None:
+    page = html(whole)
+    svg = page[page.index("<svg") :]
+    assert "var(--ink)" in svg
+    assert "#1f2328" not in svg
+
+
+def test_names_are_escaped_in_page_figures_and_summary(build, tmp_path) -> None:
+    def rename(line):
+        if isinstance(line, Run):
+            return msgspec.structs.replace(line, argv=["arbench", "run", NASTY], run_id=NASTY)
+        changed = {"error": NASTY} if getattr(line, "error", None) else {}
+        if isinstance(line, Case):
+            changed |= {"element": NASTY}
+        if isinstance(line, Case | Fit):
+            return msgspec.structs.replace(line, model=NASTY, method=NASTY + line.method, **changed)
+        return line
+
+    paths = render(build(edit=rename), tmp_path)
+    outline = Outline(html(paths))
+    assert "script" not in outline.tags
+    assert NASTY in outline.words
+    markdown = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    body = markdown[: markdown.index("Repeat it")]
+    assert "<script>" not in body.replace("\\<script\\>", "")
+    for path in paths:
+        assert path.parent in (tmp_path, tmp_path / "figures")
+        assert re.fullmatch(r"[\w.-]+", path.name)
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ((Run,), "No case was finished"),
+        ((Run, Samples), "No case was finished"),
+        ((Run, Case), "No growth over N was fitted"),
+        ((Run, Case, Ratio), "No growth over N was fitted"),
+        ((Run, Fit), "No case was finished"),
+    ],
+)
+def test_whatever_is_there_renders_and_says_what_is_missing(build, tmp_path, kept, said) -> None:
+    results = build(edit=lambda line: line if isinstance(line, kept) else None)
+    paths = render(results, tmp_path / "report")
+    assert said in Outline(html(paths)).words
+    assert said in (tmp_path / "report" / "summary.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("status", ["error", "oom", "inexact", "over_budget", "timeout"])
+def test_a_run_without_any_ok_case_renders(build, tmp_path, status: str) -> None:
+    def spoil(line):
+        if isinstance(line, Case):
+            return msgspec.structs.replace(
+                line, status=status, median_s=None, ci95_s=None, range_s=None, depth=None, flops=None
+            )
+        return None if isinstance(line, Fit | Ratio) else line
+
+    words = Outline(html(render(build(edit=spoil), tmp_path))).words
+    assert "No case is ok" in words
+
+
+def test_one_size_and_one_worker_render(build, tmp_path) -> None:
+    def smallest(line):
+        return line if getattr(line, "n", 256) in (256, 48) and not isinstance(line, Fit) else None
+
+    words = Outline(html(render(build(workers=1, edit=smallest), tmp_path))).words
+    assert "Fewer than four sizes" in words
+
+
+def test_empty_environment_renders(build, tmp_path) -> None:
+    def bare(line):
+        if isinstance(line, Run):
+            return msgspec.structs.replace(line, environment={}, limits={}, argv=[], git=None)
+        return line
+
+    assert "None recorded." in Outline(html(render(build(edit=bare), tmp_path))).words
+
+
+def test_rendering_twice_writes_the_same(results, tmp_path) -> None:
+    first = {path: path.read_bytes() for path in render(results, tmp_path)}
+    assert {path: path.read_bytes() for path in render(results, tmp_path)} == first
+
+
+def test_summary_is_brief_and_has_the_verdicts(whole) -> None:
+    markdown = whole[1].read_text(encoding="utf-8")
+    assert "**wavenet:nv**: scoring depth O(1) (parallel), sampling depth O(N) (cached)" in markdown
+    assert "- FAILS: pixelcnn:gated scoring (sequential)" in markdown
+    assert "![" in markdown
+    assert "](figures/map.svg)" in markdown
+    tables = re.findall(r"^\|.*\|$", markdown, flags=re.MULTILINE)
+    widths = {len(re.findall(r"(?<!\\)\|", line)) for line in tables[:3]}
+    assert len(widths) == 1
+    assert len(markdown.splitlines()) < 100
+
+
+def test_markdown_is_escaped() -> None:
+    assert escape("a|b<c>_d_\n# e") == r"a\|b\<c\>\_d\_ \# e"
+
+
+def test_facts(results) -> None:
+    pairs = dict(environment(results.run))
+    assert pairs["cpu.flags"] == "avx2, fma"
+    assert pairs["threads.torch"] == "2"
+    assert "gpu" not in pairs
+    assert ("copy, 2.097 MB", "61.5 GB/s") in limits(results.run)
+    odd = msgspec.structs.replace(results.run, limits={"copy": [], "new": {"a": [{"b": True}]}})
+    assert limits(odd) == [("new.a.0.b", "yes")]
+
+
+def test_command_drops_the_programs_path(results) -> None:
+    for program in ("/somewhere/bin/arbench", "arbench", "/x/arbench/__main__.py"):
+        run = msgspec.structs.replace(results.run, argv=[program, "run", "--out", "a b"])
+        assert command(run) == "arbench run --out 'a b'"
+    run = msgspec.structs.replace(results.run, argv=["run", "--n", "4"])
+    assert command(run) == "arbench run --n 4"

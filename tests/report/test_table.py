@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+
+from arbench.report import frame, headline, rows
+from arbench.report.cells import ratio_label
+from arbench.results import Case, Ratio
+
+
+def column(table, heading: str) -> list[str]:
+    index = [one.heading for one in table.columns].index(heading)
+    return [row[index] for row in table.rows]
+
+
+def test_frame_has_a_row_a_case_and_numbers_as_measured(results) -> None:
+    table = frame(results).set_index("id")
+    assert set(table.index) == set(results.cases)
+    case = results.cases["wavenet:nv/sample/cached/1024"]
+    row = table.loc[case.id]
+    assert row.median_s == case.median_s
+    assert (row.low_s, row.high_s, row.interval) == (*case.ci95_s, "ci95")
+    assert row.elements_per_s == pytest.approx(1024 / case.median_s)
+    assert row.real_time == pytest.approx(1024 / 16_000 / case.median_s)
+    assert row.flops_per_element == case.flops / 1024
+    ratio = results.ratios[case.id, "wavenet:nv/sample/naive/1024"]
+    assert (row.speed_up, row.reference) == (ratio.ratio, ratio.reference)
+
+
+def test_what_is_not_known_is_missing_and_never_zero(results) -> None:
+    row = frame(results).set_index("id").loc["wavenet:nv/sample/naive/16384"]
+    for name in ("median_s", "low_s", "elements_per_s", "real_time", "speed_up"):
+        assert math.isnan(row[name])
+    pixels = frame(results).query("model == 'pixelcnn'")
+    assert pixels.real_time.isna().all()
+
+
+def test_batches_count_in_throughput_but_not_in_real_time(build) -> None:
+    def batched(line):
+        return msgspec.structs.replace(line, batch=4) if isinstance(line, Case) else line
+
+    results = build(edit=batched)
+    case = results.cases["wavenet:nv/score/parallel/256"]
+    row = frame(results).set_index("id").loc[case.id]
+    assert row.elements_per_s == pytest.approx(4 * 256 / case.median_s)
+    assert row.real_time == pytest.approx(256 / 16_000 / case.median_s)
+    assert row.flops_per_element == case.flops / (4 * 256)
+
+
+def test_rows_keep_scoring_first_and_sizes_ascending(results) -> None:
+    table = rows(results)
+    models, ops = column(table, "model"), column(table, "op")
+    assert list(dict.fromkeys(models)) == ["wavenet:nv", "pixelcnn:gated", "parallel_wavenet:paper"]
+    assert ops[0] == "score"
+    sizes = [int(n.replace(",", "")) for n in column(table, "N")]
+    assert sizes[:6] == [256, 512, 1024, 2048, 4096, 16384]
+
+
+def test_statuses_are_words_and_a_case_without_time_says_so(results) -> None:
+    table = rows(results)
+    seen = dict(zip(column(table, "status"), column(table, "time"), strict=True))
+    assert {"ok", "ok, unstable", "over budget", "timed out", "inexact"} <= seen.keys()
+    assert seen["over budget"] == "—"
+    assert seen["inexact"] == "—"
+
+
+def test_intervals_and_ranges_are_told_apart(build) -> None:
+    few = rows(build(workers=3))
+    shown = {cell[0] for cell in column(few, "[95%] or (range)") if cell != "—"}
+    assert shown == {"("}
+    assert all("[" not in cell for cell in column(few, "speed-up"))
+
+
+def test_intervals_of_six_workers_are_in_brackets(results) -> None:
+    shown = {cell[0] for cell in column(rows(results), "[95%] or (range)") if cell != "—"}
+    assert shown == {"["}
+
+
+def test_a_single_worker_shows_two_digits_and_no_interval(build) -> None:
+    table = rows(build(workers=1))
+    assert set(column(table, "[95%] or (range)")) == {"—"}
+    for cell in column(table, "time"):
+        digits = [c for c in cell if c.isdigit()]
+        assert cell == "—" or len("".join(digits).lstrip("0")) <= 2
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_headline_fits_the_terminal(results, width: int) -> None:
+    tables = headline(results, width)
+    assert [table.title.split(" ·")[0] for table in tables] == [
+        "wavenet:nv", "pixelcnn:gated", "parallel_wavenet:paper",
+    ]  # fmt: skip
+    for table in tables:
+        assert max(map(len, table.lines())) <= width
+        assert {"method", "N", "time", "speed-up"} <= {one.heading for one in table.columns}
+
+
+def test_headline_shows_the_largest_n_that_is_ok_and_says_what_is_not(results) -> None:
+    table = headline(results)[0]
+    shown = dict(zip(column(table, "method"), column(table, "N"), strict=True))
+    assert shown["parallel"] == "16,384"
+    assert shown["naive"] == "1,024"
+    assert "sample naive: over budget at N = 2,048, 4,096 and 16,384" in table.notes
+    assert "sample naive: unstable at N = 256" in table.notes
+    text = "\n".join(table.lines())
+    assert all(note in text for note in table.notes)
+
+
+def test_headline_gives_the_speed_up_where_the_reference_was_timed(results) -> None:
+    table = headline(results)[0]
+    shown = dict(zip(column(table, "method"), column(table, "speed-up"), strict=True))
+    assert shown["cached"].endswith("] at 1,024")
+    assert shown["naive"] == "reference"
+
+
+def test_a_method_that_never_was_ok_still_has_a_line(build) -> None:
+    def broken(line):
+        if isinstance(line, Case) and line.method == "cached":
+            return msgspec.structs.replace(line, status="error", median_s=None, ci95_s=None, range_s=None)
+        return line
+
+    table = headline(build(edit=broken))[0]
+    shown = dict(zip(column(table, "method"), column(table, "time"), strict=True))
+    assert shown["cached"] == "—"
+    assert any(note.startswith("sample cached: failed at N = 256, ") for note in table.notes)
+
+
+def test_settings_that_differ_stand_with_the_method(build) -> None:
+    def compiled(line):
+        if isinstance(line, Case) and line.method == "cached":
+            return msgspec.structs.replace(line, backend="compile")
+        return line
+
+    table = rows(build(edit=compiled))
+    assert "cached · compile" in column(table, "method")
+    assert table.title == "cpu · float32 · batch 1"
+
+
+def test_ratio_label() -> None:
+    assert ratio_label(Ratio("a", "b", 12.34, (12.1, 12.56))) == "12.3x [12.1, 12.6]"
+    assert ratio_label(Ratio("a", "b", 12.34, None, (12.1, 12.56))) == "12.3x (12.1, 12.6)"
+    assert ratio_label(Ratio("a", "b", 12.34, None)) == "12x"
