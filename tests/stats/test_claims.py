@@ -35,10 +35,7 @@ def test_exact_claims_hold_if_true_and_fail_if_not(truth: str, claimed: str) -> 
 def test_noisy_claims(truth: str, claimed: str) -> None:
     rng = np.random.default_rng(0)
     seconds = {
-        k: {
-            n: y * float(np.exp(rng.normal(0, 0.01)))
-            for n, y in zip(SIZES, VALUES[truth], strict=True)
-        }
+        k: {n: y * float(np.exp(rng.normal(0, 0.01))) for n, y in zip(SIZES, VALUES[truth], strict=True)}
         for k in range(4)
     }
     verdict, _ = judge(claimed, fit_noisy(SIZES, seconds), exact=False)

@@ -134,9 +134,7 @@ def test_extrapolation_is_exact_far_beyond_float64() -> None:
     def flops(n: int) -> int:
         return 3 * n * n + 7 * n + 1
 
-    predict = extrapolator(
-        [64, 128, 192, 256], [flops(n) for n in (64, 128, 192, 256)], (320, flops(320))
-    )
+    predict = extrapolator([64, 128, 192, 256], [flops(n) for n in (64, 128, 192, 256)], (320, flops(320)))
     assert predict is not None
     assert predict(10**10) == flops(10**10)
 

@@ -34,9 +34,7 @@ def test_interval_is_as_narrow_as_the_ranks_allow() -> None:
     assert order_statistic_interval([*range(1, 21)]) == (6, 15)
 
 
-@pytest.mark.parametrize(
-    ("confidence", "fewest"), [(0.5, 2), (0.9, 5), (0.95, 6), (0.99, 8), (0.999, 11)]
-)
+@pytest.mark.parametrize(("confidence", "fewest"), [(0.5, 2), (0.9, 5), (0.95, 6), (0.99, 8), (0.999, 11)])
 def test_interval_needs_enough_values(confidence: float, fewest: int) -> None:
     assert order_statistic_interval([1.0] * (fewest - 1), confidence) is None
     assert order_statistic_interval([1.0] * fewest, confidence) == (1.0, 1.0)

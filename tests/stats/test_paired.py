@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 
 from arbench.stats import ratio
 
-rounds = st.dictionaries(
-    st.tuples(st.integers(0, 7), st.integers(0, 5)), st.floats(1e-6, 1e3), min_size=1
-)
+rounds = st.dictionaries(st.tuples(st.integers(0, 7), st.integers(0, 5)), st.floats(1e-6, 1e3), min_size=1)
 
 
 def test_above_one_is_faster_than_the_reference() -> None:

@@ -8,10 +8,7 @@ from arbench.stats import summarise
 
 def _workers(count: int, bias: float, noise: float, seed: int, samples: int = 40):
     rng = np.random.default_rng(seed)
-    return {
-        k: np.exp(rng.normal(0, noise, samples) + rng.normal(0, bias)).tolist()
-        for k in range(count)
-    }
+    return {k: np.exp(rng.normal(0, noise, samples) + rng.normal(0, bias)).tolist() for k in range(count)}
 
 
 def test_a_worker_counts_once_however_many_samples_it_took() -> None:
