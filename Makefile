@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-GPU_BUDGET ?= 300
+GPU_BUDGET ?= 60
 
 ifeq ($(strip $(VENV)),)
 PY := $(PYTHON)
