@@ -35,6 +35,10 @@ class ResultsError(Exception):
     """A results file that cannot be read, written or continued; the message is one line for the user."""
 
 
+class WriteError(ResultsError):
+    """The disk is full or refuses a line; every earlier one is intact."""
+
+
 class Line(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind"):
     """Base of every line."""
 
@@ -339,7 +343,7 @@ class Writer:
         """Appends ``line`` whole, or leaves the file as it was.
 
         Raises:
-            ResultsError: the disk is full or refuses; every earlier line is intact.
+            WriteError: the disk is full or refuses; every earlier line is intact.
         """
         raw = _encoder.encode(line) + b"\n"
         done = 0
@@ -348,7 +352,7 @@ class Writer:
                 done += os.pwrite(self._fd, raw[done:], self._end + done)
             self._end += len(raw)
         except OSError as error:
-            raise ResultsError(
+            raise WriteError(
                 f"cannot write {self.path}: {error.strerror}; the earlier lines are intact"
             ) from None
         finally:

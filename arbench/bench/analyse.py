@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from arbench.bench.case import CaseKey
-from arbench.results import Case, Count, Fit, Ratio, Results, Samples, StoppedBy
+from arbench.results import Case, Count, Fit, Ratio, Results, ResultsError, Samples, StoppedBy
 from arbench.stats import Growth, fit_exact, fit_noisy, judge, ratio, summarise
 
 ROOF = 1.25
@@ -19,8 +19,13 @@ ROOF = 1.25
 
 
 def planned(results: Results) -> list[CaseKey]:
-    """The cases of a run, as its first line has them."""
-    return msgspec.convert(results.run.plan["cases"], list[CaseKey])
+    """The cases of a run, as its first line has them. Raises ResultsError where its plan is not arbench's."""
+    try:
+        return msgspec.convert(results.run.plan["cases"], list[CaseKey])
+    except (KeyError, msgspec.ValidationError) as error:
+        raise ResultsError(
+            f"the plan in the results file lists no cases that arbench knows: {error}"
+        ) from None
 
 
 def derive(results: Results, stopped: Mapping[str, StoppedBy] | None = None) -> list[Case | Ratio | Fit]:

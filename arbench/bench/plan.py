@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from arbench.bench.case import CaseKey
 from arbench.bench.settings import DTYPES
 from arbench.data import DataError
 from arbench.methods import METHODS, methods_for
 from arbench.models import Chosen, ModelError, Source, WeightsError, did_you_mean, resolve
+from arbench.results import Run
+from arbench.stats.claims import parse
 
 
 class PlanError(Exception):
@@ -67,6 +73,14 @@ class Options:
         return {k: list(v) if isinstance(v, tuple | list) else v for k, v in asdict(self).items()}
 
 
+def recorded_options(run: Run) -> Options:
+    """What the run of a results file was asked. Raises PlanError where its plan is not arbench's."""
+    try:
+        return msgspec.convert(run.plan["options"], Options)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise PlanError(f"the plan in the results file cannot be resumed: {error}") from None
+
+
 @dataclass(frozen=True)
 class Plan:
     """The cases of a run, and what was asked."""
@@ -99,7 +113,14 @@ def make_plan(options: Options) -> Plan:
     if options.weights is not None and len(set(options.models)) > 1:
         raise PlanError("--weights belongs to one model; run the others apart")
     cases = [case for spec in dict.fromkeys(options.models) for case in _cases(spec, options)]
-    return Plan(options, list({case.id: case for case in cases}.values()))
+    unique = {case.id: case for case in cases}
+    for case in cases:
+        if case.spec != unique[case.id].spec:
+            raise PlanError(
+                f"'{unique[case.id].spec}' and '{case.spec}' are both called {case.model}:{case.preset}; "
+                "rename one"
+            )
+    return Plan(options, list(unique.values()))
 
 
 def _check_numbers(options: Options) -> None:
@@ -140,9 +161,32 @@ def check_device(device: str, dtype: str) -> None:
 def _cases(spec: str, options: Options) -> list[CaseKey]:
     try:
         chosen = resolve(spec)
+    except ModelError as error:
+        raise PlanError(str(error)) from None
+    with _answering(chosen):
+        return _cases_of(chosen, options)
+
+
+@contextmanager
+def _answering(chosen: Chosen) -> Iterator[None]:
+    """Makes one line of what a user's model raises; an error of arbench's own models stays as it is."""
+    try:
+        yield
+    except PlanError:
+        raise
+    except Exception as error:
+        if chosen.cls.__module__.startswith("arbench."):
+            raise
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PlanError(f"model '{chosen.spec}': {what} ({Path(at.filename).name}:{at.lineno})") from error
+
+
+def _cases_of(chosen: Chosen, options: Options) -> list[CaseKey]:
+    try:
         weights = Path(options.weights) if options.weights else None
         source = chosen.build(options.seed, DTYPES[options.dtype], "cpu", weights)
-    except (ModelError, WeightsError) as error:
+    except WeightsError as error:
         raise PlanError(str(error)) from None
     sizes = list(dict.fromkeys(options.n or source.ladder))
     for n in sizes:
@@ -169,6 +213,11 @@ def _cases(spec: str, options: Options) -> list[CaseKey]:
 
 def _case(chosen: Chosen, source: Source, method: Any, batch: int, n: int, options: Options) -> CaseKey:
     claim = source.claims.get((method.op, method.name))
+    try:
+        for stated in (claim.depth, claim.work) if claim else ():
+            parse(stated)
+    except ValueError as error:
+        raise PlanError(f"model '{chosen.spec}' claims of {method.op} {method.name}: {error}") from None
     return CaseKey(
         spec=chosen.spec,
         model=chosen.name,

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ from arbench.results import (
 )
 from arbench.stats import decide, summarise
 
+STARTUP_S = 60.0
+"""What a fresh process may take to import torch and build its model, whatever the timeout of a step."""
 MOST_WORKERS = 64
 """More fresh processes than this shrink no interval that is worth the wait."""
 
@@ -101,6 +104,7 @@ def run_plan(
 
     Raises:
         ResultsError: the folder holds another run, is in use, or cannot be written.
+        WriteError: the disk is full; what was measured before is intact.
         KeyboardInterrupt: passed on, once the rows are written.
     """
     with Writer(folder / FILE_NAME) as writer:
@@ -201,6 +205,8 @@ class Supervisor:
         kept = self._timeable()
         if not kept:
             return {}
+        if (stopped := self._ended(kept)) is not None:
+            return stopped
         calls = sum(self._call_s(case) for case in kept)
         self.progress.stage(
             f"{name}: timing", options.workers * len(kept) * (options.rounds or 1),
@@ -211,6 +217,24 @@ class Supervisor:
     def _timeable(self) -> list[CaseKey]:
         proofs = self.results.verifications
         return [case for case in self.cases if case.id in proofs and proofs[case.id].status == "ok"]
+
+    def _ended(self, cases: list[CaseKey]) -> dict[str, StoppedBy] | None:
+        """Why timing ended, if an earlier process of this run came to its end; None if it has to go on."""
+        rows = self.results.cases
+        reasons = {c.id: rows[c.id].stopped_by for c in cases if c.id in rows}
+        known = {case: reason for case, reason in reasons.items() if reason not in (None, "interrupted")}
+        return known if len(known) == len(cases) else None
+
+    def _spent_s(self) -> float:
+        """Seconds that earlier processes of this run spent on timing these cases."""
+        mine = {case.id for case in self.cases}
+        spans: dict[int, tuple[float, float]] = {}
+        for line in self.results.samples:
+            if line.case in mine:
+                first, last = spans.get(line.worker, (line.started_at, 0.0))
+                end = line.started_at + sum(line.seconds)
+                spans[line.worker] = min(first, line.started_at), max(last, end)
+        return sum(last - first for first, last in spans.values())
 
     def _call_s(self, case: CaseKey) -> float:
         verified = self.results.verifications[case.id].verified or {}
@@ -258,7 +282,7 @@ class Supervisor:
 
     def _time(self) -> dict[str, StoppedBy]:
         options = self.plan.options
-        began, worker = time.monotonic(), 0
+        began, worker = time.monotonic() - self._spent_s(), 0
         while True:
             if self._timeable():
                 self._worker(worker)
@@ -311,7 +335,10 @@ class Supervisor:
         if fault.step == "count":
             self.progress.note(f"not counted: {fault.case}: {fault.error}")
             family = analyse.family_of(fault.case or cases[0].id)[0]
-            return {c.id for c in cases if analyse.family_of(c.id)[0] == family}
+            lost = {c.id for c in cases if analyse.family_of(c.id)[0] == family}
+            for case in sorted(lost - self.results.counts.keys()):
+                self.recorder.write(Count(case, None, None, None, None, None, None, "none"))
+            return lost
         for case in charged:
             self.progress.note(f"{fault.status}: {case}: {fault.error}")
             proof = self.results.verifications.get(case)
@@ -368,19 +395,21 @@ def converse(job: Job, timeout: float) -> Iterator[Message | Ended]:
     assert process.stdout is not None
     assert process.stderr is not None
     heard: queue.Queue[bytes | None] = queue.Queue()
-    errors: list[bytes] = []
+    errors: deque[bytes] = deque(maxlen=50)
     _listen(process.stdout, heard.put, lambda: heard.put(None))
     listener = _listen(process.stderr, errors.append, lambda: None)
     try:
         with suppress(BrokenPipeError):  # it died at once; what it said on stderr tells why
             process.stdin.write(msgspec.json.encode(job) + b"\n")
             process.stdin.flush()
+        patience = max(timeout, STARTUP_S)
         while True:
             try:
-                raw = heard.get(timeout=timeout)
+                raw = heard.get(timeout=patience)
             except queue.Empty:
-                yield Ended("timeout", f"no sign of life for {timeout:g} s")
+                yield Ended("timeout", f"no sign of life for {patience:g} s")
                 return
+            patience = timeout
             if raw is None:
                 break
             message = msgspec.json.decode(raw, type=Message)
@@ -389,7 +418,7 @@ def converse(job: Job, timeout: float) -> Iterator[Message | Ended]:
             yield message
         code = process.wait()
         listener.join(timeout=5)
-        yield Ended("error", _last_words(code, b"".join(errors[-50:])))
+        yield Ended("error", _last_words(code, b"".join(errors)))
     finally:
         _kill(process)
 

@@ -54,9 +54,10 @@ def group() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Entry point. Wrong use gives one line and exit code 2, an interrupt 130."""
+    args = sys.argv[1:] if args is None else args
     warnings.showwarning = lambda message, *_: click.echo(f"arbench: warning: {message}", err=True)
     try:
-        sys.exit(group.main(args, prog_name="arbench", standalone_mode=False) or 0)
+        sys.exit(group.main(args or ["--help"], prog_name="arbench", standalone_mode=False) or 0)
     except click.ClickException as error:
         click.echo(f"arbench: {' '.join(error.format_message().split())}", err=True)
         sys.exit(error.exit_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -24,3 +25,14 @@ def refusing(*errors: type[Exception]) -> Iterator[None]:
         yield
     except caught as error:
         raise RefusedError(str(error)) from None
+
+
+def check_writable(out: Path) -> None:
+    """Makes the folder ``out`` if it is missing, and refuses one that cannot be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RefusedError(f"--out {out}: cannot be written ({error.strerror})") from None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from arbench.cli.errors import RefusedError, refusing
+from arbench.cli.errors import check_writable, refusing
 
 
 @click.command("report")
@@ -24,13 +24,11 @@ def command(path: Path, out: Path | None, as_json: bool) -> None:
     from arbench.cli.show import show
     from arbench.results import locate, read
 
-    with refusing(KeyError):
+    with refusing():
         results = read(path)
         if not results.cases:
             for line in derive(results):
                 results.add(line)
     folder = out or locate(path).parent
-    try:
-        show(results, folder, as_json, locate(path))
-    except OSError as error:
-        raise RefusedError(f"--out {folder}: cannot be written ({error.strerror})") from None
+    check_writable(folder)
+    show(results, folder, as_json, locate(path))

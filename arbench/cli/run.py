@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from arbench.cli.errors import RefusedError, refusing
+from arbench.cli.errors import RefusedError, check_writable, refusing
 
 
 class Numbers(click.ParamType):
@@ -85,40 +86,32 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
         if resume:
             raise RefusedError("--resume needs --out: the folder of the run to go on with")
         out = Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    _writable(out)
+    check_writable(out)
 
-    from arbench.bench.plan import Options, PlanError, make_plan
+    from arbench.bench.plan import Options, PlanError, make_plan, recorded_options
     from arbench.bench.runner import run_plan
     from arbench.cli.progress import Display
     from arbench.cli.show import show
-    from arbench.results import ResultsError, read
+    from arbench.results import ResultsError, WriteError, read
 
     with refusing(PlanError):
-        if resume:
-            recorded = read(out).run.plan["options"]
-            given = {**recorded, **given}
-        plan = make_plan(Options(**{k: v for k, v in given.items() if v not in ((), [])}))
+        options = recorded_options(read(out).run) if resume else Options()
+        plan = make_plan(replace(options, **{k: v for k, v in given.items() if v not in ((), [])}))
     interrupted = False
     with Display() as display:
         try:
             results = run_plan(plan, out, resume=resume, argv=sys.argv[1:], progress=display)
         except KeyboardInterrupt:
             interrupted = True
-            results = read(out)
+            try:
+                results = read(out)
+            except ResultsError:  # so early that there is nothing to show
+                raise KeyboardInterrupt from None
+        except WriteError as error:
+            raise click.ClickException(str(error)) from None
         except ResultsError as error:
-            raise (click.ClickException if display.began else RefusedError)(str(error)) from None
+            raise RefusedError(str(error)) from None
     show(results, out, as_json)
     if interrupted:
         click.echo(f"arbench: interrupted; go on with: arbench run --resume --out {out}", err=True)
         ctx.exit(130)
-
-
-def _writable(out: Path) -> None:
-    """Refuses a folder that cannot be written, before any work."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise RefusedError(f"--out {out}: cannot be written ({error.strerror})") from None

@@ -16,7 +16,12 @@ MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
 
 def show(results: Results, folder: Path, as_json: bool, file: Path | None = None) -> None:
     """Prints the results and renders their report into ``folder``."""
-    written = render(results, folder)
+    try:
+        written = render(results, folder)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot write the report into {folder}: {error.strerror}; the results are intact"
+        ) from None
     if as_json:
         for line in (*results.cases.values(), *results.ratios.values(), *results.fits.values()):
             click.echo(msgspec.json.encode(line).decode())
