@@ -73,7 +73,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A suggestion to append to an error, or the list of what there is."""
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else "there is: " + ", ".join(known)
+    return f"did you mean '{close[0]}'?" if close else "there is: " + (", ".join(known) or "none")
 
 
 def resolve(spec: str) -> Chosen:

@@ -1,0 +1,348 @@
+"""Bad input: one clear line on standard error, exit code 2, and nothing written."""
+
+from __future__ import annotations
+
+import struct
+import wave
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from arbench.models import resolve, save
+from arbench.results import Run, Writer
+
+RUN = Run(
+    schema=1, run_id="r", started_at="2026-01-05T12:00:00+00:00", argv=[], seed=0, git=None,
+    plan={}, environment={}, limits={},
+)  # fmt: skip
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def left(folder: Path) -> set[str]:
+    """Everything below a folder, but for the empty one that --out may leave."""
+    return {str(p.relative_to(folder)) for p in folder.rglob("*")} - {"out"}
+
+
+def wav(path: Path, samples: int = 4000, rate: int = 16000, channels: int = 1) -> Path:
+    tone = (np.sin(np.arange(samples * channels) / 5) * 9000).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(tone.tobytes())
+    return path
+
+
+NO_CUDA = f"torch {torch.__version__} sees no CUDA device here; use cpu"
+NUMBER = "is not a whole number, nor several behind commas"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--model wavnet", "unknown model 'wavnet'; did you mean 'wavenet'?"),
+        ("--model wavenet:tinny", "model 'wavenet' has no preset 'tinny'; did you mean 'tiny'?"),
+        ("--n 0", "--n must be at least 1, got 0"),
+        ("--n abc", f"Invalid value for '--n': 'abc' {NUMBER}"),
+        ("--n 8,x", f"Invalid value for '--n': '8,x' {NUMBER}"),
+        ("--n 8.5", f"Invalid value for '--n': '8.5' {NUMBER}"),
+        ("--n 8 --n -3", "--n must be at least 1, got -3"),
+        ("--batch -1", "--batch must be at least 1, got -1"),
+        ("--batch 0", "--batch must be at least 1, got 0"),
+        ("--device tpu", "unknown device 'tpu'; there is: cpu, cuda, cuda:INDEX"),
+        ("--dtype float31", "unknown dtype 'float31'; did you mean 'float32'?"),
+        ("--method cachd", "unknown method 'cachd'; did you mean 'cached'?"),
+        ("--threads 0", "--threads must be at least 1, got 0"),
+        ("--budget 0", "--budget must be above 0 seconds"),
+        ("--budget nan", "--budget must be above 0 seconds"),
+        ("--timeout 0", "--timeout must be above 0 seconds"),
+        ("--target-ci 2", "--target-ci is a relative width between 0 and 1, got 2.0"),
+        ("--workers 0", "--workers must be at least 1, got 0"),
+        ("--rounds 0", "--rounds must be at least 1, got 0"),
+        ("--seed -1", "--seed must lie in 0 .. 2^63 - 1, got -1"),
+        (
+            "--method inversion",
+            "model 'wavenet' has none of the methods asked for; it has: score parallel, score sequential, "
+            "sample naive, sample cached, sample fixed_point",
+        ),
+        (
+            "--op score --method cached",
+            "model 'wavenet' has none of the methods asked for; it has: score parallel, score sequential, "
+            "sample naive, sample cached, sample fixed_point",
+        ),
+        ("--data none.wav", "none.wav: does not exist; wanted a mono 16000 Hz WAV file or a folder of them"),
+        (
+            "--model pixelcnn:tiny --n 50",
+            "pixelcnn:tiny: no square image with 3 colours has 50 sub-pixels; near: 48, 75",
+        ),
+        (
+            "--weights none.safetensors",
+            "weights none.safetensors: not a readable safetensors file (No such file or directory: "
+            "none.safetensors)",
+        ),
+        (
+            "--weights w --model wavenet:tiny --model pixelcnn:tiny",
+            "--weights belongs to one model; run the others apart",
+        ),
+        ("--model none.py:Mine", "model 'none.py:Mine': no file none.py"),
+        ("--model none.py", "model 'none.py': say which class, as in none.py:MyModel"),
+        (
+            "--model no.such.package:Mine",
+            "model 'no.such.package:Mine': importing no.such.package failed: ModuleNotFoundError: No module "
+            "named 'no'",
+        ),
+        ("--resume", "out/results.jsonl: No such file or directory"),
+    ],
+)
+def test_options_of_run(refusal, here, words, said):
+    model = [] if "--model" in words else ["--model", "wavenet:tiny"]
+    assert refusal("run", *model, "--out", "out", *words.split()) == said
+    assert left(here) == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("rnu", "no command 'rnu'; did you mean 'run'?"),
+        ("weather", "no command 'weather'; there is: run, list, report, doctor"),
+        ("run --resume", "--resume needs --out: the folder of the run to go on with"),
+        ("list --model wavnet", "unknown model 'wavnet'; did you mean 'wavenet'?"),
+        ("report none", "none: No such file or directory"),
+        ("doctor --device tpu", "unknown device 'tpu'; there is: cpu, cuda, cuda:INDEX"),
+        ("doctor --threads 0", "--threads must be at least 1, got 0"),
+        ("doctor --instances 1", "--instances must be at least 2 and --pairs at least 1"),
+    ],
+)
+def test_commands(refusal, here, words, said):
+    assert refusal(*words.split()) == said
+    assert left(here) == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("--speed", "--speed"),
+        ("run --modle wavenet", "--model"),
+        ("run --n", "--n"),
+        ("run --op dance", "'sample'"),
+        ("run --budget soon", "--budget"),
+        ("report", "PATH"),
+    ],
+)
+def test_what_click_refuses_is_one_line_too(refusal, here, words, named):
+    assert named in refusal(*words.split())
+    assert left(here) == set()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_cuda_without_cuda(refusal, here, command, device):
+    assert refusal(command, "--device", device) == f"device '{device}': {NO_CUDA}"
+
+
+@pytest.mark.parametrize(("place", "why"), [("file", "File exists"), ("file/below", "Not a directory")])
+def test_out_that_cannot_be_a_folder(refusal, here, place, why):
+    (here / "file").write_text("mine")
+    assert refusal("run", "--out", place) == f"--out {place}: cannot be written ({why})"
+    assert (here / "file").read_text() == "mine"
+
+
+def test_a_folder_without_sound(refusal, here):
+    (here / "sounds").mkdir()
+    said = refusal("run", "--model", "wavenet:tiny", "--out", "out", "--data", "sounds")
+    assert (
+        said == "sounds: is a folder without .wav files; wanted a mono 16000 Hz WAV file or a folder of them"
+    )
+
+
+def truncated(path: Path) -> Path:
+    raw = wav(path).read_bytes()
+    path.write_bytes(raw[: len(raw) // 2])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (truncated, "is truncated: its header promises 8000 bytes of sound, it has 3978; wanted it whole"),
+        (lambda p: wav(p, channels=2), "has 2 channels; wanted 1 (mix it down first)"),
+        (lambda p: wav(p, rate=44100), "is sampled at 44100 Hz; wanted 16000 Hz (resample it first)"),
+        (lambda p: wav(p, 0), "holds no samples; wanted some sound"),
+        (lambda p: p.write_bytes(b""), "is empty; wanted a mono 16000 Hz WAV file or a folder of them"),
+    ],
+)
+def test_sound_that_cannot_be_used(refusal, here, make, said):
+    make(here / "a.wav")
+    assert refusal("run", "--model", "wavenet:tiny", "--out", "out", "--data", "a.wav") == f"a.wav: {said}"
+    assert left(here) == {"a.wav"}
+
+
+def test_sound_that_is_too_short(refusal, here):
+    wav(here / "a.wav", 100)
+    said = refusal("run", "--model", "wavenet:tiny", "--out", "out", "--data", "a.wav", "--n", 8, "--n", 101)
+    assert said == "the audio: is too short: 100 samples; an event here has 101"
+
+
+def test_sound_for_a_model_of_images(refusal, here):
+    wav(here / "a.wav")
+    said = refusal("run", "--model", "pixelcnn:tiny", "--out", "out", "--data", "a.wav")
+    assert said.startswith("a.wav: ")
+    assert "PNG" in said
+
+
+def test_images_for_a_model_of_sound(refusal, here):
+    Image.new("RGB", (8, 8)).save(here / "a.png")
+    said = refusal("run", "--model", "wavenet:tiny", "--out", "out", "--data", "a.png")
+    assert said.startswith("a.png: is not readable as audio (")
+
+
+def weights(path: Path, spec: str = "wavenet:tiny") -> Path:
+    save(resolve(spec).build(), path)
+    return path
+
+
+def test_weights_of_another_model(refusal, here):
+    weights(here / "w", "pixelcnn:tiny")
+    said = refusal("run", "--model", "wavenet:tiny", "--out", "out", "--weights", "w")
+    assert said.startswith("weights w: of another model or preset: ")
+    assert "WaveNet" in said
+    assert left(here) == {"w"}
+
+
+def test_weights_of_another_preset(refusal, here):
+    weights(here / "w", "wavenet:tiny_logistic")
+    said = refusal("run", "--model", "wavenet:tiny", "--out", "out", "--weights", "w")
+    assert said.startswith("weights w: of another model or preset: ")
+
+
+class Trap:
+    """A pickle of one of these makes a file when it is loaded."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("sprung"),)
+
+
+def pickled(path: Path) -> None:
+    torch.save({"embedding": Trap()}, path)
+
+
+def halved(path: Path) -> None:
+    raw = weights(path).read_bytes()
+    path.write_bytes(raw[: len(raw) // 2])
+
+
+def absurd(path: Path) -> None:
+    path.write_bytes(struct.pack("<Q", 2**60) + b"{}")
+
+
+@pytest.mark.parametrize("make", [halved, pickled, absurd, Path.touch, Path.mkdir])
+def test_weights_that_are_no_safetensors(refusal, here, make):
+    make(here / "w")
+    said = refusal("run", "--model", "wavenet:tiny", "--out", "out", "--weights", "w")
+    assert said.startswith("weights w: not a readable safetensors file (")
+    assert left(here) == {"w"}
+
+
+HEAD = "from arbench.models.wavenet import WaveNet\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "mine.py has no 'Mine'"),
+        (HEAD + "class Min(WaveNet): ...", "mine.py has no 'Mine'; did you mean 'Min'?"),
+        ("class Mine: ...", "Mine is not a subclass of arbench.models.Source"),
+        ("Mine = 3", "Mine is not a subclass of arbench.models.Source"),
+        ("class Mine(:", "importing mine.py failed: SyntaxError: invalid syntax (mine.py, line 1)"),
+        ("1 / 0", "importing mine.py failed: ZeroDivisionError: division by zero"),
+        (
+            "from arbench.models import Source\nclass Mine(Source): ...",
+            "Mine does not define extend, forward, observe, start",
+        ),
+    ],
+)
+def test_a_file_without_a_usable_model(refusal, here, text, said):
+    (here / "mine.py").write_text(text)
+    assert refusal("run", "--model", "mine.py:Mine", "--out", "out") == f"model 'mine.py:Mine': {said}"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            "def __init__(self, **config): raise ValueError('no\\nluck')",
+            "model 'mine.py:Mine:nv': ValueError: no luck (mine.py:4)",
+        ),
+        (
+            "def observe(self, *args): return {}['x']",
+            "model 'mine.py:Mine:nv': KeyError: 'x' (mine.py:4)",
+        ),
+        ("presets = {}", "model 'mine.Mine' has no preset 'nv'; there is: none"),
+        (
+            "claims = {('sample', 'cached'): Claim('N^3', 'N')}",
+            "model 'mine.py:Mine:nv' claims of sample cached: unknown growth class 'N^3'; known: 1, log N, "
+            "sqrt N, N, N log N, N^2",
+        ),
+    ],
+)
+def test_a_model_that_fails_before_any_work(refusal, here, body, said):
+    imports = f"{HEAD}from arbench.models import Claim\n"
+    (here / "mine.py").write_text(f"{imports}class Mine(WaveNet):\n    {body}\n")
+    assert refusal("run", "--model", "mine.py:Mine", "--out", "out") == said
+    assert left(here) <= {"mine.py", "__pycache__"}
+
+
+def test_two_files_that_call_a_model_the_same(refusal, here):
+    for folder in ("a", "b"):
+        (here / folder).mkdir()
+        (here / folder / "m.py").write_text(HEAD + "class Mine(WaveNet): ...")
+    specs = [f"{folder}/m.py:Mine:tiny" for folder in ("a", "b")]
+    said = refusal("run", "--model", specs[0], "--model", specs[1], "--n", 8, "--out", "out")
+    assert said == f"'{specs[1]}' and '{specs[0]}' are both called m.Mine:tiny; rename one"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (b"", ": empty; a results file begins with a 'run' line"),
+        (b"{}\n", ":1: Object missing required field `kind`"),
+        (b"loss,step\n0.1,3\n", ":1: JSON is malformed: invalid character (byte 0)"),
+        (msgspec.json.encode(RUN) + b"\nbroken\n", ":2: JSON is malformed: invalid character (byte 0)"),
+        (
+            msgspec.json.encode(RUN).replace(b'"schema":1', b'"schema":7') + b"\n",
+            ":1: schema 7 is unknown; this arbench reads schema 1",
+        ),
+        (msgspec.json.encode(RUN) + b"\n" + msgspec.json.encode(RUN) + b"\n", ":2: a second 'run' line"),
+    ],
+)
+def test_a_results_file_that_is_none(refusal, here, lines, said):
+    (here / "out").mkdir()
+    file = here / "out" / "results.jsonl"
+    file.write_bytes(lines)
+    assert refusal("run", "--resume", "--out", "out") == f"out/results.jsonl{said}"
+    assert refusal("report", "out") == f"out/results.jsonl{said}"
+    assert file.read_bytes() == lines
+
+
+def test_a_results_file_of_another_plan(refusal, here):
+    with Writer(here / "out" / "results.jsonl") as writer:
+        writer.write(RUN)
+    said = refusal("run", "--resume", "--out", "out")
+    assert said == "the plan in the results file cannot be resumed: 'options'"
+
+
+def test_a_process_ends_with_the_same_line_and_code(finish, tmp_path):
+    found = finish("run", "--model", "wavenet:tinny", "--out", tmp_path)
+    assert (found.code, found.out) == (2, "")
+    assert found.err == "arbench: model 'wavenet' has no preset 'tinny'; did you mean 'tiny'?\n"
+    assert left(tmp_path) == set()
