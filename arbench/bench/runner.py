@@ -454,18 +454,23 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 def _check_roof(plan: Plan, recorder: Recorder, progress: Progress, stopped: dict[str, StoppedBy]) -> None:
     """Measures rows above the machine's limits again, limit and row, before they are called wrong."""
-    assert recorder.results is not None
-    samples = analyse.by_case(recorder.results.samples)
+    results = recorder.results
+    assert results is not None
+    samples = analyse.by_case(results.samples)
+    last = max((datetime.fromisoformat(line.measured_at) for line in results.limits), default=None)
 
-    def suspects() -> list[CaseKey]:
-        assert recorder.results is not None
-        return [c for c in plan.cases if analyse.above_roof(c, recorder.results, samples.get(c.id, []))]
+    def suspect(case: CaseKey) -> bool:
+        return analyse.above_roof(case, results, samples.get(case.id, [])) is not None
 
-    if not suspects():
+    def measured_again(case: CaseKey) -> bool:
+        return last is not None and any(s.started_at > last.timestamp() for s in samples[case.id])
+
+    suspects = [case for case in plan.cases if suspect(case) and not measured_again(case)]
+    if not suspects:
         return
     progress.note("a row is above the machine's limit: measuring both again")
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
     recorder.write(Limits(now, limits(plan.options.device, plan.options.threads)))
-    for case in suspects():
+    for case in filter(suspect, suspects):
         supervisor = Supervisor(plan, [case], recorder, progress)
         supervisor._worker(1 + max(s.worker for s in samples[case.id]), [case])

@@ -1,0 +1,116 @@
+"""Runs in this process: of real workers on models of the user's own, and of workers that only pretend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import arbench
+from arbench.bench import runner
+from arbench.bench.plan import Options, Plan, make_plan
+from arbench.bench.worker import Job, Message
+from arbench.results import Count, Results, Samples, Verification
+
+LIMITS = {"copy": [], "read": [], "matmul": {"float32": 1e6}, "timer_s": 1e-7}
+
+
+@pytest.fixture
+def known_limits(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Spares a run the seconds that measuring this machine's limits takes."""
+    monkeypatch.setattr(runner, "limits", lambda device, threads=None: LIMITS)
+    return LIMITS
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> Callable[..., str]:
+    """Writes a model of the user's own, ``tiny``; returns what ``--model`` takes."""
+
+    def write(body: str, name: str = "mine.py") -> str:
+        text = "from arbench.models import Claim\nfrom arbench.models.wavenet import WaveNet\n"
+        (tmp_path / name).write_text(text + body)
+        return f"{tmp_path / name}:Mine:tiny"
+
+    return write
+
+
+@pytest.fixture
+def measure(known_limits: dict[str, Any]) -> Callable[..., Results]:
+    """``arbench.measure`` of real workers, as few as there can be."""
+
+    def run(*models: str, **options: Any) -> Results:
+        return arbench.measure(models, **{"workers": 1, "rounds": 1, **options})
+
+    return run
+
+
+@dataclass
+class Pretender:
+    """Stands in for ``runner.converse``: says at once what a worker would have said.
+
+    Args:
+        call_s: seconds of a call of a case.
+        interfere: sees each job and message; what it raises or returns in its stead comes instead.
+    """
+
+    call_s: Callable[[Any], float] = lambda case: 1e-3 * case.n
+    interfere: Callable[[Job, Message], Any] = lambda job, message: message
+    jobs: list[Job] = field(default_factory=list)
+
+    def __call__(self, job: Job, timeout: float) -> Iterator[Any]:
+        self.jobs.append(job)
+        for message in self._prove(job) if job.stage == "prove" else self._time(job):
+            said = self.interfere(job, message)
+            yield said
+            if said is not message:
+                return
+
+    def _prove(self, job: Job) -> Iterator[Message]:
+        for case in job.cases:
+            if case.id not in job.verified:
+                yield Message(begin=case.id, step="verify")
+                facts = {"call_s": self.call_s(case), "nfe": case.n}
+                yield Message(line=Verification(case.id, "ok", "pointwise", facts))
+        for case in job.cases:
+            if case.id not in job.counted:
+                yield Message(begin=case.id, step="count")
+                depth = 7 if case.op == "score" else 3 * case.n + 1
+                yield Message(line=Count(case.id, depth, case.n, 10 * case.n, 9, 9, 9, "counted"))
+
+    def _time(self, job: Job) -> Iterator[Message]:
+        for number in range(job.rounds or 3):
+            for case in job.cases:
+                if (case.id, number) not in job.done:
+                    yield Message(begin=case.id, step="time")
+                    at = 4e9 + 1000 * job.worker + number
+                    seconds = self.call_s(case) * (1 + 0.01 * job.worker)
+                    yield Message(line=Samples(case.id, job.worker, number, at, [seconds]))
+
+
+@pytest.fixture
+def pretend(known_limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pretender]:
+    """Replaces worker processes by a pretender."""
+
+    def put(**more: Any) -> Pretender:
+        pretender = Pretender(**more)
+        monkeypatch.setattr(runner, "converse", pretender)
+        return pretender
+
+    return put
+
+
+@pytest.fixture
+def plan() -> Callable[..., Plan]:
+    """A plan of WaveNet, scored and sampled at two sizes."""
+
+    def make(**options: Any) -> Plan:
+        asked = {
+            "models": ["wavenet:tiny"], "methods": ["parallel", "cached"], "n": [8, 16], "workers": 2,
+            "rounds": 2, **options,
+        }  # fmt: skip
+        return make_plan(Options(**asked))
+
+    return make

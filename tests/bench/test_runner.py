@@ -1,0 +1,342 @@
+"""The supervisor, with workers that only pretend: what it writes, charges, resumes and measures again."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from collections import Counter
+
+import msgspec
+import pytest
+
+from arbench.bench import runner
+from arbench.bench.runner import Ended, Writer, run_plan
+from arbench.bench.worker import Message
+from arbench.results import ResultsError, Samples, WriteError, read
+
+UNKILLED = 16
+
+
+def triples(results) -> Counter:
+    return Counter((line.case, line.worker, line.round) for line in results.samples)
+
+
+class KilledError(BaseException):
+    """Ends the process that writes, at once: nothing is written after it."""
+
+
+class DyingWriter(Writer):
+    """Dies after so many lines."""
+
+    left = 0
+
+    def write(self, line):
+        if type(self).left == 0:
+            raise KilledError
+        type(self).left -= 1
+        super().write(line)
+
+
+def test_a_run_measures_every_case_in_every_round_of_every_worker(pretend, plan, tmp_path):
+    pretender = pretend()
+    results = run_plan(plan(), tmp_path)
+    cases = [case.id for case in plan().cases]
+    assert len(cases) == 4
+    assert triples(results) == Counter((c, w, r) for c in cases for w in (0, 1) for r in (0, 1))
+    assert [(job.stage, job.worker) for job in pretender.jobs] == [("prove", 0), ("time", 0), ("time", 1)]
+    assert set(results.cases) == set(cases)
+    assert {case.stopped_by for case in results.cases.values()} == {"rounds"}
+    on_disk = read(tmp_path)
+    assert msgspec.json.encode(list(on_disk.cases.values())) == msgspec.json.encode(
+        list(results.cases.values())
+    )
+
+
+def test_killed_after_any_line_a_run_is_resumed_without_measuring_twice(pretend, plan, tmp_path, monkeypatch):
+    pretend()
+    whole = run_plan(plan(), tmp_path / "whole")
+    lines = (tmp_path / "whole" / "results.jsonl").read_text().splitlines()
+    assert sum(line.startswith('{"kind":"samples"') for line in lines) == UNKILLED
+    for after in range(len(lines)):
+        folder = tmp_path / f"after-{after}"
+        monkeypatch.setattr(runner, "Writer", DyingWriter)
+        DyingWriter.left = after
+        with pytest.raises(KilledError):
+            run_plan(plan(), folder)
+        monkeypatch.setattr(runner, "Writer", Writer)
+        resumed = run_plan(plan(), folder, resume=after > 0)
+        found = read(folder)
+        assert triples(found) == triples(resumed) == triples(whole), after
+        assert set(triples(found).values()) == {1}
+        assert len(found.resumes) == (after > 0)
+        assert found.cases == whole.cases
+        assert found.ratios == whole.ratios
+        assert found.fits == whole.fits
+
+
+def test_killed_at_every_line_in_turn_a_run_comes_to_the_same_end(pretend, plan, tmp_path, monkeypatch):
+    pretend()
+    whole = run_plan(plan(), tmp_path / "whole")
+    monkeypatch.setattr(runner, "Writer", DyingWriter)
+    for step in range(40):
+        DyingWriter.left = 2 + step % 2  # the line of the resumption, and one or two more: never the end
+        with pytest.raises(KilledError):
+            run_plan(plan(), tmp_path / "killed", resume=step > 0)
+        assert set(triples(read(tmp_path / "killed")).values()) <= {1}
+    monkeypatch.setattr(runner, "Writer", Writer)
+    run_plan(plan(), tmp_path / "killed", resume=True)
+    found = read(tmp_path / "killed")
+    assert triples(found) == triples(whole)
+    assert found.cases == whole.cases
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"rounds": None, "budget": 1e-6}, {"rounds": None, "target_ci": 0.9}]
+)
+def test_a_finished_run_measures_nothing_more(pretend, plan, tmp_path, options):
+    asked = plan(**{"workers": 6, **options})
+    pretender = pretend(call_s=lambda case: 1e-9)
+    before = run_plan(asked, tmp_path)
+    assert before.samples
+    del pretender.jobs[:]
+    after = run_plan(asked, tmp_path, resume=True)
+    assert [job.stage for job in pretender.jobs] == []
+    assert after.samples == before.samples
+    assert after.cases == before.cases
+
+
+def test_time_that_was_spent_is_not_had_again(pretend, plan, tmp_path):
+    """A killed run's samples span 3 x 2 s of a budget of 6."""
+    asked = plan(rounds=None, budget=6.0, workers=3, target_ci=0.001)
+    pretend()
+    run_plan(asked, tmp_path)
+    kept = [
+        line for line in (tmp_path / "results.jsonl").read_bytes().splitlines(keepends=True)
+        if not line.startswith((b'{"kind":"case"', b'{"kind":"fit"', b'{"kind":"ratio"'))
+        and not (line.startswith(b'{"kind":"samples"') and msgspec.json.decode(line)["worker"] > 2)
+    ]  # fmt: skip
+    (tmp_path / "results.jsonl").write_bytes(b"".join(kept))
+    pretender = pretend()
+    resumed = run_plan(asked, tmp_path, resume=True)
+    assert pretender.jobs == []
+    assert {case.stopped_by for case in resumed.cases.values()} == {"budget"}
+
+
+def test_a_folder_that_holds_a_run_is_refused(pretend, plan, tmp_path):
+    pretend()
+    run_plan(plan(), tmp_path)
+    before = (tmp_path / "results.jsonl").read_bytes()
+    path = tmp_path / "results.jsonl"
+    with pytest.raises(ResultsError) as refused:
+        run_plan(plan(), tmp_path)
+    assert (
+        str(refused.value) == f"{path} holds a run already; --resume goes on with it, or choose another --out"
+    )
+    with pytest.raises(ResultsError) as refused:
+        run_plan(plan(seed=1), tmp_path, resume=True)
+    assert (
+        str(refused.value)
+        == f"{path} holds a run that was asked something else; resume it with its own options"
+    )
+    assert path.read_bytes() == before
+
+
+def test_a_changed_environment_is_said_and_recorded(pretend, plan, tmp_path):
+    pretend()
+    run_plan(plan(), tmp_path)
+    path = tmp_path / "results.jsonl"
+    first, _, rest = path.read_bytes().partition(b"\n")
+    run = msgspec.json.decode(first)
+    run["environment"]["versions"]["torch"] = "0.0"
+    run["environment"]["load"] = {"per_cpu": 99}  # changes by itself, and is no news
+    path.write_bytes(msgspec.json.encode(run) + b"\n" + rest)
+    said = []
+
+    class Told(runner.Quiet):
+        def note(self, text):
+            said.append(text)
+
+    results = run_plan(plan(), tmp_path, resume=True, progress=Told())
+    assert said == ["the environment changed since the run began: versions.torch"]
+    assert results.resumes[0].changed == ["versions.torch"]
+    assert read(tmp_path).resumes[0].changed == ["versions.torch"]
+
+
+def test_an_interrupt_leaves_the_rows_of_what_was_measured(pretend, plan, tmp_path):
+    def interrupt(job, message):
+        if job.stage == "time" and message.line and (job.worker, message.line.round) == (1, 1):
+            raise KeyboardInterrupt
+        return message
+
+    pretend(interfere=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(plan(), tmp_path)
+    results = read(tmp_path)
+    assert len(results.samples) == 12
+    assert {case.stopped_by for case in results.cases.values()} == {"interrupted"}
+    assert {(case.samples, case.workers) for case in results.cases.values()} == {(3, 2)}
+    pretend()
+    run_plan(plan(), tmp_path, resume=True)
+    results = read(tmp_path)
+    assert set(triples(results).values()) == {1}
+    assert len(results.samples) == UNKILLED
+    assert {case.stopped_by for case in results.cases.values()} == {"rounds"}
+
+
+def test_a_full_disk_passes_on_and_keeps_what_there_is(pretend, plan, tmp_path, monkeypatch):
+    pretend()
+    written = 0
+    real = os.pwrite
+
+    def full(fd, raw, at):
+        nonlocal written
+        written += 1
+        if written > 12:
+            real(fd, raw[:5], at)
+            raise OSError(28, "No space left on device")
+        return real(fd, raw, at)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    said = f"cannot write {tmp_path}/results.jsonl: No space left on device; the earlier lines are intact"
+    with pytest.raises(WriteError, match=f"^{re.escape(said)}$"):
+        run_plan(plan(), tmp_path)
+    monkeypatch.undo()
+    assert (tmp_path / "results.jsonl").read_bytes().count(b"\n") == 12
+    assert read(tmp_path).cases == {}
+
+
+FAULTS = [
+    (Ended("error", "the worker was killed by SIGKILL"), "error"),
+    (Ended("timeout", "no sign of life for 9 s"), "timeout"),
+    (Message(error="MemoryError: all gone", oom=True), "oom"),
+    (Message(error="ValueError: no"), "error"),
+]
+
+
+@pytest.mark.parametrize(("fault", "status"), FAULTS)
+@pytest.mark.parametrize("step", ["verify", "time"])
+def test_a_fault_costs_the_case_that_was_running(pretend, plan, tmp_path, fault, status, step):
+    victim = plan().cases[2].id
+
+    def strike(job, message):
+        return fault if struck(message) else message
+
+    def struck(message):
+        nonlocal begun
+        begun = message.begin or begun
+        return (
+            message.line is not None and begun == victim and message.line.case == victim and running(message)
+        )
+
+    def running(message):
+        return isinstance(message.line, Samples) == (step == "time") and (
+            step == "verify" or message.line.worker == 1
+        )
+
+    begun = None
+    pretend(interfere=strike)
+    results = run_plan(plan(), tmp_path)
+    row = results.cases.pop(victim)
+    assert (row.status, row.error) == (status, fault.error)
+    assert row.samples == (2 if step == "time" else 0)  # the first worker's samples are kept
+    assert [case.status for case in results.cases.values()] == ["ok"] * 3
+    assert [case.samples for case in results.cases.values()] == [4] * 3
+    assert set(triples(results).values()) == {1}
+
+
+@pytest.mark.parametrize(("fault", "status"), FAULTS)
+def test_a_fault_in_counting_costs_the_counts_of_its_method(pretend, plan, tmp_path, fault, status):
+    victim = plan().cases[3]
+
+    def strike(job, message):
+        return fault if message.step == "count" and message.begin == victim.id else message
+
+    pretender = pretend(interfere=strike)
+    results = run_plan(plan(), tmp_path)
+    assert {case.status for case in results.cases.values()} == {"ok"}
+    row = results.cases[victim.id]
+    assert (row.depth, row.flops, row.count_source) == (None, None, "none")
+    assert row.samples == 4
+    others = [case for key, case in results.cases.items() if key != victim.id]
+    assert {case.count_source for case in others} == {"counted"}
+    del pretender.jobs[:]
+    run_plan(plan(), tmp_path, resume=True)
+    assert pretender.jobs == []  # what cannot be counted is not tried for ever
+
+
+def test_a_worker_that_never_begins_costs_the_cases_it_was_given(pretend, plan, tmp_path):
+    pretend(interfere=lambda job, message: Ended("error", "the worker ended with exit code 1: ImportError"))
+    results = run_plan(plan(), tmp_path)
+    assert {case.status for case in results.cases.values()} == {"error"}
+    assert {case.error for case in results.cases.values()} == {
+        "the worker ended with exit code 1: ImportError"
+    }
+
+
+def test_the_longest_cases_are_set_aside_until_a_round_fits(pretend, plan, tmp_path):
+    """A share is 3 s: 0.8 + 0.8 + 1.6 exceeds it, and nothing is silent."""
+    pretend(call_s=lambda case: 0.1 * case.n)
+    results = run_plan(plan(rounds=None, budget=6.0), tmp_path)
+    status = {(case.n, case.method): case.status for case in results.cases.values()}
+    assert sorted(status.values()) == ["ok", "ok", "over_budget", "over_budget"]
+    assert {n for (n, _), found in status.items() if found == "ok"} == {8}
+    assert {case.error for case in results.cases.values() if case.status == "over_budget"} == {
+        "a call takes 1.6 s; a round with it exceeds the budget"
+    }
+
+
+def test_workers_go_on_until_the_interval_is_narrow(pretend, plan, tmp_path):
+    pretend()
+    results = run_plan(plan(rounds=None, workers=6, budget=60.0, target_ci=0.06), tmp_path)
+    assert {case.stopped_by for case in results.cases.values()} == {"target"}
+    assert {case.workers for case in results.cases.values()} == {6}
+    for case in results.cases.values():
+        assert case.ci95_s is not None
+        assert case.ci95_s[1] - case.ci95_s[0] <= 0.06 * case.median_s
+
+
+def measured_again(pretend, plan, folder, monkeypatch, rates):
+    answers = iter(rates)
+    monkeypatch.setattr(runner, "limits", lambda device, threads=None: {"matmul": {"float32": next(answers)}})
+    return run_plan(plan(methods=["parallel"], n=[8]), folder)
+
+
+def test_a_row_above_the_roof_is_measured_again_and_then_called_wrong(pretend, plan, tmp_path, monkeypatch):
+    """80 FLOPs in 8 ms are 1e-5 GFLOP/s."""
+    pretender = pretend()
+    results = measured_again(pretend, plan, tmp_path, monkeypatch, [1e-6, 2e-6])
+    assert [job.worker for job in pretender.jobs] == [0, 0, 1, 2]
+    assert [line.limits for line in results.limits] == [{"matmul": {"float32": 2e-6}}]
+    (row,) = results.cases.values()
+    assert row.status == "error"
+    assert row.error.startswith("an error of the harness: ")
+    assert row.error.endswith(" times the measured limit of float32")
+    assert row.workers == 3
+    del pretender.jobs[:]
+    resumed = run_plan(plan(methods=["parallel"], n=[8]), tmp_path, resume=True)
+    assert pretender.jobs == []
+    assert resumed.cases == results.cases
+
+
+def test_a_limit_that_was_measured_too_low_is_forgiven(pretend, plan, tmp_path, monkeypatch):
+    pretender = pretend()
+    results = measured_again(pretend, plan, tmp_path, monkeypatch, [1e-6, 1.0])
+    (row,) = results.cases.values()
+    assert (row.status, row.error) == ("ok", None)
+    assert len(results.limits) == 1
+    assert len(pretender.jobs) == 3  # the limit alone explained it
+
+
+def test_last_words_of_a_process():
+    assert runner._last_words(-signal.SIGSEGV, b"") == "the worker was killed by SIGSEGV"
+    assert runner._last_words(-signal.SIGKILL, b"x") == "the worker was killed by SIGKILL (out of memory?)"
+    assert runner._last_words(3, b"") == "the worker ended with exit code 3"
+    assert runner._last_words(1, b"a\nb: \xff\n") == "the worker ended with exit code 1: b: \ufffd"
+
+
+def test_a_worker_that_cannot_start_says_why(plan, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    (said,) = runner.converse(runner.Job("prove", plan().cases, 0, None, None, None), timeout=5.0)
+    assert said == Ended("error", "the worker ended with exit code 1")
