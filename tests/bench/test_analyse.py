@@ -1,0 +1,314 @@
+"""Rows from fabricated lines: each expected number is worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from arbench.bench.analyse import above_roof, derive, planned
+from arbench.bench.case import CaseKey
+from arbench.results import (
+    Case,
+    Count,
+    Fit,
+    Limits,
+    Ratio,
+    Results,
+    ResultsError,
+    Run,
+    Samples,
+    Verification,
+)
+
+
+def key(method: str = "cached", n: int = 8, **more: Any) -> CaseKey:
+    facts = {
+        "spec": "m:tiny", "model": "m", "preset": "tiny", "op": "sample", "backend": "eager", "device": "cpu",
+        "dtype": "float32", "batch": 1, "element": "audio sample", "weights": 5, "exactness": "pointwise",
+        "reference": method == "naive", **more,
+    }  # fmt: skip
+    return CaseKey(method=method, n=n, **facts)
+
+
+def fabricated(cases: list[CaseKey], *lines: Any, limits: dict[str, Any] | None = None) -> Results:
+    plan = {"options": {}, "cases": msgspec.to_builtins(cases)}
+    results = Results(Run(1, "r", "2026-01-05T12:00:00+00:00", [], 0, None, plan, {}, limits or {}))
+    for line in lines:
+        results.add(line)
+    return results
+
+
+def proved(*cases: CaseKey, status: Any = "ok", **verified: Any) -> list[Verification]:
+    return [Verification(case.id, status, "pointwise", verified, None) for case in cases]
+
+
+def timed(case: CaseKey, *seconds: float, rounds: int = 1, start: int = 0) -> list[Samples]:
+    """One worker for each duration, the same in each round."""
+    return [
+        Samples(case.id, worker, number, 1.7e9, [s])
+        for worker, s in enumerate(seconds)
+        for number in range(start, start + rounds)
+    ]
+
+
+def counted(case: CaseKey, depth: int | None, source: Any = "counted", nfe: int | None = 1) -> Count:
+    return Count(case.id, depth, nfe, 100 * case.n, 7, 64, None, source)
+
+
+def only(kind: type, rows: list) -> list:
+    return [row for row in rows if isinstance(row, kind)]
+
+
+def test_the_plan_of_another_program_is_refused():
+    results = fabricated([])
+    results.run.plan = {"cases": [{"speed": 3}]}
+    with pytest.raises(
+        ResultsError, match=r"^the plan in the results file lists no cases that arbench knows: "
+    ):
+        planned(results)
+
+
+def test_a_case_that_was_not_reached_has_no_row():
+    a, b = key(n=8), key(n=16)
+    (row,) = derive(fabricated([a, b], *proved(a)))
+    assert isinstance(row, Case)
+    assert (row.id, row.status, row.median_s, row.stopped_by) == (a.id, "ok", None, None)
+
+
+def test_fewer_than_six_workers_show_a_range():
+    case = key()
+    (row,) = derive(fabricated([case], *proved(case), *timed(case, 1.0, 3.0, 2.0, 5.0, 4.0, rounds=2)))
+    assert (row.median_s, row.range_s, row.ci95_s) == (3.0, (1.0, 5.0), None)
+    assert (row.workers, row.samples) == (5, 10)
+    assert row.unstable
+
+
+def test_six_workers_give_an_interval():
+    """Of six, least and greatest are the interval: it misses the median with 2 (1/2)^6, 3.1%."""
+    case = key()
+    (row,) = derive(fabricated([case], *proved(case), *timed(case, 1.0, 1.02, 1.01, 1.04, 1.03, 1.05)))
+    assert row.median_s == pytest.approx(1.025)
+    assert (row.ci95_s, row.range_s) == ((1.0, 1.05), None)
+    assert not row.unstable
+
+
+def test_one_worker_has_neither():
+    case = key()
+    (row,) = derive(fabricated([case], *proved(case), *timed(case, 1.0)))
+    assert (row.median_s, row.ci95_s, row.range_s) == (1.0, None, None)
+
+
+def test_a_worker_counts_once_however_many_samples_it_has():
+    case = key()
+    lines = [Samples(case.id, 0, 0, 1.7e9, [9.0] * 50), *timed(case, 9.0, 1.0, 2.0)[1:]]
+    (row,) = derive(fabricated([case], *proved(case), *lines))
+    assert row.median_s == 2.0
+    assert row.samples == 52
+
+
+def test_why_timing_ended():
+    a, b = key(n=8), key(n=16)
+    results = fabricated([a, b], *proved(a, b), *timed(a, 1.0), *timed(b, 1.0))
+    rows = only(Case, derive(results, {a.id: "target"}))
+    assert [row.stopped_by for row in rows] == ["target", "interrupted"]
+    assert {row.stopped_by for row in only(Case, derive(results))} == {"interrupted"}
+
+
+def test_cold_is_the_median_over_workers_that_have_it():
+    case = key()
+    lines = [Samples(case.id, w, 0, 1.7e9, [1.0], cold) for w, cold in enumerate([7.0, None, 3.0, 4.0])]
+    (row,) = derive(fabricated([case], *proved(case), *lines))
+    assert row.cold_s == 4.0
+
+
+def test_what_was_charged_keeps_its_reason_and_its_samples():
+    case = key()
+    proof = Verification(case.id, "timeout", "pointwise", {"how": "fixed point"}, "no sign of life for 5 s")
+    (row,) = derive(fabricated([case], *proved(case), proof, *timed(case, 1.0)))
+    assert (row.status, row.error, row.samples) == ("timeout", "no sign of life for 5 s", 1)
+
+
+def test_counts_join_their_case_and_passes_come_from_the_check_where_none_were_counted():
+    a, b, c = key(n=8), key(n=16), key(n=32)
+    counts = [counted(a, 25, nfe=8), Count(b.id, None, None, None, None, None, None, "none")]
+    rows = only(Case, derive(fabricated([a, b, c], *proved(a, b, c, nfe=16), *counts)))
+    assert [(row.depth, row.nfe, row.flops, row.count_source) for row in rows] == [
+        (25, 8, 800, "counted"), (None, 16, None, "none"), (None, 16, None, "none"),
+    ]  # fmt: skip
+
+
+def test_a_ratio_comes_from_shared_rounds_alone():
+    """In the rounds both have, cached takes 1 and naive 4; rounds of one of them would say something else."""
+    fast, slow = key("cached"), key("naive")
+    lines = [
+        *timed(fast, 1.0, 1.0, rounds=2), *timed(slow, 4.0, 4.0, rounds=2),
+        *timed(fast, 1.0, 100.0, rounds=3, start=2)[3:], Samples(slow.id, 5, 0, 1.7e9, [1e6]),
+    ]  # fmt: skip
+    (found,) = only(Ratio, derive(fabricated([fast, slow], *proved(fast, slow), *lines)))
+    assert (found.case, found.reference) == (fast.id, slow.id)
+    assert found.ratio == pytest.approx(4.0)
+    assert found.workers == 2
+    assert found.range == (pytest.approx(4.0), pytest.approx(4.0))
+    assert found.ci95 is None
+
+
+def test_a_ratio_of_six_workers_has_an_interval():
+    fast, slow = key("cached"), key("naive")
+    lines = [*timed(fast, *[1.0] * 6), *timed(slow, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)]
+    (found,) = only(Ratio, derive(fabricated([fast, slow], *proved(fast, slow), *lines)))
+    assert found.ratio == pytest.approx(30**0.5)
+    assert found.ci95 == (pytest.approx(3.0), pytest.approx(8.0))
+    assert found.range is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"n": 16}, {"batch": 2}, {"op": "score"}, {"dtype": "float64"}, {"spec": "m:nv", "preset": "nv"}],
+)
+def test_there_is_no_ratio_across_settings(other):
+    fast, slow = key("cached"), key("naive", **other)
+    lines = [*timed(fast, 1.0), *timed(slow, 4.0)]
+    assert only(Ratio, derive(fabricated([fast, slow], *proved(fast, slow), *lines))) == []
+
+
+def test_there_is_no_ratio_without_a_shared_round():
+    fast, slow = key("cached"), key("naive")
+    lines = [*timed(fast, 1.0), *timed(slow, 4.0, start=1)]
+    assert only(Ratio, derive(fabricated([fast, slow], *proved(fast, slow), *lines))) == []
+
+
+def ladder(claim: str | None = "N", method: str = "cached", **more: Any) -> list[CaseKey]:
+    return [key(method, n, claimed_depth=claim, **more) for n in (8, 16, 32, 64)]
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [("N", "holds"), ("1", "fails"), ("N^2", "fails"), ("<= N^2", "holds"), (None, "undecided")],
+)
+def test_depth_is_fitted_and_judged(claim, verdict):
+    cases = ladder(claim)
+    lines = [counted(case, 3 * case.n + 1) for case in cases]
+    fits = only(Fit, derive(fabricated(cases, *proved(*cases), *lines)))
+    (fit,) = [fit for fit in fits if fit.metric == "depth"]
+    assert (fit.fitted, fit.slope, fit.intercept, fit.residual) == ("N", 3.0, 1.0, 0.0)
+    assert (fit.sizes, fit.values) == ([8, 16, 32, 64], [25.0, 49.0, 97.0, 193.0])
+    assert (fit.claimed, fit.verdict) == (claim, verdict), fit.why
+    assert fit.key == cases[0].family
+
+
+def test_only_counted_lines_are_fitted():
+    cases = ladder()
+    lines = [
+        counted(case, 3 * case.n + 1 if case.n < 64 else 1, "counted" if case.n < 64 else "extrapolated")
+        for case in cases
+    ]
+    fits = only(Fit, derive(fabricated(cases, *proved(*cases), *lines)))
+    (fit,) = [fit for fit in fits if fit.metric == "depth"]
+    assert (fit.sizes, fit.verdict) == ([8, 16, 32], "undecided")
+    lines = [
+        counted(case, 9, source)
+        for case, source in zip(cases[:3], ("formula", "none", "extrapolated"), strict=True)
+    ]
+    assert only(Fit, derive(fabricated(cases, *proved(*cases), *lines))) == []
+
+
+def test_sizes_of_the_counting_ladder_are_fitted_too():
+    (case,) = cases = [key(n=1000, claimed_depth="N")]
+    lines = [counted(key(n=n), 3 * n + 1) for n in (4, 8, 12, 16)]
+    fits = only(Fit, derive(fabricated(cases, *proved(case), *lines)))
+    assert [(fit.sizes, fit.verdict) for fit in fits if fit.metric == "depth"] == [([4, 8, 12, 16], "holds")]
+
+
+def test_a_depth_that_is_not_known_is_not_fitted():
+    cases = ladder()
+    fits = only(Fit, derive(fabricated(cases, *proved(*cases), *[counted(case, None) for case in cases])))
+    assert [fit.metric for fit in fits] == ["work"]
+
+
+def iterated(passes: dict[int, int], claim: str = "<= N", extra: int = 0) -> Fit:
+    """A fixed-point method that costs 10 a pass, beside a parallel one of a single pass."""
+    once = ladder("1", "parallel", op="score")
+    many = ladder(claim, "fixed_point")
+    lines = [counted(case, 10) for case in once]
+    lines += [counted(case, 10 * passes[case.n] + extra, nfe=passes[case.n]) for case in many]
+    fits = only(Fit, derive(fabricated(once + many, *proved(*once, *many), *lines)))
+    (fit,) = [fit for fit in fits if (fit.metric, fit.method) == ("depth", "fixed_point")]
+    return fit
+
+
+def test_a_method_that_iterates_is_held_against_its_passes():
+    fit = iterated({8: 5, 16: 9, 32: 7, 64: 8})
+    assert (fit.verdict, fit.why) == (
+        "holds",
+        "at most N passes, each O(1); 5 to 8 were needed at N = 8 to 64",
+    )
+    fit = iterated({8: 5, 16: 9, 32: 34, 64: 8})
+    assert (fit.verdict, fit.why) == ("fails", "34 evaluations at N = 32, more than N + 1")
+    fit = iterated({8: 5, 16: 9, 32: 7, 64: 8}, extra=200)
+    assert (fit.verdict, fit.why) == ("fails", "more than 2 (N + 1) passes' worth at N = 8")
+
+
+def test_seconds_are_fitted_from_four_sizes_on():
+    cases = ladder()
+    lines = [line for case in cases for line in timed(case, *[1e-3 * case.n + 0.01] * 6)]
+    fits = only(Fit, derive(fabricated(cases, *proved(*cases), *lines)))
+    assert [(fit.metric, fit.fitted, fit.verdict) for fit in fits] == [("seconds", "N", "undecided")]
+    assert fits[0].claimed is None
+    lines = [line for line in lines if line.case != cases[0].id]
+    assert only(Fit, derive(fabricated(cases, *proved(*cases), *lines))) == []
+
+
+ROOM = {"matmul": {"float32": 1e-6}}
+"""1,000 FLOP/s; a case of 8 elements does 800 FLOPs."""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.8, None),
+        (0.64, None),  # exactly 1.25 times the limit
+        (0.63, "an error of the harness: 1.27e-06 GFLOP/s, 1.27 times the measured limit of float32"),
+        (0.1, "an error of the harness: 8e-06 GFLOP/s, 8.00 times the measured limit of float32"),
+    ],
+)
+def test_above_the_roof(seconds, said):
+    case = key()
+    samples = timed(case, seconds, seconds)
+    results = fabricated([case], *proved(case), counted(case, 9), *samples, limits=ROOM)
+    assert above_roof(case, results, samples) == said
+    (row,) = only(Case, derive(results))
+    assert (row.status, row.error) == (("error", said) if said else ("ok", None))
+
+
+def test_the_roof_is_the_highest_limit_that_was_measured():
+    case = key()
+    samples = timed(case, 0.1)
+    lines = [*proved(case), counted(case, 9), *samples]
+    assert above_roof(case, fabricated([case], *lines, limits=ROOM), samples)
+    higher = Limits("2026-01-05T12:00:00+00:00", {"matmul": {"float32": 1e-5}})
+    assert above_roof(case, fabricated([case], *lines, higher, limits=ROOM), samples) is None
+    lower = Limits("2026-01-05T12:00:00+00:00", {"matmul": {"float32": 1e-9}})
+    assert above_roof(case, fabricated([case], *lines, higher, lower, limits=ROOM), samples) is None
+
+
+@pytest.mark.parametrize("what", ["limit", "count", "flops", "samples"])
+def test_there_is_no_roof_over_what_is_not_known(what):
+    case = key()
+    samples = timed(case, 0.1) if what != "samples" else []
+    count = [counted(case, 9)] if what != "count" else []
+    if what == "flops":
+        count[0].flops = None
+    limits = ROOM if what != "limit" else {"matmul": {"float64": 1e-9}}
+    assert (
+        above_roof(case, fabricated([case], *proved(case), *count, *samples, limits=limits), samples) is None
+    )
+
+
+def test_a_case_with_another_fault_keeps_it_above_the_roof():
+    case = key()
+    proof = Verification(case.id, "oom", "pointwise", None, "MemoryError")
+    results = fabricated([case], proof, counted(case, 9), *timed(case, 1e-3), limits=ROOM)
+    (row,) = only(Case, derive(results))
+    assert (row.status, row.error) == ("oom", "MemoryError")

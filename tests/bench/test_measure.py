@@ -1,0 +1,71 @@
+"""The same as the command line, from Python."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import arbench
+from arbench.bench.plan import PlanError
+from arbench.results import Results, ResultsError, read
+
+
+def test_measure_returns_results_and_leaves_a_file(measure, tmp_path):
+    results = measure("wavenet:tiny", n=[8], methods=["cached"], seed=3, out=tmp_path)
+    assert isinstance(results, Results)
+    assert [(case.method, case.n, case.status) for case in results.cases.values()] == [("cached", 8, "ok")]
+    assert results.run.seed == 3
+    assert read(tmp_path) == results
+    with pytest.raises(ResultsError, match=re.escape("holds a run already; --resume goes on with it")):
+        measure("wavenet:tiny", n=[8], methods=["cached"], seed=3, out=tmp_path)
+    again = measure("wavenet:tiny", n=[8], methods=["cached"], seed=3, out=tmp_path, resume=True)
+    assert again.samples == results.samples
+
+
+def test_without_a_folder_nothing_stays(pretend, tmp_path, monkeypatch):
+    pretend()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    results = arbench.measure("wavenet:tiny", n=[8, 16], methods=["cached"], rounds=1, workers=1)
+    assert len(results.samples) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_or_several(pretend):
+    pretend()
+    one = arbench.measure("wavenet:tiny", n=[48], ops=["score"], rounds=1, workers=1)
+    two = arbench.measure(["wavenet:tiny", "pixelcnn:tiny"], n=[48], ops=["score"], rounds=1, workers=1)
+    assert {case.model for case in one.cases.values()} == {"wavenet"}
+    assert {case.model for case in two.cases.values()} == {"wavenet", "pixelcnn"}
+
+
+def test_an_unknown_option_is_a_type_error(tmp_path):
+    with pytest.raises(TypeError, match="speed"):
+        arbench.measure("wavenet:tiny", speed=3, out=tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"n": [0]}, "--n must be at least 1, got 0"),
+        ({"ops": ["scor"]}, "unknown op 'scor'; did you mean 'score'?"),
+        ({"count_budget": 0}, "--count-budget must be above 0 seconds"),
+        ({"budget": float("inf")}, "--budget must be above 0 seconds"),
+    ],
+)
+def test_a_question_that_cannot_be_asked(tmp_path, options, said):
+    with pytest.raises(PlanError, match=f"^{re.escape(said)}$"):
+        arbench.measure("wavenet:tiny", out=tmp_path / "out", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_model_at_all():
+    with pytest.raises(PlanError, match=r"^no model: say --model NAME$"):
+        arbench.measure([])
+
+
+def test_arbench_has_nothing_else():
+    with pytest.raises(AttributeError, match="has no attribute 'mesure'"):
+        _ = arbench.mesure
