@@ -169,7 +169,7 @@ class PixelCNN(Source):
     presets = {
         "gated": dict(layers=15, channels=128, colours=3, levels=256),
         "digits": dict(layers=8, channels=64, colours=1, levels=17),
-        "tiny": dict(layers=2, channels=7, colours=3, levels=2, kernels=(3, 3)),
+        "tiny": dict(layers=2, channels=13, colours=3, levels=2, kernels=(3, 3)),
     }
     claims = {
         ("score", "parallel"): Claim("1", "N"),
