@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from arbench.report.cells import interval_of
-from arbench.report.labels import OPS, Settings, model_label
+from arbench.report.labels import OPS, Settings, model_label, shorten
 from arbench.report.style import looks, new_figure, sizes_axis, styled, value_axis
 from arbench.report.table import order
 from arbench.report.verdicts import exact_growth
@@ -19,6 +19,9 @@ from arbench.results import Case, Fit, Results
 from arbench.stats import CLASSES, Growth
 
 _UNITS = {"seconds": ("time of one call", "s"), "depth": ("depth, dependent operations", "")}
+
+_LONGEST = 60
+"""Characters of a legend's label; a panel holds no more."""
 
 
 def curves(results: Results, model: str, metric: str) -> Figure | None:
@@ -46,7 +49,8 @@ def curves(results: Results, model: str, metric: str) -> Figure | None:
     ops = [op for op in OPS if any(case.op == op for case in cases)]
     words, unit = _UNITS[metric]
     with styled():
-        figure = new_figure(5.0 * len(ops), 4.6)
+        entries = max(len({settings.method(c) for c in cases if c.op == op}) for op in ops)
+        figure = new_figure(5.0 * len(ops), 4.2 + 0.2 * entries)
         panels = figure.subplots(1, len(ops), sharey=True, squeeze=False)[0]
         for axes, op in zip(panels, ops, strict=True):
             same = [case for case in cases if case.op == op]
@@ -78,7 +82,8 @@ def _panel(
         fit = results.fits.get((*same[0].key, metric))
         drawn = _fit(axes, fit, [case.n for case in same], color, style) if fit else False
         _marks(axes, same, metric, color, marker)
-        handles.append(Line2D([], [], color=color, marker=marker, ls=style if drawn else "none", label=label))
+        line = style if drawn else "none"
+        handles.append(Line2D([], [], color=color, marker=marker, ls=line, label=shorten(label, _LONGEST)))
     sizes_axis(axes, (case.n for case in cases))
     axes.grid(True, which="major")
     axes.set_axisbelow(True)

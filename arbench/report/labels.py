@@ -86,6 +86,14 @@ def numbers(values: list[int]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
+def shorten(text: str, most: int) -> str:
+    """``text``, its middle left out where it is longer than ``most`` characters."""
+    if len(text) <= most:
+        return text
+    head = (most - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+
+
 class Settings:
     """Which of device, dtype, backend and batch are common to a run, and which tell cases apart."""
 

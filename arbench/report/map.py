@@ -9,14 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from arbench.report.labels import GROWTH, OWN, Settings
+from arbench.report.labels import GROWTH, OWN, Settings, shorten
 from arbench.report.style import FAINT, INK, RULE, new_figure, styled
 from arbench.report.verdicts import depth_fits, headlines
 from arbench.results import Fit, Results
 
 _ALWAYS = ("1", "log N", "sqrt N", "N")
 _WIDE, _NARROW = 2.85, 0.95
-"""Inches of a column with and without a model in it."""
+"""Inches of a column with, at least, and without a model in it."""
+_LETTER, _LONGEST = 0.08, 60
+"""Inches a character takes at most on average, and characters of the longest label."""
 _LINE, _BETWEEN, _PAD, _CAPTION = 0.16, 0.08, 0.14, 0.24
 _LOW = 0.5
 _BEST, _OTHER = "#0173b2", "#cc78bc"
@@ -99,7 +101,7 @@ def growth_map(results: Results) -> Figure | None:
         return None
     used = {mark.sample for mark in marks} | {mark.score for mark in marks}
     classes = [name for name in GROWTH if name in _ALWAYS or name in used]
-    widths = [_WIDE if any(m.sample == name for m in marks) else _NARROW for name in classes]
+    widths = [_width([m for m in marks if m.sample == name]) for name in classes]
     heights = [_height(name, marks, classes) for name in classes]
     with styled():
         figure = new_figure(sum(widths) + 1.1, sum(heights) + 1.25)
@@ -116,6 +118,14 @@ def growth_map(results: Results) -> Figure | None:
             left += width
         _frame(axes, classes, widths, heights)
     return figure
+
+
+def _width(marks: list[Place]) -> float:
+    """What the longest label of a column needs, in inches."""
+    if not marks:
+        return _NARROW
+    longest = max(len(shorten(line, _LONGEST)) for mark in marks for line in mark.lines)
+    return max(_WIDE, 0.45 + _LETTER * longest)
 
 
 def _height(score: str, marks: list[Place], classes: list[str]) -> float:
@@ -138,7 +148,7 @@ def _cell(
     shade = RULE if diagonal else "none"
     axes.add_patch(Rectangle((left, bottom), width, height, fc=shade, ec="none", alpha=0.35))
     axes.add_patch(Rectangle((left, bottom), width, height, fc="none", ec=RULE, lw=0.8))
-    if caption and width == _WIDE:
+    if caption and width >= _WIDE:
         axes.text(left + 0.12, bottom + 0.1, caption, color=FAINT, fontsize=8, style="italic")
     top = bottom + height - _PAD
     for mark in sorted(marks, key=lambda mark: mark.small):
@@ -150,7 +160,7 @@ def _cell(
         for i, line in enumerate(mark.lines):
             first = i == 0
             axes.text(
-                left + 0.34, middle - _LINE * i, line, va="center",
+                left + 0.34, middle - _LINE * i, shorten(line, _LONGEST), va="center",
                 color=INK if first else FAINT, fontsize=9 if first else 8,
                 weight="bold" if first and not mark.small else "normal",
             )  # fmt: skip
