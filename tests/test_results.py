@@ -33,7 +33,7 @@ from arbench.results import (
 
 RUN = Run(
     schema=1, run_id="r", started_at="2026-01-05T12:00:00+00:00", argv=["run", "--seed", "3"], seed=3,
-    git=None, plan={"options": {"n": [8, 16]}}, environment={"cpu": {"model": None}}, limits={"timer_s": 1e-7},
+    git=None, plan={"options": {"n": [8, 16]}}, environment={"cpu": {"model": None}}, limits={},
 )  # fmt: skip
 CASE = Case(
     id="m:tiny/sample/cached/eager/cpu/float32/b1/n8", model="m", preset="tiny", op="sample", method="cached",

@@ -57,12 +57,10 @@ def main(args: list[str] | None = None) -> None:
     args = sys.argv[1:] if args is None else args
     warnings.showwarning = lambda message, *_: click.echo(f"arbench: warning: {message}", err=True)
     try:
-        sys.exit(group.main(args or ["--help"], prog_name="arbench", standalone_mode=False) or 0)
+        sys.exit(group.main(args or ["--help"], prog_name="arbench", standalone_mode=False, obj=args) or 0)
     except click.ClickException as error:
         click.echo(f"arbench: {' '.join(error.format_message().split())}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("arbench: interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)

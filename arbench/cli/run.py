@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -100,7 +99,7 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
     interrupted = False
     with Display() as display:
         try:
-            results = run_plan(plan, out, resume=resume, argv=sys.argv[1:], progress=display)
+            results = run_plan(plan, out, resume=resume, argv=ctx.obj, progress=display)
         except KeyboardInterrupt:
             interrupted = True
             try:

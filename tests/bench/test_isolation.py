@@ -96,6 +96,7 @@ def test_a_forward_that_leaks_is_inexact_and_is_not_timed(measure, model_file):
         assert row.verified is not None
         assert row.verified["how"] == "probes of the model itself"
     assert results.samples == []
+    assert (results.counts, results.fits) == ({}, {})  # what is claimed of it can neither hold nor fail
 
 
 def test_a_wrong_claim_fails(measure, model_file):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from arbench.cli import main
 
 ROOT = Path(__file__).parents[2]
-ARBENCH = [sys.executable, "-c", "from arbench.cli import main; main()"]
+ARBENCH = "from arbench.cli import main; main()"
+SMALL = "--model wavenet:tiny --n 8,16 --method parallel --method cached --rounds 2 --workers 2 --seed 5"
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,13 @@ def refusal(answer: Callable[..., Answer]) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def start() -> Callable[..., subprocess.Popen[str]]:
-    """Starts a command as a process of its own."""
+    """Starts a command as a process of its own; ``before`` is Python that it runs first."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
-    def run(*words: object, **more: Any) -> subprocess.Popen[str]:
+    def run(*words: object, before: str = "") -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*ARBENCH, *map(str, words)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **more,
+            [sys.executable, "-c", before + ARBENCH, *map(str, words)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
 
     return run
@@ -75,9 +78,50 @@ def start() -> Callable[..., subprocess.Popen[str]]:
 def finish(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Answer]:
     """Runs a command as a process of its own to its end."""
 
-    def run(*words: object, **more: Any) -> Answer:
-        with start(*words, **more) as process:
+    def run(*words: object, before: str = "") -> Answer:
+        with start(*words, before=before) as process:
             out, err = process.communicate(timeout=300)
         return Answer(process.returncode, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def small() -> list[str]:
+    """Options of a run of 4 cases, 2 rounds and 2 workers: 16 triples."""
+    return SMALL.split()
+
+
+@pytest.fixture(scope="session")
+def finished(
+    finish: Callable[..., Answer], small: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Answer]:
+    """The folder of such a run, finished, and what it said; made once and shared by the test processes."""
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    place.mkdir(exist_ok=True)
+    said = place / "said.json"
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            found = finish("run", *small, "--out", place / "run")
+            said.write_text(json.dumps([found.code, found.out, found.err]))
+    return place / "run", Answer(*json.loads(said.read_text()))
+
+
+@pytest.fixture
+def copied(finished: tuple[Path, Answer], tmp_path: Path) -> Path:
+    """A copy of the finished run's folder."""
+    return Path(shutil.copytree(finished[0], tmp_path / "copied"))
+
+
+@pytest.fixture
+def known_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares a run in this process the seconds that measuring this machine's limits takes."""
+    from arbench import meters
+    from arbench.bench import runner
+
+    found = {"copy": [{"bytes": 32768, "gb_per_s": 9.0}], "read": [{"bytes": 32768, "gb_per_s": 9.0}]}
+    found |= {"matmul": {"float32": 1e6}, "timer_s": 1e-7}
+    for room in (meters, runner):
+        monkeypatch.setattr(room, "limits", lambda device, threads=None: found)

@@ -1,0 +1,69 @@
+"""arbench doctor: what a machine can measure, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from arbench.cli.doctor import advice
+
+
+def test_a_trial_in_json(answer, known_limits):
+    found = answer("doctor", "--instances", 2, "--pairs", 2, "--json")
+    assert (found.code, found.err) == (0, "")
+    facts = json.loads(found.out)
+    assert facts["limits"]["matmul"] == {"float32": 1e6}
+    trial = facts["aa_trial"]
+    assert (trial["instances"], trial["pairs"]) == (2, 2)
+    assert trial["call_s"] > 0
+    for way in ("apart", "in_turns"):
+        assert 0 <= trial[way]["scatter"] <= 2**0.5 * trial[way]["worst"]
+    assert facts["environment"]["versions"]["torch"]
+    assert facts["clock"]["overhead_s"] > 0
+    assert facts["advice"]
+
+
+def test_the_same_in_words(answer, known_limits):
+    found = answer("doctor", "--instances", 2, "--pairs", 1)
+    assert (found.code, found.err) == (0, "")
+    for word in ("CPU  ", "threads  ", "copy  ", "matmul  ", "A/A trial: ", "one after the other  scatter "):
+        assert word in found.out
+    assert found.out.splitlines()[-1].startswith("- ")
+
+
+def quiet(**more: Any) -> dict[str, Any]:
+    """What doctor finds on an idle machine, but for what is said."""
+    facts = {"turns": 0.006, "apart": 0.02, "per_cpu": 0.1, "governor": "performance", "threads": 2, **more}
+    return {
+        "aa_trial": {"in_turns": {"scatter": facts["turns"]}, "apart": {"scatter": facts["apart"]}},
+        "environment": {
+            "cpu": {"governor": facts["governor"], "physical_cores": 2},
+            "load": {"per_cpu": facts["per_cpu"]},
+            "threads": {"torch": facts["threads"]},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({}, "nothing to mend"),
+        ({"governor": None, "per_cpu": None}, "nothing to mend"),
+        ({"turns": 0.06}, "something else is running"),
+        ({"apart": 0.06}, "compare only within one run"),
+        ({"per_cpu": 0.9}, "the load is 0.9 a CPU"),
+        ({"governor": "powersave"}, "'powersave'"),
+        ({"threads": 4}, "torch uses 4 threads on 2 cores"),
+    ],
+)
+def test_advice(found, said):
+    (line,) = advice(quiet(**found))
+    assert said in line
+
+
+def test_the_worst_comes_first():
+    lines = advice(quiet(turns=0.06, apart=0.2, per_cpu=2.0, governor="powersave"))
+    assert len(lines) == 3
+    assert "something else is running" in lines[0]

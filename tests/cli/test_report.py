@@ -1,0 +1,58 @@
+"""arbench report: the report of a results file, finished or not."""
+
+from __future__ import annotations
+
+import msgspec
+
+from arbench.results import AnyLine, Case, read
+
+
+def test_the_report_of_a_finished_run_goes_where_it_is_told(answer, copied, tmp_path):
+    file = copied / "results.jsonl"
+    before = file.read_bytes()
+    found = answer("report", file, "--out", tmp_path / "elsewhere")
+    assert found.code == 0
+    assert found.err == ""
+    assert found.out.endswith(f"results  {file}\nreport   {tmp_path}/elsewhere/report.html\n")
+    assert (tmp_path / "elsewhere" / "report.html").read_text() == (copied / "report.html").read_text()
+    assert (tmp_path / "elsewhere" / "summary.md").exists()
+    assert file.read_bytes() == before
+
+
+def test_rows_that_a_killed_run_did_not_write_are_worked_out(answer, copied):
+    file = copied / "results.jsonl"
+    whole = read(copied)
+    raw = [line for line in file.read_bytes().splitlines(keepends=True)
+           if not line.startswith((b'{"kind":"case"', b'{"kind":"fit"', b'{"kind":"ratio"'))]  # fmt: skip
+    file.write_bytes(b"".join(raw))
+    found = answer("report", copied, "--json")
+    assert found.code == 0
+    rows = [msgspec.json.decode(line, type=AnyLine) for line in found.out.splitlines()]
+    cases = {row.id: row for row in rows if isinstance(row, Case)}
+    assert cases.keys() == whole.cases.keys()
+    for row in cases.values():
+        assert row.stopped_by == "interrupted"
+        assert row.median_s == whole.cases[row.id].median_s
+    assert file.read_bytes() == b"".join(raw)
+
+
+def test_a_run_killed_before_any_case_was_verified_has_a_report_too(answer, copied):
+    file = copied / "results.jsonl"
+    file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
+    found = answer("report", copied)
+    assert found.code == 0
+    assert (copied / "report.html").read_text().rstrip().endswith("</html>")
+
+
+def test_a_torn_line_is_said_on_one_line(finish, copied):
+    file = copied / "results.jsonl"
+    file.write_bytes(file.read_bytes()[:-3])
+    found = finish("report", copied)
+    assert found.code == 0
+    assert found.err == f"arbench: warning: {file}: a torn last line was dropped\n"
+
+
+def test_a_place_that_cannot_be_written_is_refused(refusal, copied, tmp_path):
+    (tmp_path / "file").touch()
+    said = refusal("report", copied, "--out", tmp_path / "file")
+    assert said == f"--out {tmp_path}/file: cannot be written (File exists)"

@@ -1,0 +1,131 @@
+"""arbench run, to its end: what it says, what it leaves, and what it does when it is called again."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+
+import msgspec
+
+from arbench.results import AnyLine, Case, Fit, read
+
+NAMES = {
+    "<marquee>wrong": "class Mine(WaveNet):\n    claims = {('sample', 'cached'): Claim('1', 'N')}\n",
+    "<img src=x>leaky": (
+        "class Mine(WaveNet):\n"
+        "    def forward(self, f, code):\n"
+        "        later = f.to(self.out.dtype).mean(1)[:, None, None]\n"
+        "        return super().forward(f, code) + later\n"
+    ),
+}
+IMPORTS = "from arbench.models import Claim\nfrom arbench.models.wavenet import WaveNet\n"
+
+
+class Tags(HTMLParser):
+    """Collects the start tags of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_a_run_says_what_it_found_and_leaves_it(finished):
+    folder, said = finished
+    assert said.code == 0
+    assert "holds: wavenet:tiny scoring (parallel): depth is O(1), as claimed" in said.out
+    assert "holds: wavenet:tiny sampling (cached): depth grows as O(N), as claimed" in said.out
+    assert said.out.endswith(f"results  {folder}/results.jsonl\nreport   {folder}/report.html\n")
+    assert "Traceback" not in said.err
+    assert {"results.jsonl", "report.html", "summary.md", "figures"} == {p.name for p in folder.iterdir()}
+    results = read(folder)
+    assert results.run.argv[0] == "run"
+    assert results.run.seed == 5
+    assert {(case.method, case.n) for case in results.cases.values()} == {
+        ("parallel", 8), ("parallel", 16), ("cached", 8), ("cached", 16),
+    }  # fmt: skip
+    assert {(case.status, case.workers) for case in results.cases.values()} == {("ok", 2)}
+
+
+def test_a_finished_folder_is_refused_and_left_as_it_is(refusal, copied, small):
+    before = (copied / "results.jsonl").read_bytes()
+    said = refusal("run", *small, "--out", copied)
+    assert said == (
+        f"{copied}/results.jsonl holds a run already; --resume goes on with it, or choose another --out"
+    )
+    said = refusal("run", "--resume", "--seed", 6, "--out", copied)
+    assert said == (
+        f"{copied}/results.jsonl holds a run that was asked something else; resume it with its own options"
+    )
+    assert (copied / "results.jsonl").read_bytes() == before
+
+
+def test_resuming_a_finished_run_measures_nothing_more(answer, copied, small):
+    before = read(copied)
+    found = answer("run", "--resume", "--out", copied, "--json")
+    assert found.code == 0
+    rows = [msgspec.json.decode(line, type=AnyLine) for line in found.out.splitlines()]
+    after = read(copied)
+    assert after.samples == before.samples
+    assert after.cases == before.cases
+    assert [row for row in rows if isinstance(row, Case)] == list(before.cases.values())
+    assert {row.verdict for row in rows if isinstance(row, Fit) and row.metric == "depth"} == {"holds"}
+    assert answer("run", "--resume", *small, "--out", copied).code == 0  # its own options, said again
+
+
+def test_a_changed_environment_is_said(answer, copied):
+    file = copied / "results.jsonl"
+    run, _, rest = file.read_text().partition("\n")
+    facts = json.loads(run)
+    facts["environment"]["versions"]["python"] = "2.7"
+    file.write_text(json.dumps(facts) + "\n" + rest)
+    found = answer("run", "--resume", "--out", copied)
+    assert found.code == 0
+    assert "the environment changed since the run began: versions.python\n" in found.err
+    assert read(copied).resumes[-1].changed == ["versions.python"]
+
+
+def test_wrong_claims_leaks_and_html(answer, known_limits, tmp_path):
+    for name, body in NAMES.items():
+        (tmp_path / f"{name}.py").write_text(IMPORTS + body)
+    data = tmp_path / "<blink>sound.wav"
+    data.write_bytes(sound())
+    models = [word for name in NAMES for word in ("--model", f"{tmp_path / name}.py:Mine:tiny")]
+    found = answer(
+        "run", *models, "--n", 8, "--method", "cached", "--rounds", 1, "--workers", 1, "--data", data,
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert found.code == 0
+    assert (
+        "✗ FAILS: <marquee>wrong.Mine:tiny sampling (cached): claimed depth O(1), measured O(N)" in found.out
+    )
+    assert "holds: <img src=x>leaky" not in found.out
+    wrong, leaky = read(tmp_path / "out").cases.values()
+    assert (wrong.model, wrong.status) == ("<marquee>wrong.Mine", "ok")
+    assert (leaky.model, leaky.status, leaky.samples) == ("<img src=x>leaky.Mine", "inexact", 0)
+    assert leaky.error == "forward leaks: parameters of element 0 change with elements from 0 on"
+    page = (tmp_path / "out" / "report.html").read_text()
+    for name in ("&lt;marquee&gt;wrong.Mine", "&lt;img src=x&gt;leaky.Mine", "&lt;blink&gt;sound.wav"):
+        assert name in page
+    tags = Tags()
+    tags.feed(page)
+    assert not {"marquee", "blink"} & {tag for tag, _ in tags.found}
+    assert not [attributes for tag, attributes in tags.found if attributes.get("src") == "x"]
+
+
+def sound() -> bytes:
+    """A tenth of a second of a sine, as a WAV file."""
+    import io
+    import math
+    import struct
+    import wave
+
+    raw = io.BytesIO()
+    with wave.open(raw, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(b"".join(struct.pack("<h", int(9000 * math.sin(i / 5))) for i in range(1600)))
+    return raw.getvalue()

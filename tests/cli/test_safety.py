@@ -1,0 +1,53 @@
+"""No pickle is ever loaded: not by a call, not behind a library's back."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import arbench
+
+ROOT = Path(arbench.__file__).parent
+FILES = sorted([*ROOT.rglob("*.py"), *(ROOT.parent / "kernels").rglob("*.py")])
+MODULES = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+LOADERS = {"torch.load", "torch.jit.load", "torch.hub.load", "pd.read_pickle", "pandas.read_pickle"}
+
+
+def unpickles(text: str) -> list[str]:
+    """Whatever in a source file could load a pickle."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found += [one.name for one in node.names if one.name.partition(".")[0] in MODULES]
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{one.name}" for one in node.names}
+            found += sorted(names & LOADERS) + [node.module] * ((node.module or "") in MODULES)
+        elif isinstance(node, ast.Call):
+            call = ast.unparse(node.func)
+            allows = [k for k in node.keywords if k.arg == "allow_pickle" and ast.unparse(k.value) != "False"]
+            if call in LOADERS or allows:
+                found.append(call)
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT.parent)))
+def test_no_pickle_is_loaded(file):
+    assert unpickles(file.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import pickle", "from pickle import load", "import dill.source", "from torch import load",
+        "torch.load(path)", "torch.load(path, weights_only=True)", "np.load(path, allow_pickle=True)",
+        "pd.read_pickle(path)", "def f():\n    import joblib",
+    ],
+)  # fmt: skip
+def test_a_pickle_would_be_seen(text):
+    assert unpickles(text)
+
+
+def test_what_ships_was_looked_at():
+    assert len(FILES) > 50
