@@ -26,6 +26,8 @@ PARAMETERS = {"float64": 1e-9, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
 """How far parameters may lie from float64's, over 1 + their largest: deep stacks add up roundings."""
 EXACT = 1e-10
 """How far two float64 ways to the same number may lie apart, over 1 + its size."""
+TYPICAL = 2.0
+"""How far log-probabilities may lie from forward's on average, over the dtype's own average error."""
 POSITIONS = 64
 """Last positions at which ``forward`` is held against ``extend``."""
 
@@ -114,7 +116,9 @@ def _draws(source: Source, proof: Evidence, outcome: Outcome, task: Task, dtype:
     wrong = again != outcome.x
     error = proof.error.clamp_min(float(proof.error.mean()))
     floor = 8 * torch.finfo(DTYPES[dtype]).eps * proof.exact.abs().amax(-1)
-    near = source.distribution.margin(proof.exact, task.noise.double()) < 4 * torch.maximum(error, floor)
+    error = torch.maximum(error, floor)
+    margin = source.distribution.margin(proof.exact, task.noise.double())
+    near = margin < 4 * error
     bad = wrong & ~near
     if bad.any():
         row, at = _first(bad)
@@ -125,12 +129,11 @@ def _draws(source: Source, proof: Evidence, outcome: Outcome, task: Task, dtype:
             differing=int(bad.sum()),
         )
     excused, ties = int(wrong.sum()), int(near.sum())
-    # a draw flips only while the margin is within twice the difference: half of the near ties at most
-    predicted = ties / 2 + 3 * (ties / 4) ** 0.5 + 1
+    # two roundings, each off by about the error, flip a draw when they differ by half its margin
+    expected = float(torch.erfc(margin / (2 * 2**0.5 * error)).sum())
+    predicted = expected + 3 * expected**0.5 + 1
     if excused > predicted:
-        raise InexactError(
-            f"{excused} draws differ at near ties; {ties} margins predict at most {predicted:.0f}"
-        )
+        raise InexactError(f"{excused} draws differ at near ties; margins predict at most {predicted:.0f}")
     return {
         "how": "x = draw(forward(x), noise), element by element",
         "elements": again.numel(),
@@ -171,6 +174,11 @@ def _log_probs(source: Source, proof: Evidence, outcome: Outcome, dtype: str) ->
     allowed = (
         EXACT * scale if dtype == "float64" else 8 * rounding + 8 * torch.finfo(DTYPES[dtype]).eps * scale
     )
+    usual, allowed_usual = float(difference.mean()), TYPICAL * float((own - exact).abs().mean())
+    if dtype != "float64" and not usual <= allowed_usual:
+        raise InexactError(
+            f"log-probabilities differ from forward's by {usual:.3g} on average, allowed {allowed_usual:.3g}"
+        )
     worst = float(difference.max())
     if not worst <= allowed:
         row, at = _first(~(difference <= allowed))

@@ -11,6 +11,11 @@ from arbench.distributions.base import Distribution, gumbel, logistic
 LOG_SCALE_FLOOR = -14.0
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision widened: it holds neither 65,536 levels nor a difference of two of them."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
 class DiscretizedLogisticMixture(Distribution):
     """Levels 0 .. levels-1 at 2x/(levels-1) - 1 in [-1, 1]; each bin holds the mixture's mass around it.
 
@@ -20,7 +25,7 @@ class DiscretizedLogisticMixture(Distribution):
 
     Source: Salimans et al., *PixelCNN++*, 2017, section 2.1, eq. 1-2; 16-bit audio as in *Parallel
     WaveNet*, 2017, section 2.2. The log-mass uses s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)), which needs no
-    branch and loses no digits.
+    branch and loses no digits. Half precision is computed in float32.
     """
 
     finite = True
@@ -38,7 +43,8 @@ class DiscretizedLogisticMixture(Distribution):
 
     def _value(self, params: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """The continuous draw on the scale of levels, and the drawn component's scale."""
-        logits, means, log_scales = params.chunk(3, dim=-1)
+        z = at_least_float32(z)
+        logits, means, log_scales = at_least_float32(params).chunk(3, dim=-1)
         chosen = (logits + z[..., :-1]).argmax(-1, keepdim=True)
         mean = means.gather(-1, chosen).squeeze(-1)
         scale = log_scales.gather(-1, chosen).squeeze(-1).clamp_min(LOG_SCALE_FLOOR).exp()
@@ -60,6 +66,7 @@ class DiscretizedLogisticMixture(Distribution):
         return torch.minimum(best[..., 0] - best[..., 1], rounding)
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        params = at_least_float32(params)
         logits, means, log_scales = params.chunk(3, dim=-1)
         half = 1 / (self.levels - 1)
         centre = (x.to(params.dtype) * (2 * half) - 1).unsqueeze(-1) - means

@@ -131,8 +131,9 @@ class WaveNet(audio.AudioSource, Source):
         """(B, M) elements to (B, M, R)."""
         if self.companded:
             return self.embedding[x]
-        scaled = x.to(self.embedding.dtype) * (2 / (self.levels - 1)) - 1
-        return scaled.unsqueeze(-1) * self.embedding[0]
+        dtype = self.embedding.dtype  # half precision does not hold 65,536 levels
+        scaled = x.to(torch.promote_types(dtype, torch.float32)) * (2 / (self.levels - 1)) - 1
+        return scaled.to(dtype).unsqueeze(-1) * self.embedding[0]
 
     def _head(self, skip: Tensor) -> Tensor:
         hidden = torch.relu(skip) @ self.hidden + self.hidden_bias
