@@ -58,8 +58,8 @@ class DiscretizedLogisticMixture(Distribution):
         value, scale = self._value(params, z)
         boundary = (value.clamp(0, self.levels - 1) - 0.5).round().clamp(0, self.levels - 2) + 0.5
         to_boundary = (value - boundary).abs() * (2 / (self.levels - 1))
-        # a change d of mean and log-scale moves the value by about d (1 + scale |z|)
-        rounding = 2 * to_boundary / (1 + scale * z[..., -1].abs())
+        # a change d of mean and log-scale moves the draw by d + scale |z| (e^d - 1) at most
+        rounding = 2 * torch.log1p(to_boundary / (1 + scale * z[..., -1].abs()))
         if self.components == 1:
             return rounding
         best = (params[..., : self.components] + z[..., :-1]).topk(2, dim=-1).values
