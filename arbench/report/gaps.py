@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from arbench.report.labels import model_label
 from arbench.results import Results
+from arbench.stats.classes import FEWEST_SIZES
 
 
 def gaps(results: Results) -> list[str]:
@@ -22,12 +23,12 @@ def gaps(results: Results) -> list[str]:
         said.append(f"{_cases(interrupted)} interrupted, with fewer samples than planned.")
     if cases and not results.fits:
         said.append("No growth over N was fitted: no claim is judged, and the map is empty.")
-    sizes: dict[str, set[int]] = {}
+    timed: dict[str, set[int]] = {}
     for case in cases:
-        sizes.setdefault(model_label(case), set()).add(case.n)
-    few = [model for model, found in sizes.items() if len(found) < 4]
+        timed.setdefault(model_label(case), set()).update([case.n] if case.status == "ok" else [])
+    few = [model for model, sizes in timed.items() if 0 < len(sizes) < FEWEST_SIZES]
     if few:
-        said.append(f"Fewer than four sizes, so no growth can be judged: {', '.join(few)}.")
+        said.append(f"Timed at fewer than four sizes, so growth of time has no class: {', '.join(few)}.")
     unstable = sum(case.unstable for case in cases)
     if unstable:
         said.append(f"{_cases(unstable)} unstable: samples scatter more than they should.")

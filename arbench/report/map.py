@@ -57,7 +57,7 @@ def places(results: Results) -> list[Place]:
         lines = (
             headline.model,
             f"score {score.method}, sample {sample.method}",
-            _depths(score.fit, sample.fit),
+            _depths(score.fit, sample.fit, results),
         )
         found.append(Place(x, y, tuple(filter(None, lines))))
         others: dict[tuple[str, str], list[str]] = {}
@@ -80,14 +80,23 @@ def _other(fit: Fit, settings: Settings) -> str:
     return f"{fit.op} {settings.method(fit)}{condition}"
 
 
-def _depths(score: Fit, sample: Fit) -> str:
-    """Both depths at the largest common N."""
-    common = set(score.sizes) & set(sample.sizes)
+def _depths(score: Fit, sample: Fit, results: Results) -> str:
+    """Both depths at the largest N at which both are known."""
+    y, x = ({**_by_size(fit), **_by_case(fit, results)} for fit in (score, sample))
+    common = y.keys() & x.keys()
     if not common:
         return ""
     n = max(common)
-    y, x = (dict(zip(fit.sizes, fit.values, strict=True))[n] for fit in (score, sample))
-    return f"depth {y:,.0f} and {x:,.0f} at N = {n:,}"
+    return f"depth {y[n]:,.0f} and {x[n]:,.0f} at N = {n:,}"
+
+
+def _by_size(fit: Fit) -> dict[int, float]:
+    return dict(zip(fit.sizes, fit.values, strict=True))
+
+
+def _by_case(fit: Fit, results: Results) -> dict[int, float]:
+    cases = (case for case in results.cases.values() if case.key == fit.key)
+    return {case.n: case.depth for case in cases if case.depth is not None}
 
 
 def growth_map(results: Results) -> Figure | None:

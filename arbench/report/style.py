@@ -71,6 +71,9 @@ _RC: Any = {
     "svg.fonttype": "none",
 }
 
+_ENLARGED = 4 / 3 * 1.1
+"""Pixels a page gives a point of a figure's width: a little more than its size in print."""
+
 
 @contextmanager
 def styled(name: str = "arbench") -> Iterator[None]:
@@ -171,4 +174,7 @@ def inline(svg: str, name: str, title: str) -> str:
     body = re.sub(r"url\(#", f"url(#{name}-", body)
     for color, variable in _VARIABLES.items():
         body = body.replace(color, variable)
-    return body.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
+    width = re.search(r'<svg [^>]*?\bwidth="([0-9.]+)pt"', body)
+    assert width is not None
+    size = f"--wide: {float(width[1]) * _ENLARGED:.0f}px"
+    return body.replace("<svg ", f'<svg role="img" aria-label="{title}" style="{size}" ', 1)

@@ -55,6 +55,16 @@ def test_places_on_the_map(results) -> None:
     assert found["pixelcnn:gated", True] == ("N", "N")
 
 
+def test_the_map_gives_depths_at_the_largest_size_of_a_case(build) -> None:
+    def counted_small(line):
+        if isinstance(line, Fit):
+            return msgspec.structs.replace(line, sizes=line.sizes[:5], values=line.values[:5])
+        return line
+
+    wavenet = places(build(edit=counted_small))[0]
+    assert wavenet.lines[2] == "depth 106 and 2,424,835 at N = 16,384"
+
+
 def test_no_label_on_the_map_covers_another(results) -> None:
     figure = growth_map(results)
     assert figure is not None

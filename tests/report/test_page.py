@@ -93,6 +93,16 @@ def test_page_says_what_a_reader_came_for(whole) -> None:
         assert expected in words
 
 
+def test_no_figure_is_blown_up_to_the_page(build, tmp_path, whole) -> None:
+    scoring = render(
+        build(edit=lambda line: None if getattr(line, "op", "score") != "score" else line), tmp_path
+    )
+    wide = [int(found) for found in re.findall(r"--wide: (\d+)px", html(scoring))]
+    assert len(wide) == 6
+    assert all(width < 600 for width in wide)
+    assert max(int(found) for found in re.findall(r"--wide: (\d+)px", html(whole))) > 900
+
+
 def test_figures_take_the_colours_of_the_page(whole) -> None:
     page = html(whole)
     svg = page[page.index("<svg") :]
@@ -158,7 +168,7 @@ def test_one_size_and_one_worker_render(build, tmp_path) -> None:
         return line if getattr(line, "n", 256) in (256, 48) and not isinstance(line, Fit) else None
 
     words = Outline(html(render(build(workers=1, edit=smallest), tmp_path))).words
-    assert "Fewer than four sizes" in words
+    assert "Timed at fewer than four sizes" in words
 
 
 def test_empty_environment_renders(build, tmp_path) -> None:

@@ -151,4 +151,4 @@ def test_gaps_of_one_size(build) -> None:
         return None if getattr(line, "n", 256) not in (256, 192) else line
 
     said = " ".join(gaps(build(edit=one_size)))
-    assert "Fewer than four sizes" in said
+    assert "Timed at fewer than four sizes" in said
