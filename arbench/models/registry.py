@@ -101,11 +101,12 @@ def resolve(spec: str) -> Chosen:
 
 def _import(place: str, spec: str) -> type[Source]:
     where, _, attribute = place.rpartition(":")
+    in_file = where.endswith(".py")
+    if in_file and not Path(where).exists():
+        raise ModelError(f"model '{spec}': no file {where}")
     try:
-        module = _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-    except FileNotFoundError:
-        raise ModelError(f"model '{spec}': no file {where}") from None
-    except Exception as error:  # the user's code may raise anything while it is imported
+        module = _from_file(Path(where)) if in_file else importlib.import_module(where)
+    except (Exception, SystemExit) as error:  # the user's code may raise anything while it is imported
         raise ModelError(f"model '{spec}': importing {where} failed: {_one_line(error)}") from error
     cls = getattr(module, attribute, None)
     if cls is None:
@@ -121,7 +122,7 @@ def _import(place: str, spec: str) -> type[Source]:
 
 
 def _from_file(path: Path) -> Any:
-    path = path.resolve(strict=True)
+    path = path.resolve()
     name = f"arbench_user_{path.stem}"
     known = sys.modules.get(name)
     if known is not None and known.__file__ == str(path):

@@ -1,0 +1,169 @@
+"""What a user types finds a model, or one line that says what would have."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+import torch
+
+from arbench.models import ModelError, names, registry, resolve, save
+from arbench.models.wavenet import WaveNet
+
+MINE = "from arbench.models.wavenet import WaveNet\n\n\nclass Mine(WaveNet):\n    default_preset = 'tiny'\n"
+
+
+@pytest.fixture(autouse=True)
+def forgotten_modules() -> Iterator[None]:
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith(("arbench_user_", "mypackage")):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def file(tmp_path: Path):
+    def write(text: str, name: str = "mine.py") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def error(spec: str) -> str:
+    with pytest.raises(ModelError) as caught:
+        resolve(spec)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message
+    return message
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_name_finds_the_default_preset_and_every_other(name: str) -> None:
+    chosen = resolve(name)
+    assert chosen == resolve(f"{name}:{chosen.cls.default_preset}")
+    assert chosen.spec == f"{name}:{chosen.preset}"
+    for preset, config in chosen.cls.presets.items():
+        assert resolve(f"{name}:{preset}").config == config
+        assert resolve(resolve(f"{name}:{preset}").spec) == resolve(f"{name}:{preset}")
+
+
+@pytest.mark.parametrize("preset", ["", ":tiny"])
+def test_a_class_in_a_file(preset: str, file) -> None:
+    path = file(MINE)
+    chosen = resolve(f"{path}:Mine{preset}")
+    assert (chosen.name, chosen.preset) == ("mine.Mine", "tiny")
+    assert chosen.spec == f"{path}:Mine:tiny"
+    assert resolve(chosen.spec) == chosen
+    assert issubclass(chosen.cls, WaveNet)
+    assert chosen.build().weights() == resolve("wavenet:tiny").build().weights()
+
+
+@pytest.mark.parametrize("preset", ["", ":tiny"])
+def test_a_class_in_a_module(preset: str, file, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mypackage").mkdir()
+    file(MINE, "mypackage/models.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    chosen = resolve(f"mypackage.models:Mine{preset}")
+    assert (chosen.spec, chosen.preset) == ("mypackage.models:Mine:tiny", "tiny")
+    assert resolve(chosen.spec) == chosen
+
+
+def test_another_package_adds_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint("theirs", "arbench.models.wavenet:WaveNet", "arbench.models")
+    same = EntryPoint("pixelcnn", "arbench.models.wavenet:WaveNet", "arbench.models")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry, same])
+    assert resolve("theirs:tiny").cls is WaveNet
+    assert resolve("pixelcnn").cls is not WaveNet, "what is built in keeps its name"
+
+
+def test_two_files_of_one_name_are_two_models(file, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    first, second = file(MINE), file(MINE + "    element = 'token'\n", "other/mine.py")
+    assert resolve(f"{first}:Mine").cls.element == "audio sample"
+    assert resolve(f"{second}:Mine").cls.element == "token"
+
+
+def test_a_file_found_twice_is_one_class(file) -> None:
+    path = file(MINE)
+    assert resolve(f"{path}:Mine").cls is resolve(f"{path}:Mine").cls
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("wavnet", "unknown model 'wavnet'; did you mean 'wavenet'?"),
+        ("qqq", "unknown model 'qqq'; there is: "),
+        ("", "unknown model ''; there is: "),
+        (":tiny", "unknown model ''; there is: "),
+        ("wavenet:tinny", "model 'wavenet' has no preset 'tinny'; did you mean 'tiny'?"),
+        ("wavenet:qqq", "model 'wavenet' has no preset 'qqq'; there is: nv, vocoder"),
+        ("wavenet:tiny:more", "model 'wavenet' has no preset 'tiny:more'"),
+        ("nowhere.py:Mine", "model 'nowhere.py:Mine': no file nowhere.py"),
+        ("nowhere.py", "model 'nowhere.py': say which class, as in nowhere.py:MyModel"),
+        ("no.such.module:Mine", "importing no.such.module failed: ModuleNotFoundError"),
+        ("arbench.models.wavenet:WaveNat", "has no 'WaveNat'; did you mean 'WaveNet'?"),
+        ("arbench.models.wavenet:Tensor", "Tensor is not a subclass of arbench.models.Source"),
+        ("arbench.models.wavenet:pad", "pad is not a subclass of arbench.models.Source"),
+        ("arbench.models.base:Source", "Source does not define extend, forward, observe, start"),
+        ("math.tau:x", "importing math.tau failed"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(spec: str, says: str) -> None:
+    assert says in error(spec)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("class Mine(:\n", "SyntaxError"),
+        ("raise ValueError('one\\ntwo')\n", "ValueError: one two"),
+        ("open('/nowhere/at/all')\n", "FileNotFoundError"),
+        ("raise SystemExit('usage: mine.py')\n", "SystemExit: usage: mine.py"),
+        ("Other = 1\n", "has no 'Mine'"),
+        (MINE + "    presets = {}\n", "has no preset 'tiny'; there is: none"),
+        (MINE.replace("Mine", "Mind"), "has no 'Mine'; did you mean 'Mind'?"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said_in_one_line(text: str, says: str, file) -> None:
+    path = file(text)
+    message = error(f"{path}:Mine")
+    assert says in message
+    assert "no file" not in message
+
+
+def test_a_file_that_failed_is_read_again_once_mended(file) -> None:
+    path = file("1 / 0\n")
+    assert "ZeroDivisionError" in error(f"{path}:Mine")
+    path.write_text(MINE)
+    assert resolve(f"{path}:Mine").preset == "tiny"
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "folder.py").mkdir()
+    assert "folder.py" in error(f"{tmp_path / 'folder.py'}:Mine")
+
+
+def test_build_is_reproducible_and_rounds_one_model() -> None:
+    chosen = resolve("wavenet:tiny")
+    one, again, other = chosen.build(1), chosen.build(1), chosen.build(2)
+    assert all(map(torch.equal, one.parameters(), again.parameters()))
+    assert not torch.equal(one.embedding, other.embedding)  # type: ignore[arg-type]
+    wide = chosen.build(1, torch.float64)
+    for a, b in zip(one.parameters(), wide.parameters(), strict=True):
+        assert torch.equal(a.double(), b)
+    assert not one.training
+    assert not any(p.requires_grad for p in one.parameters())
+
+
+def test_build_reads_weights(tmp_path: Path) -> None:
+    chosen, path = resolve("wavenet:tiny"), tmp_path / "w.safetensors"
+    save(chosen.build(7), path)
+    built = chosen.build(0, weights=path)
+    assert all(map(torch.equal, built.parameters(), chosen.build(7).parameters()))

@@ -1,0 +1,131 @@
+"""Weights go round through safetensors, and nothing else is ever read."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from arbench.models import WeightsError, load, names, resolve, save
+from arbench.models.pixelcnn import Masked
+
+TINY = [f"{name}:{p}" for name in names() for p in resolve(name).cls.presets if p.startswith("tiny")]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "w.safetensors"
+
+
+def refusal(path: Path, spec: str = "wavenet:tiny") -> str:
+    """The message; the model must not have changed."""
+    model = resolve(spec).build()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with pytest.raises(WeightsError) as caught:
+        load(model, path)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("spec", TINY)
+def test_round_trip(spec: str, dtype: torch.dtype, path: Path) -> None:
+    one, other = resolve(spec).build(1, dtype), resolve(spec).build(2, dtype)
+    save(one, path)
+    load(other, path)
+    for name, value in one.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value), name
+        assert other.state_dict()[name].dtype == dtype
+
+
+def test_weights_take_the_models_dtype(path: Path) -> None:
+    save(resolve("wavenet:tiny").build(1, torch.float64), path)
+    model = resolve("wavenet:tiny").build(0, torch.bfloat16)
+    load(model, path)
+    expected = resolve("wavenet:tiny").build(1, torch.bfloat16)
+    assert all(map(torch.equal, model.parameters(), expected.parameters()))
+
+
+def test_the_file_says_whose_weights_it_holds(path: Path) -> None:
+    save(resolve("wavenet:tiny").build(), path)
+    with safe_open(path, "pt") as file:
+        assert file.metadata() == {"arbench.class": "WaveNet"}
+
+
+def test_masked_weights_stay_masked(path: Path) -> None:
+    """Weights that may not exist are zero whatever a file says."""
+    model = resolve("pixelcnn:tiny").build()
+    save(model, path)
+    save_file({k: torch.ones_like(v) for k, v in load_file(path).items()}, path)
+    load(model, path)
+    masked = [m for m in model.modules() if isinstance(m, Masked)]
+    assert any(not m.mask.all() for m in masked)
+    for module in masked:
+        assert torch.equal(module.weight, module.mask.float())
+
+
+@pytest.mark.parametrize("spec", [*TINY, "wavenet:nv"])
+def test_weights_of_another_model_are_refused(spec: str, path: Path) -> None:
+    others = [other for other in TINY if other != spec]
+    for other in others:
+        save(resolve(other).build(), path)
+        assert "of another model or preset: '" in refusal(path, spec)
+
+
+@pytest.mark.parametrize("extra", [True, False])
+def test_a_name_too_many_or_too_few_is_refused(extra: bool, path: Path) -> None:
+    save(resolve("wavenet:tiny").build(), path)
+    found = load_file(path)
+    if extra:
+        found["more"] = torch.zeros(3)
+    else:
+        del found["out_bias"]
+    save_file(found, path)
+    says = "'more' is (3,), this WaveNet has nothing" if extra else "'out_bias' is nothing"
+    assert says in refusal(path)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 40, -1])
+def test_a_truncated_file_is_refused(keep: int, path: Path) -> None:
+    save(resolve("wavenet:tiny").build(), path)
+    path.write_bytes(path.read_bytes()[:keep])
+    assert "not a readable safetensors file" in refusal(path)
+
+
+def test_what_is_no_safetensors_file_is_refused(path: Path) -> None:
+    path.write_text("weights, honestly\n" * 9)
+    assert "not a readable safetensors file" in refusal(path)
+
+
+def test_no_file_and_no_folder(tmp_path: Path) -> None:
+    assert "not a readable safetensors file" in refusal(tmp_path / "nowhere.safetensors")
+    assert "not a readable safetensors file" in refusal(tmp_path)
+
+
+class Trap:
+    """Tells where it was unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize("writer", [pickle.dumps, torch.save])
+def test_a_pickle_is_refused_and_never_unpickled(writer, path: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "sprung"
+    if writer is torch.save:
+        torch.save(Trap(marker), path)
+    else:
+        path.write_bytes(pickle.dumps(Trap(marker)))
+    assert "not a readable safetensors file" in refusal(path)
+    assert not marker.exists()
+    pickle.loads(pickle.dumps(Trap(marker)))
+    assert marker.exists(), "the trap would have sprung"
