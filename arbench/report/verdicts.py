@@ -190,8 +190,24 @@ def _headline(results: Results, model: str) -> Headline:
         if fit.key not in chosen and _condition(fit)
     ]
     for op in ("score", "sample"):
+        details += _verified(results, model, op)
         details += _speed(results, model, op, settings)
     return Headline(model, score, sample, ", ".join(parts), tuple(details))
+
+
+def _verified(results: Results, model: str, op: Op) -> list[str]:
+    """Which methods were held to the same answer, and over how many cases."""
+    mine = [case for case in results.cases.values() if (model_label(case), case.op) == (model, op)]
+    mine = [case for case in mine if case.method not in OWN and case.exactness == "pointwise"]
+    exact = [case for case in mine if case.status == "ok" and case.verified]
+    methods = list(dict.fromkeys(case.method for case in exact))
+    if len(methods) < 2:
+        return []
+    ties = sum(int((case.verified or {}).get("excused_ties", 0)) for case in exact)
+    same = "the same draws under the same noise" if op == "sample" else "the same log-probabilities"
+    excused = f", {ties:,} near ties excused" if ties else ""
+    names = f"{', '.join(methods[:-1])} and {methods[-1]}"
+    return [f"verified in {len(exact)} cases: {names} give {same}{excused}"]
 
 
 def _condition(fit: Fit) -> str:
