@@ -141,6 +141,7 @@ def test_a_writer_cuts_a_torn_last_line_off(path):
     path.write_bytes(encoded(LINES[:-1]) + b'{"kind":"fi')
     with Writer(path) as writer:
         assert not writer.empty
+        assert path.read_bytes() == encoded(LINES[:-1])
         writer.write(FIT)
     assert path.read_bytes() == encoded(LINES)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,15 +54,18 @@ class Pretender:
 
     Args:
         call_s: seconds of a call of a case.
+        start_s: seconds that starting takes.
         interfere: sees each job and message; what it raises or returns in its stead comes instead.
     """
 
     call_s: Callable[[Any], float] = lambda case: 1e-3 * case.n
+    start_s: float = 0.0
     interfere: Callable[[Job, Message], Any] = lambda job, message: message
     jobs: list[Job] = field(default_factory=list)
 
     def __call__(self, job: Job, timeout: float) -> Iterator[Any]:
         self.jobs.append(job)
+        time.sleep(self.start_s)
         for message in self._prove(job) if job.stage == "prove" else self._time(job):
             said = self.interfere(job, message)
             yield said

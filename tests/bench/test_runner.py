@@ -107,6 +107,24 @@ def test_a_finished_run_measures_nothing_more(pretend, plan, tmp_path, options):
     assert after.cases == before.cases
 
 
+def test_a_run_ended_by_its_budget_measures_nothing_more_though_starting_took_most_of_it(
+    pretend, plan, tmp_path
+):
+    """Three workers take 1.5 s to start, and next to nothing to time two cases once."""
+    asked = plan(methods=["cached"], rounds=None, budget=2.0, workers=3, target_ci=0.001)
+
+    def once(job, message):
+        return Message(done=True) if isinstance(message.line, Samples) and message.line.round else message
+
+    pretend(start_s=0.5, interfere=once)
+    before = run_plan(asked, tmp_path)
+    assert {case.stopped_by for case in before.cases.values()} == {"budget"}
+    pretender = pretend()
+    after = run_plan(asked, tmp_path, resume=True)
+    assert pretender.jobs == []
+    assert after.cases == before.cases
+
+
 def test_time_that_was_spent_is_not_had_again(pretend, plan, tmp_path):
     """A killed run's samples span 3 x 2 s of a budget of 6."""
     asked = plan(rounds=None, budget=6.0, workers=3, target_ci=0.001)

@@ -59,27 +59,64 @@ def killed(start, folder: Path, words: list[str], more: int, delay_s: float) -> 
     return ran
 
 
-def moments(seed: int, count: int, most: int) -> list[tuple[int, float]]:
-    rng = random.Random(seed)
-    return [(rng.randrange(most), rng.uniform(0, 0.5)) for _ in range(count)]
-
-
-@pytest.mark.parametrize(
-    "moments",
-    [moments(3, 3, 12), pytest.param(moments(20, 20, 4), marks=pytest.mark.slow, id="twenty")],
-)
-def test_killed_again_and_again_a_run_comes_to_the_same_end(
-    start, finish, finished, small, tmp_path, moments
-):
+def test_killed_thrice_a_run_comes_to_the_same_end(start, finish, finished, small, tmp_path):
+    rng = random.Random(3)
+    moments = [(rng.randrange(12), rng.uniform(0, 0.5)) for _ in range(3)]
     ran = [killed(start, tmp_path, small, more, delay_s) for more, delay_s in moments]
-    assert all(ran[:3])
-    found = finish("run", *(["--resume"] if lines(tmp_path) else small), "--out", tmp_path)
+    assert all(ran)
+    comes_to_the_same_end(finish, tmp_path, small, finished[0])
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_a_run_comes_to_the_same_end(start, finish, small, tmp_path):
+    words = [*small, "--rounds", "150"]  # 1,200 triples, so that the blows fall all over it
+    assert finish("run", *words, "--out", tmp_path / "unkilled").code == 0
+    rng = random.Random(20)
+    moments = [(rng.randrange(20), rng.uniform(0, 0.1)) for _ in range(20)]
+    ran = [killed(start, tmp_path / "killed", words, more, delay_s) for more, delay_s in moments]
+    assert all(ran)
+    measured = [b'"kind":"samples"' in line for line in lines(tmp_path / "killed")]
+    assert 0 < sum(measured) < 1200
+    comes_to_the_same_end(finish, tmp_path / "killed", words, tmp_path / "unkilled")
+
+
+def comes_to_the_same_end(finish, folder: Path, words: list[str], unkilled: Path) -> None:
+    found = finish("run", *(["--resume"] if lines(folder) else words), "--out", folder)
     assert found.code == 0, found.err
-    assert triples(tmp_path) == triples(finished[0])
-    assert set(triples(tmp_path).values()) == {1}
-    assert len(read(tmp_path).resumes) >= sum(ran) - 3
-    assert read(tmp_path).cases.keys() == read(finished[0]).cases.keys()
-    assert {case.status for case in read(tmp_path).cases.values()} == {"ok"}
+    assert triples(folder) == triples(unkilled)
+    assert set(triples(folder).values()) == {1}
+    results = read(folder)
+    assert results.resumes
+    assert results.cases.keys() == read(unkilled).cases.keys()
+    assert {case.status for case in results.cases.values()} == {"ok"}
+    assert {case.stopped_by for case in results.cases.values()} == {"rounds"}
+
+
+def test_a_worker_in_the_midst_of_a_long_step_goes_with_its_supervisor(start, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import time\n"
+        "from arbench.models.wavenet import WaveNet\n"
+        "class Mine(WaveNet):\n"
+        "    def extend(self, *args):\n"
+        "        print('asleep')\n"
+        "        time.sleep(1000)\n"
+    )
+    words = ["run", "--model", f"{tmp_path}/mine.py:Mine:tiny", "--n", 8, "--out", tmp_path / "out"]
+    with start(*words) as process:
+        supervisor = psutil.Process(process.pid)
+        until(lambda: len(lines(tmp_path / "out")) == 1 and any(map(at_rest, supervisor.children())))
+        workers = supervisor.children()
+        process.kill()
+        process.communicate()
+    until(lambda: not any(map(alive, workers)))
+
+
+def at_rest(process: psutil.Process) -> bool:
+    """Whether a worker listens for its supervisor's end, and does nothing else."""
+    try:
+        return process.num_threads() > 1 and process.cpu_percent(interval=0.5) == 0.0
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_ctrl_c_leaves_rows_and_a_report_and_a_second_run_is_kept_out(start, refusal, small, tmp_path):
