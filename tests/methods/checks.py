@@ -1,0 +1,412 @@
+"""What must hold of any model by any method, in float64: a function a property, AssertionError where not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count as numbers
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from scipy import integrate, stats
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from arbench.meters import count
+from arbench.methods import Method, Outcome, Task, methods_for
+from arbench.models import Source, dilated, pixelcnn, resolve
+
+EXACT = 1e-10
+"""Relative difference of two float64 ways to one number."""
+MARGIN = 1e-9
+"""Least margin of a draw: what lies nearer to another outcome is the seed's fault, not the method's."""
+SPACE = 4096
+"""Most events that are summed over."""
+
+
+def built(spec: str) -> Source:
+    """The model in float64, less timid than it starts: weights larger, biases not zero.
+
+    At the start a PixelCNN's draws are nearly those of a fair coin, whatever lies before them.
+    """
+    source = resolve(spec).build(seed=3, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(3)
+    for parameter in source.parameters():
+        if not parameter.any():
+            parameter.normal_(0, 0.3, generator=generator)
+        else:
+            parameter.mul_(1.5)
+    return source
+
+
+def length(source: Source, least: int = 41) -> int:
+    """The smallest N from ``least`` on that the model has events of."""
+    for n in numbers(least):
+        try:
+            source.schedule(n)
+        except ValueError:
+            continue
+        return n
+    raise AssertionError
+
+
+def space(source: Source) -> int:
+    """The largest N of at most ``SPACE`` events."""
+    levels, n = source.distribution.levels, 0  # type: ignore[attr-defined]
+    while levels ** length(source, n + 1) <= SPACE:
+        n = length(source, n + 1)
+    assert n > 1, "the smallest preset needs a space of at most 4,096 events of two elements or more"
+    return n
+
+
+def by(source: Source, op: str, name: str | None = None) -> Method:
+    """The method of that name; the reference without one."""
+    fitting = [m for m in methods_for(source) if m.op == op]
+    return next(m for m in fitting if (m.name == name if name else m.reference))
+
+
+def job(source: Source, method: Method, n: int, rows: range) -> Task:
+    """Real events or noise for a method, addressed by row, with their context."""
+    x, context = source.observe(n, list(rows), seed=5)
+    context = {k: v.double() if v.is_floating_point() else v for k, v in context.items()}
+    noise = source.distribution.noise(5, rows, range(n))
+    if method.op == "sample":
+        return Task(n, context, noise=noise, record=True)
+    if method.name == "own_samples":
+        own = by(source, "sample").run(source, Task(n, context, noise=noise)).x
+        return Task(n, context, noise=noise, x=own)
+    return Task(n, context, x=x.double() if source.feeds == "z" else x)
+
+
+def feed(source: Source, n: int, rows: range) -> tuple[Tensor, Task]:
+    """Real events for a network that reads them, noise for one that reads noise."""
+    task = job(source, by(source, "sample"), n, rows)
+    if source.feeds == "z":
+        assert task.noise is not None
+        return task.noise.squeeze(-1), task
+    return source.observe(n, list(rows), seed=5)[0], task
+
+
+def implied(source: Source, found: Outcome, task: Task) -> Tensor:
+    """The parameters that a feed implies: one parallel forward."""
+    return source(found.f, source.encode(task.context, task.n))
+
+
+# Of a method ------------------------------------------------------------------------------------------
+
+
+def agrees(source: Source, method: Method, n: int) -> None:
+    """Draws are those of the reference method; where real, x = draw(f) holds element by element."""
+    task = job(source, method, n, range(3))
+    found, law = method.run(source, task), source.distribution
+    params = implied(source, found, task)
+    if method.op == "score":
+        assert torch.equal(found.x, task.x)  # type: ignore[arg-type]
+    if not law.finite:
+        residual = (found.x - law.draw(params, found.f.unsqueeze(-1))).abs()
+        assert (residual <= EXACT * (1 + found.x.abs())).all()
+    elif method.op == "sample":
+        assert task.noise is not None
+        assert law.margin(params, task.noise).min() >= MARGIN
+        assert torch.equal(law.draw(params, task.noise), found.x)
+        assert torch.equal(found.x, by(source, "sample").run(source, task).x)
+
+
+def rows_agree(source: Source, method: Method, n: int) -> None:
+    """A row of a batch is the row alone."""
+    together = method.run(source, job(source, method, n, range(3)))
+    assert together.params is not None
+    for row in range(3):
+        alone = method.run(source, job(source, method, n, range(row, row + 1)))
+        assert alone.params is not None
+        if source.distribution.finite:
+            assert torch.equal(alone.x[0], together.x[row])
+        assert torch.allclose(alone.f[0].double(), together.f[row].double(), rtol=0, atol=1e-9)
+        assert torch.allclose(alone.params[0], together.params[row], rtol=0, atol=1e-9)
+
+
+def log_probs_agree(source: Source, method: Method, n: int) -> None:
+    """Each element's log-probability is that of one parallel pass over the same feed."""
+    task = job(source, method, n, range(3))
+    found, law = method.run(source, task), source.distribution
+    assert found.params is not None
+    expected = law.log_prob(implied(source, found, task), found.x)
+    assert (law.log_prob(found.params, found.x) - expected).abs().max() <= EXACT
+    if method.op == "score":
+        assert found.log_prob is not None
+        assert (found.log_prob - expected).abs().max() <= EXACT
+
+
+def resets(source: Source, method: Method, n: int) -> None:
+    """A draw does not depend on the one before, of another batch and length."""
+    jobs = [job(source, method, n, range(2)), job(source, method, length(source, n // 2), range(7, 10))]
+    fresh, *again = ([method.run(source, task) for task in jobs] for _ in range(3))
+    for found in again:
+        for before, after in zip(fresh, found, strict=True):
+            assert torch.equal(before.f, after.f)
+            assert torch.equal(before.params, after.params)  # type: ignore[arg-type]
+
+
+def keeps_given(source: Source, method: Method, n: int) -> None:
+    """Given elements stay; the rest is the draw that happened to begin with them."""
+    free = job(source, method, n, range(2))
+    assert free.noise is not None
+    whole = by(source, "sample").run(source, free).x
+    other = (whole + 1) % source.distribution.levels  # type: ignore[attr-defined]
+    for m in (1, 7, n):
+        assert torch.equal(method.run(source, replace(free, given=whole[:, :m])).x, whole)
+        forced = method.run(source, replace(free, given=other[:, :m]))
+        assert torch.equal(forced.x[:, :m], other[:, :m])
+        drawn = source.distribution.draw(implied(source, forced, free), free.noise)
+        assert torch.equal(drawn[:, m:], forced.x[:, m:])
+        assert forced.params is not None
+        assert forced.params.shape[:2] == (2, n)
+
+
+# Of a model -------------------------------------------------------------------------------------------
+
+
+def chunks_agree(source: Source, n: int) -> None:
+    """``extend`` in chunks that do not divide N equals ``forward``."""
+    f, task = feed(source, n, range(3))
+    code = source.encode(task.context, n)
+    expected, groups = source(f, code), len(source.schedule(n)) - 1
+    for chunk in (1, 7, groups - 2, groups):
+        state, parts = source.start(3, n, code), []
+        for g0, g1 in pairwise([*range(0, groups, chunk), groups]):
+            params, state = source.extend(state, f, g0, g1)
+            parts.append(params)
+        assert (torch.cat(parts, 1) - expected).abs().max() <= EXACT, chunk
+
+
+def influence(source: Source, n: int) -> Tensor:
+    """(N, N): whether parameters of element i change when element j of the feed does, in any of some events.
+
+    One pass a change, all of one shape: a row's last digit may depend on its place in a batch. Several
+    events, since a narrow network's ReLUs can all be off in one.
+    """
+    levels = getattr(source.distribution, "levels", 0)
+    found = torch.zeros(n, n, dtype=torch.bool)
+    for row in range(12):
+        f, task = feed(source, n, range(row, row + 1))
+        code = source.encode(task.context, n)
+        before = source(f, code)
+        for j in range(n):
+            changed = f.clone()
+            changed[0, j] = (changed[0, j] + 1) % levels if levels else changed[0, j] + 1
+            found[:, j] |= (source(changed, code) != before)[0].any(-1)
+    return found
+
+
+def nothing_leaks(source: Source, n: int) -> None:
+    """Parameters before a change and at it are bit-equal; nearly every next one does change."""
+    reaches = influence(source, n)
+    assert not reaches.triu().any()
+    # not all: two layers of a PixelCNN do not reach from a row's beginning to the end of the row above
+    assert reaches.diagonal(-1).double().mean() > 0.9
+
+
+class Entry(TorchFunctionMode):
+    """Makes a leaf of whatever an integer feed becomes where it enters the network, elements in axis 1."""
+
+    def __init__(self, f: Tensor) -> None:
+        super().__init__()
+        self.integers, self.leaves = [f], list[Tensor]()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        flat = [a for arg in args for a in (arg if isinstance(arg, tuple | list) else (arg,))]
+        if isinstance(out, Tensor) and any(a is known for a in flat for known in self.integers):
+            if out.is_floating_point():
+                out = out.detach().requires_grad_()
+                self.leaves.append(out)
+            else:
+                self.integers.append(out)
+        return out
+
+
+def no_gradient_from_later(source: Source, n: int) -> None:
+    """Exactly zero gradient of an element's parameters from itself and later ones, some from earlier."""
+    f, task = feed(source, n, range(1))
+    code = source.encode(task.context, n)
+    with torch.enable_grad():
+        if f.is_floating_point():
+            leaf = f.clone().requires_grad_()
+            params = source(leaf, code)
+        else:
+            with Entry(f) as entry:
+                params = source(f, code)
+            (leaf,) = entry.leaves
+        for at in (0, 1, n // 2, n - 1):
+            (grad,) = torch.autograd.grad(params[0, at].sum(), leaf, retain_graph=True)
+            by_element = grad.flatten(2).abs().sum(-1)[0] if grad.dim() > 2 else grad[0].abs()
+            assert by_element[at:].sum() == 0
+            assert at < 2 or by_element[:at].sum() > 0
+
+
+def receptive_field(source: Source, n: int) -> None:
+    """An effect from every position inside the dilated stacks' fields, one behind the other; none beyond."""
+    field = sum(m.receptive_field for m in source.modules() if isinstance(m, dilated.DilatedStack))
+    n = field + 4
+    reaches = influence(source, n)
+    assert reaches[n - 1, n - 1 - field : n - 1].all()
+    assert not reaches[n - 1, : n - 1 - field].any()
+
+
+def no_blind_spot(source: Source, n: int) -> None:
+    """With layers enough every earlier sub-pixel of a PixelCNN matters, to the right above as well."""
+    assert isinstance(source, pixelcnn.PixelCNN)
+    deep = pixelcnn.PixelCNN(layers=5, channels=24, colours=3, levels=2, kernels=(3, 3), seed=1)
+    reaches = influence(deep.double().requires_grad_(False), 48)
+    assert torch.equal(reaches, torch.ones(48, 48, dtype=torch.bool).tril(-1))
+
+
+def conditioning_matters(source: Source, n: int) -> None:
+    f, task = feed(source, n, range(1))
+    params = source(f, source.encode(task.context, n))
+    for name, value in task.context.items():
+        other = value + 1 if value.is_floating_point() else (value + 1) % source.classes  # type: ignore[operator]
+        assert not torch.equal(source(f, source.encode({**task.context, name: other}, n)), params), name
+
+
+# Of a law ---------------------------------------------------------------------------------------------
+
+
+def repeated(source: Source, n: int, times: int) -> dict[str, Tensor]:
+    """One event's context for many."""
+    context = job(source, by(source, "sample"), n, range(1)).context
+    return {k: v.expand(times, *v.shape[1:]) for k, v in context.items()}
+
+
+def probabilities(source: Source, n: int) -> Tensor:
+    """Of every event, in order of their digits."""
+    levels = source.distribution.levels  # type: ignore[attr-defined]
+    x = torch.cartesian_prod(*[torch.arange(levels)] * n)
+    found = by(source, "score").run(source, Task(n, repeated(source, n, len(x)), x=x))
+    assert found.log_prob is not None
+    return found.log_prob.sum(1).exp()
+
+
+def sums_to_one(source: Source, n: int) -> None:
+    assert abs(float(probabilities(source, n).sum()) - 1) <= 1e-6
+
+
+def frequencies_agree(source: Source, n: int) -> None:
+    """Chi-squared of 20,000 draws of ``naive``: of whole events, and with more power of their beginnings."""
+    draws, levels = 20_000, source.distribution.levels  # type: ignore[attr-defined]
+    noise = source.distribution.noise(11, range(draws), range(n))
+    x = by(source, "sample").run(source, Task(n, repeated(source, n, draws), noise=noise)).x
+    whole = probabilities(source, n) * draws
+    for length in (1, n // 2, n):
+        place = torch.tensor([levels ** (length - 1 - i) for i in range(length)])
+        seen = torch.bincount((x[:, :length] * place).sum(1), minlength=levels**length).double()
+        observed, wanted = pooled(seen, whole.view(levels**length, -1).sum(1))
+        assert stats.chisquare(observed, wanted).pvalue > 1e-4, length
+
+
+def pooled(seen: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in bins of an expectation of 5 or more, the rarest events together."""
+    expected, order = expected.sort()
+    bin_of, filled, number = [], 0.0, 0
+    for value in expected.tolist():
+        bin_of.append(number)
+        filled += value
+        if filled >= 5:
+            filled, number = 0.0, number + 1
+    # what is left over at the end joins the last full bin
+    index = torch.tensor(bin_of).clamp_max(number - 1)
+    sums = [torch.zeros(number).double().index_add_(0, index, v) for v in (seen[order], expected)]
+    return sums[0], sums[1] * (sums[0].sum() / sums[1].sum())
+
+
+def conditionals_integrate_to_one(source: Source, n: int) -> None:
+    f, task = feed(source, n, range(1))
+    params = source(f, source.encode(task.context, n))
+    for at in range(n):
+        mean, scale = float(params[0, at, 0]), float(params[0, at, 1].exp())
+
+        def density(t: float, at: int = at, mean: float = mean, scale: float = scale) -> float:
+            x = torch.tensor([mean + scale * t], dtype=torch.float64)
+            return scale * float(source.distribution.log_prob(params[:, at], x).exp())
+
+        total, _ = integrate.quad(density, -40, 40, points=[0], limit=200)
+        assert abs(total - 1) <= 1e-6
+
+
+def log_determinant(source: Source, n: int) -> None:
+    """Of a flow, against the whole Jacobian by autograd, at N up to 8."""
+    for length in range(1, n + 1):
+        z, task = feed(source, length, range(1))
+        code = source.encode(task.context, length)
+
+        def flow(z: Tensor, code: Any = code) -> Tensor:
+            return source.distribution.draw(source(z, code), z.unsqueeze(-1))[0]
+
+        with torch.enable_grad():
+            jacobian = torch.autograd.functional.jacobian(flow, z)[:, 0]
+        assert jacobian.triu(1).abs().max() == 0
+        found = by(source, "score").run(source, Task(length, task.context, x=flow(z).unsqueeze(0)))
+        assert (found.f - z).abs().max() <= EXACT
+        _, determinant = source.distribution.invert(source(z, code), found.x)
+        assert abs(float(determinant.sum() + jacobian.slogdet().logabsdet)) <= EXACT
+        standard = source.distribution.log_prob(torch.zeros_like(source(z, code)), z)
+        assert found.log_prob is not None
+        assert abs(float((found.log_prob - standard).sum() + jacobian.slogdet().logabsdet)) <= EXACT
+
+
+# Of counts --------------------------------------------------------------------------------------------
+
+
+def counts_repeat(source: Source, method: Method, n: int) -> None:
+    """The same integers in two runs, and on one thread and two."""
+    n, threads = source.count_ladder[1], torch.get_num_threads()
+    task, found = job(source, method, n, range(1)), []
+    for number in (1, 1, 2):
+        try:
+            torch.set_num_threads(number)
+            found.append(count(lambda: method.run(source, task)))
+        finally:
+            torch.set_num_threads(threads)
+    assert found[0].depth is not None
+    assert found[0] == found[1] == found[2]
+
+
+@contextmanager
+def rings(stacked: bool) -> Iterator[None]:
+    """Keeps dilated stacks' rings as tensors (slots, B, R), so that storing in a slot is a copy.
+
+    Args:
+        stacked: whether they are slices of one tensor, or tensors of their own.
+    """
+    start = dilated.DilatedStack.start
+
+    def tensors(self: dilated.DilatedStack, batch: int) -> dilated.StackState:
+        state = start(self, batch)
+        sizes = [len(ring) for ring in state.rings]
+        if stacked:
+            kept = self.gate_weight.new_zeros(sum(sizes), batch, self.residual).split(sizes)
+        else:
+            kept = [self.gate_weight.new_zeros(size, batch, self.residual) for size in sizes]
+        state.rings = list(kept)  # type: ignore[arg-type]
+        return state
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dilated.DilatedStack, "start", tensors)
+        yield
+
+
+def split_and_stacked_caches_agree(source: Source, method: Method, n: int) -> None:
+    """Caches of their own and slices of one storage: the same depth at every N, and the same result."""
+    expected = method.run(source, job(source, method, n, range(1))).f
+    depths: list[list[int | None]] = []
+    for stacked in (False, True):
+        with rings(stacked):
+            tasks = [job(source, method, size, range(1)) for size in (8, 16, 32)]
+            depths.append([count(lambda task=task: method.run(source, task)).depth for task in tasks])
+            again = method.run(source, job(source, method, n, range(1))).f
+            assert torch.equal(again, expected)
+    assert None not in depths[0]
+    assert depths[0] == depths[1]

@@ -1,0 +1,289 @@
+"""Faults to plant in models, methods and counters: each breaks one thing through pytest's ``monkeypatch``."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from arbench.distributions import Categorical, DiscretizedLogisticMixture, Logistic
+from arbench.meters import depth
+from arbench.methods import base, fixed_point
+from arbench.models import dilated, parallel_wavenet, pixelcnn, wavenet
+
+Patch = pytest.MonkeyPatch
+Stack, Pixel = dilated.DilatedStack, pixelcnn.PixelCNN
+
+
+class Young(list):
+    """A ring that is read one slot too young."""
+
+    def __getitem__(self, i: Any) -> Any:
+        return super().__getitem__((i + 1) % len(self) if isinstance(i, int) else i)
+
+
+# In dilated stacks ------------------------------------------------------------------------------------
+
+
+def future_leaks(patch: Patch) -> None:
+    """Every layer's causal padding is one too short on the left, in forward."""
+    pad = dilated.pad
+
+    def leaky(x: Tensor, widths: tuple[int, ...]) -> Tensor:
+        *rest, left, right = widths
+        return pad(x, (*rest, left - 1, right + 1)) if left else pad(x, widths)
+
+    patch.setattr(dilated, "pad", leaky)
+
+
+def present_leaks(patch: Patch) -> None:
+    """The feed enters unshifted, in forward: an element's parameters see the element itself."""
+    pad = wavenet.pad
+    patch.setattr(wavenet, "pad", lambda x, widths: pad(x, (*widths[:-2], 0, 1)))
+    patch.setattr(parallel_wavenet, "shift", lambda x: x)
+
+
+def padded_too_far(patch: Patch) -> None:
+    """Every layer's causal padding is one too long on the left, in forward."""
+    pad = dilated.pad
+
+    def late(x: Tensor, widths: tuple[int, ...]) -> Tensor:
+        *rest, left, right = widths
+        return pad(x, (*rest, left + 1, right - 1)) if left else pad(x, widths)
+
+    patch.setattr(dilated, "pad", late)
+
+
+def ring_off_by_one(patch: Patch) -> None:
+    start = Stack.start
+
+    def off(self: Stack, batch: int) -> dilated.StackState:
+        state = start(self, batch)
+        state.rings = [Young(ring) for ring in state.rings]
+        return state
+
+    patch.setattr(Stack, "start", off)
+
+
+def stale_cache(patch: Patch) -> None:
+    """The state of one draw is the start of the next of its batch."""
+    kept: dict[tuple[int, int], dilated.StackState] = {}
+    start = Stack.start
+
+    def stale(self: Stack, batch: int) -> dilated.StackState:
+        state = kept.setdefault((id(self), batch), start(self, batch))
+        state.t = 0
+        return state
+
+    patch.setattr(Stack, "start", stale)
+
+
+def first_frame_stays(patch: Patch) -> None:
+    """Steps stay at the first frame of the conditioning."""
+    patch.setattr(dilated.Affine, "frame", lambda self, t: 0)
+
+
+def conditioning_dropped(patch: Patch) -> None:
+    """Steps run without conditioning."""
+    step = Stack._step
+
+    def off(self: Stack, state: Any, x: Tensor, affine: dilated.Affine) -> Tensor:
+        layers, width = self.gate_bias.shape
+        return step(self, state, x, dilated.Affine(self.gate_bias.view(layers, 1, 1, width), None))
+
+    patch.setattr(Stack, "_step", off)
+
+
+def conditioning_ignored(patch: Patch) -> None:
+    """Forward and steps alike run without conditioning, so that they agree."""
+    patch.setattr(
+        Stack,
+        "encode",
+        lambda self, context: dilated.Affine(self.gate_bias.unsqueeze(1).unsqueeze(1), None),
+    )
+
+
+def wrong_dilation(patch: Patch) -> None:
+    """Steps take one layer, of dilation 4 or the widest below, for half as wide as it is."""
+    step = Stack._step
+
+    def off(self: Stack, state: Any, x: Tensor, affine: dilated.Affine) -> Tensor:
+        right = self.dilations
+        layer = right.index(min(4, max(right)))
+        self.dilations = [d // 2 if i == layer else d for i, d in enumerate(right)]
+        try:
+            return step(self, state, x, affine)
+        finally:
+            self.dilations = right
+
+    patch.setattr(Stack, "_step", off)
+
+
+def receptive_field_off(by: int) -> Any:
+    """The stated receptive field is wrong."""
+
+    def plant(patch: Patch) -> None:
+        right = Stack.receptive_field.fget  # type: ignore[attr-defined]
+        patch.setattr(Stack, "receptive_field", property(lambda self: right(self) + by))
+
+    plant.__name__ = f"receptive_field_off_by_{by}"
+    return plant
+
+
+# In PixelCNN ------------------------------------------------------------------------------------------
+
+
+def mask_off_by_one(patch: Patch) -> None:
+    """The first layer's mask is B: a colour sees itself."""
+    mask = pixelcnn.group_mask
+    patch.setattr(pixelcnn, "group_mask", lambda a, b, strict: mask(a, b, strict=False))
+
+
+def blind_spot(patch: Patch) -> None:
+    """The vertical stack sees nothing to the right."""
+
+    def taps(self: pixelcnn.Layer, rows: Any, width: int) -> Tensor:
+        r = self.reach
+        return torch.cat(
+            [row[..., j : j + width, :] * (j <= r) for row in rows for j in range(self.kernel)], dim=-1
+        )
+
+    patch.setattr(pixelcnn.Layer, "vertical_taps", taps)
+
+
+def rows_forgotten(patch: Patch) -> None:
+    """Steps forget all rows above but the last."""
+    row = Pixel._next_row
+
+    def off(self: Pixel, state: Any) -> None:
+        for rows in state.rows:
+            for i in range(len(rows)):
+                rows[i] = torch.zeros_like(rows[i])
+        row(self, state)
+
+    patch.setattr(Pixel, "_next_row", off)
+
+
+def line_not_cleared(patch: Patch) -> None:
+    """A row's steps read the end of the row above, left of where their own begins."""
+    row = Pixel._next_row
+
+    def off(self: Pixel, state: Any) -> None:
+        old = state.lines
+        row(self, state)
+        for line, before in zip(state.lines, old, strict=False):
+            line[:, :1] = before[:, -1:]
+
+    patch.setattr(Pixel, "_next_row", off)
+
+
+def column_off_by_one(patch: Patch) -> None:
+    """Steps read what lies above one column to the left."""
+    row = Pixel._next_row
+
+    def off(self: Pixel, state: Any) -> None:
+        row(self, state)
+        state.across = [a.roll(1, dims=1) for a in state.across]
+
+    patch.setattr(Pixel, "_next_row", off)
+
+
+def stale_image(patch: Patch) -> None:
+    """Rows of one image lie above the next of its batch."""
+    kept: dict[tuple[int, int, int], Any] = {}
+    start = Pixel.start
+
+    def stale(self: Pixel, batch: int, n: int, code: Any) -> Any:
+        state = start(self, batch, n, code)
+        state.rows = kept.setdefault((id(self), batch, n), state.rows)
+        return state
+
+    patch.setattr(Pixel, "start", stale)
+
+
+# In any model or method -------------------------------------------------------------------------------
+
+
+def rows_mix(patch: Patch) -> None:
+    """An event's parameters depend on its neighbours in the batch."""
+
+    def mixed(inner: Any) -> Any:
+        def extend(self: Any, state: Any, f: Tensor, g0: int, g1: int) -> Any:
+            params, state = inner(self, state, f, g0, g1)
+            return params + params.mean(0, keepdim=True), state
+
+        return extend
+
+    for cls in (wavenet.WaveNet, Pixel, parallel_wavenet.ParallelWaveNet):
+        patch.setattr(cls, "extend", mixed(cls.extend))
+
+
+def prompt_not_read(patch: Patch) -> None:
+    """Given elements are put in place, but the first is not what the network reads."""
+    init = base.Unknown.__init__
+
+    def off(self: base.Unknown, source: Any, task: Any) -> None:
+        init(self, source, task)
+        self.f[:, :1] = 0
+
+    patch.setattr(base.Unknown, "__init__", off)
+
+
+def settles_at_once(patch: Patch) -> None:
+    """Jacobi iteration stops at its first guess."""
+    hasty = SimpleNamespace(where=torch.where, cat=torch.cat, equal=lambda a, b: True)
+    patch.setattr(fixed_point, "torch", hasty)
+
+
+# In laws ----------------------------------------------------------------------------------------------
+
+
+def wrong_log_determinant(patch: Patch) -> None:
+    invert = Logistic.invert
+    patch.setattr(Logistic, "invert", lambda self, p, x: (invert(self, p, x)[0], p[..., 1]))
+
+
+def scale_not_in_the_density(patch: Patch) -> None:
+    log_prob = Logistic.log_prob
+    patch.setattr(Logistic, "log_prob", lambda self, p, x: log_prob(self, p, x) + p[..., 1])
+
+
+def wrong_density(patch: Patch) -> None:
+    """All probabilities a thousandth too large."""
+    for law in (Categorical, DiscretizedLogisticMixture, Logistic):
+        patch.setattr(law, "log_prob", lambda self, p, x, right=law.log_prob: right(self, p, x) + 1e-3)
+
+
+def dull_noise(patch: Patch) -> None:
+    """Draws at three quarters of the noise: too often the likeliest element."""
+    for law in (Categorical, DiscretizedLogisticMixture):
+        patch.setattr(law, "draw", lambda self, p, z, right=law.draw: right(self, p, 0.75 * z))
+
+
+# In counters ------------------------------------------------------------------------------------------
+
+
+def whole_storages(patch: Patch) -> None:
+    """Depth is kept by storage, not by region."""
+
+    def write(self: depth.Regions, tensor: Tensor, found: int) -> None:
+        known = self._known(tensor.untyped_storage())
+        known.depth = max(known.depth, found)
+
+    patch.setattr(depth.Regions, "write", write)
+    patch.setattr(depth.Regions, "lift", write)
+
+
+def work_by_threads(patch: Patch) -> None:
+    """The model does one operation more on two threads."""
+    for law in (Categorical, DiscretizedLogisticMixture, Logistic):
+        for name in ("draw", "log_prob"):
+            right = getattr(law, name)
+
+            def off(self: Any, p: Tensor, z: Tensor, right: Any = right) -> Tensor:
+                return right(self, p + 0 if torch.get_num_threads() > 1 else p, z)
+
+            patch.setattr(law, name, off)

@@ -1,0 +1,109 @@
+"""Each check of ``test_correctness`` is seen to fail on a planted fault, and to hold without it."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+WAVE, LOGISTIC, PIXEL = "wavenet:tiny", "wavenet:tiny_logistic", "pixelcnn:tiny"
+FLOW = "parallel_wavenet:tiny"
+OP = {WAVE: "sample", LOGISTIC: "sample", PIXEL: "sample", FLOW: "score"}
+STEPS = {WAVE: "cached", LOGISTIC: "cached", PIXEL: "cached", FLOW: "inversion"}
+JACOBI = {WAVE: "fixed_point", PIXEL: "fixed_point", FLOW: "inversion_fixed_point"}
+
+IN_STEPS = [
+    *(("ring_off_by_one", spec, check) for spec in (WAVE, LOGISTIC, FLOW) for check in ("log_probs_agree",)),
+    *(("wrong_dilation", spec, "log_probs_agree") for spec in (WAVE, LOGISTIC, FLOW)),
+    *(("first_frame_stays", spec, "log_probs_agree") for spec in (WAVE, FLOW)),
+    *(("conditioning_dropped", spec, "log_probs_agree") for spec in (WAVE, FLOW)),
+    *((fault, PIXEL, "log_probs_agree") for fault in ("rows_forgotten", "line_not_cleared",
+                                                     "column_off_by_one")),
+    ("ring_off_by_one", WAVE, "agrees"),
+    ("ring_off_by_one", FLOW, "agrees"),
+    ("wrong_dilation", FLOW, "agrees"),
+    ("conditioning_dropped", FLOW, "agrees"),
+    *(("stale_cache", spec, "resets") for spec in (WAVE, LOGISTIC, FLOW)),
+    ("stale_image", PIXEL, "resets"),
+    *(("rows_mix", spec, "rows_agree") for spec in OP),
+    *(("prompt_not_read", spec, "keeps_given") for spec in (WAVE, LOGISTIC, PIXEL)),
+    *(("work_by_threads", spec, "counts_repeat") for spec in OP),
+]  # fmt: skip
+IN_STEPS = [(fault, spec, STEPS[spec], check) for fault, spec, check in IN_STEPS]
+IN_OTHERS = [
+    *(("settles_at_once", spec, method, "agrees") for spec, method in JACOBI.items()),
+    *(("rows_mix", spec, "sequential", "rows_agree") for spec in (WAVE, PIXEL)),
+    *(("future_leaks", spec, "naive", "agrees") for spec in (WAVE, LOGISTIC)),
+    ("mask_off_by_one", PIXEL, "naive", "log_probs_agree"),
+    *(("whole_storages", spec, "sequential", "split_and_stacked_caches_agree") for spec in (WAVE, LOGISTIC)),
+    ("prompt_not_read", WAVE, "naive", "keeps_given"),
+    ("prompt_not_read", WAVE, "fixed_point", "keeps_given"),
+]
+IN_FORWARD = [
+    *((fault, spec, check)
+      for fault in ("future_leaks", "present_leaks") for spec in (WAVE, LOGISTIC, FLOW)
+      for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
+    *(("mask_off_by_one", PIXEL, check) for check in ("nothing_leaks", "no_gradient_from_later")),
+    *(("padded_too_far", spec, check) for spec in (WAVE, LOGISTIC, FLOW)
+      for check in ("receptive_field", "chunks_agree")),
+    *((f"receptive_field_off_by_{by}", spec, "receptive_field") for by in (-1, 1)
+      for spec in (WAVE, LOGISTIC, FLOW)),
+    *(("conditioning_ignored", spec, "conditioning_matters") for spec in (WAVE, FLOW)),
+    *((fault, spec, "chunks_agree") for fault in ("ring_off_by_one", "conditioning_dropped")
+      for spec in (WAVE, FLOW)),
+    ("rows_forgotten", PIXEL, "chunks_agree"),
+    ("blind_spot", PIXEL, "no_blind_spot"),
+]  # fmt: skip
+IN_LAWS = [
+    *(("wrong_density", spec, "sums_to_one") for spec in (WAVE, LOGISTIC, PIXEL)),
+    ("mask_off_by_one", PIXEL, "sums_to_one"),
+    ("future_leaks", WAVE, "sums_to_one"),
+    *(("dull_noise", spec, "frequencies_agree") for spec in (WAVE, LOGISTIC, PIXEL)),
+    ("wrong_density", FLOW, "conditionals_integrate_to_one"),
+    ("scale_not_in_the_density", FLOW, "conditionals_integrate_to_one"),
+    ("scale_not_in_the_density", FLOW, "log_determinant"),
+    ("wrong_log_determinant", FLOW, "log_determinant"),
+    ("future_leaks", FLOW, "log_determinant"),
+]
+
+
+def plant(faults: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    by = name.removeprefix("receptive_field_off_by_")
+    (getattr(faults, name) if by == name else faults.receptive_field_off(int(by)))(monkeypatch)
+
+
+@pytest.mark.parametrize(("fault", "spec", "method", "check"), IN_STEPS + IN_OTHERS)
+def test_faults_of_a_method_are_seen(
+    fault: str, spec: str, method: str, check: str, checks: ModuleType, faults: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    op = "score" if method == "sequential" else OP[spec]
+    plant(faults, fault, monkeypatch)
+    source = checks.built(spec)
+    with pytest.raises(AssertionError):
+        getattr(checks, check)(source, checks.by(source, op, method), checks.length(source))
+
+
+@pytest.mark.parametrize(("fault", "spec", "check"), IN_FORWARD + IN_LAWS)
+def test_faults_of_a_model_are_seen(
+    fault: str, spec: str, check: str, checks: ModuleType, faults: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    plant(faults, fault, monkeypatch)
+    source = checks.built(spec)
+    n = checks.length(source)
+    if check in ("sums_to_one", "frequencies_agree"):
+        n = checks.space(source)
+    elif check == "log_determinant":
+        n = 8
+    with pytest.raises(AssertionError):
+        getattr(checks, check)(source, n)
+
+
+def test_no_check_is_left_out(checks: ModuleType) -> None:
+    """Every check that ``test_correctness`` asks for by a name here was seen to fail."""
+    seen = {row[-1] for row in [*IN_STEPS, *IN_OTHERS, *IN_FORWARD, *IN_LAWS]}
+    helpers = {"built", "length", "space", "by", "job", "feed", "implied", "influence", "repeated",
+               "probabilities", "pooled", "rings"}  # fmt: skip
+    defined = {k for k, v in vars(checks).items() if getattr(v, "__module__", "") == checks.__name__}
+    assert seen == defined - helpers - {"Entry"}
