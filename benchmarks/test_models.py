@@ -29,6 +29,6 @@ def test_case(benchmark: BenchmarkFixture, case: CaseKey, prepared: tuple[Settin
     def call() -> None:
         run(source, case, task)
         if case.device != "cpu":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(case.device)
 
     benchmark(call)

@@ -37,7 +37,9 @@ def derive(results: Results, stopped: Mapping[str, StoppedBy] | None = None) -> 
     cases = planned(results)
     samples = by_case(results.samples)
     rows = [row for case in cases if (row := _case(case, results, samples.get(case.id, []), stopped or {}))]
-    return [*rows, *_ratios(cases, samples), *_fits(cases, results, samples)]
+    sound = {row.id for row in rows if row.status == "ok"}
+    trusted = {case: lines for case, lines in samples.items() if case in sound}
+    return [*rows, *_ratios(cases, trusted), *_fits(cases, results, trusted)]
 
 
 def by_case(samples: Iterable[Samples]) -> dict[str, list[Samples]]:

@@ -31,13 +31,17 @@ ADDITIVE = ("flops", "ops", "bytes")
 @contextmanager
 def evaluations(source: Source) -> Iterator[Callable[[], int]]:
     """Counts, in program order, the calls of ``forward`` and ``extend`` inside."""
-    calls = 0
+    calls = level = 0
 
     def counted(inner: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            return inner(*args)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls, level
+            calls += level == 0  # one that the other calls is the same evaluation
+            level += 1
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                level -= 1
 
         return call
 
@@ -81,10 +85,10 @@ class Counter:
             found = count(lambda: run(self.source, case, task), budget_s=budget_s)
             nfe = calls()
         self.per_operation = (time.perf_counter() - started) / max(found.ops, 1)
-        peak = None
-        if found.ops * self.per_operation < DIRECT_S:
+        peak, size = None, found.bytes if self.setting.dtype == case.dtype else None
+        if size is not None and found.ops * self.per_operation < DIRECT_S:
             peak = peak_bytes(lambda: run(self.source, case, task), self.setting.device)
-        return Count(case.id, found.depth, nfe, found.flops, found.ops, found.bytes, peak, "counted")
+        return Count(case.id, found.depth, nfe, found.flops, found.ops, size, peak, "counted")
 
     def family(self, cases: list[CaseKey]) -> Iterator[Count]:
         """Counts of the ladder's own sizes, then of every case, sizes ascending."""

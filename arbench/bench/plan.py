@@ -20,6 +20,10 @@ from arbench.models import Chosen, ModelError, Source, WeightsError, did_you_mea
 from arbench.results import Run
 from arbench.stats.claims import parse
 
+MOST = 4096
+"""Of workers, rounds and threads."""
+LONGEST_S = 1e6
+
 
 class PlanError(Exception):
     """A question that cannot be asked; the message is one line for the user."""
@@ -132,9 +136,13 @@ def _check_numbers(options: Options) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise PlanError(f"--{name} must be at least 1, got {value}")
+        if value is not None and value > MOST:
+            raise PlanError(f"--{name} must be at most {MOST}, got {value}")
     for name in ("budget", "timeout", "count_budget"):
-        if not 0 < getattr(options, name) < float("inf"):
+        if not getattr(options, name) > 0:
             raise PlanError(f"--{name.replace('_', '-')} must be above 0 seconds")
+        if getattr(options, name) > LONGEST_S:
+            raise PlanError(f"--{name.replace('_', '-')} must be at most {LONGEST_S:g} seconds")
     if not 0 < options.target_ci < 1:
         raise PlanError(f"--target-ci is a relative width between 0 and 1, got {options.target_ci}")
     if not 0 <= options.seed < 2**63:

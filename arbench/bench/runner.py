@@ -254,12 +254,13 @@ class Supervisor:
         charged: set[str] = set()
         while True:
             proofs, counts = self.results.verifications, self.results.counts
-            ended = {c.id for c in self.cases if c.id in proofs and proofs[c.id].status != "ok"}
+            counted = ("ok", "over_budget")
+            ended = {c.id for c in self.cases if c.id in proofs and proofs[c.id].status not in counted}
             todo = [c for c in self.cases if c.id not in ended | charged]
             if all(c.id in proofs and c.id in counts for c in todo):
                 return
             verified = [c.id for c in self.cases if c.id in proofs]
-            longest = self.share_s / 3 if self.plan.options.rounds is None else self.plan.options.timeout
+            longest = (self.share_s if self.plan.options.rounds is None else self.plan.options.timeout) / 3
             job = self._job("prove", todo, share_s=longest, verified=verified, counted=list(counts))
             fault = self._attend(job)
             if fault is None:
@@ -313,7 +314,9 @@ class Supervisor:
         options = self.plan.options
         while True:
             kept = cases or self._timeable()
-            done = [(s.case, s.round) for s in self.results.samples if s.worker == worker]
+            known = {case.id for case in kept}
+            mine = [s for s in self.results.samples if s.worker == worker and s.case in known]
+            done = [(s.case, s.round) for s in mine]
             if kept and options.rounds is None and {case for case, _ in done} >= {c.id for c in kept}:
                 return
             if not kept or (options.rounds and len(done) >= len(kept) * options.rounds):
@@ -396,8 +399,9 @@ def converse(job: Job, timeout: float) -> Iterator[Message | Ended]:
     assert process.stderr is not None
     heard: queue.Queue[bytes | None] = queue.Queue()
     errors: deque[bytes] = deque(maxlen=50)
-    _listen(process.stdout, heard.put, lambda: heard.put(None))
+    speaker = _listen(process.stdout, heard.put, lambda: heard.put(None))
     listener = _listen(process.stderr, errors.append, lambda: None)
+    listeners = {process.stdout: speaker, process.stderr: listener}
     try:
         with suppress(BrokenPipeError):  # it died at once; what it said on stderr tells why
             process.stdin.write(msgspec.json.encode(job) + b"\n")
@@ -416,11 +420,15 @@ def converse(job: Job, timeout: float) -> Iterator[Message | Ended]:
             if message.done:
                 return
             yield message
-        code = process.wait()
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            yield Ended("timeout", f"fell silent, and did not end within {timeout:g} s")
+            return
         listener.join(timeout=5)
         yield Ended("error", _last_words(code, b"".join(errors)))
     finally:
-        _kill(process)
+        _kill(process, listeners)
 
 
 def _listen(stream: Any, take: Callable[[bytes], Any], end: Callable[[], Any]) -> threading.Thread:
@@ -442,14 +450,17 @@ def _last_words(code: int, errors: bytes) -> str:
     return f"the worker ended with exit code {code}" + (f": {lines[-1]}" if lines else "")
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: subprocess.Popen[bytes], listeners: dict[Any, threading.Thread]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream is not None:
-            with suppress(BrokenPipeError):
-                stream.close()
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+    for stream, thread in listeners.items():
+        thread.join(timeout=2)
+        if not thread.is_alive():  # else something the worker started holds the pipe: closing would wait
+            stream.close()
 
 
 def _check_roof(plan: Plan, recorder: Recorder, progress: Progress, stopped: dict[str, StoppedBy]) -> None:

@@ -240,7 +240,10 @@ def measure(job: Job) -> Iterator[Message]:
             if case.id not in cold and (about <= SHORT_S or job.worker == 0):
                 first = clock.time(call)
             cold.add(case.id)
-            _warm(setting, source, case if about <= SHORT_S else smallest[case.family])
+            if about <= SHORT_S:
+                about = clock.time(call)  # the warm call; proving timed a cold one
+            else:
+                _warm(setting, source, smallest[case.family])
             at = time.time()
             repeats = max(1, min(MOST_SAMPLES, math.ceil(SAMPLE_S / max(about, 1e-6))))
             inner = max(1, math.ceil(clock.shortest_s() / max(about, 1e-6)))

@@ -18,7 +18,7 @@ from arbench.cli.errors import check_writable, refusing
 def command(path: Path, out: Path | None, as_json: bool) -> None:
     """Render report.html, summary.md and the figures of PATH: a results file, or the folder of a run.
 
-    Rows that a killed run did not get to write are worked out from what it measured.
+    Rows are worked out anew from what was measured, so a killed run's are there too.
     """
     from arbench.bench.analyse import derive
     from arbench.cli.show import show
@@ -26,9 +26,9 @@ def command(path: Path, out: Path | None, as_json: bool) -> None:
 
     with refusing():
         results = read(path)
-        if not results.cases:
-            for line in derive(results):
-                results.add(line)
+        stopped = {case.id: case.stopped_by for case in results.cases.values() if case.stopped_by}
+        for line in derive(results, stopped):
+            results.add(line)
     folder = out or locate(path).parent
     check_writable(folder)
     show(results, folder, as_json, locate(path))
