@@ -28,6 +28,8 @@ EXACT = 1e-10
 """How far two float64 ways to the same number may lie apart, over 1 + its size."""
 TYPICAL = 2.0
 """How far log-probabilities may lie from forward's on average, over the dtype's own average error."""
+USUAL = 1.5
+"""How far real elements may miss x = f(z) on average, over the dtype's own average error and rounding of x."""
 POSITIONS = 64
 """Last positions at which ``forward`` is held against ``extend``."""
 
@@ -166,9 +168,15 @@ def _residual(source: Source, proof: Evidence, outcome: Outcome, noise: Tensor, 
     eps = torch.finfo(DTYPES[dtype]).eps
     allowed = EXACT * (1 + size + x.abs() / scale)
     if dtype != "float64":
-        allowed = (
-            allowed + 4 * float(proof.error.max()) * (1 / scale + size) + 4 * eps * (size + x.abs() / scale)
-        )
+        rounding = eps * (size + x.abs() / scale)
+        allowed = allowed + 4 * float(proof.error.max()) * (1 / scale + size) + 4 * rounding
+        own = (law.draw(proof.params.double(), z) - law.draw(proof.exact, z)).abs() / scale
+        usual, allowed_usual = float(difference.mean()), USUAL * float((own + rounding).mean())
+        if not usual <= allowed_usual:
+            raise InexactError(
+                f"elements miss x = f(z) by {usual:.3g} of the noise's units on average, "
+                f"allowed {allowed_usual:.3g}"
+            )
     bad = ~(difference <= allowed)
     if bad.any():
         row, at = _first(bad)
@@ -262,7 +270,7 @@ def verify_model(setting: Setting, source: Source, twin: Source, case: CaseKey) 
         other = value.roll(1, dims=-1) + 1 if value.is_floating_point() else _next_class(value, source)
         if torch.equal(source(f, source.encode({**context, name: other}, case.n)), params):
             raise InexactError(f"the model ignores its conditioning '{name}'")
-    worst = _forward_equals_extend(twin, as_float64(f), as_float64(context), case)
+    worst = _forward_equals_extend(twin, *_stirred(twin, as_float64(f), as_float64(context)), case)
     _rows_do_not_mix(twin, as_float64(f), as_float64(context), case)
     return {"forward_against_extend": worst, "leak_probes": min(groups, 5)}
 
@@ -292,6 +300,19 @@ def _other(source: Source, x: Tensor) -> Tensor:
 def _next_class(value: Tensor, source: Source) -> Tensor:
     classes = getattr(source, "classes", 0)
     return (value + 1) % classes if classes else value + 1
+
+
+def _stirred(twin: Source, f: Tensor, context: Any) -> tuple[Tensor, Any]:
+    """A feed and conditioning that never rest: real ones may be silent, and silence hides a stale past."""
+    g = torch.Generator().manual_seed(0)
+    if twin.feeds == "x" and twin.distribution.finite:
+        levels = getattr(twin.distribution, "levels", 2)
+        f = torch.randint(levels, f.shape, generator=g, dtype=f.dtype).to(f.device)
+    stirred = {}
+    for name, value in context.items():
+        noise = torch.randn(value.shape, generator=g, dtype=torch.float64).to(value.device)
+        stirred[name] = value + noise if value.is_floating_point() else value
+    return f, stirred
 
 
 def _forward_equals_extend(twin: Source, f: Tensor, context: Any, case: CaseKey) -> float:
