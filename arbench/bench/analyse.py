@@ -127,6 +127,8 @@ def _ratios(cases: list[CaseKey], samples: Mapping[str, list[Samples]]) -> Itera
 def family_of(case_id: str) -> tuple[str, int]:
     """A case's id without its size, and the size."""
     family, _, n = case_id.rpartition("/n")
+    if not (family and n.isdecimal()):
+        raise ResultsError(f"'{case_id}' in the results file is not the id of a case")
     return family, int(n)
 
 
