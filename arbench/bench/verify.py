@@ -29,7 +29,7 @@ EXACT = 1e-10
 TYPICAL = 2.0
 """How far log-probabilities may lie from forward's on average, over the dtype's own average error."""
 USUAL = 1.5
-"""How far real elements may miss x = f(z) on average, over the dtype's own average error and rounding of x."""
+"""How far real elements may miss x = f(z) on average, over the dtype's own average error and x's rounding."""
 POSITIONS = 64
 """Last positions at which ``forward`` is held against ``extend``."""
 
