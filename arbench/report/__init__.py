@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-def render(results: Results, folder: Path) -> list[Path]:
+def render(results: Results, folder: str | Path) -> list[Path]:
     """Writes ``report.html``, ``summary.md`` and ``figures/*.svg`` and ``*.png``.
 
     An interrupted run renders too: what is missing is said at the top.
@@ -39,6 +39,7 @@ def render(results: Results, folder: Path) -> list[Path]:
     Raises:
         OSError: the folder cannot be written.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     drawings = draw(results)
     html, markdown = folder / "report.html", folder / "summary.md"
