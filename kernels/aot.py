@@ -1,0 +1,234 @@
+"""Programs compiled ahead of time, for GPUs that are not here: what their machine code uses and loads.
+
+    python -m arbench.kernels.aot softmax --target sm_90
+
+prints one JSON object a program: every configuration of the kernel's ``matrix``, in float32, float16 and
+bfloat16, forward and backward. Not inside a process where ``TRITON_INTERPRET`` is set.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+
+from arbench.kernels.kernel import Config, Kernel
+from arbench.kernels.launch import Launch, interpreted, most_warps, recording
+
+TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+_POINTERS = {
+    torch.float64: "*fp64", torch.float32: "*fp32", torch.float16: "*fp16", torch.bfloat16: "*bf16",
+    torch.int64: "*i64", torch.int32: "*i32", torch.bool: "*i1", torch.uint8: "*u8",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program for one target, as its machine code is."""
+
+    kernel: str
+    program: str
+    config: str
+    dtype: str
+    target: str
+    warps: int
+    registers: int
+    """Of a thread."""
+    spilled: int
+    """Bytes of a thread (on AMD, registers) that did not fit and go through memory."""
+    shared: int
+    """Bytes of a program."""
+    loads: dict[str, int]
+    """How many load instructions from global memory there are, by their width in bits a thread; asynchronous
+    copies into shared memory are among them."""
+    stores: dict[str, int]
+
+    @property
+    def widest(self) -> int:
+        """Bits of the widest load."""
+        return max(map(int, self.loads), default=0)
+
+
+def programs(kernel: Kernel, target: str) -> Iterator[Program]:
+    """Compiles the whole matrix of a kernel for a target; a program that two configurations share, once.
+
+    Raises:
+        RuntimeError: Triton's interpreter is on.
+    """
+    if interpreted():
+        raise RuntimeError("programs cannot be compiled in a process where TRITON_INTERPRET is set")
+    seen = set()
+    for config in kernel.matrix:
+        for dtype in DTYPES:
+            for one in launches(kernel, config, dtype):
+                source = _source(one)
+                key = (one.fn.__name__, str(source[0]), str(source[1]), str(source[2]), one.num_warps)
+                if key not in seen:
+                    seen.add(key)
+                    yield _compiled(kernel.name, config, dtype, one, target)
+
+
+def launches(kernel: Kernel, config: Config, dtype: torch.dtype) -> list[Launch]:
+    """What a call, and its gradient where there is one, would launch."""
+    inputs = kernel.inputs(dtype=dtype, device="meta", **config)
+    leaves = [inputs[name] for name in kernel.gradients if isinstance(inputs.get(name), Tensor)]
+    for leaf in leaves:
+        leaf.requires_grad_(True)
+    with recording() as found:
+        out = kernel.call(**inputs, backend="triton")
+        outs = [o for o in (out if isinstance(out, tuple) else (out,)) if o is not None and o.requires_grad]
+        if outs:
+            torch.autograd.grad(outs, leaves, [torch.empty_like(o) for o in outs], allow_unused=True)
+    return list(found)
+
+
+def _source(launch: Launch) -> tuple[dict[str, str], dict[str, Any], dict[tuple[int, ...], Any]]:
+    """Types of the parameters, values of the constants, and what is known of the others: as Triton's own
+    launcher specialises them."""
+    signature: dict[str, str] = {}
+    constants = dict(launch.constants)
+    known: dict[tuple[int, ...], Any] = {}
+    for i, name in enumerate(launch.fn.arg_names):
+        if name in constants:
+            signature[name] = "constexpr"
+            continue
+        value = launch.args[name]
+        if value is None or (type(value) is int and value == 1):
+            signature[name] = "constexpr"
+            constants[name] = value
+        elif isinstance(value, Tensor):
+            signature[name] = _POINTERS[value.dtype]
+            if value.storage_offset() * value.itemsize % 16 == 0:
+                known[i,] = [["tt.divisibility", 16]]
+        elif isinstance(value, float):
+            signature[name] = "fp32"
+        else:
+            signature[name] = "i32" if -(2**31) <= value < 2**31 else "i64"
+            if value % 16 == 0:
+                known[i,] = [["tt.divisibility", 16]]
+    return signature, constants, known
+
+
+def _target(name: str) -> Any:
+    from triton.backends.compiler import GPUTarget
+
+    if name.startswith("sm_"):
+        return GPUTarget("cuda", int(name[3:]), 32)
+    if name.startswith("gfx"):
+        return GPUTarget("hip", name, 64)
+    raise ValueError(f"unknown target '{name}'; as in: {', '.join(TARGETS)}")
+
+
+def _compiled(kernel: str, config: Config, dtype: torch.dtype, launch: Launch, target: str) -> Program:
+    from triton.compiler import ASTSource
+
+    place = _target(target)
+    signature, constants, known = _source(launch)
+    warps = min(launch.num_warps, most_warps(place.warp_size))
+    made = triton.compile(
+        ASTSource(fn=launch.fn, signature=signature, constexprs=constants, attrs=known),
+        target=place,
+        options={"num_warps": warps, "num_stages": launch.num_stages, "enable_fp_fusion": True},
+    )
+    facts = _cuda(made.asm["cubin"]) if place.backend == "cuda" else _hip(made.asm["amdgcn"])
+    named = ", ".join(f"{k}={_word(v)}" for k, v in config.items())
+    return Program(
+        kernel, launch.fn.__name__, named, str(dtype).removeprefix("torch."), target, warps,
+        shared=made.metadata.shared, **facts,
+    )  # fmt: skip
+
+
+def _word(value: Any) -> str:
+    return str(value).removeprefix("torch.")
+
+
+def _cuda(cubin: bytes) -> dict[str, Any]:
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        usage = _cuobjdump("--dump-resource-usage", file.name)
+        code = _cuobjdump("-sass", file.name)
+    registers, stack = (re.search(rf"\b{name}:(\d+)", usage) for name in ("REG", "STACK"))
+    assert registers is not None, usage
+    assert stack is not None, usage
+    return {
+        "registers": int(registers[1]),
+        "spilled": int(stack[1]),
+        "loads": _widths(re.findall(r"\b(?:LDG|LDGSTS)\.E((?:\.\w+)*)", code)),
+        "stores": _widths(re.findall(r"\bSTG\.E((?:\.\w+)*)", code)),
+    }
+
+
+def _cuobjdump(option: str, path: str) -> str:
+    from triton import knobs
+
+    command = [knobs.nvidia.cuobjdump.path, option, path]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _widths(suffixes: list[str]) -> dict[str, int]:
+    """Bits of each instruction from its modifiers: 32 where it names no width."""
+    found: dict[str, int] = {}
+    for suffix in suffixes:
+        named = re.search(r"\.[US]?(8|16|64|128|256)\b", suffix)
+        bits = named[1] if named else "32"
+        found[bits] = found.get(bits, 0) + 1
+    return found
+
+
+_AMD = {
+    "ubyte": "8", "sbyte": "8", "byte": "8", "ushort": "16", "sshort": "16", "short": "16", "dword": "32",
+    "dwordx2": "64", "dwordx3": "96", "dwordx4": "128",
+}  # fmt: skip
+
+
+def _hip(code: str) -> dict[str, Any]:
+    def number(name: str) -> int:
+        found = re.search(rf"\.{name}:\s+(\d+)", code)
+        assert found is not None, f"no {name} in the code object"
+        return int(found[1])
+
+    def widths(kind: str) -> dict[str, int]:
+        found: dict[str, int] = {}
+        pattern = rf"\b(?:global|buffer|flat)_{kind}_((?:[us]?byte|[us]?short|dword)(?:x[234])?)"
+        for width in re.findall(pattern, code):
+            found[_AMD[width]] = found.get(_AMD[width], 0) + 1
+        return found
+
+    return {
+        "registers": number("vgpr_count"),
+        "spilled": number("vgpr_spill_count"),
+        "loads": widths("load"),
+        "stores": widths("store"),
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    import argparse
+
+    from arbench.kernels import KERNELS
+
+    parser = argparse.ArgumentParser(description="Compile kernels ahead of time; one JSON object a program.")
+    parser.add_argument("kernel", choices=list(KERNELS))
+    parser.add_argument("--target", action="append", choices=TARGETS, help="repeatable; all without it")
+    asked = parser.parse_args()
+    for target in asked.target or TARGETS:
+        for program in programs(KERNELS[asked.kernel], target):
+            print(json.dumps(asdict(program)), flush=True)
+
+
+if __name__ == "__main__":
+    sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).parent]
+    main()

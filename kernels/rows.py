@@ -1,0 +1,69 @@
+"""Tensors seen as rows: what kernels that treat each row by itself share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+MOST_AXES = 3
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Leading axes of tensors of one shape, merged into at most three.
+
+    Args:
+        count: how many rows.
+        inner: sizes of the second and third axis; 1 where there is none.
+        strides: for each tensor, of the three axes, in elements.
+    """
+
+    count: int
+    inner: tuple[int, int]
+    strides: tuple[tuple[int, int, int], ...]
+
+
+def rows_of(name: str, *tensors: Tensor) -> Rows:
+    """Merges the axes of tensors (..., ) of one shape as far as the strides of all allow; nothing is copied.
+
+    Raises:
+        ValueError: more than three axes remain.
+    """
+    merged: list[tuple[int, list[int]]] = []
+    for axis, size in enumerate(tensors[0].shape):
+        if size == 1:
+            continue
+        strides = [t.stride(axis) for t in tensors]
+        if merged and all(outer == inner * size for outer, inner in zip(merged[-1][1], strides, strict=True)):
+            merged[-1] = (merged[-1][0] * size, strides)
+        else:
+            merged.append((size, strides))
+    if len(merged) > MOST_AXES:
+        raise ValueError(
+            f"{name}: {len(merged)} leading axes of shape {tuple(tensors[0].shape)} do not merge into "
+            f"{MOST_AXES}; make the tensor contiguous"
+        )
+    none = (1, [0] * len(tensors))
+    first, *rest = [*merged, *[none] * (MOST_AXES - len(merged))] if merged else [none] * MOST_AXES
+    axes = [first, *rest]
+    count = axes[0][0] * axes[1][0] * axes[2][0]
+    by_tensor = tuple((axes[0][1][i], axes[1][1][i], axes[2][1][i]) for i in range(len(tensors)))
+    return Rows(count, (axes[1][0], axes[2][0]), by_tensor)
+
+
+@triton.jit
+def row_offset(row, n1, n2, s0, s1, s2):
+    """Where a row begins, in elements: ``row`` counts through axes of sizes (any, n1, n2)."""
+    return (row // (n1 * n2)) * s0 + (row // n2 % n1) * s1 + (row % n2) * s2
+
+
+@triton.jit
+def widen(x):
+    """Half precision as float32, in which it is computed; wider numbers stay."""
+    if x.dtype == tl.float64:
+        return x
+    else:
+        return x.to(tl.float32)

@@ -1,0 +1,153 @@
+"""Runs a kernel's Triton programs where every fault shows, and holds the results against float64.
+
+Inputs lie in memory with poison (NaN, or integers far out of range) all around them, outputs in poisoned
+memory that is looked at afterwards. A call that launches no Triton program fails.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arbench.kernels.kernel import Kernel
+from arbench.kernels.launch import allocating, launched
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+MARGIN = 64
+"""Poisoned elements before and after."""
+
+
+def _poison(dtype: torch.dtype) -> Any:
+    return float("nan") if dtype.is_floating_point else (True if dtype == torch.bool else -(2**30) - 7)
+
+
+def poisoned(x: Tensor, gap: int = 2) -> Tensor:
+    """A copy of ``x`` that is not contiguous: every axis strided over poison, more of it around."""
+    if x.dim() == 0 or x.numel() == 0:
+        return x.clone()
+    wide = [gap * n + 1 for n in x.shape]
+    total = math.prod(wide)
+    memory = torch.full((total + 2 * MARGIN,), _poison(x.dtype), dtype=x.dtype, device=x.device)
+    view = memory[MARGIN : MARGIN + total].view(wide)[tuple(slice(1, None, gap) for _ in wide)]
+    view.copy_(x)
+    return view.detach()
+
+
+class Guard:
+    """An allocator that puts poison in and around what it gives, and sees later whether it still is there."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[Tensor, int]] = []
+
+    def __call__(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+        n = math.prod(shape)
+        memory = torch.full((n + 2 * MARGIN,), _poison(dtype), dtype=dtype, device=device)
+        self.given.append((memory, n))
+        return memory[MARGIN : MARGIN + n].view(tuple(shape))
+
+    def check(self) -> None:
+        """Raises AssertionError where something was written beside an output."""
+        for memory, n in self.given:
+            around = torch.cat([memory[:MARGIN], memory[MARGIN + n :]])
+            clean = around.isnan() if memory.dtype.is_floating_point else around == _poison(memory.dtype)
+            assert bool(clean.all()), "something was written outside of an output"
+
+
+def on_triton(call: Callable[[], Any]) -> Any:
+    """What ``call`` gives with its outputs in guarded memory; fails unless Triton programs were launched."""
+    before, guard = launched.total(), Guard()
+    with allocating(guard):
+        result = call()
+    assert launched.total() > before, "no Triton program was launched"
+    guard.check()
+    return result
+
+
+def outputs(result: Any) -> list[Tensor]:
+    """A call's results that there are, as a list."""
+    several = result if isinstance(result, tuple | list) else (result,)
+    return [one for one in several if one is not None]
+
+
+def make(kernel: Kernel, dtype: torch.dtype, seed: int = 0, **config: Any) -> dict[str, Any]:
+    """Random arguments of a call."""
+    generator = torch.Generator().manual_seed(seed)
+    return kernel.inputs(dtype=dtype, device=DEVICE, generator=generator, **config)
+
+
+def widened(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The same arguments, floating-point tensors in float64."""
+    return {
+        k: v.double().clone() if isinstance(v, Tensor) and v.is_floating_point() else v
+        for k, v in inputs.items()
+    }  # fmt: skip
+
+
+def scattered(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The same arguments, every tensor strided over poison."""
+    return {k: poisoned(v) if isinstance(v, Tensor) else v for k, v in inputs.items()}
+
+
+def close(found: Tensor, expected: Tensor, tolerance: tuple[float, float]) -> None:
+    """Raises AssertionError unless ``found`` is within (rtol, atol) of the float64 ``expected``; NaN
+    matches NaN, infinities must agree."""
+    rtol, atol = tolerance
+    if not found.is_floating_point():
+        assert torch.equal(found, expected)
+        return
+    torch.testing.assert_close(found.double(), expected.double(), rtol=rtol, atol=atol, equal_nan=True)
+
+
+def compare(kernel: Kernel, inputs: dict[str, Any]) -> None:
+    """One call, and its gradients, against the float64 reference on the same rounded numbers."""
+    dtype = next(v.dtype for v in inputs.values() if isinstance(v, Tensor) and v.is_floating_point())
+    exact = widened(inputs)
+    leaves = [k for k in kernel.gradients if isinstance(inputs.get(k), Tensor)]
+    inputs = dict(inputs)
+    for k in leaves:
+        inputs[k] = inputs[k].detach().requires_grad_(True)
+        exact[k] = exact[k].detach().requires_grad_(True)
+    found = outputs(on_triton(lambda: kernel.call(**inputs, backend="triton")))
+    expected = outputs(kernel.call(**exact, backend="reference"))
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert a.shape == b.shape
+        close(a.detach(), b.detach(), kernel.tolerance[dtype])
+    if not leaves:
+        return
+    generator = torch.Generator().manual_seed(1)
+    pairs = [(a, b) for a, b in zip(found, expected, strict=True) if b.requires_grad]
+    assert all(a.requires_grad for a, _ in pairs)
+    downstream = [
+        poisoned(torch.randn(b.shape, generator=generator, dtype=torch.float64).to(DEVICE, dtype))
+        for _, b in pairs
+    ]
+    if not any(a.numel() for a, _ in pairs):
+        return
+    mine = on_triton(
+        lambda: torch.autograd.grad([a for a, _ in pairs], [inputs[k] for k in leaves], downstream)
+    )
+    theirs = torch.autograd.grad(
+        [b for _, b in pairs], [exact[k] for k in leaves], [g.double() for g in downstream]
+    )
+    for a, b in zip(mine, theirs, strict=True):
+        close(a, b, (kernel.gradient_tolerance or kernel.tolerance)[dtype])
+
+
+def gradients_by_difference(kernel: Kernel, inputs: dict[str, Any]) -> None:
+    """Raises unless the float64 gradients of the Triton kernel are those of finite differences."""
+    leaves = [k for k in kernel.gradients if isinstance(inputs.get(k), Tensor)]
+    values = [inputs[k].detach().requires_grad_(True) for k in leaves]
+
+    def call(*given: Tensor) -> Any:
+        found = kernel.call(**{**inputs, **dict(zip(leaves, given, strict=True))}, backend="triton")
+        return tuple(one for one in outputs(found) if one.requires_grad)
+
+    before = launched.total()
+    assert torch.autograd.gradcheck(call, values, fast_mode=True)
+    assert launched.total() > before, "no Triton program was launched"
