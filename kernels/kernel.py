@@ -17,6 +17,17 @@ Inputs = dict[str, Any]
 BACKENDS = ("reference", "triton", "numba")
 
 
+LOG_PROBS = {
+    torch.float64: (1e-10, 1e-10),
+    torch.float32: (1e-5, 1e-5),
+    torch.float16: (3e-3, 5e-3),
+    torch.bfloat16: (1e-2, 5e-2),
+}
+"""Tolerances of softmax and of log-probabilities."""
+CONVOLUTIONS = {**LOG_PROBS, torch.float32: (3e-4, 1e-3)}
+"""Tolerances of convolutions."""
+
+
 @dataclass(frozen=True)
 class Cost:
     """What one call must do at least, whatever implements it."""
@@ -63,23 +74,12 @@ class Kernel:
     element: str
     gradients: Sequence[str] = ()
     backends: Sequence[str] = ("reference", "triton")
-    tolerance: Mapping[torch.dtype, tuple[float, float]] = field(default_factory=lambda: LOG_PROBS)
+    tolerance: Mapping[torch.dtype, tuple[float, float]] = field(default_factory=LOG_PROBS.copy)
     gradient_tolerance: Mapping[torch.dtype, tuple[float, float]] | None = None
 
     @property
     def ops(self) -> tuple[Op, ...]:
         return ("forward", "backward") if self.gradients else ("forward",)
-
-
-LOG_PROBS = {
-    torch.float64: (1e-10, 1e-10),
-    torch.float32: (1e-5, 1e-5),
-    torch.float16: (3e-3, 5e-3),
-    torch.bfloat16: (1e-2, 5e-2),
-}
-"""Tolerances of softmax and of log-probabilities."""
-CONVOLUTIONS = {**LOG_PROBS, torch.float32: (3e-4, 1e-3)}
-"""Tolerances of convolutions."""
 
 
 def choose(name: str, backend: str | None, x: Tensor, have: Sequence[str] = ("reference", "triton")) -> str:

@@ -100,7 +100,8 @@ def empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Ten
 
 def empty_like(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """Uninitialised memory of ``x``'s shape, and of its order of strides where ``x`` has no gaps."""
-    order = sorted(range(x.dim()), key=lambda d: (-x.stride(d), d))
+    strides = x.stride()
+    order = sorted(range(x.dim()), key=lambda d: (-strides[d], d))
     inverse = sorted(range(x.dim()), key=order.__getitem__)
     made = empty([x.shape[d] for d in order], dtype or x.dtype, x.device)
     return made.permute(inverse)

@@ -182,7 +182,8 @@ class _Softmax(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> Any:
-        return _backward(ctx.name, *ctx.saved_tensors, dy, ctx.log), None, None
+        (y,) = ctx.saved_tensors
+        return _backward(ctx.name, y, dy, ctx.log), None, None
 
 
 def _call(name: str, x: Tensor, dim: int, backend: str | None, log: bool) -> Tensor:
