@@ -23,8 +23,10 @@ import msgspec
 SCHEMA = 1
 FILE_NAME = "results.jsonl"
 
-Op = Literal["score", "sample"]
-Status = Literal["ok", "inexact", "oom", "timeout", "error", "over_budget"]
+Op = Literal["score", "sample", "forward", "backward"]
+"""Of a model: score, sample. Of a kernel: forward, backward."""
+Status = Literal["ok", "checked", "inexact", "oom", "timeout", "error", "over_budget"]
+"""``checked``: the answer is right, seen where timing it would say nothing (Triton's interpreter)."""
 Exactness = Literal["pointwise", "distribution", "approximate"]
 CountSource = Literal["counted", "extrapolated", "formula", "none"]
 StoppedBy = Literal["target", "plateau", "budget", "rounds", "interrupted"]

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from arbench.results import Results
 
-OPS = {"score": "scoring", "sample": "sampling"}
+OPS = {"score": "scoring", "sample": "sampling", "forward": "forward", "backward": "backward"}
 METRICS = {
     "depth": "depth",
     "work": "work",
@@ -24,6 +24,7 @@ GROWTH = {
 }
 STATUS = {
     "ok": "ok",
+    "checked": "checked, not timed",
     "inexact": "inexact",
     "oom": "out of memory",
     "timeout": "timed out",
@@ -31,6 +32,7 @@ STATUS = {
     "over_budget": "over budget",
 }
 STATUS_MEANING = {
+    "checked": "its answer is right; here it runs in an interpreter, whose time says nothing",
     "inexact": "its output broke the exactness it states; it was not timed",
     "oom": "it ran out of memory and was set aside; the others went on",
     "timeout": "it did not answer in time; its worker was ended and the others went on",
