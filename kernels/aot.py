@@ -39,7 +39,7 @@ class Program:
 
     kernel: str
     program: str
-    config: str
+    config: dict[str, Any]
     dtype: str
     target: str
     warps: int
@@ -142,15 +142,10 @@ def _compiled(kernel: str, config: Config, dtype: torch.dtype, launch: Launch, t
         options={"num_warps": warps, "num_stages": launch.num_stages, "enable_fp_fusion": True},
     )
     facts = _cuda(made.asm["cubin"]) if place.backend == "cuda" else _hip(made.asm["amdgcn"])
-    named = ", ".join(f"{k}={_word(v)}" for k, v in config.items())
     return Program(
-        kernel, launch.fn.__name__, named, str(dtype).removeprefix("torch."), target, warps,
+        kernel, launch.fn.__name__, dict(config), str(dtype).removeprefix("torch."), target, warps,
         shared=made.metadata.shared, **facts,
     )  # fmt: skip
-
-
-def _word(value: Any) -> str:
-    return str(value).removeprefix("torch.")
 
 
 def _cuda(cubin: bytes) -> dict[str, Any]:

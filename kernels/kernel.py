@@ -59,6 +59,8 @@ class Kernel:
         backends: of ``BACKENDS``, those it has.
         tolerance: (rtol, atol) by dtype, of every floating-point output against a float64 reference.
         gradient_tolerance: the same, of gradients.
+        vectorised: ``vectorised(program, config)``: whether the layout lets that program load 128 bits at
+            a time.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Kernel:
     backends: Sequence[str] = ("reference", "triton")
     tolerance: Mapping[torch.dtype, tuple[float, float]] = field(default_factory=LOG_PROBS.copy)
     gradient_tolerance: Mapping[torch.dtype, tuple[float, float]] | None = None
+    vectorised: Callable[[str, Config], bool] = lambda program, config: False
 
     @property
     def ops(self) -> tuple[Op, ...]:

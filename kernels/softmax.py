@@ -247,10 +247,6 @@ _SPEC: dict[str, Any] = dict(
         "forward": "bytes = 2 R W s, FLOPs = 4 R W",
         "backward": "bytes = 3 R W s, FLOPs = 4 R W",
     },
-    matrix=[
-        dict(rows=4096, width=w, dim=dim)
-        for w, dim in [(16, -1), (256, -1), (256, 0), (1024, -1), (1000, -1), (32768, -1), (262144, -1)]
-    ],
     checks=[dict(rows=3, width=129), dict(rows=5, width=16, dim=0)],
     sizes={
         "cpu": [dict(rows=16000, width=256), dict(rows=512, width=8192)],
@@ -259,6 +255,22 @@ _SPEC: dict[str, Any] = dict(
     dims=_dims,
     element="logit",
     gradients=("x",),
+    vectorised=lambda program, config: config["dim"] == -1 and config["width"] % 256 == 0,
 )
-SOFTMAX = Kernel(name="softmax", summary="softmax along an axis", call=softmax, **_SPEC)
-LOG_SOFTMAX = Kernel(name="log_softmax", summary="log-softmax along an axis", call=log_softmax, **_SPEC)
+SOFTMAX = Kernel(
+    name="softmax",
+    summary="softmax along an axis",
+    call=softmax,
+    matrix=[
+        *(dict(rows=4096, width=w, dim=-1) for w in (16, 256, 1000, 1024, 32768, 262144)),
+        dict(rows=4096, width=256, dim=0),
+    ],
+    **_SPEC,
+)
+LOG_SOFTMAX = Kernel(
+    name="log_softmax",
+    summary="log-softmax along an axis",
+    call=log_softmax,
+    matrix=[dict(rows=4096, width=w, dim=-1) for w in (256, 32768, 262144)],
+    **_SPEC,
+)

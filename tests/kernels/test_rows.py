@@ -1,0 +1,45 @@
+"""Axes merge as far as strides allow, and rows are found where they lie."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from arbench.kernels.rows import Rows, rows_of
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        (torch.empty(()), Rows(1, (1, 1), ((0, 0, 0),))),
+        (torch.empty(5), Rows(5, (1, 1), ((1, 0, 0),))),
+        (torch.empty(2, 3, 4), Rows(24, (1, 1), ((1, 0, 0),))),
+        (torch.empty(2, 1, 4)[:, :, ::2], Rows(4, (1, 1), ((2, 0, 0),))),
+        (torch.empty(2, 6, 4)[:, ::2], Rows(24, (4, 1), ((8, 1, 0),))),
+        (torch.empty(2, 6, 4)[:, :5, :3], Rows(30, (5, 3), ((24, 4, 1),))),
+        (torch.empty(4, 6).T, Rows(24, (4, 1), ((1, 6, 0),))),
+        (torch.empty(0, 3), Rows(0, (1, 1), ((1, 0, 0),))),
+        (torch.empty(1, 3).expand(2, 3), Rows(6, (3, 1), ((0, 1, 0),))),
+    ],
+)
+def test_merging(x: torch.Tensor, expected: Rows) -> None:
+    found = rows_of("f", x)
+    assert found == expected
+    n1, n2 = found.inner
+    (s0, s1, s2) = found.strides[0]
+    offsets = [(r // (n1 * n2)) * s0 + r // n2 % n1 * s1 + r % n2 * s2 for r in range(found.count)]
+    lying = torch.arange(x.untyped_storage().nbytes() // 4).as_strided(x.shape, x.stride()).flatten().tolist()
+    assert offsets == lying
+
+
+def test_axes_merge_only_where_every_tensor_allows() -> None:
+    a, b = torch.empty(4, 6), torch.empty(6, 4).T
+    assert rows_of("f", a, b) == Rows(24, (6, 1), ((6, 1, 0), (1, 4, 0)))
+
+
+def test_too_many_axes() -> None:
+    x = torch.empty(2, 4, 4, 4, 4)[:, :3, :3, :3, :3]
+    with pytest.raises(
+        ValueError, match=r"^f: 5 leading axes of shape \(2, 3, 3, 3, 3\) do not merge into 3; "
+    ):
+        rows_of("f", x)
