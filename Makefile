@@ -38,7 +38,7 @@ SLUG = $(PY) -c 'import re, torch; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow lint bench gpu clean
+.PHONY: help run test test-slow test-oldest lint bench gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,22 @@ test: lint ## lint, then every test but the slow ones
 
 test-slow: $(INSTALLED_DEV) ## the slow tests: published presets, long trials
 	OMP_NUM_THREADS=1 $(BIN)pytest -n auto -m slow $(ARGS)
+
+# An environment whose own Triton hides that of $(VENV), and which has everything else from there. Its NumPy is
+# older too: the interpreter of that Triton turns arrays into numbers in a way that NumPy 2.4 refuses.
+OLDEST_TRITON := 3.6.0
+OLDEST := $(or $(strip $(VENV)),.venv)-triton-$(OLDEST_TRITON)
+
+$(OLDEST)/.installed: $(INSTALLED_DEV)
+	$(PY) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --no-deps triton==$(OLDEST_TRITON) 'numpy<2.4'
+	$(PY) -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	  > "$$($(OLDEST)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/others.pth"
+	@touch $@
+
+test-oldest: $(OLDEST)/.installed ## the kernels' tests with the oldest Triton supported, in an environment of its own
+	$(OLDEST)/bin/python -c 'import triton; assert triton.__version__ == "$(OLDEST_TRITON)", triton.__version__'
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n auto -m "not slow" tests/kernels $(ARGS)
 
 lint: $(INSTALLED_DEV) ## ruff, mypy and the import contracts
 	$(BIN)ruff check
@@ -69,6 +85,6 @@ gpu: $(INSTALLED_DEV) ## on a CUDA machine: the tests, then all three models int
 	  --budget $(GPU_BUDGET) --out "reports/$$($(SLUG))" $(ARGS)
 
 clean: ## remove .venv, caches and builds; measurements stay
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .venv-triton-* build dist *.egg-info
 	rm -rf .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
