@@ -1,0 +1,58 @@
+"""The roofline: which roof is the lower one, and what bandwidth holds for a working set."""
+
+from __future__ import annotations
+
+import pytest
+
+from arbench.stats.roofline import bandwidth, roof
+
+LIMITS = {
+    "copy": [{"bytes": 1 << 20, "gb_per_s": 40.0}, {"bytes": 1 << 24, "gb_per_s": 8.0}],
+    "read": [{"bytes": 1 << 20, "gb_per_s": 80.0}, {"bytes": 1 << 24, "gb_per_s": 16.0}],
+    "matmul": {"float32": 100.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("working_set", "expected"),
+    [(1, 80.0), (1 << 20, 80.0), (1 << 22, 48.0), (1 << 24, 16.0), (1 << 40, 16.0)],
+)
+def test_the_better_bandwidth_between_measured_sets(working_set, expected):
+    assert bandwidth(LIMITS, working_set) == pytest.approx(expected)
+
+
+def test_a_set_that_a_larger_one_outdoes_is_granted_the_larger_ones():
+    rising = {"read": [{"bytes": n, "gb_per_s": rate} for n, rate in ((100, 5.0), (200, 3.0), (400, 9.0))]}
+    assert bandwidth(rising, 50) == bandwidth(rising, 150) == bandwidth(rising, 300) == 9.0
+
+
+def test_memory_bounds_what_does_little_with_its_bytes():
+    found = roof(16 * 10**9, 10**9, LIMITS, "float32")
+    assert found is not None
+    assert (found.bound, found.gb_per_s, found.gflop_per_s) == ("memory", 16.0, 100.0)
+    assert found.limit_s == pytest.approx(1.0)
+
+
+def test_compute_bounds_what_does_much_with_its_bytes():
+    found = roof(1 << 20, 10**11, LIMITS, "float32")
+    assert found is not None
+    assert found.bound == "compute"
+    assert found.limit_s == pytest.approx(1.0)
+
+
+def test_the_working_set_of_repeated_calls_decides_and_not_a_single_ones():
+    assert roof(1 << 20, 0, LIMITS, "float32").gb_per_s == 80.0
+    assert roof(1 << 20, 0, LIMITS, "float32", working_set=1 << 30).gb_per_s == 16.0
+
+
+@pytest.mark.parametrize(
+    ("limits", "dtype"),
+    [({}, "float32"), (LIMITS, "float16"), ({"matmul": {"float32": 1.0}}, "float32"),
+     ({"copy": [], "read": [], "matmul": {"float32": 1.0}}, "float32")],
+)  # fmt: skip
+def test_what_was_not_measured_is_no_limit(limits, dtype):
+    assert roof(8, 8, limits, dtype) is None
+
+
+def test_nothing_to_do_has_no_limit():
+    assert roof(0, 0, LIMITS, "float32") is None
