@@ -20,11 +20,11 @@ import pandas as pd
 HEAD = """# What the kernels compile to
 
 Every program in every variant of its kernel's `matrix`, in float32, float16 and bfloat16, compiled ahead of
-time by Triton {triton}, without a GPU: `python benchmarks/compiled.py --out reports/kernels`. Each row is the
-worst over a program's variants and dtypes; [programs.csv](programs.csv) has them one by one. *Spilled* is what
-of a thread's registers did not fit (bytes of stack on NVIDIA, registers on AMD). *Widest load* is the widest
-load instruction of the least favourable variant, and of the most favourable one: 128 bits where the layout
-allows it. Nothing here was timed.
+time by Triton {triton}, without a GPU (`python benchmarks/compiled.py --out reports/kernels`). Each row is
+the worst over a program's variants and dtypes; [programs.csv](programs.csv) has all of them. *Spilled* is
+what of a thread's registers did not fit (bytes of stack on NVIDIA, registers on AMD). *Widest load* is the
+widest load instruction of the least favourable variant, and of the most favourable one: 128 bits where the
+layout allows it. Nothing here was timed.
 
 """
 
