@@ -59,6 +59,8 @@ class Kernel:
         backends: of ``BACKENDS``, those it has.
         tolerance: (rtol, atol) by dtype, of every floating-point output against a float64 reference.
         gradient_tolerance: the same, of gradients.
+        near_ties: ``near_ties(inputs, dtype)``, of float64 inputs: over the leading axes of every output,
+            where a decision hangs on less than ``dtype`` can tell, so that both answers are right.
         vectorised: ``vectorised(program, config)``: whether the layout lets that program load 128 bits at
             a time.
     """
@@ -78,6 +80,7 @@ class Kernel:
     backends: Sequence[str] = ("reference", "triton")
     tolerance: Mapping[torch.dtype, tuple[float, float]] = field(default_factory=LOG_PROBS.copy)
     gradient_tolerance: Mapping[torch.dtype, tuple[float, float]] | None = None
+    near_ties: Callable[[Inputs, torch.dtype], Tensor] | None = None
     vectorised: Callable[[str, Config], bool] = lambda program, config: False
 
     @property
@@ -134,7 +137,11 @@ def same_device(name: str, **tensors: Tensor | None) -> None:
 def normal(
     shape: Sequence[int], dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None
 ) -> Tensor:
-    """Standard normal numbers, made on the host so that every device gets the same; empty on ``meta``."""
+    """Standard normal numbers, made where the generator is; empty on ``meta``.
+
+    One on the host gives every device the same numbers.
+    """
     if torch.device(device).type == "meta":
         return torch.empty(shape, dtype=dtype, device=device)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(device, dtype)
+    where = "cpu" if generator is None else generator.device
+    return torch.randn(shape, generator=generator, dtype=torch.float64, device=where).to(device, dtype)
