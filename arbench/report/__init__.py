@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from arbench.report.figures import MAP, draw, save
+from arbench.report.figures import FRACTIONS, MAP, draw, save
+from arbench.report.headline import headline
+from arbench.report.kernels import kernel_rows
 from arbench.report.page import page
 from arbench.report.summary import summary
-from arbench.report.table import Table, frame, headline, rows
+from arbench.report.table import Table, frame, rows
 from arbench.report.verdicts import Headline, Sentence, headlines, sentences
 from arbench.results import Results
 
@@ -18,6 +20,7 @@ __all__ = [
     "frame",
     "headline",
     "headlines",
+    "kernel_rows",
     "render",
     "rows",
     "sentences",
@@ -44,6 +47,6 @@ def render(results: Results, folder: str | Path) -> list[Path]:
     drawings = draw(results)
     html, markdown = folder / "report.html", folder / "summary.md"
     html.write_text(page(results, drawings), encoding="utf-8")
-    image = f"figures/{MAP}.svg" if any(one.name == MAP for one in drawings) else None
-    markdown.write_text(summary(results, image), encoding="utf-8")
+    images = {one.name: f"figures/{one.name}.svg" for one in drawings if one.name in (MAP, FRACTIONS)}
+    markdown.write_text(summary(results, images.get(MAP), images.get(FRACTIONS)), encoding="utf-8")
     return [html, markdown, *save(drawings, folder / "figures")]

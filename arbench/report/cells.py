@@ -54,13 +54,15 @@ def real_time(case: Case) -> float | None:
     return case.n / case.rate_hz / case.median_s if case.rate_hz and case.median_s else None
 
 
-def _time(case: Case) -> str:
+def time_label(case: Case) -> str:
+    """``12.3 ms``, with the digits its interval supports."""
     if case.median_s is None:
         return NONE
     return format_seconds(case.median_s, interval_of(case))
 
 
-def _time_interval(case: Case) -> str:
+def time_interval_label(case: Case) -> str:
+    """``[12.1, 12.6]``, or in parentheses a range over workers."""
     interval = interval_of(case)
     if case.median_s is None or interval is None:
         return NONE
@@ -84,11 +86,12 @@ def _best_speed_up(case: Case, results: Results) -> str:
     """The speed-up, or that of the largest N at which the reference was timed too."""
     found = largest_speed_up(case, results)
     if found is None or found[0] == case.n:
-        return _speed_up(case, results)
+        return speed_up_label(case, results)
     return f"{ratio_label(found[1])} at {found[0]:,}"
 
 
-def _speed_up(case: Case, results: Results) -> str:
+def speed_up_label(case: Case, results: Results) -> str:
+    """``3.07x [3.01, 3.12]`` over the reference, or that the case is the reference."""
     ratio = speed_up(case, results)
     if ratio is None:
         referred = any(other.reference == case.id for other in results.ratios.values())
@@ -113,7 +116,8 @@ def _exact_si(value: float | None, unit: str) -> str:
     return NONE if value is None else format_si(value, unit, (value * 0.9999, value * 1.0001))
 
 
-def _status(case: Case) -> str:
+def status_label(case: Case) -> str:
+    """``ok, unstable``."""
     return STATUS[case.status] + (", unstable" if case.unstable else "")
 
 
@@ -123,11 +127,11 @@ CELLS: dict[str, Cell] = {
     "op": lambda case, results, settings: case.op,
     "method": lambda case, results, settings: settings.method(case),
     "n": lambda case, results, settings: f"{case.n:,}",
-    "time": lambda case, results, settings: _time(case),
-    "interval": lambda case, results, settings: _time_interval(case),
+    "time": lambda case, results, settings: time_label(case),
+    "interval": lambda case, results, settings: time_interval_label(case),
     "rate": lambda case, results, settings: _per_second(case, case.batch * case.n, ""),
     "real_time": lambda case, results, settings: _real_time(case),
-    "speed_up": lambda case, results, settings: _speed_up(case, results),
+    "speed_up": lambda case, results, settings: speed_up_label(case, results),
     "best_speed_up": lambda case, results, settings: _best_speed_up(case, results),
     "depth": lambda case, results, settings: _count(case.depth),
     "nfe": lambda case, results, settings: _count(case.nfe),
@@ -137,7 +141,7 @@ CELLS: dict[str, Cell] = {
     "memory": lambda case, results, settings: _exact_si(case.peak_bytes, "B"),
     "counts": lambda case, results, settings: COUNT_SOURCE[case.count_source],
     "exactness": lambda case, results, settings: EXACTNESS[case.exactness],
-    "status": lambda case, results, settings: _status(case),
+    "status": lambda case, results, settings: status_label(case),
 }
 COLUMNS = {
     "model": Column("model", number=False),

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arbench.report.curves import curves
-from arbench.report.labels import model_label
+from arbench.report.fractions import fractions
+from arbench.report.labels import model_label, of_models
 from arbench.report.map import growth_map
+from arbench.report.roofline import roofline
 from arbench.report.style import save_bytes
 from arbench.report.table import order
 from arbench.results import Results
 
-MAP = "map"
+MAP, FRACTIONS, ROOFLINE = "map", "fractions", "roofline"
+KERNELS = {
+    FRACTIONS: (fractions, "kernels: fraction of the machine's limit"),
+    ROOFLINE: (roofline, "kernels: roofline"),
+}
 _CAPTIONS = {"seconds": "time over N", "depth": "depth over N"}
 
 
@@ -29,19 +35,23 @@ class Drawing:
 
 
 def draw(results: Results) -> list[Drawing]:
-    """The map, then for each model time and depth over N; only those there are values for."""
+    """The map, then for each model time and depth over N, then kernels; only those there are values for."""
     drawings = []
     overview = growth_map(results)
     if overview is not None:
         caption = "growth of scoring depth against growth of sampling depth"
         drawings.append(Drawing(MAP, None, caption, *save_bytes(overview, MAP)))
-    models = dict.fromkeys(model_label(case) for case in order(results.cases.values()))
+    models = dict.fromkeys(model_label(case) for case in order(of_models(results)))
     for model, name in zip(models, _names(models), strict=True):
         for metric, words in _CAPTIONS.items():
             figure = curves(results, model, metric)
             if figure is not None:
                 full = f"{name}-{metric}"
                 drawings.append(Drawing(full, model, f"{model}: {words}", *save_bytes(figure, full)))
+    for name, (make, caption) in KERNELS.items():
+        figure = make(results)
+        if figure is not None:
+            drawings.append(Drawing(name, None, caption, *save_bytes(figure, name)))
     return drawings
 
 
@@ -63,7 +73,7 @@ def _names(models: dict[str, None]) -> list[str]:
     for model in models:
         plain = re.sub(r"[^A-Za-z0-9]+", "-", model).strip("-").lower() or "model"
         name, number = plain, 2
-        while name in (MAP, *names):
+        while name in (MAP, *KERNELS, *names):
             name, number = f"{plain}-{number}", number + 1
         names.append(name)
     return names

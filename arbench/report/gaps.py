@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from arbench.report.labels import model_label
+from arbench.report.labels import model_label, of_kernels, of_models
+from arbench.report.roofs import roof_of
 from arbench.results import Results
 from arbench.stats.classes import FEWEST_SIZES
 
@@ -13,6 +14,8 @@ def gaps(results: Results) -> list[str]:
     said = []
     if not cases:
         said.append("No case was finished: there is nothing to show yet.")
+    elif all(case.status == "checked" for case in cases):
+        said.append("Every case was checked and none timed: the kernels' time says nothing here.")
     elif not any(case.status == "ok" for case in cases):
         said.append("No case is ok: nothing below was timed.")
     unfinished = len(results.verifications.keys() - results.cases.keys())
@@ -21,14 +24,16 @@ def gaps(results: Results) -> list[str]:
     interrupted = sum(case.stopped_by == "interrupted" for case in cases)
     if interrupted:
         said.append(f"{_cases(interrupted)} interrupted, with fewer samples than planned.")
-    if cases and not results.fits:
+    if of_models(results) and not results.fits:
         said.append("No growth over N was fitted: no claim is judged, and the map is empty.")
     timed: dict[str, set[int]] = {}
-    for case in cases:
+    for case in of_models(results):
         timed.setdefault(model_label(case), set()).update([case.n] if case.status == "ok" else [])
     few = [model for model, sizes in timed.items() if 0 < len(sizes) < FEWEST_SIZES]
     if few:
         said.append(f"Timed at fewer than four sizes, so growth of time has no class: {', '.join(few)}.")
+    if any(case.status == "ok" and roof_of(case, results) is None for case in of_kernels(results)):
+        said.append("Some kernels have no limit to be held against: it was not measured, or not their cost.")
     unstable = sum(case.unstable for case in cases)
     if unstable:
         said.append(f"{_cases(unstable)} unstable: samples scatter more than they should.")

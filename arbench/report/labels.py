@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
-from arbench.results import Results
+from arbench.results import Case, Op, Results
 
 OPS = {"score": "scoring", "sample": "sampling", "forward": "forward", "backward": "backward"}
 METRICS = {
@@ -49,11 +50,18 @@ COUNT_SOURCE = {
 OWN = {"own_samples"}
 """Methods that score only what the model itself has just drawn: no answer for outside data."""
 
+OPS_OF_KERNELS = ("forward", "backward")
+
 _SETTINGS = ("device", "dtype", "backend", "batch")
+_SETTINGS_OF_KERNELS = ("device", "dtype")
+"""The backend always stands with who implements a kernel, the batch in its configuration."""
 
 
 class Keyed(Protocol):
     """What a case and a fit have in common."""
+
+    @property
+    def op(self) -> Op: ...
 
     @property
     def model(self) -> str: ...
@@ -61,6 +69,23 @@ class Keyed(Protocol):
     def preset(self) -> str: ...
     @property
     def method(self) -> str: ...
+    @property
+    def backend(self) -> str: ...
+
+
+def is_kernel(keyed: Keyed) -> bool:
+    """Whether a line is of a kernel, not of a model."""
+    return keyed.op in OPS_OF_KERNELS
+
+
+def of_models(results: Results) -> list[Case]:
+    """The cases of models."""
+    return [case for case in results.cases.values() if not is_kernel(case)]
+
+
+def of_kernels(results: Results) -> list[Case]:
+    """The cases of kernels."""
+    return [case for case in results.cases.values() if is_kernel(case)]
 
 
 def model_label(keyed: Keyed) -> str:
@@ -100,20 +125,44 @@ class Settings:
     """Which of device, dtype, backend and batch are common to a run, and which tell cases apart."""
 
     def __init__(self, results: Results) -> None:
-        self._seen = {
-            name: sorted({str(getattr(case, name)) for case in results.cases.values()}) for name in _SETTINGS
-        }
+        self._models = _seen(of_models(results), _SETTINGS)
+        self._kernels = _seen(of_kernels(results), _SETTINGS_OF_KERNELS)
 
     @property
     def common(self) -> str:
         """What all cases share: ``cpu · float32 · eager · batch 1``."""
-        shared = [_word(name, values[0]) for name, values in self._seen.items() if len(values) == 1]
-        return " · ".join(shared)
+        if self._models and self._kernels:
+            return " · ".join(word for word in _shared(self._models) if word in _shared(self._kernels))
+        return self.of_models or self.of_kernels
+
+    @property
+    def of_models(self) -> str:
+        """What all cases of models share."""
+        return " · ".join(_shared(self._models))
+
+    @property
+    def of_kernels(self) -> str:
+        """What all cases of kernels share: ``cpu · float32``."""
+        return " · ".join(_shared(self._kernels))
 
     def method(self, keyed: Keyed) -> str:
-        """The method, with every setting that is not common: ``cached · numba``."""
-        varying = [name for name, values in self._seen.items() if len(values) > 1]
-        return " · ".join([keyed.method, *(_word(name, str(getattr(keyed, name))) for name in varying)])
+        """The method, with every setting that is not common: ``cached · numba``.
+
+        Of a kernel: who implements it, on what: ``torch · compile``.
+        """
+        seen = self._kernels if is_kernel(keyed) else self._models
+        varying = [name for name, values in seen.items() if len(values) > 1]
+        names = ["backend", *varying] if is_kernel(keyed) else varying
+        return " · ".join([keyed.method, *(_word(name, str(getattr(keyed, name))) for name in names)])
+
+
+def _seen(cases: Iterable[Case], names: Iterable[str]) -> dict[str, list[str]]:
+    known = list(cases)
+    return {name: sorted({str(getattr(case, name)) for case in known}) for name in names if known}
+
+
+def _shared(seen: dict[str, list[str]]) -> list[str]:
+    return [_word(name, values[0]) for name, values in seen.items() if len(values) == 1]
 
 
 def _word(name: str, value: str) -> str:

@@ -9,11 +9,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from arbench.report import facts
-from arbench.report.figures import Drawing
+from arbench.report.figures import KERNELS, MAP, Drawing
 from arbench.report.gaps import gaps
+from arbench.report.kernels import kernel_rows, kernel_tables
 from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, Settings, model_label
 from arbench.report.style import inline
-from arbench.report.table import Table, headline, order, rows
+from arbench.report.table import Table, model_tables, order, rows
 from arbench.report.verdicts import Headline, Sentence, headlines, sentences
 from arbench.results import Results
 
@@ -57,9 +58,11 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
         settings=Settings(results).common,
         gaps=gaps(results),
         tally=tally(said),
-        map=next((_figure(one) for one in drawings if one.model is None), None),
+        map=next((_figure(one) for one in drawings if one.name == MAP), None),
         chapters=chapters(results, said, drawings),
-        table=rows(results),
+        kernels=kernel_tables(results, _WIDTH),
+        kernel_figures={d.name: _figure(d) for d in drawings if d.name in KERNELS},
+        tables=[table for table in (rows(results), kernel_rows(results)) if table.rows],
         troubles=troubles(results),
         command=facts.command(results.run),
         environment=facts.environment(results.run),
@@ -78,7 +81,7 @@ def chapters(results: Results, said: Sequence[Sentence], drawings: Sequence[Draw
             figures=[(d.caption, _figure(d)) for d in drawings if d.model == head.model],
             table=table,
         )
-        for head, table in zip(headlines(results), headline(results, _WIDTH), strict=True)
+        for head, table in zip(headlines(results), model_tables(results, _WIDTH), strict=True)
     ]
 
 
@@ -89,12 +92,12 @@ def tally(said: Sequence[Sentence]) -> dict[str, int]:
 
 
 def troubles(results: Results) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """(status, what it means, [(case, its error)]) of every status but ok that occurs."""
+    """(status, what it means, [(case, its error)]) of every status that occurs but ok and checked."""
     settings = Settings(results)
     found = []
     for status, meaning in STATUS_MEANING.items():
         cases = [case for case in order(results.cases.values()) if case.status == status]
-        if cases:
+        if cases and status != "checked":
             listed = [
                 (
                     f"{model_label(case)} {case.op} {settings.method(case)}, N = {case.n:,}",

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.typing import FillStyleType
 
 from arbench.stats import format_si
 
@@ -37,7 +38,16 @@ _METHODS = {
     "forecast": (_ORANGE, "<"),
     "speculative": (_BROWN, ">"),
 }
+_IMPLEMENTATIONS = {
+    ("arbench", "triton"): (_BLUE, "o"),
+    ("arbench", "numba"): (_GREEN, "^"),
+    ("torch", "eager"): (_GREY, "v"),
+    ("torch", "compile"): (_ORANGE, "s"),
+}
+_FILLS: tuple[FillStyleType, ...] = ("full", "none", "top", "left")
 _SPARE = [(_ORANGE, "X"), (_GREEN, "p"), (_BROWN, "h"), (_SKY, "*"), (_ROSE, "d")]
+
+_PEERS = [(_PINK, "D"), (_RED, "P"), (_BROWN, "X"), (_SKY, "d"), (_YELLOW, "p"), (_ROSE, "h")]
 
 _RC: Any = {
     **sns.axes_style("ticks"),
@@ -108,6 +118,26 @@ def looks(methods: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, str, st
     return found
 
 
+def implementation_looks(
+    implementations: Iterable[tuple[str, str, str]],
+) -> Mapping[str, tuple[str, str, FillStyleType]]:
+    """(who, backend, label) of kernels to colour, marker and how the marker is filled, by label.
+
+    As in `looks`, each looks the same in every figure; variants of it (another dtype, ...) differ in
+    the filling, and peers share out the spare looks.
+    """
+    triples = sorted(set(implementations))
+    unknown = sorted({(who, backend) for who, backend, _ in triples} - _IMPLEMENTATIONS.keys())
+    peers = {key: _PEERS[i % len(_PEERS)] for i, key in enumerate(unknown)}
+    known = _IMPLEMENTATIONS | peers
+    seen: dict[tuple[str, str], int] = {}
+    found = {}
+    for who, backend, label in triples:
+        seen[who, backend] = seen.get((who, backend), -1) + 1
+        found[label] = (*known[who, backend], _FILLS[seen[who, backend] % len(_FILLS)])
+    return found
+
+
 def sizes_axis(axes: Axes, sizes: Iterable[int]) -> None:
     """A log axis with a tick at every measured size, thinned until the labels stand apart."""
     axes.set_xscale("log")
@@ -136,10 +166,11 @@ def value_axis(axes: Axes, low: float, high: float, unit: str) -> None:
         subs = (1.0, 2.0, 5.0)
     axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, unit)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, unit)))
 
 
-def _tick(value: float, unit: str) -> str:
+def tick(value: float, unit: str) -> str:
+    """A tick in words: ``10 ms``, ``16,384``, ``0.25``."""
     if not unit and value < 1e6:
         return f"{value:,.0f}" if value >= 1 else f"{value:g}"
     text, _, suffix = format_si(value, unit, (value, value)).partition(" ")

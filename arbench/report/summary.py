@@ -6,21 +6,23 @@ import re
 
 from arbench.report import facts
 from arbench.report.gaps import gaps
+from arbench.report.kernels import kernel_tables
 from arbench.report.labels import Settings
 from arbench.report.page import environment
-from arbench.report.table import headline
+from arbench.report.table import model_tables
 from arbench.report.verdicts import headlines, sentences
 from arbench.results import Results
 
 _WIDTH = 1000
 
 
-def summary(results: Results, map_path: str | None = None) -> str:
+def summary(results: Results, map_path: str | None = None, fractions_path: str | None = None) -> str:
     """The markdown.
 
     Args:
         results: what was measured; any of it may be missing.
         map_path: where the map's image stands, relative to the file; None leaves it out.
+        fractions_path: the same of the kernels' fractions of the limit.
     """
     templates = environment()
     templates.filters["md"] = escape
@@ -31,7 +33,9 @@ def summary(results: Results, map_path: str | None = None) -> str:
         headlines=headlines(results),
         map=map_path,
         sentences=[one for one in sentences(results) if one.verdict],
-        tables=headline(results, _WIDTH),
+        fractions=fractions_path,
+        tables=model_tables(results, _WIDTH),
+        kernels=kernel_tables(results, _WIDTH),
         command=facts.command(results.run).replace("\n", " "),
     )  # fmt: skip
 

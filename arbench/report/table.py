@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from arbench.report.cells import CELLS, COLUMNS, Column, interval_of, real_time, speed_up
-from arbench.report.labels import STATUS, Settings, model_label, numbers
+from arbench.report.labels import STATUS, Settings, model_label, numbers, of_models
+from arbench.report.roofs import per_second, reached
 from arbench.results import Case, Results
 
 _FULL = tuple(name for name in COLUMNS if name != "best_speed_up")
 _HEADLINE = ("op", "method", "n", "time", "rate", "real_time", "best_speed_up", "depth")
 _SPARED = ("rate", "real_time", "depth", "op")
-_OP_ORDER = {"score": 0, "sample": 1}
+_OP_ORDER = {"score": 0, "sample": 1, "forward": 2, "backward": 3}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text, with what a reader needs to know beside them."""
+    """Cells as text, with what a reader needs to know beside them; a title may have several lines."""
 
     title: str
     columns: Sequence[Column]
@@ -38,11 +39,11 @@ class Table:
             for row in cells
         ]
         rule = "  ".join("─" * width for width in widths)
-        return [self.title, aligned[0], rule, *aligned[1:], *self.notes]
+        return [*self.title.splitlines(), aligned[0], rule, *aligned[1:], *self.notes]
 
 
 def order(cases: Iterable[Case]) -> list[Case]:
-    """Cases by model, scoring first, methods as they first appear, then by N."""
+    """Cases by model or kernel, scoring or forward first, methods as they first appear, then by N."""
     known = list(cases)
     first: dict[tuple[object, ...], int] = {}
     for i, case in enumerate(known):
@@ -61,7 +62,10 @@ def frame(results: Results) -> pd.DataFrame:
     ``low_s``, ``high_s`` and ``interval`` ('ci95' or 'range' over workers); ``elements_per_s``
     (of the whole batch); ``real_time`` (seconds of audio made or scored per second, each stream);
     ``speed_up``, ``speed_up_low``, ``speed_up_high`` and ``reference`` (a case's id);
-    ``flops_per_element``. What is not known is missing, never 0.
+    ``flops_per_element``; ``gb_per_s`` and ``gflop_per_s`` (10^9 bytes and FLOPs a second); and of
+    kernels ``bound`` ('memory' or 'compute') and ``fraction_of_limit``, ``fraction_low``,
+    ``fraction_high`` (of what this machine was measured to do at most: 1 is all of it). What is not
+    known is missing, never 0.
     """
     return pd.DataFrame([_record(case, results) for case in order(results.cases.values())])
 
@@ -75,6 +79,8 @@ def _record(case: Case, results: Results) -> dict[str, object]:
     low, high = interval_of(case) or (None, None)
     ratio = speed_up(case, results)
     ratio_low, ratio_high = (interval_of(ratio) if ratio else None) or (None, None)
+    of_limit = reached(case, results)
+    fraction_low, fraction_high = (of_limit.ends if of_limit else None) or (None, None)
     return record | {
         "low_s": low,
         "high_s": high,
@@ -86,16 +92,26 @@ def _record(case: Case, results: Results) -> dict[str, object]:
         "speed_up_high": ratio_high,
         "reference": ratio.reference if ratio else None,
         "flops_per_element": None if case.flops is None else case.flops / (case.batch * case.n),
+        "gb_per_s": _giga(per_second(case, case.bytes)),
+        "gflop_per_s": _giga(per_second(case, case.flops)),
+        "bound": of_limit.bound if of_limit else None,
+        "fraction_of_limit": of_limit.fraction if of_limit else None,
+        "fraction_low": fraction_low,
+        "fraction_high": fraction_high,
     }
 
 
+def _giga(value: float | None) -> float | None:
+    return None if value is None else value * 1e-9
+
+
 def rows(results: Results) -> Table:
-    """Every case in words, with units and no digit that its interval does not support."""
+    """Every case of a model in words, with units and no digit that its interval does not support."""
     settings = Settings(results)
-    return _table(settings.common, order(results.cases.values()), results, settings, _FULL)
+    return _table(settings.of_models, order(of_models(results)), results, settings, _FULL)
 
 
-def headline(results: Results, width: int = 100) -> list[Table]:
+def model_tables(results: Results, width: int) -> list[Table]:
     """One table a model: each method at the largest N that is ok, notes for sizes that are not.
 
     Args:
@@ -104,11 +120,11 @@ def headline(results: Results, width: int = 100) -> list[Table]:
     """
     settings = Settings(results)
     groups: dict[str, list[Case]] = {}
-    for case in order(results.cases.values()):
+    for case in order(of_models(results)):
         groups.setdefault(model_label(case), []).append(case)
     tables = []
     for label, cases in groups.items():
-        title = " · ".join(filter(None, (label, f"element: {cases[0].element}", settings.common)))
+        title = " · ".join(filter(None, (label, f"element: {cases[0].element}", settings.of_models)))
         notes = _notes(cases, settings)
         kept = list(_HEADLINE)
         for spared in (None, *_SPARED):

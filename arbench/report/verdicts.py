@@ -14,6 +14,7 @@ from arbench.report.labels import (
     Settings,
     claim_label,
     model_label,
+    of_models,
     span_label,
 )
 from arbench.report.table import order
@@ -169,7 +170,7 @@ def depth_fits(results: Results, model: str, op: Op) -> list[Fit]:
 
 def headlines(results: Results) -> list[Headline]:
     """One a model, in the order of the table."""
-    cases = order(results.cases.values())
+    cases = order(of_models(results))
     return [_headline(results, model) for model in dict.fromkeys(map(model_label, cases))]
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from arbench.results import Case, Fit, Ratio, Results, Run, Samples, Writer, read
+from arbench.results import Case, Count, Fit, Line, Ratio, Results, Run, Samples, Writer, read
 from arbench.stats import fit_exact, fit_noisy, judge, ratio, summarise
 
 AUDIO = [256, 512, 1024, 2048, 4096, 16384]
@@ -100,11 +100,11 @@ def run_line() -> Run:
     )
 
 
-def write(path: Path, models=MODELS, workers: int = 6, edit=lambda line: line) -> Results:
+def write(path: Path, models=MODELS, kernels=(), workers: int = 6, edit=lambda line: line) -> Results:
     """Writes the synthetic run, each line through ``edit`` (None drops it), and reads it back."""
     rng = np.random.default_rng(7)
     with Writer(path) as writer:
-        for line in [run_line(), *lines(rng, models, workers)]:
+        for line in [run_line(), *lines(rng, models, workers), *kernel_lines(rng, kernels, workers)]:
             kept = edit(line)
             if kept is not None:
                 writer.write(kept)
@@ -193,9 +193,109 @@ def fit(case: Case, metric, claimed, growth, verdict, why) -> Fit:
     )  # fmt: skip
 
 
+COPY, PEAK = 11.2e9, 147.3e9
+"""Bytes and FLOPs a second, as conftest's limits have them at their largest working set."""
+
+
+@dataclass
+class Config:
+    """One size of a synthetic kernel and what it costs."""
+
+    text: str
+    rows: int
+    n: int
+    bytes: int
+    flops: int
+
+
+WAVE = "batch=8,channels=256,length=4096,width=2,dilation={},activation=gate,layout=BLD"
+KERNELS = [
+    ("softmax", "logit", [
+        Config("rows=16000,width=256", 16000, 256, 32_768_000, 16_384_000),
+        Config("rows=512,width=8192", 512, 8192, 33_554_432, 16_777_216),
+    ]),
+    ("log_softmax", "logit", [
+        Config("rows=16000,width=256", 16000, 256, 32_768_000, 20_480_000),
+        Config("rows=512,width=8192", 512, 8192, 33_554_432, 20_971_520),
+    ]),
+    ("log_prob_from_logits", "logit", [
+        Config("rows=16000,width=256", 16000, 256, 16_512_000, 12_300_000),
+    ]),
+    ("causal_conv1d", "audio sample", [
+        Config(WAVE.format(d), 8, 4096, 101_187_584, 4_311_744_512) for d in (1, 512)
+    ]),
+    ("logistic_mixture_log_prob", "sub-pixel", [
+        Config("batch=64,side=32,mixtures=10", 64, 3072, 27_000_000, 63_000_000),
+    ]),
+]  # fmt: skip
+NATIVE = {
+    ("torch", "eager"): 0.16,
+    ("torch", "compile"): 0.52,
+    ("arbench", "numba"): 0.71,
+}
+"""Fraction of the limit that an implementation reaches."""
+
+
+def kernel_lines(rng: np.random.Generator, kernels=KERNELS, workers: int = 6) -> Iterator[Line]:
+    """Each kernel forward and backward: what runs on a CPU timed, Triton checked."""
+    for kernel, element, configs in kernels:
+        for config in configs:
+            for op in ("forward", "backward"):
+                yield from _group(rng, kernel, element, config, op, workers)
+
+
+def _group(rng, kernel: str, element: str, config: Config, op: str, workers: int) -> Iterator[Line]:
+    cost = 1 if op == "forward" else 1.5
+    moved, done = int(config.bytes * cost), int(config.flops * cost)
+    limit = max(moved / COPY, done / PEAK)
+    timed = {}
+    for (method, backend), fraction in NATIVE.items():
+        if (backend, op) == ("numba", "backward"):
+            continue
+        bias = {w: float(np.exp(rng.normal(0, 0.02))) for w in range(workers)}
+        timed[method, backend] = {w: limit / fraction * bias[w] for w in range(workers)}
+    names = {who: f"{kernel}:{config.text}/{op}/{'/'.join(who)}" for who in [*timed, ("arbench", "triton")]}
+    for (method, backend), name in names.items():
+        samples = timed.get((method, backend))
+        summary = summarise({w: [s] for w, s in samples.items()}) if samples else None
+        yield Count(name, None, None, done, None, moved, None, "formula")
+        yield from (Samples(name, w, 0, 1.7e9, [s]) for w, s in (samples or {}).items())
+        yield Case(
+            id=name, model=kernel, preset=config.text, op=op, method=method, backend=backend,
+            device="cpu", dtype="float32", batch=config.rows, n=config.n, element=element, weights=0,
+            status="ok" if summary else "checked", exactness="pointwise",
+            flops=done, bytes=moved, count_source="formula",
+            median_s=summary.median_s if summary else None,
+            ci95_s=summary.ci95_s if summary else None,
+            range_s=summary.range_s if summary else None,
+            workers=workers if summary else 0, samples=workers if summary else 0,
+            stopped_by="target" if summary else None,
+        )  # fmt: skip
+    reference = timed["torch", "eager"]
+    for who, samples in timed.items():
+        if who != ("torch", "eager"):
+            pairs = ({(w, 0): s for w, s in one.items()} for one in (samples, reference))
+            found = ratio(*pairs)
+            yield Ratio(
+                names[who], names["torch", "eager"], found.ratio, found.ci95, found.range, found.workers
+            )
+
+
 @pytest.fixture(scope="session")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return write(tmp_path_factory.mktemp("run") / "results.jsonl")
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Of a run of kernels alone."""
+    return write(tmp_path_factory.mktemp("kernels") / "results.jsonl", models=[], kernels=KERNELS)
+
+
+@pytest.fixture(scope="session")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Of a file that holds models and kernels."""
+    return write(tmp_path_factory.mktemp("both") / "results.jsonl", kernels=KERNELS[:2])
 
 
 @pytest.fixture
