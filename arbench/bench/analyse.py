@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from arbench.bench.case import CaseKey
+from arbench.bench.case import KERNELS, CaseKey
 from arbench.results import Case, Count, Fit, Ratio, Results, ResultsError, Samples, StoppedBy
 from arbench.stats import Growth, fit_exact, fit_noisy, judge, ratio, summarise
+from arbench.stats.roofline import bandwidth
 
 ROOF = 1.25
 """A row faster than this many times the measured limit is an error of the harness."""
@@ -65,20 +66,37 @@ def limit_flops(results: Results, dtype: str) -> float | None:
     return max(rates) * 1e9 if rates else None
 
 
+def limit_bytes(results: Results, working_set: int) -> float | None:
+    """The best measured bandwidth for a working set, in bytes a second."""
+    measured = [results.run.limits, *(line.limits for line in results.limits)]
+    rates = [rate for limits in measured if (rate := bandwidth(limits, working_set)) is not None]
+    return max(rates) * 1e9 if rates else None
+
+
 def above_roof(case: CaseKey, results: Results, samples: Iterable[Samples]) -> str | None:
-    """What is wrong with a case that is faster than the machine can be; None if it is not."""
-    limit = limit_flops(results, case.dtype)
+    """What is wrong with a case that is faster than the machine can be; None if it is not.
+
+    Of kernels the bytes are held against the bandwidth too; what the operations of a model read and write is
+    more than it must.
+    """
     count = results.counts.get(case.id)
     seconds = seconds_by_worker(samples)
-    if limit is None or count is None or not count.flops or not seconds:
+    if count is None or not seconds:
         return None
-    reached = count.flops / summarise(seconds).median_s
-    if reached <= ROOF * limit:
-        return None
-    return (
-        f"an error of the harness: {reached / 1e9:.3g} GFLOP/s, {reached / limit:.2f} times the measured "
-        f"limit of {case.dtype}"
-    )
+    median_s = summarise(seconds).median_s
+    held = [(count.flops, limit_flops(results, case.dtype), "GFLOP/s", f"limit of {case.dtype}")]
+    if case.spec == KERNELS and count.bytes:
+        proof = results.verifications.get(case.id)
+        working_set = (proof.verified or {}).get("working_set", count.bytes) if proof else count.bytes
+        held.append((count.bytes, limit_bytes(results, working_set), "GB/s", "bandwidth of its working set"))
+    for amount, limit, unit, name in held:
+        if amount and limit and amount / median_s > ROOF * limit:
+            reached = amount / median_s
+            return (
+                f"an error of the harness: {reached / 1e9:.3g} {unit}, {reached / limit:.2f} times the "
+                f"measured {name}"
+            )
+    return None
 
 
 def _case(
@@ -113,9 +131,12 @@ def _ratios(cases: list[CaseKey], samples: Mapping[str, list[Samples]]) -> Itera
     def rounds(case: CaseKey) -> dict[tuple[int, int], float]:
         return {(line.worker, line.round): median(line.seconds) for line in samples.get(case.id, [])}
 
-    references = {(c.setting, c.op, c.batch, c.n): c for c in cases if c.reference}
+    def place(case: CaseKey) -> tuple[Any, ...]:
+        return case.setting, case.model, case.preset, case.op, case.batch, case.n
+
+    references = {place(case): case for case in cases if case.reference}
     for case in cases:
-        reference = references.get((case.setting, case.op, case.batch, case.n))
+        reference = references.get(place(case))
         if reference is None or reference is case:
             continue
         mine, theirs = rounds(case), rounds(reference)

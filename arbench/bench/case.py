@@ -6,12 +6,15 @@ import msgspec
 
 from arbench.results import Exactness, Op
 
+KERNELS = "kernels"
+"""What stands as ``spec`` where kernels are measured: one worker holds all of them."""
+
 
 class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that says what is measured, and what is known of it before measuring."""
 
     spec: str
-    """What ``arbench.models.resolve`` finds the model by."""
+    """What ``arbench.models.resolve`` finds the model by; ``KERNELS`` for a kernel."""
     model: str
     preset: str
     op: Op
@@ -45,6 +48,11 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )  # fmt: skip
 
     @property
+    def title(self) -> str:
+        """Names to the user what a worker holds."""
+        return KERNELS if self.spec == KERNELS else f"{self.model}:{self.preset}"
+
+    @property
     def setting(self) -> tuple[str, str, str]:
-        """What one worker holds: cases that share a model, a device and a dtype."""
+        """What one worker holds: cases that share a model, or all kernels, on a device in a dtype."""
         return self.spec, self.device, self.dtype

@@ -22,8 +22,8 @@ import msgspec
 
 from arbench.bench import analyse
 from arbench.bench.case import CaseKey
+from arbench.bench.job import Job, Message
 from arbench.bench.plan import Plan
-from arbench.bench.worker import Job, Message
 from arbench.meters import differences, environment, limits
 from arbench.results import (
     FILE_NAME,
@@ -198,7 +198,7 @@ class Supervisor:
     def run(self) -> dict[str, StoppedBy]:
         """Proves and times; returns why each case's timing ended."""
         options = self.plan.options
-        name = f"{self.cases[0].model}:{self.cases[0].preset}"
+        name = self.cases[0].title
         self.progress.stage(f"{name}: verifying and counting", len(self.cases), 0)
         self._prove()
         self._spare_budget()
@@ -245,9 +245,8 @@ class Supervisor:
         proofs = self.results.verifications
         calls = {c.id: self._call_s(c) for c in cases if c.id in proofs and proofs[c.id].verified}
         return Job(
-            stage, cases, options.seed, options.weights, options.data, options.threads,
-            count_budget_s=options.count_budget, call_s=calls, **more,
-        )  # fmt: skip
+            stage, cases, options.seed, options.threads, call_s=calls, **options.worker_facts(), **more
+        )
 
     def _prove(self) -> None:
         """Until every case has a verification, and every verified one was counted or charged."""

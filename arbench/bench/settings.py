@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Setting:
         seed: of weights, noise and data.
         weights: safetensors file, or None for random weights.
         data: path of the user's data, or None.
+        backend: what runs the kernels within: 'eager', 'triton' or 'numba'.
     """
 
     spec: str
@@ -44,6 +45,7 @@ class Setting:
     seed: int
     weights: str | None = None
     data: str | None = None
+    backend: str = "eager"
 
     def __post_init__(self) -> None:
         self.chosen = resolve(self.spec)
@@ -52,11 +54,17 @@ class Setting:
     def build(self, dtype: str | None = None) -> Source:
         """The model, anew in fresh memory."""
         weights = Path(self.weights) if self.weights else None
-        return self.chosen.build(self.seed, DTYPES[dtype or self.dtype], self.device, weights)
+        more = {} if self.backend == "eager" else {"backend": self.backend}
+        return self.chosen.build(self.seed, DTYPES[dtype or self.dtype], self.device, weights, **more)
+
+    @property
+    def eager(self) -> Setting:
+        """The same on plain PyTorch, where every operation can be seen and counted."""
+        return replace(self, backend="eager")
 
     def twin(self, source: Source) -> Source:
-        """The model in float64, with the weights as ``source`` has rounded them."""
-        other = self.build("float64")
+        """The model in float64 and on plain PyTorch, with the weights as ``source`` has rounded them."""
+        other = self.eager.build("float64")
         other.load_state_dict({k: v.double() for k, v in source.state_dict().items()})
         return other
 

@@ -59,6 +59,7 @@ def option(*names: str, **more: Any) -> Callable[[Any], Any]:
 )
 @option("--device", default="cpu", metavar="cpu|cuda|cuda:I", help="Where to run.")
 @option("--dtype", default="float32", metavar="float64|float32|float16|bfloat16", help="Precision.")
+@option("--backend", default="eager", metavar="eager|triton|numba", help="What runs the models' kernels.")
 @option("--threads", type=int, default=1, help="Threads within an operation.")
 @option("--target-ci", type=float, default=0.05, help="Relative width of the 95% interval to stop at.")
 @option("--budget", type=float, default=30.0, help="Seconds of timing for each model.")
@@ -80,7 +81,7 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
     Each method is verified first, its depth and work are counted, then it is timed in shuffled rounds in
     several fresh processes. What is found is on disk at once: a killed run goes on with --resume.
     """  # fmt: skip
-    given = {k: v for k, v in asked.items() if ctx.get_parameter_source(k).name == "COMMANDLINE"}  # type: ignore[union-attr]
+    given = given_options(ctx, asked)
     if out is None:
         if resume:
             raise RefusedError("--resume needs --out: the folder of the run to go on with")
@@ -88,14 +89,27 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
     check_writable(out)
 
     from arbench.bench.plan import Options, PlanError, make_plan, recorded_options
+    from arbench.results import read
+
+    with refusing(PlanError):
+        options = recorded_options(read(out).run) if resume else Options()
+        plan = make_plan(replace(options, **given))
+    measured(ctx, plan, out, resume, as_json)
+
+
+def given_options(ctx: click.Context, asked: dict[str, Any]) -> dict[str, Any]:
+    """Of a command's options, those that the user gave."""
+    given = {k: v for k, v in asked.items() if ctx.get_parameter_source(k).name == "COMMANDLINE"}  # type: ignore[union-attr]
+    return {k: v for k, v in given.items() if v not in ((), [])}
+
+
+def measured(ctx: click.Context, plan: Any, out: Path, resume: bool, as_json: bool) -> None:
+    """Measures a plan into ``out`` and shows what came out, interrupted or not."""
     from arbench.bench.runner import run_plan
     from arbench.cli.progress import Display
     from arbench.cli.show import show
     from arbench.results import ResultsError, WriteError, read
 
-    with refusing(PlanError):
-        options = recorded_options(read(out).run) if resume else Options()
-        plan = make_plan(replace(options, **{k: v for k, v in given.items() if v not in ((), [])}))
     interrupted = False
     with Display() as display:
         try:
@@ -112,5 +126,6 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
             raise RefusedError(str(error)) from None
     show(results, out, as_json)
     if interrupted:
-        click.echo(f"arbench: interrupted; go on with: arbench run --resume --out {out}", err=True)
+        said = f"arbench: interrupted; go on with: arbench {ctx.info_name} --resume --out {out}"
+        click.echo(said, err=True)
         ctx.exit(130)
