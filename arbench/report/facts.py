@@ -22,9 +22,10 @@ def limits(run: Run) -> Pairs:
     """The machine's measured limits in words, and whatever else stands beside them."""
     known = dict(run.limits)
     pairs: Pairs = []
-    for entry in known.pop("copy", None) or []:
-        size = format_si(entry["bytes"], "B", (entry["bytes"], entry["bytes"]))
-        pairs.append((f"copy, {size}", f"{entry['gb_per_s']:.3g} GB/s"))
+    for kind in ("copy", "read"):
+        for entry in known.pop(kind, None) or []:
+            size = format_si(entry["bytes"], "B", (entry["bytes"], entry["bytes"]))
+            pairs.append((f"{kind}, {size}", f"{entry['gb_per_s']:.3g} GB/s"))
     for dtype, rate in (known.pop("matmul", None) or {}).items():
         pairs.append((f"matrix product, {dtype}", f"{rate:.3g} GFLOP/s"))
     timer = known.pop("timer_s", None)

@@ -33,7 +33,7 @@ _LONGEST = 28
 """Characters of a kernel's name."""
 _LINE = 0.19
 """Inches between two names that stand upright beside each other."""
-_LETTER = 0.085
+_LETTER = 0.068
 """Inches a character takes."""
 _WIDE, _HIGH = 5.0, 4.2
 

@@ -295,13 +295,19 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Results:
 @pytest.fixture(scope="session")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Of a file that holds models and kernels."""
-    return write(tmp_path_factory.mktemp("both") / "results.jsonl", kernels=KERNELS[:2])
+    return write(tmp_path_factory.mktemp("both") / "results.jsonl", models=MODELS[:1], kernels=KERNELS[:2])
 
 
 @pytest.fixture
 def models():
     """What the synthetic results are made of."""
     return MODELS
+
+
+@pytest.fixture
+def kernel_table():
+    """What the synthetic kernels are made of."""
+    return KERNELS
 
 
 @pytest.fixture
