@@ -135,6 +135,8 @@ def _compiled(kernel: str, config: Config, dtype: torch.dtype, launch: Launch, t
 
     place = _target(target)
     signature, constants, known = _source(launch)
+    if place.backend == "hip" and constants.get("PRECISION") == "tf32x3":  # as launchers decide on AMD
+        constants["PRECISION"] = "ieee"
     warps = min(launch.num_warps, most_warps(place.warp_size))
     made = triton.compile(
         ASTSource(fn=launch.fn, signature=signature, constexprs=constants, attrs=known),
