@@ -1,0 +1,396 @@
+"""One layer of WaveNet in one launch, for scoring: dilated causal convolution, gate, residual and skip.
+
+A program takes a block of positions through the whole layer. The convolution is a matrix product over the
+taps, filter and gate side by side, accumulated in float32; the gated values h are multiplied by the output
+weights, and residual and skip are added as they are written. A narrow h stays in registers. A wide one goes
+through memory, block by block, to the program that wrote it: out of its caches, as held it would spill. The
+stream is read once from memory (its taps again from caches), the weights by every program from L2. Half
+precision is computed in float32 but for h, which is rounded before its product as a tensor core takes it;
+float32 products keep float32's digits (no TF32).
+
+Source: van den Oord et al., *WaveNet: A Generative Model for Raw Audio*, 2016, eq. 2 and section 2.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from arbench.kernels.kernel import CONVOLUTIONS, Config, Cost, Inputs, Kernel, Op, choose, floating, normal
+from arbench.kernels.launch import empty, empty_like, interpreted, launch
+from arbench.kernels.rows import widen
+
+NAME = "wavenet_layer"
+INTERPRETED = tl.constexpr(interpreted())
+
+
+def _reference(
+    x: Tensor, gate_weight: Tensor, gate_bias: Tensor | None, out_weight: Tensor, out_bias: Tensor | None,
+    dilation: int, offset: Tensor | None, hop: int, skip: Tensor | None,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """A product for each tap, added up in place: on one core 1.1 to 1.6 times as fast as the product of
+    concatenated taps."""
+    B, T, R = x.shape
+    *past, last = gate_weight.split(R)
+    now = x.reshape(-1, R)
+    a = (now @ last if gate_bias is None else torch.addmm(gate_bias, now, last)).view(B, T, last.shape[1])
+    for k, weight in enumerate(past):
+        shift = (len(past) - k) * dilation
+        if shift < T:
+            a[:, shift:].baddbmm_(x[:, : T - shift], weight.expand(B, -1, -1))
+    if offset is not None:
+        frames = torch.arange(T, device=x.device) // hop
+        a = a + (offset if offset.shape[1] == 1 else offset.index_select(1, frames))
+    f, g = a.chunk(2, dim=-1)
+    h = (f.tanh() * g.sigmoid()).view(B * T, out_weight.shape[0])
+    out = h @ out_weight if out_bias is None else torch.addmm(out_bias, h, out_weight)
+    out = out.view(B, T, out_weight.shape[1])
+    if out.shape[2] == R:
+        return x + out, None
+    done = out[..., R:]
+    return x + out[..., :R], done if skip is None else skip + done
+
+
+@triton.jit
+def _product(a, b, c):
+    """c + a b in c's precision."""
+    if INTERPRETED:
+        a, b = widen(a), widen(b)
+    return tl.dot(a, b, c, input_precision="ieee", out_dtype=c.dtype)
+
+
+@triton.jit
+def _gate(f, g):
+    """tanh(f) sigmoid(g) with one division; below -20 a tanh is -1."""
+    e = tl.exp(-2 * tl.where(f < -20, -20.0, f))
+    return (1 - e) / ((1 + e) * (1 + tl.exp(-g)))
+
+
+@triton.jit
+def _gated(
+    x, weight, bias, offset, m_row, t, g, taps, dilation, R, G, xs1, xs2, gs0, gs1, bs, fs2,
+    BT: tl.constexpr, BK: tl.constexpr, BG: tl.constexpr,
+):  # fmt: skip
+    """The gated channels g .. g + BG - 1 at positions ``t``: (BT, BG). ``x`` and ``offset`` point at the rows
+    (BT, 1)."""
+    o_k = tl.arange(0, BK)
+    p_x = x + o_k.to(tl.int64)[None, :] * xs2  # (BT, BK)
+    p_w = weight + o_k.to(tl.int64)[:, None] * gs0
+    o_g = g + tl.arange(0, BG)
+    m_g = (o_g < G)[None, :]
+    filters = o_g.to(tl.int64)[None, :]
+    gates = filters + G
+    b_f = widen(tl.zeros((BT, BG), x.dtype.element_ty))
+    b_g = widen(tl.zeros((BT, BG), x.dtype.element_ty))
+    blocks = tl.cdiv(R, BK)
+    for i in range(taps * blocks):
+        tap = i // blocks
+        r = i % blocks * BK
+        back = (taps - 1 - tap).to(tl.int64) * dilation
+        m_k = r + o_k < R
+        m_x = m_row & (t >= back) & m_k[None, :]
+        b_x = tl.load(p_x - back * xs1 + r.to(tl.int64) * xs2, mask=m_x, other=0.0)
+        p = p_w + (tap.to(tl.int64) * R + r) * gs0
+        m_w = m_k[:, None] & m_g
+        b_f = _product(b_x, tl.load(p + filters * gs1, mask=m_w, other=0.0), b_f)
+        b_g = _product(b_x, tl.load(p + gates * gs1, mask=m_w, other=0.0), b_g)
+    if bias is not None:
+        b_f += widen(tl.load(bias + filters * bs, mask=m_g, other=0.0))
+        b_g += widen(tl.load(bias + gates * bs, mask=m_g, other=0.0))
+    if offset is not None:
+        m = m_row & m_g
+        b_f += widen(tl.load(offset + filters * fs2, mask=m, other=0.0))
+        b_g += widen(tl.load(offset + gates * fs2, mask=m, other=0.0))
+    return _gate(b_f, b_g).to(x.dtype.element_ty)
+
+
+@triton.jit
+def _projected(
+    held, h, weight, bias, before, after, m_row, first, width, G, ws0, ws1, bs, rs1, as1,
+    BT: tl.constexpr, BK: tl.constexpr, BN: tl.constexpr,
+):  # fmt: skip
+    """Writes before + h W + bias for columns first .. first + width - 1 of W. h is ``held`` (BT, BK), or in
+    memory at the rows ``h``; ``h``, ``before`` and ``after`` point at the rows (BT, 1)."""
+    o_k = tl.arange(0, BK)
+    for start in range(0, width, BN):
+        o_n = start + tl.arange(0, BN)
+        m_n = (o_n < width)[None, :]
+        o_n = o_n.to(tl.int64)[None, :]
+        columns = (first + o_n) * ws1
+        b_y = widen(tl.zeros((BT, BN), after.dtype.element_ty))
+        if h is None:
+            p = weight + o_k.to(tl.int64)[:, None] * ws0 + columns
+            b_y = _product(held, tl.load(p, mask=(o_k < G)[:, None] & m_n, other=0.0), b_y)
+        else:
+            for g in range(0, G, BK):
+                o_g = g + o_k
+                m_g = o_g < G
+                b_h = tl.load(h + o_g[None, :], mask=m_row & m_g[None, :], other=0.0)  # (BT, BK)
+                p = weight + o_g.to(tl.int64)[:, None] * ws0 + columns
+                b_y = _product(b_h, tl.load(p, mask=m_g[:, None] & m_n, other=0.0), b_y)
+        if bias is not None:
+            b_y += widen(tl.load(bias + (first + o_n) * bs, mask=m_n, other=0.0))
+        m = m_row & m_n
+        if before is not None:
+            b_y += widen(tl.load(before + o_n * rs1, mask=m, other=0.0))
+        tl.store(after + o_n * as1, b_y.to(after.dtype.element_ty), mask=m)
+
+
+@triton.jit
+def wavenet_layer_forward(
+    x, gate_weight, gate_bias, out_weight, out_bias, offset, skip, y, skip_y, h,
+    rows, length, taps, dilation, hop, R, G, S,
+    xs0, xs1, xs2, gs0, gs1, bs, ws0, ws1, os, fs0, fs1, fs2, ss0, ss1, ss2, ys0, ys1, ys2, ks0, ks1, ks2,
+    BT: tl.constexpr, BK: tl.constexpr, BG: tl.constexpr, BN: tl.constexpr,
+):  # fmt: skip
+    start = tl.program_id(0).to(tl.int64) * BT
+    lane = tl.arange(0, BT)
+    m_row = (start + lane < rows)[:, None]
+    o_t = start % length + lane
+    b = (start // length + o_t // length)[:, None]  # (BT, 1): sequence
+    t = (o_t % length)[:, None]  # and position of each row
+    x += b * xs0 + t * xs1
+    if offset is not None:
+        offset += b * fs0 + t // hop * fs1
+    if h is None:
+        held = _gated(
+            x, gate_weight, gate_bias, offset, m_row, t, 0, taps, dilation, R, G, xs1, xs2, gs0, gs1, bs, fs2,
+            BT, BK, BG,
+        )  # fmt: skip
+    else:
+        held = None
+        h += ((start + lane) * G)[:, None]
+        for g in range(0, G, BG):
+            b_h = _gated(
+                x, gate_weight, gate_bias, offset, m_row, t, g, taps, dilation, R, G, xs1, xs2, gs0, gs1, bs,
+                fs2, BT, BK, BG,
+            )  # fmt: skip
+            o_g = g + tl.arange(0, BG)[None, :]
+            tl.store(h + o_g, b_h, mask=m_row & (o_g < G))
+        tl.debug_barrier()  # other threads of this program read what these have stored
+    BH: tl.constexpr = BG if h is None else BK
+    _projected(
+        held, h, out_weight, out_bias, x, y + b * ys0 + t * ys1, m_row, 0, R, G, ws0, ws1, os, xs2, ys2,
+        BT, BH, BN,
+    )  # fmt: skip
+    if skip_y is not None:
+        before = None if skip is None else skip + b * ss0 + t * ss1
+        after = skip_y + b * ks0 + t * ks1
+        _projected(
+            held, h, out_weight, out_bias, before, after, m_row, R, S, G, ws0, ws1, os, ss2, ks2, BT, BH, BN
+        )
+
+
+def _tile(x: Tensor, R: int, G: int, S: int) -> dict[str, int]:
+    """Positions and channels that a program takes at a time. Products in float32 have no tensor cores, and
+    their operands take more registers."""
+    BT, BK, BG, warps, stages = (128, 32, 64, 8, 3) if x.dtype.itemsize == 2 else (64, 16, 32, 4, 2)
+
+    def block(most: int, width: int) -> int:
+        return max(16, min(most, triton.next_power_of_2(width)))
+
+    return dict(
+        BT=BT, BK=block(BK, max(R, G)), BG=block(BG, G), BN=block(64, max(R, S)),
+        num_warps=warps, num_stages=stages,
+    )  # fmt: skip
+
+
+def _forward(
+    x: Tensor, gate_weight: Tensor, gate_bias: Tensor | None, out_weight: Tensor, out_bias: Tensor | None,
+    dilation: int, offset: Tensor | None, hop: int, skip: Tensor | None,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    (B, T, R), (G, both) = x.shape, out_weight.shape
+    S = both - R
+    y = empty_like(x)
+    skip_y = None
+    if S:
+        skip_y = empty((B, T, S), x.dtype, x.device) if skip is None else empty_like(skip)
+    if offset is not None:
+        offset = offset.expand(B, T if offset.shape[1] == 1 else -1, -1)
+    tile = _tile(x, R, G, S)
+    h = empty((B * T, G), x.dtype, x.device) if tile["BG"] < G else None
+
+    def strides(tensor: Tensor | None, axes: int) -> tuple[int, ...]:
+        return (0,) * axes if tensor is None else tensor.stride()
+
+    launch(
+        wavenet_layer_forward, (triton.cdiv(B * T, tile["BT"]),),
+        x, gate_weight, gate_bias, out_weight, out_bias, offset, skip, y, skip_y, h,
+        B * T, T, gate_weight.shape[0] // R, dilation, hop, R, G, S,
+        *x.stride(), *gate_weight.stride(), *strides(gate_bias, 1), *out_weight.stride(),
+        *strides(out_bias, 1), *strides(offset, 3), *strides(skip, 3), *y.stride(), *strides(skip_y, 3),
+        **tile,
+    )  # fmt: skip
+    return y, skip_y
+
+
+def _checked(
+    x: Tensor, gate_weight: Tensor, gate_bias: Tensor | None, out_weight: Tensor, out_bias: Tensor | None,
+    dilation: int, offset: Tensor | None, hop: int, skip: Tensor | None,
+) -> None:  # fmt: skip
+    floating(
+        NAME, x=x, gate_weight=gate_weight, gate_bias=gate_bias, out_weight=out_weight, out_bias=out_bias,
+        offset=offset, skip=skip,
+    )  # fmt: skip
+
+    def shaped(name: str, tensor: Tensor | None, wanted: str, fits: bool) -> None:
+        if tensor is not None and not fits:
+            raise ValueError(f"{NAME}: {name} must be {wanted}, not {tuple(tensor.shape)}")
+
+    shaped("x", x, "(B, T, R) with R at least 1", x.dim() == 3 and x.shape[2] > 0)
+    B, T, R = x.shape
+    rows = gate_weight.shape[0] if gate_weight.dim() == 2 else 0
+    fits = rows > 0 and rows % R == 0 and gate_weight.shape[1] > 0 and gate_weight.shape[1] % 2 == 0
+    shaped("gate_weight", gate_weight, f"(W R, 2 G) with R = {R}, W and G at least 1", fits)
+    G = gate_weight.shape[1] // 2
+    fits = out_weight.dim() == 2 and out_weight.shape[0] == G and out_weight.shape[1] >= R
+    shaped("out_weight", out_weight, f"(G, R + S) with G = {G}, R = {R}", fits)
+    S = out_weight.shape[1] - R
+    for name, bias, width in [("gate_bias", gate_bias, 2 * G), ("out_bias", out_bias, R + S)]:
+        shaped(name, bias, f"({width},)", bias is None or bias.shape == (width,))
+    if dilation < 1 or hop < 1:
+        raise ValueError(f"{NAME}: dilation and hop must be at least 1, not {dilation} and {hop}")
+    if offset is not None:
+        frames = triton.cdiv(T, hop)
+        fits = offset.dim() == 3 and offset.shape[0] in (1, B) and offset.shape[2] == 2 * G
+        fits = fits and (offset.shape[1] == 1 or offset.shape[1] >= max(frames, 1))
+        shaped("offset", offset, f"({B} or 1, 1 or {frames} or more, {2 * G})", fits)
+    if skip is not None and S == 0:
+        raise ValueError(f"{NAME}: skip must be absent: out_weight has no skip channels")
+    shaped("skip", skip, f"({B}, {T}, {S})", skip is None or skip.shape == (B, T, S))
+
+
+def wavenet_layer(
+    x: Tensor,
+    gate_weight: Tensor,
+    gate_bias: Tensor | None,
+    out_weight: Tensor,
+    out_bias: Tensor | None,
+    *,
+    dilation: int,
+    offset: Tensor | None = None,
+    hop: int = 1,
+    skip: Tensor | None = None,
+    backend: str | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """One residual layer of WaveNet over all positions.
+
+    h = tanh(W_f * x + c_f) sigmoid(W_g * x + c_g), where W * x is a causal convolution of W taps over a
+    past of zeros; x' = x + h O_r + o_r, skip' = skip + h O_s + o_s.
+
+    Args:
+        x: (B, T, R), the residual stream, of any strides like every argument.
+        gate_weight: (W R, 2 G): taps, the oldest first, by filter and then gate channels.
+        gate_bias: (2 G,); None for zero.
+        out_weight: (G, R + S): residual, then skip channels.
+        out_bias: (R + S,); None for zero.
+        dilation: positions between taps.
+        offset: (B or 1, F, 2 G), conditioning added to filter and gate: frame t // hop at position t, or
+            the only one everywhere.
+        hop: positions that a frame spans.
+        skip: (B, T, S), the skip stream so far; None for zero.
+        backend: "reference" or "triton"; without it Triton on a GPU, unless a gradient is asked for.
+
+    Returns:
+        x' (B, T, R) and skip' (B, T, S), both new, skip' None where S is 0. Half precision is computed in
+        float32, h rounded to it. The reference alone is differentiable.
+
+    Raises:
+        ValueError: shapes that do not fit, a dilation or hop below 1, differing devices, or a gradient
+            asked of Triton.
+        TypeError: not floating-point, or of several dtypes.
+    """
+    _checked(x, gate_weight, gate_bias, out_weight, out_bias, dilation, offset, hop, skip)
+    given = (x, gate_weight, gate_bias, out_weight, out_bias, offset, skip)
+    differentiated = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
+    if choose(NAME, "reference" if backend is None and differentiated else backend, x) == "reference":
+        return _reference(x, gate_weight, gate_bias, out_weight, out_bias, dilation, offset, hop, skip)
+    if differentiated:
+        raise ValueError(
+            f"{NAME}: the Triton kernel has no gradient; use backend='reference' or torch.no_grad()"
+        )
+    return _forward(x, gate_weight, gate_bias, out_weight, out_bias, dilation, offset, hop, skip)
+
+
+def _inputs(
+    *, dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None = None,
+    batch: int, length: int, residual: int, gate: int, skip: int, width: int, dilation: int,
+    hop: int | None = 1, first: bool = False,
+) -> Inputs:  # fmt: skip
+    def made(*shape: int, fan_in: int = 1) -> Tensor:
+        drawn = normal(shape, torch.float64, device, generator)
+        return (drawn / fan_in**0.5).to(dtype)
+
+    return {
+        "x": made(batch, length, residual),
+        "gate_weight": made(width * residual, 2 * gate, fan_in=width * residual),
+        "gate_bias": made(2 * gate),
+        "out_weight": made(gate, residual + skip, fan_in=gate),
+        "out_bias": made(residual + skip),
+        "dilation": dilation,
+        "offset": None if hop is None else made(batch, -(-length // hop), 2 * gate),
+        "hop": hop or 1,
+        "skip": made(batch, length, skip) if skip and not first else None,
+    }
+
+
+def _cost(op: Op, inputs: Inputs) -> Cost:
+    x, out_weight = inputs["x"], inputs["out_weight"]
+    tensors = [value for value in inputs.values() if isinstance(value, Tensor)]
+    rows, skip = x.shape[0] * x.shape[1], out_weight.shape[1] - x.shape[2]
+    written = x.nbytes + rows * skip * x.itemsize
+    products = inputs["gate_weight"].numel() + out_weight.numel()
+    return Cost(sum(t.nbytes for t in tensors) + written, 2 * rows * products)
+
+
+def _dims(config: Config) -> tuple[int, int]:
+    return config["batch"], config["length"]
+
+
+_SHAPES: Mapping[str, Mapping[str, int]] = {
+    "tiny": dict(residual=6, gate=5, skip=7, width=2),
+    "nv": dict(residual=64, gate=64, skip=128, width=2),
+    "vocoder": dict(residual=128, gate=128, skip=128, width=3),
+    "paper": dict(residual=512, gate=256, skip=256, width=3),
+    "flow": dict(residual=64, gate=64, skip=0, width=3),
+}
+
+
+def _config(shape: str, batch: int, length: int, dilation: int, **more: Any) -> dict[str, Any]:
+    return dict(batch=batch, length=length, dilation=dilation, **_SHAPES[shape], **more)
+
+
+WAVENET_LAYER = Kernel(
+    name=NAME,
+    summary="a WaveNet layer: dilated convolution, gate, residual and skip",
+    call=wavenet_layer,
+    inputs=_inputs,
+    cost=_cost,
+    formula={"forward": "bytes = s (2 N (R + S) + 2 G N / hop + weights), FLOPs = 2 N (2 G W R + G (R + S))"},
+    matrix=[
+        _config("tiny", 2, 65536, 4, hop=3),
+        _config("nv", 1, 65536, 1, hop=None, first=True),
+        *(_config(shape, 2, 65536, 512, hop=256) for shape in ("nv", "vocoder", "paper", "flow")),
+    ],
+    checks=[
+        _config("tiny", 2, 37, 4, hop=3),
+        dict(batch=1, length=5, residual=3, gate=17, skip=0, width=3, dilation=2, hop=None),
+    ],
+    sizes={
+        "cpu": [_config("nv", 1, 16384, 8, hop=256)],
+        "cuda": [
+            _config("nv", 16, 16384, 8, hop=256),
+            _config("vocoder", 8, 16384, 8, hop=256),
+            _config("paper", 4, 16384, 8, hop=120),
+        ],
+    },
+    dims=_dims,
+    element="sample",
+    tolerance=CONVOLUTIONS,
+    vectorised=lambda program, config: config["residual"] % 16 == 0,
+)
