@@ -15,11 +15,12 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Column:
-    """A column's heading; ``number`` ones are set flush right."""
+    """A column's heading; ``number`` ones are set flush right, ``wraps`` ones may take several lines."""
 
     title: str
     unit: str = ""
     number: bool = True
+    wraps: bool = False
 
     @property
     def heading(self) -> str:

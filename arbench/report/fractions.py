@@ -15,7 +15,7 @@ from matplotlib.typing import FillStyleType
 from arbench.report.kernels import kernels, split_configuration
 from arbench.report.labels import OPS, OPS_OF_KERNELS, Settings, shorten
 from arbench.report.roofs import reached
-from arbench.report.style import FAINT, INK, RULE, implementation_looks, new_figure, styled
+from arbench.report.style import FAINT, INK, RULE, implementation_looks, legend_columns, new_figure, styled
 from arbench.results import Case, Results
 
 _LONGEST = 44
@@ -46,10 +46,11 @@ def fractions(results: Results) -> Figure | None:
     ops = [op for op in OPS_OF_KERNELS if any(case.op == op for case in cases)]
     heads, lines, count = _places(shown)
     with styled():
-        columns = 2 if len(ops) == 1 else 4
-        legend = 0.25 * -(-len(look) // columns)
         labels = 0.075 * max(len(text) for _, text in lines.values())
-        figure = new_figure(_PANEL * len(ops) + labels, _LINE * count + 0.9 + legend)
+        width = _PANEL * len(ops) + labels
+        columns = legend_columns(look, width)
+        legend = 0.25 * -(-len(look) // columns)
+        figure = new_figure(width, _LINE * count + 0.9 + legend)
         panels = figure.subplots(1, len(ops), sharex=True, sharey=True, squeeze=False)[0]
         for axes, op in zip(panels, ops, strict=True):
             for case in cases:

@@ -100,7 +100,8 @@ def _notes(shown: list[Case], only_checked: list[Case], settings: Settings) -> l
     for (op, name), cases in by_name.items():
         unstable = sum(case.unstable for case in cases)
         if unstable:
-            notes.append(f"{op} {name}: unstable in {unstable:,} of {len(cases):,} cases")
+            where = f" in {unstable:,} of {len(cases):,} cases" if unstable < len(cases) else ""
+            notes.append(f"{op} {name}: unstable{where}")
     if only_checked:
         names = ", ".join(dict.fromkeys(map(settings.method, only_checked)))
         notes.append(f"{names}: {STATUS['checked']} in {len(only_checked):,} more cases")
@@ -191,7 +192,7 @@ def _bound(case: Case, results: Results) -> str:
 Cell = Callable[[Case, Results, Settings], str]
 CELLS: dict[str, Cell] = {
     "kernel": lambda case, results, settings: case.model,
-    "configuration": lambda case, results, settings: case.preset,
+    "configuration": lambda case, results, settings: split_configuration([case.preset])[0],
     "op": lambda case, results, settings: case.op,
     "implementation": lambda case, results, settings: settings.method(case),
     "status": lambda case, results, settings: status_label(case),
@@ -209,7 +210,7 @@ CELLS: dict[str, Cell] = {
 }
 COLUMNS = {
     "kernel": Column("kernel", number=False),
-    "configuration": Column("configuration", number=False),
+    "configuration": Column("configuration", number=False, wraps=True),
     "op": Column("op", number=False),
     "implementation": Column("implementation", number=False),
     "status": Column("status", number=False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from arbench.report.style import (
     FAINT,
     INK,
     implementation_looks,
+    legend_columns,
     new_figure,
     styled,
     tick,
@@ -36,6 +38,7 @@ _LINE = 0.19
 _LETTER = 0.068
 """Inches a character takes."""
 _WIDE, _HIGH = 5.0, 4.2
+_DASHES = ((0, (5, 1.5)), (0, (5, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 2, 1)))
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Ceiling:
     label: str
     per_byte: bool
     rate: float
+    style: Any = "-"
     faint: bool = False
 
     def over(self, intensity: np.ndarray) -> np.ndarray:
@@ -66,11 +70,11 @@ def ceilings(results: Results, dtypes: Sequence[str]) -> list[Ceiling]:
         largest, fastest = max(rates), max(rates, key=lambda size: rates[size])
         found.append(_bandwidth("memory", largest, rates[largest]))
         if fastest != largest:
-            found.append(_bandwidth("cache", fastest, rates[fastest], faint=True))
-    for dtype in dtypes:
+            found.append(_bandwidth("cache", fastest, rates[fastest], ":", faint=True))
+    for dtype, style in zip(dtypes, cycle(_DASHES)):
         if dtype in products:
             rate = products[dtype] * 1e9
-            found.append(Ceiling(f"matrix product, {dtype}: {_rounded(rate, 'FLOP/s')}", False, rate))
+            found.append(Ceiling(f"matrix product, {dtype}: {_rounded(rate, 'FLOP/s')}", False, rate, style))
     return found
 
 
@@ -89,24 +93,24 @@ def roofline(results: Results) -> Figure | None:
     tops = ceilings(results, list(dict.fromkeys(case.dtype for case in shown)))
     names = {op: list(dict.fromkeys(case.model for case in shown if case.op == op)) for op in ops}
     strip = 0.25 + _LETTER * max(len(shorten(name, _LONGEST)) for found in names.values() for name in found)
-    entries = len(look) + len(tops)
     with styled():
         width = max(_WIDE, 1.5 + 1.3 * _LINE * max(map(len, names.values())))
-        columns = 2 if len(ops) == 1 else 4
-        figure = new_figure(width * len(ops), _HIGH + strip + 0.22 * -(-entries // columns))
+        handles = _handles(look, tops)
+        columns = legend_columns((str(one.get_label()) for one in handles), width * len(ops))
+        figure = new_figure(width * len(ops), _HIGH + strip + 0.22 * -(-len(handles) // columns))
         panels = figure.subplots(1, len(ops), sharey=True, sharex=True, squeeze=False)[0]
         _axes(panels, shown, tops, strip / (_HIGH + strip))
         for axes, op in zip(panels, ops, strict=True):
             _panel(axes, [case for case in shown if case.op == op], look, settings, tops, width)
             axes.set_title(OPS[op])
         panels[0].set_ylabel("reached, FLOP a second")
-        figure.legend(handles=_handles(look, tops), loc="outside lower left", ncols=columns)
+        figure.legend(handles=handles, loc="outside lower left", ncols=columns)
     return figure
 
 
-def _bandwidth(where: str, size: int, rate: float, faint: bool = False) -> Ceiling:
+def _bandwidth(where: str, size: int, rate: float, style: str = "-", faint: bool = False) -> Ceiling:
     label = f"{where}, {_rounded(size, 'B')}: {_rounded(rate * 1e9, 'B/s')}"
-    return Ceiling(label, True, rate * 1e9, faint)
+    return Ceiling(label, True, rate * 1e9, style, faint)
 
 
 def _rounded(value: float, unit: str) -> str:
@@ -180,8 +184,7 @@ def _roofs(axes: Axes, tops: list[Ceiling]) -> None:
 
 
 def _line(one: Ceiling) -> dict[str, Any]:
-    style = "-" if one.per_byte else "--"
-    return {"color": FAINT, "lw": 1.0 if one.faint else 1.8, "ls": ":" if one.faint else style}
+    return {"color": FAINT, "lw": 1.0 if one.faint else 1.8, "ls": one.style}
 
 
 def _names(axes: Axes, cases: list[Case], room: float) -> None:

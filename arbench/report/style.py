@@ -44,7 +44,8 @@ _IMPLEMENTATIONS = {
     ("torch", "eager"): (_GREY, "v"),
     ("torch", "compile"): (_ORANGE, "s"),
 }
-_FILLS: tuple[FillStyleType, ...] = ("full", "none", "top", "left")
+_FILLS: tuple[FillStyleType, ...] = ("full", "top", "left", "bottom", "right")
+"""Of variants; a hollow mark is an unstable case."""
 _SPARE = [(_ORANGE, "X"), (_GREEN, "p"), (_BROWN, "h"), (_SKY, "*"), (_ROSE, "d")]
 
 _PEERS = [(_PINK, "D"), (_RED, "P"), (_BROWN, "X"), (_SKY, "d"), (_YELLOW, "p"), (_ROSE, "h")]
@@ -136,6 +137,12 @@ def implementation_looks(
         seen[who, backend] = seen.get((who, backend), -1) + 1
         found[label] = (*known[who, backend], _FILLS[seen[who, backend] % len(_FILLS)])
     return found
+
+
+def legend_columns(labels: Iterable[str], width: float, most: int = 4) -> int:
+    """How many columns of a legend fit ``width`` inches."""
+    longest = max(map(len, labels), default=0)
+    return max(1, min(most, int((width - 0.2) / (0.085 * longest + 0.65))))
 
 
 def sizes_axis(axes: Axes, sizes: Iterable[int]) -> None:

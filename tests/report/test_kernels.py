@@ -199,6 +199,7 @@ def test_all_cases_of_both_kinds_have_a_table(both) -> None:
     assert models.title == "cpu · float32 · eager · batch 1"
     status = dict(zip(column(of_kernels, "status"), column(of_kernels, "speed-up"), strict=True))
     assert status["checked, not timed"] == "—"
+    assert set(column(of_kernels, "configuration")[:7]) == {"rows=16000, width=256"}
 
 
 def test_verdicts_are_of_models_only(kernels, both) -> None:
@@ -307,6 +308,10 @@ def test_the_roofline_has_every_timed_case_below_its_roof(kernels) -> None:
     figure = roofline(kernels)
     assert figure is not None
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["forward", "backward"]
+    figure.canvas.draw()
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= 0
+    assert legend.x1 <= figure.bbox.x1
     drawn = sum(len(line.get_xydata()) == 1 for axes in figure.axes for line in axes.lines)
     assert drawn == sum(case.status == "ok" for case in kernels.cases.values())
     tops = ceilings(kernels, ["float32"])
@@ -351,6 +356,7 @@ def test_an_implementation_looks_the_same_everywhere() -> None:
     assert alone["torch · eager"] == among["torch · eager"]
     assert len({look[:2] for look in among.values()}) == 3
     halves = implementation_looks([("torch", "eager", "f32"), ("torch", "eager", "f16")])
+    assert "none" not in {look[2] for look in halves.values()}, "hollow is unstable"
     assert len({look[:2] for look in halves.values()}) == 1
     assert len({look[2] for look in halves.values()}) == 2
 
@@ -366,7 +372,7 @@ def test_page_and_summary_of_kernels_alone(kernels, tmp_path) -> None:
     assert 'id="models"' not in page
     assert "multiply-add" not in page
     assert page.count("<svg") == 2
-    for word in ("each input read once", "checked, not timed", "rows=16000,width=256", "float64 reference"):
+    for word in ("each input read once", "checked, not timed", "rows=16000, width=256", "float64 reference"):
         assert word in page
     markdown = paths[1].read_text(encoding="utf-8")
     assert "](figures/fractions.svg)" in markdown
