@@ -41,6 +41,8 @@ def rows_of(name: str, *tensors: Tensor) -> Rows:
             merged[-1] = (merged[-1][0] * size, strides)
         else:
             merged.append((size, strides))
+    if len(merged) > MOST_AXES and tensors[0].numel() == 0:
+        return Rows(0, (1, 1), ((0, 0, 0),) * len(tensors))
     if len(merged) > MOST_AXES:
         raise ValueError(
             f"{name}: {len(merged)} leading axes of shape {tuple(tensors[0].shape)} do not merge into "

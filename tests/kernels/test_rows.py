@@ -19,6 +19,7 @@ from arbench.kernels.rows import Rows, rows_of
         (torch.empty(2, 6, 4)[:, :5, :3], Rows(30, (5, 3), ((24, 4, 1),))),
         (torch.empty(4, 6).T, Rows(24, (4, 1), ((1, 6, 0),))),
         (torch.empty(0, 3), Rows(0, (1, 1), ((1, 0, 0),))),
+        (torch.empty(0, 8, 8, 8)[:, ::2, ::2, ::2].permute(3, 0, 2, 1), Rows(0, (1, 1), ((0, 0, 0),))),
         (torch.empty(1, 3).expand(2, 3), Rows(6, (3, 1), ((0, 1, 0),))),
     ],
 )
