@@ -28,7 +28,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from arbench.kernels.kernel import floating, normal, same_device
+from arbench.kernels.kernel import Config, floating, normal, same_device
 from arbench.kernels.rows import Rows, row_offset, widen
 
 LOG_SCALE_FLOOR = -14.0
@@ -38,8 +38,9 @@ MOST_LEVELS = 2**24
 MOST_COMPONENTS = 1024
 """One program holds all of a row."""
 
-_FLOOR = tl.constexpr(LOG_SCALE_FLOOR)
+FLOOR = tl.constexpr(LOG_SCALE_FLOOR)
 _LOG2E = tl.constexpr(math.log2(math.e))
+LN2 = tl.constexpr(math.log(2))
 
 
 def width(components: int, channels: int) -> int:
@@ -132,6 +133,40 @@ def log_prob(params: Tensor, x: Tensor, levels: int, components: int, channels: 
     return torch.logsumexp(logits.log_softmax(-1) + mass.sum(-2), dim=-1)
 
 
+def continuous(
+    params: Tensor, noise: Tensor, levels: int, components: int, channels: int
+) -> tuple[Tensor, Tensor]:
+    """Draws (..., C) on the scale of levels before they are rounded, and the size of what adds up to each."""
+    logits, means, log_scales, coefficients = split(at_least_float32(params), components, channels)
+    noise = at_least_float32(noise)
+    chosen = (logits + noise[..., :components]).argmax(-1, keepdim=True)  # (..., 1)
+    half = (levels - 1) / 2
+
+    def of_chosen(numbers: Tensor) -> Tensor:
+        return numbers.gather(-1, chosen.unsqueeze(-2).expand(*numbers.shape[:-1], 1)).squeeze(-1)
+
+    mean, scale, weight = of_chosen(means), scale_of(of_chosen(log_scales)), of_chosen(coefficients)
+    value: list[Tensor] = []
+    size: list[Tensor] = []
+    position: list[Tensor] = []
+    for c in range(channels):
+        centre = mean[..., c]
+        for before in range(c):
+            centre = centre + weight[..., c - 1 + before] * position[before]
+        spread = scale[..., c] * noise[..., components + c]
+        value.append((centre + spread + 1) * half)
+        size.append((centre.abs() + spread.abs() + 1) * half)
+        position.append(value[c].clamp(0, levels - 1).round() * (2 / (levels - 1)) - 1)
+    return torch.stack(value, dim=-1), torch.stack(size, dim=-1)
+
+
+def draw(params: Tensor, noise: Tensor, levels: int, components: int, channels: int) -> Tensor:
+    """Reference of ``logistic_mixture_sample``'s levels, in plain PyTorch."""
+    value, _ = continuous(params, noise, levels, components, channels)
+    x = value.clamp(0, levels - 1).round().long()
+    return x if channels > 1 else x.squeeze(-1)
+
+
 def result_dtype(params: Tensor) -> torch.dtype:
     """Of log-probabilities: float32, or float64 of float64."""
     return torch.float64 if params.dtype == torch.float64 else torch.float32
@@ -192,7 +227,7 @@ def bin_mass(u, log_scale, x, BINS: tl.constexpr, LOG2_BINS: tl.constexpr):
     first = x == 0
     last = x == BINS
     edge = first | last
-    e = tl.maximum(log_scale, _FLOOR) * -_LOG2E - LOG2_BINS
+    e = tl.maximum(log_scale, FLOOR) * -_LOG2E - LOG2_BINS
     v = tl.exp2(e)  # half a bin, in scales
     steep = v * _LOG2E
     side = tl.where(first, -u, tl.where(last, u, tl.abs(u)))
@@ -213,7 +248,7 @@ def bin_mass(u, log_scale, x, BINS: tl.constexpr, LOG2_BINS: tl.constexpr):
     slope = (below - above) * v
     end = tl.where(narrow, tl.exp2(-steep), 2.0 * v * gap) * reciprocal(shape)
     growth = slope * side + (below + above) * v + end
-    growth = tl.where(log_scale < _FLOOR, 0.0, growth)
+    growth = tl.where(log_scale < FLOOR, 0.0, growth)
     slope = tl.where(first | ((u < 0) & (last == 0)), -slope, slope)
     return linear, shape * weight, slope, growth
 
@@ -227,7 +262,7 @@ def column(p_row, pc, o, mask, K: tl.constexpr, BLOCK: tl.constexpr):
 @triton.jit
 def level(p_x, xc, m_row, C: tl.constexpr):
     """A channel's levels (ROWS,)."""
-    return tl.load(p_x + C * xc, mask=m_row, other=0).to(tl.int32)
+    return tl.load(p_x + tl.full([1], C, tl.int64) * xc, mask=m_row, other=0).to(tl.int32)
 
 
 @triton.jit
@@ -366,3 +401,8 @@ def some_levels(
     where = "cpu" if generator is None else generator.device
     wide = torch.randint(-levels // 4, levels + levels // 4, shape, generator=generator, device=where)
     return wide.clamp(0, levels - 1).to(device)
+
+
+def vectorised(program: str, config: Config) -> bool:
+    """Whether components lie side by side at multiples of 16 bytes, or rows do."""
+    return config.get("layout") == "columns" or config.get("components", 10) % 16 == 0

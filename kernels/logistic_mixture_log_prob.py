@@ -18,11 +18,10 @@ from torch.autograd.function import once_differentiable
 from arbench.kernels import logistic_mixture as mixture
 from arbench.kernels.kernel import LOG_PROBS, Config, Cost, Inputs, Kernel, Op, choose
 from arbench.kernels.launch import empty, empty_like, launch
-from arbench.kernels.logistic_mixture import add_sums, level, masses, row_starts, sums
+from arbench.kernels.logistic_mixture import LN2, add_sums, level, masses, row_starts, sums
 from arbench.kernels.rows import row_offset, rows_of, widen
 
 NAME = "logistic_mixture_log_prob"
-_LN2 = tl.constexpr(math.log(2))
 
 
 @triton.jit
@@ -46,7 +45,7 @@ def logistic_mixture_forward(
         o = MAIN + tl.arange(0, REST)[None, :]
         part = masses(p_row, pc, x0, x1, x2, o, m_row, K, CHANNELS, BINS, LOG2_BINS)
         top, total, best, mass = add_sums(top, total, best, mass, sums(part))
-    b_out = ((best - top) + tl.log2(mass / total)) * _LN2
+    b_out = ((best - top) + tl.log2(mass / total)) * LN2
     tl.store(out + row_offset(row, n1, n2, os0, os1, os2), b_out, mask=m_row)
 
 
@@ -146,7 +145,8 @@ class _LogProb(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> Any:
-        return _backward(*ctx.saved_tensors, dout, *ctx.sizes), None, None, None, None
+        params, x = ctx.saved_tensors
+        return _backward(params, x, dout, *ctx.sizes), None, None, None, None
 
 
 def logistic_mixture_log_prob(
@@ -213,11 +213,6 @@ def _dims(config: Config) -> tuple[int, int]:
     return config["rows"], mixture.width(components, config.get("channels", 1))
 
 
-def _vectorised(program: str, config: Config) -> bool:
-    """Components side by side at multiples of 16 bytes, or rows."""
-    return config.get("layout") == "columns" or config.get("components", 10) % 16 == 0
-
-
 LOGISTIC_MIXTURE_LOG_PROB = Kernel(
     name=NAME,
     summary="log-probability under a discretized mixture of logistics",
@@ -253,5 +248,5 @@ LOGISTIC_MIXTURE_LOG_PROB = Kernel(
     element="parameter",
     gradients=("params",),
     gradient_tolerance={**LOG_PROBS, torch.float32: (1e-4, 1e-4)},
-    vectorised=_vectorised,
+    vectorised=mixture.vectorised,
 )

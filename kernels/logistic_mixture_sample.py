@@ -1,0 +1,246 @@
+"""Draws from a discretized mixture of logistics with given noise, and their log-probability, in one read."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from arbench.kernels import logistic_mixture as mixture
+from arbench.kernels.kernel import Config, Cost, Inputs, Kernel, Op, choose, floating, normal, same_device
+from arbench.kernels.launch import empty, launch
+from arbench.kernels.logistic_mixture import FLOOR, LN2, add_sums, column, masses, row_starts, sums, tanh
+from arbench.kernels.rows import row_offset, rows_of, widen
+
+NAME = "logistic_mixture_sample"
+
+
+@triton.jit
+def logistic_mixture_draw(
+    params, noise, x, out, rows, n1, n2, ps0, ps1, ps2, pc, zs0, zs1, zs2, zc, xs0, xs1, xs2, xc,
+    os0, os1, os2,
+    K: tl.constexpr, CHANNELS: tl.constexpr, PITCH: tl.constexpr, DENSE: tl.constexpr, BINS: tl.constexpr,
+    LOG2_BINS: tl.constexpr, ROWS: tl.constexpr, MAIN: tl.constexpr, REST: tl.constexpr,
+):  # fmt: skip
+    first_row = tl.program_id(0).to(tl.int64) * ROWS
+    row = first_row + tl.arange(0, ROWS)
+    m_row = row < rows
+    p_row = row_starts(params, row, first_row, n1, n2, ps0, ps1, ps2, PITCH, DENSE)
+    p_z = noise + row_offset(row, n1, n2, zs0, zs1, zs2)
+    p_x = x + row_offset(row, n1, n2, xs0, xs1, xs2)
+    o = tl.arange(0, MAIN)[None, :]
+    best, chosen = winner(p_row, pc, p_z, zc, o, m_row, K)
+    if REST:
+        o_rest = MAIN + tl.arange(0, REST)[None, :]
+        other, other_chosen = winner(p_row, pc, p_z, zc, o_rest, m_row, K)
+        chosen = tl.where(other > best, other_chosen, chosen)
+    mean0 = at(p_row, pc, 1, chosen, m_row, K)
+    x0 = drawn(p_row, pc, p_z, zc, 0, mean0, chosen, m_row, K, CHANNELS, BINS)
+    tl.store(p_x, x0.to(tl.int64), mask=m_row)
+    x1, x2 = x0, x0
+    if CHANNELS == 3:
+        r = x0 * (2 / BINS) - 1.0
+        mean1 = at(p_row, pc, 2, chosen, m_row, K) + tanh(at(p_row, pc, 7, chosen, m_row, K)) * r
+        x1 = drawn(p_row, pc, p_z, zc, 1, mean1, chosen, m_row, K, CHANNELS, BINS)
+        g = x1 * (2 / BINS) - 1.0
+        mean2 = at(p_row, pc, 3, chosen, m_row, K) + tanh(at(p_row, pc, 8, chosen, m_row, K)) * r
+        mean2 += tanh(at(p_row, pc, 9, chosen, m_row, K)) * g
+        x2 = drawn(p_row, pc, p_z, zc, 2, mean2, chosen, m_row, K, CHANNELS, BINS)
+        tl.store(p_x + xc, x1.to(tl.int64), mask=m_row)
+        tl.store(p_x + 2 * xc, x2.to(tl.int64), mask=m_row)
+    x0, x1, x2 = x0.to(tl.int32), x1.to(tl.int32), x2.to(tl.int32)
+    part = masses(p_row, pc, x0, x1, x2, o, m_row, K, CHANNELS, BINS, LOG2_BINS)
+    top, total, best, mass = sums(part)
+    if REST:
+        rest = masses(p_row, pc, x0, x1, x2, o_rest, m_row, K, CHANNELS, BINS, LOG2_BINS)
+        top, total, best, mass = add_sums(top, total, best, mass, sums(rest))
+    b_out = ((best - top) + tl.log2(mass / total)) * LN2
+    tl.store(out + row_offset(row, n1, n2, os0, os1, os2), b_out, mask=m_row)
+
+
+@triton.jit
+def winner(p_row, pc, p_z, zc, o, m_row, K: tl.constexpr):
+    """The highest of logits and noise among components ``o`` (1, KP), and the first one where it stands; NaN
+    counts as the highest."""
+    mask = m_row[:, None] & (o < K)  # (ROWS, KP)
+    score = column(p_row, pc, o, mask, K, 0) + column(p_z, zc, o, mask, K, 0)
+    score = tl.where(score == score, score, float("inf"))
+    score = tl.where(o < K, score, float("-inf"))
+    best = tl.max(score, 1)
+    return best, tl.min(tl.where(score == best[:, None], o, K - 1), 1)
+
+
+@triton.jit
+def at(p_row, pc, BLOCK: tl.constexpr, chosen, m_row, K: tl.constexpr):
+    """The chosen component's number in one of the blocks of K: its line has just been read."""
+    return widen(tl.load(p_row + (BLOCK * K + chosen).to(tl.int64) * pc, mask=m_row, other=0.0))
+
+
+@triton.jit
+def drawn(
+    p_row, pc, p_z, zc, C: tl.constexpr, mean, chosen, m_row, K: tl.constexpr, CHANNELS: tl.constexpr,
+    BINS: tl.constexpr,
+):  # fmt: skip
+    """A channel's levels (ROWS,), as floating-point numbers."""
+    scale = tl.exp(tl.maximum(at(p_row, pc, 1 + CHANNELS + C, chosen, m_row, K), FLOOR))
+    z = widen(tl.load(p_z + tl.full([1], K + C, tl.int64) * zc, mask=m_row, other=0.0))
+    value = (mean + scale * z + 1.0) * (BINS / 2)
+    return nearest(tl.minimum(tl.maximum(value, 0.0), BINS * 1.0))
+
+
+@triton.jit
+def nearest(x):
+    """The nearest whole number, halves to the even one, as ``torch.round``."""
+    low = tl.floor(x)
+    beyond = x - low
+    odd = low - 2.0 * tl.floor(low * 0.5)
+    return low + tl.where((beyond > 0.5) | ((beyond == 0.5) & (odd > 0)), 1.0, 0.0)
+
+
+def _triton(
+    params: Tensor, noise: Tensor, levels: int, components: int, channels: int
+) -> tuple[Tensor, Tensor]:
+    shape = params.shape[:-1]
+    x = empty(shape if channels == 1 else (*shape, channels), torch.int64, params.device)
+    out = empty(shape, mixture.result_dtype(params), params.device)
+    found = rows_of(NAME, params[..., 0], noise[..., 0], x if channels == 1 else x[..., 0], out)
+    ps, zs, xs, os = found.strides
+    tile = mixture.tile(components, 512)
+    launch(
+        logistic_mixture_draw, (triton.cdiv(found.count, tile["ROWS"]),), params, noise, x, out, found.count,
+        *found.inner, *ps, params.stride(-1), *zs, noise.stride(-1), *xs, 1, *os,
+        DENSE=mixture.is_dense(found, 0, params), **mixture.constants(levels, components, channels), **tile,
+    )  # fmt: skip
+    return x, out
+
+
+def _reference(
+    params: Tensor, noise: Tensor, levels: int, components: int, channels: int
+) -> tuple[Tensor, Tensor]:
+    x = mixture.draw(params, noise, levels, components, channels)
+    return x, mixture.log_prob(params, x, levels, components, channels)
+
+
+@torch.no_grad()
+def logistic_mixture_sample(
+    params: Tensor, noise: Tensor, *, levels: int, components: int, channels: int = 1,
+    backend: str | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Levels drawn from a discretized mixture of logistics, and their log-probability in nats.
+
+    A component is the arg-max of logits and Gumbel noise, the first of several; a level is the nearest to
+    mean + scale * (logistic noise), halves to the even one, none beyond the first and the last: its law is
+    that of ``logistic_mixture_log_prob``. With three channels, g's mean depends on the rounded r, b's on the
+    rounded r and g. Nothing is differentiated.
+
+    Args:
+        params: (..., P) of any strides, as of ``logistic_mixture_log_prob``.
+        noise: (..., K + C): K standard Gumbel numbers, then a standard logistic one for each channel; of the
+            parameters' dtype.
+        levels: 2 to 2^24.
+        components: K.
+        channels: C, 1 or 3.
+        backend: "reference" or "triton"; by the device without it.
+
+    Returns:
+        int64 levels (...,) or, with three channels, (..., 3); log-probabilities (...,), float32 or, of
+        float64 parameters, float64.
+
+    Raises:
+        ValueError: sizes or devices do not fit, or more than three axes of rows that strides do not merge.
+        TypeError: params or noise are not floating-point, or not of one dtype.
+
+    Source: Salimans et al., *PixelCNN++*, 2017, sections 2.1 and 2.2.
+    """
+    mixture.check(NAME, params, levels, components, channels)
+    floating(NAME, params=params, noise=noise)
+    same_device(NAME, params=params, noise=noise)
+    expected = (*params.shape[:-1], components + channels)
+    if noise.shape != expected:
+        raise ValueError(
+            f"{NAME}: noise must have shape {expected} beside params of shape {tuple(params.shape)}, "
+            f"not {tuple(noise.shape)}"
+        )
+    run = _reference if choose(NAME, backend, params) == "reference" else _triton
+    return run(params, noise, levels, components, channels)
+
+
+def _inputs(
+    *, dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None = None,
+    rows: int, components: int = 10, levels: int = 256, channels: int = 1, layout: str = "rows",
+) -> Inputs:  # fmt: skip
+    shape = (rows, components + channels)
+    u = normal(shape, torch.float64, device, generator).mul(math.sqrt(0.5)).erfc() / 2
+    gumbel, logistic = -(-u[:, :components].log()).log(), u[:, components:].logit()
+    return {
+        "params": mixture.some_params(rows, components, channels, layout, dtype, device, generator),
+        "noise": torch.cat([gumbel, logistic], dim=1).to(dtype),
+        "levels": levels,
+        "components": components,
+        "channels": channels,
+    }
+
+
+def _near_ties(inputs: Inputs, dtype: torch.dtype) -> Tensor:
+    """Rows where the two best components, or a channel and the border of a bin, are close together."""
+    params, noise, levels = inputs["params"], inputs["noise"], inputs["levels"]
+    components, channels = inputs["components"], inputs["channels"]
+    slack = 64 * torch.finfo(torch.float64 if dtype == torch.float64 else torch.float32).eps
+    near = params.new_zeros(params.shape[:-1], dtype=torch.bool)
+    if components > 1:
+        best = (params[..., :components] + noise[..., :components]).topk(2, dim=-1).values
+        near = best[..., 0] - best[..., 1] <= slack * (1 + best[..., 0].abs())
+    value, size = mixture.continuous(params, noise, levels, components, channels)
+    inside = value.clamp(0, levels - 1)
+    border = (inside - 0.5).round().clamp(0, levels - 2) + 0.5
+    return near | ((value - border).abs() <= slack * size).any(-1)
+
+
+def _cost(op: Op, inputs: Inputs) -> Cost:
+    params, noise, channels = inputs["params"], inputs["noise"], inputs["channels"]
+    rows = math.prod(params.shape[:-1])
+    moved = rows * (8 * channels + mixture.result_dtype(params).itemsize)
+    per_component = 9 + 35 * channels + (27 if channels == 3 else 0)
+    return Cost(params.nbytes + noise.nbytes + moved, rows * inputs["components"] * per_component)
+
+
+def _dims(config: Config) -> tuple[int, int]:
+    return config["rows"], mixture.width(config.get("components", 10), config.get("channels", 1))
+
+
+LOGISTIC_MIXTURE_SAMPLE = Kernel(
+    name=NAME,
+    summary="a draw from a discretized mixture of logistics, and its log-probability",
+    call=logistic_mixture_sample,
+    inputs=_inputs,
+    cost=_cost,
+    formula={
+        "forward": "bytes = R ((P + K + C) s + 8 C + 4), FLOPs = R K (9 + 35 C), 122 R K of three channels"
+    },
+    matrix=[
+        dict(rows=4096, components=10),
+        dict(rows=4096, components=16, levels=65536),
+        dict(rows=4096, components=10, channels=3),
+    ],
+    checks=[
+        dict(rows=151, components=10),
+        dict(rows=9, components=13, layout="columns"),
+        dict(rows=67, components=10, channels=3),
+        dict(rows=2, components=1, levels=2),
+    ],
+    sizes={
+        "cpu": [dict(rows=16000, components=10, levels=65536)],
+        "cuda": [
+            dict(rows=2**23, components=10, levels=65536),
+            dict(rows=2**21, components=10, channels=3),
+        ],
+    },
+    dims=_dims,
+    element="parameter",
+    near_ties=_near_ties,
+    vectorised=mixture.vectorised,
+)
+"""See ``logistic_mixture_sample``."""
