@@ -1,0 +1,303 @@
+"""Draws from softmax(logits / temperature) by the Gumbel arg-max, in one reading of the logits.
+
+A draw is arg-max(logits / temperature + Gumbel noise) (Gumbel, 1954; Maddison, Tarlow and Minka, *A\\*
+Sampling*, 2014); its log-probability needs the same logits, so that one pass gives both: a running maximum
+and sum of exponentials, and a running best score. Noise that is not given comes from Philox by
+(seed, offset + row, class), see ``arbench.kernels.philox``; there scores of one tile are compared as
+softmax(j) / exponential(j), whose logarithm is the score, which saves a logarithm a class.
+Half precision is computed in float32.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from arbench.kernels.kernel import Config, Cost, Inputs, Kernel, Op, choose, floating, normal
+from arbench.kernels.launch import empty, launch
+from arbench.kernels.philox import class_words, exponentials, gumbel
+from arbench.kernels.rows import row_offset, rows_of, widen
+
+HELD = 4096
+"""Widest row that one program holds."""
+WARPS = 8
+"""Of a program for a wider row. It takes 16 logits a thread at a time, in tiles of 16 bytes a thread."""
+GREEDY, GIVEN, PHILOX = (tl.constexpr(i) for i in range(3))
+"""Where the noise comes from: there is none, memory, or the generator."""
+NAME = "sample_from_logits"
+
+
+@triton.jit(do_not_specialize=["seed", "offset"])
+def sample_held(
+    x, noise, index, log_prob, seed, offset, inverse, rows, width, n1, n2, xs0, xs1, xs2, xw,
+    zs0, zs1, zs2, zw, NOISE: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    o = tl.arange(0, BLOCK)
+    mask = (row < rows)[:, None] & (o < width)[None, :]  # (ROWS, BLOCK)
+    p_x = x + row_offset(row, n1, n2, xs0, xs1, xs2)  # (ROWS,)
+    b_x = tl.load(p_x[:, None] + o.to(tl.int64)[None, :] * xw, mask=mask, other=float("-inf"))
+    b_x = widen(b_x) * inverse
+    top = tl.max(b_x, 1)
+    safe = tl.where(top == float("-inf"), 0.0, top)
+    e = tl.exp(b_x - safe[:, None])
+    if NOISE == PHILOX:
+        word = class_words(seed, (row + offset)[:, None], tl.arange(0, BLOCK // 4)[None, :])
+        score = e / exponentials(word, e)
+    elif NOISE == GIVEN:
+        p_z = noise + row_offset(row, n1, n2, zs0, zs1, zs2)[:, None] + o.to(tl.int64)[None, :] * zw
+        score = b_x + widen(tl.load(p_z, mask=mask, other=0.0))
+    else:
+        score = b_x
+    score = tl.where(score == score, score, float("inf"))
+    best = tl.max(score, 1)
+    first = tl.min(tl.where(score == best[:, None], o[None, :], width), 1)
+    b_y = widen(tl.load(p_x + first.to(tl.int64) * xw, mask=row < rows, other=0.0)) * inverse - top
+    if NOISE == GREEDY:
+        b_y -= b_y
+    else:
+        b_y -= tl.log(tl.sum(e, 1))
+    tl.store(index + row, first.to(tl.int64), mask=row < rows)
+    tl.store(log_prob + row, b_y, mask=row < rows)
+
+
+@triton.jit(do_not_specialize=["seed", "offset"])
+def sample_looped(
+    x, noise, index, log_prob, seed, offset, inverse, width, n1, n2, xs0, xs1, xs2, xw,
+    zs0, zs1, zs2, zw, NOISE: tl.constexpr, TILES: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64)
+    x += row_offset(row, n1, n2, xs0, xs1, xs2)
+    if NOISE == GIVEN:
+        noise += row_offset(row, n1, n2, zs0, zs1, zs2)
+    tile = tl.arange(0, TILES)[:, None] * BLOCK
+    lane = tile + tl.arange(0, BLOCK)[None, :]  # (TILES, BLOCK)
+    block = tile // 4 + tl.arange(0, BLOCK // 4)[None, :]  # (TILES, BLOCK / 4)
+    top = widen(tl.full((BLOCK,), float("-inf"), x.dtype.element_ty))
+    best = top
+    total = tl.zeros_like(top)
+    first = tl.zeros((BLOCK,), tl.int32)
+    for start in range(0, width, TILES * BLOCK):
+        o = start + lane
+        b_x = tl.load(x + o.to(tl.int64) * xw, mask=o < width, other=float("-inf"))
+        b_x = widen(b_x) * inverse
+        if NOISE != GREEDY:
+            higher = tl.maximum(top, tl.max(b_x, 0))
+            safe = tl.where(higher == float("-inf"), 0.0, higher)
+            e = tl.exp(b_x - safe[None, :])
+            total = total * tl.exp(top - safe) + tl.sum(e, 0)
+            top = higher
+        if NOISE == PHILOX:
+            word = class_words(seed, row + offset + tl.zeros((1, 1), tl.int64), start // 4 + block)
+            score = e / exponentials(word, e)
+        elif NOISE == GIVEN:
+            score = b_x + widen(tl.load(noise + o.to(tl.int64) * zw, mask=o < width, other=0.0))
+        else:
+            score = b_x
+        score = tl.where(score == score, score, float("inf"))
+        most = tl.max(score, 0)
+        place = tl.min(tl.where(score == most[None, :], o, width), 0)
+        if NOISE == PHILOX:
+            most = safe + tl.log(most)
+        first = tl.where(most > best, place, first)
+        best = tl.maximum(best, most)
+    drawn = tl.min(tl.where(best == tl.max(best, 0), first, width), 0).to(tl.int64)
+    b_y = widen(tl.load(x + drawn * xw)) * inverse
+    if NOISE == GREEDY:
+        b_y -= b_y
+    else:
+        highest = tl.max(top, 0)
+        safe = tl.where(highest == float("-inf"), 0.0, highest)
+        b_y = b_y - highest - tl.log(tl.sum(total * tl.exp(top - safe), 0))
+    tl.store(index + row, drawn)
+    tl.store(log_prob + row, b_y)
+
+
+def _triton(
+    logits: Tensor, noise: Tensor | None, seed: int | None, offset: int, inverse: float
+) -> tuple[Tensor, Tensor]:
+    shape, width = logits.shape[:-1], logits.shape[-1]
+    index = empty(shape, torch.int64, logits.device)
+    log_prob = empty(shape, _computed(logits), logits.device)
+    found = rows_of(NAME, logits[..., 0], logits[..., 0] if noise is None else noise[..., 0])
+    xs, zs = found.strides
+    strides = (*found.inner, *xs, logits.stride(-1), *zs, 0 if noise is None else noise.stride(-1))
+    source = GIVEN if noise is not None else PHILOX if seed is not None else GREEDY
+    key = 0 if seed is None else seed - (seed >> 63 << 64)
+    given = (logits, noise, index, log_prob, key, offset, inverse)
+    if width > HELD:
+        launch(
+            sample_looped, (found.count,), *given, width, *strides,
+            NOISE=source.value, TILES=logits.itemsize, BLOCK=WARPS * 512 // logits.itemsize, num_warps=WARPS,
+        )  # fmt: skip
+        return index, log_prob
+    block = max(triton.next_power_of_2(width), 4)
+    rows = max(1, 1024 // block)
+    launch(
+        sample_held, (triton.cdiv(found.count, rows),), *given, found.count, width, *strides,
+        NOISE=source.value, ROWS=rows, BLOCK=block, num_warps=max(block // 512, 1),
+    )  # fmt: skip
+    return index, log_prob
+
+
+def _scores(x: Tensor, noise: Tensor | None, seed: int | None, offset: int) -> Tensor:
+    """Logits, with NaN as +inf so that it shows, plus the noise."""
+    x = x.masked_fill(x.isnan(), math.inf)
+    if noise is not None:
+        return x + noise
+    if seed is None:
+        return x
+    rows = offset + torch.arange(math.prod(x.shape[:-1]), device=x.device)
+    return x + gumbel(seed, rows, x.shape[-1], x.dtype).view(x.shape)
+
+
+def _reference(
+    logits: Tensor, noise: Tensor | None, seed: int | None, offset: int, inverse: float
+) -> tuple[Tensor, Tensor]:
+    x = logits.detach().to(_computed(logits)) * inverse
+    index = _scores(x, None if noise is None else noise.detach(), seed, offset).argmax(-1, keepdim=True)
+    if noise is None and seed is None:
+        log_prob = x.gather(-1, index) - x.gather(-1, index)
+    else:
+        log_prob = x.log_softmax(-1).gather(-1, index)
+    return index.squeeze(-1), log_prob.squeeze(-1)
+
+
+def _computed(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def sample_from_logits(
+    logits: Tensor,
+    noise: Tensor | None = None,
+    *,
+    seed: int | None = None,
+    offset: int = 0,
+    temperature: float = 1.0,
+    backend: str | None = None,
+) -> tuple[Tensor, Tensor]:
+    """A class of each row, drawn from softmax(logits / temperature), and its log-probability there.
+
+    Equivalent to ``(logits / temperature + noise).argmax(-1)``, ties to the first, and
+    ``(logits / temperature).log_softmax(-1)`` at that place, both in float32 for half precision. Logits are
+    multiplied by 1 / temperature as a float32. Nothing is differentiated.
+
+    Args:
+        logits: (..., V), of any strides; float64, float32, float16 or bfloat16.
+        noise: (..., V), standard Gumbel numbers, finite, of the logits' dtype.
+        seed: instead of noise, from 0 to 2^64 - 1. Row r of the logits, counted in row-major order, and
+            class j have their own number, a function of (seed, offset + r, j) alone: a batch drawn in parts,
+            each with the offset of its first row, gives the same draws, and so does any backend but for
+            rounding.
+        offset: rows drawn with this seed before, from 0 up.
+        temperature: 0 takes the most likely class, the first of several, with log-probability 0, that of what
+            is certain, and needs neither noise nor seed.
+        backend: "reference" or "triton"; by the device without it.
+
+    Returns:
+        Indices (...), int64, and log-probabilities (...), float64 for float64 and float32 otherwise. A class
+        of logit -inf is drawn only where all are: index 0, log-probability NaN. A row with NaN or +inf has
+        log-probability NaN, and the first of those as its index.
+
+    Raises:
+        ValueError: an empty alphabet; noise and a seed, or neither; a temperature that is neither 0 nor a
+            number from 1e-30 to 1e30; a seed or an offset out of range; noise of another shape or device;
+            more than three leading axes that strides do not merge (Triton).
+        TypeError: not floating-point, or noise of another dtype.
+    """
+    floating(NAME, logits=logits, noise=noise)
+    if logits.dim() == 0:
+        raise ValueError(f"{NAME}: logits need an axis, and have none")
+    if logits.shape[-1] == 0:
+        raise ValueError(f"{NAME}: an empty alphabet: logits of shape {tuple(logits.shape)}")
+    if noise is not None and noise.shape != logits.shape:
+        raise ValueError(
+            f"{NAME}: noise is {tuple(noise.shape)}, logits {tuple(logits.shape)}; they must be alike"
+        )
+    if temperature != 0 and not 1e-30 <= temperature <= 1e30:
+        raise ValueError(f"{NAME}: temperature must be 0 or from 1e-30 to 1e30, not {temperature}")
+    if noise is not None and seed is not None:
+        raise ValueError(f"{NAME}: noise or a seed, not both")
+    if temperature != 0 and noise is None and seed is None:
+        raise ValueError(f"{NAME}: needs noise or a seed, except at temperature 0")
+    if seed is not None and not 0 <= seed < 2**64:
+        raise ValueError(f"{NAME}: seed must be from 0 to 2^64 - 1, not {seed}")
+    if not 0 <= offset < 2**62:
+        raise ValueError(f"{NAME}: offset must be from 0 to 2^62 - 1, not {offset}")
+    run = _reference if choose(NAME, backend, logits) == "reference" else _triton
+    if temperature == 0:
+        return run(logits, None, None, 0, 1.0)
+    return run(logits, noise, seed, offset, float(np.float32(1 / temperature)))
+
+
+def _inputs(
+    *, dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None = None,
+    rows: int, width: int, noise: str = "philox", temperature: float = 1.0,
+) -> Inputs:  # fmt: skip
+    made: Inputs = {"logits": normal((rows, width), dtype, device, generator), "temperature": temperature}
+    if noise == "philox":
+        return {**made, "seed": 17}
+    u = normal((rows, width), torch.float64, device, generator).mul(math.sqrt(0.5)).erfc() / 2
+    return {**made, "noise": (-(-u.log()).log()).to(dtype)}
+
+
+def _near_ties(inputs: Inputs, dtype: torch.dtype) -> Tensor:
+    x, temperature = inputs["logits"], inputs["temperature"]
+    if x.shape[-1] == 1:
+        return torch.zeros(x.shape[:-1], dtype=torch.bool, device=x.device)
+    if temperature == 0:
+        best = x.topk(2).values
+    else:
+        noise, seed = inputs.get("noise"), inputs.get("seed")
+        best = _scores(x / temperature, noise, seed, inputs.get("offset", 0)).topk(2).values
+    told = 1e-12 if dtype == torch.float64 else 1e-5
+    return best[..., 0] - best[..., 1] <= told * (1 + best[..., 0].abs())
+
+
+def _cost(op: Op, inputs: Inputs) -> Cost:
+    x, noise = inputs["logits"], inputs.get("noise")
+    rows = x.numel() // x.shape[-1]
+    read = x.nbytes + (0 if noise is None else noise.nbytes)
+    return Cost(read + rows * (8 + _computed(x).itemsize), 8 * x.numel())
+
+
+def _dims(config: Config) -> tuple[int, int]:
+    return config["rows"], config["width"]
+
+
+SAMPLE_FROM_LOGITS = Kernel(
+    name=NAME,
+    summary="a draw from softmax(logits / temperature), and its log-probability",
+    call=sample_from_logits,
+    inputs=_inputs,
+    cost=_cost,
+    formula={"forward": "bytes = R V s (2 R V s with given noise) + 12 R, FLOPs = 8 R V"},
+    matrix=[
+        *(dict(rows=4096, width=w) for w in (16, 256, 1000, 4096, 262144)),
+        *(dict(rows=4096, width=w, noise="given") for w in (256, 262144)),
+        dict(rows=4096, width=262144, temperature=0.0),
+    ],
+    checks=[
+        dict(rows=3, width=129, temperature=0.7),
+        dict(rows=5, width=16, noise="given"),
+        dict(rows=2, width=33, temperature=0.0),
+    ],
+    sizes={
+        "cpu": [dict(rows=16000, width=256, noise="given")],
+        "cuda": [
+            dict(rows=2**28 // w, width=w, noise=n)
+            for n in ("philox", "given")
+            for w in (256, 4096, 32768, 262144)
+        ],
+    },
+    dims=_dims,
+    element="logit",
+    near_ties=_near_ties,
+    vectorised=lambda program, config: config["width"] % 256 == 0,
+)
+"""See ``sample_from_logits``."""

@@ -1,0 +1,290 @@
+"""Log-probabilities from logits: any width, index and shape; wide rows as narrow ones, Numba as the rest."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from arbench.kernels import LOG_PROB_FROM_LOGITS as KERNEL
+from arbench.kernels import log_prob_from_logits
+from arbench.kernels.launch import launched
+
+BACKENDS = pytest.mark.parametrize("backend", ["reference", "triton", "numba"])
+inf, nan = float("inf"), float("nan")
+
+
+@pytest.fixture
+def looped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows above 8 classes are wide ones."""
+    monkeypatch.setattr(sys.modules[log_prob_from_logits.__module__], "HELD", 8)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 129, 151, 1134, 4099])
+def test_any_width(harness: ModuleType, width: int) -> None:
+    harness.compare(KERNEL, harness.scattered(harness.make(KERNEL, torch.float32, rows=3, width=width)))
+
+
+@pytest.mark.parametrize("width", [9, 129, 4096, 4099, 8193])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.usefixtures("looped")
+def test_rows_too_wide_to_hold(harness: ModuleType, width: int, dtype: torch.dtype) -> None:
+    before = launched["log_prob_looped"]
+    inputs = harness.make(KERNEL, dtype, rows=3, width=width, ignore_index=-100)
+    harness.compare(KERNEL, harness.scattered(inputs))
+    assert launched["log_prob_looped"] == before + 1
+
+
+def test_the_widest_row_promised(harness: ModuleType) -> None:
+    harness.compare(KERNEL, harness.make(KERNEL, torch.float32, rows=1, width=262_144))
+
+
+ROWS = torch.tensor(
+    [
+        [-inf] * 12,
+        [0.0] + [-inf] * 11,
+        [-inf] * 11 + [1.0],
+        [1e30, -1e30] * 6,
+        [3e38] * 12,
+        [-3e38] * 12,
+        [1e-40] * 12,
+        [88.0, -88.0, 0.0] * 4,
+        [1e4, 1e4 - 1] * 6,
+        [inf] + [0.0] * 11,
+        [nan] + [0.0] * 11,
+        [-nan] + [0.0] * 11,
+        [inf, nan] * 6,
+        [inf] * 12,
+    ]
+)
+
+
+def extremes(harness: ModuleType, backend: str) -> None:
+    """Every class of every row, and the gradient; expanded rows are read where they lie."""
+    x = ROWS.to(harness.DEVICE)[:, None, :].expand(len(ROWS), 12, 12)
+    index = torch.arange(12, device=harness.DEVICE).expand(len(ROWS), 12)
+    exact = x.double().requires_grad_()
+    x = x.detach().requires_grad_()
+    found = log_prob_from_logits(x, index, backend=backend)
+    expected = log_prob_from_logits(exact, index, backend="reference")
+    harness.close(found.detach(), expected.detach(), (1e-5, 1e-5))
+    ones = torch.ones_like(found)
+    harness.close(
+        *(torch.autograd.grad(y, at, ones.to(y.dtype))[0] for y, at in ((found, x), (expected, exact))),
+        (1e-5, 1e-5),
+    )
+
+
+@BACKENDS
+def test_infinities_and_extremes(harness: ModuleType, backend: str) -> None:
+    extremes(harness, backend)
+
+
+@pytest.mark.usefixtures("looped")
+def test_infinities_and_extremes_of_wide_rows(harness: ModuleType) -> None:
+    before = launched["log_prob_looped"]
+    extremes(harness, "triton")
+    assert launched["log_prob_looped"] > before
+
+
+@pytest.mark.usefixtures("looped")
+@pytest.mark.parametrize("at", [0, 1023, 1024, 4095, 4096, 9000, 12287])
+def test_what_one_lane_saw_is_not_lost(harness: ModuleType, at: int) -> None:
+    """One NaN, one infinity, one finite logit anywhere in a wide row of -inf."""
+    for value in (nan, inf, 1e30, -1e30):
+        x = torch.full((1, 12_288), -inf, device=harness.DEVICE)
+        x[0, at] = value
+        found = log_prob_from_logits(x, torch.tensor([at], device=harness.DEVICE), backend="triton")
+        assert found.item() == 0 if abs(value) < inf else found.isnan()
+
+
+@given(shape=st.lists(st.integers(0, 4), min_size=1, max_size=4), data=st.data())
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_any_shape(harness: ModuleType, shape: list[int], data: st.DataObject) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, generator=generator, dtype=torch.float64).to(harness.DEVICE)
+    x = x.permute(data.draw(st.permutations(range(len(shape)))))
+    width = x.shape[-1]
+    index = torch.randint(max(width, 1), x.shape[:-1], generator=generator).to(harness.DEVICE)
+    backends = ["triton"] + ["numba"] * (harness.DEVICE.type == "cpu" and (width == 1 or x.stride(-1) == 1))
+    for backend in backends:
+        if width == 0:
+            with pytest.raises(
+                ValueError, match=r"^log_prob_from_logits: an empty alphabet: logits of shape"
+            ):
+                log_prob_from_logits(x, index, backend=backend)
+            continue
+        leaf, same = (x.detach().requires_grad_() for _ in range(2))
+        found = log_prob_from_logits(leaf, index, backend=backend)
+        expected = log_prob_from_logits(same, index, backend="reference")
+        assert found.shape == x.shape[:-1]
+        harness.close(found.detach(), expected.detach(), (1e-12, 1e-12))
+        (mine,), (theirs,) = (torch.autograd.grad(y.sum(), at) for y, at in ((found, leaf), (expected, same)))
+        harness.close(mine, theirs, (1e-12, 1e-12))
+
+
+@BACKENDS
+@pytest.mark.parametrize("ignored", [-100, 0, 2, 7, -1])
+def test_ignored_positions_are_nothing(harness: ModuleType, backend: str, ignored: int) -> None:
+    """Whatever their logits are; the others are as without them."""
+    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).to(harness.DEVICE)
+    x[1], x[3] = nan, -inf
+    x.requires_grad_()
+    index = torch.tensor([1, ignored, 1, ignored], device=harness.DEVICE)
+    found = log_prob_from_logits(x, index, ignore_index=ignored, backend=backend)
+    (gradient,) = torch.autograd.grad(found, x, torch.ones_like(found))
+    alone = log_prob_from_logits(x[::2], index[::2], backend=backend)
+    assert torch.equal(found[1::2], torch.zeros_like(found[1::2]))
+    assert torch.equal(gradient[1::2], torch.zeros_like(gradient[1::2]))
+    assert torch.equal(found[::2], alone)
+    assert torch.equal(gradient[::2], torch.autograd.grad(alone, x, torch.ones_like(alone))[0][::2])
+
+
+@pytest.mark.parametrize("index", [-1, 3, 2**40, -(2**40)])
+def test_no_program_reads_beyond_the_alphabet(harness: ModuleType, index: int) -> None:
+    memory = torch.zeros(5, 3, device=harness.DEVICE)
+    x = memory[1:4].requires_grad_()
+    places = torch.tensor([0, index, 2], device=harness.DEVICE)
+    found = harness.on_triton(lambda: log_prob_from_logits(x, places, backend="triton"))
+    (gradient,) = torch.autograd.grad(found, x, torch.ones_like(found))
+    assert found.isnan().tolist() == [False, True, False]
+    assert gradient.isnan().all(-1).tolist() == gradient.isnan().any(-1).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("backend", ["reference", "numba"])
+@pytest.mark.parametrize("index", [-1, 3, -100])
+def test_a_cpu_refuses_what_is_beyond_the_alphabet(backend: str, index: int) -> None:
+    message = rf"^log_prob_from_logits: index {index} is out of range for 3 classes$"
+    with pytest.raises(IndexError, match=message):
+        log_prob_from_logits(torch.zeros(2, 3), torch.tensor([1, index]), ignore_index=-7, backend=backend)
+
+
+@BACKENDS
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_results_are_never_half(harness: ModuleType, backend: str, dtype: torch.dtype) -> None:
+    if backend == "numba" and dtype.itemsize == 2:
+        pytest.skip("refused")
+    x = torch.zeros(2, 3, dtype=dtype, device=harness.DEVICE, requires_grad=True)
+    found = log_prob_from_logits(x, torch.zeros(2, dtype=torch.int64, device=harness.DEVICE), backend=backend)
+    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    assert torch.autograd.grad(found.sum(), x)[0].dtype == dtype
+
+
+INDEX = torch.zeros(2, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("logits", "index", "backend", "error", "message"),
+    [
+        (torch.zeros(()), INDEX, "triton", ValueError, "logits need an axis, and have none"),
+        (torch.zeros(2, 0), INDEX, "triton", ValueError, "an empty alphabet: logits of shape (2, 0)"),
+        (torch.zeros(2, 3).long(), INDEX, "triton", TypeError,
+         "logits must be float64, float32, float16 or bfloat16, not torch.int64"),
+        (torch.zeros(2, 3), INDEX.int(), "triton", TypeError, "index must be int64, not torch.int32"),
+        (torch.zeros(2, 3), INDEX.expand(3, 2), "triton", ValueError,
+         "index is (3, 2), and logits (2, 3) need (2,)"),
+        (torch.zeros(2, 3, device="meta"), INDEX, "reference", ValueError,
+         "index is on cpu, logits on meta"),
+        (torch.zeros(3, 3, 3, 3, 3)[:2, :2, :2, :2], INDEX[0].expand(2, 2, 2, 2), "triton", ValueError,
+         "4 leading axes of shape (2, 2, 2, 2) do not merge into 3; make the tensor contiguous"),
+        (torch.zeros(2, 3).half(), INDEX, "numba", TypeError,
+         "the Numba path needs float32 or float64, not torch.float16"),
+        (torch.zeros(3, 2).T, INDEX, "numba", ValueError,
+         "the Numba path needs a last axis without gaps, not 2 apart"),
+        (torch.zeros(2, 3, device="meta"), INDEX.to("meta"), "numba", ValueError,
+         "the Numba path needs a tensor on the CPU, not one on meta"),
+    ],
+)  # fmt: skip
+def test_misuse(logits: Tensor, index: Tensor, backend: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error) as caught:
+        log_prob_from_logits(logits, index, backend=backend)
+    assert str(caught.value) == f"log_prob_from_logits: {message}"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float32, (1e-6, 1e-6)), (torch.float64, (1e-14, 1e-14))], ids=str
+)
+@pytest.mark.parametrize("width", [1, 2, 15, 16, 17, 129, 151, 256, 1134])
+def test_numba_on_any_width(
+    harness: ModuleType, width: int, dtype: torch.dtype, tolerance: tuple[float, float]
+) -> None:
+    """Rows that are slices of wider ones, in three axes that do not merge."""
+    generator = torch.Generator().manual_seed(0)
+    memory = 4 * torch.randn(3, 5, 4, width + 3, dtype=dtype, generator=generator)
+    x = memory[:2, 1:4, ::2, 2 : width + 2].transpose(0, 1).requires_grad_()
+    index = torch.randint(width, (2, 3, 2), generator=generator).transpose(0, 1)
+    dy = torch.randn(2, 2, 3, dtype=dtype, generator=generator).permute(2, 0, 1)
+    found = log_prob_from_logits(x, index, backend="numba")
+    exact = x.detach().double().requires_grad_()
+    expected = log_prob_from_logits(exact, index, backend="reference")
+    harness.close(found.detach(), expected.detach(), tolerance)
+    harness.close(
+        torch.autograd.grad(found, x, dy)[0], torch.autograd.grad(expected, exact, dy.double())[0], tolerance
+    )
+
+
+def test_numba_gives_the_same_bits_in_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from arbench.kernels import cpu
+
+    x = torch.randn(7, 33, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    index = torch.arange(7)
+
+    def results() -> list[Tensor]:
+        y = log_prob_from_logits(x, index, backend="numba")
+        return [y.detach(), *torch.autograd.grad(y.sum(), x)]
+
+    alone = results()
+    monkeypatch.setattr(cpu, "WORTH_A_THREAD", 1)
+    for threads in (2, 3, 20):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert all(torch.equal(a, b) for a, b in zip(results(), alone, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_exponential(dtype: type[np.floating]) -> None:
+    from numba import njit
+
+    from arbench.kernels import cpu
+
+    exp = cpu.exp
+
+    @njit
+    def each(x, y):
+        for i in range(x.size):
+            y[i] = exp(x[i])
+
+    least = -87.0 if dtype == np.float32 else -708.0
+    x = np.concatenate([np.linspace(least, 0, 100_001), np.linspace(-16, 0, 100_001)]).astype(dtype)
+    found = np.empty_like(x)
+    each(x, found)
+    units = np.abs(found - np.exp(x.astype(np.longdouble))) / np.spacing(np.exp(x))
+    assert units.max() < 5
+    assert units[x > -16].max() < 1.5
+    ends = np.array([0, -np.inf, 2 * least, -np.finfo(dtype).max, np.nan], dtype)
+    found = np.empty_like(ends)
+    each(ends, found)
+    np.testing.assert_array_equal(found, [1, 0, 0, 0, np.nan])
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names of x86 instructions")
+def test_the_exponential_becomes_vector_instructions() -> None:
+    from numba import jit
+
+    from arbench.kernels import cpu
+
+    code = jit(**{**cpu.sums.targetoptions, "cache": False})(cpu.sums.py_func)
+    row, place = np.zeros(64, np.float32), np.zeros(1, np.int64)
+    outs = [np.zeros(1, np.float32) for _ in range(3)]
+    code(row, 64, place, place, *outs, 0, 1)
+    (listing,) = code.inspect_asm().values()
+    assert re.search(r"\bv?p?(mulps|fmadd\w*ps)\b[^\n]*[xyz]mm", listing)
+    assert re.search(r"\bv?pmaxsd\b", listing)
+    assert outs[1].item() == 64
