@@ -5,20 +5,40 @@ PyTorch ``reference`` that its results are held against. Every function takes ``
 tensors on a GPU go to Triton and others to the reference.
 """
 
+from arbench.kernels.causal_conv1d import CAUSAL_CONV1D, causal_conv1d
 from arbench.kernels.kernel import Cost, Kernel
 from arbench.kernels.log_prob_from_logits import LOG_PROB_FROM_LOGITS, log_prob_from_logits
+from arbench.kernels.logistic_mixture_log_prob import LOGISTIC_MIXTURE_LOG_PROB, logistic_mixture_log_prob
+from arbench.kernels.logistic_mixture_sample import LOGISTIC_MIXTURE_SAMPLE, logistic_mixture_sample
 from arbench.kernels.sample_from_logits import SAMPLE_FROM_LOGITS, sample_from_logits
 from arbench.kernels.softmax import LOG_SOFTMAX, SOFTMAX, log_softmax, softmax
+from arbench.kernels.wavenet_layer import WAVENET_LAYER, wavenet_layer
 
-KERNELS = {kernel.name: kernel for kernel in (SOFTMAX, LOG_SOFTMAX, SAMPLE_FROM_LOGITS, LOG_PROB_FROM_LOGITS)}
+KERNELS = {
+    kernel.name: kernel
+    for kernel in (
+        SOFTMAX,
+        LOG_SOFTMAX,
+        CAUSAL_CONV1D,
+        WAVENET_LAYER,
+        SAMPLE_FROM_LOGITS,
+        LOG_PROB_FROM_LOGITS,
+        LOGISTIC_MIXTURE_LOG_PROB,
+        LOGISTIC_MIXTURE_SAMPLE,
+    )
+}
 """By name."""
 
 __all__ = [
     "KERNELS",
     "Cost",
     "Kernel",
+    "causal_conv1d",
     "log_prob_from_logits",
     "log_softmax",
+    "logistic_mixture_log_prob",
+    "logistic_mixture_sample",
     "sample_from_logits",
     "softmax",
+    "wavenet_layer",
 ]
