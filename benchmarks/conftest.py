@@ -1,4 +1,4 @@
-"""Options of the suites, and the models they share."""
+"""Options of the suites, and the models and kernels they share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import pytest
 import torch
 
 from arbench.bench.case import CaseKey
+from arbench.bench.job import Job
+from arbench.bench.kernel_subject import KernelSubject, interpret
+from arbench.bench.kernels import KernelOptions, make_kernel_plan
 from arbench.bench.plan import Options, make_plan
 from arbench.bench.settings import Setting
 from arbench.models import Source
@@ -23,14 +26,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--arbench-model", action="append", metavar="NAME[:PRESET]", help="as arbench run --model"
     )
     group.addoption("--arbench-n", action="append", type=int, metavar="N", help="as arbench run --n")
+    group.addoption("--arbench-kernel", action="append", metavar="NAME", help="as arbench kernels --kernel")
+    group.addoption("--arbench-compiled", type=int, default=1, help="as arbench kernels --compiled")
     group.addoption("--arbench-device", default="cpu", help="as arbench run --device")
     group.addoption("--arbench-dtype", default="float32", help="as arbench run --dtype")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What torch's compiler warns of while it is imported is not ours to mend."""
+    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:torch.*")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
         cases = chosen(metafunc.config)
         metafunc.parametrize("case", cases, ids=[case.id for case in cases])
+    if "kernel_case" in metafunc.fixturenames:
+        kernel_cases = chosen_kernels(metafunc.config)
+        metafunc.parametrize("kernel_case", kernel_cases, ids=[case.id for case in kernel_cases])
+
+
+def chosen_kernels(config: pytest.Config) -> list[CaseKey]:
+    """The cases of ``arbench kernels`` that run natively, for the options given to pytest."""
+    options = KernelOptions(
+        kernels=config.getoption("--arbench-kernel") or (),
+        device=config.getoption("--arbench-device"),
+        dtype=config.getoption("--arbench-dtype"),
+        compiled=config.getoption("--arbench-compiled"),
+    )
+    return [case for case in make_kernel_plan(options).cases if not interpret(case)]
 
 
 def chosen(config: pytest.Config) -> list[CaseKey]:
@@ -61,3 +85,16 @@ def built(spec: str, device: str, dtype: str) -> tuple[Setting, Source, Source]:
 def prepared(case: CaseKey) -> tuple[Setting, Source, Source]:
     torch.set_grad_enabled(False)
     return built(case.spec, case.device, case.dtype)
+
+
+@pytest.fixture(scope="session")
+def all_kernels(request: pytest.FixtureRequest) -> KernelSubject:
+    """All kernels on the device in the dtype that were asked for, kept for all cases."""
+    (first, *_) = chosen_kernels(request.config)
+    return KernelSubject(Job("time", [first], seed=0, threads=torch.get_num_threads()))
+
+
+@pytest.fixture
+def kernels(all_kernels: KernelSubject) -> KernelSubject:
+    torch.set_grad_enabled(False)
+    return all_kernels

@@ -42,9 +42,10 @@ class KernelSubject:
         for case in job.cases:
             if case.id not in job.verified:
                 yield Message(begin=case.id, step="verify")
-                yield Message(line=self._verification(case))
+                yield Message(line=self.verification(case))
 
-    def _verification(self, case: CaseKey) -> Verification:
+    def verification(self, case: CaseKey) -> Verification:
+        """What holding a case against the float64 reference found."""
         from arbench.bench.verify import InexactError
 
         try:

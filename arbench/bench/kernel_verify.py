@@ -11,10 +11,15 @@ from torch import Tensor
 
 from arbench.bench.case import CaseKey
 from arbench.bench.kernel_calls import Function, Inputs, backward, copied, leaves_of, outputs
+from arbench.bench.kernels import TORCH
 from arbench.bench.settings import as_float64
 from arbench.bench.verify import InexactError
 from arbench.kernels import Kernel
 from arbench.kernels.kernel import normal
+
+BASELINE = 100.0
+"""PyTorch's plain formulas may miss the kernel's tolerance this many times: they are what speed-ups are over,
+not what is on offer, and round worse than a kernel must. How far they are off is in their row."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,8 @@ def verify_kernel(
     if found.keys() != against.results.keys():
         raise InexactError(f"gives {', '.join(found)}, the reference {', '.join(against.results)}")
     tolerances = kernel.tolerance if case.op == "forward" else kernel.gradient_tolerance or kernel.tolerance
-    tolerance = tolerances[dtype]
+    slack = BASELINE if case.method == TORCH else 1.0
+    tolerance = slack * tolerances[dtype][0], slack * tolerances[dtype][1]
     largest, excused = 0.0, 0
     for name, exact in against.results.items():
         difference, ties = _held(name, found[name], exact, tolerance, against.excused)

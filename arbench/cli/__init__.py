@@ -10,7 +10,7 @@ import click
 
 COMMANDS = {
     "run": "measure models: verify, count, time, report",
-    "kernels": "time the kernels against torch and others, beside what this machine can do",
+    "kernels": "time the kernels against torch and others",
     "list": "models, presets, methods and devices",
     "report": "render the report of a results file",
     "doctor": "what this machine can measure, and how noisy it is",

@@ -63,9 +63,7 @@ def command(
         plan = make_kernel_plan(options)
     out = out or Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     check_writable(out)
-    if not as_json:
-        listed(chosen, as_json)
-    measured(ctx, plan, out, resume, as_json)
+    measured(ctx, plan, out, resume, as_json, lambda: None if as_json else listed(chosen, as_json))
 
 
 def listed(kernels: list[Any], as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Self
 
 from rich.console import Console
@@ -12,9 +13,14 @@ PLAIN_EVERY_S = 10.0
 
 
 class Display:
-    """Shows a run's stages on standard error; implements ``arbench.bench.runner.Progress``."""
+    """Shows a run's stages on standard error; implements ``arbench.bench.runner.Progress``.
 
-    def __init__(self) -> None:
+    Args:
+        opening: called before the first stage: what to say once nothing can be refused any more.
+    """
+
+    def __init__(self, opening: Callable[[], None] = lambda: None) -> None:
+        self._opening = opening
         self.console = Console(stderr=True, highlight=False)
         self.began = False
         """Whether anything was measured yet."""
@@ -40,6 +46,8 @@ class Display:
 
     def stage(self, text: str, steps: int, seconds: float) -> None:
         """A stage of about so many steps, at most about so many seconds, begins."""
+        if not self.began:
+            self._opening()
         self.began = True
         self._text, self._steps, self._done = text, steps, 0
         self._started = self._said = time.monotonic()

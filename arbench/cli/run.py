@@ -103,15 +103,22 @@ def given_options(ctx: click.Context, asked: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in given.items() if v not in ((), [])}
 
 
-def measured(ctx: click.Context, plan: Any, out: Path, resume: bool, as_json: bool) -> None:
-    """Measures a plan into ``out`` and shows what came out, interrupted or not."""
+def measured(
+    ctx: click.Context, plan: Any, out: Path, resume: bool, as_json: bool,
+    opening: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """Measures a plan into ``out`` and shows what came out, interrupted or not.
+
+    Args:
+        opening: says what comes first, once measuring begins.
+    """
     from arbench.bench.runner import run_plan
     from arbench.cli.progress import Display
     from arbench.cli.show import show
     from arbench.results import ResultsError, WriteError, read
 
     interrupted = False
-    with Display() as display:
+    with Display(opening) as display:
         try:
             results = run_plan(plan, out, resume=resume, argv=ctx.obj, progress=display)
         except KeyboardInterrupt:

@@ -1,0 +1,138 @@
+"""arbench kernels: what it lists, refuses, times and leaves, and what it does when it is called again."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from arbench.kernels import KERNELS
+from arbench.results import read
+
+SMALL = "--kernel softmax --op forward --compiled 0 --rounds 1 --workers 1 --seed 3"
+
+
+@pytest.fixture(scope="session")
+def timed(finish: Callable[..., object], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The folder of a run of softmax and what it said, made once and shared by the test processes."""
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kernels"
+    place.mkdir(exist_ok=True)
+    said = place / "said.json"
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            found = finish("kernels", *SMALL.split(), "--out", place / "run")
+            said.write_text(json.dumps([found.code, found.out, found.err]))
+    return place / "run", json.loads(said.read_text())
+
+
+@pytest.fixture
+def copied(timed: tuple[Path, list[str]], tmp_path: Path) -> Path:
+    """A copy of that folder."""
+    return Path(shutil.copytree(timed[0], tmp_path / "copied"))
+
+
+def test_a_run_lists_times_and_checks(timed):
+    folder, (code, out, err) = timed
+    assert code == 0, err
+    assert "Traceback" not in err
+    listed, _, table = out.partition("\n\n")
+    assert listed.splitlines() == [
+        f"softmax  {KERNELS['softmax'].summary} (reference, triton)",
+        *(f"  {op:<8}  {formula}" for op, formula in KERNELS["softmax"].formula.items()),
+    ]
+    assert "torch · eager" in table
+    assert "checked, not timed" in table
+    assert out.endswith(f"results  {folder}/results.jsonl\nreport   {folder}/report.html\n")
+    assert {"results.jsonl", "report.html", "summary.md", "figures"} == {p.name for p in folder.iterdir()}
+
+
+def test_its_results_are_of_kernels(timed):
+    results = read(timed[0])
+    assert results.run.argv[0] == "kernels"
+    assert results.run.plan["options"]["kernels"] == ["softmax"]
+    rows = [(row.preset, row.op, row.method, row.backend, row.status) for row in results.cases.values()]
+    assert rows == [
+        ("rows=16000,width=256", "forward", "torch", "eager", "ok"),
+        ("rows=512,width=8192", "forward", "torch", "eager", "ok"),
+        ("rows=3,width=129", "forward", "arbench", "triton", "checked"),
+        ("rows=5,width=16,dim=0", "forward", "arbench", "triton", "checked"),
+    ]
+    first, _, checked, _ = results.cases.values()
+    assert (first.bytes, first.flops) == (2 * 4 * 16000 * 256, 4 * 16000 * 256)
+    assert (first.batch, first.n, first.element, first.weights) == (16000, 256, "logit", 0)
+    assert (first.count_source, first.stopped_by, first.workers) == ("formula", "rounds", 1)
+    assert first.median_s
+    assert (checked.samples, checked.median_s) == (0, None)
+    assert checked.verified["interpreted"]
+
+
+def test_resuming_a_finished_run_measures_nothing_more(answer, copied):
+    before = read(copied)
+    found = answer("kernels", "--resume", "--out", copied, "--json")
+    assert found.code == 0
+    kinds = [json.loads(line)["kind"] for line in found.out.splitlines()]
+    assert kinds == ["case"] * 4
+    after = read(copied)
+    assert (after.samples, after.cases) == (before.samples, before.cases)
+
+
+def test_a_folder_is_gone_on_with_by_its_own_command(refusal, copied, finished, tmp_path):
+    said = refusal("run", "--resume", "--out", copied)
+    assert said == "the results file is of kernels; go on with: arbench kernels --resume"
+    models = Path(shutil.copytree(finished[0], tmp_path / "models"))
+    said = refusal("kernels", "--resume", "--out", models)
+    assert said == "the results file is of models; go on with: arbench run --resume"
+    said = refusal("kernels", *SMALL.split(), "--out", copied)
+    assert said == (
+        f"{copied}/results.jsonl holds a run already; --resume goes on with it, or choose another --out"
+    )
+
+
+def test_the_list_says_what_each_costs(answer):
+    found = answer("kernels", "--list")
+    assert (found.code, found.err) == (0, "")
+    for name, kernel in KERNELS.items():
+        assert f"{name}  {kernel.summary}" in found.out
+        assert all(formula in found.out for formula in kernel.formula.values())
+    (softmax,) = json.loads(answer("kernels", "--list", "--json", "--kernel", "softmax").out)["kernels"]
+    assert softmax["cost"] == dict(KERNELS["softmax"].formula)
+    assert softmax["sizes"]["cpu"][0] == {"rows": 16000, "width": 256}
+
+
+REFUSED = [
+    ("--kernel sofmax", "unknown kernel 'sofmax'; did you mean 'softmax'?"),
+    ("--kernel softmax --kernel nothing", "unknown kernel 'nothing'; there is: {kernels}"),
+    ("--kernel sofmax --list", "unknown kernel 'sofmax'; did you mean 'softmax'?"),
+    ("--kernel sample_from_logits --op backward", "none of these has a gradient: sample_from_logits"),
+    ("--op sideways", "Invalid value for '--op': 'sideways' is not one of 'forward', 'backward'."),
+    ("--workers 0", "--workers must be at least 1, got 0"),
+    ("--compiled -1", "--compiled must be at least 0, got -1"),
+    ("--device cuda:x", "unknown device 'cuda:x'; there is: cpu, cuda, cuda:INDEX"),
+    ("--dtype float8", "unknown dtype 'float8'; did you mean 'float64'?"),
+    ("--resume", "--resume needs --out: the folder of the run to go on with"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), REFUSED)
+def test_wrong_use_is_one_line_before_any_work(refusal, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    assert refusal("kernels", *words.split()) == said.format(kernels=", ".join(KERNELS))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--backend triton", "backend 'triton' needs a CUDA device: --device cuda"),
+        ("--backend tritn", "unknown backend 'tritn'; did you mean 'triton'?"),
+    ],
+)
+def test_a_backend_that_models_do_not_run_on_here(refusal, tmp_path, words, said):
+    assert refusal("run", "--model", "wavenet:tiny", *words.split(), "--out", tmp_path / "out") == said
