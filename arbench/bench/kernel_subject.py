@@ -64,7 +64,7 @@ class KernelSubject:
         from arbench.bench.kernel_verify import expected, verify_kernel
 
         kernel = self.kernels[case.model]
-        inputs = self.inputs(case, "cpu")
+        inputs = self.inputs(case)
         key = (case.model, case.preset, case.op)
         if self._expected[0] != key:
             self._expected = key, expected(kernel, case.op, inputs)
@@ -90,7 +90,7 @@ class KernelSubject:
         from arbench.meters import peak_bytes
 
         for case in cases:
-            inputs = self.inputs(case, self.device)
+            inputs = self.inputs(case)
             cost = self.kernels[case.model].cost(case.op, inputs)  # type: ignore[arg-type]
             peak = None
             if case.backend != COMPILE:  # what is compiled does not run under the mode that weighs
@@ -108,12 +108,12 @@ class KernelSubject:
             self._functions[case.id] = implementation(self.kernels[case.model], case)
         return self._functions[case.id]
 
-    def inputs(self, case: CaseKey, where: str) -> dict[str, Any]:
-        """Random arguments of a call, made on ``where``: the same on every device if on the host."""
+    def inputs(self, case: CaseKey) -> dict[str, Any]:
+        """Random arguments of a call, in fresh memory."""
         import torch
 
         kernel = self.kernels[case.model]
-        generator = torch.Generator(where).manual_seed(self.seed)
+        generator = torch.Generator(self.device).manual_seed(self.seed)
         return kernel.inputs(
             dtype=self.dtype, device=self.device, generator=generator, **config_of(kernel, case.preset)
         )
@@ -134,7 +134,7 @@ class KernelSubject:
 
         from arbench.bench.kernel_calls import Replay, copied, copies_of, on_device
 
-        inputs = self.inputs(case, self.device)
+        inputs = self.inputs(case)
         if self.device == "cpu":
             return {}, Call(self._plain(case, inputs))
         size = self.kernels[case.model].cost(case.op, inputs).bytes  # type: ignore[arg-type]

@@ -23,8 +23,8 @@ def measure(
         models: one or several of NAME[:PRESET], path.py:Class[:PRESET], package.module:Class[:PRESET].
         out: folder of the results file; a temporary one, removed afterwards, by default.
         resume: go on with the killed run in ``out``.
-        options: fields of ``arbench.bench.plan.Options``: ops, methods, n, batch, device, dtype, threads,
-            target_ci, budget, workers, rounds, timeout, count_budget, seed, data, weights.
+        options: fields of ``arbench.bench.plan.Options``: ops, methods, n, batch, backend, device, dtype,
+            threads, target_ci, budget, workers, rounds, timeout, count_budget, seed, data, weights.
 
     Returns:
         The results; ``arbench.report.render(results, folder)`` makes the report of them.

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
 
 import arbench
-from arbench.bench.plan import PlanError
+from arbench.bench import model_subject
+from arbench.bench.job import Job
+from arbench.bench.plan import Options, PlanError, make_plan
 from arbench.results import Results, ResultsError, read
 
 
@@ -69,3 +72,33 @@ def test_no_model_at_all():
 def test_arbench_has_nothing_else():
     with pytest.raises(AttributeError, match="has no attribute 'mesure'"):
         _ = arbench.mesure
+
+
+def test_rows_of_another_backend_carry_the_eager_counts(measure):
+    asked = dict(n=[8, 16], methods=["parallel", "cached"])
+    eager, numba = (measure("wavenet:tiny", backend=backend, **asked) for backend in ("eager", "numba"))
+    assert numba.run.plan["options"]["backend"] == "numba"
+    assert {case.backend for case in numba.cases.values()} == {"numba"}
+    twins = {(case.op, case.method, case.n): case for case in eager.cases.values()}
+    for case in numba.cases.values():
+        twin = twins[case.op, case.method, case.n]
+        assert (case.status, case.error) == ("ok", None)
+        for counter in ("depth", "nfe", "flops", "ops", "bytes", "count_source"):
+            assert getattr(case, counter) == getattr(twin, counter)
+        assert case.peak_bytes is not None
+
+
+@pytest.mark.parametrize("backend", ["eager", "numba"])
+def test_memory_is_the_backends_own(monkeypatch, backend):
+    ran = []
+
+    def weighed(call, device):
+        ran.append(call)
+        return 123
+
+    monkeypatch.setattr(model_subject, "peak_bytes", weighed)
+    cases = make_plan(Options(models=["wavenet:tiny"], methods=["parallel"], n=[8], backend=backend)).cases
+    subject = model_subject.ModelSubject(Job("prove", cases, seed=0, threads=1))
+    with torch.no_grad():
+        (line,) = [line for line in subject.count(cases, 1.0) if line.case == cases[0].id]
+    assert (line.peak_bytes == 123) == (len(ran) == 1) == (backend == "numba")
