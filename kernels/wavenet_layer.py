@@ -187,16 +187,16 @@ def wavenet_layer_forward(
 
 
 def _tile(x: Tensor, R: int, G: int, S: int) -> dict[str, int]:
-    """Positions and channels that a program takes at a time. Products in float32 have no tensor cores, and
-    their operands take more registers."""
-    BT, BK, BG, warps, stages = (128, 32, 64, 8, 3) if x.dtype.itemsize == 2 else (64, 16, 32, 4, 2)
+    """Positions and channels that a program takes at a time: as many as no target spills. Products in
+    float32 have no tensor cores, and their operands take more registers."""
+    BK, BG, BN, stages = (32, 64, 64 if G <= 64 else 32, 3) if x.dtype.itemsize == 2 else (16, 32, 64, 2)
 
     def block(most: int, width: int) -> int:
         return max(16, min(most, triton.next_power_of_2(width)))
 
     return dict(
-        BT=BT, BK=block(BK, max(R, G)), BG=block(BG, G), BN=block(64, max(R, S)),
-        num_warps=warps, num_stages=stages,
+        BT=128, BK=block(BK, max(R, G)), BG=block(BG, G), BN=block(BN, max(R, S)),
+        num_warps=8, num_stages=stages,
     )  # fmt: skip
 
 
