@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,12 +46,26 @@ def logistic(u: Tensor) -> Tensor:
     return torch.log(u) - torch.log1p(-u)
 
 
+def kernel_for(name: str, backend: str) -> Callable[..., Any] | None:
+    """The kernel ``name`` of ``arbench.kernels`` on a backend, or None where plain PyTorch is meant: on the
+    reference, and for a kernel that has no such backend."""
+    if backend == "reference":
+        return None
+    from arbench.kernels import KERNELS  # Triton is imported by who asks for a kernel
+
+    found = KERNELS[name]
+    return partial(found.call, backend=backend) if backend in found.backends else None
+
+
 class Distribution(ABC):
     """Law of one element given its parameters; every draw is a function of (parameters, noise).
 
     Shapes: parameters (B, M, P), noise (B, M, K), elements (B, M).
     """
 
+    backend: str = "reference"
+    """What runs draws and log-probabilities where there is a kernel for them: one of
+    ``arbench.kernels.kernel.BACKENDS``."""
     finite: bool
     """Whether an element takes finitely many values, 0 .. levels-1 (int64); else it is a real number."""
     params_width: int

@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from arbench.distributions.base import Distribution, gumbel
+from arbench.distributions.base import Distribution, gumbel, kernel_for
 
 
 class Categorical(Distribution):
     """Elements 0 .. levels-1 with probabilities softmax(logits); parameters are the logits.
 
     A draw is arg-max(logits + Gumbel noise), ties to the first as ``argmax`` (Gumbel, 1954; Maddison et
-    al., *A\\* Sampling*, 2014). Noise is keyed by the class: one number a class.
+    al., *A\\* Sampling*, 2014). Noise is keyed by the class: one number a class. Half precision is computed
+    in half precision by the reference and in float32 by kernels, whose log-probabilities are float32 then.
     """
 
     finite = True
@@ -26,7 +27,8 @@ class Categorical(Distribution):
         return gumbel(u)
 
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
-        return (params + z).argmax(-1)
+        sample = kernel_for("sample_from_logits", self.backend)
+        return (params + z).argmax(-1) if sample is None else sample(params, z)[0]
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
         if self.levels == 1:
@@ -35,4 +37,8 @@ class Categorical(Distribution):
         return best[..., 0] - best[..., 1]
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
-        return params.log_softmax(-1).gather(-1, x.unsqueeze(-1)).squeeze(-1)
+        log_prob = kernel_for("log_prob_from_logits", self.backend)
+        narrow = params.dtype in (torch.float16, torch.bfloat16)
+        if log_prob is None or (self.backend == "numba" and narrow):
+            return params.log_softmax(-1).gather(-1, x.unsqueeze(-1)).squeeze(-1)
+        return log_prob(params, x)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from arbench.distributions.base import Distribution, gumbel, logistic
+from arbench.distributions.base import Distribution, gumbel, kernel_for, logistic
 
 LOG_SCALE_FLOOR = -14.0
 
@@ -51,6 +51,9 @@ class DiscretizedLogisticMixture(Distribution):
         return (mean + scale * z[..., -1] + 1) * ((self.levels - 1) / 2), scale
 
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
+        sample = kernel_for("logistic_mixture_sample", self.backend)
+        if sample is not None:
+            return sample(params, z, levels=self.levels, components=self.components)[0]
         value, _ = self._value(params, z)
         return value.clamp(0, self.levels - 1).round().long()
 
@@ -66,6 +69,9 @@ class DiscretizedLogisticMixture(Distribution):
         return torch.minimum(best[..., 0] - best[..., 1], rounding)
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        log_prob = kernel_for("logistic_mixture_log_prob", self.backend)
+        if log_prob is not None:
+            return log_prob(params, x, levels=self.levels, components=self.components)
         params = at_least_float32(params)
         logits, means, log_scales = params.chunk(3, dim=-1)
         half = 1 / (self.levels - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from arbench.distributions import Distribution
 
 Op = Literal["score", "sample"]
 Context = Mapping[str, Tensor]
+BACKENDS = ("reference", "triton", "numba")
+"""Plain PyTorch, and what kernels are written in."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,14 @@ class Claim:
     work: str
 
 
-class Source(nn.Module, ABC):
+class Switched(nn.Module):
+    """A part of a model that has kernels."""
+
+    backend: str = "reference"
+    """What runs them: one of ``BACKENDS``. Set by ``Source.use``."""
+
+
+class Source(Switched, ABC):
     """An autoregressive generator: P(x) = prod_g P(x_g | what came before), g over groups of elements.
 
     An event x is (B, N). Elements are numbered in the order of generation, and a group is a run of
@@ -104,6 +113,27 @@ class Source(nn.Module, ABC):
     @abstractmethod
     def forward(self, f: Tensor, code: Any) -> Tensor:
         """Parameters (B, N, P) of every element from the whole feed, in one parallel pass."""
+
+    def use(self, backend: str) -> Self:
+        """Runs whatever has a kernel on ``backend``, here, in the distribution and in every part.
+
+        Args:
+            backend: "reference" for plain PyTorch, "triton" or "numba"; where a kernel has no such backend,
+                plain PyTorch.
+
+        Returns:
+            itself.
+
+        Raises:
+            ValueError: there is no such backend.
+        """
+        if backend not in BACKENDS:
+            raise ValueError(f"no backend '{backend}'; there is: {', '.join(BACKENDS)}")
+        for module in self.modules():
+            if isinstance(module, Switched):
+                module.backend = backend
+        self.distribution.backend = backend
+        return self
 
     def weights(self) -> int:
         """How many parameters the model has."""

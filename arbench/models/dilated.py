@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from arbench.models.base import Context, lecun_normal_
+from arbench.distributions.base import kernel_for
+from arbench.models.base import Context, Switched, lecun_normal_
 
 
 @dataclass
@@ -44,7 +46,7 @@ class StackState:
     rings: list[list[Tensor]]
 
 
-class DilatedStack(nn.Module):
+class DilatedStack(Switched):
     """L residual layers: h = tanh(W_f * x + c_f) . sigmoid(W_g * x + c_g); x += W_r h; skip += W_s h.
 
     W * x is a causal convolution of ``kernel`` taps, dilated by 1, 2, 4, ... within each cycle; c is the
@@ -52,6 +54,8 @@ class DilatedStack(nn.Module):
 
     Sources: van den Oord et al., *WaveNet*, 2016, eq. 2-4 and section 2.5; Paine et al., *Fast WaveNet*,
     2016, for the ring buffers. Initialised with variance 1/fan_in, biases zero.
+
+    On the backend "triton" ``forward`` is a launch for each layer; ``extend`` is plain PyTorch on every one.
 
     Args:
         layers: L.
@@ -149,10 +153,24 @@ class DilatedStack(nn.Module):
 
     def forward(self, x: Tensor, affine: Affine) -> Tensor:
         """The skip sum (B, T, S), or without a skip stream the residual stream (B, T, R), of x (B, T, R)."""
+        layer = kernel_for("wavenet_layer", self.backend)
+        if layer is not None:
+            return self._by_kernel(layer, x, affine)
         skip, offsets = None, affine.at(0, x.shape[1])
         for i in range(len(self.dilations)):
             out = self._layer(x, pad(x, (0, 0, self.reach(i), 0)), offsets[i], i)
             x, skip = self._split(x, skip, out)
+        return x if skip is None else skip
+
+    def _by_kernel(
+        self, layer: Callable[..., tuple[Tensor, Tensor | None]], x: Tensor, affine: Affine
+    ) -> Tensor:
+        skip = None
+        for i, dilation in enumerate(self.dilations):
+            x, skip = layer(
+                x, self.gate_weight[i], None, self.out_weight[i], self.out_bias[i], dilation=dilation,
+                offset=affine.offset[i], hop=affine.hop or 1, skip=skip,
+            )  # fmt: skip
         return x if skip is None else skip
 
     def extend(self, state: StackState, x: Tensor, affine: Affine) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from arbench.models.base import Source
+from arbench.models.base import BACKENDS, Source
 
 BUILT_IN = {
     "wavenet": "arbench.models.wavenet:WaveNet",
@@ -46,21 +46,36 @@ class Chosen:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
         weights: Path | None = None,
+        backend: str = "reference",
     ) -> Source:
         """The model, weights random from ``seed`` or read from a safetensors file, in evaluation mode.
 
         Weights are made in float32 on the host whatever the dtype, so that models of several dtypes are
-        roundings of one.
+        roundings of one. ``backend`` is what runs its kernels: see ``Source.use``.
 
         Raises:
             WeightsError: the weights file is unreadable or of another model.
+            ModelError: there is no such backend, or it does not run on the device.
         """
         from arbench.models.weights import load
 
+        _can_run(backend, torch.device(device))
         model = self.cls(**{**self.config, "seed": seed})
         if weights is not None:
             load(model, weights)
-        return model.to(device, dtype).eval().requires_grad_(False)
+        return model.to(device, dtype).eval().requires_grad_(False).use(backend)
+
+
+def _can_run(backend: str, device: torch.device) -> None:
+    if backend not in BACKENDS:
+        raise ModelError(f"unknown backend '{backend}'; {did_you_mean(backend, BACKENDS)}")
+    if backend == "numba" and device.type != "cpu":
+        raise ModelError(f"the backend 'numba' runs on the CPU, not on {device}")
+    if backend == "triton":
+        from arbench.kernels.launch import runs_on
+
+        if not runs_on(device):
+            raise ModelError(f"the backend 'triton' needs a GPU; the model is on {device}")
 
 
 def names() -> dict[str, str]:

@@ -1,0 +1,158 @@
+"""A model on Triton's kernels is the model that it is on plain PyTorch, and plain PyTorch is the default."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from arbench.kernels.launch import launched
+from arbench.methods import Method, Task, methods_for
+from arbench.models import ModelError, Source, names, resolve
+from arbench.models.base import Switched
+from arbench.models.dilated import DilatedStack
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+TINY = [f"{name}:{p}" for name in names() for p in resolve(name).cls.presets if p.startswith("tiny")]
+N = 12
+LAWS = {
+    "wavenet:tiny": {"score": {"log_prob_held"}, "sample": {"sample_held"}},
+    "wavenet:tiny_logistic": {"score": {"logistic_mixture_forward"}, "sample": {"logistic_mixture_draw"}},
+    "pixelcnn:tiny": {"score": {"log_prob_held"}, "sample": {"sample_held"}},
+    "parallel_wavenet:tiny": {"score": set(), "sample": set()},
+}
+"""Programs of each model's distribution, by op."""
+STEPWISE = {"sequential", "cached", "inversion"}
+"""Methods that take one position after another, in plain PyTorch."""
+CASES = [
+    pytest.param(spec, method, id=f"{spec}-{method.op}-{method.name}")
+    for spec in TINY
+    for method in methods_for(resolve(spec).cls)
+]
+
+
+@pytest.fixture(autouse=True)
+def no_grad() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+def task(source: Source, dtype: torch.dtype) -> Task:
+    rows = [0, 1, 2]
+    x, context = source.observe(N, rows, seed=1)
+    context = {k: v.to(DEVICE, dtype if v.is_floating_point() else v.dtype) for k, v in context.items()}
+    x = x.to(DEVICE, dtype if x.is_floating_point() else x.dtype)
+    noise = source.distribution.noise(1, rows, range(N), dtype, DEVICE)
+    return Task(n=N, context=context, noise=noise, x=x, record=True)
+
+
+def launches(call: Callable[[], Any]) -> tuple[Any, Counter[str]]:
+    before = Counter(launched)
+    return call(), launched - before
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize(("spec", "method"), CASES)
+def test_every_method_answers_the_same(spec: str, method: Method, dtype: torch.dtype) -> None:
+    chosen = resolve(spec)
+    plain, fused = (chosen.build(3, dtype, DEVICE, backend=b) for b in ("reference", "triton"))
+    given = task(plain, dtype)
+    expected, none = launches(lambda: method.run(plain, given))
+    found, ran = launches(lambda: method.run(fused, given))
+    assert not none
+    layers = set() if method.name in STEPWISE or "wavenet" not in spec else {"wavenet_layer_forward"}
+    assert ran.keys() == LAWS[spec][method.op] | layers
+    close = partial(
+        torch.testing.assert_close,
+        **(dict(rtol=1e-9, atol=1e-9) if dtype == torch.float64 else dict(rtol=1e-4, atol=1e-4)),
+    )
+    close(found.x, expected.x)
+    close(found.params, expected.params)
+    if expected.log_prob is not None:
+        close(found.log_prob, expected.log_prob)
+
+
+@pytest.mark.parametrize("spec", ["wavenet:tiny", "wavenet:tiny_logistic", "parallel_wavenet:tiny"])
+def test_a_launch_for_each_layer_and_no_more(spec: str) -> None:
+    source = resolve(spec).build(device=DEVICE, backend="triton")
+    layers = sum(len(m.dilations) for m in source.modules() if isinstance(m, DilatedStack))
+    given = task(source, torch.float32)
+    feed = given.x if source.feeds == "x" else given.noise[..., 0]  # type: ignore[index]
+    code = source.encode(given.context, N)
+    _, ran = launches(lambda: source(feed, code))
+    assert ran == Counter({"wavenet_layer_forward": layers})
+
+
+@pytest.mark.parametrize("spec", TINY)
+def test_steps_agree_with_forward_on_triton(spec: str) -> None:
+    """Whose steps are plain PyTorch."""
+    source = resolve(spec).build(3, torch.float64, DEVICE, backend="triton")
+    given = task(source, torch.float64)
+    feed = given.x if source.feeds == "x" else given.noise[..., 0]  # type: ignore[index]
+    assert isinstance(feed, Tensor)
+    code = source.encode(given.context, N)
+    state, steps = source.start(3, N, code), []
+    for g in range(N):
+        params, state = source.extend(state, feed, g, g + 1)
+        steps.append(params)
+    torch.testing.assert_close(torch.cat(steps, 1), source(feed, code), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("spec", TINY)
+@pytest.mark.parametrize("n", [1, 2])
+def test_short_events(spec: str, n: int) -> None:
+    chosen = resolve(spec)
+    sources = [chosen.build(3, torch.float64, DEVICE, backend=b) for b in ("reference", "triton")]
+    if spec.startswith("pixelcnn"):
+        n = 3 * n * n
+    x, context = sources[0].observe(n, [0], 1)
+    x = x.to(DEVICE) if sources[0].feeds == "x" else x.to(DEVICE, torch.float64)
+    moved = {k: v.to(DEVICE, torch.float64 if v.is_floating_point() else v.dtype) for k, v in context.items()}
+    one, two = (source(x, source.encode(moved, n)) for source in sources)
+    torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("spec", TINY)
+def test_a_switch_reaches_every_part_and_back(spec: str) -> None:
+    source = resolve(spec).build()
+    parts = [m for m in source.modules() if isinstance(m, Switched)]
+    for backend in ("triton", "numba", "reference"):
+        assert source.use(backend) is source
+        assert {m.backend for m in parts} == {source.distribution.backend} == {backend}
+
+
+def test_plain_pytorch_is_the_default_and_one_model_does_not_switch_another() -> None:
+    chosen = resolve("wavenet:tiny")
+    chosen.build(device=DEVICE, backend="triton")
+    source = chosen.build()
+    assert source.backend == source.distribution.backend == "reference"
+    assert chosen.cls.backend == DilatedStack.backend == "reference"
+
+
+def test_numba_scores_what_it_has_a_kernel_for() -> None:
+    chosen = resolve("wavenet:tiny")
+    plain, compiled = (chosen.build(3, backend=b) for b in ("reference", "numba"))
+    x, context = plain.observe(N, [0, 1], 1)
+    (one, two), ran = launches(
+        lambda: [s.distribution.log_prob(s(x, s.encode(context, N)), x) for s in (plain, compiled)]
+    )
+    assert not ran
+    torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)
+
+
+def test_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = resolve("wavenet:tiny")
+    with pytest.raises(ModelError, match=r"^unknown backend 'tritn'; did you mean 'triton'\?$"):
+        chosen.build(backend="tritn")
+    with pytest.raises(ModelError, match=r"^the backend 'numba' runs on the CPU, not on meta$"):
+        chosen.build(device="meta", backend="numba")
+    monkeypatch.setenv("TRITON_INTERPRET", "0")
+    with pytest.raises(ModelError, match=r"^the backend 'triton' needs a GPU; the model is on cpu$"):
+        chosen.build(backend="triton")
+    with pytest.raises(ValueError, match=r"^no backend 'cuda'; there is: reference, triton, numba$"):
+        chosen.build().use("cuda")
