@@ -69,7 +69,7 @@ def log_prob_looped(
     i = tl.load(index + row_offset(row, n1, n2, is0, is1, is2))
     x += row_offset(row, n1, n2, xs0, xs1, xs2)
     lane = tl.arange(0, TILES)[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :]  # (TILES, BLOCK)
-    lane_top = widen(tl.full((BLOCK,), float("-inf"), x.dtype.element_ty))
+    lane_top = tl.full((BLOCK,), float("-inf"), y.dtype.element_ty)
     total = tl.zeros_like(lane_top)
     for start in range(0, width, TILES * BLOCK):
         o = start + lane

@@ -78,7 +78,7 @@ def sample_looped(
     tile = tl.arange(0, TILES)[:, None] * BLOCK
     lane = tile + tl.arange(0, BLOCK)[None, :]  # (TILES, BLOCK)
     block = tile // 4 + tl.arange(0, BLOCK // 4)[None, :]  # (TILES, BLOCK / 4)
-    top = widen(tl.full((BLOCK,), float("-inf"), x.dtype.element_ty))
+    top = tl.full((BLOCK,), float("-inf"), log_prob.dtype.element_ty)
     best = top
     total = tl.zeros_like(top)
     first = tl.zeros((BLOCK,), tl.int32)
