@@ -362,10 +362,22 @@ def is_dense(rows: Rows, tensor: int, params: Tensor) -> bool:
     )
 
 
-def tile(components: int, elements: int) -> dict[str, int]:
-    """Rows that one program holds, for about so many components; and how components lie in tiles."""
+def tile(params: Tensor, components: int, channels: int, *, backward: bool = False) -> dict[str, int]:
+    """Rows that one program holds, how its components lie in tiles, and its warps.
+
+    Eight components a thread, or four of three channels: registers for two dozen warps on a multiprocessor.
+    Half precision takes sixteen where it may. A backward program of one warp has no barriers where it changes
+    between its tiles' layouts.
+    """
     main, rest = parts(components)
-    return dict(ROWS=max(1, elements // main), MAIN=main, REST=rest)
+    elements, warps = (512, 2) if channels == 1 else (256, 2)
+    if channels == 1 and backward:
+        elements, warps = 256, 1
+    elif channels == 1 and params.itemsize == 2:
+        elements = 1024
+    return dict(
+        ROWS=max(1, elements // main), MAIN=main, REST=rest, num_warps=warps * max(1, main // elements)
+    )
 
 
 def constants(levels: int, components: int, channels: int) -> dict[str, Any]:
@@ -404,5 +416,5 @@ def some_levels(
 
 
 def vectorised(program: str, config: Config) -> bool:
-    """Whether components lie side by side at multiples of 16 bytes, or rows do."""
-    return config.get("layout") == "columns" or config.get("components", 10) % 16 == 0
+    """Whether rows lie side by side. Components do so at multiples of 16 bytes only where K is one of 4."""
+    return config.get("layout") == "columns"

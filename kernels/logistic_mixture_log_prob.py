@@ -112,7 +112,7 @@ def _forward(params: Tensor, x: Tensor, levels: int, components: int, channels: 
     found = rows_of(NAME, params[..., 0], x if channels == 1 else x[..., 0], out)
     ps, xs, os = found.strides
     dense = mixture.is_dense(found, 0, params)
-    tile = mixture.tile(components, 1024 if channels == 1 else 512)
+    tile = mixture.tile(params, components, channels)
     launch(
         logistic_mixture_forward, (triton.cdiv(found.count, tile["ROWS"]),), params, x, out, found.count,
         *found.inner, *ps, params.stride(-1), *xs, 1 if channels == 1 else x.stride(-1), *os,
@@ -126,7 +126,7 @@ def _backward(params: Tensor, x: Tensor, dout: Tensor, levels: int, components: 
     found = rows_of(NAME, params[..., 0], x if channels == 1 else x[..., 0], dout, dparams[..., 0])
     ps, xs, gs, ds = found.strides
     dense = mixture.is_dense(found, 0, params) and mixture.is_dense(found, 3, dparams)
-    tile = mixture.tile(components, 512)
+    tile = mixture.tile(params, components, channels, backward=True)
     launch(
         logistic_mixture_backward, (triton.cdiv(found.count, tile["ROWS"]),), params, x, dout, dparams,
         found.count, *found.inner, *ps, params.stride(-1), *xs, 1 if channels == 1 else x.stride(-1), *gs,
@@ -226,7 +226,6 @@ LOGISTIC_MIXTURE_LOG_PROB = Kernel(
     matrix=[
         dict(rows=4096, components=10),
         dict(rows=4096, components=10, layout="columns"),
-        dict(rows=4096, components=13),
         dict(rows=4096, components=16, levels=65536),
         dict(rows=4096, components=10, channels=3),
     ],

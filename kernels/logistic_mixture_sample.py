@@ -108,7 +108,7 @@ def _triton(
     out = empty(shape, mixture.result_dtype(params), params.device)
     found = rows_of(NAME, params[..., 0], noise[..., 0], x if channels == 1 else x[..., 0], out)
     ps, zs, xs, os = found.strides
-    tile = mixture.tile(components, 512)
+    tile = mixture.tile(params, components, channels)
     launch(
         logistic_mixture_draw, (triton.cdiv(found.count, tile["ROWS"]),), params, noise, x, out, found.count,
         *found.inner, *ps, params.stride(-1), *zs, noise.stride(-1), *xs, 1, *os,
@@ -222,7 +222,7 @@ LOGISTIC_MIXTURE_SAMPLE = Kernel(
     },
     matrix=[
         dict(rows=4096, components=10),
-        dict(rows=4096, components=16, levels=65536),
+        dict(rows=4096, components=10, levels=65536, layout="columns"),
         dict(rows=4096, components=10, channels=3),
     ],
     checks=[
