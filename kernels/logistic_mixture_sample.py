@@ -39,7 +39,6 @@ def logistic_mixture_draw(
         chosen = tl.where(other > best, other_chosen, chosen)
     mean0 = at(p_row, pc, 1, chosen, m_row, K)
     x0 = drawn(p_row, pc, p_z, zc, 0, mean0, chosen, m_row, K, CHANNELS, BINS)
-    tl.store(p_x, x0.to(tl.int64), mask=m_row)
     x1, x2 = x0, x0
     if CHANNELS == 3:
         r = x0 * (2 / BINS) - 1.0
@@ -49,14 +48,16 @@ def logistic_mixture_draw(
         mean2 = at(p_row, pc, 3, chosen, m_row, K) + tanh(at(p_row, pc, 8, chosen, m_row, K)) * r
         mean2 += tanh(at(p_row, pc, 9, chosen, m_row, K)) * g
         x2 = drawn(p_row, pc, p_z, zc, 2, mean2, chosen, m_row, K, CHANNELS, BINS)
-        tl.store(p_x + xc, x1.to(tl.int64), mask=m_row)
-        tl.store(p_x + 2 * xc, x2.to(tl.int64), mask=m_row)
     x0, x1, x2 = x0.to(tl.int32), x1.to(tl.int32), x2.to(tl.int32)
     part = masses(p_row, pc, x0, x1, x2, o, m_row, K, CHANNELS, BINS, LOG2_BINS)
     top, total, best, mass = sums(part)
     if REST:
         rest = masses(p_row, pc, x0, x1, x2, o_rest, m_row, K, CHANNELS, BINS, LOG2_BINS)
         top, total, best, mass = add_sums(top, total, best, mass, sums(rest))
+    tl.store(p_x, x0.to(tl.int64), mask=m_row)
+    if CHANNELS == 3:
+        tl.store(p_x + xc, x1.to(tl.int64), mask=m_row)
+        tl.store(p_x + 2 * xc, x2.to(tl.int64), mask=m_row)
     b_out = ((best - top) + tl.log2(mass / total)) * LN2
     tl.store(out + row_offset(row, n1, n2, os0, os1, os2), b_out, mask=m_row)
 
