@@ -170,6 +170,61 @@ def gradients(x, width, starts, index, live, dy, tops, log_totals, dx, begin, en
         b_d[index[row]] += b_g
 
 
+@njit(error_model="numpy", forceinline=True)
+def _scaled(x, inverse):
+    """A product that is rounded, never fused into what follows: scores must compare as PyTorch's do."""
+    return x * inverse
+
+
+@njit(error_model="numpy", forceinline=True)
+def _score(x, inverse, z, infinity):
+    score = _scaled(x, inverse) + z
+    return score if score == score else infinity
+
+
+@_compiled("reassoc", "contract")
+def draws(x, width, starts, noise, noise_starts, inverse, index, totals, log_probs, begin, end):
+    """Of rows ``begin`` to ``end``: the first class of the highest score, the sum of exponentials below the
+    maximum of the scaled logits, and how far below it the drawn class is."""
+    infinity, none = x.dtype.type(np.inf), np.int32(-width)
+    for row in range(begin, end):
+        b_x = x[starts[row] : starts[row] + width]
+        b_z = noise[noise_starts[row] : noise_starts[row] + width]
+        bits = _ordered(_scaled(b_x[0], inverse))
+        best_bits = _ordered(_score(b_x[0], inverse, b_z[0], infinity))
+        for j in range(width):
+            bits = _larger(bits, _ordered(_scaled(b_x[j], inverse)))
+            best_bits = _larger(best_bits, _ordered(_score(b_x[j], inverse, b_z[j], infinity)))
+        top, best = _number(bits), _number(best_bits)
+        place = none
+        for j in range(width):
+            score = _score(b_x[j], inverse, b_z[j], infinity)
+            place = _larger(place, np.int32(-j) if score == best else none)
+        total = x.dtype.type(0)
+        for j in range(width):
+            total += exp(_scaled(b_x[j], inverse) - top)
+        index[row] = -place
+        totals[row] = total
+        log_probs[row] = _scaled(b_x[-place], inverse) - top
+
+
+def demand(name: str, **tensors: torch.Tensor) -> None:
+    """Demands what this path can read.
+
+    Raises:
+        TypeError: not float32 or float64.
+        ValueError: a last axis with gaps.
+    """
+    for key, x in tensors.items():
+        if x.dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"{name}: the Numba path needs float32 or float64 {key}, not {x.dtype}")
+        if x.shape[-1] > 1 and x.stride(-1) != 1:
+            gap = x.stride(-1)
+            raise ValueError(
+                f"{name}: the Numba path needs {key} without gaps along the last axis, not {gap} apart"
+            )
+
+
 def flat(x: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """The memory of a tensor (..., V) whose last axis is contiguous, and where in it each row starts."""
     starts = torch.zeros((), dtype=torch.int64)

@@ -257,12 +257,9 @@ def log_prob_from_logits(
         _in_range(index, width, ignore_index)
     if backend == "reference":
         return _reference(logits, index, ignore_index)
-    if logits.dtype not in (torch.float32, torch.float64):
-        raise TypeError(f"{NAME}: the Numba path needs float32 or float64, not {logits.dtype}")
-    if width > 1 and logits.stride(-1) != 1:
-        raise ValueError(
-            f"{NAME}: the Numba path needs a last axis without gaps, not {logits.stride(-1)} apart"
-        )
+    from arbench.kernels import cpu
+
+    cpu.demand(NAME, logits=logits)
     return _LogProb.apply(logits, index, ignore_index, backend)
 
 

@@ -30,6 +30,7 @@ WARPS = 8
 GREEDY, GIVEN, PHILOX = (tl.constexpr(i) for i in range(3))
 """Where the noise comes from: there is none, memory, or the generator."""
 NAME = "sample_from_logits"
+BACKENDS = ("reference", "triton", "numba")
 
 
 @triton.jit(do_not_specialize=["seed", "offset"])
@@ -146,8 +147,6 @@ def _triton(
 
 
 def _scores(x: Tensor, noise: Tensor | None, seed: int | None, offset: int) -> Tensor:
-    """Logits, with NaN as +inf so that it shows, plus the noise."""
-    x = x.masked_fill(x.isnan(), math.inf)
     if noise is not None:
         return x + noise
     if seed is None:
@@ -159,13 +158,32 @@ def _scores(x: Tensor, noise: Tensor | None, seed: int | None, offset: int) -> T
 def _reference(
     logits: Tensor, noise: Tensor | None, seed: int | None, offset: int, inverse: float
 ) -> tuple[Tensor, Tensor]:
-    x = logits.detach().to(_computed(logits)) * inverse
+    x = logits.detach().to(_computed(logits))
+    x = x if inverse == 1 else x * inverse
     index = _scores(x, None if noise is None else noise.detach(), seed, offset).argmax(-1, keepdim=True)
     if noise is None and seed is None:
         log_prob = x.gather(-1, index) - x.gather(-1, index)
     else:
         log_prob = x.log_softmax(-1).gather(-1, index)
     return index.squeeze(-1), log_prob.squeeze(-1)
+
+
+def _numba(
+    logits: Tensor, noise: Tensor | None, seed: int | None, offset: int, inverse: float
+) -> tuple[Tensor, Tensor]:
+    from arbench.kernels import cpu
+
+    if noise is None:
+        raise ValueError(f"{NAME}: the Numba path needs given noise and a temperature above 0")
+    cpu.demand(NAME, logits=logits, noise=noise)
+    shape, width = logits.shape[:-1], logits.shape[-1]
+    index = empty(shape, torch.int64, logits.device)
+    totals, log_prob = (empty(shape, logits.dtype, logits.device) for _ in range(2))
+    (x, starts), (z, noise_starts) = cpu.flat(logits), cpu.flat(noise)
+    outs = [out.view(-1).numpy() for out in (index, totals, log_prob)]
+    given = (x, width, starts, z, noise_starts, x.dtype.type(inverse))
+    cpu.over_rows(cpu.draws, len(starts), width, *given, *outs)
+    return index, log_prob.sub_(totals.log_())
 
 
 def _computed(x: Tensor) -> torch.dtype:
@@ -197,18 +215,20 @@ def sample_from_logits(
         offset: rows drawn with this seed before, from 0 up.
         temperature: 0 takes the most likely class, the first of several, with log-probability 0, that of what
             is certain, and needs neither noise nor seed.
-        backend: "reference" or "triton"; by the device without it.
+        backend: "reference", "triton" or "numba" (float32 and float64 on the CPU, given noise, last axes
+            without gaps, as many threads as ``torch.get_num_threads()``); by the device without it.
 
     Returns:
         Indices (...), int64, and log-probabilities (...), float64 for float64 and float32 otherwise. A class
         of logit -inf is drawn only where all are: index 0, log-probability NaN. A row with NaN or +inf has
-        log-probability NaN, and the first of those as its index.
+        log-probability NaN, and the place of one of those as its index.
 
     Raises:
         ValueError: an empty alphabet; noise and a seed, or neither; a temperature that is neither 0 nor a
             number from 1e-30 to 1e30; a seed or an offset out of range; noise of another shape or device;
-            more than three leading axes that strides do not merge (Triton).
-        TypeError: not floating-point, or noise of another dtype.
+            more than three leading axes that strides do not merge (Triton); a last axis with gaps, no noise
+            or temperature 0 (Numba).
+        TypeError: not floating-point, noise of another dtype, or half precision (Numba).
     """
     floating(NAME, logits=logits, noise=noise)
     if logits.dim() == 0:
@@ -229,7 +249,9 @@ def sample_from_logits(
         raise ValueError(f"{NAME}: seed must be from 0 to 2^64 - 1, not {seed}")
     if not 0 <= offset < 2**62:
         raise ValueError(f"{NAME}: offset must be from 0 to 2^62 - 1, not {offset}")
-    run = _reference if choose(NAME, backend, logits) == "reference" else _triton
+    run = {"reference": _reference, "triton": _triton, "numba": _numba}[
+        choose(NAME, backend, logits, BACKENDS)
+    ]
     if temperature == 0:
         return run(logits, None, None, 0, 1.0)
     return run(logits, noise, seed, offset, float(np.float32(1 / temperature)))
@@ -297,6 +319,7 @@ SAMPLE_FROM_LOGITS = Kernel(
     },
     dims=_dims,
     element="logit",
+    backends=BACKENDS,
     near_ties=_near_ties,
     vectorised=lambda program, config: config["width"] % 256 == 0,
 )

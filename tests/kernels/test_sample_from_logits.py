@@ -212,7 +212,9 @@ def test_draws_are_the_same_on_every_backend(
 ) -> None:
     rows = 40 if width < 4097 else 8
     x = harness.poisoned((3 * normal(rows, width)).to(harness.DEVICE, dtype))
-    index, log_prob = harness.on_triton(lambda: sample_from_logits(x, seed=2**64 - 3, offset=9, backend="triton"))
+    index, log_prob = harness.on_triton(
+        lambda: sample_from_logits(x, seed=2**64 - 3, offset=9, backend="triton")
+    )
     same, _ = sample_from_logits(x, seed=2**64 - 3, offset=9, backend="reference")
     noise = gumbel(2**64 - 3, 9 + torch.arange(rows, device=harness.DEVICE), width, torch.float64)
     differ = near_ties(index, same, x, noise, 1e-5)
@@ -297,15 +299,20 @@ ROWS = torch.tensor(
 DRAWN = [0, 5, 11, 4, 6, 3, 3, 3]
 
 
-@BACKENDS
-@pytest.mark.parametrize("wide", [False, True])
-@pytest.mark.parametrize("how", ["seed", "noise", "greedy"])
+@pytest.mark.parametrize(
+    ("backend", "wide", "how"),
+    [
+        *(("triton", wide, how) for wide in (False, True) for how in ("seed", "noise", "greedy")),
+        *(("reference", False, how) for how in ("seed", "noise", "greedy")),
+        ("numba", False, "noise"),
+    ],
+)
 def test_infinities_and_extremes(
     harness: ModuleType, monkeypatch: pytest.MonkeyPatch, backend: str, wide: bool, how: str
 ) -> None:
     if wide:
         monkeypatch.setattr(MODULE, "HELD", 8)
-    x = harness.poisoned(ROWS.to(harness.DEVICE))
+    x = ROWS.to(harness.DEVICE) if backend == "numba" else harness.poisoned(ROWS.to(harness.DEVICE))
     noise = gumbel(3, torch.arange(len(ROWS)), 12, torch.float32).to(harness.DEVICE)
     given: dict[str, Any] = {"seed": {"seed": 5}, "noise": {"noise": noise}, "greedy": {"temperature": 0}}[
         how
@@ -362,6 +369,50 @@ def test_nothing_is_differentiated(harness: ModuleType, backend: str) -> None:
     x = normal(3, 5).to(harness.DEVICE).requires_grad_()
     assert not any(one.requires_grad for one in sample_from_logits(x, seed=1, backend=backend))
     assert not any(one.requires_grad for one in sample_from_logits(x, x.detach(), backend=backend))
+
+
+@pytest.mark.parametrize("width", [1, 2, 15, 16, 17, 151, 256, 1134])
+@pytest.mark.parametrize("temperature", [1.0, 0.3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_numba_draws_as_the_reference_does(
+    harness: ModuleType, width: int, temperature: float, dtype: torch.dtype
+) -> None:
+    """Bit for bit, ties among them; rows that are slices of wider ones, in axes that do not merge."""
+    x = (2 * normal(3, 5, 4, width + 3, dtype=dtype)).round() / 2
+    x = x[:2, 1:4, ::2, 2 : width + 2].transpose(0, 1)
+    noise = (4 * normal(3, 2, 2, width + 1, seed=1, dtype=dtype)).round()[..., 1:] / 4
+    found = sample_from_logits(x, noise, temperature=temperature, backend="numba")
+    expected = sample_from_logits(x, noise, temperature=temperature, backend="reference")
+    assert torch.equal(found[0], expected[0])
+    inverse = torch.tensor(1 / temperature).double()
+    exact = (x.double() * inverse).log_softmax(-1).gather(-1, expected[0][..., None])[..., 0]
+    harness.close(found[1], exact, (1e-6, 1e-6) if dtype == torch.float32 else (1e-13, 1e-13))
+
+
+def test_numba_reads_nothing_beyond_a_row_whatever_the_noise() -> None:
+    x = torch.zeros(3, 5)
+    noise = torch.full((3, 5), -inf)
+    noise[1], noise[2, 3] = nan, inf
+    index, _ = sample_from_logits(x, noise, backend="numba")
+    assert index.tolist() == [0, 0, 3]
+    x[0] = inf
+    assert sample_from_logits(x, noise, backend="numba")[0][0] == 0
+
+
+def test_what_numba_does_not_do() -> None:
+    x = torch.zeros(3, 2)
+    for how, message in [
+        ({"seed": 1}, "the Numba path needs given noise and a temperature above 0"),
+        ({"noise": x, "temperature": 0},
+         "the Numba path needs given noise and a temperature above 0"),
+        ({"noise": x.T.contiguous().T},
+         "the Numba path needs noise without gaps along the last axis, not 3 apart"),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError, match="Numba") as caught:
+            sample_from_logits(x, **how, backend="numba")
+        assert str(caught.value) == f"sample_from_logits: {message}"
+    with pytest.raises(TypeError, match=r"needs float32 or float64 logits, not torch\.float16$"):
+        sample_from_logits(x.half(), x.half(), backend="numba")
 
 
 X = torch.zeros(2, 3)
