@@ -27,7 +27,7 @@ WORTH_A_THREAD = 2**18
 """Logits below which a second thread costs more than it brings."""
 
 
-def _compiled(*flags: str) -> Callable[..., Any]:
+def compiled(*flags: str) -> Callable[..., Any]:
     """Compiles a function when it is called, and caches the machine code where a folder can be written."""
     options: dict[str, Any] = dict(nogil=True, error_model="numpy", fastmath=set(flags))
 
@@ -137,7 +137,7 @@ def _exp(x: Any) -> Any:
     return single if x == types.float32 else double
 
 
-@_compiled("reassoc", "contract")
+@compiled("reassoc", "contract")
 def sums(x, width, starts, index, tops, totals, picked, begin, end):
     """Of rows ``begin`` to ``end`` of a flat array: the maximum, the sum of exponentials below it, and how
     far below it the class ``index`` is."""
@@ -155,7 +155,7 @@ def sums(x, width, starts, index, tops, totals, picked, begin, end):
         picked[row] = b_x[index[row]] - top
 
 
-@_compiled("contract")
+@compiled("contract")
 def gradients(x, width, starts, index, live, dy, tops, log_totals, dx, begin, end):
     """Writes dy ([j = index] - softmax(x)_j) into rows of a contiguous ``dx``; 0 where a row is not live."""
     for row in range(begin, end):
@@ -182,7 +182,7 @@ def _score(x, inverse, z, infinity):
     return score if score == score else infinity
 
 
-@_compiled("reassoc", "contract")
+@compiled("reassoc", "contract")
 def draws(x, width, starts, noise, noise_starts, inverse, index, totals, log_probs, begin, end):
     """Of rows ``begin`` to ``end``: the first class of the highest score, the sum of exponentials below the
     maximum of the scaled logits, and how far below it the drawn class is."""

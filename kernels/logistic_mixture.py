@@ -227,7 +227,7 @@ def bin_mass(u, log_scale, x, BINS: tl.constexpr, LOG2_BINS: tl.constexpr):
     first = x == 0
     last = x == BINS
     edge = first | last
-    e = tl.maximum(log_scale, FLOOR) * -_LOG2E - LOG2_BINS
+    e = tl.where(log_scale < FLOOR, FLOOR, log_scale) * -_LOG2E - LOG2_BINS  # NaN stays
     v = tl.exp2(e)  # half a bin, in scales
     steep = v * _LOG2E
     side = tl.where(first, -u, tl.where(last, u, tl.abs(u)))

@@ -22,6 +22,7 @@ from arbench.kernels.logistic_mixture import LN2, add_sums, level, masses, row_s
 from arbench.kernels.rows import row_offset, rows_of, widen
 
 NAME = "logistic_mixture_log_prob"
+BACKENDS = ("reference", "triton", "numba")
 
 
 @triton.jit
@@ -135,18 +136,34 @@ def _backward(params: Tensor, x: Tensor, dout: Tensor, levels: int, components: 
     return dparams
 
 
+def _reference_backward(
+    params: Tensor, x: Tensor, dout: Tensor, levels: int, components: int, channels: int
+) -> Tensor:
+    with torch.enable_grad():
+        leaf = params.detach().requires_grad_(True)
+        out = mixture.log_prob(leaf, x, levels, components, channels)
+    return torch.autograd.grad(out, leaf, dout)[0]
+
+
 class _LogProb(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, params: Tensor, x: Tensor, levels: int, components: int, channels: int) -> Tensor:
+    def forward(
+        ctx: Any, params: Tensor, x: Tensor, levels: int, components: int, channels: int, backend: str
+    ) -> Tensor:
         ctx.save_for_backward(params, x)
-        ctx.sizes = levels, components, channels
-        return _forward(params, x, levels, components, channels)
+        ctx.sizes, ctx.backend = (levels, components, channels), backend
+        if backend == "triton":
+            return _forward(params, x, levels, components, channels)
+        from arbench.kernels import logistic_mixture_cpu
+
+        return logistic_mixture_cpu.log_prob(params, x, levels, components, channels)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> Any:
         params, x = ctx.saved_tensors
-        return _backward(params, x, dout, *ctx.sizes), None, None, None, None
+        run = _backward if ctx.backend == "triton" else _reference_backward
+        return run(params, x, dout, *ctx.sizes), None, None, None, None, None
 
 
 def logistic_mixture_log_prob(
@@ -167,22 +184,31 @@ def logistic_mixture_log_prob(
         levels: 2 to 2^24.
         components: K.
         channels: 1 or 3.
-        backend: "reference" or "triton"; by the device without it.
+        backend: "reference", "triton" or "numba" (float32 and float64 on the CPU, a last axis without gaps,
+            as many threads as ``torch.get_num_threads()``; its gradient is the reference's); by the device
+            without it.
 
     Returns:
         (...,), float32 or, of float64 parameters, float64. Differentiable once, with respect to ``params``.
+        A row with NaN among its parameters gives NaN.
 
     Raises:
-        ValueError: sizes or devices do not fit, or more than three axes of rows that strides do not merge.
-        TypeError: params are not floating-point or x is not int64.
+        ValueError: sizes or devices do not fit; more than three axes of rows that strides do not merge
+            (Triton); a last axis with gaps (Numba).
+        TypeError: params are not floating-point, or half precision for Numba; x is not int64.
 
     Source: Salimans et al., *PixelCNN++*, 2017, section 2.1, eq. 1-2, and section 2.2, eq. 3.
     """
     mixture.check(NAME, params, levels, components, channels)
     mixture.check_levels(NAME, params, x, channels)
-    if choose(NAME, backend, params) == "reference":
+    backend = choose(NAME, backend, params, BACKENDS)
+    if backend == "reference":
         return mixture.log_prob(params, x, levels, components, channels)
-    return _LogProb.apply(params, x, levels, components, channels)
+    if backend == "numba":
+        from arbench.kernels import cpu
+
+        cpu.demand(NAME, params=params)
+    return _LogProb.apply(params, x, levels, components, channels, backend)
 
 
 def _inputs(
@@ -246,6 +272,7 @@ LOGISTIC_MIXTURE_LOG_PROB = Kernel(
     dims=_dims,
     element="parameter",
     gradients=("params",),
+    backends=BACKENDS,
     gradient_tolerance={**LOG_PROBS, torch.float32: (1e-4, 1e-4)},
     vectorised=mixture.vectorised,
 )

@@ -86,7 +86,8 @@ def drawn(
     BINS: tl.constexpr,
 ):  # fmt: skip
     """A channel's levels (ROWS,), as floating-point numbers."""
-    scale = tl.exp(tl.maximum(at(p_row, pc, 1 + CHANNELS + C, chosen, m_row, K), FLOOR))
+    log_scale = at(p_row, pc, 1 + CHANNELS + C, chosen, m_row, K)
+    scale = tl.exp(tl.maximum(log_scale, FLOOR))
     z = widen(tl.load(p_z + tl.full([1], K + C, tl.int64) * zc, mask=m_row, other=0.0))
     value = (mean + scale * z + 1.0) * (BINS / 2)
     return nearest(tl.minimum(tl.maximum(value, 0.0), BINS * 1.0))

@@ -27,6 +27,8 @@ from arbench.kernels import (
 )
 
 inf = float("inf")
+COMPILED = ["triton"] if torch.cuda.is_available() else ["triton", "numba"]
+LOG_PROBS = pytest.mark.parametrize("backend", ["reference", *COMPILED])
 BOTH = pytest.mark.parametrize(
     "kernel", [LOGISTIC_MIXTURE_LOG_PROB, LOGISTIC_MIXTURE_SAMPLE], ids=lambda kernel: kernel.name
 )
@@ -116,7 +118,7 @@ def test_any_shape(harness: ModuleType, kernel: Kernel, shape: list[int], data: 
         harness.close(a, b, (1e-12, 1e-12))
 
 
-@pytest.mark.parametrize("backend", ["reference", "triton"])
+@LOG_PROBS
 @pytest.mark.parametrize("levels", [2, 3, 17])
 def test_probabilities_of_all_levels_sum_to_one(harness: ModuleType, backend: str, levels: int) -> None:
     params = some(harness, rows=6, components=3)["params"]
@@ -126,7 +128,7 @@ def test_probabilities_of_all_levels_sum_to_one(harness: ModuleType, backend: st
     harness.close(found.exp().sum(-1), torch.ones_like(found[:, 0]), (1e-12, 1e-12))
 
 
-@pytest.mark.parametrize("backend", ["reference", "triton"])
+@LOG_PROBS
 def test_probabilities_of_all_colours_are_the_paper_s(harness: ModuleType, backend: str) -> None:
     k, levels = 2, 3
     params = some(harness, rows=4, components=k, channels=3)["params"]
@@ -206,16 +208,31 @@ def test_extreme_scales_and_distances(
     assert ((mine - theirs).abs() <= unit / 5 * (1 + theirs.abs() + slack)).all()
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize(("dtype", "unit"), [(torch.float64, 1e-14), (torch.float32, 5e-7)], ids=str)
-def test_narrow_and_wide_bins_meet(harness: ModuleType, dtype: torch.dtype, unit: float) -> None:
+def test_narrow_and_wide_bins_meet(
+    harness: ModuleType, backend: str, dtype: torch.dtype, unit: float
+) -> None:
     scales = torch.linspace(
         -0.5, 0.5, 101, dtype=torch.float64
     )  # of 3 levels, half a bin is half a scale at 0
     params = torch.stack([torch.zeros(101), torch.full((101,), 0.1), scales], 1).to(harness.DEVICE, dtype)
     x = torch.ones(101, dtype=torch.long, device=harness.DEVICE)
-    found = logistic_mixture_log_prob(params, x, levels=3, components=1, backend="triton")
+    found = logistic_mixture_log_prob(params, x, levels=3, components=1, backend=backend)
     expected = logistic_mixture_log_prob(params.double(), x, levels=3, components=1, backend="reference")
     harness.close(found, expected, (unit, unit))
+
+
+@pytest.mark.skipif("numba" not in COMPILED, reason="tensors are on a GPU")
+@pytest.mark.parametrize("levels", [256, 65536])
+def test_numba_at_extreme_scales_and_distances(harness: ModuleType, levels: int) -> None:
+    params, x = extremes(levels, torch.float32, harness.DEVICE)
+    for one, unit in [(params, 1e-5), (params.double(), 1e-10)]:
+        found = logistic_mixture_log_prob(one, x, levels=levels, components=1, backend="numba")
+        expected = logistic_mixture_log_prob(
+            params.double(), x, levels=levels, components=1, backend="reference"
+        )
+        harness.close(found, expected, (unit, unit))
 
 
 @pytest.mark.parametrize("components", [1, 5])
@@ -251,6 +268,51 @@ def test_impossible_components_do_not_count(harness: ModuleType) -> None:
     (grad,) = torch.autograd.grad(found[:3].sum(), params)
     assert (grad[:3].unflatten(-1, (3, 10))[:, :, 1:9] == 0).all()
     assert (grad[:3].unflatten(-1, (3, 10))[:, :, [0, 9]] != 0).all()
+
+
+@LOG_PROBS
+@pytest.mark.filterwarnings("ignore:All-NaN slice")  # NumPy, which does the interpreter's maxima
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_not_a_number_shows_in_its_row_alone(
+    harness: ModuleType, backend: str, channels: int
+) -> None:
+    inputs = some(harness, rows=11 if channels == 3 else 4, components=5, channels=channels)
+    for block in range(inputs["params"].shape[-1] // 5):
+        inputs["params"][block, 5 * block + 4] = float("nan")
+    found = logistic_mixture_log_prob(**inputs, backend=backend)
+    assert found.isnan().tolist() == [True] * (len(found) - 1) + [False]
+
+
+@pytest.mark.skipif("numba" not in COMPILED, reason="tensors are on a GPU")
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("rows", [0, 1, 63, 64, 65, 1134])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_numba(harness: ModuleType, dtype: torch.dtype, rows: int, channels: int) -> None:
+    inputs = some(harness, dtype=dtype, rows=rows, components=7, channels=channels)
+    exact = harness.widened(inputs)
+    around = torch.full((rows + 2, inputs["params"].shape[1] + 3), float("nan"), dtype=dtype)
+    around[1:-1, 2:-1] = inputs["params"]
+    inputs["params"], inputs["x"] = around[1:-1, 2:-1].requires_grad_(True), harness.poisoned(inputs["x"])
+    exact["params"].requires_grad_(True)
+    found = logistic_mixture_log_prob(**inputs, backend="numba")
+    expected = logistic_mixture_log_prob(**exact, backend="reference")
+    harness.close(found.detach(), expected.detach(), LOGISTIC_MIXTURE_LOG_PROB.tolerance[dtype])
+    (mine,) = torch.autograd.grad(found.sum(), inputs["params"])
+    (theirs,) = torch.autograd.grad(expected.sum(), exact["params"])
+    harness.close(mine, theirs, (1e-3, 1e-3) if dtype == torch.float32 else (1e-10, 1e-10))
+
+
+@pytest.mark.skipif("numba" not in COMPILED, reason="tensors are on a GPU")
+def test_numba_gives_the_same_bits_in_any_number_of_threads(
+    harness: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from arbench.kernels import cpu
+
+    inputs = some(harness, dtype=torch.float32, rows=301)
+    alone = logistic_mixture_log_prob(**inputs, backend="numba")
+    monkeypatch.setattr(cpu, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert torch.equal(logistic_mixture_log_prob(**inputs, backend="numba"), alone)
 
 
 def test_no_gradient_below_the_floor_of_scales(harness: ModuleType) -> None:
@@ -386,6 +448,7 @@ def test_rare_components_are_drawn_at_their_rate(harness: ModuleType) -> None:
     assert math.isclose(float(log_prob), -29.0 + math.log(sigmoid(math.exp(9) / 255)), rel_tol=1e-5)
 
 
+GIVEN = torch.zeros(4, dtype=torch.long)
 GOOD: dict[str, Any] = dict(levels=256, components=2, channels=1)
 
 
@@ -425,6 +488,11 @@ def test_misuse(kernel: Kernel, changed: dict[str, Any], error: type[Exception],
          "x must have shape (4,) beside params of shape (4, 6), not (3,)"),
         (logistic_mixture_log_prob, {"x": torch.zeros(4, dtype=torch.long, device="meta")}, ValueError,
          "x is on meta, params on cpu"),
+        (logistic_mixture_log_prob, {"x": GIVEN, "backend": "numba", "params": torch.zeros(4, 6).half()},
+         TypeError, "the Numba path needs float32 or float64 params, not torch.float16"),
+        (logistic_mixture_log_prob, {"x": GIVEN, "backend": "numba", "params": torch.zeros(6, 4).T},
+         ValueError, "the Numba path needs params without gaps along the last axis, not 4 apart"),
+        (logistic_mixture_sample, {"noise": torch.zeros(4, 3), "backend": "numba"}, ValueError, None),
         (logistic_mixture_sample, {"noise": torch.zeros(4, 2)}, ValueError,
          "noise must have shape (4, 3) beside params of shape (4, 6), not (4, 2)"),
         (logistic_mixture_sample, {"noise": torch.zeros(4, 3).double()}, TypeError,
@@ -432,11 +500,12 @@ def test_misuse(kernel: Kernel, changed: dict[str, Any], error: type[Exception],
     ],
 )  # fmt: skip
 def test_misuse_of_levels_and_noise(
-    call: Any, second: dict[str, Tensor], error: type[Exception], message: str
+    call: Any, second: dict[str, Any], error: type[Exception], message: str | None
 ) -> None:
     with pytest.raises(error) as caught:
-        call(torch.zeros(4, 6), **second, **GOOD)
-    assert str(caught.value) == f"{call.__name__}: {message}"
+        call(**{"params": torch.zeros(4, 6), **second, **GOOD})
+    said = f": {message}" if message else " has no backend 'numba'; it has: reference, triton"
+    assert str(caught.value) == call.__name__ + said
 
 
 def test_axes_that_do_not_merge(harness: ModuleType) -> None:
