@@ -20,6 +20,7 @@ from arbench.bench.kernels import KernelOptions, config_of, make_kernel_plan, te
 from arbench.bench.peers import PEERS
 from arbench.bench.plan import PlanError
 from arbench.bench.runner import run_plan
+from arbench.bench.verify import InexactError
 from arbench.bench.worker import measure, prove
 from arbench.kernels import KERNELS
 from arbench.kernels.softmax import SOFTMAX
@@ -245,6 +246,45 @@ def test_near_ties_are_excused_and_counted():
     assert (facts["near_ties"], facts["excused_ties"], facts["largest_difference"]) == (1, 1, 0.0)
     with pytest.raises(Exception, match=r"^output 0 at \[2\] is "):
         verify_kernel(kernel, case_of("numba"), wrong_in(2), inputs, against, torch.float32)
+
+
+def held(exact: Any, found: Any, near: Any = None, dtype: torch.dtype = torch.float32) -> dict[str, Any]:
+    """What verification says of outputs, beside those of float64."""
+    ties = None if near is None else lambda inputs, dtype: near
+    kernel = softmax(call=lambda x, dim=-1, *, backend=None: exact, near_ties=ties, gradients=())
+    inputs = kernel.inputs(dtype=dtype, device="cpu", rows=2, width=3)
+    against = expected(kernel, "forward", inputs)
+    return verify_kernel(kernel, case_of("numba"), lambda given: found, inputs, against, dtype)
+
+
+def test_infinities_of_another_sign_are_told():
+    exact = torch.tensor([1.0, torch.inf, -torch.inf]).double()
+    assert held(exact, exact.float())
+    for other in ([1.0, -torch.inf, -torch.inf], [1.0, torch.inf, 5.0], [torch.inf, torch.inf, -torch.inf]):
+        with pytest.raises(InexactError, match=r"^the output at \[\d\] is "):
+            held(exact, torch.tensor(other))
+
+
+@pytest.mark.parametrize("dtype", SOFTMAX.tolerance)
+def test_a_result_of_small_numbers_only_is_not_nothing(dtype):
+    numbers = torch.randn(4, 1 << 18, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    exact = numbers.softmax(-1)
+    assert held(exact, exact.to(dtype), dtype=dtype)
+    with pytest.raises(InexactError, match=r"^the output (as a whole is off by|at) "):
+        held(exact, torch.zeros_like(exact, dtype=dtype) + 1e-13, dtype=dtype)
+
+
+def test_of_a_near_tie_only_what_was_decided_otherwise_is_excused():
+    exact = torch.arange(100), torch.ones(100).double()
+    near = torch.arange(100) < 50
+    index, value = exact[0].clone(), torch.ones(100)
+    index[:20], value[:20] = 7, 0.5
+    assert held(exact, (index, value), near)["excused_ties"] == 20 - 1
+    value[30] = 0.5  # a near tie that was decided as float64 does
+    with pytest.raises(InexactError, match=r"^output 1 at \[30\] is 0.5"):
+        held(exact, (index, value), near)
+    with pytest.raises(InexactError, match=r"^49 of 50 near ties are decided otherwise than in float64$"):
+        held(exact, (torch.where(near, 7, exact[0]), torch.ones(100)), near)
 
 
 def test_a_missing_compiler_is_said_in_one_line():
