@@ -59,8 +59,8 @@ class Run(Line, tag="run"):
     environment: dict[str, Any]
     """Nested facts: cpu, gpu, clocks, threads, versions, load."""
     limits: dict[str, Any]
-    """``copy`` and ``read``: lists of {bytes, gb_per_s}; ``matmul``: {dtype: gflop_per_s}; ``timer_s``: what
-    a timed call adds."""
+    """``copy`` and ``read``: lists of {bytes, gb_per_s}; ``matmul``: {dtype: gflop_per_s},
+    ``tf32`` among them on a GPU; ``timer_s``: what a timed call adds."""
 
 
 class Resume(Line, tag="resume"):

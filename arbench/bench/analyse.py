@@ -13,7 +13,7 @@ import msgspec
 from arbench.bench.case import KERNELS, CaseKey
 from arbench.results import Case, Count, Fit, Ratio, Results, ResultsError, Samples, StoppedBy
 from arbench.stats import Growth, fit_exact, fit_noisy, judge, ratio, summarise
-from arbench.stats.roofline import bandwidth
+from arbench.stats.roofline import bandwidth, product
 
 ROOF = 1.25
 """A row faster than this many times the measured limit is an error of the harness."""
@@ -62,7 +62,7 @@ def seconds_by_worker(samples: Iterable[Samples]) -> dict[int, list[float]]:
 def limit_flops(results: Results, dtype: str) -> float | None:
     """The best measured matrix product of a dtype, in FLOP/s."""
     measured = [results.run.limits, *(line.limits for line in results.limits)]
-    rates = [m["matmul"][dtype] for m in measured if dtype in m.get("matmul", {})]
+    rates = [rate for limits in measured if (rate := product(limits, dtype)) is not None]
     return max(rates) * 1e9 if rates else None
 
 

@@ -20,6 +20,14 @@ class Call:
     """How often a call does what the case names."""
 
 
+def float32_as_it_is() -> None:
+    """Keeps PyTorch's convolutions in float32 as its products are: on a GPU they round to TF32 without being
+    asked, ten bits of 23, and would be neither verified nor timed as what they are called."""
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+
+
 class Subject(Protocol):
     """Everything that the cases of one setting run on; opened once in a process."""
 
@@ -35,6 +43,7 @@ class Subject(Protocol):
 
 def opened(job: Job) -> Subject:
     """The subject of a job's cases."""
+    float32_as_it_is()
     if job.cases[0].spec == KERNELS:
         from arbench.bench.kernel_subject import KernelSubject
 

@@ -51,8 +51,8 @@ def limits(device: str, threads: int | None = None, budget_s: float = 2.0) -> di
 
     Returns:
         ``copy`` and ``read``: lists of ``{"bytes": working set, "gb_per_s": rate}``, a copy counting what
-        it reads and what it writes; ``matmul``: rate in GFLOP/s by dtype; ``timer_s``: what timing a call
-        adds. A gigabyte is 10^9 bytes.
+        it reads and what it writes; ``matmul``: rate in GFLOP/s by dtype, on a GPU also of ``tf32``;
+        ``timer_s``: what timing a call adds. A gigabyte is 10^9 bytes.
 
     Raises:
         ValueError: no such device, or fewer than one thread.
@@ -71,7 +71,21 @@ def limits(device: str, threads: int | None = None, budget_s: float = 2.0) -> di
             str(dtype).removeprefix("torch."): _matmul(clock, dtype, budget_s / 2 / len(dtypes))
             for dtype in dtypes
         }
+        if clock.device.type == "cuda":
+            with _tf32():
+                matmul["tf32"] = _matmul(clock, torch.float32, budget_s / 2 / len(dtypes))
     return {"copy": copies, "read": reads, "matmul": matmul, "timer_s": clock.overhead_s()}
+
+
+@contextmanager
+def _tf32() -> Iterator[None]:
+    """Inside, products of float32 numbers are rounded to TF32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @contextmanager

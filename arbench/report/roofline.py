@@ -30,6 +30,7 @@ from arbench.report.style import (
 )
 from arbench.results import Case, Results
 from arbench.stats import format_si
+from arbench.stats.roofline import product
 
 _LONGEST = 28
 """Characters of a kernel's name."""
@@ -63,8 +64,9 @@ def ceilings(results: Results, dtypes: Sequence[str]) -> list[Ceiling]:
     for limits in measured_limits(results):
         for entry in [*(limits.get("copy") or []), *(limits.get("read") or [])]:
             rates[entry["bytes"]] = max(entry["gb_per_s"], rates.get(entry["bytes"], 0.0))
-        for dtype, rate in (limits.get("matmul") or {}).items():
-            products[dtype] = max(rate, products.get(dtype, 0.0))
+        for dtype in dtypes:
+            if (rate := product(limits, dtype)) is not None:
+                products[dtype] = max(rate, products.get(dtype, 0.0))
     found = []
     if rates:
         largest, fastest = max(rates), max(rates, key=lambda size: rates[size])

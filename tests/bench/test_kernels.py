@@ -20,6 +20,7 @@ from arbench.bench.kernels import KernelOptions, config_of, make_kernel_plan, te
 from arbench.bench.peers import PEERS
 from arbench.bench.plan import PlanError
 from arbench.bench.runner import run_plan
+from arbench.bench.subject import opened
 from arbench.bench.verify import InexactError
 from arbench.bench.worker import measure, prove
 from arbench.kernels import KERNELS
@@ -278,13 +279,24 @@ def test_of_a_near_tie_only_what_was_decided_otherwise_is_excused():
     exact = torch.arange(100), torch.ones(100).double()
     near = torch.arange(100) < 50
     index, value = exact[0].clone(), torch.ones(100)
-    index[:20], value[:20] = 7, 0.5
-    assert held(exact, (index, value), near)["excused_ties"] == 20 - 1
+    index[:20], value[:20] = 99, 0.5
+    assert held(exact, (index, value), near)["excused_ties"] == 20
     value[30] = 0.5  # a near tie that was decided as float64 does
     with pytest.raises(InexactError, match=r"^output 1 at \[30\] is 0.5"):
         held(exact, (index, value), near)
-    with pytest.raises(InexactError, match=r"^49 of 50 near ties are decided otherwise than in float64$"):
-        held(exact, (torch.where(near, 7, exact[0]), torch.ones(100)), near)
+    with pytest.raises(InexactError, match=r"^50 of 50 near ties are decided otherwise than in float64$"):
+        held(exact, (torch.where(near, 99, exact[0]), torch.ones(100)), near)
+
+
+def test_float32_is_not_rounded_to_tf32_behind_its_name(registered):
+    registered(softmax())
+    before = torch.backends.cudnn.allow_tf32
+    try:
+        torch.backends.cudnn.allow_tf32 = True
+        opened(Job("prove", [case_of("eager")], seed=0, threads=1))
+        assert not torch.backends.cudnn.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def test_a_missing_compiler_is_said_in_one_line():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from arbench.stats.roofline import bandwidth, roof
+from arbench.stats.roofline import bandwidth, product, roof
 
 LIMITS = {
     "copy": [{"bytes": 1 << 20, "gb_per_s": 40.0}, {"bytes": 1 << 24, "gb_per_s": 8.0}],
@@ -52,6 +52,13 @@ def test_the_working_set_of_repeated_calls_decides_and_not_a_single_ones():
 )  # fmt: skip
 def test_what_was_not_measured_is_no_limit(limits, dtype):
     assert roof(8, 8, limits, dtype) is None
+
+
+def test_float32_may_be_three_products_in_tf32():
+    slow, fast = {"matmul": {"float32": 50.0, "tf32": 90.0}}, {"matmul": {"float32": 50.0, "tf32": 450.0}}
+    assert [product(limits, "float32") for limits in (slow, fast, {})] == [50.0, 150.0, None]
+    assert product(fast, "float64") is None
+    assert roof(0, 10**9, LIMITS | fast, "float32").gflop_per_s == 150.0
 
 
 def test_nothing_to_do_has_no_limit():
