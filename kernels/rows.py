@@ -58,8 +58,10 @@ def rows_of(name: str, *tensors: Tensor) -> Rows:
 
 @triton.jit
 def row_offset(row, n1, n2, s0, s1, s2):
-    """Where a row begins, in elements: ``row`` counts through axes of sizes (any, n1, n2)."""
-    return (row // (n1 * n2)) * s0 + (row // n2 % n1) * s1 + (row % n2) * s2
+    """Where a row begins, in elements: ``row`` counts through axes of sizes (any, n1, n2), whose product 32
+    bits may not hold."""
+    outer = row // n2
+    return outer // n1 * s0 + outer % n1 * s1 + row % n2 * s2
 
 
 @triton.jit

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import triton
+import triton.language as tl
 
-from arbench.kernels.rows import Rows, rows_of
+from arbench.kernels.launch import launch
+from arbench.kernels.rows import Rows, row_offset, rows_of
 
 
 @pytest.mark.parametrize(
@@ -44,3 +47,14 @@ def test_too_many_axes() -> None:
         ValueError, match=r"^f: 5 leading axes of shape \(2, 3, 3, 3, 3\) do not merge into 3; "
     ):
         rows_of("f", x)
+
+
+@triton.jit
+def place_of_row(out, row, n1, n2):
+    tl.store(out, row_offset(row.to(tl.int64), n1, n2, 5, 3, 1))
+
+
+def test_sizes_whose_product_32_bits_do_not_hold() -> None:
+    out = torch.zeros(1, dtype=torch.int64, device="cuda" if torch.cuda.is_available() else "cpu")
+    launch(place_of_row, (1,), out, 2**33 + 2**17 + 9, 2**16, 2**16)
+    assert out.item() == 2 * 5 + 2 * 3 + 9
