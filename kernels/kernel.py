@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -106,14 +107,16 @@ def choose(name: str, backend: str | None, x: Tensor, have: Sequence[str] = ("re
 
 
 def floating(name: str, **tensors: Tensor | None) -> None:
-    """Demands that tensors hold floating-point numbers of one dtype, on one device.
+    """Demands that tensors are tensors, and hold floating-point numbers of one dtype, on one device.
 
     Raises:
-        TypeError: one does not.
+        TypeError: one is not, or does not.
         ValueError: devices differ.
     """
     given = {key: tensor for key, tensor in tensors.items() if tensor is not None}
     for key, tensor in given.items():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name}: {key} must be a tensor, not {type(tensor).__name__}")
         if tensor.dtype not in LOG_PROBS:
             raise TypeError(
                 f"{name}: {key} must be float64, float32, float16 or bfloat16, not {tensor.dtype}"
@@ -123,6 +126,14 @@ def floating(name: str, **tensors: Tensor | None) -> None:
         if tensor.dtype != x.dtype:
             raise TypeError(f"{name}: {key} is {tensor.dtype}, {first} {x.dtype}; they must be alike")
     same_device(name, **given)
+
+
+def integer(name: str, key: str, value: Any) -> int:
+    """A number as a plain integer, whatever integer it is: programs take no others. Raises TypeError."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: {key} must be an integer, not {value!r}") from None
 
 
 def same_device(name: str, **tensors: Tensor | None) -> None:

@@ -18,9 +18,20 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from arbench.kernels.kernel import Config, Cost, Inputs, Kernel, Op, choose, floating, normal, same_device
+from arbench.kernels.kernel import (
+    Config,
+    Cost,
+    Inputs,
+    Kernel,
+    Op,
+    choose,
+    floating,
+    integer,
+    normal,
+    same_device,
+)
 from arbench.kernels.launch import empty, empty_like, launch
-from arbench.kernels.rows import row_offset, rows_of, widen
+from arbench.kernels.rows import MOST_AXES, row_offset, rows_of, widen
 
 HELD = 8192
 """Widest row that one program holds."""
@@ -148,6 +159,8 @@ def _triton_backward(
 ) -> Tensor:
     dx = empty_like(x)
     width = x.shape[-1]
+    if dy.dim() > MOST_AXES:  # nobody chooses its strides; in order its axes merge as those of x do
+        dy = dy.contiguous()
     found = rows_of(NAME, x[..., 0], index, dy, dx[..., 0])
     xs, ks, gs, ds = found.strides
     tile = _tile(min(width, 2048))
@@ -232,9 +245,10 @@ def log_prob_from_logits(
 
     Raises:
         IndexError: an index out of range, on the CPU; Triton gives NaN there, and NaN gradients.
-        ValueError: an empty alphabet; shapes or devices that do not fit; more than three leading axes that
-            strides do not merge (Triton); a last axis with gaps (Numba).
-        TypeError: logits not floating-point, or half precision for Numba; index not int64.
+        ValueError: an empty alphabet; shapes or devices that do not fit; an ``ignore_index`` beyond 64 bits;
+            more than three leading axes that strides do not merge (Triton); a last axis with gaps (Numba).
+        TypeError: logits not floating-point, or half precision for Numba; index not int64; an
+            ``ignore_index`` that is no integer.
     """
     floating(NAME, logits=logits)
     same_device(NAME, logits=logits, index=index)
@@ -247,6 +261,10 @@ def log_prob_from_logits(
             f"{NAME}: index is {tuple(index.shape)}, and logits {tuple(logits.shape)} need "
             f"{tuple(logits.shape[:-1])}"
         )
+    if ignore_index is not None:
+        ignore_index = integer(NAME, "ignore_index", ignore_index)
+        if not -(2**63) <= ignore_index < 2**63:
+            raise ValueError(f"{NAME}: ignore_index {ignore_index} is beyond 64 bits")
     width = logits.shape[-1]
     if width == 0:
         raise ValueError(f"{NAME}: an empty alphabet: logits of shape {tuple(logits.shape)}")

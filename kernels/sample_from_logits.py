@@ -18,7 +18,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from arbench.kernels.kernel import Config, Cost, Inputs, Kernel, Op, choose, floating, normal
+from arbench.kernels.kernel import Config, Cost, Inputs, Kernel, Op, choose, floating, integer, normal
 from arbench.kernels.launch import empty, launch
 from arbench.kernels.philox import class_words, exponentials, gumbel
 from arbench.kernels.rows import row_offset, rows_of, widen
@@ -228,7 +228,8 @@ def sample_from_logits(
             number from 1e-30 to 1e30; a seed or an offset out of range; noise of another shape or device;
             more than three leading axes that strides do not merge (Triton); a last axis with gaps, no noise
             or temperature 0 (Numba).
-        TypeError: not floating-point, noise of another dtype, or half precision (Numba).
+        TypeError: not floating-point, noise of another dtype, a seed or an offset that is no integer, or half
+            precision (Numba).
     """
     floating(NAME, logits=logits, noise=noise)
     if logits.dim() == 0:
@@ -245,6 +246,8 @@ def sample_from_logits(
         raise ValueError(f"{NAME}: noise or a seed, not both")
     if temperature != 0 and noise is None and seed is None:
         raise ValueError(f"{NAME}: needs noise or a seed, except at temperature 0")
+    seed = None if seed is None else integer(NAME, "seed", seed)
+    offset = integer(NAME, "offset", offset)
     if seed is not None and not 0 <= seed < 2**64:
         raise ValueError(f"{NAME}: seed must be from 0 to 2^64 - 1, not {seed}")
     if not 0 <= offset < 2**62:

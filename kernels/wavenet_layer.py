@@ -21,7 +21,18 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from arbench.kernels.kernel import CONVOLUTIONS, Config, Cost, Inputs, Kernel, Op, choose, floating, normal
+from arbench.kernels.kernel import (
+    CONVOLUTIONS,
+    Config,
+    Cost,
+    Inputs,
+    Kernel,
+    Op,
+    choose,
+    floating,
+    integer,
+    normal,
+)
 from arbench.kernels.launch import empty, empty_like, interpreted, launch
 from arbench.kernels.rows import widen
 
@@ -303,8 +314,9 @@ def wavenet_layer(
     Raises:
         ValueError: shapes that do not fit, a dilation or hop below 1, differing devices, or a gradient
             asked of Triton.
-        TypeError: not floating-point, or of several dtypes.
+        TypeError: not floating-point, or of several dtypes; a dilation or hop that is no integer.
     """
+    dilation, hop = integer(NAME, "dilation", dilation), integer(NAME, "hop", hop)
     _checked(x, gate_weight, gate_bias, out_weight, out_bias, dilation, offset, hop, skip)
     given = (x, gate_weight, gate_bias, out_weight, out_bias, offset, skip)
     differentiated = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)

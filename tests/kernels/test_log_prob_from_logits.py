@@ -6,6 +6,7 @@ import platform
 import re
 import sys
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,10 +68,15 @@ ROWS = torch.tensor(
 )
 
 
+def device_of(harness: ModuleType, backend: str) -> torch.device:
+    return torch.device("cpu") if backend == "numba" else harness.DEVICE
+
+
 def extremes(harness: ModuleType, backend: str) -> None:
     """Every class of every row, and the gradient; expanded rows are read where they lie."""
-    x = ROWS.to(harness.DEVICE)[:, None, :].expand(len(ROWS), 12, 12)
-    index = torch.arange(12, device=harness.DEVICE).expand(len(ROWS), 12)
+    device = device_of(harness, backend)
+    x = ROWS.to(device)[:, None, :].expand(len(ROWS), 12, 12)
+    index = torch.arange(12, device=device).expand(len(ROWS), 12)
     exact = x.double().requires_grad_()
     x = x.detach().requires_grad_()
     found = log_prob_from_logits(x, index, backend=backend)
@@ -131,14 +137,41 @@ def test_any_shape(harness: ModuleType, shape: list[int], data: st.DataObject) -
         harness.close(mine, theirs, (1e-12, 1e-12))
 
 
+@pytest.mark.parametrize("backend", ["triton", "numba"])
+def test_a_gradient_whose_axes_do_not_merge(harness: ModuleType, backend: str) -> None:
+    device = device_of(harness, backend)
+    x = torch.randn(2, 3, 4, 5, 6, dtype=torch.float64, device=device, requires_grad=True)
+    index = torch.randint(6, (2, 3, 4, 5), device=device)
+    weight = torch.randn(5, 4, 3, 2, dtype=torch.float64, device=device)
+    found, expected = (
+        torch.autograd.grad((log_prob_from_logits(x, index, backend=b).permute(3, 2, 1, 0) * weight).sum(), x)
+        for b in (backend, "reference")
+    )
+    harness.close(found[0], expected[0], (1e-12, 1e-12))
+
+
+@pytest.mark.parametrize(
+    ("ignored", "error", "message"),
+    [
+        (1.5, TypeError, "ignore_index must be an integer, not 1.5"),
+        (2**63, ValueError, f"ignore_index {2**63} is beyond 64 bits"),
+    ],
+)
+def test_misuse_of_ignored_positions(ignored: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error) as caught:
+        log_prob_from_logits(torch.zeros(2, 3), INDEX, ignore_index=ignored)
+    assert str(caught.value) == f"log_prob_from_logits: {message}"
+
+
 @BACKENDS
 @pytest.mark.parametrize("ignored", [-100, 0, 2, 7, -1])
 def test_ignored_positions_are_nothing(harness: ModuleType, backend: str, ignored: int) -> None:
     """Whatever their logits are; the others are as without them."""
-    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).to(harness.DEVICE)
+    device = device_of(harness, backend)
+    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).to(device)
     x[1], x[3] = nan, -inf
     x.requires_grad_()
-    index = torch.tensor([1, ignored, 1, ignored], device=harness.DEVICE)
+    index = torch.tensor([1, ignored, 1, ignored], device=device)
     found = log_prob_from_logits(x, index, ignore_index=ignored, backend=backend)
     (gradient,) = torch.autograd.grad(found, x, torch.ones_like(found))
     alone = log_prob_from_logits(x[::2], index[::2], backend=backend)
@@ -172,8 +205,9 @@ def test_a_cpu_refuses_what_is_beyond_the_alphabet(backend: str, index: int) -> 
 def test_results_are_never_half(harness: ModuleType, backend: str, dtype: torch.dtype) -> None:
     if backend == "numba" and dtype.itemsize == 2:
         pytest.skip("refused")
-    x = torch.zeros(2, 3, dtype=dtype, device=harness.DEVICE, requires_grad=True)
-    found = log_prob_from_logits(x, torch.zeros(2, dtype=torch.int64, device=harness.DEVICE), backend=backend)
+    device = device_of(harness, backend)
+    x = torch.zeros(2, 3, dtype=dtype, device=device, requires_grad=True)
+    found = log_prob_from_logits(x, torch.zeros(2, dtype=torch.int64, device=device), backend=backend)
     assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert torch.autograd.grad(found.sum(), x)[0].dtype == dtype
 
@@ -203,7 +237,11 @@ INDEX = torch.zeros(2, dtype=torch.int64)
          "the Numba path needs a tensor on the CPU, not one on meta"),
     ],
 )  # fmt: skip
-def test_misuse(logits: Tensor, index: Tensor, backend: str, error: type[Exception], message: str) -> None:
+def test_misuse(
+    harness: ModuleType, logits: Tensor, index: Tensor, backend: str, error: type[Exception], message: str
+) -> None:
+    if backend == "triton":
+        logits, index = logits.to(harness.DEVICE), index.to(harness.DEVICE)
     with pytest.raises(error) as caught:
         log_prob_from_logits(logits, index, backend=backend)
     assert str(caught.value) == f"log_prob_from_logits: {message}"

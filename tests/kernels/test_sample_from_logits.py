@@ -7,6 +7,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import triton
@@ -312,8 +313,9 @@ def test_infinities_and_extremes(
 ) -> None:
     if wide:
         monkeypatch.setattr(MODULE, "HELD", 8)
-    x = ROWS.to(harness.DEVICE) if backend == "numba" else harness.poisoned(ROWS.to(harness.DEVICE))
-    noise = gumbel(3, torch.arange(len(ROWS)), 12, torch.float32).to(harness.DEVICE)
+    device = torch.device("cpu") if backend == "numba" else harness.DEVICE
+    x = ROWS if backend == "numba" else harness.poisoned(ROWS.to(device))
+    noise = gumbel(3, torch.arange(len(ROWS)), 12, torch.float32).to(device)
     given: dict[str, Any] = {"seed": {"seed": 5}, "noise": {"noise": noise}, "greedy": {"temperature": 0}}[
         how
     ]
@@ -321,7 +323,7 @@ def test_infinities_and_extremes(
     assert index[:8].tolist() == DRAWN
     assert ((index >= 0) & (index < 12)).all()
     even = -math.log(12) if how != "greedy" else 0
-    expected = torch.tensor([nan, 0, 0, 0, 0, nan, nan, nan, even, even], device=harness.DEVICE)
+    expected = torch.tensor([nan, 0, 0, 0, 0, nan, nan, nan, even, even], device=device)
     harness.close(log_prob, expected, (1e-5, 1e-5))
 
 
@@ -434,6 +436,8 @@ X = torch.zeros(2, 3)
         (X, {"noise": X, "seed": 1}, ValueError, "noise or a seed, not both"),
         (X, {"seed": -1}, ValueError, "seed must be from 0 to 2^64 - 1, not -1"),
         (X, {"seed": 2**64}, ValueError, f"seed must be from 0 to 2^64 - 1, not {2**64}"),
+        (X, {"seed": 1.5}, TypeError, "seed must be an integer, not 1.5"),
+        (X, {"seed": 1, "offset": 0.5}, TypeError, "offset must be an integer, not 0.5"),
         (X, {"seed": 1, "offset": -1}, ValueError, "offset must be from 0 to 2^62 - 1, not -1"),
         (X, {"seed": 1, "temperature": -1.0}, ValueError,
          "temperature must be 0 or from 1e-30 to 1e30, not -1.0"),
@@ -451,8 +455,17 @@ def test_misuse(
     assert str(caught.value) == f"sample_from_logits: {message}"
 
 
-def test_axes_that_do_not_merge() -> None:
+@BACKENDS
+def test_an_integer_of_any_type_is_a_seed(harness: ModuleType, backend: str) -> None:
+    x = normal(6, 9).to(harness.DEVICE)
+    plain, _ = sample_from_logits(x, seed=2**63 + 1, offset=7, backend=backend)
+    other, _ = sample_from_logits(x, seed=np.uint64(2**63 + 1), offset=np.int64(7), backend=backend)
+    assert torch.equal(other, plain)
+
+
+def test_axes_that_do_not_merge(harness: ModuleType) -> None:
+    x = torch.zeros(3, 3, 3, 3, 3, device=harness.DEVICE)[:2, :2, :2, :2]
     with pytest.raises(
         ValueError, match=r"^sample_from_logits: 4 leading axes of shape \(2, 2, 2, 2\) do not"
     ):
-        sample_from_logits(torch.zeros(3, 3, 3, 3, 3)[:2, :2, :2, :2], seed=1, backend="triton")
+        sample_from_logits(x, seed=1, backend="triton")

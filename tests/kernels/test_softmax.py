@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -121,13 +123,18 @@ def test_strides_of_the_result_are_those_of_the_argument() -> None:
         (torch.zeros(()), -1, ValueError, "x needs an axis, and has none"),
         (torch.zeros(2, 3), 2, ValueError, "x has 2 axes, and none numbered 2"),
         (torch.zeros(2, 0), -1, ValueError, "an empty alphabet: axis -1 of shape (2, 0)"),
+        (np.zeros((2, 3)), -1, TypeError, "x must be a tensor, not ndarray"),
         (torch.zeros(2, 3, dtype=torch.long), -1, TypeError,
          "x must be float64, float32, float16 or bfloat16, not torch.int64"),
         (torch.zeros(3, 3, 3, 3, 3)[:2, :2, :2, :2], -1, ValueError,
          "4 leading axes of shape (2, 2, 2, 2) do not merge into 3; make the tensor contiguous"),
     ],
 )  # fmt: skip
-def test_misuse(kernel: Kernel, x: torch.Tensor, dim: int, error: type[Exception], message: str) -> None:
+def test_misuse(
+    harness: ModuleType, kernel: Kernel, x: Any, dim: int, error: type[Exception], message: str
+) -> None:
+    if isinstance(x, torch.Tensor):
+        x = x.to(harness.DEVICE)
     with pytest.raises(error) as caught:
         kernel.call(x, dim, backend="triton")
     assert str(caught.value) == f"{kernel.name}: {message}"

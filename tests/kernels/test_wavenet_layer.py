@@ -233,6 +233,8 @@ def test_no_gradient_is_pretended(harness: ModuleType) -> None:
          "out_weight must be (G, R + S) with G = 5, R = 6, not (4, 13)"),
         (dict(gate_bias=torch.zeros(5)), ValueError, "gate_bias must be (10,), not (5,)"),
         (dict(out_bias=torch.zeros(1, 13)), ValueError, "out_bias must be (13,), not (1, 13)"),
+        (dict(dilation=1.5), TypeError, "dilation must be an integer, not 1.5"),
+        (dict(hop="2"), TypeError, "hop must be an integer, not '2'"),
         (dict(dilation=0), ValueError, "dilation and hop must be at least 1, not 0 and 3"),
         (dict(hop=0), ValueError, "dilation and hop must be at least 1, not 4 and 0"),
         (dict(offset=torch.zeros(2, 12, 10)), ValueError,
