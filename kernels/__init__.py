@@ -6,6 +6,7 @@ tensors on a GPU go to Triton and others to the reference.
 """
 
 from arbench.kernels.causal_conv1d import CAUSAL_CONV1D, causal_conv1d
+from arbench.kernels.causal_conv1d_update import CAUSAL_CONV1D_UPDATE, causal_conv1d_update
 from arbench.kernels.kernel import Cost, Kernel
 from arbench.kernels.log_prob_from_logits import LOG_PROB_FROM_LOGITS, log_prob_from_logits
 from arbench.kernels.logistic_mixture_log_prob import LOGISTIC_MIXTURE_LOG_PROB, logistic_mixture_log_prob
@@ -20,6 +21,7 @@ KERNELS = {
         SOFTMAX,
         LOG_SOFTMAX,
         CAUSAL_CONV1D,
+        CAUSAL_CONV1D_UPDATE,
         WAVENET_LAYER,
         SAMPLE_FROM_LOGITS,
         LOG_PROB_FROM_LOGITS,
@@ -34,6 +36,7 @@ __all__ = [
     "Cost",
     "Kernel",
     "causal_conv1d",
+    "causal_conv1d_update",
     "log_prob_from_logits",
     "log_softmax",
     "logistic_mixture_log_prob",

@@ -28,6 +28,7 @@ from arbench.kernels.conv_taps import (
     lanes,
     like_doubled,
     nothing,
+    ranges,
     repeated,
     split_dilation,
     strides,
@@ -65,8 +66,9 @@ def positions_of(block, rows, begin, end, dilation, V: tl.constexpr, N: tl.const
 
 @triton.jit
 def filtered(
-    p_x, p_s, weight, bias, row, at, channel, L, xl, reach, sl, early, wd, ww, bd, dilation, far,
+    p_x, p_s, weight, bias, row, at, channel, L, xl, reach, sl, wd, ww, bd, dilation, far,
     WIDTH: tl.constexpr, RESIDUE: tl.constexpr, FAR: tl.constexpr, V: tl.constexpr, N: tl.constexpr,
+    UNROLL: tl.constexpr,
 ):  # fmt: skip
     """bias + sum_k weight[row, k] x[at - (WIDTH - 1 - k) dilation], as V lanes (C, N)."""
     p_w = weight + row * wd  # (C, 1)
@@ -74,11 +76,11 @@ def filtered(
     if bias is not None:
         zero += widen(tl.load(bias + row * bd, mask=channel, other=0.0))
     total = repeated(zero, V)
-    if WIDTH <= 8:
+    if UNROLL:
         for k in tl.static_range(WIDTH):
             w = widen(tl.load(p_w + k * ww, mask=channel, other=0.0))
             x = tap(
-                p_x, p_s, at, channel, L, xl, reach, sl, early, far,
+                p_x, p_s, at, channel, L, xl, reach, sl, far,
                 WIDTH - 1 - k, RESIDUE, FAR, False, V, True,
             )  # fmt: skip
             total = add_scaled(total, x, w, V)
@@ -86,7 +88,7 @@ def filtered(
         for k in range(WIDTH):
             w = widen(tl.load(p_w + k * ww, mask=channel, other=0.0))
             start = at - (WIDTH - 1 - k) * dilation
-            x = tap(p_x, p_s, start, channel, L, xl, reach, sl, early, 0, 0, 0, False, False, V, True)
+            x = tap(p_x, p_s, start, channel, L, xl, reach, sl, 0, 0, 0, False, False, V, True)
             total = add_scaled(total, x, w, V)
     return total
 
@@ -108,16 +110,17 @@ def depthwise_forward(
     if states is not None:
         p_s = states + b * sb + c * sd
     reach = (WIDTH - 1) * dilation
-    early = V == 1 or block_r * (N * V) < reach
+    HALVES: tl.constexpr = 2 if ACTIVATION == "gated" else 1
+    UNROLL: tl.constexpr = V > 1 or (states is None and WIDTH * HALVES <= 8)
     pre = filtered(
-        p_x, p_s, weight, bias, c, at, channel, L, xl, reach, sl, early, wd, ww, bd, dilation, far,
-        WIDTH, RESIDUE, FAR, V, N,
+        p_x, p_s, weight, bias, c, at, channel, L, xl, reach, sl, wd, ww, bd, dilation, far,
+        WIDTH, RESIDUE, FAR, V, N, UNROLL,
     )  # fmt: skip
     gate = pre
     if ACTIVATION == "gated":
         gate = filtered(
-            p_x, p_s, weight, bias, c + D, at, channel, L, xl, reach, sl, early, wd, ww, bd, dilation, far,
-            WIDTH, RESIDUE, FAR, V, N,
+            p_x, p_s, weight, bias, c + D, at, channel, L, xl, reach, sl, wd, ww, bd, dilation, far,
+            WIDTH, RESIDUE, FAR, V, N, UNROLL,
         )  # fmt: skip
     out = nothing()
     for v in tl.static_range(V):
@@ -145,27 +148,27 @@ def depthwise_gradient(
         p_s = states + b * sb + c * sd
     reach = (WIDTH - 1) * dilation
     HALVES: tl.constexpr = 2 if ACTIVATION == "gated" else 1
+    UNROLL: tl.constexpr = V > 1 or (states is None and WIDTH * HALVES <= 8)
     accumulator: tl.constexpr = tl.float64 if x.dtype.element_ty == tl.float64 else tl.float32
     zero = tl.zeros([C, 1 if V == 1 else N], accumulator)
     sums = repeated(zero, HALVES * (TAPS + 1))
     for step in range(steps):
         block_r = part * steps + step
         at = positions_of(block_r, rows, begin, end, dilation, V, N)
-        early = V == 1 or block_r * (N * V) < reach
         o_l = at.to(tl.int64)[None, :]
         inside = channel & (at < end)[None, :]  # (C, N V)
         grad = lanes(widen(tl.load(dy + b * gb + c * gd + o_l * gl, mask=inside, other=0.0)), V)
         grad_gate = grad
         if ACTIVATION is not None:
             pre = filtered(
-                p_x, p_s, weight, bias, c, at, channel, L, xl, reach, sl, early, wd, ww, bd, dilation, far,
-                WIDTH, RESIDUE, FAR, V, N,
+                p_x, p_s, weight, bias, c, at, channel, L, xl, reach, sl, wd, ww, bd, dilation, far,
+                WIDTH, RESIDUE, FAR, V, N, UNROLL,
             )  # fmt: skip
             gate = pre
             if ACTIVATION == "gated":
                 gate = filtered(
-                    p_x, p_s, weight, bias, c + D, at, channel, L, xl, reach, sl, early, wd, ww, bd,
-                    dilation, far, WIDTH, RESIDUE, FAR, V, N,
+                    p_x, p_s, weight, bias, c + D, at, channel, L, xl, reach, sl, wd, ww, bd,
+                    dilation, far, WIDTH, RESIDUE, FAR, V, N, UNROLL,
                 )  # fmt: skip
             of_pre = nothing()
             of_gate = nothing()
@@ -181,14 +184,12 @@ def depthwise_gradient(
             for j in tl.static_range(TAPS):
                 if TAPS == WIDTH:
                     b_x = tap(
-                        p_x, p_s, at, channel, L, xl, reach, sl, early, far,
+                        p_x, p_s, at, channel, L, xl, reach, sl, far,
                         WIDTH - 1 - j, RESIDUE, FAR, False, V, True,
                     )  # fmt: skip
                 else:
                     start = at - (WIDTH - 1 - first - j) * dilation
-                    b_x = tap(
-                        p_x, p_s, start, channel, L, xl, reach, sl, early, 0, 0, 0, False, False, V, True
-                    )
+                    b_x = tap(p_x, p_s, start, channel, L, xl, reach, sl, 0, 0, 0, False, False, V, True)
                 found += (sums[h * (TAPS + 1) + j] + correlated(g, b_x, V),)
             if TAPS > 0:
                 found += (sums[h * (TAPS + 1) + TAPS] + correlated(g, repeated(1.0, V), V),)
@@ -249,11 +250,11 @@ def depthwise_transposed(
     for h in tl.static_range(HALVES):
         p_g = g + b * gb + (c + h * D) * gd
         p_w = weight + (c + h * D) * wd
-        if WIDTH <= 8:
+        if V > 1 or WIDTH * HALVES <= 8:
             for k in tl.static_range(WIDTH):
                 w = widen(tl.load(p_w + k * ww, mask=channel, other=0.0))
                 b_g = tap(
-                    p_g, None, at, channel, L, gl, 0, 0, False, far,
+                    p_g, None, at, channel, L, gl, 0, 0, far,
                     WIDTH - 1 - k, RESIDUE, FAR, True, V, True,
                 )  # fmt: skip
                 total = add_scaled(total, b_g, w, V)
@@ -261,7 +262,7 @@ def depthwise_transposed(
             for k in range(WIDTH):
                 w = widen(tl.load(p_w + k * ww, mask=channel, other=0.0))
                 start = at + (WIDTH - 1 - k) * dilation
-                b_g = tap(p_g, None, start, channel, L, gl, 0, 0, False, 0, 0, 0, False, True, V, True)
+                b_g = tap(p_g, None, start, channel, L, gl, 0, 0, 0, 0, 0, False, True, V, True)
                 total = add_scaled(total, b_g, w, V)
     p_x = dx + b * xb + c * xd + out.to(tl.int64)[None, :] * xl
     tl.store(p_x, joined(total, V).to(dx.dtype.element_ty), mask=channel & (out < M)[None, :])
@@ -278,46 +279,48 @@ class _Part:
     """Vectors of positions; without lanes, positions."""
     tile: dict[str, int]
     """C channels by N rows, and the warps."""
+    V: int
     blocks: int
     """Of channels."""
     row_blocks: int
 
 
 def _part(
-    x: Tensor, begin: int, end: int, states: Tensor | None, dilation: int, width: int, V: int,
-    reduces: int = 0,
+    x: Tensor, begin: int, end: int, states: Tensor | None, weight: Tensor, dilation: int, V: int,
+    reduces: bool = False,
 ) -> _Part:  # fmt: skip
-    """``reduces``: over rows, this many halves; then a row's channels go to different threads, which need no
-    other's sums."""
+    """``reduces``: over rows; then a row's channels go to different threads, which need no other's sums."""
     D, s, length = x.shape[1], x.itemsize, end - begin
+    halves, W = weight.shape[0] // D, weight.shape[1]
     if V > 1:
         rows = triton.cdiv(length, V)
-        far = (width - 1) * dilation * s > 2048 and not reduces
+        far = (W - 1) * dilation * s > 2048 and not reduces
         elements = (16384 if far else 4096) // s  # a far tap should lie in the program's own run
         N = min(triton.next_power_of_2(rows), elements // V)
         C, warps = elements // V // N, 8 if far else 4
     else:
         rows = min(dilation, length) * triton.cdiv(length, dilation)
-        C, elements, warps = 512 // s, 16384 // s, 8
-        if reduces:
-            C, elements, warps = 2048 // s, 8192 // s // reduces, 4
-        if states is not None:  # which lie across the tile: a small one
-            C, elements = 64, 1024
-        C = min(triton.next_power_of_2(D), C)
-        N = min(triton.next_power_of_2(rows), max(1, elements // C))
+        if states is not None or x.stride(1) != 1:
+            N = min(triton.next_power_of_2(rows), 128)
+            C, warps = 1024 // N, 4
+        else:
+            C, N, warps = 512 // s, 32, 8
+            if reduces:  # registers hold its sums, and the taps of all rows
+                C, N, warps = 2048 // s, s if W * halves**2 <= 4 else 1, 4
+            narrow = min(triton.next_power_of_2(D), C)
+            C, N = narrow, min(triton.next_power_of_2(rows), C // narrow * N)
     C = min(triton.next_power_of_2(D), C)
     tile = dict(C=C, N=N, num_warps=warps)
-    return _Part(begin, end, states, rows, tile, triton.cdiv(D, C), triton.cdiv(rows, N))
+    return _Part(begin, end, states, rows, tile, V, triton.cdiv(D, C), triton.cdiv(rows, N))
 
 
 def _parts(
-    x: Tensor, states: Tensor | None, dilation: int, width: int, V: int, reduces: int = 0
+    x: Tensor, states: Tensor | None, weight: Tensor, dilation: int, V: int, reduces: bool = False
 ) -> list[_Part]:
-    """One launch; without lanes, two where there are initial states: the positions that see them first."""
-    L = x.shape[2]
-    reach = min((width - 1) * dilation, L) if states is not None and V == 1 else 0
-    ranges = [(0, reach, states), (reach, L, None if V == 1 else states)]
-    return [_part(x, b, e, s, dilation, width, V, reduces) for b, e, s in ranges if e > b]
+    return [
+        _part(x, begin, end, seen, weight, dilation, V if seen is None else 1, reduces)
+        for begin, end, seen in ranges(x, states, weight.shape[1], dilation)
+    ]
 
 
 def forward(
@@ -327,12 +330,12 @@ def forward(
     """Fills ``y`` (B, D, L) from ``x`` (B, D, L), ``weight`` (D, W), or (2 D, W) if gated."""
     (B, D, L), W = x.shape, weight.shape[1]
     V = vector(W, x, y)
-    for part in _parts(x, states, dilation, W, V):
+    for part in _parts(x, states, weight, dilation, V):
         launch(
             depthwise_forward, (B * part.blocks * part.row_blocks,), x, part.states, weight, bias, y, D, L,
             part.rows, part.begin, part.end, *x.stride(), *strides(part.states, 3), *weight.stride(),
-            *strides(bias, 1), *y.stride(), dilation, dilation // V,
-            WIDTH=W, V=V, ACTIVATION=activation, **split_dilation(dilation, V), **part.tile,
+            *strides(bias, 1), *y.stride(), dilation, dilation // part.V,
+            WIDTH=W, ACTIVATION=activation, **split_dilation(dilation, part.V), **part.tile,
         )  # fmt: skip
 
 
@@ -350,22 +353,22 @@ def gradient(
         return dy, None, None
     p = dy if dpre is None else dpre
     V = vector(W, x, dy, p)
-    taps = 0
-    if weights:
-        taps = W if V > 1 or W * halves <= UNROLLED else UNROLLED // 2
-    parts = _parts(x, states, dilation, W, V, reduces=halves)
+    parts = _parts(x, states, weight, dilation, V, reduces=True)
     steps = [min(max(1, B * t.blocks * t.row_blocks // PROGRAMS), 32, t.row_blocks) for t in parts]
     sums = [B * triton.cdiv(t.row_blocks, n) for t, n in zip(parts, steps, strict=True)]
     wider = torch.float64 if x.dtype == torch.float64 else torch.float32
     partial = empty((sum(sums) if weights else 0, halves, W + 1, D), wider, x.device)
     begin = 0
     for part, n, count in zip(parts, steps, sums, strict=True):
+        taps = 0
+        if weights:
+            taps = W if part.V > 1 or W * halves <= UNROLLED else UNROLLED // 2 // halves
         launch(
             depthwise_gradient, (part.blocks * count, triton.cdiv(W, taps) if weights else 1),
             x, part.states, weight, bias, dy, dpre, partial[begin:], D, L, part.rows, part.begin, part.end, n,
             *x.stride(), *strides(part.states, 3), *weight.stride(), *strides(bias, 1), *dy.stride(),
-            *p.stride(), dilation, dilation // V,
-            WIDTH=W, V=V, ACTIVATION=activation, TAPS=taps, **split_dilation(dilation, V), **part.tile,
+            *p.stride(), dilation, dilation // part.V,
+            WIDTH=W, ACTIVATION=activation, TAPS=taps, **split_dilation(dilation, part.V), **part.tile,
         )  # fmt: skip
         begin += count
     if not weights:
@@ -381,9 +384,9 @@ def transposed(g: Tensor, weight: Tensor, dx: Tensor, dilation: int, origin: int
     if M == 0:
         return
     V = vector(W, g, dx) if origin == 0 else 1
-    part = _part(dx, 0, M, None, dilation, W, V)
+    part = _part(dx, 0, M, None, weight, dilation, V)
     launch(
         depthwise_transposed, (B * part.blocks * part.row_blocks,), g, weight, dx, D, g.shape[2], M,
         part.rows, origin, *g.stride(), *weight.stride(), *dx.stride(), dilation, dilation // V,
-        HALVES=weight.shape[0] // D, WIDTH=W, V=V, **split_dilation(dilation, V), **part.tile,
+        HALVES=weight.shape[0] // D, WIDTH=W, **split_dilation(dilation, V), **part.tile,
     )  # fmt: skip

@@ -25,6 +25,7 @@ from arbench.kernels.conv_taps import (
     activated_gradient,
     joined,
     like_doubled,
+    ranges,
     split_dilation,
     strides,
     tap,
@@ -32,6 +33,9 @@ from arbench.kernels.conv_taps import (
 )
 from arbench.kernels.launch import empty, empty_like, interpreted, launch
 from arbench.kernels.rows import widen
+
+PROGRAMS = 1024
+"""About so many take part in the weight's gradient, each with its share of the positions."""
 
 
 @triton.jit
@@ -56,22 +60,21 @@ def load_weight(p, m, M, k, K, WIDE: tl.constexpr):
 
 @triton.jit
 def full_forward(
-    x, states, weight, bias, dy, y, D_in, D_out, L, M, origin, xb, xd, xl, sb, sd, sl, bd, gb, gd, gl,
-    yb, yd, yl, dilation, far,
+    x, states, weight, bias, dy, y, D_in, D_out, L, begin, end, origin, xb, xd, xl, sb, sd, sl, bd,
+    gb, gd, gl, yb, yd, yl, dilation, far,
     WIDTH: tl.constexpr, RESIDUE: tl.constexpr, FAR: tl.constexpr, V: tl.constexpr, AHEAD: tl.constexpr,
     ACTIVATION: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
     BO: tl.constexpr, BK: tl.constexpr, BT: tl.constexpr,
 ):  # fmt: skip
     n_o = tl.cdiv(D_out, BO)
-    n_t = tl.cdiv(M, BT)
+    n_t = tl.cdiv(end - begin, BT)
     program = tl.program_id(0)
     b = (program // n_o // n_t).to(tl.int64)
-    out = program // n_o % n_t * BT + tl.arange(0, BT)
+    out = begin + program // n_o % n_t * BT + tl.arange(0, BT)
     o = program % n_o * BO + tl.arange(0, BO)
     at = out + origin
     x += b * xb
     reach = (WIDTH - 1) * dilation
-    early = program // n_o % n_t * BT < reach
     wider: tl.constexpr = tl.float64 if x.dtype.element_ty == tl.float64 else tl.float32
     pre = tl.zeros([BO, BT], wider)
     gate = tl.zeros([BO, BT], wider)
@@ -89,7 +92,7 @@ def full_forward(
             if states is not None:
                 p_s = states + b * sb + c.to(tl.int64)[:, None] * sd
             b_x = tap(
-                x + c.to(tl.int64)[:, None] * xd, p_s, start, (c < D_in)[:, None], L, xl, reach, sl, early, 0,
+                x + c.to(tl.int64)[:, None] * xd, p_s, start, (c < D_in)[:, None], L, xl, reach, sl, 0,
                 0, 0, False, AHEAD, 1, WIDE,
             )[0]  # fmt: skip
             p_w = weight + k * size
@@ -99,13 +102,10 @@ def full_forward(
                 gate = product(load_weight(p_w, o, D_out, c, D_in, WIDE), b_x, gate, PRECISION)
     else:
         for k in tl.static_range(WIDTH):
-            for begin in range(0, D_in, BK):
-                c = begin + tl.arange(0, BK)
-                p_s = None
-                if states is not None:
-                    p_s = states + b * sb + c.to(tl.int64)[:, None] * sd
+            for first in range(0, D_in, BK):
+                c = first + tl.arange(0, BK)
                 delayed = tap(
-                    x + c.to(tl.int64)[:, None] * xd, p_s, at, (c < D_in)[:, None], L, xl, reach, sl, early,
+                    x + c.to(tl.int64)[:, None] * xd, None, at, (c < D_in)[:, None], L, xl, 0, 0,
                     far, WIDTH - 1 - k, RESIDUE, FAR, AHEAD, V, WIDE,
                 )  # fmt: skip
                 b_x = joined(delayed, V)
@@ -115,7 +115,7 @@ def full_forward(
                     p_w += tl.cast(D_out, tl.int64) * D_in
                     gate = product(load_weight(p_w, o, D_out, c, D_in, WIDE), b_x, gate, PRECISION)
     channel = (o < D_out)[:, None]
-    mask = channel & (out < M)[None, :]
+    mask = channel & (out < end)[None, :]
     o_o = o.to(tl.int64)[:, None]
     o_t = out.to(tl.int64)[None, :]
     if bias is not None:
@@ -136,8 +136,8 @@ def full_forward(
 
 @triton.jit
 def full_weight_gradient(
-    x, states, g, partial, partial_bias, D_in, D_out, L, blocks, steps, xb, xd, xl, sb, sd, sl, gb, gd, gl,
-    dilation, far,
+    x, states, g, partial, partial_bias, D_in, D_out, L, begin, end, blocks, steps, xb, xd, xl,
+    sb, sd, sl, gb, gd, gl, dilation, far,
     WIDTH: tl.constexpr, RESIDUE: tl.constexpr, FAR: tl.constexpr, V: tl.constexpr, PRECISION: tl.constexpr,
     WIDE: tl.constexpr, BO: tl.constexpr, BK: tl.constexpr, BT: tl.constexpr,
 ):  # fmt: skip
@@ -153,16 +153,16 @@ def full_weight_gradient(
     sums = tl.zeros([BO], wider)
     if V == 1:
         total, sums = correlation(
-            x, states, g, i, o, D_in, D_out, L, part, blocks, steps, xb, xd, xl, sb, sd, sl, gb, gd, gl,
-            dilation, far, k, total, sums, 0, WIDTH, RESIDUE, FAR, V, PRECISION, WIDE, BT,
+            x, states, g, i, o, D_in, D_out, L, begin, end, part, blocks, steps, xb, xd, xl, sb, sd, sl,
+            gb, gd, gl, dilation, far, k, total, sums, 0, WIDTH, RESIDUE, FAR, V, PRECISION, WIDE, BT,
         )  # fmt: skip
     else:
         for j in tl.static_range(WIDTH):  # a tap's lanes are known when it is compiled
             if k == j:
                 total, sums = correlation(
-                    x, states, g, i, o, D_in, D_out, L, part, blocks, steps, xb, xd, xl, sb, sd, sl,
-                    gb, gd, gl, dilation, far, k, total, sums, WIDTH - 1 - j, WIDTH, RESIDUE, FAR, V,
-                    PRECISION, WIDE, BT,
+                    x, states, g, i, o, D_in, D_out, L, begin, end, part, blocks, steps, xb, xd, xl,
+                    sb, sd, sl, gb, gd, gl, dilation, far, k, total, sums, WIDTH - 1 - j, WIDTH, RESIDUE, FAR,
+                    V, PRECISION, WIDE, BT,
                 )  # fmt: skip
     o_o = o.to(tl.int64)
     p_p = partial + ((part * WIDTH + k) * D_out + o_o[:, None]) * D_in + i[None, :]
@@ -173,21 +173,20 @@ def full_weight_gradient(
 
 @triton.jit
 def correlation(
-    x, states, g, i, o, D_in, D_out, L, part, blocks, steps, xb, xd, xl, sb, sd, sl, gb, gd, gl,
-    dilation, far, k, total, sums, J: tl.constexpr,
+    x, states, g, i, o, D_in, D_out, L, begin, end, part, blocks, steps, xb, xd, xl, sb, sd, sl,
+    gb, gd, gl, dilation, far, k, total, sums, J: tl.constexpr,
     WIDTH: tl.constexpr, RESIDUE: tl.constexpr, FAR: tl.constexpr, V: tl.constexpr, PRECISION: tl.constexpr,
     WIDE: tl.constexpr, BT: tl.constexpr,
 ):  # fmt: skip
     """Adds sum_t g[o, t] x[i, t - (WIDTH - 1 - k) dilation] over a part's positions to ``total`` (O, I), and
     sum_t g[o, t] to ``sums`` (O,)."""
-    n_t = tl.cdiv(L, BT)
+    n_t = tl.cdiv(end - begin, BT)
     reach = (WIDTH - 1) * dilation
     for step in range(tl.minimum(steps, blocks - part * steps)):
         block = part * steps + step
         b = block // n_t  # int64
-        begin = (block % n_t).to(tl.int32) * BT
-        at = begin + tl.arange(0, BT)
-        inside = (o < D_out)[:, None] & (at < L)[None, :]
+        at = begin + (block % n_t).to(tl.int32) * BT + tl.arange(0, BT)
+        inside = (o < D_out)[:, None] & (at < end)[None, :]
         p_g = g + b * gb + o.to(tl.int64)[:, None] * gd + at.to(tl.int64)[None, :] * gl
         b_g = tl.load(p_g, mask=inside, other=0.0)  # (O, T)
         if WIDE:
@@ -202,7 +201,7 @@ def correlation(
             start = at - (WIDTH - 1 - k) * dilation
         b_x = joined(
             tap(
-                p_x, p_s, start, channel, L, xl, reach, sl, begin < reach, far, J, RESIDUE, FAR, False, V,
+                p_x, p_s, start, channel, L, xl, reach, sl, far, J, RESIDUE, FAR, False, V,
                 WIDE,
             ),
             V,
@@ -242,22 +241,19 @@ def _tile(x: Tensor, D_out: int, D_in: int, length: int, weights: bool = False) 
 
 def _launch(
     x: Tensor, states: Tensor | None, packed: Tensor, bias: Tensor | None, dy: Tensor | None, y: Tensor,
-    dilation: int, activation: str | None, D_out: int, ahead: bool, origin: int,
+    dilation: int, activation: str | None, D_out: int,
 ) -> None:  # fmt: skip
-    B, D_in, L = x.shape
-    W, M = packed.shape[0], y.shape[2]
-    if 0 in (B, L, M):
-        y.zero_()
-        return
-    V = vector(W, x) if origin == 0 else 1
-    tile = _tile(x, D_out, D_in, M)
-    launch(
-        full_forward, (B * triton.cdiv(D_out, tile["BO"]) * triton.cdiv(M, tile["BT"]),), x, states, packed,
-        bias, dy, y, D_in, D_out, L, M, origin, *x.stride(), *strides(states, 3), *strides(bias, 1),
-        *strides(dy, 3), *y.stride(), dilation, dilation // V,
-        WIDTH=W, V=V, AHEAD=ahead, ACTIVATION=activation, **split_dilation(dilation, V), **_arithmetic(x),
-        **tile,
-    )  # fmt: skip
+    (B, D_in, L), W = x.shape, packed.shape[0]
+    for begin, end, seen in ranges(x, states, W, dilation):
+        V = vector(W, x) if seen is None else 1
+        tile = _tile(x, D_out, D_in, end - begin)
+        launch(
+            full_forward, (B * triton.cdiv(D_out, tile["BO"]) * triton.cdiv(end - begin, tile["BT"]),),
+            x, seen, packed, bias, dy, y, D_in, D_out, L, begin, end, 0, *x.stride(), *strides(seen, 3),
+            *strides(bias, 1), *strides(dy, 3), *y.stride(), dilation, dilation // V,
+            WIDTH=W, AHEAD=False, ACTIVATION=activation, **split_dilation(dilation, V), **_arithmetic(x),
+            **tile,
+        )  # fmt: skip
 
 
 def forward(
@@ -265,9 +261,7 @@ def forward(
     activation: str | None,
 ) -> None:  # fmt: skip
     """Fills ``y`` (B, D_out, L), or (B, D_out / 2, L) if gated, from ``x`` (B, D_in, L)."""
-    _launch(
-        x, states, _packed(weight, 2, 0, 1), bias, None, y, dilation, activation, y.shape[1], False, 0
-    )  # fmt: skip
+    _launch(x, states, _packed(weight, 2, 0, 1), bias, None, y, dilation, activation, y.shape[1])
 
 
 def gradient(
@@ -279,30 +273,40 @@ def gradient(
     g = dy
     if activation is not None:
         g = empty_like(dy) if activation == "silu" else like_doubled(dy)
-        packed = _packed(weight, 2, 0, 1)
-        _launch(x, states, packed, bias, dy, g, dilation, activation, dy.shape[1], False, 0)
+        _launch(x, states, _packed(weight, 2, 0, 1), bias, dy, g, dilation, activation, dy.shape[1])
     if not weights:
         return g, None, None
-    V = vector(W, x)
     wider = torch.float64 if x.dtype == torch.float64 else torch.float32
-    tile = _tile(x, D_out, D_in, L, weights=True)
-    blocks = B * triton.cdiv(L, tile["BT"])
-    products = W * triton.cdiv(D_out, tile["BO"]) * triton.cdiv(D_in, tile["BK"])
-    steps = triton.cdiv(blocks, max(1, 1024 // products))
-    parts = triton.cdiv(blocks, steps) if blocks else 0
-    partial = empty((parts, W, D_out, D_in), wider, x.device)
-    partial_bias = empty((parts, D_out), wider, x.device)
-    launch(
-        full_weight_gradient, (products * parts,), x, states, g, partial, partial_bias, D_in, D_out, L,
-        blocks, steps, *x.stride(), *strides(states, 3), *g.stride(), dilation, dilation // V,
-        WIDTH=W, V=V, **split_dilation(dilation, V), **_arithmetic(x), **tile,
-    )  # fmt: skip
-    dw = partial.sum(0).permute(1, 2, 0).to(weight.dtype)
-    return g, dw, partial_bias.sum(0).to(weight.dtype)
+    dw = torch.zeros((W, D_out, D_in), dtype=wider, device=x.device)
+    db = torch.zeros(D_out, dtype=wider, device=x.device)
+    for begin, end, seen in ranges(x, states, W, dilation):
+        V = vector(W, x) if seen is None else 1
+        tile = _tile(x, D_out, D_in, end - begin, weights=True)
+        blocks = B * triton.cdiv(end - begin, tile["BT"])
+        products = W * triton.cdiv(D_out, tile["BO"]) * triton.cdiv(D_in, tile["BK"])
+        steps = triton.cdiv(blocks, max(1, PROGRAMS // products))
+        parts = triton.cdiv(blocks, max(1, steps))
+        partial = empty((parts, W, D_out, D_in), wider, x.device)
+        partial_bias = empty((parts, D_out), wider, x.device)
+        launch(
+            full_weight_gradient, (products * parts,), x, seen, g, partial, partial_bias, D_in, D_out, L,
+            begin, end, blocks, steps, *x.stride(), *strides(seen, 3), *g.stride(), dilation, dilation // V,
+            WIDTH=W, **split_dilation(dilation, V), **_arithmetic(x), **tile,
+        )  # fmt: skip
+        dw += partial.sum(0)
+        db += partial_bias.sum(0)
+    return g, dw.permute(1, 2, 0).to(weight.dtype), db.to(weight.dtype)
 
 
 def transposed(g: Tensor, weight: Tensor, dx: Tensor, dilation: int, origin: int = 0) -> None:
     """Fills ``dx`` (B, D_in, M): at position i, the gradient of input ``i + origin`` from those of the
     pre-activations, ``g`` (B, D_out, L)."""
-    packed = _packed(weight, 2, 1, 0)
-    _launch(g, None, packed, None, None, dx, dilation, None, dx.shape[1], True, origin)
+    (B, D_out, L), (_, D_in, M), W = g.shape, dx.shape, weight.shape[2]
+    V = vector(W, g) if origin == 0 else 1
+    tile = _tile(g, D_in, D_out, M)
+    launch(
+        full_forward, (B * triton.cdiv(D_in, tile["BO"]) * triton.cdiv(M, tile["BT"]),),
+        g, None, _packed(weight, 2, 1, 0), None, None, dx, D_out, D_in, L, 0, M, origin, *g.stride(), 0, 0, 0,
+        0, 0, 0, 0, *dx.stride(), dilation, dilation // V,
+        WIDTH=W, AHEAD=True, ACTIVATION=None, **split_dilation(dilation, V), **_arithmetic(g), **tile,
+    )  # fmt: skip

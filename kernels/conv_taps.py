@@ -57,19 +57,18 @@ def joined(x, V: tl.constexpr):
 
 
 @triton.jit
-def inputs_at(p_x, p_s, at, channel, L, xl, reach, sl, early, V: tl.constexpr, WIDE: tl.constexpr):
+def inputs_at(p_x, p_s, at, channel, L, xl, reach, sl, V: tl.constexpr, WIDE: tl.constexpr):
     """Inputs at positions ``at``, as V lanes; those from -reach to -1 are states, all others outside 0.
 
     Args:
         p_x, p_s: (C, 1) pointers to position 0, and to state 0; no states are None.
         at: (T,) positions.
         channel: (C, 1) mask.
-        early: whether a position may be negative.
         WIDE: half precision as float32.
     """
     inside = channel & ((at >= 0) & (at < L))[None, :]  # (C, T)
     x = tl.load(p_x + at.to(tl.int64)[None, :] * xl, mask=inside, other=0.0)
-    if p_s is not None and early:
+    if p_s is not None:
         before = channel & ((at < 0) & (at >= -reach))[None, :]
         s = tl.load(p_s + (at + reach).to(tl.int64)[None, :] * sl, mask=before, other=0.0)
         x = tl.where(before, s, x)
@@ -81,7 +80,7 @@ def inputs_at(p_x, p_s, at, channel, L, xl, reach, sl, early, V: tl.constexpr, W
 
 @triton.jit
 def tap(
-    p_x, p_s, at, channel, L, xl, reach, sl, early, far,
+    p_x, p_s, at, channel, L, xl, reach, sl, far,
     J: tl.constexpr, RESIDUE: tl.constexpr, FAR: tl.constexpr, AHEAD: tl.constexpr, V: tl.constexpr,
     WIDE: tl.constexpr,
 ):  # fmt: skip
@@ -91,12 +90,12 @@ def tap(
     rest: tl.constexpr = J * RESIDUE % V
     shift = J * far * V + near if FAR else near
     start = at + shift if AHEAD else at - shift
-    x = inputs_at(p_x, p_s, start, channel, L, xl, reach, sl, early, V, WIDE)
+    x = inputs_at(p_x, p_s, start, channel, L, xl, reach, sl, V, WIDE)
     if rest == 0:
         return x
     else:
         start = start + V if AHEAD else start - V
-        beyond = inputs_at(p_x, p_s, start, channel, L, xl, reach, sl, early, V, WIDE)
+        beyond = inputs_at(p_x, p_s, start, channel, L, xl, reach, sl, V, WIDE)
         found = nothing()
         for v in tl.static_range(V):
             if AHEAD:
@@ -157,9 +156,19 @@ def vector(width: int, *positions: Tensor) -> int:
     return 16 // positions[0].itemsize
 
 
+def ranges(
+    x: Tensor, states: Tensor | None, width: int, dilation: int
+) -> list[tuple[int, int, Tensor | None]]:
+    """Positions of a convolution of ``x`` (B, D, L), launch by launch, and the states that they see: the
+    first ones apart, for states lie otherwise; the others begin where a vector does."""
+    L = x.shape[2]
+    first = 0 if states is None else min(triton.cdiv((width - 1) * dilation, 16) * 16, L)
+    return [r for r in ((0, first, states), (first, L, None)) if r[1] > r[0]]
+
+
 def split_dilation(dilation: int, V: int) -> dict[str, int | bool]:
-    """The constants RESIDUE and FAR of ``tap``."""
-    return dict(RESIDUE=dilation % V, FAR=dilation >= V)
+    """The constants V, RESIDUE and FAR of ``tap``."""
+    return dict(V=V, RESIDUE=dilation % V, FAR=dilation >= V)
 
 
 def strides(x: Tensor | None, axes: int) -> tuple[int, ...]:
