@@ -25,7 +25,7 @@ ROWS = 64
 
 @njit(error_model="numpy", forceinline=True)
 def _times_bins(u, log_scale, edge, linear, factor, rows, log_bins):
-    """Multiplies masses exp(linear) * factor by those of bins, see ``logistic_mixture.bin_mass``."""
+    """Multiplies masses exp(linear) * factor by those of bins, see ``logistic_mixture_bins.bin_mass``."""
     number = u.dtype.type
     zero, half, one = number(0), number(0.5), number(1)
     floor, log2 = number(LOG_SCALE_FLOOR), number(math.log(2))

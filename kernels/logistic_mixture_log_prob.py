@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from arbench.kernels import logistic_mixture as mixture
 from arbench.kernels.kernel import LOG_PROBS, Config, Cost, Inputs, Kernel, Op, choose
 from arbench.kernels.launch import empty, empty_like, launch
-from arbench.kernels.logistic_mixture import LN2, add_sums, level, masses, row_starts, sums
+from arbench.kernels.logistic_mixture_bins import LN2, add_sums, level, masses, row_starts, sums
 from arbench.kernels.rows import row_offset, rows_of, widen
 
 NAME = "logistic_mixture_log_prob"

@@ -12,7 +12,7 @@ from torch import Tensor
 from arbench.kernels import logistic_mixture as mixture
 from arbench.kernels.kernel import Config, Cost, Inputs, Kernel, Op, choose, floating, normal, same_device
 from arbench.kernels.launch import empty, launch
-from arbench.kernels.logistic_mixture import FLOOR, LN2, add_sums, column, masses, row_starts, sums, tanh
+from arbench.kernels.logistic_mixture_bins import FLOOR, LN2, add_sums, column, masses, row_starts, sums, tanh
 from arbench.kernels.rows import row_offset, rows_of, widen
 
 NAME = "logistic_mixture_sample"
