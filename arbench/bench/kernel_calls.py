@@ -7,6 +7,7 @@ over several copies of the inputs, so that the caches hold nothing from the call
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from types import FunctionType
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from arbench.bench.case import CaseKey
+from arbench.bench.job import out_of_memory
 from arbench.bench.kernels import COMPILE, OWN, TORCH
 from arbench.bench.peers import adapter
 from arbench.bench.subject import Call
@@ -119,6 +121,25 @@ def several(calls: Sequence[Callable[[], Any]]) -> Callable[[], None]:
     return run
 
 
+def waits(call: Callable[[], Any]) -> str | None:
+    """How a call makes the host wait for the GPU, which no graph can hold; None if it does not.
+
+    Found before the capture: one that fails leaves PyTorch's allocator capturing for good.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that PyTorch may not notice every wait
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            call()
+        except RuntimeError as error:
+            if "synchronizing" not in str(error):
+                raise
+            return " ".join(str(error).split())[:200]
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    return None
+
+
 class Replay:
     """Calls captured into one CUDA graph, which launches them without the host.
 
@@ -140,16 +161,22 @@ class Replay:
                 call()
         torch.cuda.current_stream(device).wait_stream(stream)
         torch.cuda.synchronize(device)
-        graph = torch.cuda.CUDAGraph()
         self._kept: list[Any] = [calls]  # results stay, so that each call writes memory of its own
+        self.call = Call(several(calls), len(calls))
+        with torch.cuda.stream(stream):
+            self.why_not = waits(calls[0])
+        if self.why_not is not None:
+            return
+        graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, stream=stream):
                 for call in calls:
                     self._kept.append(call())
         except RuntimeError as error:
+            if out_of_memory(error):
+                raise
             self.why_not = " ".join(str(error).split())[:200]
             torch.cuda.synchronize(device)
-            self.call = Call(several(calls), len(calls))
         else:
             self._kept.append(graph)
             self.call = Call(self._replay, len(calls))

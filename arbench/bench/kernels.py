@@ -101,7 +101,7 @@ def _cases(kernel: Kernel, options: KernelOptions) -> Iterator[CaseKey]:
     ops = [op for op in kernel.ops if not options.ops or op in options.ops]
     for number, config in enumerate(kernel.sizes[kind]):
         for op in ops:
-            for one in _implementations(kernel, config, op, kind):
+            for one in _implementations(kernel, config, op, kind, options.dtype):
                 if one.backend != COMPILE or number < options.compiled:
                     yield _case(kernel, config, op, one, options)
     if kind == "cpu":
@@ -111,13 +111,13 @@ def _cases(kernel: Kernel, options: KernelOptions) -> Iterator[CaseKey]:
 
 
 def _implementations(
-    kernel: Kernel, config: Mapping[str, Any], op: str, kind: str
+    kernel: Kernel, config: Mapping[str, Any], op: str, kind: str, dtype: str
 ) -> Iterator[Implementation]:
     yield Implementation(TORCH, EAGER)
     yield Implementation(TORCH, COMPILE)
-    for backend in kernel.backends:
-        if backend == {"cpu": "numba", "cuda": "triton"}[kind]:
-            yield Implementation(OWN, backend)
+    native = "triton" if kind == "cuda" else "numba"
+    if native in kernel.backends and (native == "triton" or dtype in ("float32", "float64")):
+        yield Implementation(OWN, native)
     if kind == "cuda":
         for peer in installed():
             if peer.covers(kernel.name, op, config):

@@ -13,7 +13,7 @@ import arbench.kernels
 from arbench.bench import runner
 from arbench.bench.analyse import above_roof
 from arbench.bench.job import Job
-from arbench.bench.kernel_calls import MOST_COPIES, WORKING_SET, Replay, compiled, copied, copies_of
+from arbench.bench.kernel_calls import MOST_COPIES, WORKING_SET, Replay, compiled, copied, copies_of, waits
 from arbench.bench.kernel_subject import KernelSubject, interpret, reason
 from arbench.bench.kernel_verify import BASELINE, expected, verify_kernel
 from arbench.bench.kernels import KernelOptions, config_of, make_kernel_plan, text_of
@@ -83,6 +83,15 @@ def test_cases_are_listed_by_configuration_and_op_with_torch_as_reference(regist
     assert {case.setting for case in cases} == {("kernels", "cpu", "float32")}
     assert [interpret(case) for case in cases] == [case.backend == "triton" for case in cases]
     assert (cases[0].batch, cases[0].n, cases[0].element) == (4, 8, "logit")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "timed"), [("float32", True), ("float64", True), ("float16", False), ("bfloat16", False)]
+)
+def test_numba_is_listed_for_what_it_takes(registered, dtype, timed):
+    registered(softmax(backends=("reference", "triton", "numba")))
+    cases = make_kernel_plan(KernelOptions(dtype=dtype)).cases
+    assert any(case.backend == "numba" for case in cases) == timed
 
 
 def test_every_kernel_is_found_again_by_its_presets():
@@ -321,6 +330,33 @@ def test_copies_go_beyond_the_cache_within_memory():
     assert copies_of(1000, 0, 0) == 1
 
 
+def test_a_call_that_waits_for_the_gpu_is_found_before_its_capture(monkeypatch):
+    modes: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+
+    def call() -> None:
+        assert modes[-1] == "error"
+        if said:
+            raise RuntimeError(said)
+
+    said = ""
+    assert waits(call) is None
+    said = "called a synchronizing CUDA operation\n"
+    assert waits(call) == "called a synchronizing CUDA operation"
+    said = "an illegal memory access was encountered"
+    with pytest.raises(RuntimeError, match="illegal"):
+        waits(call)
+    assert modes == ["error", "default"] * 3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_call_that_waits_is_made_plainly():
+    x = torch.ones(3, device="cuda")
+    replay = Replay(lambda: [lambda: x.sum().item()], "cuda")
+    assert replay.why_not == "called a synchronizing CUDA operation"
+    replay.call.run()
+
+
 def test_copies_share_no_memory():
     inputs = SOFTMAX.inputs(dtype=torch.float32, device="cpu", rows=2, width=3)
     other = copied(inputs)
@@ -353,7 +389,7 @@ def test_a_graph_replays_every_copy(op):
     assert (replay.why_not, replay.call.times) == (None, 3)
     replay.call.run()
     torch.cuda.synchronize()
-    found = made[3:] if op == "forward" else [grads[0] for grads in made[3:]]
+    found = made[-3:] if op == "forward" else [grads[0] for grads in made[-3:]]
     for given, one in zip(inputs, found, strict=True):
         right = given["x"].softmax(-1) if op == "forward" else torch.zeros_like(one)
         torch.testing.assert_close(one, right)
