@@ -46,10 +46,11 @@ def logistic(u: Tensor) -> Tensor:
     return torch.log(u) - torch.log1p(-u)
 
 
-def kernel_for(name: str, backend: str) -> Callable[..., Any] | None:
-    """The kernel ``name`` of ``arbench.kernels`` on a backend, or None where plain PyTorch is meant: on the
-    reference, and for a kernel that has no such backend."""
-    if backend == "reference":
+def kernel_for(name: str, backend: str, x: Tensor) -> Callable[..., Any] | None:
+    """The kernel ``name`` of ``arbench.kernels`` on a backend for numbers like ``x``, or None where plain
+    PyTorch is meant: on the reference, for a kernel that has no such backend, and for half precision, which
+    Numba does not have."""
+    if backend == "reference" or (backend == "numba" and x.dtype not in (torch.float32, torch.float64)):
         return None
     from arbench.kernels import KERNELS  # Triton is imported by who asks for a kernel
 

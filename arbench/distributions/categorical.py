@@ -27,7 +27,7 @@ class Categorical(Distribution):
         return gumbel(u)
 
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
-        sample = kernel_for("sample_from_logits", self.backend)
+        sample = kernel_for("sample_from_logits", self.backend, params)
         return (params + z).argmax(-1) if sample is None else sample(params, z)[0]
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
@@ -37,8 +37,7 @@ class Categorical(Distribution):
         return best[..., 0] - best[..., 1]
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
-        log_prob = kernel_for("log_prob_from_logits", self.backend)
-        narrow = params.dtype in (torch.float16, torch.bfloat16)
-        if log_prob is None or (self.backend == "numba" and narrow):
+        log_prob = kernel_for("log_prob_from_logits", self.backend, params)
+        if log_prob is None:
             return params.log_softmax(-1).gather(-1, x.unsqueeze(-1)).squeeze(-1)
         return log_prob(params, x)

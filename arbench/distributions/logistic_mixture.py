@@ -51,7 +51,7 @@ class DiscretizedLogisticMixture(Distribution):
         return (mean + scale * z[..., -1] + 1) * ((self.levels - 1) / 2), scale
 
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
-        sample = kernel_for("logistic_mixture_sample", self.backend)
+        sample = kernel_for("logistic_mixture_sample", self.backend, params)
         if sample is not None:
             return sample(params, z, levels=self.levels, components=self.components)[0]
         value, _ = self._value(params, z)
@@ -69,7 +69,7 @@ class DiscretizedLogisticMixture(Distribution):
         return torch.minimum(best[..., 0] - best[..., 1], rounding)
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
-        log_prob = kernel_for("logistic_mixture_log_prob", self.backend)
+        log_prob = kernel_for("logistic_mixture_log_prob", self.backend, params)
         if log_prob is not None:
             return log_prob(params, x, levels=self.levels, components=self.components)
         params = at_least_float32(params)

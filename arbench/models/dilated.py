@@ -153,7 +153,7 @@ class DilatedStack(Switched):
 
     def forward(self, x: Tensor, affine: Affine) -> Tensor:
         """The skip sum (B, T, S), or without a skip stream the residual stream (B, T, R), of x (B, T, R)."""
-        layer = kernel_for("wavenet_layer", self.backend)
+        layer = kernel_for("wavenet_layer", self.backend, x)
         if layer is not None:
             return self._by_kernel(layer, x, affine)
         skip, offsets = None, affine.at(0, x.shape[1])

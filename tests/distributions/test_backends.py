@@ -98,6 +98,15 @@ def test_the_default_is_plain_pytorch_in_the_same_bits() -> None:
 def test_what_has_no_kernel_is_plain_pytorch_on_every_backend() -> None:
     params, z = torch.randn(2, 3, 2, device=DEVICE), torch.randn(2, 3, 1, device=DEVICE)
     assert torch.equal(on("triton", Logistic()).draw(params, z), Logistic().draw(params, z))
-    assert kernel_for("wavenet_layer", "numba") is None
-    assert kernel_for("wavenet_layer", "reference") is None
-    assert kernel_for("wavenet_layer", "triton") is not None
+    assert kernel_for("wavenet_layer", "numba", torch.ones(1)) is None
+    assert kernel_for("wavenet_layer", "reference", torch.ones(1)) is None
+    assert kernel_for("wavenet_layer", "triton", torch.ones(1)) is not None
+
+
+@EACH
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_numba_leaves_half_precision_to_plain_pytorch(law: Distribution, dtype: torch.dtype) -> None:
+    params, z, x = example(law, dtype)
+    other = on("numba", law)
+    assert torch.equal(other.draw(params, z), law.draw(params, z))
+    assert torch.equal(other.log_prob(params, x), law.log_prob(params, x))
