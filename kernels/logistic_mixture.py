@@ -15,7 +15,7 @@ import triton
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from arbench.kernels.kernel import Config, floating, normal, same_device
+from arbench.kernels.kernel import Config, floating, integer, normal, same_device
 from arbench.kernels.rows import Rows
 
 LOG_SCALE_FLOOR = -14.0
@@ -44,10 +44,12 @@ def check(name: str, params: Tensor, levels: int, components: int, channels: int
     """Demands what every call of a mixture must be given.
 
     Raises:
-        TypeError: params are not floating-point.
+        TypeError: params are not floating-point; levels, components or channels are no integers.
         ValueError: their last axis, levels, components or channels are out of range.
     """
     floating(name, params=params)
+    for key, number in (("levels", levels), ("components", components), ("channels", channels)):
+        integer(name, key, number)
     if not 2 <= levels <= MOST_LEVELS:
         raise ValueError(f"{name}: levels must lie in 2 .. {MOST_LEVELS}, not {levels}")
     if not 1 <= components <= MOST_COMPONENTS:

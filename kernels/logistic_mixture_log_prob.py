@@ -19,7 +19,7 @@ from arbench.kernels import logistic_mixture as mixture
 from arbench.kernels.kernel import LOG_PROBS, Config, Cost, Inputs, Kernel, Op, choose
 from arbench.kernels.launch import empty, empty_like, launch
 from arbench.kernels.logistic_mixture_bins import LN2, add_sums, level, masses, row_starts, sums
-from arbench.kernels.rows import row_offset, rows_of, widen
+from arbench.kernels.rows import MOST_AXES, row_offset, rows_of, widen
 
 NAME = "logistic_mixture_log_prob"
 BACKENDS = ("reference", "triton", "numba")
@@ -124,7 +124,10 @@ def _forward(params: Tensor, x: Tensor, levels: int, components: int, channels: 
 
 def _backward(params: Tensor, x: Tensor, dout: Tensor, levels: int, components: int, channels: int) -> Tensor:
     dparams = empty_like(params)
-    found = rows_of(NAME, params[..., 0], x if channels == 1 else x[..., 0], dout, dparams[..., 0])
+    of_rows = x if channels == 1 else x[..., 0]
+    if dout.dim() > MOST_AXES:  # small beside params, whatever its order
+        dout = empty_like(of_rows, dout.dtype).copy_(dout)
+    found = rows_of(NAME, params[..., 0], of_rows, dout, dparams[..., 0])
     ps, xs, gs, ds = found.strides
     dense = mixture.is_dense(found, 0, params) and mixture.is_dense(found, 3, dparams)
     tile = mixture.tile(params, components, channels, backward=True)

@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from arbench.kernels.kernel import Config, Cost, Inputs, Kernel, Op, choose, floating, normal
 from arbench.kernels.launch import empty_like, launch
-from arbench.kernels.rows import row_offset, rows_of, widen
+from arbench.kernels.rows import MOST_AXES, row_offset, rows_of, widen
 
 HELD = 32768
 """Widest row that one program holds."""
@@ -154,6 +154,8 @@ def _backward(name: str, y: Tensor, dy: Tensor, log: bool) -> Tensor:
     """Softmax: dx = y (dy - sum y dy). Log-softmax: dx = dy - exp(y) sum dy."""
     dx = empty_like(y)
     width = y.shape[-1]
+    if dy.dim() - 1 > MOST_AXES and dy.stride() != dx.stride():
+        dy = empty_like(y).copy_(dy)
     found = rows_of(name, y[..., 0], dy[..., 0], dx[..., 0])
     ys, gs, ds = found.strides
     strides = (*ys, y.stride(-1), *gs, dy.stride(-1), *ds, dx.stride(-1))
@@ -208,7 +210,8 @@ def softmax(x: Tensor, dim: int = -1, *, backend: str | None = None) -> Tensor:
         backend: "reference" or "triton"; by the device without it.
 
     Returns:
-        Like ``x``. A row of -inf alone gives NaN, as ``torch.softmax`` does. Differentiable once.
+        Like ``x``. A row of -inf alone gives NaN, as ``torch.softmax`` does. Differentiable once; of more than
+        three other axes, an incoming gradient in another order is copied.
 
     Raises:
         ValueError: no such axis, an empty one, or more than three other axes that strides do not merge.

@@ -458,6 +458,8 @@ GOOD: dict[str, Any] = dict(levels=256, components=2, channels=1)
     ("changed", "error", "message"),
     [
         (dict(levels=1), ValueError, "levels must lie in 2 .. 16777216, not 1"),
+        (dict(levels=2.5), TypeError, "levels must be an integer, not 2.5"),
+        (dict(components=1.0), TypeError, "components must be an integer, not 1.0"),
         (dict(levels=2**24 + 1), ValueError, "levels must lie in 2 .. 16777216, not 16777217"),
         (dict(components=0), ValueError, "components must lie in 1 .. 1024, not 0"),
         (dict(components=1025), ValueError, "components must lie in 1 .. 1024, not 1025"),
@@ -533,3 +535,17 @@ def test_near_ties_are_few_and_hold_all_that_float32_decides_otherwise(config: d
     differs = (drawn != right).view(len(near), -1).any(-1)
     assert 0 < near.sum() < 0.1 * len(near)
     assert not (differs & ~near).any()
+
+
+def test_a_gradient_whose_axes_do_not_merge(harness: ModuleType) -> None:
+    generator = torch.Generator().manual_seed(0)
+    params = torch.randn(2, 3, 2, 3, 6, generator=generator, dtype=torch.float64).to(harness.DEVICE)
+    params.requires_grad_(True)
+    x = torch.randint(5, (2, 3, 2, 3), generator=generator).to(harness.DEVICE)
+    weight = torch.randn(3, 3, 2, 2, generator=generator, dtype=torch.float64).to(harness.DEVICE)
+
+    def gradient(backend: str) -> Tensor:
+        out = logistic_mixture_log_prob(params, x, levels=5, components=2, backend=backend)
+        return torch.autograd.grad((out.permute(1, 3, 0, 2) * weight).sum(), params)[0]
+
+    harness.close(gradient("triton"), gradient("reference"), (1e-10, 1e-10))

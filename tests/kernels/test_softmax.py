@@ -117,6 +117,19 @@ def test_strides_of_the_result_are_those_of_the_argument() -> None:
 
 
 @BOTH
+def test_a_gradient_whose_axes_do_not_merge(harness: ModuleType, kernel: Kernel) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 4, 5, 6, generator=generator, dtype=torch.float64).to(harness.DEVICE)
+    x.requires_grad_(True)
+    weight = torch.randn(5, 4, 3, 2, 6, generator=generator, dtype=torch.float64).to(harness.DEVICE)
+    found, expected = (
+        torch.autograd.grad((kernel.call(x, backend=b).permute(3, 2, 1, 0, 4) * weight).sum(), x)[0]
+        for b in ("triton", "reference")
+    )
+    harness.close(found, expected, (1e-12, 1e-12))
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("x", "dim", "error", "message"),
     [
