@@ -210,8 +210,8 @@ def softmax(x: Tensor, dim: int = -1, *, backend: str | None = None) -> Tensor:
         backend: "reference" or "triton"; by the device without it.
 
     Returns:
-        Like ``x``. A row of -inf alone gives NaN, as ``torch.softmax`` does. Differentiable once; of more than
-        three other axes, an incoming gradient in another order is copied.
+        Like ``x``. A row of -inf alone gives NaN, as ``torch.softmax`` does. Differentiable once; of more
+        than three other axes, an incoming gradient in another order is copied.
 
     Raises:
         ValueError: no such axis, an empty one, or more than three other axes that strides do not merge.
