@@ -92,6 +92,8 @@ def sample_looped(
             safe = tl.where(higher == float("-inf"), 0.0, higher)
             e = tl.exp(b_x - safe[None, :])
             total = total * tl.exp(top - safe) + tl.sum(e, 0)
+            if NOISE == PHILOX:  # scores are counted from their lane's maximum: huge logits hide no noise
+                best = tl.where(best == float("inf"), best, best + (top - safe))
             top = higher
         if NOISE == PHILOX:
             word = class_words(seed, row + offset + tl.zeros((1, 1), tl.int64), start // 4 + block)
@@ -104,16 +106,18 @@ def sample_looped(
         most = tl.max(score, 0)
         place = tl.min(tl.where(score == most[None, :], o, width), 0)
         if NOISE == PHILOX:
-            most = safe + tl.log(most)
+            most = tl.log(most)
         first = tl.where(most > best, place, first)
         best = tl.maximum(best, most)
+    highest = tl.max(top, 0)
+    safe = tl.where(highest == float("-inf"), 0.0, highest)
+    if NOISE == PHILOX:
+        best = tl.where(best == float("inf"), best, best + (top - safe))
     drawn = tl.min(tl.where(best == tl.max(best, 0), first, width), 0).to(tl.int64)
     b_y = widen(tl.load(x + drawn * xw)) * inverse
     if NOISE == GREEDY:
         b_y -= b_y
     else:
-        highest = tl.max(top, 0)
-        safe = tl.where(highest == float("-inf"), 0.0, highest)
         b_y = b_y - highest - tl.log(tl.sum(total * tl.exp(top - safe), 0))
     tl.store(index + row, drawn)
     tl.store(log_prob + row, b_y)
@@ -152,7 +156,9 @@ def _scores(x: Tensor, noise: Tensor | None, seed: int | None, offset: int) -> T
     if seed is None:
         return x
     rows = offset + torch.arange(math.prod(x.shape[:-1]), device=x.device)
-    return x + gumbel(seed, rows, x.shape[-1], x.dtype).view(x.shape)
+    top = x.masked_fill(x.isnan(), -math.inf).amax(-1, keepdim=True)
+    below = x - top.masked_fill(top.isinf(), 0)  # the noise of huge logits would be rounded away
+    return below + gumbel(seed, rows, x.shape[-1], x.dtype).view(x.shape)
 
 
 def _reference(

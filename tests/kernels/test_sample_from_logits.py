@@ -181,6 +181,18 @@ def test_rare_classes_are_as_rare_as_they_should_be() -> None:
     assert frequencies((index != 50).long(), torch.tensor([7 / 8, 1 / 8])) > 1e-3
 
 
+@pytest.mark.parametrize("width", [8, 9000])
+def test_huge_logits_keep_their_noise(
+    harness: ModuleType, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """In float32, 1e9 + Gumbel noise is a multiple of 64: the first class would be drawn."""
+    monkeypatch.setattr(MODULE, "HELD", 8)
+    x = torch.zeros(60, width, device=harness.DEVICE)
+    small = sample_from_logits(x, seed=3, backend="triton")[0]
+    for backend in ("triton", "reference"):
+        assert torch.equal(sample_from_logits(x + 1e9, seed=3, backend=backend)[0], small)
+
+
 @pytest.mark.usefixtures("looped")
 def test_draws_from_a_wide_row(harness: ModuleType) -> None:
     """Classes that lie in one lane, in others, and in every turn of the loop."""
