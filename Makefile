@@ -90,13 +90,15 @@ WRONG = $(PY) -c 'import sys, pathlib; from arbench.results import read; \
 gpu: $(INSTALLED_DEV) ## on a CUDA machine: correctness, then kernels and models into reports/
 	@$(PY) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || { \
 	  echo "make gpu needs a CUDA device, and torch sees none here" >&2; exit 2; }
+	@test ! -e "reports/$$($(SLUG))/results.jsonl" || { \
+	  echo "reports/$$($(SLUG)) holds results of an earlier make gpu: move them aside" >&2; exit 2; }
 	OMP_NUM_THREADS=1 timeout -k 5 100 $(BIN)pytest -n 4 -m "not slow" --ignore tests/kernels/test_aot.py \
 	  tests/kernels tests/distributions tests/methods tests/models \
 	  tests/bench/test_kernels.py::test_a_graph_replays_every_copy \
 	  tests/bench/test_kernels.py::test_a_call_that_waits_is_made_plainly
-	timeout -s INT -k 15 270 $(BIN)arbench kernels --device cuda --budget $(KERNEL_BUDGET) \
+	timeout -s INT -k 15 240 $(BIN)arbench kernels --device cuda --budget $(KERNEL_BUDGET) \
 	  --out "reports/$$($(SLUG))/kernels" || test $$? -eq 124
-	timeout -s INT -k 15 60 $(BIN)arbench run --device cuda --model wavenet --model pixelcnn \
+	timeout -s INT -k 15 90 $(BIN)arbench run --device cuda --model wavenet --model pixelcnn \
 	  --model parallel_wavenet --budget $(GPU_BUDGET) --out "reports/$$($(SLUG))" $(ARGS) || test $$? -eq 124
 	$(WRONG) "reports/$$($(SLUG))/kernels"
 

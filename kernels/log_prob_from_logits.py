@@ -337,7 +337,7 @@ LOG_PROB_FROM_LOGITS = Kernel(
     ],
     sizes={
         "cpu": [dict(rows=16000, width=256), dict(rows=512, width=8192)],
-        "cuda": [dict(rows=2**28 // w, width=w) for w in (256, 1024, 4096, 32768, 262144)],
+        "cuda": [dict(rows=2**28 // w, width=w) for w in (256, 4096, 32768, 262144)],
     },
     dims=_dims,
     element="logit",

@@ -142,10 +142,11 @@ def _backward(params: Tensor, x: Tensor, dout: Tensor, levels: int, components: 
 def _reference_backward(
     params: Tensor, x: Tensor, dout: Tensor, levels: int, components: int, channels: int
 ) -> Tensor:
+    """In float64: plain PyTorch's gradient loses digits in float32 where a mean is beside its level."""
     with torch.enable_grad():
-        leaf = params.detach().requires_grad_(True)
+        leaf = params.detach().double().requires_grad_(True)
         out = mixture.log_prob(leaf, x, levels, components, channels)
-    return torch.autograd.grad(out, leaf, dout)[0]
+    return torch.autograd.grad(out, leaf, dout.double())[0].to(params.dtype)
 
 
 class _LogProb(torch.autograd.Function):

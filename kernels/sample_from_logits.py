@@ -321,9 +321,8 @@ SAMPLE_FROM_LOGITS = Kernel(
     sizes={
         "cpu": [dict(rows=16000, width=256, noise="given")],
         "cuda": [
-            dict(rows=2**28 // w, width=w, noise=n)
-            for n in ("philox", "given")
-            for w in (256, 4096, 32768, 262144)
+            *(dict(rows=2**28 // w, width=w, noise="philox") for w in (256, 4096, 32768, 262144)),
+            dict(rows=2**20, width=256, noise="given"),
         ],
     },
     dims=_dims,

@@ -251,10 +251,6 @@ _SPEC: dict[str, Any] = dict(
         "backward": "bytes = 3 R W s, FLOPs = 4 R W",
     },
     checks=[dict(rows=3, width=129), dict(rows=5, width=16, dim=0)],
-    sizes={
-        "cpu": [dict(rows=16000, width=256), dict(rows=512, width=8192)],
-        "cuda": [dict(rows=2**28 // w, width=w) for w in (256, 1024, 4096, 32768, 262144)],
-    },
     dims=_dims,
     element="logit",
     gradients=("x",),
@@ -268,6 +264,10 @@ SOFTMAX = Kernel(
         *(dict(rows=4096, width=w, dim=-1) for w in (16, 256, 1000, 1024, 32768, 262144)),
         dict(rows=4096, width=256, dim=0),
     ],
+    sizes={
+        "cpu": [dict(rows=16000, width=256), dict(rows=512, width=8192)],
+        "cuda": [dict(rows=2**28 // w, width=w) for w in (256, 1024, 4096, 32768, 262144)],
+    },
     **_SPEC,
 )
 LOG_SOFTMAX = Kernel(
@@ -275,5 +275,9 @@ LOG_SOFTMAX = Kernel(
     summary="log-softmax along an axis",
     call=log_softmax,
     matrix=[dict(rows=4096, width=w, dim=-1) for w in (256, 32768, 262144)],
+    sizes={
+        "cpu": [dict(rows=16000, width=256), dict(rows=512, width=8192)],
+        "cuda": [dict(rows=2**16, width=4096)],
+    },
     **_SPEC,
 )
