@@ -17,7 +17,18 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from arbench.kernels import conv_depthwise, conv_full
-from arbench.kernels.kernel import CONVOLUTIONS, Config, Cost, Inputs, Kernel, Op, choose, floating, normal
+from arbench.kernels.kernel import (
+    CONVOLUTIONS,
+    Config,
+    Cost,
+    Inputs,
+    Kernel,
+    Op,
+    choose,
+    floating,
+    integer,
+    normal,
+)
 from arbench.kernels.launch import empty, empty_like
 
 ACTIVATIONS = (None, "silu", "gated")
@@ -61,9 +72,9 @@ def causal_conv1d(
     Raises:
         ValueError: shapes that do not match, an unknown layout or activation, dilation or width 0, an odd
             number of channels to gate, positions that 32 bits do not count.
-        TypeError: not floating-point, or of different dtypes.
+        TypeError: not floating-point, of different dtypes, or a dilation that is no integer.
     """
-    _check(x, weight, bias, dilation, activation, initial_states, layout)
+    dilation = _check(x, weight, bias, dilation, activation, initial_states, layout)
     if layout == "BLD":
         x = x.transpose(1, 2)
     if choose("causal_conv1d", backend, x) == "reference":
@@ -80,7 +91,8 @@ def causal_conv1d(
 def _check(
     x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, activation: str | None,
     states: Tensor | None, layout: str,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
+    """Raises as promised; the dilation as a plain integer."""
     name = "causal_conv1d"
     floating(name, x=x, weight=weight, bias=bias, initial_states=states)
     if layout not in LAYOUTS:
@@ -89,7 +101,7 @@ def _check(
         named = "(B, D, L)" if layout == "BDL" else "(B, L, D)"
         raise ValueError(f"{name}: x must be {named}, and is of shape {tuple(x.shape)}")
     D, L = (x.shape[1], x.shape[2]) if layout == "BDL" else (x.shape[2], x.shape[1])
-    check_filter(name, D, weight, bias, dilation, activation)
+    dilation = check_filter(name, D, weight, bias, dilation, activation)
     reach = (weight.shape[-1] - 1) * dilation
     if states is not None and states.shape != (x.shape[0], D, reach):
         raise ValueError(
@@ -98,14 +110,16 @@ def _check(
         )
     if L + reach + dilation >= 2**31 - 2**16:
         raise ValueError(f"{name}: {L} positions and a reach of {reach} are more than 32 bits count")
+    return dilation
 
 
 def check_filter(
     name: str, D: int, weight: Tensor, bias: Tensor | None, dilation: int, activation: str | None
-) -> None:
-    """Demands a filter that suits inputs of D channels. Raises ValueError."""
-    if isinstance(dilation, bool) or not isinstance(dilation, int) or dilation < 1:
-        raise ValueError(f"{name}: dilation must be an integer of at least 1, not {dilation}")
+) -> int:
+    """Demands a filter that suits inputs of D channels; the dilation as a plain integer."""
+    dilation = integer(name, "dilation", dilation)
+    if dilation < 1:
+        raise ValueError(f"{name}: dilation must be at least 1, not {dilation}")
     if activation not in ACTIVATIONS:
         raise ValueError(f"{name}: unknown activation '{activation}'; as in: None, silu, gated")
     if D == 0:
@@ -127,6 +141,7 @@ def check_filter(
         raise ValueError(f"{name}: {shape[0]} output channels cannot be halved for a gate")
     if bias is not None and bias.shape != shape[:1]:
         raise ValueError(f"{name}: bias must be {shape[:1]}, and is of shape {tuple(bias.shape)}")
+    return dilation
 
 
 def activate(pre: Tensor, activation: str | None, dim: int) -> Tensor:
@@ -275,8 +290,8 @@ def _dims(config: Config) -> tuple[int, int]:
 
 
 def _vectorised(program: str, config: Config) -> bool:
-    """Along L up to 8 taps, along channels always."""
-    return config["layout"] == "BLD" or config["width"] <= 8
+    """Where positions that see initial states are not a launch of the same name."""
+    return not config.get("states")
 
 
 _DEPTHWISE: dict[str, Any] = dict(batch=8, channels=1024, length=2048)
@@ -294,12 +309,11 @@ CAUSAL_CONV1D = Kernel(
         "+ 7 (silu), 13 (gated) a y",
     },
     matrix=[
-        dict(**_DEPTHWISE, width=4, layout="BDL", activation="silu"),
-        dict(**_DEPTHWISE, width=3, layout="BLD", dilation=64, activation="gated", states=True),
-        dict(**_DEPTHWISE, width=8, layout="BDL", dilation=9, states=True),
-        dict(**_DEPTHWISE, width=12, layout="BLD", activation="silu", bias=False),
+        dict(**_DEPTHWISE, width=4, layout="BDL", activation="silu", states=True),
+        dict(**_DEPTHWISE, width=3, layout="BLD", dilation=64, activation="gated"),
+        dict(**_DEPTHWISE, width=8, layout="BDL", dilation=9),
         dict(**_FULL, out=128, width=2, layout="BDL", dilation=2, activation="gated"),
-        dict(**_FULL, out=96, width=3, layout="BLD", dilation=16, activation="silu", states=True),
+        dict(**_FULL, out=96, width=3, layout="BLD", dilation=16),
     ],
     checks=[
         dict(**_SMALL, width=4, layout="BDL", dilation=3, activation="silu", states=True),

@@ -291,7 +291,7 @@ def causal_conv1d_update(
             ``causal_conv1d``.
         TypeError: not floating-point, of different dtypes, or positions and indices that are not integers.
     """
-    _check(x, conv_state, weight, bias, dilation, activation, cache_seqlens, conv_state_indices)
+    dilation = _check(x, conv_state, weight, bias, dilation, activation, cache_seqlens, conv_state_indices)
     run = _reference
     if choose(NAME, backend, x) == "triton":
         run = _depthwise if weight.dim() == 2 else _full
@@ -305,13 +305,14 @@ def causal_conv1d_update(
 def _check(
     x: Tensor, state: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, activation: str | None,
     positions: Tensor | None, indices: Tensor | None,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
+    """Raises as promised; the dilation as a plain integer."""
     floating(NAME, x=x, conv_state=state, weight=weight, bias=bias)
     same_device(NAME, x=x, cache_seqlens=positions, conv_state_indices=indices)
     if x.dim() != 2:
         raise ValueError(f"{NAME}: x must be (B, D), and is of shape {tuple(x.shape)}")
     B, D = x.shape
-    check_filter(NAME, D, weight, bias, dilation, activation)
+    dilation = check_filter(NAME, D, weight, bias, dilation, activation)
     reach = (weight.shape[-1] - 1) * dilation
     if state.dim() != 3 or state.shape[1] != D or state.shape[2] < reach:
         raise ValueError(
@@ -327,6 +328,7 @@ def _check(
             raise ValueError(f"{NAME}: {name} must be (B,) = {(B,)}, and is of shape {tuple(tensor.shape)}")
     if indices is None and state.shape[0] < B:
         raise ValueError(f"{NAME}: {B} sequences need as many slots; conv_state has {state.shape[0]}")
+    return dilation
 
 
 def _reference(

@@ -237,7 +237,8 @@ def store_once(p, x, mask, V: tl.constexpr):
 @triton.jit
 def depthwise_transposed(
     g, weight, dx, D, L, M, rows, origin, gb, gd, gl, wd, ww, xb, xd, xl, dilation, far,
-    HALVES: tl.constexpr, WIDTH: tl.constexpr, RESIDUE: tl.constexpr, FAR: tl.constexpr, V: tl.constexpr,
+    HALVES: tl.constexpr, UNROLL: tl.constexpr, WIDTH: tl.constexpr, RESIDUE: tl.constexpr,
+    FAR: tl.constexpr, V: tl.constexpr,
     C: tl.constexpr, N: tl.constexpr,
 ):  # fmt: skip
     b, block_c, block_r = tile_of(tl.program_id(0), tl.cdiv(D, C), tl.cdiv(rows, N), V)
@@ -250,7 +251,7 @@ def depthwise_transposed(
     for h in tl.static_range(HALVES):
         p_g = g + b * gb + (c + h * D) * gd
         p_w = weight + (c + h * D) * wd
-        if V > 1 or WIDTH * HALVES <= 8:
+        if UNROLL:
             for k in tl.static_range(WIDTH):
                 w = widen(tl.load(p_w + k * ww, mask=channel, other=0.0))
                 b_g = tap(
@@ -296,6 +297,7 @@ def _part(
         rows = triton.cdiv(length, V)
         far = (W - 1) * dilation * s > 2048 and not reduces
         elements = (16384 if far else 4096) // s  # a far tap should lie in the program's own run
+        elements //= 2 if W > 4 and not reduces else 1
         N = min(triton.next_power_of_2(rows), elements // V)
         C, warps = elements // V // N, 8 if far else 4
     else:
@@ -384,9 +386,11 @@ def transposed(g: Tensor, weight: Tensor, dx: Tensor, dilation: int, origin: int
     if M == 0:
         return
     V = vector(W, g, dx) if origin == 0 else 1
+    halves = weight.shape[0] // D
+    unroll = V > 1 or (origin == 0 and W * halves <= UNROLLED)
     part = _part(dx, 0, M, None, weight, dilation, V)
     launch(
         depthwise_transposed, (B * part.blocks * part.row_blocks,), g, weight, dx, D, g.shape[2], M,
         part.rows, origin, *g.stride(), *weight.stride(), *dx.stride(), dilation, dilation // V,
-        HALVES=weight.shape[0] // D, WIDTH=W, **split_dilation(dilation, V), **part.tile,
+        HALVES=halves, UNROLL=unroll, WIDTH=W, **split_dilation(dilation, V), **part.tile,
     )  # fmt: skip

@@ -233,7 +233,8 @@ def _tile(x: Tensor, D_out: int, D_in: int, length: int, weights: bool = False) 
     if x.dtype == torch.float64:
         return dict(BO=16, BK=16, BT=16, num_warps=4)
     if x.itemsize == 2:
-        return dict(BO=_block(D_out, 64), BK=_block(D_in, 64), BT=_block(length, 128), num_warps=8)
+        most = 32 if x.stride(2) == 1 and not weights else 64  # vectors are split in registers
+        return dict(BO=_block(D_out, 64), BK=_block(D_in, most), BT=_block(length, 128), num_warps=8)
     if weights:
         return dict(BO=_block(D_out, 64), BK=_block(D_in, 32), BT=_block(length, 32), num_warps=4)
     return dict(BO=_block(D_out, 64), BK=16, BT=_block(length, 64), num_warps=4)

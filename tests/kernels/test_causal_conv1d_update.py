@@ -176,7 +176,7 @@ W = torch.zeros(4, 3)
             "and is of shape (2, 4, 2)",
         ),
         (dict(conv_state=STATE[:1]), "2 sequences need as many slots; conv_state has 1"),
-        (dict(dilation=0), "dilation must be an integer of at least 1, not 0"),
+        (dict(dilation=0), "dilation must be at least 1, not 0"),
         (dict(activation="tanh"), "unknown activation 'tanh'; as in: None, silu, gated"),
         (dict(weight=W[:, :0]), "an empty filter: weight is of shape (4, 0)"),
         (dict(bias=torch.zeros(3)), "bias must be (4,), and is of shape (3,)"),
