@@ -139,16 +139,6 @@ def _backward(params: Tensor, x: Tensor, dout: Tensor, levels: int, components: 
     return dparams
 
 
-def _reference_backward(
-    params: Tensor, x: Tensor, dout: Tensor, levels: int, components: int, channels: int
-) -> Tensor:
-    """In float64: plain PyTorch's gradient loses digits in float32 where a mean is beside its level."""
-    with torch.enable_grad():
-        leaf = params.detach().double().requires_grad_(True)
-        out = mixture.log_prob(leaf, x, levels, components, channels)
-    return torch.autograd.grad(out, leaf, dout.double())[0].to(params.dtype)
-
-
 class _LogProb(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -166,8 +156,11 @@ class _LogProb(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> Any:
         params, x = ctx.saved_tensors
-        run = _backward if ctx.backend == "triton" else _reference_backward
-        return run(params, x, dout, *ctx.sizes), None, None, None, None, None
+        if ctx.backend == "triton":
+            return _backward(params, x, dout, *ctx.sizes), None, None, None, None, None
+        from arbench.kernels import logistic_mixture_cpu
+
+        return logistic_mixture_cpu.gradient(params, x, dout, *ctx.sizes), None, None, None, None, None
 
 
 def logistic_mixture_log_prob(
@@ -189,8 +182,7 @@ def logistic_mixture_log_prob(
         components: K.
         channels: 1 or 3.
         backend: "reference", "triton" or "numba" (float32 and float64 on the CPU, a last axis without gaps,
-            as many threads as ``torch.get_num_threads()``; its gradient is the reference's); by the device
-            without it.
+            as many threads as ``torch.get_num_threads()``); by the device without it.
 
     Returns:
         (...,), float32 or, of float64 parameters, float64. Differentiable once, with respect to ``params``.
