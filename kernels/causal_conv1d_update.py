@@ -203,11 +203,11 @@ def update_state(
     advance(state + slot * ss + c * sd, new, at, live, S, sl, RING, SHORT, BLOCK)
 
 
-def _channels(x: Tensor, S: int, ring: bool) -> dict[str, int]:
+def _channels(x: Tensor, S: int, ring: bool, halves: int = 1) -> dict[str, int]:
     """Channels that a program holds, few where the whole batch has few, so that there are programs; and how
     it moves a window."""
     B, D = x.shape
-    C = min(triton.next_power_of_2(D), 2048 // x.itemsize if B * D >= 2**17 else 256)
+    C = min(triton.next_power_of_2(D), 2048 // x.itemsize // halves if B * D >= 2**17 else 256)
     if ring or S <= SHORTEST:
         return dict(C=C, SHORT=0 if ring else S, BLOCK=1)
     return dict(C=min(C, 128), SHORT=0, BLOCK=min(triton.next_power_of_2(S), 16))
@@ -218,7 +218,7 @@ def _depthwise(
     indices: Tensor | None, y: Tensor, dilation: int, activation: str | None,
 ) -> None:  # fmt: skip
     (B, D), (slots, _, S) = x.shape, state.shape
-    tile = _channels(x, S, positions is not None)
+    tile = _channels(x, S, positions is not None, weight.shape[0] // D)
     launch(
         update_depthwise, (B * triton.cdiv(D, tile["C"]),), x, state, weight, bias, positions, indices, y, D,
         slots, S, *x.stride(), *state.stride(), *weight.stride(), *strides(bias, 1), *strides(positions, 1),

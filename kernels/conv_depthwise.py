@@ -56,12 +56,13 @@ def positions_of(block, rows, begin, end, dilation, V: tl.constexpr, N: tl.const
     """Positions (N V,) of a block of rows from ``begin`` on; ``end`` or more where there is none."""
     if V > 1:
         return begin + block * (N * V) + tl.arange(0, N * V)
-    elif dilation == 1:
-        return begin + block * N + tl.arange(0, N)
     else:
         row = block * N + tl.arange(0, N)
-        run = tl.cdiv(end - begin, dilation)  # rows a dilation apart
-        return tl.where(row < rows, begin + row % run * dilation + row // run, end)
+        at = begin + row
+        if dilation != 1:
+            run = tl.cdiv(end - begin, dilation)  # rows a dilation apart
+            at = tl.where(row < rows, begin + row % run * dilation + row // run, end)
+        return at
 
 
 @triton.jit
