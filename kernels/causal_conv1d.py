@@ -291,9 +291,9 @@ def _dims(config: Config) -> tuple[int, int]:
 
 def _vectorised(program: str, config: Config) -> bool:
     """Not of positions that see initial states, a launch of the same name. Where a thread would hold too many
-    gradients (gates) an AMD GPU's, with twice the threads, load 64 bits."""
-    gates = program == "depthwise_gradient" and config.get("activation") == "gated"
-    return not config.get("states") and not gates
+    gradients (gates, or more than 8 taps) an AMD GPU's, with twice the threads, load 64 bits."""
+    many = config.get("activation") == "gated" or config["width"] > 8
+    return not config.get("states") and not (program == "depthwise_gradient" and many)
 
 
 _DEPTHWISE: dict[str, Any] = dict(batch=8, channels=1024, length=2048)
@@ -314,8 +314,9 @@ CAUSAL_CONV1D = Kernel(
         dict(**_DEPTHWISE, width=4, layout="BDL", activation="silu"),
         dict(**_DEPTHWISE, width=3, layout="BLD", dilation=64, activation="gated"),
         dict(**_DEPTHWISE, width=8, layout="BDL", dilation=9, states=True),
+        dict(**_DEPTHWISE, width=12, layout="BLD", activation="silu", bias=False),
         dict(**_FULL, out=128, width=2, layout="BDL", dilation=2, activation="gated"),
-        dict(**_FULL, out=96, width=3, layout="BLD", dilation=16),
+        dict(**_FULL, out=96, width=12, layout="BLD", dilation=16, activation="silu", states=True),
     ],
     checks=[
         dict(**_SMALL, width=4, layout="BDL", dilation=3, activation="silu", states=True),

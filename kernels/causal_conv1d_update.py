@@ -50,6 +50,7 @@ def place_of(b, positions, indices, slots, S, ps, i_s, RING: tl.constexpr):
     at = b.to(tl.int64) * 0 + S
     if RING:
         at = tl.load(positions + b.to(tl.int64) * ps).to(tl.int64) % S
+        at = tl.where(at < 0, at + S, at)  # a remainder has the sign of what was divided
     return slot, at
 
 
