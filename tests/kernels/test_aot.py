@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,8 @@ import torch
 from arbench.kernels import KERNELS, SOFTMAX
 from arbench.kernels.aot import DTYPES, TARGETS, _hip, _source, _target, _widths, launches, programs
 from arbench.kernels.launch import interpreted
+
+TABLE = Path(__file__).parents[2] / "reports" / "kernels" / "programs.csv"
 
 
 def test_widths_of_loads() -> None:
@@ -90,3 +94,21 @@ def test_every_program_compiles_without_a_spill(name: str, target: str) -> None:
     assert not narrow
     most = {"sm_80": 163 << 10, "sm_90": 227 << 10, "sm_100": 227 << 10, "gfx942": 64 << 10}
     assert all(p["shared"] <= most[target] for p in found)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_table_in_reports_is_of_the_present_programs(name: str) -> None:
+    kernel = KERNELS[name]
+    here = {
+        (one.fn.__name__, str(dtype).removeprefix("torch."), target)
+        for config in kernel.matrix
+        for dtype in DTYPES
+        for one in launches(kernel, config, dtype)
+        for target in TARGETS
+    }
+    with TABLE.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["kernel"] == name]
+    assert {(row["program"], row["dtype"], row["target"]) for row in rows} == here
+    configs = {", ".join(f"{k}={v}" for k, v in config.items()) for config in kernel.matrix}
+    assert {row["config"] for row in rows} <= configs
+    assert {row["spilled"] for row in rows} == {"0"}
