@@ -1,10 +1,8 @@
-"""The checks and the faults beside this file, loaded once; tests name them."""
+"""The checks and the faults beside this file; tests name them."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -12,26 +10,14 @@ import pytest
 import torch
 
 
-def beside(name: str) -> ModuleType:
-    """A module of this folder that is not a test; no package and no search path is needed."""
-    known = f"{__name__}.{name}"
-    if known not in sys.modules:
-        spec = spec_from_file_location(known, Path(__file__).with_name(f"{name}.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[known] = module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[known]
+@pytest.fixture(scope="session")
+def checks(load: Callable[[Path], ModuleType]) -> ModuleType:
+    return load(Path(__file__).with_name("checks.py"))
 
 
 @pytest.fixture(scope="session")
-def checks() -> ModuleType:
-    return beside("checks")
-
-
-@pytest.fixture(scope="session")
-def faults() -> ModuleType:
-    return beside("faults")
+def faults(load: Callable[[Path], ModuleType]) -> ModuleType:
+    return load(Path(__file__).with_name("faults.py"))
 
 
 @pytest.fixture(autouse=True)
