@@ -235,7 +235,7 @@ def _cases_of(chosen: Chosen, options: Options) -> list[CaseKey]:
     try:
         weights = Path(options.weights) if options.weights else None
         source = chosen.build(options.seed, DTYPES[options.dtype], "cpu", weights)
-    except WeightsError as error:
+    except (ModelError, WeightsError) as error:
         raise PlanError(str(error)) from None
     sizes = list(dict.fromkeys(options.n or source.ladder))
     for n in sizes:
@@ -279,7 +279,7 @@ def _case(chosen: Chosen, source: Source, method: Any, batch: int, n: int, optio
         batch=batch,
         n=n,
         element=source.element,
-        weights=source.weights(),
+        weights=source.weights(n),
         exactness=method.exactness,
         rate_hz=source.rate_hz,
         claimed_depth=claim.depth if claim else None,

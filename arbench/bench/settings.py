@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from arbench.bench.case import CaseKey
+from arbench.distributions import uniforms
 from arbench.methods import METHODS, Method, Outcome, Task
 from arbench.models import Context, Source, resolve
 
@@ -79,7 +80,11 @@ class Setting:
         context = {k: _moved(v, self.device, kind) for k, v in context.items()}
         noise = source.distribution.noise(self.seed, rows, range(case.n), kind, self.device)
         if case.op == "sample":
-            return Task(case.n, context, noise=noise, record=record)
+            chance = None
+            if method_of(case, source).chance:  # a stream of its own beside the noise
+                width = 1 + source.distribution.noise_width
+                chance = uniforms(self.seed + 2**63, rows, range(case.n), width).to(self.device)
+            return Task(case.n, context, noise=noise, chance=chance, record=record)
         x = _moved(x, self.device, kind)
         if case.method == "own_samples":
             return Task(case.n, context, noise, self._own(source, case.n, context, noise))

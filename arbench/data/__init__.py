@@ -5,6 +5,7 @@ from arbench.data.audio import load_audio as load_audio
 from arbench.data.audio import speech as speech
 from arbench.data.audio import voices as voices
 from arbench.data.errors import DataError as DataError
+from arbench.data.images import digit_labels as digit_labels
 from arbench.data.images import digits as digits
 from arbench.data.images import load_images as load_images
 from arbench.data.images import mosaic as mosaic
@@ -13,5 +14,6 @@ from arbench.data.mel import log_mel as log_mel
 from arbench.data.mu_law import mu_law_decode as mu_law_decode
 from arbench.data.mu_law import mu_law_encode as mu_law_encode
 from arbench.data.text import as_bytes as as_bytes
+from arbench.data.text import as_symbols as as_symbols
 from arbench.data.text import corpus as corpus
 from arbench.data.text import load_text as load_text

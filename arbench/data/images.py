@@ -22,14 +22,30 @@ def digits() -> NDArray[np.uint8]:
     return _digits().copy()
 
 
+def digit_labels() -> NDArray[np.int64]:
+    """Which digit, 0 to 9, each of ``digits`` shows: (1797,)."""
+    return _labels().copy()
+
+
 @cache
-def _digits() -> NDArray[np.uint8]:
+def _carried() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     from sklearn.datasets import load_digits  # takes a second to import
 
-    return np.asarray(load_digits().images, dtype=np.uint8)
+    found = load_digits()
+    return np.asarray(found.images, dtype=np.uint8), np.asarray(found.target, dtype=np.int64)
 
 
-def mosaic(height: int, width: int, channels: int = 1, seed: int = 0, levels: int = 256) -> NDArray[np.int64]:
+def _digits() -> NDArray[np.uint8]:
+    return _carried()[0]
+
+
+def _labels() -> NDArray[np.int64]:
+    return _carried()[1]
+
+
+def mosaic(
+    height: int, width: int, channels: int = 1, seed: int = 0, levels: int = 256, label: int | None = None
+) -> NDArray[np.int64]:
     """A picture of any size: digits laid edge to edge, other ones in each channel.
 
     Args:
@@ -37,17 +53,20 @@ def mosaic(height: int, width: int, channels: int = 1, seed: int = 0, levels: in
         channels: how many.
         seed: which digits; the same seed gives the same picture.
         levels: values are 0 to levels - 1, the digits' own 17 levels stretched over them.
+        label: the only digit to take, 0 to 9; any by default.
 
     Returns:
         (height, width, channels).
 
     Raises:
-        ValueError: a size below 1, or fewer than two levels.
+        ValueError: a size below 1, fewer than two levels, or a label that no digit has.
     """
     if min(height, width, channels) < 1:
         raise ValueError(f"sizes must be at least 1, got {height} x {width} x {channels}")
     rows, columns = -(-height // DIGIT), -(-width // DIGIT)
-    source = _digits()
+    source = _digits() if label is None else _digits()[_labels() == label]
+    if not len(source):
+        raise ValueError(f"digits are 0 to 9, got {label}")
     chosen = np.random.default_rng(seed).integers(len(source), size=(rows, columns, channels))
     tiles = source[chosen]  # rows, columns, channels, 8, 8
     picture = tiles.transpose(0, 3, 1, 4, 2).reshape(rows * DIGIT, columns * DIGIT, channels)

@@ -49,3 +49,18 @@ def load_text(path: str | Path, at_least: int = 1) -> str:
 def as_bytes(text: str) -> NDArray[np.int64]:
     """The UTF-8 bytes of ``text`` as tokens 0 to 255: (bytes,)."""
     return np.frombuffer(text.encode("utf-8"), dtype=np.uint8).astype(np.int64)
+
+
+def as_symbols(tokens: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
+    """Tokens renamed to 0 .. levels-1 in the order of how common they are, the rarer ones all levels-1.
+
+    Raises:
+        ValueError: fewer than two levels.
+    """
+    if levels < 2:
+        raise ValueError(f"levels must be at least 2, got {levels}")
+    values, counts = np.unique(tokens, return_counts=True)
+    name = np.full(int(values.max()) + 1, levels - 1)
+    commonest = values[np.argsort(-counts, kind="stable")][: levels - 1]
+    name[commonest] = np.arange(len(commonest))
+    return name[tokens]

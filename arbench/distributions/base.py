@@ -98,12 +98,18 @@ class Distribution(ABC):
         """Log-probability, or log-density, in nats: (B, M)."""
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
-        """How far, in parameter units, a finite draw was from another outcome: (B, M), non-negative.
+        """How far, in parameter units, a draw was from another outcome: (B, M), non-negative.
 
-        No parameter may move by more than half of this without the draw being the same.
+        No parameter may move by more than half of this without the draw being the same; or, of a real
+        element, without it being of the same component. By default infinite: there is nothing to decide.
         """
-        raise TypeError(f"{type(self).__name__} is continuous: its draws have no margin")
+        return params.new_full(params.shape[:-1], torch.inf)
+
+    def cdf(self, params: Tensor, x: Tensor) -> Tensor:
+        """P(X <= x) of a real element, (B, M): uniform on (0, 1) for its draws (the probability integral
+        transform). Continuous distributions only."""
+        raise TypeError(f"{type(self).__name__} is finite: it has no continuous distribution function")
 
     def invert(self, params: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Noise (B, M, K) that draws ``x``, and log |dz/dx| (B, M). Continuous distributions only."""
+        """Noise (B, M, K) that draws ``x``, and log |dz/dx| (B, M). Of invertible distributions only."""
         raise TypeError(f"{type(self).__name__} has no inverse: many noises draw the same element")

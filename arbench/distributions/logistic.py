@@ -33,3 +33,7 @@ class Logistic(Distribution):
     def invert(self, params: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_scale = params.unbind(-1)
         return ((x - mean) * (-log_scale).exp()).unsqueeze(-1), -log_scale
+
+    def cdf(self, params: Tensor, x: Tensor) -> Tensor:
+        mean, log_scale = params.unbind(-1)
+        return ((x - mean) * (-log_scale).exp()).sigmoid()

@@ -3,9 +3,11 @@
 from arbench.methods.base import Method as Method
 from arbench.methods.base import Outcome as Outcome
 from arbench.methods.base import Task as Task
-from arbench.methods.fixed_point import FIXED_POINT, INVERSION_FIXED_POINT
+from arbench.methods.fixed_point import BLOCKS, FIXED_POINT, INVERSION_BLOCKS, INVERSION_FIXED_POINT
+from arbench.methods.forecast import FORECAST
 from arbench.methods.naive import NAIVE
 from arbench.methods.parallel import OWN_SAMPLES, PARALLEL_SAMPLE, PARALLEL_SCORE
+from arbench.methods.speculative import REJECTION, SPECULATIVE
 from arbench.methods.stepwise import CACHED, INVERSION, SEQUENTIAL
 from arbench.models import Source
 
@@ -14,14 +16,19 @@ METHODS: tuple[Method, ...] = (
     SEQUENTIAL,
     INVERSION,
     INVERSION_FIXED_POINT,
+    INVERSION_BLOCKS,
     OWN_SAMPLES,
     NAIVE,
     CACHED,
     FIXED_POINT,
+    BLOCKS,
+    FORECAST,
+    SPECULATIVE,
+    REJECTION,
     PARALLEL_SAMPLE,
 )
 
 
 def methods_for(source: Source | type[Source]) -> list[Method]:
-    """The methods that can run a model."""
-    return [m for m in METHODS if m.feeds == source.feeds]
+    """The methods that can run a model, or any of a class."""
+    return [m for m in METHODS if m.feeds == source.feeds and m.fits(source)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,7 @@ class Task:
         noise: standard noise (B, N, K) of the model's distribution; of sampling, and of scoring
             a model's own samples.
         x: events (B, N), of scoring.
+        chance: uniforms (B, N, 1 + K) beyond the noise, of methods that need them.
         given: first elements (B, M) that sampling must keep, M at most N.
         record: whether sampling also returns the parameters each element was drawn from.
     """
@@ -33,6 +34,7 @@ class Task:
     context: Context
     noise: Tensor | None = None
     x: Tensor | None = None
+    chance: Tensor | None = None
     given: Tensor | None = None
     record: bool = False
 
@@ -52,12 +54,14 @@ class Outcome:
         f: the feed (B, N) the network read: the events, or the noise behind them.
         params: (B, N, P) each element's parameters, where they were kept.
         log_prob: (B, N) of each element, in nats; of scoring.
+        accepted: how many groups each evaluation settled; of methods that guess ahead.
     """
 
     x: Tensor
     f: Tensor
     params: Tensor | None = None
     log_prob: Tensor | None = None
+    accepted: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ class Method:
         summary: a line for the user; for naive methods it says which kind.
         reference: whether speed-ups are stated over it.
         data_dependent: whether its depth depends on the values.
+        chance: whether it needs uniforms beyond the noise.
+        fits: whether it can run a model, or any of a class, of its kind of feed.
     """
 
     name: str
@@ -83,6 +89,8 @@ class Method:
     exactness: Exactness = "pointwise"
     reference: bool = False
     data_dependent: bool = False
+    chance: bool = False
+    fits: Callable[[Source | type[Source]], bool] = lambda _: True
 
 
 class Unknown:
@@ -119,11 +127,11 @@ class Unknown:
         assert self.task.x is not None
         return self.source.distribution.invert(params, self.task.x[:, lo:hi])[0].squeeze(-1)
 
-    def outcome(self, params: Tensor | None) -> Outcome:
+    def outcome(self, params: Tensor | None, accepted: Sequence[int] = ()) -> Outcome:
         """The result once the feed is known."""
         if self.source.feeds == "x":
-            return Outcome(self.f, self.f, params)
+            return Outcome(self.f, self.f, params, accepted=accepted)
         assert self.task.x is not None
         assert params is not None
         log_prob = self.source.distribution.log_prob(params, self.task.x)
-        return Outcome(self.task.x, self.f, params, log_prob)
+        return Outcome(self.task.x, self.f, params, log_prob, accepted)

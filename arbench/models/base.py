@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from arbench.distributions import Distribution
+from arbench.models.state import copied
 
 Op = Literal["score", "sample"]
 Context = Mapping[str, Tensor]
@@ -27,6 +28,24 @@ class Claim:
 
     depth: str
     work: str
+
+
+FAMILIES: Mapping[str, str] = {
+    "sequential": "fully sequential, parallel over positions in training",
+    "recurrent": "recurrent over time",
+    "spatial": "recurrent over space",
+    "scan": "linear recurrence with a parallel scan",
+    "grouped": "conditionally independent groups",
+    "flow": "distilled, inverse autoregressive flow",
+    "non_autoregressive": "distilled, non-autoregressive transformer",
+}
+"""The taxonomy of *Deep Learning: Practice and Trends* (NIPS 2017), in the order of its table."""
+
+
+def at_most(depth: str = "N", work: str = "N^2") -> dict[tuple[Op, str], Claim]:
+    """Claims of the samplers that guess ahead: how often they evaluate the network depends on the data."""
+    claim = Claim(f"<= {depth}", f"<= {work}")
+    return {("sample", name): claim for name in ("fixed_point", "blocks", "forecast")}
 
 
 class Switched(nn.Module):
@@ -51,6 +70,10 @@ class Source(Switched, ABC):
 
     element: ClassVar[str] = "element"
     """What an element is."""
+    family: ClassVar[str] = ""
+    """Which row of the taxonomy it belongs to: a key of ``FAMILIES``; none by default."""
+    remark: ClassVar[str] = ""
+    """What a reader must know before comparing its figures; shown beside them."""
     source: ClassVar[str] = ""
     """Where the model is published."""
     feeds: ClassVar[Literal["x", "z"]] = "x"
@@ -63,6 +86,10 @@ class Source(Switched, ABC):
     count_ladder: Sequence[int] = (4, 8, 12, 16, 24)
     """Small N at which operations are counted one by one."""
 
+    alphabets: Mapping[str, int] = {}
+    """How many values each integer entry of the context takes."""
+    draft: Source | None = None
+    """A smaller model of the same events that guesses for speculative sampling; made by ``Chosen.build``."""
     distribution: Distribution
     rate_hz: float | None = None
     """Elements a second of real time (audio)."""
@@ -84,6 +111,11 @@ class Source(Switched, ABC):
         Args:
             data: what ``load_data`` returned, or None for the data that ships.
         """
+
+    @classmethod
+    def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Configuration of a smaller model of the same events, context and distribution; None for none."""
+        return None
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
@@ -114,6 +146,25 @@ class Source(Switched, ABC):
     def forward(self, f: Tensor, code: Any) -> Tensor:
         """Parameters (B, N, P) of every element from the whole feed, in one parallel pass."""
 
+    def mark(self, state: Any, g: int) -> Any:
+        """Remembers the state at group ``g``, for methods that guess ahead and take back. By default a copy."""
+        return g, copied(state)
+
+    def rewind(self, state: Any, mark: Any, f: Tensor, g: int) -> Any:
+        """The state at group ``g``, not before the mark's, from one that went beyond it on a feed that is
+        right (B, N) before ``g`` - 1 now. A mark can be gone back to many times.
+
+        By default the copy extended to ``g``: an evaluation of the network, and none where ``g`` is the
+        mark's. A model whose state is a buffer with a position moves the position back.
+        """
+        at, kept = mark
+        state = copied(kept)
+        return self.extend(state, f, at, g)[1] if g > at else state
+
+    def initialise(self, f: Tensor, code: Any) -> None:
+        """Initialisation from data, where the model's source has one: from a feed (B, N). An explicit call,
+        never the first forward. By default nothing."""
+
     def use(self, backend: str) -> Self:
         """Runs whatever has a kernel on ``backend``, here, in the distribution and in every part.
 
@@ -133,10 +184,12 @@ class Source(Switched, ABC):
             if isinstance(module, Switched):
                 module.backend = backend
         self.distribution.backend = backend
+        if self.draft is not None:
+            self.draft.use(backend)
         return self
 
-    def weights(self) -> int:
-        """How many parameters the model has."""
+    def weights(self, n: int) -> int:
+        """How many parameters an event of ``n`` elements needs; the draft's are not among them."""
         return sum(p.numel() for p in self.parameters())
 
 

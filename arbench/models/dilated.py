@@ -45,6 +45,10 @@ class StackState:
     t: int
     rings: list[list[Tensor]]
 
+    def copied(self) -> StackState:
+        """A copy to go on with: slots are replaced, never written to."""
+        return StackState(self.t, [list(ring) for ring in self.rings])
+
 
 class DilatedStack(Switched):
     """L residual layers: h = tanh(W_f * x + c_f) . sigmoid(W_g * x + c_g); x += W_r h; skip += W_s h.

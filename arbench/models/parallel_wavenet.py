@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -61,7 +61,7 @@ def compose(first: tuple[Tensor, Tensor] | None, mean: Tensor, log_scale: Tensor
 
 @dataclass
 class _State:
-    codes: list[Affine]
+    codes: list[Affine] = field(metadata={"constant": True})
     stacks: list[StackState]
     last: list[tuple[Tensor, Tensor]]
     """Each flow's mean and log-scale (B, 1) at the position before."""
@@ -91,6 +91,7 @@ class ParallelWaveNet(audio.AudioSource, Source):
         seed: of the initial weights.
     """
 
+    family = "flow"
     source = "van den Oord et al. 2017, arXiv:1711.10433"
     feeds = "z"
     default_preset = "paper"
@@ -108,6 +109,7 @@ class ParallelWaveNet(audio.AudioSource, Source):
         ("score", "own_samples"): Claim("1", "N"),
         ("score", "inversion"): Claim("N", "N"),
         ("score", "inversion_fixed_point"): Claim("<= N", "<= N^2"),
+        ("score", "inversion_blocks"): Claim("<= N", "<= N^2"),
     }
 
     def __init__(
@@ -127,6 +129,7 @@ class ParallelWaveNet(audio.AudioSource, Source):
         super().__init__()
         g = torch.Generator().manual_seed(seed)
         self.rate_hz, self.local, self.classes, self.hop = rate_hz, local, classes, hop
+        self.alphabets = {"global": classes} if classes else {}
         self.distribution = Logistic()
         self.flows = nn.ModuleList(
             Flow(layers=layers, cycle=cycle, kernel=kernel, residual=residual, gate=gate, local=local,

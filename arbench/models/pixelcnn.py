@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from math import isqrt
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from arbench.data import DataError, load_images, mosaic, rescale
 from arbench.distributions import Categorical
-from arbench.models.base import Claim, Context, Source, lecun_normal_
+from arbench.models import images
+from arbench.models.base import Claim, Context, Source, at_most, lecun_normal_
 
 
 def bounds(width: int, groups: int) -> list[int]:
@@ -132,13 +129,13 @@ class _State:
     """Each layer's horizontal inputs in this row, and last the output: (B, reach + W, C)."""
     gated: list[Tensor]
     """Each layer's gate output at this pixel, and the head's hidden features: (B, C)."""
-    columns: list[list[_Columns]]
-    crossing: list[tuple[Tensor, Tensor]]
-    head: list[list[tuple[Tensor, Tensor]]]
+    columns: list[list[_Columns]] = field(metadata={"constant": True})
+    crossing: list[tuple[Tensor, Tensor]] = field(metadata={"constant": True})
+    head: list[list[tuple[Tensor, Tensor]]] = field(metadata={"constant": True})
     """Weight and bias of the head's two products, by colour."""
 
 
-class PixelCNN(Source):
+class PixelCNN(images.ImageSource, Source):
     """An element is one sub-pixel, in order of rows, columns, colours: N = C H W on a square image.
 
     No blind spot: the vertical stack reads every row above through a kernel of (k // 2 + 1) x k, the
@@ -163,7 +160,7 @@ class PixelCNN(Source):
         seed: of the initial weights.
     """
 
-    element = "sub-pixel"
+    family = "sequential"
     source = "van den Oord et al. 2016, arXiv:1606.05328"
     default_preset = "gated"
     presets = {
@@ -176,7 +173,9 @@ class PixelCNN(Source):
         ("score", "sequential"): Claim("1", "N"),
         ("sample", "naive"): Claim("N", "N^2"),
         ("sample", "cached"): Claim("N", "N"),
-        ("sample", "fixed_point"): Claim("<= N", "<= N^2"),
+        ("sample", "speculative"): Claim("<= N", "<= N^2"),
+        ("sample", "rejection"): Claim("<= N", "<= N^2"),
+        **at_most(),
     }
 
     def __init__(
@@ -208,20 +207,17 @@ class PixelCNN(Source):
     def _layers(self) -> list[Layer]:
         return [layer for layer in self.layers if isinstance(layer, Layer)]
 
+    @classmethod
+    def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {
+            **config,
+            "layers": max(config["layers"] // 5, 1),
+            "channels": max(config["channels"] // 2, 6),
+        }
+
     def schedule(self, n: int) -> Sequence[int]:
         self.side(n)
         return range(n + 1)
-
-    def side(self, n: int) -> int:
-        """Height and width of the square image with ``n`` sub-pixels. Raises ValueError if there is none."""
-        side = isqrt(max(n, 0) // self.colours)
-        if n < 1 or self.colours * side * side != n:
-            near = sorted({self.colours * max(side + d, 1) ** 2 for d in (0, 1)})
-            raise ValueError(
-                f"no square image with {self.colours} colours has {n} sub-pixels; near: "
-                + ", ".join(map(str, near))
-            )
-        return side
 
     def _scaled(self, x: Tensor) -> Tensor:
         return x.to(self.hidden.weight.dtype) * (2 / (self.levels - 1)) - 1
@@ -323,27 +319,5 @@ class PixelCNN(Source):
         state.lines = [new(batch, reach + state.width, c) for reach, c in zip(widths, channels, strict=True)]
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
-        side = self.side(n)
-        if data is None:
-            images = [
-                mosaic(side, side, self.colours, seed=seed * 65537 + r, levels=self.levels) for r in rows
-            ]
-        else:
-            images = [self._crop(data, side, np.random.default_rng([seed, r])) for r in rows]
-        return torch.from_numpy(np.stack(images)).reshape(len(rows), n), {}
-
-    def _crop(self, data: list[Any], side: int, rng: np.random.Generator) -> Any:
-        fitting = [image for image in data if min(image.shape[:2]) >= side]
-        if not fitting:
-            raise DataError(Path("images"), f"none is {side}x{side} pixels or larger")
-        image = fitting[int(rng.integers(len(fitting)))]
-        top, left = (int(rng.integers(size - side + 1)) for size in image.shape[:2])
-        return rescale(image[top : top + side, left : left + side], 256, self.levels)
-
-    @classmethod
-    def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
-        images = load_images(path)
-        if images[0].shape[2] != config["colours"]:
-            have, wanted = images[0].shape[2], config["colours"]
-            raise DataError(Path(path), f"has {have} channels a pixel; this preset wants {wanted}")
-        return images
+        images, context = self.pictures(self.side(n), rows, seed, data)
+        return images.reshape(len(rows), n), context

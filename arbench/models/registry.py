@@ -6,7 +6,9 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -60,10 +62,23 @@ class Chosen:
         from arbench.models.weights import load
 
         _can_run(backend, torch.device(device))
-        model = self.cls(**{**self.config, "seed": seed})
+        model = self._made(self.config, seed)
+        smaller = self.cls.drafting(self.config)
         if weights is not None:
             load(model, weights)
-        return model.to(device, dtype).eval().requires_grad_(False).use(backend)
+        model = model.to(device, dtype).eval().requires_grad_(False)
+        if smaller is not None:
+            draft = self._made(smaller, seed + 1).to(device, dtype).eval().requires_grad_(False)
+            object.__setattr__(model, "draft", draft)  # no part of the model: not among its weights
+        return model.use(backend)
+
+    def _made(self, config: Mapping[str, Any], seed: int) -> Source:
+        try:
+            return self.cls(**{**config, "seed": seed})
+        except (TypeError, ValueError) as error:
+            if isinstance(error, TypeError) and "," not in self.preset:
+                raise  # no setting of the user's is to blame
+            raise ModelError(f"model '{self.name}:{self.preset}': {error}") from None
 
 
 def _can_run(backend: str, device: torch.device) -> None:
@@ -94,8 +109,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def resolve(spec: str) -> Chosen:
     """Finds NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET].
 
+    Behind the preset settings of its configuration can be changed: ``wavenet:nv,layers=10,kernel=3``.
+
     Raises:
-        ModelError: no such model, class or preset; a close name is suggested.
+        ModelError: no such model, class, preset or setting; a close name is suggested.
     """
     place, _, preset = spec.partition(":")
     if place in names():
@@ -108,10 +125,32 @@ def resolve(spec: str) -> Chosen:
         place = f"{place}:{attribute}"
     else:
         raise ModelError(f"unknown model '{place}'; {did_you_mean(place, names())}")
+    preset, _, overrides = preset.partition(",")
     preset = preset or cls.default_preset
     if preset not in cls.presets:
         raise ModelError(f"model '{name}' has no preset '{preset}'; {did_you_mean(preset, cls.presets)}")
-    return Chosen(f"{place}:{preset}", name, preset, cls, cls.presets[preset])
+    config = dict(cls.presets[preset])
+    if overrides:
+        config |= _overrides(overrides, cls, name)
+        preset = f"{preset},{overrides}"
+    return Chosen(f"{place}:{preset}", name, preset, cls, config)
+
+
+def _overrides(text: str, cls: type[Source], name: str) -> dict[str, Any]:
+    """The settings of KEY=VALUE[,KEY=VALUE...], values as TOML has them, or words. Raises ModelError."""
+    known = [key for key in inspect.signature(cls.__init__).parameters if key not in ("self", "seed")]
+    found = {}
+    for part in re.split(r",(?![^\[]*\])", text):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ModelError(f"model '{name}': '{part}' is not KEY=VALUE")
+        if key not in known:
+            raise ModelError(f"model '{name}' has no setting '{key}'; {did_you_mean(key, known)}")
+        try:
+            found[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key] = value
+    return found
 
 
 def _import(place: str, spec: str) -> type[Source]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,13 +12,13 @@ from torch.nn.functional import pad
 
 from arbench.distributions import Categorical, DiscretizedLogisticMixture
 from arbench.models import audio
-from arbench.models.base import Claim, Context, Source, lecun_normal_
+from arbench.models.base import Claim, Context, Source, at_most, lecun_normal_
 from arbench.models.dilated import Affine, DilatedStack, StackState
 
 
 @dataclass
 class _State:
-    code: Affine
+    code: Affine = field(metadata={"constant": True})
     stack: StackState
 
 
@@ -50,6 +50,7 @@ class WaveNet(audio.AudioSource, Source):
         layers, cycle, kernel, residual, gate, skip, local, hop, classes: see ``DilatedStack``.
     """
 
+    family = "sequential"
     source = "van den Oord et al. 2016, arXiv:1609.03499"
     default_preset = "nv"
     presets = {
@@ -79,7 +80,9 @@ class WaveNet(audio.AudioSource, Source):
         ("score", "sequential"): Claim("1", "N"),
         ("sample", "naive"): Claim("N", "N^2"),
         ("sample", "cached"): Claim("N", "N"),
-        ("sample", "fixed_point"): Claim("<= N", "<= N^2"),
+        ("sample", "speculative"): Claim("<= N", "<= N^2"),
+        ("sample", "rejection"): Claim("<= N", "<= N^2"),
+        **at_most(),
     }
 
     def __init__(
@@ -113,6 +116,7 @@ class WaveNet(audio.AudioSource, Source):
         self.distribution = (
             DiscretizedLogisticMixture(levels, components) if components else Categorical(levels)
         )
+        self.alphabets = {"global": classes} if classes else {}
         self.companded = not components
         inputs = levels if self.companded else 1
         self.embedding = nn.Parameter(lecun_normal_(torch.empty(inputs, residual), 1, g))
@@ -126,6 +130,10 @@ class WaveNet(audio.AudioSource, Source):
         self.hidden_bias = nn.Parameter(torch.zeros(width))
         self.out = nn.Parameter(lecun_normal_(torch.empty(width, out), width, g))
         self.out_bias = nn.Parameter(torch.zeros(out))
+
+    @classmethod
+    def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**config, "layers": max(config["layers"] // 4, 1), "cycle": max(config["layers"] // 4, 1)}
 
     def _embed(self, x: Tensor) -> Tensor:
         """(B, M) elements to (B, M, R)."""

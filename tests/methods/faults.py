@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from arbench.distributions import Categorical, DiscretizedLogisticMixture, Logistic
+from arbench.distributions import Categorical, DiscretizedLogisticMixture, Distribution, Logistic
 from arbench.meters import depth
-from arbench.methods import base, fixed_point
-from arbench.models import dilated, parallel_wavenet, pixelcnn, wavenet
+from arbench.methods import ahead, base, fixed_point
+from arbench.models import Source, dilated, parallel_wavenet, pixelcnn, wavenet
+from arbench.models.state import copied
 
 Patch = pytest.MonkeyPatch
 Stack, Pixel = dilated.DilatedStack, pixelcnn.PixelCNN
@@ -238,6 +239,26 @@ def settles_at_once(patch: Patch) -> None:
     patch.setattr(fixed_point, "torch", hasty)
 
 
+def accepts_all(patch: Patch) -> None:
+    """A guess is taken for right whatever came out."""
+    patch.setattr(ahead.Window, "settled", lambda self, same, g1: g1 - self.at)
+
+
+def rewinds_too_little(patch: Patch) -> None:
+    """Going back leaves the state where the wrong guess led it."""
+    patch.setattr(Source, "rewind", lambda self, state, mark, f, g: state)
+
+
+def rewinds_too_far(patch: Patch) -> None:
+    """Going back leaves the state at the mark."""
+    patch.setattr(Source, "rewind", lambda self, state, mark, f, g: copied(mark[1]))
+
+
+def keeps_all_guesses(patch: Patch) -> None:
+    """Rejection sampling never rejects: the draft's law."""
+    patch.setattr(ahead.Window, "settled", lambda self, same, g1: g1 - self.at)
+
+
 # In laws ----------------------------------------------------------------------------------------------
 
 
@@ -259,8 +280,19 @@ def wrong_density(patch: Patch) -> None:
 
 def dull_noise(patch: Patch) -> None:
     """Draws at three quarters of the noise: too often the likeliest element."""
-    for law in (Categorical, DiscretizedLogisticMixture):
+    for law in (Categorical, DiscretizedLogisticMixture, Logistic):
         patch.setattr(law, "draw", lambda self, p, z, right=law.draw: right(self, p, 0.75 * z))
+
+
+def noise_repeats(patch: Patch) -> None:
+    """Every second element is drawn by the noise of the one before."""
+    noise = Distribution.noise
+
+    def off(self: Distribution, *args: Any, **kwargs: Any) -> Tensor:
+        z = noise(self, *args, **kwargs)
+        return torch.cat([z[:, i - i % 2 : i - i % 2 + 1] for i in range(z.shape[1])], dim=1)
+
+    patch.setattr(Distribution, "noise", off)
 
 
 # In counters ------------------------------------------------------------------------------------------

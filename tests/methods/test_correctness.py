@@ -16,7 +16,7 @@ from arbench.models.dilated import DilatedStack
 from arbench.models.pixelcnn import PixelCNN
 
 SPECS = [f"{name}:{p}" for name in names() for p in resolve(name).cls.presets if p.startswith("tiny")]
-PAIRS = [(spec, m.op, m.name) for spec in SPECS for m in methods_for(resolve(spec).cls)]
+PAIRS = [(spec, m.op, m.name) for spec in SPECS for m in methods_for(resolve(spec).build())]
 SAMPLERS = [(spec, op, name) for spec, op, name in PAIRS if op == "sample"]
 FINITE = [spec for spec in SPECS if resolve(spec).build().distribution.finite]
 DILATED = [s for s in SPECS if any(isinstance(m, DilatedStack) for m in resolve(s).build().modules())]
@@ -38,7 +38,7 @@ def test_given_elements_are_kept(spec: str, op: str, method: str, checks: Module
 
 
 @pytest.mark.parametrize(
-    "check", ["chunks_agree", "nothing_leaks", "no_gradient_from_later", "conditioning_matters"]
+    "check", ["chunks_agree", "rewinds", "nothing_leaks", "no_gradient_from_later", "conditioning_matters"]
 )
 @pytest.mark.parametrize("spec", SPECS)
 def test_every_model(spec: str, check: str, checks: ModuleType) -> None:
@@ -53,10 +53,18 @@ def test_every_finite_law(spec: str, check: str, checks: ModuleType) -> None:
     getattr(checks, check)(source, checks.space(source))
 
 
-@pytest.mark.parametrize(("check", "n"), [("conditionals_integrate_to_one", 22), ("log_determinant", 8)])
+@pytest.mark.parametrize(
+    ("check", "least"), [("conditionals_integrate_to_one", 22), ("transform_is_uniform", 4)]
+)
 @pytest.mark.parametrize("spec", [spec for spec in SPECS if spec not in FINITE])
-def test_every_continuous_law(spec: str, check: str, n: int, checks: ModuleType) -> None:
-    getattr(checks, check)(checks.built(spec), n)
+def test_every_continuous_law(spec: str, check: str, least: int, checks: ModuleType) -> None:
+    source = checks.built(spec)
+    getattr(checks, check)(source, checks.length(source, least))
+
+
+@pytest.mark.parametrize("spec", [spec for spec in SPECS if resolve(spec).cls.feeds == "z"])
+def test_the_log_determinant_of_every_inverse_flow(spec: str, checks: ModuleType) -> None:
+    checks.log_determinant(checks.built(spec), 8)
 
 
 @pytest.mark.parametrize("spec", DILATED)

@@ -37,6 +37,17 @@ IN_OTHERS = [
     ("mask_off_by_one", PIXEL, "naive", "log_probs_agree"),
     *(("whole_storages", spec, "sequential", "split_and_stacked_caches_agree") for spec in (WAVE, LOGISTIC)),
     ("prompt_not_read", WAVE, "naive", "keeps_given"),
+    *(
+        ("accepts_all", spec, method, "agrees")
+        for spec in (WAVE, PIXEL)
+        for method in ("blocks", "forecast", "speculative")
+    ),
+    ("accepts_all", FLOW, "inversion_blocks", "agrees"),
+    *(
+        ("rewinds_too_far", WAVE, method, "log_probs_agree")
+        for method in ("forecast", "speculative", "rejection")
+    ),
+    ("rewinds_too_little", LOGISTIC, "blocks", "log_probs_agree"),
     ("prompt_not_read", WAVE, "fixed_point", "keeps_given"),
 ]
 IN_FORWARD = [
@@ -52,6 +63,8 @@ IN_FORWARD = [
     *((fault, spec, "chunks_agree") for fault in ("ring_off_by_one", "conditioning_dropped")
       for spec in (WAVE, FLOW)),
     ("rows_forgotten", PIXEL, "chunks_agree"),
+    *(("rewinds_too_far", spec, "rewinds") for spec in OP),
+    *(("rewinds_too_little", spec, "rewinds") for spec in (LOGISTIC, PIXEL)),
     ("blind_spot", PIXEL, "no_blind_spot"),
 ]  # fmt: skip
 IN_LAWS = [
@@ -59,10 +72,13 @@ IN_LAWS = [
     ("mask_off_by_one", PIXEL, "sums_to_one"),
     ("future_leaks", WAVE, "sums_to_one"),
     *(("dull_noise", spec, "frequencies_agree") for spec in (WAVE, LOGISTIC, PIXEL)),
+    *(("keeps_all_guesses", spec, "frequencies_agree") for spec in (WAVE, PIXEL)),
     ("wrong_density", FLOW, "conditionals_integrate_to_one"),
     ("scale_not_in_the_density", FLOW, "conditionals_integrate_to_one"),
     ("scale_not_in_the_density", FLOW, "log_determinant"),
     ("wrong_log_determinant", FLOW, "log_determinant"),
+    ("dull_noise", FLOW, "transform_is_uniform"),
+    ("noise_repeats", FLOW, "transform_is_uniform"),
     ("future_leaks", FLOW, "log_determinant"),
 ]
 
@@ -96,6 +112,8 @@ def test_faults_of_a_model_are_seen(
         n = checks.space(source)
     elif check == "log_determinant":
         n = 8
+    elif check == "transform_is_uniform":
+        n = 4
     with pytest.raises(AssertionError):
         getattr(checks, check)(source, n)
 
@@ -103,7 +121,7 @@ def test_faults_of_a_model_are_seen(
 def test_no_check_is_left_out(checks: ModuleType) -> None:
     """Every check that ``test_correctness`` asks for by a name here was seen to fail."""
     seen = {row[-1] for row in [*IN_STEPS, *IN_OTHERS, *IN_FORWARD, *IN_LAWS]}
-    helpers = {"built", "length", "space", "by", "job", "feed", "implied", "influence", "repeated",
-               "probabilities", "pooled", "rings"}  # fmt: skip
+    helpers = {"built", "length", "space", "by", "job", "feed", "implied", "influence", "repeated", "chance",
+               "changed", "group_of", "has_the_law", "probabilities", "pooled", "rings"}  # fmt: skip
     defined = {k for k, v in vars(checks).items() if getattr(v, "__module__", "") == checks.__name__}
     assert seen == defined - helpers - {"Entry"}

@@ -8,6 +8,7 @@ import torch
 from arbench.data import DataError
 from arbench.methods import methods_for
 from arbench.models import Source, names, resolve
+from arbench.models.base import FAMILIES
 from arbench.models.wavenet import WaveNet
 from arbench.stats.claims import parse
 
@@ -28,7 +29,8 @@ def test_every_model_says_what_it_is(cls: type[Source]) -> None:
     assert cls.default_preset in cls.presets
     assert any(preset.startswith("tiny") for preset in cls.presets)
     assert cls.element != Source.element
-    assert "arXiv" in cls.source
+    assert "arXiv" in cls.source or "doi" in cls.source
+    assert cls.family in FAMILIES
     for preset in cls.presets:
         assert f"{preset}:" in (cls.__doc__ or "") or f"{preset}," in (cls.__doc__ or "")
 
@@ -39,6 +41,7 @@ def test_ladders_are_long_enough_and_of_events_that_exist(spec: str) -> None:
     assert len(source.ladder) >= 5
     assert max(source.ladder) >= 16 * min(source.ladder)
     for n in (*source.ladder, *source.count_ladder):
+        assert source.schedule(n)[0] == 0
         assert source.schedule(n)[-1] == n
 
 
@@ -65,7 +68,7 @@ def test_events_are_real_and_reproducible(spec: str) -> None:
     if source.distribution.finite:
         assert x.dtype == torch.long
         assert x.min() >= 0
-        assert x.max() < source.levels  # type: ignore[operator]
+        assert x.max() < source.distribution.levels  # type: ignore[attr-defined]
     assert x.unique().numel() > 1
 
 
@@ -74,7 +77,9 @@ def test_parameters_have_the_width_of_the_distribution(spec: str) -> None:
     source = resolve(spec).build(dtype=torch.float64)
     n = source.count_ladder[0]
     x, context = source.observe(n, [0, 1, 2], seed=0)
-    params = source(x if source.feeds == "x" else x.double(), source.encode(context, n))
+    context = {k: v.double() if v.is_floating_point() else v for k, v in context.items()}
+    x = x.double() if x.is_floating_point() else x
+    params = source(x, source.encode(context, n))
     assert params.shape == (3, n, source.distribution.params_width)
     assert source.distribution.log_prob(params, x).shape == (3, n)
 

@@ -1,0 +1,45 @@
+"""What models of text share: passages of real text as symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from arbench.data import DataError, as_bytes, as_symbols, corpus, load_text
+
+
+@lru_cache(maxsize=4)
+def _symbols(text: str | None, levels: int) -> NDArray[np.int64]:
+    tokens = as_bytes(corpus() if text is None else text)
+    return tokens if levels >= 256 else as_symbols(tokens, levels)
+
+
+class TextSource:
+    """Mixin of ``Source`` for text: an element is a byte, or with fewer than 256 ``levels`` one of the
+    commonest bytes and "any other"."""
+
+    element: ClassVar[str] = "byte"
+    levels: int
+
+    def passages(self, n: int, rows: Sequence[int], seed: int, data: str | None) -> Tensor:
+        """Passages of the text that ships, or of the user's own: int64 (B, n).
+
+        Raises:
+            DataError: the text is shorter than ``n`` bytes.
+        """
+        symbols = _symbols(data, self.levels)
+        if len(symbols) < n:
+            raise DataError(Path("the text"), f"is too short: {len(symbols)} bytes; an event here has {n}")
+        begins = [int(np.random.default_rng([seed, row]).integers(len(symbols) - n + 1)) for row in rows]
+        return torch.from_numpy(np.stack([symbols[begin : begin + n] for begin in begins]))
+
+    @classmethod
+    def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        return load_text(path)
