@@ -171,7 +171,7 @@ def _draws(source: Source, proof: Evidence, outcome: Outcome, task: Task, dtype:
 
 
 def _near_ties(source: Source, proof: Evidence, noise: Tensor, dtype: str) -> tuple[Tensor, float]:
-    """Where (B, N) a rounding of the parameters may decide a draw otherwise, and how often it should at most."""
+    """Where (B, N) rounding may decide a draw otherwise, and how often it should at most."""
     error = proof.error.clamp_min(float(proof.error.mean()))
     floor = 8 * torch.finfo(DTYPES[dtype]).eps * proof.exact.abs().amax(-1)
     error = torch.maximum(error, floor)

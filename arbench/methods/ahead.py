@@ -83,7 +83,11 @@ class Window:
         return found
 
     def evaluate(self, mark: Any = None) -> tuple[Tensor, Tensor, Any]:
-        """Parameters and rules of the window on the guess in ``f``, and a mark to go back by (the one given)."""
+        """Parameters and rules of the window on the guess in ``f``, and a mark to go back by.
+
+        Args:
+            mark: of the window's beginning, where there is one already.
+        """
         g0, g1 = self.at, self.end
         if mark is None:
             mark = self.source.mark(self.state, g0)

@@ -147,7 +147,7 @@ class Source(Switched, ABC):
         """Parameters (B, N, P) of every element from the whole feed, in one parallel pass."""
 
     def mark(self, state: Any, g: int) -> Any:
-        """Remembers the state at group ``g``, for methods that guess ahead and take back. By default a copy."""
+        """Remembers the state at group ``g``, for methods that take guesses back. By default a copy."""
         return g, copied(state)
 
     def rewind(self, state: Any, mark: Any, f: Tensor, g: int) -> Any:
