@@ -72,7 +72,7 @@ class ImageSource:
 
 
 def square(n: int, each: int = 1) -> int:
-    """The side of a square image with ``n`` elements, ``each`` a pixel. Raises ValueError if there is none."""
+    """The side of a square image with ``n`` elements, ``each`` a pixel, or ValueError if there is none."""
     side = isqrt(max(n, 0) // each)
     if n < 1 or each * side * side != n:
         near = ", ".join(str(m) for m in sorted({each * max(side + d, 1) ** 2 for d in (0, 1)}))
