@@ -12,7 +12,7 @@ from torch import Tensor
 from arbench.distributions import Categorical, DiscretizedLogisticMixture, Distribution, Logistic
 from arbench.meters import depth
 from arbench.methods import ahead, base, fixed_point
-from arbench.models import Source, dilated, parallel_wavenet, pixelcnn, wavenet
+from arbench.models import Source, dilated, masked, parallel_wavenet, pixelcnn, wavenet
 from arbench.models.state import copied
 
 Patch = pytest.MonkeyPatch
@@ -139,20 +139,20 @@ def receptive_field_off(by: int) -> Any:
 
 def mask_off_by_one(patch: Patch) -> None:
     """The first layer's mask is B: a colour sees itself."""
-    mask = pixelcnn.group_mask
-    patch.setattr(pixelcnn, "group_mask", lambda a, b, strict: mask(a, b, strict=False))
+    mask = masked.group_mask
+    patch.setattr(masked, "group_mask", lambda a, b, strict: mask(a, b, strict=False))
 
 
 def blind_spot(patch: Patch) -> None:
     """The vertical stack sees nothing to the right."""
 
-    def taps(self: pixelcnn.Layer, rows: Any, width: int) -> Tensor:
+    def taps(self: masked.Layer, rows: Any, width: int) -> Tensor:
         r = self.reach
         return torch.cat(
             [row[..., j : j + width, :] * (j <= r) for row in rows for j in range(self.kernel)], dim=-1
         )
 
-    patch.setattr(pixelcnn.Layer, "vertical_taps", taps)
+    patch.setattr(masked.Layer, "vertical_taps", taps)
 
 
 def rows_forgotten(patch: Patch) -> None:

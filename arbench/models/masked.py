@@ -1,0 +1,101 @@
+"""Masked products and the two-stack gated layer that PixelCNN is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from arbench.models.base import lecun_normal_
+
+
+def bounds(width: int, groups: int) -> list[int]:
+    """Where ``groups`` nearly equal runs of ``width`` channels begin and end."""
+    return [round(width * i / groups) for i in range(groups + 1)]
+
+
+def group_mask(inputs: list[int], outputs: list[int], *, strict: bool) -> Tensor:
+    """Which channels may feed which: (in, out), an input's group at most (``strict``: below) the output's."""
+    mask = torch.zeros(inputs[-1], outputs[-1])
+    for g in range(len(outputs) - 1):
+        mask[: inputs[g if strict else g + 1], outputs[g] : outputs[g + 1]] = 1
+    return mask
+
+
+class Masked(nn.Module):
+    """A product (.., in) @ weight (in, out) + bias whose masked-out weights are zero, always.
+
+    The mask is applied to the weights when they are set, so that no pass pays for it.
+    """
+
+    def __init__(self, mask: Tensor, generator: torch.Generator) -> None:
+        super().__init__()
+        fan_in = mask.sum(0).clamp_min(1)
+        weight = lecun_normal_(torch.empty(mask.shape), 1, generator) * mask / fan_in.sqrt()
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(mask.shape[1]))
+        self.mask: Tensor
+        self.register_buffer("mask", mask.bool(), persistent=False)
+        self.register_load_state_dict_post_hook(lambda module, _: module.apply_mask())
+        self.weight.register_hook(lambda grad: grad * self.mask)
+
+    def apply_mask(self) -> None:
+        """Zeroes the weights that may not exist."""
+        with torch.no_grad():
+            self.weight.masked_fill_(~self.mask, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight + self.bias
+
+
+def gate(a: Tensor) -> Tensor:
+    """tanh of the first half of the channels times the sigmoid of the second."""
+    f, g = a.chunk(2, dim=-1)
+    return f.tanh() * g.sigmoid()
+
+
+class Layer(nn.Module):
+    """A vertical and a horizontal gated convolution; the first sees all rows above, the second its own.
+
+    Channels-last; convolutions are products with the taps side by side. Horizontal channels are split in
+    ``groups`` (one a colour): what colour g reads of its own pixel belongs to colours up to g (mask B), or
+    below g in the first layer (mask A).
+    """
+
+    def __init__(
+        self,
+        kernel: int,
+        inputs: int,
+        channels: int,
+        groups: int,
+        first: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.kernel, self.reach, self.first = kernel, kernel // 2, first
+        split = bounds(channels, groups)
+        twice = torch.ones(1, 2)
+        centre = torch.kron(twice, group_mask(bounds(inputs, groups), split, strict=first))
+        left = torch.ones(self.reach * inputs, 2 * channels)
+        rows = (self.reach + 1) * kernel
+        self.vertical = Masked(torch.ones(rows * inputs, 2 * channels), generator)
+        self.horizontal = Masked(torch.cat([left, centre]), generator)
+        self.across = Masked(torch.ones(2 * channels, 2 * channels), generator)
+        self.out = Masked(group_mask(split, split, strict=False), generator)
+
+    def vertical_taps(self, rows: Sequence[Tensor], width: int) -> Tensor:
+        """Taps (B, .., W, taps C) from the reach + 1 rows up to this one, each padded on both sides."""
+        return torch.cat([row[..., j : j + width, :] for row in rows for j in range(self.kernel)], dim=-1)
+
+    def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Both stacks, (B, H, W, C) each."""
+        _, height, width, _ = v.shape
+        r = self.reach
+        padded = pad(v, (0, 0, r, r, r, 0))
+        a = self.vertical(self.vertical_taps([padded[:, i : i + height] for i in range(r + 1)], width))
+        left = pad(h, (0, 0, r, 0))
+        taps = torch.cat([left[..., j : j + width, :] for j in range(r + 1)], dim=-1)
+        out = self.out(gate(self.horizontal(taps) + self.across(a)))
+        return gate(a), out if self.first else out + h
