@@ -65,6 +65,7 @@ def option(*names: str, **more: Any) -> Callable[[Any], Any]:
 @option("--budget", type=float, default=30.0, help="Seconds of timing for each model.")
 @option("--workers", type=int, default=6, help="Fresh processes to time in, at least.")
 @option("--rounds", type=int, help="Rounds in each worker, instead of a budget.")
+@option("--count-budget", type=float, default=8.0, help="Seconds of counting operations for each method.")
 @option("--timeout", type=float, default=120.0, help="Seconds after which a step counts as hung.")
 @option("--seed", type=int, default=0, help="Of weights, noise, data and order.")
 @option("--data", type=str, metavar="PATH", help="Your own WAV, PNGs or folder of them.")
