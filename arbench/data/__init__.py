@@ -13,6 +13,8 @@ from arbench.data.images import rescale as rescale
 from arbench.data.mel import log_mel as log_mel
 from arbench.data.mu_law import mu_law_decode as mu_law_decode
 from arbench.data.mu_law import mu_law_encode as mu_law_encode
+from arbench.data.pairs import load_pairs as load_pairs
+from arbench.data.pairs import pairs as pairs
 from arbench.data.text import as_bytes as as_bytes
 from arbench.data.text import as_symbols as as_symbols
 from arbench.data.text import corpus as corpus

@@ -1,0 +1,91 @@
+"""What models of translation share: real sentence pairs as symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import islice, pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from arbench.data import as_bytes, as_symbols, load_pairs, pairs
+
+Symbols = NDArray[np.int64]
+END = 0
+"""Ends a sentence, and fills what is left of an event."""
+
+
+@lru_cache(maxsize=8)
+def _sides(data: tuple[tuple[str, str], ...] | None, levels: int) -> tuple[list[Symbols], list[Symbols]]:
+    """Sources and targets as symbols 1 .. levels - 1; one alphabet for both."""
+    known = pairs() if data is None else data
+    sentences = [as_bytes(text) for side in (0, 1) for text in (pair[side] for pair in known)]
+    if levels < 256:
+        ends = np.cumsum([0, *map(len, sentences)])
+        renamed = as_symbols(np.concatenate(sentences), levels - 1) + 1
+        sentences = [renamed[a:b] for a, b in pairwise(ends.tolist())]
+    return sentences[: len(known)], sentences[len(known) :]
+
+
+class TranslationSource:
+    """Mixin of ``Source`` for sentences and their translations, English and German where none are given.
+
+    An element is a byte; with fewer than 256 ``levels``, of which there are 3 at least, one of the commonest
+    bytes or "any other". Symbol 0, which no text has as a byte, ends a sentence and fills an event.
+    """
+
+    element: ClassVar[str] = "symbol"
+    levels: int
+
+    def sentences(
+        self, n: int, rows: Sequence[int], seed: int, data: Any = None, source: int | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Translations, int64 (B, n), and what they translate: ``source``, int64 (B, S).
+
+        A row is a pair and those that follow it in the catalogue, each sentence with its end, as many as fit
+        on both sides. Where the first does not fit, both sides are cut.
+
+        Args:
+            n: symbols of the target.
+            rows: global row indices of the batch; a row is reproducible from (seed, row).
+            seed: of the run.
+            data: what ``load_data`` returned, or None for the pairs that ship.
+            source: symbols S of the source; ``n`` by default.
+        """
+        lengths = (n if source is None else source, n)
+        sides = _sides(data, self.levels)
+        fits = np.array([len(a) < lengths[0] and len(b) < lengths[1] for a, b in zip(*sides, strict=True)])
+        starts = np.flatnonzero(fits) if fits.sum() >= ENOUGH else np.arange(len(fits))
+        made = []
+        for row in rows:
+            start = int(starts[np.random.default_rng([seed, row]).integers(len(starts))])
+            made.append(_filled(sides, start, lengths))
+        sources, targets = (torch.from_numpy(np.stack(side)) for side in zip(*made, strict=True))
+        return targets, {"source": sources}
+
+    @classmethod
+    def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        return tuple(load_pairs(path))
+
+
+ENOUGH = 100
+"""With fewer pairs that fit into an event, longer ones are cut rather than these shown again and again."""
+
+
+def _filled(
+    sides: tuple[list[Symbols], list[Symbols]], start: int, lengths: tuple[int, int]
+) -> tuple[Symbols, Symbols]:
+    source, target = (np.full(length, END, dtype=np.int64) for length in lengths)
+    filled = [0, 0]
+    for pair in islice(zip(*sides, strict=True), start, None):
+        ends = [at + len(sentence) for at, sentence in zip(filled, pair, strict=True)]
+        if any(filled) and any(end >= length for end, length in zip(ends, lengths, strict=True)):
+            break
+        for out, at, sentence in zip((source, target), filled, pair, strict=True):
+            out[at : at + len(sentence)] = sentence[: len(out) - at]
+        filled = [end + 1 for end in ends]
+    return source, target
