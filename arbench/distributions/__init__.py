@@ -4,5 +4,19 @@ from arbench.distributions.base import Distribution, uniforms
 from arbench.distributions.categorical import Categorical
 from arbench.distributions.logistic import Logistic
 from arbench.distributions.logistic_mixture import DiscretizedLogisticMixture
+from arbench.distributions.losses import LOSSES, by_name
+from arbench.distributions.mixture import GaussianMixture, LogisticMixture
+from arbench.distributions.normal import Normal
 
-__all__ = ["Categorical", "DiscretizedLogisticMixture", "Distribution", "Logistic", "uniforms"]
+__all__ = [
+    "LOSSES",
+    "Categorical",
+    "DiscretizedLogisticMixture",
+    "Distribution",
+    "GaussianMixture",
+    "Logistic",
+    "LogisticMixture",
+    "Normal",
+    "by_name",
+    "uniforms",
+]

@@ -5,35 +5,23 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from arbench.distributions.base import Distribution, logistic
+from arbench.distributions.base import logistic
+from arbench.distributions.location_scale import LocationScale
 
 
-class Logistic(Distribution):
+class Logistic(LocationScale):
     """Real elements x = mean + exp(log_scale) z with z standard logistic; parameters (mean, log_scale).
+
+    Log-scales have no floor by default: a flow's must invert.
 
     Source: van den Oord et al., *Parallel WaveNet*, 2017, section 4, eq. 5.
     """
 
-    finite = False
-    params_width = 2
-    noise_width = 1
-
     def standard(self, u: Tensor) -> Tensor:
         return logistic(u)
 
-    def draw(self, params: Tensor, z: Tensor) -> Tensor:
-        mean, log_scale = params.unbind(-1)
-        return mean + log_scale.exp() * z.squeeze(-1)
+    def log_density(self, t: Tensor) -> Tensor:
+        return -t - 2 * softplus(-t)
 
-    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
-        mean, log_scale = params.unbind(-1)
-        t = (x - mean) * (-log_scale).exp()
-        return -t - 2 * softplus(-t) - log_scale
-
-    def invert(self, params: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_scale = params.unbind(-1)
-        return ((x - mean) * (-log_scale).exp()).unsqueeze(-1), -log_scale
-
-    def cdf(self, params: Tensor, x: Tensor) -> Tensor:
-        mean, log_scale = params.unbind(-1)
-        return ((x - mean) * (-log_scale).exp()).sigmoid()
+    def distribution_function(self, t: Tensor) -> Tensor:
+        return t.sigmoid()

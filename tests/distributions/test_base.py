@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from arbench.distributions import Categorical, Logistic, uniforms
+from arbench.distributions import (
+    Categorical,
+    GaussianMixture,
+    Logistic,
+    LogisticMixture,
+    Normal,
+    uniforms,
+)
 from arbench.distributions.base import gumbel, logistic
 
 SEEDS = st.integers(0, 2**64 - 1)
@@ -52,13 +59,18 @@ def test_the_ends_are_open_and_their_noise_is_finite(raw: int, monkeypatch: pyte
     u = uniforms(0, [0], range(1), 1)
     assert 0 < float(u) < 1
     for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
-        for law in (Categorical(1), Logistic()):
+        for law in (Categorical(1), Logistic(), Normal(), GaussianMixture(2), LogisticMixture(2)):
             assert law.noise(0, [0], range(1), dtype).isfinite().all()
 
 
 @pytest.mark.parametrize(
     ("standard", "law"),
-    [(lambda u: u, stats.uniform), (gumbel, stats.gumbel_r), (logistic, stats.logistic)],
+    [
+        (lambda u: u, stats.uniform),
+        (gumbel, stats.gumbel_r),
+        (logistic, stats.logistic),
+        (Normal().standard, stats.norm),
+    ],
 )
 def test_noise_has_its_law(standard, law) -> None:
     noise = standard(uniforms(1, range(4), range(2500), 2)).flatten().numpy()
@@ -82,5 +94,13 @@ def test_noise_is_rounded_from_float64() -> None:
 def test_what_a_law_does_not_have_is_said() -> None:
     with pytest.raises(TypeError, match="Categorical has no inverse"):
         Categorical(2).invert(torch.zeros(1, 1, 2), torch.zeros(1, 1))
-    with pytest.raises(TypeError, match="Logistic is continuous"):
-        Logistic().margin(torch.zeros(1, 1, 2), torch.zeros(1, 1, 1))
+    with pytest.raises(TypeError, match="Categorical is finite"):
+        Categorical(2).cdf(torch.zeros(1, 1, 2), torch.zeros(1, 1))
+    with pytest.raises(TypeError, match="GaussianMixture has no inverse"):
+        GaussianMixture(1).invert(torch.zeros(1, 1, 3), torch.zeros(1, 1))
+
+
+def test_where_there_is_nothing_to_decide_no_margin_is_finite() -> None:
+    for law in (Logistic(), Normal(), GaussianMixture(1)):
+        params, z = torch.zeros(2, 3, law.params_width), torch.zeros(2, 3, law.noise_width)
+        assert torch.equal(law.margin(params, z), torch.full((2, 3), torch.inf))

@@ -1,0 +1,54 @@
+"""Laws of a real element that are one standard law, moved and stretched."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from math import inf
+
+from torch import Tensor
+
+from arbench.distributions.base import Distribution
+
+
+class LocationScale(Distribution):
+    """Real elements x = mean + exp(log_scale) z with z of a standard law; parameters (mean, log_scale).
+
+    Args:
+        log_scale_floor: what a lower log-scale is taken for, against densities without a bound; none by
+            default.
+    """
+
+    finite = False
+    params_width = 2
+    noise_width = 1
+
+    def __init__(self, log_scale_floor: float = -inf) -> None:
+        self.log_scale_floor = log_scale_floor
+
+    @abstractmethod
+    def log_density(self, t: Tensor) -> Tensor:
+        """Log-density of the standard law, elementwise."""
+
+    @abstractmethod
+    def distribution_function(self, t: Tensor) -> Tensor:
+        """P(Z <= t) of the standard law, elementwise."""
+
+    def _split(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_scale = params.unbind(-1)
+        return mean, log_scale if self.log_scale_floor == -inf else log_scale.clamp_min(self.log_scale_floor)
+
+    def draw(self, params: Tensor, z: Tensor) -> Tensor:
+        mean, log_scale = self._split(params)
+        return mean + log_scale.exp() * z.squeeze(-1)
+
+    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        mean, log_scale = self._split(params)
+        return self.log_density((x - mean) * (-log_scale).exp()) - log_scale
+
+    def invert(self, params: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_scale = self._split(params)
+        return ((x - mean) * (-log_scale).exp()).unsqueeze(-1), -log_scale
+
+    def cdf(self, params: Tensor, x: Tensor) -> Tensor:
+        mean, log_scale = self._split(params)
+        return self.distribution_function((x - mean) * (-log_scale).exp())

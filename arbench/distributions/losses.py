@@ -1,0 +1,41 @@
+"""Losses by the names that the field calls them: each is the law whose log-probability it is."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+
+from arbench.distributions.base import Distribution
+from arbench.distributions.categorical import Categorical
+from arbench.distributions.logistic import Logistic
+from arbench.distributions.logistic_mixture import DiscretizedLogisticMixture
+from arbench.distributions.mixture import GaussianMixture, LogisticMixture
+from arbench.distributions.normal import Normal
+
+LOSSES: Mapping[str, Callable[[int, int], Distribution]] = {
+    "softmax": lambda levels, components: Categorical(levels),
+    "gaussian": lambda levels, components: Normal(),
+    "gaussian_mixture": lambda levels, components: GaussianMixture(components),
+    "logistic": lambda levels, components: Logistic(),
+    "logistic_mixture": lambda levels, components: LogisticMixture(components),
+    "discretized_logistic_mixture": DiscretizedLogisticMixture,
+}
+"""Law of an element by the name of its loss, from (levels, components)."""
+
+
+def by_name(loss: str, levels: int, components: int) -> Distribution:
+    """The law of an element whose negative log-probability is the loss.
+
+    Args:
+        loss: a key of ``LOSSES``.
+        levels: values of an element, where they are finitely many.
+        components: of a mixture.
+
+    Raises:
+        ValueError: there is no such loss; or too few levels or components for it.
+    """
+    if loss not in LOSSES:
+        close = difflib.get_close_matches(loss, LOSSES, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"there is: {', '.join(LOSSES)}"
+        raise ValueError(f"unknown loss '{loss}'; {hint}")
+    return LOSSES[loss](levels, components)
