@@ -118,6 +118,12 @@ class _Counter(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled in here: without this, each operation passes through the compiler's guard,
+        and the first imports the compiler, which takes longer than a whole ladder of counts."""
+        return False
+
     def __init__(self, budget_s: float | None) -> None:
         super().__init__()
         self._regions = Regions()

@@ -49,6 +49,11 @@ def peak_bytes(call: Callable[[], Any], device: str) -> int:
 class _Live(TorchDispatchMode):
     """Sums the sizes of the CPU storages that operations made and that still live."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """As in ``count``."""
+        return False
+
     def __init__(self) -> None:
         super().__init__()
         self.peak = 0
