@@ -196,7 +196,7 @@ class Fit(Line, tag="fit"):
     batch: int
     metric: Literal["depth", "work", "seconds", "nfe", "ops"]
     claimed: str | None
-    """'1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', or with a leading '<= ' for at most."""
+    """'1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', 'N^3', or with a leading '<= ' for at most."""
     fitted: str | None
     sizes: list[int]
     values: list[float]

@@ -216,7 +216,7 @@ def judge_bound(
     sizes, values = growth.sizes, growth.values
     if one_pass is None or one_pass.fitted is None or len(sizes) < 4 or sizes[-1] < 4 * sizes[0]:
         return judge(claimed, growth, exact=True)
-    product = {"1": "N", "N": "N^2"}.get(one_pass.fitted)
+    product = {"1": "N", "N": "N^2", "N^2": "N^3"}.get(one_pass.fitted)
     for n, value in zip(sizes, values, strict=True):
         nfe = counts[n].nfe
         if nfe is not None and nfe > n + 1:

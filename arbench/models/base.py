@@ -23,7 +23,7 @@ BACKENDS = ("reference", "triton", "numba")
 class Claim:
     """What a model states of one method: growth classes over N of depth and work.
 
-    '1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', or such a class behind '<= ' for "at most".
+    '1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', 'N^3', or such a class behind '<= ' for "at most".
     """
 
     depth: str

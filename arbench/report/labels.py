@@ -22,6 +22,7 @@ GROWTH = {
     "N": "O(N)",
     "N log N": "O(N log N)",
     "N^2": "O(N²)",
+    "N^3": "O(N³)",
 }
 STATUS = {
     "ok": "ok",

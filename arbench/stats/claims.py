@@ -9,7 +9,7 @@ from arbench.stats.noisy import FLAT, free_exponent
 
 Verdict = Literal["holds", "fails", "undecided"]
 
-_NOMINAL = {"1": 0.0, "log N": 0.0, "sqrt N": 0.5, "N": 1.0, "N^2": 2.0}
+_NOMINAL = {"1": 0.0, "log N": 0.0, "sqrt N": 0.5, "N": 1.0, "N^2": 2.0, "N^3": 3.0}
 _NEAR = 0.05
 """Exponents this close are one: a constant's and a logarithm's differ by less at no useful N."""
 
@@ -37,7 +37,7 @@ def judge(claimed: str, growth: Growth, exact: bool) -> tuple[Verdict, str]:
       and confirm one of the form ``<=``.
 
     Args:
-        claimed: '1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', or with a leading '<= '.
+        claimed: '1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', 'N^3', or with a leading '<= '.
         growth: what was measured.
         exact: whether ``growth`` comes from integers without noise.
 

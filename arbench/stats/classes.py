@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-CLASSES = ("1", "log N", "sqrt N", "N", "N log N", "N^2")
+CLASSES = ("1", "log N", "sqrt N", "N", "N log N", "N^2", "N^3")
 """Slowest first. Logarithms are base 2."""
 
 BASIS: Mapping[str, Callable[[float], float]] = {
@@ -16,6 +16,7 @@ BASIS: Mapping[str, Callable[[float], float]] = {
     "N": lambda n: float(n),
     "N log N": lambda n: n * math.log2(n),
     "N^2": lambda n: float(n) ** 2,
+    "N^3": lambda n: float(n) ** 3,
 }
 
 FEWEST_SIZES = 4

@@ -16,8 +16,8 @@ from arbench.stats.noisy import free_exponent
 HELD_OUT = 2
 """Sizes a fit must reproduce beyond the number of its terms."""
 _MOST_TERMS = 4
-_EXPONENTS = {"1": 0.0, "sqrt N": 0.5, "N": 1.0, "N^2": 2.0}
-_POLYNOMIAL = ("sqrt N", "N", "N^2")
+_EXPONENTS = {"1": 0.0, "sqrt N": 0.5, "N": 1.0, "N^2": 2.0, "N^3": 3.0}
+_POLYNOMIAL = ("sqrt N", "N", "N^2", "N^3")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,8 @@ def _row(terms: Sequence[str], n: int, root: int) -> tuple[Fraction, ...] | None
             row.append(math.isqrt(square))
         else:
             log = ceil_log2(n)
-            row.append({"1": 1, "log N": log, "N": n, "N log N": n * log, "N^2": n * n}[term])
+            known = {"1": 1, "log N": log, "N": n, "N log N": n * log, "N^2": n**2, "N^3": n**3}
+            row.append(known[term])
     return tuple(map(Fraction, row))
 
 
@@ -185,7 +186,7 @@ def _exponent(fit: _Fit, sizes: Sequence[int], values: Sequence[float]) -> float
 
 
 def _formula(fit: _Fit) -> str:
-    names = {"log N": "⌈log₂ N⌉", "N log N": "N·⌈log₂ N⌉", "N^2": "N²", "N": "N"}
+    names = {"log N": "⌈log₂ N⌉", "N log N": "N·⌈log₂ N⌉", "N^3": "N³", "N^2": "N²", "N": "N"}
     names["sqrt N"] = "√N" if fit.root == 1 else f"√(N/{fit.root})"
     text = ""
     for term, factor in reversed(list(zip(fit.terms, fit.factors, strict=True))):

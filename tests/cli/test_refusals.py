@@ -289,9 +289,9 @@ def test_a_file_without_a_usable_model(refusal, here, text, said):
         ),
         ("presets = {}", "model 'mine.Mine' has no preset 'nv'; there is: none"),
         (
-            "claims = {('sample', 'cached'): Claim('N^3', 'N')}",
-            "model 'mine.py:Mine:nv' claims of sample cached: unknown growth class 'N^3'; known: 1, log N, "
-            "sqrt N, N, N log N, N^2",
+            "claims = {('sample', 'cached'): Claim('N^4', 'N')}",
+            "model 'mine.py:Mine:nv' claims of sample cached: unknown growth class 'N^4'; known: 1, log N, "
+            "sqrt N, N, N log N, N^2, N^3",
         ),
     ],
 )

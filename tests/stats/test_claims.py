@@ -16,6 +16,7 @@ VALUES = {
     "N": [3 * n + 7 for n in SIZES],
     "N log N": [3 * n * (n - 1).bit_length() + 7 for n in SIZES],
     "N^2": [3 * n * n + 7 for n in SIZES],
+    "N^3": [3 * n**3 + 7 for n in SIZES],
 }
 
 
@@ -89,6 +90,6 @@ def test_ties_that_straddle_a_claim_are_undecided() -> None:
 def test_claims_are_parsed() -> None:
     assert parse("N log N") == ("N log N", False)
     assert parse("<= N") == ("N", True)
-    for unknown in ("O(N)", "N^3", "", "<= "):
+    for unknown in ("O(N)", "N^4", "", "<= "):
         with pytest.raises(ValueError, match="unknown growth class"):
             parse(unknown)

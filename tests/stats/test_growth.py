@@ -26,6 +26,7 @@ EXACT = {
     "N": lambda n: n,
     "N log N": lambda n: n * log(n),
     "N^2": lambda n: n * n,
+    "N^3": lambda n: n**3,
 }
 
 
@@ -45,7 +46,7 @@ def test_every_class_is_recovered_exactly(name: str, slope: int, intercept: int)
         assert growth.predict(n) == pytest.approx(intercept + slope * EXACT[name](n), rel=1e-12)
 
 
-@pytest.mark.parametrize(("name", "exponent"), [("sqrt N", 0.5), ("N", 1.0), ("N^2", 2.0)])
+@pytest.mark.parametrize(("name", "exponent"), [("sqrt N", 0.5), ("N", 1.0), ("N^2", 2.0), ("N^3", 3.0)])
 def test_powers_have_their_nominal_exponent(name: str, exponent: float) -> None:
     assert fit_exact(SQUARES, [7 + 3 * EXACT[name](n) for n in SQUARES]).exponent == exponent
 
@@ -176,6 +177,7 @@ SECONDS = {
     "N": lambda n: 1e-3 + 1e-5 * n,
     "N log N": lambda n: 1e-6 * n * math.log2(n),
     "N^2": lambda n: 1e-3 + 1e-7 * n * n,
+    "N^3": lambda n: 1e-3 + 1e-9 * n**3,
 }
 
 
@@ -196,7 +198,7 @@ def test_noisy_classes_are_recovered(name: str) -> None:
     assert sum(fit.rivals == () for fit in fits) >= 24
 
 
-@pytest.mark.parametrize(("name", "exponent"), [("sqrt N", 0.5), ("N", 1.0), ("N^2", 2.0)])
+@pytest.mark.parametrize(("name", "exponent"), [("sqrt N", 0.5), ("N", 1.0), ("N^2", 2.0), ("N^3", 3.0)])
 def test_interval_of_the_exponent_covers(name: str, exponent: float) -> None:
     rng = np.random.default_rng(10)
     fits = [fit_noisy(POWERS, durations(name, rng)) for _ in range(60)]
