@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Values = Sequence[float] | NDArray[np.float64]
 
@@ -46,9 +45,11 @@ def order_statistic_interval(values: Values, confidence: float = 0.95) -> tuple[
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    from scipy.special import bdtr  # a worker needs no interval, and waits for no SciPy
+
     array = _sorted(values)
     ranks = np.arange(1, array.size // 2 + 1)
-    coverage = 1 - 2 * stats.binom.cdf(ranks - 1, array.size, 0.5)
+    coverage = 1 - 2 * bdtr(ranks - 1.0, array.size, 0.5)
     k = int((coverage >= confidence).sum())
     return (float(array[k - 1]), float(array[-k])) if k else None
 
