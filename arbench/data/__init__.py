@@ -3,6 +3,7 @@
 from arbench.data.audio import Audio as Audio
 from arbench.data.audio import load_audio as load_audio
 from arbench.data.audio import speech as speech
+from arbench.data.audio import transcripts as transcripts
 from arbench.data.audio import voices as voices
 from arbench.data.errors import DataError as DataError
 from arbench.data.images import digit_labels as digit_labels
@@ -19,3 +20,6 @@ from arbench.data.text import as_bytes as as_bytes
 from arbench.data.text import as_symbols as as_symbols
 from arbench.data.text import corpus as corpus
 from arbench.data.text import load_text as load_text
+from arbench.data.words import LONGEST_WORD as LONGEST_WORD
+from arbench.data.words import WORDS as WORDS
+from arbench.data.words import word_symbols as word_symbols

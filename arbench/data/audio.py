@@ -35,8 +35,19 @@ class Audio:
 
 def voices() -> dict[str, Audio]:
     """The speech that ships, by the voice that reads it, in reading order; see ``ORIGIN.md``."""
+    return {name: load_file(file, RATE) for name, file in _files().items()}
+
+
+def _files() -> dict[str, Path]:
     files = sorted(Path(__file__).parent.glob("speech-*.flac"))
-    return {file.stem.removeprefix("speech-"): load_file(file, RATE) for file in files}
+    return {file.stem.removeprefix("speech-"): file for file in files}
+
+
+def transcripts() -> dict[str, str]:
+    """The text that each of ``voices`` reads, by the voice: a paragraph of ``speech.txt``."""
+    text = (Path(__file__).parent / "speech.txt").read_text(encoding="utf-8")
+    paragraphs = [paragraph.strip() for paragraph in text.split("\n\n") if paragraph.strip()]
+    return dict(zip(_files(), paragraphs, strict=True))
 
 
 def speech() -> Audio:

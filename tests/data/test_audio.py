@@ -8,7 +8,7 @@ import soundfile
 from scipy import signal
 
 import arbench.data
-from arbench.data import DataError, load_audio, speech, voices
+from arbench.data import DataError, load_audio, speech, transcripts, voices
 
 RATE = 16_000
 SHIPPED = sorted(Path(arbench.data.__file__).parent.glob("speech-*.flac"))
@@ -62,6 +62,13 @@ class TestWhatShips:
         in_voice_band = power[(hz >= 80) & (hz <= 4000)].sum() / power.sum()
         assert in_voice_band > 0.95
         assert power[hz < 40].sum() / power.sum() < 0.01  # neither an offset nor a hum
+
+    def test_every_voice_has_its_text_read_at_the_pace_of_speech(self) -> None:
+        texts, clips = transcripts(), voices()
+        assert list(texts) == list(clips)
+        assert next(iter(texts.values())).startswith("Alice was beginning to get very tired")
+        for name, text in texts.items():
+            assert 10 <= len(text) / clips[name].seconds <= 20  # letters a second
 
     def test_voices_differ_in_pitch(self) -> None:
         pitches = sorted(pitch(clip.samples) for clip in voices().values())
