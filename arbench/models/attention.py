@@ -146,10 +146,12 @@ class Attention(nn.Module):
     def between(
         self, query: Tensor, key: Tensor, value: Tensor, *, causal: bool = False, mask: Tensor | None = None
     ) -> Tensor:
-        """Of ``query`` (B, M, D) to ``key`` and ``value`` (B, S, D), which may be different things."""
-        return self._attend(
-            self._part(query, 0), self._part(key, 1), self._part(value, 2), causal=causal, mask=mask
-        )
+        """Of ``query`` (B, M, D) to ``key`` and ``value`` (B, S, D), which may be different things; (1, M, D)
+        and (1, S, D) where all rows have the same queries and keys."""
+        values = self._part(value, 2)
+        shared = (len(values), -1, -1, -1)
+        queries, keys = self._part(query, 0).expand(shared), self._part(key, 1).expand(shared)
+        return self._attend(queries, keys, values, causal=causal, mask=mask)
 
     def remember(self, source: Tensor, seen: Tensor | None = None) -> Memory:
         """Makes keys and values of a source (B, S, D), once a draw.

@@ -23,6 +23,7 @@ BUILT_IN = {
     "wavenet": "arbench.models.wavenet:WaveNet",
     "pixelcnn": "arbench.models.pixelcnn:PixelCNN",
     "parallel_wavenet": "arbench.models.parallel_wavenet:ParallelWaveNet",
+    "parallel_nmt": "arbench.models.parallel_nmt:ParallelNMT",
 }
 """By name; other packages add theirs as entry points of the group ``arbench.models``."""
 
