@@ -46,6 +46,24 @@ def quantise(clips: Tensor, levels: int, *, companded: bool) -> Tensor:
     return ((clips.double() + 1) * ((levels - 1) / 2)).round().long()
 
 
+def places(n: int, rows: Sequence[int], seed: int, recordings: Sequence[Audio]) -> list[tuple[int, int]]:
+    """Where a clip of ``n`` samples lies for each row: which recording, and from which sample on.
+
+    Raises:
+        DataError: no recording is as long as ``n`` samples.
+    """
+    fitting = [i for i, a in enumerate(recordings) if len(a.samples) >= n]
+    if not fitting:
+        longest = max(len(a.samples) for a in recordings)
+        raise DataError(Path("the audio"), f"is too short: {longest} samples; an event here has {n}")
+    found = []
+    for row in rows:
+        rng = np.random.default_rng([seed, row])
+        voice = fitting[int(rng.integers(len(fitting)))]
+        found.append((voice, int(rng.integers(len(recordings[voice].samples) - n + 1))))
+    return found
+
+
 class AudioSource:
     """Mixin of ``Source``: an element is an audio sample at ``rate_hz``."""
 
@@ -68,17 +86,9 @@ class AudioSource:
         """
         rate = self.rate_hz or 16000.0
         recordings = spoken(rate) if data is None else data
-        fitting = [i for i, a in enumerate(recordings) if len(a.samples) >= n]
-        if not fitting:
-            longest = max(len(a.samples) for a in recordings)
-            raise DataError(Path("the audio"), f"is too short: {longest} samples; an event here has {n}")
         clips, mels, chosen = [], [], []
-        for row in rows:
-            rng = np.random.default_rng([seed, row])
-            voice = fitting[int(rng.integers(len(fitting)))]
-            samples = recordings[voice].samples
-            begin = int(rng.integers(len(samples) - n + 1))
-            clip = samples[begin : begin + n]
+        for voice, begin in places(n, rows, seed, recordings):
+            clip = recordings[voice].samples[begin : begin + n]
             clips.append(clip)
             chosen.append(voice)
             if self.local:
