@@ -227,14 +227,14 @@ def test_a_depth_that_is_not_known_is_not_fitted():
     assert [fit.metric for fit in fits] == ["work"]
 
 
-def iterated(passes: dict[int, int], claim: str = "<= N", extra: int = 0) -> Fit:
-    """A fixed-point method that costs 10 a pass, beside a parallel one of a single pass."""
+def iterated(passes: dict[int, int], claim: str = "<= N", extra: int = 0, method: str = "fixed_point") -> Fit:
+    """A method that iterates and costs 10 a pass, beside a parallel one of a single pass."""
     once = ladder("1", "parallel", op="score")
-    many = ladder(claim, "fixed_point")
+    many = ladder(claim, method)
     lines = [counted(case, 10) for case in once]
     lines += [counted(case, 10 * passes[case.n] + extra, nfe=passes[case.n]) for case in many]
     fits = only(Fit, derive(fabricated(once + many, *proved(*once, *many), *lines)))
-    (fit,) = [fit for fit in fits if (fit.metric, fit.method) == ("depth", "fixed_point")]
+    (fit,) = [fit for fit in fits if (fit.metric, fit.method) == ("depth", method)]
     return fit
 
 
@@ -248,6 +248,19 @@ def test_a_method_that_iterates_is_held_against_its_passes():
     assert (fit.verdict, fit.why) == ("fails", "34 evaluations at N = 32, more than N + 1")
     fit = iterated({8: 5, 16: 9, 32: 7, 64: 8}, extra=200)
     assert (fit.verdict, fit.why) == ("fails", "more than 2 (N + 1) passes' worth at N = 8")
+
+
+@pytest.mark.parametrize("method", ["forecast", "speculative", "rejection"])
+def test_a_method_that_goes_back_may_evaluate_twice(method: str) -> None:
+    fit = iterated({8: 15, 16: 31, 32: 63, 64: 127}, method=method)
+    assert (fit.verdict, fit.why) == (
+        "holds",
+        "at most 2 N passes, each O(1); 15 to 127 were needed at N = 8 to 64",
+    )
+    fit = iterated({8: 15, 16: 33, 32: 63, 64: 127}, method=method)
+    assert (fit.verdict, fit.why) == ("fails", "33 evaluations at N = 16, more than 2 N")
+    fit = iterated({8: 15, 16: 31, 32: 63, 64: 127}, extra=200, method=method)
+    assert (fit.verdict, fit.why) == ("fails", "more than 2 (2 N) passes' worth at N = 8")
 
 
 def test_seconds_are_fitted_from_four_sizes_on():
