@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from arbench.distributions import Categorical, DiscretizedLogisticMixture
+from arbench.distributions import by_name
 from arbench.models import audio
 from arbench.models.base import Claim, Context, Source, at_most, lecun_normal_
 from arbench.models.dilated import Affine, DilatedStack, StackState
@@ -25,9 +25,11 @@ class _State:
 class WaveNet(audio.AudioSource, Source):
     """An element is one audio sample; N steps, each O(L).
 
-    The sample before (mu-law class through an embedding, or 16-bit level as a scalar) enters a 1x1
-    convolution, then the stack; the skip sum goes through ReLU, 1x1, ReLU, 1x1 to the parameters.
-    Position 0 sees zeros.
+    The sample before enters a 1x1 convolution, then the stack; the skip sum goes through ReLU, 1x1, ReLU,
+    1x1 to the parameters. Position 0 sees zeros. With ``loss="softmax"`` an element is a mu-law class, which
+    enters by an embedding; with "discretized_logistic_mixture" a level of linear amplitude; with
+    "gaussian", "gaussian_mixture", "logistic" and "logistic_mixture" a real amplitude, of [-1, 1] in real
+    audio and unbounded in draws. Both of these enter as one number.
 
     Presets:
         nv: 20 layers in 2 cycles, kernel 2, R=64, S=128, A=256, mu-law softmax at 16 kHz, mel conditioning
@@ -37,14 +39,19 @@ class WaveNet(audio.AudioSource, Source):
         paper: the Parallel WaveNet teacher: 30 layers in 3 cycles, kernel 3, R=512, gate 512, S=256,
             mixture of 10 logistics over 16 bits at 24 kHz; mel frames at 200 Hz stand in for its
             linguistic features, and voices for its speakers.
-        tiny, tiny_logistic: for tests.
+        clarinet: the Gaussian teacher of ClariNet as its public version on 22.05 kHz speech has it: 20
+            layers in 2 cycles, kernel 2, R=128, gate 256, S=128, mel conditioning; its first convolution of
+            32 taps is 1x1 here, and frames are repeated where it upsamples them.
+        tiny, tiny_logistic, tiny_gaussian, tiny_gaussian_mixture: for tests.
 
     Sources: van den Oord et al., *WaveNet: A Generative Model for Raw Audio*, 2016; *Parallel WaveNet*,
-    2017, section 2 and appendix. Weights start with variance 1/fan_in, biases at zero.
+    2017, section 2 and appendix; Ping et al., *ClariNet*, 2018, for the Gaussian. Weights start with
+    variance 1/fan_in, biases at zero.
 
     Args:
-        levels: of an element: mu-law classes, or amplitude levels with ``components``.
-        components: of the logistic mixture; 0 for the softmax.
+        loss: names the law of an element: a key of ``arbench.distributions.LOSSES``.
+        levels: of an element, mu-law classes or levels of amplitude; unused where it is real.
+        components: of a mixture.
         rate_hz: of the audio.
         seed: of the initial weights.
         layers, cycle, kernel, residual, gate, skip, local, hop, classes: see ``DilatedStack``.
@@ -59,20 +66,32 @@ class WaveNet(audio.AudioSource, Source):
             rate_hz=16000.0, hop=256,
         ),
         "vocoder": dict(
-            layers=24, cycle=6, kernel=3, residual=128, gate=128, skip=128, levels=65536, components=10,
-            local=80, rate_hz=22050.0, hop=256,
+            layers=24, cycle=6, kernel=3, residual=128, gate=128, skip=128, levels=65536,
+            loss="discretized_logistic_mixture", components=10, local=80, rate_hz=22050.0, hop=256,
         ),
         "paper": dict(
-            layers=30, cycle=10, kernel=3, residual=512, gate=256, skip=256, levels=65536, components=10,
-            local=80, classes=5, rate_hz=24000.0, hop=120,
+            layers=30, cycle=10, kernel=3, residual=512, gate=256, skip=256, levels=65536,
+            loss="discretized_logistic_mixture", components=10, local=80, classes=5, rate_hz=24000.0, hop=120,
+        ),
+        "clarinet": dict(
+            layers=20, cycle=10, kernel=2, residual=128, gate=128, skip=128, loss="gaussian", local=80,
+            rate_hz=22050.0, hop=256,
         ),
         "tiny": dict(
             layers=4, cycle=2, kernel=2, residual=6, gate=5, skip=7, levels=4, local=3, classes=5,
             rate_hz=16000.0, hop=3,
         ),
         "tiny_logistic": dict(
-            layers=3, cycle=3, kernel=3, residual=6, gate=4, skip=5, levels=4, components=2,
+            layers=3, cycle=3, kernel=3, residual=6, gate=4, skip=5, levels=4,
+            loss="discretized_logistic_mixture", components=2, rate_hz=16000.0,
+        ),
+        "tiny_gaussian": dict(
+            layers=3, cycle=2, kernel=2, residual=5, gate=4, skip=5, loss="gaussian", local=3, hop=3,
             rate_hz=16000.0,
+        ),
+        "tiny_gaussian_mixture": dict(
+            layers=3, cycle=3, kernel=2, residual=6, gate=4, skip=5, loss="gaussian_mixture", components=2,
+            classes=5, rate_hz=16000.0,
         ),
     }  # fmt: skip
     claims = {
@@ -94,8 +113,9 @@ class WaveNet(audio.AudioSource, Source):
         residual: int,
         gate: int,
         skip: int,
-        levels: int,
-        components: int = 0,
+        loss: str = "softmax",
+        levels: int = 256,
+        components: int = 10,
         local: int = 0,
         hop: int = 1,
         classes: int = 0,
@@ -113,11 +133,9 @@ class WaveNet(audio.AudioSource, Source):
             classes,
             hop,
         )
-        self.distribution = (
-            DiscretizedLogisticMixture(levels, components) if components else Categorical(levels)
-        )
+        self.distribution = by_name(loss, levels, components)
         self.alphabets = {"global": classes} if classes else {}
-        self.companded = not components
+        self.companded = loss == "softmax"
         inputs = levels if self.companded else 1
         self.embedding = nn.Parameter(lecun_normal_(torch.empty(inputs, residual), 1, g))
         self.stack = DilatedStack(
@@ -139,6 +157,8 @@ class WaveNet(audio.AudioSource, Source):
         """(B, M) elements to (B, M, R)."""
         if self.companded:
             return self.embedding[x]
+        if not self.distribution.finite:
+            return x.unsqueeze(-1) * self.embedding[0]
         dtype = self.embedding.dtype  # half precision does not hold 65,536 levels
         scaled = x.to(torch.promote_types(dtype, torch.float32)) * (2 / (self.levels - 1)) - 1
         return scaled.to(dtype).unsqueeze(-1) * self.embedding[0]
@@ -163,6 +183,8 @@ class WaveNet(audio.AudioSource, Source):
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         clips, context = self.clips(n, rows, seed, data)
+        if not self.distribution.finite:
+            return clips, context
         return audio.quantise(clips, self.levels, companded=self.companded), context
 
     @classmethod
