@@ -151,8 +151,11 @@ class Source(Switched, ABC):
         return g, copied(state)
 
     def rewind(self, state: Any, mark: Any, f: Tensor, g: int) -> Any:
-        """The state at group ``g``, not before the mark's, from one that went beyond it on a feed that is
-        right (B, N) before ``g`` - 1 now. A mark can be gone back to many times.
+        """The state at group ``g``, not before the mark's, from one that went beyond it. A mark can be gone
+        back to many times.
+
+        Before group ``g`` - 1 the feed (B, N) is what the state was extended on; from there on it may have
+        been another, which a state at ``g`` has not read.
 
         By default the copy extended to ``g``: an evaluation of the network, and none where ``g`` is the
         mark's. A model whose state is a buffer with a position moves the position back.

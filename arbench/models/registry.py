@@ -24,6 +24,7 @@ BUILT_IN = {
     "pixelcnn": "arbench.models.pixelcnn:PixelCNN",
     "parallel_wavenet": "arbench.models.parallel_wavenet:ParallelWaveNet",
     "parallel_nmt": "arbench.models.parallel_nmt:ParallelNMT",
+    "transformer": "arbench.models.transformer:Transformer",
 }
 """By name; other packages add theirs as entry points of the group ``arbench.models``."""
 

@@ -202,7 +202,11 @@ def chunks_agree(source: Source, n: int) -> None:
 
 
 def rewinds(source: Source, n: int) -> None:
-    """Going back from a wrong guess, twice, leaves no trace."""
+    """Going back from a wrong guess, twice, leaves no trace.
+
+    A guess is right before the last group that going back keeps, whose feed it never read; a copy may even
+    have been wrong there.
+    """
     f, task = feed(source, n, range(2))
     code, bounds = source.encode(task.context, n), source.schedule(n)
     expected, groups = source(f, code), len(bounds) - 1
@@ -210,9 +214,10 @@ def rewinds(source: Source, n: int) -> None:
     state = source.start(2, n, code)
     if g0:
         _, state = source.extend(state, f, 0, g0)
-    mark = source.mark(state, g0)
+    mark, moves = source.mark(state, g0), type(source).rewind is not Source.rewind
     for g1 in dict.fromkeys((g0, (g0 + g2) // 2, g2)):
-        wrong = torch.cat([f[:, : bounds[g0]], changed(source, f)[:, bounds[g0] :]], dim=1)
+        right = bounds[max(g1 - 1, g0) if moves else g0]
+        wrong = torch.cat([f[:, :right], changed(source, f)[:, right:]], dim=1)
         _, state = source.extend(state, wrong, g0, groups)
         state = source.rewind(state, mark, f, g1)
         if g1 < groups:

@@ -1,0 +1,252 @@
+"""Transformers: attention alone, over text, pixels or audio, and from one of these to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from arbench.distributions import Categorical
+from arbench.models.attention import Cache, Init, Memory, Stack, sinusoids
+from arbench.models.base import Claim, Context, Source, at_most
+from arbench.models.events import KINDS
+
+BASE = dict(layers=6, width=512, heads=8, hidden=2048)
+"""Vaswani et al. 2017, table 3, the row *base*."""
+
+
+@dataclass
+class _Code:
+    offset: Tensor
+    """What is added to the inputs: positions, and the label's vector: (B or 1, N, D)."""
+    memories: list[Memory]
+    """The source's keys and values in every layer; none without a source."""
+
+
+@dataclass
+class _State:
+    code: _Code = field(metadata={"constant": True})
+    cache: Cache
+
+
+class Transformer(Source):
+    """An element is a token of its kind: a byte, a sub-pixel, a mu-law code; N steps over a key-value cache.
+
+    The element before, scaled, plus its position (and the label's vector) goes through layers of causal
+    self-attention; where there is a source, an encoder of it runs once a draw and each layer attends to what
+    came out. Position 0 sees a vector of its own. Logits are products with the embedding (``tied``), or with
+    a matrix of their own. Attention is to the whole past: a step costs as much as there is past, and N steps
+    N^2.
+
+    Presets:
+        gpt2_small: GPT-2's smallest: 12 layers of width 768, 12 heads, learned positions, normalisation
+            first, 50,257 tied tokens, begun by the last; 124,439,808 parameters. Without its tokeniser the
+            events are bytes of text as the first 256 tokens, which is not what those stand for there.
+        base: Transformer-base as a decoder alone, over bytes.
+        small: 4 layers of width 128 over bytes (nanoGPT's settings for a CPU, but for its vocabulary).
+        pixels: the Image Transformer of CIFAR-10 by softmax: 12 layers of width 512, 4 heads, RGB
+            (published at 32x32), but over the whole past and not a block of 256, with plain positions.
+        digits: pixels of the UCI digits and mosaics of them, given which digit.
+        audio: Transformer-base over mu-law codes at 16 kHz.
+        digit_from_word: a digit's pixels from the bytes of its word.
+        word_from_digit: a digit's word from its pixels.
+        audio_from_text: Transformer-base, mu-law codes from the text that is spoken.
+        tiny, tiny_source: for tests.
+
+    Sources: Vaswani et al., *Attention Is All You Need*, 2017; Radford et al., *Language Models are
+    Unsupervised Multitask Learners*, 2019; Parmar et al., *Image Transformer*, 2018, arXiv:1802.05751.
+    Weights start with variance 1/fan_in and embeddings with 1/width, or as GPT-2's with ``std``: all
+    N(0, std^2), what ends in the residual stream by 1/sqrt(2 layers) less. Biases start at zero. Dropout is
+    left out: nothing is trained here.
+
+    Args:
+        layers, width, heads, hidden, norm_first, activation: see ``Stack``.
+        kind: of the events, a key of ``KINDS``.
+        levels: of an element.
+        colours: sub-pixels of a pixel.
+        rate_hz: of audio.
+        classes: size of the label's alphabet; 0 for none.
+        source_levels: of an entry of the source; 0 where the kind has none.
+        encoder_layers: of the source's encoder.
+        positions: how many positions are learned, and so the largest N; 0 for sinusoids. A source's are
+            sinusoids always.
+        tied: whether logits are products with the embedding.
+        scaled: whether embeddings are multiplied by sqrt(width).
+        begin: the token that stands before the first; None for a vector of its own.
+        std: standard deviation of initial weights; None for 1/sqrt(fan_in).
+        seed: of the initial weights.
+    """
+
+    element = "token"
+    family = "sequential"
+    source = "Vaswani et al. 2017, arXiv:1706.03762"
+    default_preset = "small"
+    presets = {
+        "gpt2_small": dict(
+            layers=12, width=768, heads=12, hidden=3072, kind="text", levels=50257, positions=1024, tied=True,
+            begin=50256, norm_first=True, activation="gelu_tanh", std=0.02,
+        ),
+        "base": dict(**BASE, kind="text", levels=256, tied=True, scaled=True),
+        "small": dict(
+            layers=4, width=128, heads=4, hidden=512, kind="text", levels=256, positions=1024, tied=True,
+            norm_first=True, activation="gelu_tanh", std=0.02,
+        ),
+        "pixels": dict(layers=12, width=512, heads=4, hidden=2048, kind="pixels", levels=256, colours=3),
+        "digits": dict(
+            layers=4, width=128, heads=4, hidden=512, kind="pixels", levels=17, classes=10, scaled=True
+        ),
+        "audio": dict(**BASE, kind="audio", levels=256, tied=True, scaled=True),
+        "digit_from_word": dict(
+            layers=4, width=128, heads=4, hidden=512, kind="digit_from_word", levels=17, source_levels=256,
+            encoder_layers=4, scaled=True,
+        ),
+        "word_from_digit": dict(
+            layers=4, width=128, heads=4, hidden=512, kind="word_from_digit", levels=256, source_levels=17,
+            encoder_layers=4, scaled=True,
+        ),
+        "audio_from_text": dict(
+            **BASE, kind="audio_from_text", levels=256, source_levels=256, encoder_layers=6, tied=True,
+            scaled=True,
+        ),
+        "tiny": dict(
+            layers=2, width=8, heads=2, hidden=12, kind="text", levels=4, positions=256, tied=True,
+            norm_first=True, activation="gelu",
+        ),
+        "tiny_source": dict(
+            layers=2, width=8, heads=2, hidden=12, kind="digit_from_word", levels=2, source_levels=4,
+            encoder_layers=1, scaled=True,
+        ),
+    }  # fmt: skip
+    claims = {
+        ("score", "parallel"): Claim("1", "N^2"),
+        ("score", "sequential"): Claim("1", "N^2"),
+        ("sample", "naive"): Claim("N", "N^3"),
+        ("sample", "cached"): Claim("N", "N^2"),
+        ("sample", "speculative"): Claim("<= N", "<= N^2"),
+        ("sample", "rejection"): Claim("<= N", "<= N^2"),
+        **at_most("N", "N^3"),
+    }
+
+    def __init__(
+        self,
+        *,
+        layers: int,
+        width: int,
+        heads: int,
+        hidden: int,
+        kind: str,
+        levels: int,
+        colours: int = 1,
+        rate_hz: float = 16000.0,
+        classes: int = 0,
+        source_levels: int = 0,
+        encoder_layers: int = 0,
+        positions: int = 0,
+        tied: bool = False,
+        scaled: bool = False,
+        begin: int | None = None,
+        norm_first: bool = False,
+        activation: str = "relu",
+        std: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if kind not in KINDS:
+            raise ValueError(f"no kind of events '{kind}'; there is: {', '.join(KINDS)}")
+        self.events = KINDS[kind](
+            levels=levels, source_levels=source_levels, classes=classes, colours=colours, rate_hz=rate_hz
+        )
+        self.rate_hz = self.events.rate_hz
+        self.ladder, self.count_ladder = self.events.ladder, self.events.count_ladder
+        if levels > 256:  # the noise of a draw is one number a level
+            self.ladder = (8, 16, 32, 64, 128)
+        self.alphabets = {self.events.label: classes} if classes else {}
+        self.distribution = Categorical(levels)
+        self.levels, self.width = levels, width
+        self.scale = width**0.5 if scaled else 1.0
+        init = Init(torch.Generator().manual_seed(seed), std, (2 * layers) ** -0.5 if std else 1.0)
+
+        def stack(number: int, cross: bool) -> Stack:
+            return Stack(number, width, heads, hidden, init, cross=cross, norm_first=norm_first,
+                         activation=activation)  # fmt: skip
+
+        self.begin = levels if begin is None else begin
+        self.embedding = init.table(levels + (begin is None), width)
+        self.positions = init.table(positions, width) if positions else None
+        self.label = init.table(classes, width) if classes else None
+        self.decoder = stack(layers, cross=bool(source_levels))
+        self.logits = None if tied else init.table(levels, width)
+        self.encoder = self.source_embedding = None
+        if source_levels:
+            if encoder_layers < 1:
+                raise ValueError("a source needs an encoder: encoder_layers of at least 1")
+            self.alphabets["source"] = source_levels
+            self.source_embedding = init.table(source_levels, width)
+            self.encoder = stack(encoder_layers, cross=False)
+
+    @classmethod
+    def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        encoder = (
+            {"encoder_layers": max(config["encoder_layers"] // 4, 1)} if "encoder_layers" in config else {}
+        )
+        return {**config, "layers": max(config["layers"] // 4, 1), **encoder}
+
+    def schedule(self, n: int) -> Sequence[int]:
+        if self.positions is not None and n > len(self.positions):
+            raise ValueError(f"there are learned positions for {len(self.positions)} elements, got {n}")
+        self.events.check(n)
+        return super().schedule(n)
+
+    def encode(self, context: Context, n: int) -> _Code:
+        if self.positions is not None:
+            offset = self.positions[:n].unsqueeze(0)
+        else:
+            offset = sinusoids(n, self.width, self.embedding).unsqueeze(0)
+        if self.label is not None:
+            offset = offset + self.label[context[self.events.label]].unsqueeze(1)
+        if self.encoder is None or self.source_embedding is None:
+            return _Code(offset, [])
+        source = self.source_embedding[context["source"]] * self.scale
+        source = source + sinusoids(source.shape[1], self.width, source)
+        return _Code(offset, self.decoder.remember(self.encoder(source, causal=False)))
+
+    def _inputs(self, past: Tensor, offset: Tensor, first: bool) -> Tensor:
+        """Inputs (B, M, D) from the elements before them, without one for the ``first`` position."""
+        x = self.embedding[past] * self.scale
+        if first:
+            x = torch.cat([self.embedding[self.begin].expand(len(past), 1, -1) * self.scale, x], dim=1)
+        return x + offset
+
+    def _head(self, x: Tensor) -> Tensor:
+        return linear(x, self.embedding[: self.levels] if self.logits is None else self.logits)
+
+    def forward(self, f: Tensor, code: _Code) -> Tensor:
+        x = self._inputs(f[:, :-1], code.offset, first=True)
+        return self._head(self.decoder(x, code.memories, causal=True))
+
+    def start(self, batch: int, n: int, code: _Code) -> _State:
+        return _State(code, self.decoder.start(batch, n))
+
+    def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        past = f[:, max(g0 - 1, 0) : g1 - 1]
+        x = self._inputs(past, state.code.offset[:, g0:g1], first=g0 == 0)
+        return self._head(self.decoder.extend(x, state.cache, state.code.memories)), state
+
+    def mark(self, state: _State, g: int) -> int:
+        return g
+
+    def rewind(self, state: _State, mark: int, f: Tensor, g: int) -> _State:
+        """Moves the cache back to position ``g``: what it holds before is of the feed that was right."""
+        state.cache.t = g
+        return state
+
+    def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        return self.events.observe(n, rows, seed, data)
+
+    @classmethod
+    def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        return KINDS[config["kind"]].load_data(path, config)
