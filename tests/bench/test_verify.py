@@ -28,8 +28,8 @@ TINY = [spec for spec in PRESETS if ":tiny" in spec]
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 STEPPED = {"x": ("sample", "cached"), "z": ("score", "inversion")}
 """The method whose steps the faults are planted in, by what a model reads."""
-WAVES = [spec for spec in PRESETS if "wavenet" in spec]
-PIXELS = [spec for spec in PRESETS if "pixelcnn" in spec]
+WAVES = [spec for spec in PRESETS if spec.split(":")[0] in ("wavenet", "parallel_wavenet")]
+PIXELS = [spec for spec in PRESETS if spec.split(":")[0] == "pixelcnn"]
 CONDITIONED = [spec for spec in WAVES if resolve(spec).config.get("local")]
 IN_WAVES = ("wrong_dilation", "ring_off_by_one", "future_leaks", "present_leaks", "padded_too_far")
 IN_PIXELS = ("line_not_cleared", "rows_forgotten", "column_off_by_one", "mask_off_by_one")
@@ -42,7 +42,8 @@ BEFORE_BUILDING = ("mask_off_by_one",)
 SIZES = {"smallest": 0, "middle": 2, "large": 4}
 """Where in the default ladder."""
 FAST = {
-    **dict.fromkeys(PRESETS, ("smallest",)),
+    **dict.fromkeys(PRESETS, ()),
+    **dict.fromkeys([*WAVES, *PIXELS], ("smallest",)),
     **dict.fromkeys(TINY, ("smallest", "middle")),
     "wavenet:paper": (),
 }
