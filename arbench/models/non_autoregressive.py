@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from arbench.models.attention import Attention, FeedForward, Init, Memory, Residual, sinusoids
+from arbench.models.attention import Attention, FeedForward, Init, Memory, Residual
 
 
 def visible(inside: Tensor, like: Tensor) -> Tensor:
@@ -67,9 +67,9 @@ class ParallelDecoder(nn.Module):
         """What each layer attends to of an encoded source (B, S, D): computed once a draw."""
         return [layer.cross.remember(source) for layer in self.layers if isinstance(layer, ParallelLayer)]
 
-    def forward(self, x: Tensor, inside: Tensor, memories: Sequence[Memory]) -> Tensor:
-        """All positions at once: x (B, T, D) to (B, T, D), of which ``inside`` (B, T) are looked at."""
-        positions = sinusoids(x.shape[1], x.shape[2], x).unsqueeze(0)
+    def forward(self, x: Tensor, positions: Tensor, inside: Tensor, memories: Sequence[Memory]) -> Tensor:
+        """All positions at once: x (B, T, D), plus their encodings (1, T, D), to (B, T, D); those ``inside``
+        (B, T) are looked at."""
         mask, x = visible(inside, x), x + positions
         for layer, memory in zip(self.layers, memories, strict=True):
             x = layer(x, positions, mask, memory)

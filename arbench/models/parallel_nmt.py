@@ -25,12 +25,12 @@ IMPOSSIBLE = -1e4
 class _Code:
     """Whatever is known from the source: no state moves from one group to the next."""
 
-    length: int
-    """T."""
     fertility: Tensor
     """Parameters of the first group, (B, S, P)."""
     inputs: Tensor
     """What the encoder read, (B, S, D)."""
+    positions: Tensor
+    """Encodings of the target's positions, (1, T, D)."""
     memories: list[Memory]
 
 
@@ -126,18 +126,18 @@ class ParallelNMT(TranslationSource, Source):
 
     def encode(self, context: Context, n: int) -> _Code:
         source = context["source"]
-        inputs = self.embedding[source] * self.width**0.5 + sinusoids(
-            source.shape[1], self.width, self.embedding
-        )
+        s, t = source.shape[1], n - n // 2
+        positions = sinusoids(max(s, t), self.width, self.embedding)
+        inputs = self.embedding[source] * self.width**0.5 + positions[:s]
         encoded = self.encoder(inputs, causal=False)
         fertility = self._logits(self.fertility(encoded))
-        return _Code(n - n // 2, fertility, inputs, self.decoder.remember(encoded))
+        return _Code(fertility, inputs, positions[:t].unsqueeze(0), self.decoder.remember(encoded))
 
     def _symbols(self, fertility: Tensor, code: _Code) -> Tensor:
         """Parameters of all symbols (B, T, P) given the fertilities (B, S)."""
-        index, inside = copies(fertility, code.length)
+        index, inside = copies(fertility, code.positions.shape[1])
         x = code.inputs.gather(1, index.unsqueeze(-1).expand(-1, -1, self.width))
-        decoded = self.decoder(x, inside, code.memories)
+        decoded = self.decoder(x, code.positions, inside, code.memories)
         logits = self._logits(linear(decoded, self.embedding, self.out_bias))
         symbol = torch.arange(logits.shape[-1], device=logits.device) != END
         return logits.masked_fill(~inside.unsqueeze(-1) & symbol, IMPOSSIBLE)

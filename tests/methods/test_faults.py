@@ -8,6 +8,7 @@ import pytest
 
 WAVE, LOGISTIC, PIXEL = "wavenet:tiny", "wavenet:tiny_logistic", "pixelcnn:tiny"
 FLOW = "parallel_wavenet:tiny"
+NMT = "parallel_nmt:tiny"
 OP = {WAVE: "sample", LOGISTIC: "sample", PIXEL: "sample", FLOW: "score"}
 STEPS = {WAVE: "cached", LOGISTIC: "cached", PIXEL: "cached", FLOW: "inversion"}
 JACOBI = {WAVE: "fixed_point", PIXEL: "fixed_point", FLOW: "inversion_fixed_point"}
@@ -66,11 +67,16 @@ IN_FORWARD = [
     *(("rewinds_too_far", spec, "rewinds") for spec in OP),
     *(("rewinds_too_little", spec, "rewinds") for spec in (LOGISTIC, PIXEL)),
     ("blind_spot", PIXEL, "no_blind_spot"),
+    *(("reads_what_it_gives", NMT, check) for check in ("nothing_leaks", "no_gradient_from_later")),
+    ("copies_forgotten", NMT, "chunks_agree"),
+    ("copies_forgotten", NMT, "rewinds"),
+    ("stale_source", NMT, "conditioning_matters"),
 ]  # fmt: skip
 IN_LAWS = [
     *(("wrong_density", spec, "sums_to_one") for spec in (WAVE, LOGISTIC, PIXEL)),
     ("mask_off_by_one", PIXEL, "sums_to_one"),
     ("future_leaks", WAVE, "sums_to_one"),
+    ("reads_what_it_gives", NMT, "sums_to_one"),
     *(("dull_noise", spec, "frequencies_agree") for spec in (WAVE, LOGISTIC, PIXEL)),
     *(("keeps_all_guesses", spec, "frequencies_agree") for spec in (WAVE, PIXEL)),
     ("wrong_density", FLOW, "conditionals_integrate_to_one"),
