@@ -75,6 +75,20 @@ class Resume(Line, tag="resume"):
     """Dotted names of the environment's entries that differ from the run's."""
 
 
+class Model(Line, tag="model"):
+    """What is known of a model before it is measured; one line a model, in the order of the taxonomy."""
+
+    model: str
+    preset: str
+    family: str
+    """Its row of the taxonomy, in words; empty where it states none."""
+    element: str
+    source: str = ""
+    """Where it is published."""
+    remark: str = ""
+    """What a reader must know before comparing its figures."""
+
+
 class Limits(Line, tag="limits"):
     """The limits, measured again because a row came out above them."""
 
@@ -218,7 +232,7 @@ class Fit(Line, tag="fit"):
         )  # fmt: skip
 
 
-AnyLine = Run | Resume | Limits | Count | Verification | Samples | Case | Ratio | Fit
+AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Fit
 _decoder = msgspec.json.Decoder(AnyLine)
 _encoder = msgspec.json.Encoder()
 
@@ -229,6 +243,8 @@ class Results:
 
     run: Run
     resumes: list[Resume] = field(default_factory=list)
+    models: dict[tuple[str, str], Model] = field(default_factory=dict)
+    """By name and preset; empty in files from before there was such a line."""
     limits: list[Limits] = field(default_factory=list)
     counts: dict[str, Count] = field(default_factory=dict)
     verifications: dict[str, Verification] = field(default_factory=dict)
@@ -244,6 +260,8 @@ class Results:
                 raise ResultsError("a second 'run' line")
             case Resume():
                 self.resumes.append(line)
+            case Model():
+                self.models[line.model, line.preset] = line
             case Limits():
                 self.limits.append(line)
             case Count():

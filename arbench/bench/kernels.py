@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arbench.bench.case import KERNELS, CaseKey
+from arbench.bench.options import Measuring, PlanError, check_device, check_numbers, converted
 from arbench.bench.peers import installed
-from arbench.bench.plan import Measuring, Plan, PlanError, check_device, check_numbers, converted
+from arbench.bench.plan import Plan
 from arbench.models import did_you_mean
 from arbench.results import Run
 

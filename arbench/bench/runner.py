@@ -111,6 +111,9 @@ def run_plan(
         recorder = Recorder(writer)
         _open(plan, recorder, resume, argv or [], progress or Quiet())
         assert recorder.results is not None
+        for model in plan.models:
+            if (model.model, model.preset) not in recorder.results.models:
+                recorder.write(model)
         stopped: dict[str, StoppedBy] = {}
         try:
             for setting in plan.settings():
@@ -149,9 +152,15 @@ def _open(plan: Plan, recorder: Recorder, resume: bool, argv: list[str], progres
         raise ResultsError(f"{path} holds a run already; --resume goes on with it, or choose another --out")
     recorder.results = read(path)
     before = recorder.results.run
-    if msgspec.json.encode(before.plan) != msgspec.json.encode(asked):
+    recorded = type(options)().as_plan() | before.plan.get("options", {})  # an older file has fewer
+    if recorded != asked["options"]:
         raise ResultsError(
             f"{path} holds a run that was asked something else; resume it with its own options"
+        )
+    if before.plan.get("cases") != asked["cases"]:
+        raise ResultsError(
+            f"{path} holds a run of other cases: {recorded.get('suite') or 'its model'} has changed since; "
+            "put it back as it was, or choose another --out"
         )
     changed = differences(before.environment, here)
     for name in changed:

@@ -45,6 +45,11 @@ def option(*names: str, **more: Any) -> Callable[[Any], Any]:
     help="Model, repeatable; also path.py:Class or package.module:Class.  [default: wavenet]",
 )
 @option(
+    "--suite",
+    metavar="NAME|FILE",
+    help="A run written down as TOML, such as taxonomy; other options go before what it says.",
+)
+@option(
     "--op", "ops", multiple=True, type=click.Choice(["score", "sample"]), help="Only this op, repeatable."
 )
 @option("--method", "methods", multiple=True, metavar="NAME", help="Only this method, repeatable.")
@@ -90,10 +95,14 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
     check_writable(out)
 
     from arbench.bench.plan import Options, PlanError, make_plan, recorded_options
+    from arbench.bench.suite import suite_options
     from arbench.results import read
 
     with refusing(PlanError):
-        options = recorded_options(read(out).run) if resume else Options()
+        if resume:
+            options = recorded_options(read(out).run)
+        else:
+            options = suite_options(given["suite"]) if "suite" in given else Options()
         plan = make_plan(replace(options, **given))
     measured(ctx, plan, out, resume, as_json)
 

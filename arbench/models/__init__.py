@@ -1,5 +1,6 @@
 """Autoregressive generators, one file each; ``resolve`` finds them by what a user types."""
 
+from arbench.models.base import FAMILIES as FAMILIES
 from arbench.models.base import Claim as Claim
 from arbench.models.base import Context as Context
 from arbench.models.base import Source as Source

@@ -43,6 +43,10 @@ def wav(path: Path, samples: int = 4000, rate: int = 16000, channels: int = 1) -
 
 
 NO_CUDA = f"torch {torch.__version__} sees no CUDA device here; use cpu"
+HAS = (
+    "score parallel, score sequential, sample naive, sample cached, sample fixed_point, sample blocks, "
+    "sample forecast, sample speculative, sample rejection"
+)
 NUMBER = "is not a whole number, nor several behind commas"
 
 
@@ -71,13 +75,11 @@ NUMBER = "is not a whole number, nor several behind commas"
         ("--seed -1", "--seed must lie in 0 .. 2^63 - 1, got -1"),
         (
             "--method inversion",
-            "model 'wavenet' has none of the methods asked for; it has: score parallel, score sequential, "
-            "sample naive, sample cached, sample fixed_point",
+            f"model 'wavenet' has none of the methods asked for; it has: {HAS}",
         ),
         (
             "--op score --method cached",
-            "model 'wavenet' has none of the methods asked for; it has: score parallel, score sequential, "
-            "sample naive, sample cached, sample fixed_point",
+            f"model 'wavenet' has none of the methods asked for; it has: {HAS}",
         ),
         ("--data none.wav", "none.wav: does not exist; wanted a mono 16000 Hz WAV file or a folder of them"),
         (
@@ -100,11 +102,18 @@ NUMBER = "is not a whole number, nor several behind commas"
             "model 'no.such.package:Mine': importing no.such.package failed: ModuleNotFoundError: No module "
             "named 'no'",
         ),
+        (
+            "--suite taxonmy",
+            "unknown suite 'taxonmy'; did you mean 'taxonomy'? (a file's name ends in .toml)",
+        ),
+        ("--suite none.toml", "suite none.toml: No such file or directory"),
+        ("--suite taxonomy --n 0", "--n must be at least 1, got 0"),
+        ("--suite taxonomy --model wavnet", "the suite has no model 'wavnet'; did you mean 'wavenet:tiny'?"),
         ("--resume", "out/results.jsonl: No such file or directory"),
     ],
 )
 def test_options_of_run(refusal, here, words, said):
-    model = [] if "--model" in words else ["--model", "wavenet:tiny"]
+    model = [] if "--model" in words or "--suite" in words else ["--model", "wavenet:tiny"]
     assert refusal("run", *model, "--out", "out", *words.split()) == said
     assert left(here) == set()
 
