@@ -69,7 +69,7 @@ def make_plan(options: Options) -> Plan:
                 known = unique.setdefault(case.id, case)
                 if case.spec != known.spec:
                     raise PlanError(
-                        f"'{known.spec}' and '{case.spec}' are both called {case.model}:{case.preset}; "
+                        f"'{case.spec}' and '{known.spec}' are both called {case.model}:{case.preset}; "
                         "rename one"
                     )
     if not unique:

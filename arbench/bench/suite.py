@@ -87,7 +87,7 @@ def load(name: str) -> Suite:
         if not path.exists():
             known = [file.stem for file in path.parent.glob("*.toml")]
             raise PlanError(
-                f"unknown suite '{name}'; {did_you_mean(name, known)} Or a path that ends in .toml"
+                f"unknown suite '{name}'; {did_you_mean(name, known)} (a file's name ends in .toml)"
             )
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
