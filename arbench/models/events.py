@@ -16,6 +16,7 @@ from arbench.models import audio
 from arbench.models.base import Context
 from arbench.models.images import DIGIT_CLASSES, ImageSource
 from arbench.models.text import TextSource
+from arbench.models.translation import TranslationSource
 
 BOTH = "it would need events and what they come from"
 
@@ -173,6 +174,21 @@ class SpeechFromText(Speech):
         raise NotImplementedError(f"{cls.__name__} does not read data from a path: {BOTH}")
 
 
+class Translation(TranslationSource, Kind):
+    """Symbols of a sentence's translation from those of the sentence, both of one alphabet."""
+
+    reads_source = True
+
+    def __init__(self, *, levels: int, source_levels: int = 0, **config: Any) -> None:
+        super().__init__(levels=levels, source_levels=source_levels, **config)
+        if not levels == source_levels > 2:
+            both = f"got {levels} and source_levels {source_levels}"
+            raise ValueError(f"sentences and translations have one alphabet of 3 levels or more; {both}")
+
+    def observe(self, n: int, rows: Sequence[int], seed: int, data: Any) -> tuple[Tensor, Context]:
+        return self.sentences(n, rows, seed, data)
+
+
 KINDS: Mapping[str, type[Kind]] = {
     "text": Text,
     "pixels": Pixels,
@@ -180,4 +196,5 @@ KINDS: Mapping[str, type[Kind]] = {
     "digit_from_word": DigitFromWord,
     "word_from_digit": WordFromDigit,
     "audio_from_text": SpeechFromText,
+    "translation": Translation,
 }

@@ -72,6 +72,7 @@ class Transformer(Source):
         classes: size of the label's alphabet; 0 for none.
         source_levels: of an entry of the source; 0 where the kind has none.
         encoder_layers: of the source's encoder.
+        shared: whether a source of the elements' own alphabet is embedded as they are.
         positions: how many positions are learned, and so the largest N; 0 for sinusoids. A source's are
             sinusoids always.
         tied: whether logits are products with the embedding.
@@ -145,6 +146,7 @@ class Transformer(Source):
         classes: int = 0,
         source_levels: int = 0,
         encoder_layers: int = 0,
+        shared: bool = False,
         positions: int = 0,
         tied: bool = False,
         scaled: bool = False,
@@ -185,7 +187,9 @@ class Transformer(Source):
             if encoder_layers < 1:
                 raise ValueError("a source needs an encoder: encoder_layers of at least 1")
             self.alphabets["source"] = source_levels
-            self.source_embedding = init.table(source_levels, width)
+            if shared and source_levels != levels:
+                raise ValueError(f"a shared embedding needs one alphabet, got {levels} and {source_levels}")
+            self.source_embedding = None if shared else init.table(source_levels, width)
             self.encoder = stack(encoder_layers, cross=False)
 
     @classmethod
@@ -208,9 +212,10 @@ class Transformer(Source):
             offset = sinusoids(n, self.width, self.embedding).unsqueeze(0)
         if self.label is not None:
             offset = offset + self.label[context[self.events.label]].unsqueeze(1)
-        if self.encoder is None or self.source_embedding is None:
+        if self.encoder is None:
             return _Code(offset, [])
-        source = self.source_embedding[context["source"]] * self.scale
+        table = self.embedding if self.source_embedding is None else self.source_embedding
+        source = table[context["source"]] * self.scale
         source = source + sinusoids(source.shape[1], self.width, source)
         return _Code(offset, self.decoder.remember(self.encoder(source, causal=False)))
 
