@@ -47,7 +47,7 @@ class Transformer(Source):
             first, 50,257 tied tokens, begun by the last; 124,439,808 parameters. Without its tokeniser the
             events are bytes of text as the first 256 tokens, which is not what those stand for there.
         base: Transformer-base as a decoder alone, over bytes.
-        small: 4 layers of width 128 over bytes (nanoGPT's settings for a CPU, but for its vocabulary).
+        small: 4 layers of width 128 over bytes: GPT-2's shape at nanoGPT's settings for a CPU.
         pixels: the Image Transformer of CIFAR-10 by softmax: 12 layers of width 512, 4 heads, RGB
             (published at 32x32), but over the whole past and not a block of 256, with plain positions.
         digits: pixels of the UCI digits and mosaics of them, given which digit.
@@ -94,9 +94,11 @@ class Transformer(Source):
         "base": dict(**BASE, kind="text", levels=256, tied=True, scaled=True),
         "small": dict(
             layers=4, width=128, heads=4, hidden=512, kind="text", levels=256, positions=1024, tied=True,
-            norm_first=True, activation="gelu_tanh", std=0.02,
+            norm_first=True, activation="gelu_tanh",
         ),
-        "pixels": dict(layers=12, width=512, heads=4, hidden=2048, kind="pixels", levels=256, colours=3),
+        "pixels": dict(
+            layers=12, width=512, heads=4, hidden=2048, kind="pixels", levels=256, colours=3, scaled=True
+        ),
         "digits": dict(
             layers=4, width=128, heads=4, hidden=512, kind="pixels", levels=17, classes=10, scaled=True
         ),
@@ -129,7 +131,8 @@ class Transformer(Source):
         ("sample", "cached"): Claim("N", "N^2"),
         ("sample", "speculative"): Claim("<= N", "<= N^2"),
         ("sample", "rejection"): Claim("<= N", "<= N^2"),
-        **at_most("N", "N^3"),
+        **at_most(),
+        ("sample", "fixed_point"): Claim("<= N", "<= N^3"),  # every pass over the whole length
     }
 
     def __init__(
