@@ -10,6 +10,9 @@ from torch.nn.functional import pad
 
 from arbench.models.base import lecun_normal_
 
+Offsets = tuple[Tensor, Tensor]
+"""What a class adds to the vertical and to the horizontal gate: (B, 2 C) each."""
+
 
 def bounds(width: int, groups: int) -> list[int]:
     """Where ``groups`` nearly equal runs of ``width`` channels begin and end."""
@@ -61,7 +64,7 @@ class Layer(nn.Module):
 
     Channels-last; convolutions are products with the taps side by side. Horizontal channels are split in
     ``groups`` (one a colour): what colour g reads of its own pixel belongs to colours up to g (mask B), or
-    below g in the first layer (mask A).
+    below g in the first layer (mask A). With ``classes``, the class adds to both halves of both gates.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Layer(nn.Module):
         groups: int,
         first: bool,
         generator: torch.Generator,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         self.kernel, self.reach, self.first = kernel, kernel // 2, first
@@ -84,18 +88,32 @@ class Layer(nn.Module):
         self.horizontal = Masked(torch.cat([left, centre]), generator)
         self.across = Masked(torch.ones(2 * channels, 2 * channels), generator)
         self.out = Masked(group_mask(split, split, strict=False), generator)
+        self.by_class = None
+        if classes:
+            self.by_class = nn.Parameter(lecun_normal_(torch.empty(classes, 4 * channels), 1, generator))
 
     def vertical_taps(self, rows: Sequence[Tensor], width: int) -> Tensor:
         """Taps (B, .., W, taps C) from the reach + 1 rows up to this one, each padded on both sides."""
         return torch.cat([row[..., j : j + width, :] for row in rows for j in range(self.kernel)], dim=-1)
 
-    def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Both stacks, (B, H, W, C) each."""
+    def offsets(self, label: Tensor | None) -> Offsets | None:
+        """What classes (B,) add to the vertical and to the horizontal gate, (B, 2 C) each, if anything."""
+        if self.by_class is None or label is None:
+            return None
+        vertical, horizontal = self.by_class[label].chunk(2, dim=-1)
+        return vertical, horizontal
+
+    def forward(self, v: Tensor, h: Tensor, offsets: Offsets | None = None) -> tuple[Tensor, Tensor]:
+        """Both stacks, (B, H, W, C) each, with the class's ``offsets``."""
         _, height, width, _ = v.shape
         r = self.reach
         padded = pad(v, (0, 0, r, r, r, 0))
         a = self.vertical(self.vertical_taps([padded[:, i : i + height] for i in range(r + 1)], width))
         left = pad(h, (0, 0, r, 0))
         taps = torch.cat([left[..., j : j + width, :] for j in range(r + 1)], dim=-1)
-        out = self.out(gate(self.horizontal(taps) + self.across(a)))
+        b = self.horizontal(taps) + self.across(a)
+        if offsets is not None:
+            vertical, horizontal = (part[:, None, None] for part in offsets)
+            a, b = a + vertical, b + horizontal
+        out = self.out(gate(b))
         return gate(a), out if self.first else out + h

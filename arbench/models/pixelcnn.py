@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from arbench.distributions import Categorical
+from arbench.distributions import by_name
 from arbench.models import images
 from arbench.models.base import Claim, Context, Source, at_most
-from arbench.models.masked import Layer, Masked, bounds, gate, group_mask
+from arbench.models.masked import Layer, Masked, Offsets, bounds, gate, group_mask
 
 
 @dataclass
@@ -42,6 +43,9 @@ class _State:
     """Each layer's gate output at this pixel, and the head's hidden features: (B, C)."""
     columns: list[list[_Columns]] = field(metadata={"constant": True})
     crossing: list[tuple[Tensor, Tensor]] = field(metadata={"constant": True})
+    """Weight and offset, class and biases included, of what each layer's vertical stack adds to this row."""
+    vertical: list[Tensor | None] = field(metadata={"constant": True})
+    """What the class adds to each layer's vertical gate: (B, 1, 2 C)."""
     head: list[list[tuple[Tensor, Tensor]]] = field(metadata={"constant": True})
     """Weight and bias of the head's two products, by colour."""
 
@@ -52,15 +56,22 @@ class PixelCNN(images.ImageSource, Source):
     No blind spot: the vertical stack reads every row above through a kernel of (k // 2 + 1) x k, the
     horizontal one its own row to the left, and takes the vertical one in. The first layer's kernel is 7
     wide, the others' 3. Colours condition on the earlier ones of the same pixel through channel groups.
+    With ``raster="columns"`` the order is columns, rows, colours: the network reads the picture transposed,
+    and so do its events.
+
+    An element is a level 0 to ``levels`` - 1 with ``loss="softmax"`` or "discretized_logistic_mixture"; with
+    the other losses a real number in [-1, 1]: the level dequantised by uniform noise.
 
     Presets:
         gated: 15 layers, 128 channels, 256-way softmax, 3 colours (published at 32x32).
         digits: 8 layers, 64 channels, 17-way softmax, grey, on the UCI digits' own levels.
-        tiny: for tests.
+        class_conditional: digits, conditioned on which digit it is.
+        tiny, tiny_class, tiny_columns, tiny_mixture, tiny_gaussian: for tests.
 
-    Sources: van den Oord et al., *Conditional Image Generation with PixelCNN Decoders*, 2016, section 2;
-    *Pixel Recurrent Neural Networks*, 2016, section 3.4, for the colour masks. Weights start with variance
-    1/fan_in of the unmasked inputs, biases at zero.
+    Sources: van den Oord et al., *Conditional Image Generation with PixelCNN Decoders*, 2016, section 2, with
+    section 2.3 for the class; *Pixel Recurrent Neural Networks*, 2016, section 3.4, for the colour masks;
+    Uria et al., *RNADE*, 2013, for dequantisation. Weights start with variance 1/fan_in of the unmasked
+    inputs, embeddings of a class with variance 1, biases at zero.
 
     Args:
         layers: gated layers.
@@ -68,7 +79,14 @@ class PixelCNN(images.ImageSource, Source):
         colours: sub-pixels of a pixel.
         levels: values of a sub-pixel.
         kernels: widths of the first and of the later layers, odd.
+        loss: names the law of an element: a key of ``arbench.distributions.LOSSES``.
+        components: of a mixture.
+        classes: 10 to be conditioned on which digit the picture is made of, 0 not to be.
+        raster: "rows" or "columns".
         seed: of the initial weights.
+
+    Raises:
+        ValueError: there is no such loss or raster, or another number of classes.
     """
 
     family = "sequential"
@@ -77,8 +95,16 @@ class PixelCNN(images.ImageSource, Source):
     presets = {
         "gated": dict(layers=15, channels=128, colours=3, levels=256),
         "digits": dict(layers=8, channels=64, colours=1, levels=17),
+        "class_conditional": dict(layers=8, channels=64, colours=1, levels=17, classes=10),
         "tiny": dict(layers=2, channels=13, colours=3, levels=2, kernels=(3, 3)),
-    }
+        "tiny_class": dict(layers=2, channels=6, colours=1, levels=2, kernels=(7, 7), classes=10),
+        "tiny_columns": dict(layers=2, channels=7, colours=1, levels=4, kernels=(7, 7), raster="columns"),
+        "tiny_mixture": dict(
+            layers=2, channels=6, colours=1, levels=5, kernels=(7, 7), components=2,
+            loss="discretized_logistic_mixture",
+        ),
+        "tiny_gaussian": dict(layers=2, channels=9, colours=1, levels=4, kernels=(7, 7), loss="gaussian"),
+    }  # fmt: skip
     claims = {
         ("score", "parallel"): Claim("1", "N"),
         ("score", "sequential"): Claim("1", "N"),
@@ -97,20 +123,30 @@ class PixelCNN(images.ImageSource, Source):
         colours: int,
         levels: int,
         kernels: tuple[int, int] = (7, 3),
+        loss: str = "softmax",
+        components: int = 10,
+        classes: int = 0,
+        raster: str = "rows",
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if raster not in ("rows", "columns"):
+            raise ValueError(f"a raster is of rows or columns, got '{raster}'")
+        if classes not in (0, images.DIGIT_CLASSES):
+            raise ValueError(f"there are {images.DIGIT_CLASSES} classes of pictures, got {classes}")
         g = torch.Generator().manual_seed(seed)
         self.colours, self.levels, self.channels = colours, levels, channels
-        self.distribution = Categorical(levels)
+        self.classes, self.raster = classes, raster
+        self.alphabets = {"class": classes} if classes else {}
+        self.distribution = by_name(loss, levels, components)
         self.split = bounds(channels, colours)
         self.layers = nn.ModuleList(
-            Layer(kernels[i > 0], channels if i else colours, channels, colours, i == 0, g)
+            Layer(kernels[i > 0], channels if i else colours, channels, colours, i == 0, g, classes)
             for i in range(layers)
         )
-        self.levels_of = [levels * i for i in range(colours + 1)]
+        self.params_of = [self.distribution.params_width * i for i in range(colours + 1)]
         self.hidden = Masked(group_mask(self.split, self.split, strict=False), g)
-        self.logits = Masked(group_mask(self.split, self.levels_of, strict=False), g)
+        self.params = Masked(group_mask(self.split, self.params_of, strict=False), g)
         sides = (4, 6, 8, 12, 16) if colours > 1 else (8, 12, 16, 24, 32)
         self.ladder = [colours * side * side for side in sides]
         self.count_ladder = [colours * side * side for side in (2, 3, 4, 5, 6)]
@@ -131,18 +167,23 @@ class PixelCNN(images.ImageSource, Source):
         return range(n + 1)
 
     def _scaled(self, x: Tensor) -> Tensor:
-        return x.to(self.hidden.weight.dtype) * (2 / (self.levels - 1)) - 1
+        x = x.to(self.hidden.weight.dtype)
+        return x * (2 / (self.levels - 1)) - 1 if self.distribution.finite else x
 
-    def forward(self, f: Tensor, code: Context) -> Tensor:
+    def encode(self, context: Context, n: int) -> list[Offsets | None]:
+        label = context["class"] if self.classes else None
+        return [layer.offsets(label) for layer in self._layers()]
+
+    def forward(self, f: Tensor, code: list[Offsets | None]) -> Tensor:
         side = self.side(f.shape[1])
         h = self._scaled(f).view(-1, side, side, self.colours)
         v = pad(h[:, :-1], (0, 0, 0, 0, 1, 0))
-        for layer in self._layers():
-            v, h = layer(v, h)
-        params = self.logits(torch.relu(self.hidden(torch.relu(h))))
-        return params.reshape(f.shape[0], -1, self.levels)
+        for layer, offsets in zip(self._layers(), code, strict=True):
+            v, h = layer(v, h, offsets)
+        params = self.params(torch.relu(self.hidden(torch.relu(h))))
+        return params.reshape(f.shape[0], -1, self.distribution.params_width)
 
-    def start(self, batch: int, n: int, code: Context) -> _State:
+    def start(self, batch: int, n: int, code: list[Offsets | None]) -> _State:
         side = self.side(n)
         new = self.hidden.weight.new_zeros
         layers, split = self._layers(), self.split
@@ -154,11 +195,14 @@ class PixelCNN(images.ImageSource, Source):
         c = self.channels
         both = [[*range(a, b), *range(c + a, c + b)] for a, b in pairwise(split)]
         order = [i for group in both for i in group]
-        columns, crossing = [], []
-        for layer in layers:
-            # the horizontal bias joins the vertical contribution: one addition fewer a step
+        columns, crossing, vertical = [], [], []
+        for layer, offsets in zip(layers, code, strict=True):
+            # what else the horizontal gate adds joins the vertical contribution: no addition a step
             bias = layer.across.bias + layer.horizontal.bias
-            crossing.append((layer.across.weight[:, order], bias[order]))
+            if offsets is not None:
+                bias = (bias + offsets[1]).unsqueeze(1)
+            crossing.append((layer.across.weight[:, order], bias[..., order]))
+            vertical.append(None if offsets is None else offsets[0].unsqueeze(1))
             columns.append([
                 _Columns(layer.horizontal.weight[:, group].contiguous(),
                          layer.out.weight[: split[g + 1], split[g] : split[g + 1]].contiguous(),
@@ -173,10 +217,10 @@ class PixelCNN(images.ImageSource, Source):
                 )
                 for g in range(self.colours)
             ]
-            for product, width in ((self.hidden, split), (self.logits, self.levels_of))
+            for product, width in ((self.hidden, split), (self.params, self.params_of))
         ]
         gated = [new(batch, c) for _ in range(len(layers) + 1)]
-        return _State(0, side, side, rows, [], [], gated, columns, crossing, head)
+        return _State(0, side, side, rows, [], [], gated, columns, crossing, vertical, head)
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
         steps = [self._step(state, f[:, g - 1 : g] if g else None) for g in range(g0, g1)]
@@ -219,16 +263,24 @@ class PixelCNN(images.ImageSource, Source):
         r = layers[0].reach
         v = state.lines[0][:, r:] if state.lines else new(batch, state.width, self.colours)
         state.across = []
-        for layer, rows, (weight, bias) in zip(layers, state.rows, state.crossing, strict=True):
+        for layer, rows, (weight, bias), offset in zip(
+            layers, state.rows, state.crossing, state.vertical, strict=True
+        ):
             rows.popleft()
             rows.append(pad(v, (0, 0, layer.reach, layer.reach)))
             a = layer.vertical(layer.vertical_taps(list(rows), state.width))
             state.across.append(a @ weight + bias)
-            v = gate(a)
+            v = gate(a if offset is None else a + offset)
         widths = [layer.reach for layer in layers] + [0]
         channels = [self.colours] + [self.channels] * len(layers)
         state.lines = [new(batch, reach + state.width, c) for reach, c in zip(widths, channels, strict=True)]
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
-        images, context = self.pictures(self.side(n), rows, seed, data)
-        return images.reshape(len(rows), n), context
+        pictures, context = self.pictures(self.side(n), rows, seed, data)
+        if self.raster == "columns":
+            pictures = pictures.transpose(1, 2)
+        x = pictures.reshape(len(rows), n)
+        if not self.distribution.finite:
+            u = torch.from_numpy(np.stack([np.random.default_rng([seed, row, 1]).random(n) for row in rows]))
+            x = ((x + u) * (2 / self.levels) - 1).float()
+        return x, context
