@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from arbench.distributions import uniforms
 from arbench.meters import count
 from arbench.methods import Method, Outcome, Task, methods_for
-from arbench.models import Source, dilated, pixelcnn, resolve
+from arbench.models import Source, attention, dilated, pixelcnn, resolve
 
 EXACT = 1e-10
 """Relative difference of two float64 ways to one number."""
@@ -472,13 +472,14 @@ def counts_repeat(source: Source, method: Method, n: int) -> None:
 
 
 @contextmanager
-def rings(stacked: bool) -> Iterator[None]:
-    """Keeps dilated stacks' rings as tensors (slots, B, R), so that storing in a slot is a copy.
+def caches(stacked: bool) -> Iterator[None]:
+    """Keeps dilated stacks' rings as tensors (slots, B, R), so that storing in a slot is a copy, and keys and
+    values of attention position by position.
 
     Args:
-        stacked: whether they are slices of one tensor, or tensors of their own.
+        stacked: whether those of all layers are slices of one tensor, or tensors of their own.
     """
-    start = dilated.DilatedStack.start
+    start, begin = dilated.DilatedStack.start, attention.Stack.start
 
     def tensors(self: dilated.DilatedStack, batch: int) -> dilated.StackState:
         state = start(self, batch)
@@ -490,8 +491,17 @@ def rings(stacked: bool) -> Iterator[None]:
         state.rings = list(kept)  # type: ignore[arg-type]
         return state
 
+    def slots(self: attention.Stack, batch: int, n: int) -> attention.Cache:
+        cache = begin(self, batch, n)
+        two, rows, heads, n, width = cache.slots[0].shape
+        if stacked:
+            whole = cache.slots[0].new_empty(n, len(cache.slots), two, rows, heads, width)
+            cache.slots = list(whole.permute(1, 2, 3, 4, 0, 5))
+        return cache
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dilated.DilatedStack, "start", tensors)
+        patch.setattr(attention.Stack, "start", slots)
         yield
 
 
@@ -500,8 +510,8 @@ def split_and_stacked_caches_agree(source: Source, method: Method, n: int) -> No
     expected = method.run(source, job(source, method, n, range(1))).f
     depths: list[list[int | None]] = []
     for stacked in (False, True):
-        with rings(stacked):
-            tasks = [job(source, method, size, range(1)) for size in (8, 16, 32)]
+        with caches(stacked):
+            tasks = [job(source, method, length(source, size), range(1)) for size in (8, 16, 32)]
             depths.append([count(lambda task=task: method.run(source, task)).depth for task in tasks])
             again = method.run(source, job(source, method, n, range(1))).f
             assert torch.equal(again, expected)

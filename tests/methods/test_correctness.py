@@ -14,11 +14,14 @@ from arbench.methods import methods_for
 from arbench.models import names, resolve
 from arbench.models.dilated import DilatedStack
 from arbench.models.pixelcnn import PixelCNN
+from arbench.models.transformer import Transformer
 
 SPECS = [f"{name}:{p}" for name in names() for p in resolve(name).cls.presets if p.startswith("tiny")]
 PAIRS = [(spec, m.op, m.name) for spec in SPECS for m in methods_for(resolve(spec).build())]
 SAMPLERS = [(spec, op, name) for spec, op, name in PAIRS if op == "sample"]
 FINITE = [spec for spec in SPECS if resolve(spec).build().distribution.finite]
+CACHED = [s for s in SPECS if issubclass(resolve(s).cls, Transformer)]
+"""Those whose steps keep keys and values."""
 DILATED = [s for s in SPECS if any(isinstance(m, DilatedStack) for m in resolve(s).build().modules())]
 
 
@@ -79,8 +82,8 @@ def test_there_is_no_blind_spot(spec: str, checks: ModuleType) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "op", "method"),
-    [pair for pair in PAIRS if pair[0] in DILATED and pair[2] in ("cached", "sequential", "inversion")],
+    [p for p in PAIRS if p[0] in DILATED + CACHED and p[2] in ("cached", "sequential", "inversion")],
 )
 def test_split_and_stacked_caches_have_one_depth(spec: str, op: str, method: str, checks: ModuleType) -> None:
     source = checks.built(spec)
-    checks.split_and_stacked_caches_agree(source, checks.by(source, op, method), 33)
+    checks.split_and_stacked_caches_agree(source, checks.by(source, op, method), checks.length(source, 33))

@@ -9,8 +9,11 @@ import pytest
 WAVE, LOGISTIC, PIXEL = "wavenet:tiny", "wavenet:tiny_logistic", "pixelcnn:tiny"
 FLOW = "parallel_wavenet:tiny"
 NMT = "parallel_nmt:tiny"
-OP = {WAVE: "sample", LOGISTIC: "sample", PIXEL: "sample", FLOW: "score"}
-STEPS = {WAVE: "cached", LOGISTIC: "cached", PIXEL: "cached", FLOW: "inversion"}
+TRANSFORMER, FROM_SOURCE = "transformer:tiny", "transformer:tiny_source"
+OP = {WAVE: "sample", LOGISTIC: "sample", PIXEL: "sample", FLOW: "score", TRANSFORMER: "sample",
+      FROM_SOURCE: "sample"}  # fmt: skip
+STEPS = {WAVE: "cached", LOGISTIC: "cached", PIXEL: "cached", FLOW: "inversion",
+         TRANSFORMER: "cached", FROM_SOURCE: "cached"}  # fmt: skip
 JACOBI = {WAVE: "fixed_point", PIXEL: "fixed_point", FLOW: "inversion_fixed_point"}
 
 IN_STEPS = [
@@ -24,6 +27,11 @@ IN_STEPS = [
     ("ring_off_by_one", FLOW, "agrees"),
     ("wrong_dilation", FLOW, "agrees"),
     ("conditioning_dropped", FLOW, "agrees"),
+    *(
+        (fault, spec, "log_probs_agree")
+        for fault in ("first_slot_forgotten", "slot_written_too_late")
+        for spec in (TRANSFORMER, FROM_SOURCE)
+    ),
     *(("stale_cache", spec, "resets") for spec in (WAVE, LOGISTIC, FLOW)),
     ("stale_image", PIXEL, "resets"),
     *(("rows_mix", spec, "rows_agree") for spec in OP),
@@ -36,7 +44,14 @@ IN_OTHERS = [
     *(("rows_mix", spec, "sequential", "rows_agree") for spec in (WAVE, PIXEL)),
     *(("future_leaks", spec, "naive", "agrees") for spec in (WAVE, LOGISTIC)),
     ("mask_off_by_one", PIXEL, "naive", "log_probs_agree"),
-    *(("whole_storages", spec, "sequential", "split_and_stacked_caches_agree") for spec in (WAVE, LOGISTIC)),
+    *(
+        ("whole_storages", spec, "sequential", "split_and_stacked_caches_agree")
+        for spec in (WAVE, LOGISTIC, TRANSFORMER, FROM_SOURCE)
+    ),
+    *(
+        ("position_off_by_one", TRANSFORMER, method, "log_probs_agree")
+        for method in ("forecast", "speculative")
+    ),
     ("prompt_not_read", WAVE, "naive", "keeps_given"),
     *(
         ("accepts_all", spec, method, "agrees")
@@ -64,7 +79,12 @@ IN_FORWARD = [
     *((fault, spec, "chunks_agree") for fault in ("ring_off_by_one", "conditioning_dropped")
       for spec in (WAVE, FLOW)),
     ("rows_forgotten", PIXEL, "chunks_agree"),
-    *(("rewinds_too_far", spec, "rewinds") for spec in OP),
+    *(("rewinds_too_far", spec, "rewinds") for spec in (WAVE, LOGISTIC, PIXEL, FLOW)),
+    *(("attends_to_later", spec, check) for spec in (TRANSFORMER, FROM_SOURCE)
+      for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
+    *(("mask_of_chunks_off_by_one", spec, "chunks_agree") for spec in (TRANSFORMER, FROM_SOURCE)),
+    ("position_off_by_one", TRANSFORMER, "rewinds"),
+    ("source_ignored", FROM_SOURCE, "conditioning_matters"),
     *(("rewinds_too_little", spec, "rewinds") for spec in (LOGISTIC, PIXEL)),
     ("blind_spot", PIXEL, "no_blind_spot"),
     *(("reads_what_it_gives", NMT, check) for check in ("nothing_leaks", "no_gradient_from_later")),
@@ -128,6 +148,6 @@ def test_no_check_is_left_out(checks: ModuleType) -> None:
     """Every check that ``test_correctness`` asks for by a name here was seen to fail."""
     seen = {row[-1] for row in [*IN_STEPS, *IN_OTHERS, *IN_FORWARD, *IN_LAWS]}
     helpers = {"built", "length", "space", "by", "job", "feed", "implied", "influence", "repeated", "chance",
-               "changed", "group_of", "has_the_law", "probabilities", "pooled", "rings"}  # fmt: skip
+               "changed", "group_of", "has_the_law", "probabilities", "pooled", "caches"}  # fmt: skip
     defined = {k for k, v in vars(checks).items() if getattr(v, "__module__", "") == checks.__name__}
     assert seen == defined - helpers - {"Entry"}
