@@ -23,6 +23,8 @@ BUILT_IN = {
     "wavenet": "arbench.models.wavenet:WaveNet",
     "pixelcnn": "arbench.models.pixelcnn:PixelCNN",
     "parallel_wavenet": "arbench.models.parallel_wavenet:ParallelWaveNet",
+    "factorised": "arbench.models.factorised:Factorised",
+    "grouped_pixelcnn": "arbench.models.grouped_pixelcnn:GroupedPixelCNN",
     "nmt_teacher": "arbench.models.nmt_teacher:NMTTeacher",
     "parallel_nmt": "arbench.models.parallel_nmt:ParallelNMT",
     "transformer": "arbench.models.transformer:Transformer",

@@ -1,0 +1,115 @@
+"""The fully factorised image model: every sub-pixel by itself, all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from arbench.distributions import Categorical
+from arbench.models import images
+from arbench.models.base import Claim, Context, Source, at_most, lecun_normal_
+
+
+class Factorised(images.ImageSource, Source):
+    """An element is one sub-pixel, in order of rows, columns, colours: one group of N = C H W, one step.
+
+    A sub-pixel's law depends on where it lies and on the class, and on no other sub-pixel. A small network
+    of two hidden layers (ReLU) reads sines and cosines of row and column and what colour and which class it
+    is, so that the number of weights does not grow with N.
+
+    Presets:
+        digits: 8 frequencies, 64 wide, 17-way softmax, grey, conditioned on the digit.
+        rgb: 16 frequencies, 256 wide, 256-way softmax, 3 colours, unconditional.
+        tiny, tiny_colour: for tests.
+
+    Sources: Reed et al., *Parallel Multiscale Autoregressive Density Estimation*, 2017, section 1: pixels
+    can be drawn at once where they are modelled as independent; no network is published for it, so the one
+    here is this library's own. Vaswani et al., *Attention Is All You Need*, 2017, section 3.5, for the
+    features of position, here of rows and of columns. Weights start with variance 1/fan_in, biases at zero.
+
+    Args:
+        frequencies: of each axis' sines and cosines.
+        width: of both hidden layers.
+        colours: sub-pixels of a pixel.
+        levels: values of a sub-pixel.
+        classes: 10 where conditioned on which digit the picture is made of, else 0.
+        seed: of the initial weights.
+    """
+
+    family = "grouped"
+    remark = "models no dependence between sub-pixels: the floor of cost, not of likelihood"
+    source = "Reed et al. 2017, arXiv:1703.03664"
+    default_preset = "digits"
+    presets = {
+        "digits": dict(frequencies=8, width=64, colours=1, levels=17, classes=10),
+        "rgb": dict(frequencies=16, width=256, colours=3, levels=256),
+        "tiny": dict(frequencies=2, width=8, colours=1, levels=3, classes=10),
+        "tiny_colour": dict(frequencies=2, width=8, colours=3, levels=2),
+    }
+    claims = {
+        ("score", "parallel"): Claim("1", "N"),
+        ("score", "sequential"): Claim("1", "N"),
+        ("sample", "naive"): Claim("1", "N"),
+        ("sample", "cached"): Claim("1", "N"),
+        **at_most("1", "N"),
+    }
+
+    def __init__(
+        self, *, frequencies: int, width: int, colours: int, levels: int, classes: int = 0, seed: int = 0
+    ) -> None:
+        super().__init__()
+        if frequencies < 1:
+            raise ValueError(f"a position needs at least 1 frequency, got {frequencies}")
+        g = torch.Generator().manual_seed(seed)
+        self.frequencies, self.colours, self.levels, self.classes = frequencies, colours, levels, classes
+        self.distribution = Categorical(levels)
+        self.alphabets = {"class": classes} if classes else {}
+        features = 4 * frequencies
+        self.position = nn.Parameter(lecun_normal_(torch.empty(features, width), features, g))
+        self.colour = nn.Parameter(lecun_normal_(torch.empty(colours, width), 1, g))
+        self.kind = nn.Parameter(lecun_normal_(torch.empty(max(classes, 1), width), 1, g))
+        self.hidden = nn.Parameter(lecun_normal_(torch.empty(width, width), width, g))
+        self.hidden_bias = nn.Parameter(torch.zeros(width))
+        self.out = nn.Parameter(lecun_normal_(torch.empty(width, levels), width, g))
+        self.out_bias = nn.Parameter(torch.zeros(levels))
+        sides = (4, 6, 8, 12, 16) if colours > 1 else (8, 12, 16, 24, 32)
+        self.ladder = [colours * side * side for side in sides]
+        self.count_ladder = [colours * side * side for side in (2, 3, 4, 5, 6)]
+
+    def schedule(self, n: int) -> Sequence[int]:
+        self.side(n)
+        return range(0, n + 1, n)
+
+    def _features(self, side: int) -> Tensor:
+        """Sines and cosines (side, side, 4 F) of row and column, wavelengths from 2 pi to 2 pi 1000."""
+        dtype, device = self.position.dtype, self.position.device
+        at = torch.arange(side, dtype=dtype, device=device)
+        exponents = torch.arange(self.frequencies, dtype=dtype, device=device) / max(self.frequencies - 1, 1)
+        angles = at.unsqueeze(-1) * torch.pow(1000.0, -exponents)
+        axis = torch.cat([angles.sin(), angles.cos()], dim=-1)
+        rows = axis.unsqueeze(1).expand(side, side, -1)
+        return torch.cat([rows, axis.unsqueeze(0).expand(side, side, -1)], dim=-1)
+
+    def _params(self, batch: int, n: int, code: Context) -> Tensor:
+        place = (self._features(self.side(n)) @ self.position).unsqueeze(2) + self.colour
+        kind = self.kind[code["class"]] if self.classes else self.kind.expand(batch, -1)
+        first = torch.relu(place.view(1, n, -1) + kind.unsqueeze(1))
+        hidden = torch.relu(first @ self.hidden + self.hidden_bias)
+        return hidden @ self.out + self.out_bias
+
+    def start(self, batch: int, n: int, code: Context) -> Context:
+        return code
+
+    def extend(self, state: Context, f: Tensor, g0: int, g1: int) -> tuple[Tensor, Context]:
+        params = self._params(f.shape[0], f.shape[1], state)
+        return params if g1 > g0 else params[:, :0], state
+
+    def forward(self, f: Tensor, code: Context) -> Tensor:
+        return self._params(f.shape[0], f.shape[1], code)
+
+    def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        images, context = self.pictures(self.side(n), rows, seed, data)
+        return images.reshape(len(rows), n), context

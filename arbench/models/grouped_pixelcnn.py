@@ -1,0 +1,194 @@
+"""Grouped PixelCNN: pixels in groups by any partition of the image, each group drawn at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from arbench.distributions import Categorical, DiscretizedLogisticMixture
+from arbench.models import images
+from arbench.models.base import Claim, Context, Op, Source, at_most
+from arbench.models.local_masks import LocallyMaskedNet, Past, Taps, Whole
+from arbench.models.partitions import GROWS, PARTITIONS, Partition, checked
+
+
+class Plan(NamedTuple):
+    """How an image of one size is generated."""
+
+    order: Tensor
+    """(N,) the pixel of each element, in raster numbers."""
+    bounds: tuple[int, ...]
+    """Of the groups."""
+    taps: Taps
+
+
+@lru_cache(maxsize=64)
+def _plan(partition: Partition, groups: int, side: int, kernel: int, dilation: int) -> Plan:
+    group = checked(partition(side, groups), side, groups)
+    order = torch.argsort(group, stable=True)
+    bounds = (0, *torch.bincount(group).cumsum(0).tolist())
+    return Plan(order, bounds, Taps.of(group, order, side, kernel, dilation))
+
+
+@dataclass
+class _State:
+    taps: Taps = field(metadata={"constant": True})
+    past: Past
+
+
+def _claims(depth: str) -> Mapping[tuple[Op, str], Claim]:
+    """Where the number of groups grows as ``depth``."""
+    naive = {"1": "N", "sqrt N": "<= N^2", "N": "N^2"}[depth]
+    most = Claim(f"<= {depth}", f"<= {'N' if depth == '1' else 'N^2'}")
+    return {
+        ("score", "parallel"): Claim("1", "N"),
+        ("score", "sequential"): Claim("1", "N"),
+        ("sample", "naive"): Claim(depth, naive),
+        ("sample", "cached"): Claim(depth, "N"),
+        ("sample", "speculative"): most,
+        ("sample", "rejection"): most,
+        **at_most(depth, "N" if depth == "1" else "N^2"),
+    }
+
+
+class GroupedPixelCNN(images.ImageSource, Source):
+    """An element is one grey pixel; pixels of a group are independent given all groups before.
+
+    Which pixels form a group is free: every position of a convolution has a mask of its own, which lets it
+    see earlier groups in the first layer, and the features of its own group too in later ones. Scoring is
+    one pass whatever the order. Sampling takes as many steps as there are groups: a fixed number, one a row
+    (sqrt N), or one a pixel (N). A step computes its own pixels only and keeps the features of all earlier
+    ones, for which of them will be read depends on the partition.
+
+    Presets:
+        mnist: the published network on 28x28 grey: 3 stages of 5 blocks, 160 channels, kernel 3, dilation 2
+            between stages, mixture of 10 logistics over 256 levels, a pixel at a time along an S-curve.
+        digits_g4, digits_g16: 2 stages of 2 blocks, 32 channels, 17-way softmax, in 4 or 16 groups of
+            pixels apart from each other.
+        digits_rows: the same network, a row at a time.
+        tiny, tiny_random, tiny_rows, tiny_curve, tiny_logistic: for tests.
+
+    Source: Jain et al., *Locally Masked Convolution for Autoregressive Models*, 2020, for the network and
+    the S-curve; published with one pixel a group, which groups larger than that generalise. Its CIFAR-10
+    model draws a pixel's three colours jointly; images are grey here. Weights start with variance 1/fan_in,
+    biases at zero, where the published code has PyTorch's defaults.
+
+    Args:
+        partition: 'rows', 'stripes', 'checkerboard', 'random' or 's_curve'; or a function of (side, groups)
+            that gives the group of each pixel, integers (side, side).
+        groups: how many; 0 where the partition says so: a row each of 'rows', a pixel each of 'random' and
+            's_curve'.
+        stages, blocks, channels: see ``LocallyMaskedNet``.
+        levels: values of a pixel.
+        components: of the logistic mixture; 0 for the softmax.
+        kernel: width of the convolutions, odd.
+        dilation: of those between stages.
+        seed: of the initial weights.
+    """
+
+    element = "pixel"
+    family = "grouped"
+    source = "Jain et al. 2020, arXiv:2006.12486"
+    default_preset = "digits_g4"
+    colours = 1
+    presets = {
+        "mnist": dict(
+            partition="s_curve", stages=3, blocks=5, channels=160, levels=256, components=10, dilation=2
+        ),
+        "digits_g4": dict(partition="checkerboard", groups=4, stages=2, blocks=2, channels=32, levels=17),
+        "digits_g16": dict(partition="checkerboard", groups=16, stages=2, blocks=2, channels=32, levels=17),
+        "digits_rows": dict(partition="rows", stages=2, blocks=2, channels=32, levels=17),
+        "tiny": dict(partition="checkerboard", groups=4, stages=2, blocks=1, channels=5, levels=3),
+        "tiny_random": dict(partition="random", groups=3, stages=1, blocks=1, channels=6, levels=2),
+        "tiny_rows": dict(partition="rows", stages=1, blocks=1, channels=6, levels=3),
+        "tiny_curve": dict(partition="s_curve", stages=1, blocks=2, channels=5, levels=2),
+        "tiny_logistic": dict(
+            partition="stripes", groups=2, stages=1, blocks=1, channels=6, levels=4, components=2
+        ),
+    }  # fmt: skip
+    claims = _claims("1")
+
+    def __init__(
+        self,
+        *,
+        partition: str | Partition,
+        stages: int,
+        blocks: int,
+        channels: int,
+        levels: int,
+        groups: int = 0,
+        components: int = 0,
+        kernel: int = 3,
+        dilation: int = 2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if isinstance(partition, str) and partition not in PARTITIONS:
+            raise ValueError(f"unknown partition '{partition}'; there is: {', '.join(PARTITIONS)}")
+        if groups < 0 or (isinstance(partition, str) and not groups and partition not in GROWS):
+            raise ValueError(f"partition '{partition}' needs how many groups, got {groups}")
+        if kernel % 2 == 0:
+            raise ValueError(f"a kernel has a middle: an odd width, got {kernel}")
+        self.partition = PARTITIONS[partition] if isinstance(partition, str) else partition
+        self.groups, self.levels, self.kernel, self.dilation = groups, levels, kernel, dilation
+        self.distribution = (
+            DiscretizedLogisticMixture(levels, components) if components else Categorical(levels)
+        )
+        self.net = LocallyMaskedNet(
+            stages=stages, blocks=blocks, channels=channels, taps=kernel * kernel,
+            outputs=self.distribution.params_width, generator=torch.Generator().manual_seed(seed),
+        )  # fmt: skip
+        if not groups:
+            known = isinstance(partition, str)
+            self.claims = _claims(GROWS[partition]) if known else {}  # type: ignore[index,misc]
+        least = next(side for side in range(2, groups + 3) if side * side >= groups)
+        self.ladder = [side * side for side in (8, 12, 16, 24, 32)]
+        self.count_ladder = [side * side for side in range(least, 2 * least + 3)]
+
+    @classmethod
+    def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**config, "stages": 1, "blocks": 1, "channels": max(config["channels"] // 4, 4)}
+
+    def plan(self, n: int) -> Plan:
+        """How an image of ``n`` pixels is generated."""
+        return _plan(self.partition, self.groups, self.side(n), self.kernel, self.dilation)
+
+    def schedule(self, n: int) -> Sequence[int]:
+        return self.plan(n).bounds
+
+    def _read(self, x: Tensor) -> Tensor:
+        """What the network reads of elements (B, M): their values in [-1, 1], and ones (B, M, 2)."""
+        dtype = self.net.last.weight.dtype
+        scaled = x.to(torch.promote_types(dtype, torch.float32)) * (2 / (self.levels - 1)) - 1
+        return torch.stack([scaled.to(dtype), torch.ones_like(scaled, dtype=dtype)], dim=-1)
+
+    def encode(self, context: Context, n: int) -> Taps:
+        return self.plan(n).taps.to(self.net.last.weight.device)
+
+    def start(self, batch: int, n: int, code: Taps) -> _State:
+        return _State(code, Past(batch, n))
+
+    def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        bounds = self.schedule(f.shape[1])
+        begin, end = bounds[max(g0 - 1, 0)], bounds[max(g1 - 1, 0)]
+        read = self._read(f[:, begin:end])
+        return self.net(read, state.past, begin, bounds[g0], bounds[g1], state.taps), state
+
+    def forward(self, f: Tensor, code: Taps) -> Tensor:
+        return self.net(self._read(f), Whole(), 0, 0, f.shape[1], code)
+
+    def mark(self, state: _State, g: int) -> int:
+        return g
+
+    def rewind(self, state: _State, mark: int, f: Tensor, g: int) -> _State:
+        """Nothing to do: rows of later groups are written again before they are read."""
+        return state
+
+    def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        images, context = self.pictures(self.side(n), rows, seed, data)
+        return images.reshape(len(rows), n)[:, self.plan(n).order], context
