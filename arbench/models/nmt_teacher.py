@@ -18,13 +18,13 @@ class NMTTeacher(Transformer):
     Presets:
         base: Transformer-base: 6 layers, 8 heads, D=512, feed-forward 2048; 63 million parameters with 37,000
             symbols, which the paper rounds to 65.
-        released: the same with feed-forward 512, as in the authors' program (salesforce/nonauto-nmt).
-        iwslt: 5 layers, 2 heads, D=278, feed-forward 507, as published for IWSLT.
+        released: the same with feed-forward 512, as Gu et al.'s program has it (salesforce/nonauto-nmt).
+        iwslt: that program's shape for IWSLT: 5 layers, 2 heads, D=278, feed-forward 507.
         small: 2 layers, 4 heads, D=64, feed-forward 128: the measure of parallel_nmt:small.
         tiny: for tests.
 
     Sources: Vaswani et al., *Attention Is All You Need*, 2017; Gu et al., *Non-Autoregressive Neural Machine
-    Translation*, 2017, sections 4.3 and 5.1.
+    Translation*, 2017.
 
     Args:
         as ``Transformer``'s.

@@ -49,15 +49,15 @@ class ParallelNMT(TranslationSource, Source):
 
     Deviations: symbols are bytes where the authors had a shared byte-pair vocabulary, which does not ship
     (``levels`` may be any number); what fills a source behind its sentences is read as other symbols are;
-    every decoder layer attends to the last encoder layer, as in the paper, where the authors' program pairs
-    layers; the aligner of real pairs is ``fertility.aligned``, along the diagonal, for fast_align. No noisy
+    every decoder layer attends to the last encoder layer, as in the Transformer, where the authors' program
+    pairs layers; the aligner of real pairs is ``fertility.aligned``, along the diagonal, for fast_align. No noisy
     parallel decoding: its candidates are further rows of a batch.
 
     Presets:
-        base: as published for WMT: 6 layers, 8 heads, D=512, feed-forward 2048 (Transformer-base),
-            fertilities below 50.
-        released: the same with feed-forward 512, as in the authors' program (salesforce/nonauto-nmt).
-        iwslt: as published for IWSLT: 5 layers, 2 heads, D=278, feed-forward 507.
+        base: Transformer-base, the shape for WMT: 6 layers, 8 heads, D=512, feed-forward 2048, fertilities
+            below 50; 50,605,362 parameters.
+        released: the same with feed-forward 512, as the authors' program has it (salesforce/nonauto-nmt).
+        iwslt: that program's shape for IWSLT: 5 layers, 2 heads, D=278, feed-forward 507.
         small: 2 layers, 4 heads, D=64, feed-forward 128, fertilities below 8.
         tiny: for tests.
 
