@@ -50,8 +50,8 @@ class ParallelNMT(TranslationSource, Source):
     Deviations: symbols are bytes where the authors had a shared byte-pair vocabulary, which does not ship
     (``levels`` may be any number); what fills a source behind its sentences is read as other symbols are;
     every decoder layer attends to the last encoder layer, as in the Transformer, where the authors' program
-    pairs layers; the aligner of real pairs is ``fertility.aligned``, along the diagonal, for fast_align. No noisy
-    parallel decoding: its candidates are further rows of a batch.
+    pairs layers; real pairs are aligned along the diagonal, by ``fertility.aligned``, not by fast_align. No
+    noisy parallel decoding: its candidates are further rows of a batch.
 
     Presets:
         base: Transformer-base, the shape for WMT: 6 layers, 8 heads, D=512, feed-forward 2048, fertilities
