@@ -256,6 +256,9 @@ class Stack(nn.Module):
         cross: whether each layer attends to a source as well.
         norm_first: whether to normalise before each part rather than behind its residual connection.
         activation: a key of ``ACTIVATIONS``.
+
+    Raises:
+        ValueError: no layers, heads that do not divide the width, or no such activation.
     """
 
     def __init__(
@@ -263,6 +266,8 @@ class Stack(nn.Module):
         norm_first: bool = False, activation: str = "relu",
     ) -> None:  # fmt: skip
         super().__init__()
+        if layers < 1:
+            raise ValueError(f"a stack has at least one layer, got {layers}")
         self.width, self.heads = width, heads
         self.layers = nn.ModuleList(
             Layer(width, heads, hidden, init, cross=cross, norm_first=norm_first, activation=activation)
@@ -307,8 +312,13 @@ class Stack(nn.Module):
         """As a causal ``forward`` for the next M positions x (B, M, D); the cache is moved on in place.
 
         Only the positions so far are attended to, so that a step costs as much as there is past.
+
+        Raises:
+            IndexError: the cache has no room for them.
         """
-        t = cache.t
+        t, room = cache.t, cache.slots[0].shape[3]
+        if t + x.shape[1] > room:
+            raise IndexError(f"a cache of {room} positions cannot hold {t + x.shape[1]}")
         mask = later(t, t + x.shape[1], x)
         for i, (layer, slots) in enumerate(zip(self._layers(), cache.slots, strict=True)):
             attention = layer.attention

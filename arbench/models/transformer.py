@@ -179,6 +179,8 @@ class Transformer(Source):
             return Stack(number, width, heads, hidden, init, cross=cross, norm_first=norm_first,
                          activation=activation)  # fmt: skip
 
+        if begin is not None and not 0 <= begin < levels:
+            raise ValueError(f"there is no token {begin} to begin with; there are {levels}")
         self.begin = levels if begin is None else begin
         self.embedding = init.table(levels + (begin is None), width)
         self.positions = init.table(positions, width) if positions else None
@@ -197,10 +199,8 @@ class Transformer(Source):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
-        encoder = (
-            {"encoder_layers": max(config["encoder_layers"] // 4, 1)} if "encoder_layers" in config else {}
-        )
-        return {**config, "layers": max(config["layers"] // 4, 1), **encoder}
+        depths = {key: max(config[key] // 4, 1) for key in ("layers", "encoder_layers") if key in config}
+        return {**config, **depths}
 
     def schedule(self, n: int) -> Sequence[int]:
         if self.positions is not None and n > len(self.positions):
