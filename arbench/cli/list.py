@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import click
 import msgspec
 
 from arbench.cli.errors import refusing
+
+WIDTH = 110
 
 
 @click.command("list")
@@ -16,70 +19,138 @@ from arbench.cli.errors import refusing
     "models",
     multiple=True,
     metavar="NAME",
-    help="Only this model, repeatable; also path.py:Class or package.module:Class.",
+    help="Only this model, repeatable, with its methods; also path.py:Class or package.module:Class.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
 def command(models: tuple[str, ...], as_json: bool) -> None:
-    """List models with their presets, elements, methods and claims, and the devices."""  # fmt: skip
+    """List models by family, with their presets, elements and claims; suites; devices."""
     import torch
 
+    from arbench.bench.options import PlanError
     from arbench.bench.settings import DTYPES
-    from arbench.methods import methods_for
-    from arbench.models import ModelError, names, resolve
+    from arbench.bench.suite import shipped
+    from arbench.models import FAMILIES, ModelError, names, resolve
 
-    with refusing(ModelError):
+    with refusing(ModelError, PlanError):
         chosen = [resolve(spec) for spec in models or names()]
+        suites = shipped()
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     found: dict[str, Any] = {
-        "models": [
-            {
-                "name": one.name,
-                "summary": _summary(one.cls),
-                "source": one.cls.source,
-                "element": one.cls.element,
-                "default_preset": one.cls.default_preset,
-                "presets": {name: dict(config) for name, config in one.cls.presets.items()},
-                "methods": [
-                    {
-                        "op": m.op,
-                        "method": m.name,
-                        "summary": m.summary,
-                        "exactness": m.exactness,
-                        "reference": m.reference,
-                        "claims": _claims(one.cls.claims.get((m.op, m.name))),
-                    }
-                    for m in methods_for(one.cls)
-                ],
-            }
-            for one in chosen
-        ],
+        "families": dict(FAMILIES),
+        "models": [_model(one) for one in chosen],
+        "suites": {
+            name: {"title": one.title, "models": list(dict.fromkeys(e.model for e in one.entries))}
+            for name, one in suites.items()
+        },
         "devices": ["cpu", *(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(count))],
         "dtypes": list(DTYPES),
     }
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
         return
-    for model in found["models"]:
-        _show(model)
+    if models:
+        for model in found["models"]:
+            _show(model, found["families"])
+    else:
+        _show_all(found)
     click.echo(f"devices  {', '.join(found['devices'])}\ndtypes   {', '.join(found['dtypes'])}")
 
 
-def _summary(cls: type) -> str:
-    return (cls.__doc__ or "").strip().split("\n")[0]
+def _model(one: Any) -> dict[str, Any]:
+    from arbench.methods import methods_for
+
+    cls = one.cls
+    return {
+        "name": one.name,
+        "family": cls.family,
+        "summary": (cls.__doc__ or "").strip().split("\n")[0],
+        "remark": cls.remark,
+        "source": cls.source,
+        "element": cls.element,
+        "default_preset": cls.default_preset,
+        "presets": {name: dict(config) for name, config in cls.presets.items()},
+        "methods": [
+            {
+                "op": m.op,
+                "method": m.name,
+                "summary": m.summary,
+                "exactness": m.exactness,
+                "reference": m.reference,
+                "claims": _claims(cls.claims.get((m.op, m.name))),
+            }
+            for m in methods_for(cls)
+        ],
+    }
 
 
 def _claims(claim: Any) -> dict[str, str] | None:
     return {"depth": claim.depth, "work": claim.work} if claim else None
 
 
-def _show(model: dict[str, Any]) -> None:
+def _show_all(found: dict[str, Any]) -> None:
+    """Three lines a model, by family in the order of the taxonomy."""
+    families = {**found["families"], "": "of no family"}
+    for family, title in families.items():
+        members = [model for model in found["models"] if model["family"] == family]
+        if not members:
+            continue
+        click.echo(title)
+        for model in members:
+            click.echo(f"  {model['name']:<20} {model['source']}; element: {model['element']}")
+            click.echo(_wrapped(f"presets: {_presets(model)}"))
+            click.echo(_wrapped(f"depth claimed: {_depths(model)}"))
+        click.echo()
+    click.echo("methods, presets and what they mean: arbench list --model NAME")
+    click.echo("a preset's settings can be changed behind it: --model wavenet:nv,layers=10\n")
+    for name, suite in found["suites"].items():
+        click.echo(f"suite    {name}: {suite['title']}; arbench run --suite {name}")
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 6)
+
+
+def _presets(model: dict[str, Any]) -> str:
+    marks = [name + (" (default)" if name == model["default_preset"] else "") for name in model["presets"]]
+    return ", ".join(marks)
+
+
+def _depths(model: dict[str, Any]) -> str:
+    """``score 1 (parallel, sequential); sample N (naive, cached), <= N (blocks)``."""
+    jobs: dict[str, dict[str, list[str]]] = {}
+    for method in model["methods"]:
+        claimed = method["claims"]["depth"] if method["claims"] else "nothing"
+        jobs.setdefault(method["op"], {}).setdefault(claimed, []).append(method["method"])
+    said = [
+        f"{op} " + ", ".join(f"{depth} ({', '.join(methods)})" for depth, methods in depths.items())
+        for op, depths in jobs.items()
+    ]
+    return "; ".join(said)
+
+
+def _show(model: dict[str, Any], families: dict[str, str]) -> None:
     click.echo(f"{model['name']}  {model['source']}")
     click.echo(f"  {model['summary']}")
-    presets = [p + (" (default)" if p == model["default_preset"] else "") for p in model["presets"]]
-    click.echo(f"  presets: {', '.join(presets)}")
+    click.echo(f"  family: {families.get(model['family'], 'none')}; element: {model['element']}")
+    if model["remark"]:
+        click.echo(textwrap.fill(model["remark"], WIDTH, initial_indent="  ", subsequent_indent="  "))
+    click.echo(f"  presets: {_presets(model)}")
     for m in model["methods"]:
         claims = m["claims"]
         claimed = f"depth {claims['depth']}, work {claims['work']}" if claims else "nothing claimed"
         mark = ", reference" if m["reference"] else ""
         click.echo(f"  {m['op']:<7} {m['method']:<22} {claimed:<29} {m['summary']}{mark}")
+    settings = sorted({key for config in model["presets"].values() for key in config})
+    if settings:
+        click.echo(
+            _wrapped(f"settings of a preset, as in --model {_example(model)}: {', '.join(settings)}")[2:]
+        )
     click.echo()
+
+
+def _example(model: dict[str, Any]) -> str:
+    preset = model["presets"].get(model["default_preset"], {})
+    for key, value in preset.items():
+        if isinstance(value, int) and not isinstance(value, bool):
+            return f"{model['name']}:{model['default_preset']},{key}={value}"
+    return f"{model['name']}:{model['default_preset']}"

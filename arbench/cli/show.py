@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 import msgspec
 
-from arbench.report import headline, headlines, render, sentences
+from arbench.report import Sentence, brief, headline, headlines, render, sentences
 from arbench.results import FILE_NAME, Results
 
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
+MANY = 6
+"""More models than this are told by the taxonomy, and by the claims that do not hold."""
 
 
 def show(results: Results, folder: Path, as_json: bool, file: Path | None = None) -> None:
@@ -27,17 +29,36 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
             click.echo(msgspec.json.encode(line).decode())
         return
     width = max(80, min(shutil.get_terminal_size().columns, 120))
-    for table in headline(results, width):
-        click.echo("\n" + "\n".join(table.lines()))
-    said = sentences(results)
-    if said:
+    heads, claims = headlines(results), [one for one in sentences(results) if one.verdict is not None]
+    taxonomy = brief(results, width)
+    if taxonomy is None or len(heads) <= MANY:
+        for table in headline(results, width):
+            click.echo("\n" + "\n".join(table.lines()))
+        _show_claims(claims)
         click.echo()
-    for sentence in said:
-        if sentence.verdict is not None:
-            click.echo(f"  {MARKS[sentence.verdict]} {sentence.line}")
-    click.echo()
-    for one in headlines(results):
-        click.echo(f"{one.model}: {one.text}")
-        for detail in one.details:
-            click.echo(f"  {detail}")
+        for one in heads:
+            click.echo(f"{one.model}: {one.text}")
+            for detail in one.details:
+                click.echo(f"  {detail}")
+    else:
+        _show_claims([one for one in claims if one.verdict != "holds"])
+    if taxonomy is not None:
+        click.echo("\n" + "\n".join(taxonomy.lines()))
+        click.echo(_tally(claims))
     click.echo(f"\nresults  {file or folder / FILE_NAME}\nreport   {written[0]}")
+
+
+def _show_claims(claims: list[Sentence]) -> None:
+    if claims:
+        click.echo()
+    for one in claims:
+        if one.verdict is not None:
+            click.echo(f"  {MARKS[one.verdict]} {one.line}")
+
+
+def _tally(claims: list[Sentence]) -> str:
+    """``Of 52 claims 51 hold, 1 fails and 0 are undecided.``"""
+    counts = {verdict: sum(one.verdict == verdict for one in claims) for verdict in MARKS}
+    fails = "fails" if counts["fails"] == 1 else "fail"
+    held = f"Of {len(claims)} claims {counts['holds']} hold, {counts['fails']} {fails}"
+    return f"{held}, {counts['undecided']} are undecided."

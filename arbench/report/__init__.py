@@ -10,6 +10,7 @@ from arbench.report.kernels import kernel_rows
 from arbench.report.page import page
 from arbench.report.summary import summary
 from arbench.report.table import Table, frame, rows
+from arbench.report.taxonomy import brief, taxonomy
 from arbench.report.verdicts import Headline, Sentence, headlines, sentences
 from arbench.results import Results
 
@@ -17,6 +18,7 @@ __all__ = [
     "Headline",
     "Sentence",
     "Table",
+    "brief",
     "frame",
     "headline",
     "headlines",
@@ -24,6 +26,7 @@ __all__ = [
     "render",
     "rows",
     "sentences",
+    "taxonomy",
 ]
 
 

@@ -113,13 +113,25 @@ def _count(value: int | None) -> str:
     return NONE if value is None else f"{value:,}"
 
 
-def _exact_si(value: float | None, unit: str) -> str:
+def exact_si(value: float | None, unit: str) -> str:
+    """A count with its unit, to three digits."""
     return NONE if value is None else format_si(value, unit, (value * 0.9999, value * 1.0001))
 
 
 def status_label(case: Case) -> str:
     """``ok, unstable``."""
     return STATUS[case.status] + (", unstable" if case.unstable else "")
+
+
+def accepted(case: Case) -> float | None:
+    """How many groups an evaluation settled on average, of a method that guesses ahead."""
+    found = (case.verified or {}).get("accepted")
+    return float(found) if found is not None else None
+
+
+def _accepted(case: Case) -> str:
+    found = accepted(case)
+    return NONE if found is None else f"{found:.1f}"
 
 
 Cell = Callable[[Case, Results, Settings], str]
@@ -136,10 +148,11 @@ CELLS: dict[str, Cell] = {
     "best_speed_up": lambda case, results, settings: _best_speed_up(case, results),
     "depth": lambda case, results, settings: _count(case.depth),
     "nfe": lambda case, results, settings: _count(case.nfe),
-    "work": lambda case, results, settings: _exact_si(
+    "accepted": lambda case, results, settings: _accepted(case),
+    "work": lambda case, results, settings: exact_si(
         None if case.flops is None else case.flops / (case.batch * case.n), "FLOP"
     ),
-    "memory": lambda case, results, settings: _exact_si(case.peak_bytes, "B"),
+    "memory": lambda case, results, settings: exact_si(case.peak_bytes, "B"),
     "counts": lambda case, results, settings: COUNT_SOURCE[case.count_source],
     "exactness": lambda case, results, settings: EXACTNESS[case.exactness],
     "status": lambda case, results, settings: status_label(case),
@@ -158,6 +171,7 @@ COLUMNS = {
     "best_speed_up": Column("speed-up"),
     "depth": Column("depth"),
     "nfe": Column("nfe"),
+    "accepted": Column("accepted"),
     "work": Column("work/element"),
     "memory": Column("peak memory"),
     "counts": Column("counts", number=False),

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from arbench.report.batches import batch_figure
 from arbench.report.curves import curves
 from arbench.report.fractions import fractions
 from arbench.report.labels import model_label, of_models
@@ -15,7 +16,7 @@ from arbench.report.style import save_bytes
 from arbench.report.table import order
 from arbench.results import Results
 
-MAP, FRACTIONS, ROOFLINE = "map", "fractions", "roofline"
+MAP, BATCHES, FRACTIONS, ROOFLINE = "map", "batches", "fractions", "roofline"
 KERNELS = {
     FRACTIONS: (fractions, "kernels: fraction of the machine's limit"),
     ROOFLINE: (roofline, "kernels: roofline"),
@@ -35,12 +36,15 @@ class Drawing:
 
 
 def draw(results: Results) -> list[Drawing]:
-    """The map, then for each model time and depth over N, then kernels; only those there are values for."""
+    """The map, what batches do, time and depth over N of each model, kernels; whatever has values."""
     drawings = []
     overview = growth_map(results)
     if overview is not None:
         caption = "growth of scoring depth against growth of sampling depth"
         drawings.append(Drawing(MAP, None, caption, *save_bytes(overview, MAP)))
+    swept = batch_figure(results)
+    if swept is not None:
+        drawings.append(Drawing(BATCHES, None, "time of an element over batch", *save_bytes(swept, BATCHES)))
     models = dict.fromkeys(model_label(case) for case in order(of_models(results)))
     for model, name in zip(models, _names(models), strict=True):
         for metric, words in _CAPTIONS.items():
@@ -73,7 +77,7 @@ def _names(models: dict[str, None]) -> list[str]:
     for model in models:
         plain = re.sub(r"[^A-Za-z0-9]+", "-", model).strip("-").lower() or "model"
         name, number = plain, 2
-        while name in (MAP, *KERNELS, *names):
+        while name in (MAP, BATCHES, *KERNELS, *names):
             name, number = f"{plain}-{number}", number + 1
         names.append(name)
     return names

@@ -89,7 +89,16 @@ def of_kernels(results: Results) -> list[Case]:
     return [case for case in results.cases.values() if is_kernel(case)]
 
 
-def model_label(keyed: Keyed) -> str:
+class Named(Protocol):
+    """What has a model's name."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def preset(self) -> str: ...
+
+
+def model_label(keyed: Named) -> str:
     """``wavenet:nv``; a user's class without presets keeps its bare name."""
     return f"{keyed.model}:{keyed.preset}" if keyed.preset else keyed.model
 
@@ -147,14 +156,15 @@ class Settings:
         return " · ".join(_shared(self._kernels))
 
     def method(self, keyed: Keyed) -> str:
-        """The method, with every setting that is not common: ``cached · numba``.
+        """The method, with every setting that is not common: ``cached · numba``; without a batch, one event.
 
         Of a kernel: who implements it, on what: ``torch · compile``.
         """
         seen = self._kernels if is_kernel(keyed) else self._models
         varying = [name for name, values in seen.items() if len(values) > 1]
         names = ["backend", *varying] if is_kernel(keyed) else varying
-        return " · ".join([keyed.method, *(_word(name, str(getattr(keyed, name))) for name in names)])
+        words = [_word(name, str(getattr(keyed, name))) for name in names]
+        return " · ".join([keyed.method, *(word for word in words if word != "batch 1")])
 
 
 def _seen(cases: Iterable[Case], names: Iterable[str]) -> dict[str, list[str]]:

@@ -9,12 +9,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from arbench.report import facts
-from arbench.report.figures import KERNELS, MAP, Drawing
+from arbench.report.batches import batch_table
+from arbench.report.figures import BATCHES, KERNELS, MAP, Drawing
 from arbench.report.gaps import gaps
 from arbench.report.kernels import kernel_rows, kernel_tables
 from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, Settings, model_label
 from arbench.report.style import inline
 from arbench.report.table import Table, model_tables, order, rows
+from arbench.report.taxonomy import taxonomy
 from arbench.report.verdicts import Headline, Sentence, headlines, sentences
 from arbench.results import Results
 
@@ -59,6 +61,9 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
         gaps=gaps(results),
         tally=tally(said),
         map=next((_figure(one) for one in drawings if one.name == MAP), None),
+        taxonomy=taxonomy(results),
+        batches=batch_table(results),
+        batch_figure=next((_figure(one) for one in drawings if one.name == BATCHES), None),
         chapters=chapters(results, said, drawings),
         kernels=kernel_tables(results, _WIDTH),
         kernel_figures={d.name: _figure(d) for d in drawings if d.name in KERNELS},

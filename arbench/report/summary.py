@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 from arbench.report import facts
+from arbench.report.batches import batch_table
 from arbench.report.gaps import gaps
 from arbench.report.kernels import kernel_tables
 from arbench.report.labels import Settings
 from arbench.report.page import environment
 from arbench.report.table import model_tables
+from arbench.report.taxonomy import taxonomy
 from arbench.report.verdicts import headlines, sentences
 from arbench.results import Results
 
@@ -34,6 +36,7 @@ def summary(results: Results, map_path: str | None = None, fractions_path: str |
         map=map_path,
         sentences=[one for one in sentences(results) if one.verdict],
         fractions=fractions_path,
+        overview=[table for table in (taxonomy(results), batch_table(results)) if table],
         tables=model_tables(results, _WIDTH),
         kernels=kernel_tables(results, _WIDTH),
         command=facts.command(results.run).replace("\n", " "),

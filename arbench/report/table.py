@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from arbench.report.cells import CELLS, COLUMNS, Column, interval_of, real_time, speed_up
+from arbench.report.cells import CELLS, COLUMNS, Column, accepted, interval_of, real_time, speed_up
 from arbench.report.labels import STATUS, Settings, model_label, numbers, of_models
 from arbench.report.roofs import per_second, reached
 from arbench.results import Case, Results
@@ -20,12 +20,16 @@ _OP_ORDER = {"score": 0, "sample": 1, "forward": 2, "backward": 3}
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text, with what a reader needs to know beside them; a title may have several lines."""
+    """Cells as text, with what a reader needs to know beside them; a title may have several lines.
+
+    ``sections`` are headings within, by the number of the row they stand above.
+    """
 
     title: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = field(default=())
+    sections: Mapping[int, str] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Plain text: heading, rule, rows, notes; columns two spaces apart."""
@@ -39,7 +43,12 @@ class Table:
             for row in cells
         ]
         rule = "  ".join("─" * width for width in widths)
-        return [*self.title.splitlines(), aligned[0], rule, *aligned[1:], *self.notes]
+        body = []
+        for number, line in enumerate(aligned[1:]):
+            if number in self.sections:
+                body += ["", self.sections[number]] if number else [self.sections[number]]
+            body.append(line)
+        return [*self.title.splitlines(), aligned[0], rule, *body, *self.notes]
 
 
 def order(cases: Iterable[Case]) -> list[Case]:
@@ -60,7 +69,8 @@ def frame(results: Results) -> pd.DataFrame:
 
     Columns are the fields of `arbench.results.Case`, without ``verified``, and:
     ``low_s``, ``high_s`` and ``interval`` ('ci95' or 'range' over workers); ``elements_per_s``
-    (of the whole batch); ``real_time`` (seconds of audio made or scored per second, each stream);
+    (of the whole batch); ``accepted`` (groups that an evaluation settled on average, of methods that guess
+    ahead); ``real_time`` (seconds of audio made or scored per second, each stream);
     ``speed_up``, ``speed_up_low``, ``speed_up_high`` and ``reference`` (a case's id);
     ``flops_per_element``; ``gb_per_s`` and ``gflop_per_s`` (10^9 bytes and FLOPs a second); and of
     kernels ``bound`` ('memory' or 'compute') and ``fraction_of_limit``, ``fraction_low``,
@@ -87,6 +97,7 @@ def _record(case: Case, results: Results) -> dict[str, object]:
         "interval": "ci95" if case.ci95_s else "range" if case.range_s else None,
         "elements_per_s": case.batch * case.n / case.median_s if case.median_s else None,
         "real_time": real_time(case),
+        "accepted": accepted(case),
         "speed_up": ratio.ratio if ratio else None,
         "speed_up_low": ratio_low,
         "speed_up_high": ratio_high,
@@ -167,7 +178,8 @@ def _table(
     names: Sequence[str],
     notes: Sequence[str] = (),
 ) -> Table:
-    kept = [n for n in names if n != "real_time" or any(c.rate_hz for c in cases)]
+    said = {"real_time": any(c.rate_hz for c in cases), "accepted": any(map(accepted, cases))}
+    kept = [name for name in names if said.get(name, True)]
     return Table(
         title,
         [COLUMNS[name] for name in kept],

@@ -160,12 +160,14 @@ def best(results: Results, model: str, op: Op) -> Best | None:
 
 
 def depth_fits(results: Results, model: str, op: Op) -> list[Fit]:
-    """The fits of depth in which a class was found."""
-    return [
+    """The fits of depth in which a class was found, at the model's smallest batch."""
+    found = [
         fit
         for fit in results.fits.values()
         if (model_label(fit), fit.op, fit.metric) == (model, op, "depth") and fit.fitted in CLASSES
     ]
+    least = min((fit.batch for fit in found), default=1)
+    return [fit for fit in found if fit.batch == least]
 
 
 def headlines(results: Results) -> list[Headline]:

@@ -1,0 +1,293 @@
+"""The taxonomy, filled in from measurements: how scoring and sampling grow, model by model, by family."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from arbench.report.cells import NONE, Column, exact_si, interval_of, largest_speed_up
+from arbench.report.labels import GROWTH, OPS, Settings, claim_label, model_label, of_models
+from arbench.report.table import Table, order
+from arbench.report.verdicts import best, depth_fits, exact_growth
+from arbench.results import Case, Fit, Op, Results
+from arbench.stats import format_ratio, format_seconds
+
+TITLE = "How scoring and sampling grow, by family"
+ELSEWHERE = "of no family"
+PER_ELEMENT = {
+    "1": "falls as 1/N",
+    "log N": "falls",
+    "sqrt N": "falls",
+    "N": "constant",
+    "N log N": "grows as log N",
+    "N^2": "grows with N",
+}
+"""What work per element does, by the class of the whole."""
+Rows = Callable[[Results, str, str], list[list[str]]]
+"""The rows of a model, from its label and the mark of its remark."""
+LEGEND = (
+    "Of sampling by its best exact method at the largest N: nfe, work of an element (= does not grow with N, "
+    "↑ grows, ↓ falls), time of an element, speed-up over the reference."
+)
+_ARROWS = {
+    "constant": "=", "grows with N": "↑", "grows as log N": "↑", "falls as 1/N": "↓", "falls": "↓"
+}  # fmt: skip
+_MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
+_FORMULA, _NAME = 17, 26
+"""Characters of a formula and of a model's name in a terminal; longer ones are told by the page alone."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Scoring or sampling of a model by its best exact method: see ``verdicts.best``.
+
+    Args:
+        cases: of that method and batch, N ascending.
+        others: fits of depth of the op's other methods that are references.
+    """
+
+    op: Op
+    method: str
+    fit: Fit
+    cases: Sequence[Case]
+    others: Sequence[Fit]
+
+    @property
+    def known(self) -> list[Case]:
+        """The cases whose work is known."""
+        return [case for case in self.cases if case.flops is not None]
+
+    @property
+    def timed(self) -> Case | None:
+        """The largest case that was timed."""
+        return next((case for case in reversed(self.cases) if case.status == "ok" and case.median_s), None)
+
+
+def families(results: Results) -> dict[str, list[str]]:
+    """The labels of the models of each family, families in the order of the taxonomy."""
+    found: dict[str, list[str]] = {}
+    measured = dict.fromkeys(map(model_label, order(of_models(results))))
+    for line in results.models.values():
+        label = model_label(line)
+        if label in measured:
+            found.setdefault(line.family or ELSEWHERE, []).append(label)
+    rest = [label for label in measured if not any(label in labels for labels in found.values())]
+    if rest:
+        found[ELSEWHERE] = found.pop(ELSEWHERE, []) + rest
+    return found
+
+
+def job(results: Results, model: str, op: Op) -> Job | None:
+    """How ``op`` of ``model`` grows; None where no depth was fitted."""
+    chosen = best(results, model, op)
+    if chosen is None:
+        return None
+    key = chosen.fit.key
+    cases = sorted((case for case in results.cases.values() if case.key == key), key=lambda case: case.n)
+    referred = {
+        results.cases[r.reference].key for r in results.ratios.values() if r.reference in results.cases
+    }
+    others = [fit for fit in depth_fits(results, model, op) if fit.key in referred and fit.key != key]
+    return Job(op, chosen.method, chosen.fit, cases, others)
+
+
+def taxonomy(results: Results) -> Table | None:
+    """The whole table: one row a model and op; None where fewer than two families were measured."""
+    columns = [
+        Column("model", number=False), Column("N"), Column("op", number=False), Column("by", number=False),
+        Column("claimed", number=False), Column("measured", number=False), Column("depth", number=False),
+        Column("reference", number=False), Column("nfe"), Column("work ~"), Column("work/element"),
+        Column("it", number=False), Column("time ~"), Column("time/element"), Column("speed-up"),
+        Column("claims", number=False),
+    ]  # fmt: skip
+    return _table(results, columns, _rows, None)
+
+
+def brief(results: Results, width: int) -> Table | None:
+    """The table as a terminal shows it: one row a model; None where fewer than two families were measured.
+
+    Args:
+        width: characters a line may have.
+    """
+    columns = [
+        Column("model", number=False), Column("N"), Column("scoring depth", number=False),
+        Column("sampling depth", number=False), Column("nfe"), Column("work/element"),
+        Column("time/element"), Column("speed-up"), Column("claims", number=False),
+    ]  # fmt: skip
+    for formulas in (True, False):
+        table = _table(results, columns, partial(_brief_row, formulas=formulas), width)
+        if table is None or max(map(len, table.lines())) <= width:
+            break
+    return table
+
+
+def _table(results: Results, columns: Sequence[Column], rows_of: Rows, width: int | None) -> Table | None:
+    found = families(results)
+    if len(found.keys() - {ELSEWHERE}) < 2:
+        return None
+    remarks = _remarks(results, found)
+    rows: list[list[str]] = []
+    sections: dict[int, str] = {}
+    for family, labels in found.items():
+        sections[len(rows)] = family
+        for label in labels:
+            rows += rows_of(results, label, remarks.get(label, ("", ""))[0])
+    notes = [f"{mark} {remark}" for mark, remark in dict.fromkeys(remarks.values())]
+    if width is not None:
+        notes = [LEGEND, *notes]
+        notes = [line for note in notes for line in textwrap.wrap(note, width, subsequent_indent="  ")]
+    return Table(TITLE, columns, rows, notes, sections)
+
+
+def _remarks(results: Results, found: dict[str, list[str]]) -> dict[str, tuple[str, str]]:
+    """(mark, remark) of each model that has one; those that say the same share a mark."""
+    said = {model_label(line): " ".join(line.remark.split()) for line in results.models.values()}
+    marks: dict[str, str] = {}
+    for label in (label for labels in found.values() for label in labels):
+        if text := said.get(label):
+            marks.setdefault(text, _mark(len(marks)))
+    return {label: (marks[text], text) for label, text in said.items() if text in marks}
+
+
+def _mark(number: int) -> str:
+    digits = str(number + 1)
+    return "".join("⁰" if digit == "0" else _MARKS[int(digit) - 1] for digit in digits)
+
+
+def _rows(results: Results, model: str, mark: str) -> list[list[str]]:
+    rows: list[list[str]] = []
+    ops: tuple[Op, ...] = ("score", "sample")
+    for op in ops:
+        one = job(results, model, op)
+        first = not rows
+        head = [model + mark if first else "", _sizes(results, model) if first else "", OPS[op]]
+        last = [tally(results, model) if first else ""]
+        if one is None:
+            rows.append([*head, NONE, *["" for _ in range(11)], *last])
+            continue
+        timed = one.timed
+        rows.append(
+            [
+                *head, one.method, claim_label(one.fit.claimed) if one.fit.claimed else NONE,
+                GROWTH[one.fit.fitted or "1"], formula(one.fit), _references(one, results), _nfe(one),
+                _power(one, results, "work"), _work(one), grows(one, results),
+                _power(one, results, "seconds"), time_per_element(timed) if timed else NONE,
+                _speed_up(one, results), *last,
+            ]
+        )  # fmt: skip
+    return rows
+
+
+def _brief_row(results: Results, model: str, mark: str, formulas: bool) -> list[list[str]]:
+    score, sample = job(results, model, "score"), job(results, model, "sample")
+    name = model if len(model) <= _NAME else model[: _NAME - 1] + "…"
+    row = [name + mark, _sizes(results, model), *(_depth(one, formulas) for one in (score, sample))]
+    if sample is None:
+        return [[*row, NONE, NONE, NONE, NONE, tally(results, model)]]
+    known, timed = sample.known, sample.timed
+    work = f"{_per_element(known[-1])} {_ARROWS.get(grows(sample, results), '')}".strip() if known else NONE
+    return [
+        [
+            *row, _nfe(sample), work, time_per_element(timed) if timed else NONE,
+            _speed_up(sample, results, plain=True), tally(results, model),
+        ]
+    ]  # fmt: skip
+
+
+def _depth(one: Job | None, formulas: bool) -> str:
+    """``O(N) 34·N + 1``, with the claim before it where it is another."""
+    if one is None:
+        return NONE
+    fitted, claimed = GROWTH[one.fit.fitted or "1"], one.fit.claimed
+    text = formula(one.fit)
+    said = f"{fitted} {text}" if formulas and len(text) <= _FORMULA else fitted
+    bound = claimed is not None and claimed.startswith("<=")
+    if claimed is None or claim_label(claimed) == fitted or (bound and one.fit.verdict == "holds"):
+        return said
+    return f"{claim_label(claimed)} claimed, {fitted}"
+
+
+def formula(fit: Fit) -> str:
+    """Depth as an exact function of N; where there is none, its least and greatest value."""
+    growth = exact_growth(fit)
+    if growth is not None and growth.formula:
+        return growth.formula
+    low, high = min(fit.values), max(fit.values)
+    return f"{low:,.0f} to {high:,.0f}"
+
+
+def grows(one: Job, results: Results) -> str:
+    """What the work of an element does as N grows."""
+    fit = results.fits.get((*one.fit.key, "work"))
+    return PER_ELEMENT[fit.fitted] if fit is not None and fit.fitted in PER_ELEMENT else NONE
+
+
+def tally(results: Results, model: str) -> str:
+    """``18 hold``, ``17 hold, 1 FAILS``."""
+    fits = [fit for fit in results.fits.values() if fit.claimed and model_label(fit) == model]
+    counts = {
+        verdict: sum(fit.verdict == verdict for fit in fits) for verdict in ("holds", "fails", "undecided")
+    }
+    words = {"holds": ("holds", "hold"), "fails": ("FAILS", "FAIL"), "undecided": ("open", "open")}
+    said = [f"{count} {words[verdict][count != 1]}" for verdict, count in counts.items() if count]
+    return ", ".join(said) or NONE
+
+
+def time_per_element(case: Case) -> str:
+    """Seconds of an element of an event, the batch's events apart."""
+    assert case.median_s is not None
+    elements = case.batch * case.n
+    ends = interval_of(case)
+    return format_seconds(case.median_s / elements, ends and (ends[0] / elements, ends[1] / elements))
+
+
+def _per_element(case: Case) -> str:
+    assert case.flops is not None
+    return exact_si(case.flops / (case.batch * case.n), "FLOP")
+
+
+def _work(one: Job) -> str:
+    """Work of an element at the smallest and the largest N."""
+    if not one.known:
+        return NONE
+    ends = [_per_element(one.known[0]), _per_element(one.known[-1])]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _nfe(one: Job) -> str:
+    known = [case.nfe for case in one.cases if case.nfe is not None]
+    return f"{known[-1]:,}" if known else NONE
+
+
+def _power(one: Job, results: Results, metric: str) -> str:
+    """``N^1.02 [0.98, 1.06]``: the free exponent of what grows above a constant."""
+    fit = results.fits.get((*one.fit.key, metric))
+    if fit is None or fit.exponent is None:
+        return NONE
+    interval = fit.exponent_ci95
+    return f"N^{fit.exponent:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+
+
+def _references(one: Job, results: Results) -> str:
+    settings = Settings(results)
+    said = [f"{settings.method(fit)}: {GROWTH[fit.fitted or '1']}, {formula(fit)}" for fit in one.others]
+    return "; ".join(said) or NONE
+
+
+def _speed_up(one: Job, results: Results, plain: bool = False) -> str:
+    found = largest_speed_up(one.cases[-1], results)
+    if found is None:
+        return NONE
+    n, ratio = found
+    text = format_ratio(ratio.ratio, ratio.ci95 or ratio.range)
+    reference = results.cases.get(ratio.reference)
+    if plain or reference is None:
+        return text
+    return f"{text} over {reference.method} at {n:,}"
+
+
+def _sizes(results: Results, model: str) -> str:
+    sizes = {case.n for case in of_models(results) if model_label(case) == model}
+    return f"{min(sizes):,} to {max(sizes):,}" if len(sizes) > 1 else f"{min(sizes):,}"
