@@ -152,7 +152,8 @@ class GroupedPixelCNN(images.ImageSource, Source):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {**config, "stages": 1, "blocks": 1, "channels": max(config["channels"] // 4, 4)}
+        blocks, channels = min(config["blocks"] // 2, 1), max(config["channels"] // 4, 4)
+        return {**config, "stages": 1, "blocks": blocks, "channels": channels}
 
     def plan(self, n: int) -> Plan:
         """How an image of ``n`` pixels is generated."""

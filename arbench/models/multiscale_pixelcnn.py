@@ -1,0 +1,279 @@
+"""Multiscale PixelCNN: a small base image pixel by pixel, then doublings of three groups each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from arbench.distributions import Categorical
+from arbench.models import images
+from arbench.models.base import Claim, Context, Source, at_most
+from arbench.models.pixelcnn import PixelCNN
+from arbench.models.upscaling import CORNERS, Upscaler
+
+UNSEEN = len(CORNERS) - 1
+"""Corners of a block that a doubling draws."""
+
+
+@dataclass
+class _Code:
+    base: Any
+    label: Tensor | None
+
+
+@dataclass
+class _State:
+    code: _Code = field(metadata={"constant": True})
+    base: Any
+    """Of the base model; None once no rewinding can lead back to it."""
+    corner: int | None = None
+    """Which doubling's corner ``features`` are of, counted over all doublings."""
+    features: Tensor | None = None
+    """(B, S S, W), kept while the colours of a corner are drawn."""
+
+
+@lru_cache(maxsize=32)
+def _places(base: int, colours: int, doublings: int) -> Tensor:
+    """The element at each place (colours, side, side) of the image after so many doublings."""
+    if not doublings:
+        return torch.arange(base * base * colours).view(base, base, colours).permute(2, 0, 1)
+    before = _places(base, colours, doublings - 1)
+    side, size = before.shape[-1], before.numel()
+    image = torch.empty(colours, 2 * side, 2 * side, dtype=torch.long)
+    for corner, (row, column) in enumerate(CORNERS):
+        new = torch.arange(corner * size, (corner + 1) * size).view(colours, side, side)
+        image[:, row::2, column::2] = new if corner else before
+    return image
+
+
+class MultiscalePixelCNN(images.ImageSource, Source):
+    """An element is one sub-pixel: N = C b^2 4^k after k doublings of a base image of b x b pixels.
+
+    The base image comes sub-pixel by sub-pixel from a gated PixelCNN. Each doubling takes what is there for
+    the upper left corners of 2x2 blocks and draws the upper right ones, then the lower left, then the lower
+    right, all pixels of a corner at once and colour after colour: 3 C groups. So sampling takes C b^2 + 3 C k
+    steps, O(log N), and the likelihood is exact. Of a given image all resolutions are known, so they are
+    scored at once, by networks that do not wait for each other. Lower resolutions are images of every other
+    pixel, not averages.
+
+    Every corner of every doubling has a network of its own; doublings beyond ``scales`` share the last's.
+
+    Presets:
+        imagenet: 4x4 base by 10 gated layers of 128 channels, 6 doublings (to 256x256) of 12 residual
+            blocks, 128 channels, 256-way softmax, 3 colours.
+        digits: 2x2 base by 4 layers of 32 channels, 4 doublings (to 32x32) of 4 blocks, 32 channels, 17-way
+            softmax, grey, conditioned on the digit.
+        tiny, tiny_colour, tiny_class: 1x1 base, for tests.
+
+    Source: Reed et al., *Parallel Multiscale Autoregressive Density Estimation*, 2017, sections 3 and 3.1.
+    Upscaling networks are of its first kind (figure 2a: all pixels of a group independent), not of the second
+    with a shallow PixelCNN over patches. The published one evaluates the whole network again for each colour
+    through channel masks; here the network is evaluated once a corner and small heads read the earlier
+    colours. Depths and widths are this library's: the base resolution and the groups are the paper's. Weights
+    start with variance 1/fan_in, embeddings of a class with variance 1, biases at zero.
+
+    Args:
+        base: side b of the base image.
+        scales: doublings with weights of their own, at least 1.
+        base_layers, base_channels: of the base's PixelCNN.
+        blocks, width: of the upscaling networks.
+        colours: sub-pixels of a pixel.
+        levels: values of a sub-pixel.
+        classes: 10 to be conditioned on which digit the picture is made of, 0 not to be.
+        kernels: of the base's PixelCNN.
+        seed: of the initial weights.
+    """
+
+    family = "grouped"
+    source = "Reed et al. 2017, arXiv:1703.03664"
+    default_preset = "digits"
+    presets = {
+        "imagenet": dict(
+            base=4, scales=6, base_layers=10, base_channels=128, blocks=12, width=128, colours=3, levels=256
+        ),
+        "digits": dict(
+            base=2, scales=4, base_layers=4, base_channels=32, blocks=4, width=32, colours=1, levels=17,
+            classes=10,
+        ),
+        "tiny": dict(
+            base=1, scales=2, base_layers=2, base_channels=6, blocks=1, width=6, colours=1, levels=2
+        ),
+        "tiny_colour": dict(
+            base=1, scales=1, base_layers=2, base_channels=9, blocks=1, width=7, colours=3, levels=2
+        ),
+        "tiny_class": dict(
+            base=1, scales=3, base_layers=1, base_channels=6, blocks=1, width=6, colours=1, levels=3,
+            classes=10,
+        ),
+    }  # fmt: skip
+    claims = {
+        ("score", "parallel"): Claim("1", "N"),
+        ("score", "sequential"): Claim("1", "N"),
+        ("sample", "naive"): Claim("log N", "N log N"),
+        ("sample", "cached"): Claim("log N", "N"),
+        ("sample", "speculative"): Claim("<= log N", "<= N log N"),
+        ("sample", "rejection"): Claim("<= log N", "<= N log N"),
+        **at_most("log N", "N log N"),
+    }
+
+    def __init__(
+        self,
+        *,
+        base: int,
+        scales: int,
+        base_layers: int,
+        base_channels: int,
+        blocks: int,
+        width: int,
+        colours: int,
+        levels: int,
+        classes: int = 0,
+        kernels: tuple[int, int] = (7, 3),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if base < 1 or scales < 1:
+            raise ValueError(f"base and scales must be at least 1, got {base} and {scales}")
+        self.first = base
+        self.colours, self.levels, self.classes = colours, levels, classes
+        self.base = PixelCNN(
+            layers=base_layers, channels=base_channels, colours=colours, levels=levels, kernels=kernels,
+            classes=classes, seed=seed,
+        )  # fmt: skip
+        self.distribution = Categorical(levels)
+        self.alphabets = dict(self.base.alphabets)
+        g = torch.Generator().manual_seed(seed + 1)
+        self.scales = nn.ModuleList(
+            nn.ModuleList(
+                Upscaler(known=known, colours=colours, width=width, blocks=blocks, outputs=levels,
+                         classes=classes, generator=g)
+                for known in range(1, len(CORNERS))
+            )
+            for _ in range(scales)
+        )  # fmt: skip
+        smallest = 1 if base > 1 else 2  # of digits' corners, too dark for two of them to differ
+        self.ladder = [self._size(k) for k in range(smallest, smallest + 5)]
+        self.count_ladder = [self._size(k) for k in range(1, 7)]
+
+    @classmethod
+    def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {
+            **config,
+            "base_layers": max(config["base_layers"] // 4, 1),
+            "base_channels": max(config["base_channels"] // 4, 6),
+            "blocks": config["blocks"] // 4,
+            "width": max(config["width"] // 4, 4),
+        }
+
+    def _size(self, doublings: int) -> int:
+        """N after so many doublings."""
+        return self.colours * self.first**2 * 4**doublings
+
+    def _doublings(self, n: int) -> int:
+        """How many lead to an image of ``n`` sub-pixels. Raises ValueError where none do."""
+        k = 0
+        while self._size(k) < n:
+            k += 1
+        if self._size(k) != n:
+            near = sorted({self._size(max(k - 1, 0)), self._size(k)})
+            raise ValueError(
+                f"no doublings of {self.first}x{self.first} pixels with {self.colours} colours have {n} "
+                f"sub-pixels; near: {', '.join(map(str, near))}"
+            )
+        return k
+
+    def schedule(self, n: int) -> Sequence[int]:
+        found = list(range(self._size(0) + 1))
+        for k in range(self._doublings(n)):
+            pixels = self._size(k) // self.colours
+            found += [found[-1] + pixels * (i + 1) for i in range(UNSEEN * self.colours)]
+        return found
+
+    def weights(self, n: int) -> int:
+        used = list(self.scales)[: self._doublings(n)]
+        return sum(p.numel() for part in (self.base, *used) for p in part.parameters())
+
+    def encode(self, context: Context, n: int) -> _Code:
+        return _Code(self.base.encode(context, self._size(0)), context["class"] if self.classes else None)
+
+    def _values(self, f: Tensor) -> Tensor:
+        """Levels in [-1, 1]."""
+        return f.to(self.base.hidden.weight.dtype) * (2 / (self.levels - 1)) - 1
+
+    def _upscaler(self, corner: int) -> Upscaler:
+        """Of a corner, counted over all doublings."""
+        k = min(corner // UNSEEN, len(self.scales) - 1)
+        return cast(Upscaler, cast(nn.ModuleList, self.scales[k])[corner % UNSEEN])
+
+    def _known(self, values: Tensor, corner: int) -> list[Tensor]:
+        """The corners before one, (B, C, S, S) each, from the values (B, ..) of all elements before."""
+        k, number = divmod(corner, UNSEEN)
+        places, size = _places(self.first, self.colours, k), self._size(k)
+        shape = (values.shape[0], *places.shape)
+        lower = values.index_select(1, places.flatten().to(values.device)).view(shape)
+        return [lower, *(values[:, size * i : size * (i + 1)].view(shape) for i in range(1, number + 1))]
+
+    def _colours(self, features: Tensor, values: Tensor, corner: int, first: int, last: int) -> list[Tensor]:
+        """Parameters (B, S S, P) of a corner's colours first .. last-1, given the values of all before."""
+        k, number = divmod(corner, UNSEEN)
+        begin, pixels = self._size(k) * (number + 1), self._size(k) // self.colours
+        own = values[:, begin : begin + pixels * (last - 1)].unflatten(1, (-1, pixels)).transpose(1, 2)
+        heads = self._upscaler(corner).heads
+        return [heads[colour](features, own[..., :colour]) for colour in range(first, last)]
+
+    def forward(self, f: Tensor, code: _Code) -> Tensor:
+        values, size = self._values(f), self._size(0)
+        found = [self.base(f[:, :size], code.base)]
+        for corner in range(UNSEEN * self._doublings(f.shape[1])):
+            features = self._upscaler(corner).features(self._known(values, corner), code.label)
+            found += self._colours(features, values, corner, 0, self.colours)
+        return torch.cat(found, dim=1)
+
+    def start(self, batch: int, n: int, code: _Code) -> _State:
+        return _State(code, self.base.start(batch, self._size(0), code.base))
+
+    def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        size, found = self._size(0), []
+        if g0 < min(g1, size):
+            params, state.base = self.base.extend(state.base, f, g0, min(g1, size))
+            found.append(params)
+        at = max(g0 - size, 0)
+        while at < g1 - size:
+            corner, colour = divmod(at, self.colours)
+            last = min(self.colours, colour + g1 - size - at)
+            found += self._step(state, f, corner, colour, last)
+            at += last - colour
+        return torch.cat(found, dim=1) if len(found) > 1 else found[0], state
+
+    def _step(self, state: _State, f: Tensor, corner: int, first: int, last: int) -> list[Tensor]:
+        """Parameters of a corner's colours first .. last-1."""
+        k, number = divmod(corner, UNSEEN)
+        begin, pixels = self._size(k) * (number + 1), self._size(k) // self.colours
+        values = self._values(f[:, : begin + pixels * (last - 1)])
+        if state.corner != corner or state.features is None:
+            known = self._known(values, corner)
+            state.features, state.corner = self._upscaler(corner).features(known, state.code.label), corner
+        return self._colours(state.features, values, corner, first, last)
+
+    def mark(self, state: _State, g: int) -> tuple[int, Any]:
+        """The base model's own mark; what doublings keep is found again from the feed."""
+        return g, self.base.mark(state.base, g) if g < self._size(0) else None
+
+    def rewind(self, state: _State, mark: tuple[int, Any], f: Tensor, g: int) -> _State:
+        at, kept = mark
+        if at < self._size(0):
+            state.base = self.base.rewind(state.base, kept, f, min(g, self._size(0)))
+        state.features = state.corner = None
+        return state
+
+    def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        places = _places(self.first, self.colours, self._doublings(n))
+        pictures, context = self.pictures(places.shape[-1], rows, seed, data)
+        x = torch.empty(len(rows), n, dtype=pictures.dtype)
+        x[:, places.flatten()] = pictures.permute(0, 3, 1, 2).flatten(1)
+        return x, context

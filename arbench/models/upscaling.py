@@ -1,0 +1,96 @@
+"""Upscaling networks: one corner of every 2x2 block of an image, from the corners that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d
+
+from arbench.models.base import lecun_normal_
+
+CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""Row and column within a 2x2 block: upper left, which the lower resolution is, upper right, lower left,
+lower right."""
+
+
+class Conv(nn.Module):
+    """A 3x3 convolution at one resolution, zeros around. Variance 1/fan_in, biases at zero."""
+
+    def __init__(self, inputs: int, outputs: int, generator: torch.Generator) -> None:
+        super().__init__()
+        weight = torch.empty(outputs, inputs, 3, 3)
+        self.weight = nn.Parameter(lecun_normal_(weight, 9 * inputs, generator))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return conv2d(x, self.weight, self.bias, padding=1)
+
+
+class Head(nn.Module):
+    """Parameters of one colour from features and the pixel's earlier colours; one hidden layer, ReLU."""
+
+    def __init__(self, width: int, earlier: int, outputs: int, generator: torch.Generator) -> None:
+        super().__init__()
+        fan_in = width + earlier
+        self.hidden = nn.Parameter(lecun_normal_(torch.empty(fan_in, width), fan_in, generator))
+        self.hidden_bias = nn.Parameter(torch.zeros(width))
+        self.out = nn.Parameter(lecun_normal_(torch.empty(width, outputs), width, generator))
+        self.out_bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, features: Tensor, earlier: Tensor) -> Tensor:
+        """(B, M, P) from features (B, M, W) and values of earlier colours (B, M, c)."""
+        read = torch.cat([features, earlier], dim=-1) if earlier.shape[-1] else features
+        return torch.relu(read @ self.hidden + self.hidden_bias) @ self.out + self.out_bias
+
+
+class Upscaler(nn.Module):
+    """Predicts one corner of every block: a residual network over the known corners, then a head a colour.
+
+    Corners lie side by side as channels at the lower resolution, which is the same as convolving the merged
+    image with every other row and column left out.
+
+    Args:
+        known: corners that are known, 1 to 3.
+        colours: of a pixel.
+        width: channels.
+        blocks: residual blocks of two 3x3 convolutions, ReLU before each (He et al., *Identity Mappings in
+            Deep Residual Networks*, 2016).
+        outputs: parameters of a sub-pixel.
+        classes: of the whole image, which add to the first convolution; 0 for none.
+        generator: of the initial weights.
+    """
+
+    def __init__(
+        self,
+        *,
+        known: int,
+        colours: int,
+        width: int,
+        blocks: int,
+        outputs: int,
+        classes: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        g = generator
+        self.first = Conv(known * colours, width, g)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([Conv(width, width, g), Conv(width, width, g)]) for _ in range(blocks)
+        )
+        self.heads = nn.ModuleList(Head(width, colour, outputs, g) for colour in range(colours))
+        self.by_class = None
+        if classes:
+            self.by_class = nn.Parameter(lecun_normal_(torch.empty(classes, width), 1, g))
+
+    def features(self, corners: Sequence[Tensor], label: Tensor | None) -> Tensor:
+        """(B, S S, W) from the values of known corners, (B, C, S, S) each, and the class (B,)."""
+        x = self.first(torch.cat([*corners], dim=1) if len(corners) > 1 else corners[0])
+        if self.by_class is not None:
+            x = x + self.by_class[label][:, :, None, None]
+        for block in self.blocks:
+            first, second = cast(nn.ModuleList, block)
+            x = x + second(torch.relu(first(torch.relu(x))))
+        return torch.relu(x).flatten(2).transpose(1, 2)
