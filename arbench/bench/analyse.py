@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -169,6 +170,11 @@ def _fits(cases: list[CaseKey], results: Results, samples: Mapping[str, list[Sam
         for metric in ("depth", "work")
         if (growth := _growth(counts, metric)) is not None
     }
+    steps = {
+        (case.setting, case.batch, case.op): {n: count.nfe for n, count in counts.items() if count.nfe}
+        for (case, *_) in families
+        if case.reference and (counts := counted[family_of(case.id)[0]])
+    }
     for members in families:
         case = members[0]
         counts = counted[family_of(case.id)[0]]
@@ -180,7 +186,10 @@ def _fits(cases: list[CaseKey], results: Results, samples: Mapping[str, list[Sam
                 verdict, why = "undecided", "nothing is claimed"
             elif claimed.startswith("<= "):
                 single = one_pass.get((case.setting, case.batch, metric))
-                verdict, why = judge_bound(claimed, growth, counts, single, case.method in RETURNING)
+                verdict, why = judge_bound(
+                    claimed, growth, counts, single, case.method in RETURNING,
+                    steps.get((case.setting, case.batch, case.op), {}),
+                )  # fmt: skip
             else:
                 verdict, why = judge(claimed, growth, exact=growth.formula is not None or metric == "depth")
             yield _fit(case, metric, claimed, growth, verdict, why)
@@ -205,38 +214,59 @@ def _growth(counts: Mapping[int, Count], metric: str) -> Growth | None:
     return growth
 
 
+_TIMES = {
+    ("log N", "N"): "N log N",
+    ("sqrt N", "sqrt N"): "N",
+    ("sqrt N", "N"): "N^2",  # no class lies between
+    ("N", "N"): "N^2",
+    ("N", "N^2"): "N^3",
+}
+
+
+def _times(steps: str, one: str) -> str | None:
+    """The class of so many passes of such a class each; None where there is none."""
+    return one if steps == "1" else steps if one == "1" else _TIMES.get((steps, one))
+
+
 def judge_bound(
     claimed: str,
     growth: Growth,
     counts: Mapping[int, Count],
     one_pass: Growth | None,
     returning: bool = False,
+    steps: Mapping[int, int] = MappingProxyType({}),
 ) -> tuple[Any, str]:
     """Holds an "at most" claim of an iterative method against what one pass costs.
 
-    It evaluates the network at most N + 1 times (``returning``: 2 N), so whatever one pass grows as, the
-    whole grows as at most N times that. The claim holds if that product is what is claimed and every counted
-    size stays below twice as many passes; it fails if a size needed more evaluations, or the product is more
-    than claimed.
+    With G groups of elements it evaluates the network at most G + 1 times (``returning``: 2 G), so whatever
+    one pass grows as, the whole grows as at most G times that. The claim holds if that product is what is
+    claimed and every counted size stays below twice as many passes; it fails if a size needed more
+    evaluations, or the product is more than claimed.
+
+    Args:
+        steps: G by N, which is how often the reference evaluates the network; N where it was not counted.
     """
-    most = "2 N" if returning else "N + 1"
+    grown = fit_exact(list(steps), list(steps.values())).fitted if len(steps) >= 4 else None
+    groups = grown or "N"
+    name = "N" if groups == "N" else "G"
+    most = f"2 {name}" if returning else f"{name} + 1"
     bound = claimed.removeprefix("<= ")
     sizes, values = growth.sizes, growth.values
     if one_pass is None or one_pass.fitted is None or len(sizes) < 4 or sizes[-1] < 4 * sizes[0]:
         return judge(claimed, growth, exact=True)
-    product = {"1": "N", "N": "N^2", "N^2": "N^3"}.get(one_pass.fitted)
     for n, value in zip(sizes, values, strict=True):
-        nfe = counts[n].nfe
-        limit = 2 * n if returning else n + 1
+        nfe, least = counts[n].nfe, steps.get(n, n)
+        limit = 2 * least if returning else least + 1
         if nfe is not None and nfe > limit:
             return "fails", f"{nfe} evaluations at N = {n}, more than {most}"
         if value > 2 * limit * one_pass.predict(n):
             return "fails", f"more than 2 ({most}) passes' worth at N = {n}"
-    if product != bound:
+    if _times(groups, one_pass.fitted) != bound:
         return judge(claimed, growth, exact=True)
     seen = [counts[n].nfe for n in sizes]
+    what = "" if groups == "N" else f" of G = O({groups}) groups"
     return "holds", (
-        f"at most {'2 N' if returning else 'N'} passes, each O({one_pass.fitted}); "
+        f"at most {most if returning else name} passes{what}, each O({one_pass.fitted}); "
         f"{seen[0]} to {seen[-1]} were needed at N = {sizes[0]} to {sizes[-1]}"
     )
 
