@@ -33,8 +33,10 @@ class Job(msgspec.Struct):
 
 
 class Message(msgspec.Struct):
-    """What a worker says: that a step begins, a finished line, or that it is done."""
+    """What a worker says: that it is ready, that a step begins, a finished line, or that it is done."""
 
+    ready: bool = False
+    """It has imported what it needs; the first thing it says."""
     begin: str | None = None
     """Id of the case that every failure from here on is charged to."""
     step: str | None = None

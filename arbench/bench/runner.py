@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import queue
-import signal
 import subprocess
-import sys
-import threading
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +14,9 @@ import msgspec
 
 from arbench.bench import analyse
 from arbench.bench.case import CaseKey
-from arbench.bench.job import Job, Message
+from arbench.bench.job import Job
 from arbench.bench.plan import Plan
+from arbench.bench.process import Ended, converse, dismiss, prepare, settle
 from arbench.meters import differences, environment, limits
 from arbench.results import (
     FILE_NAME,
@@ -43,8 +36,6 @@ from arbench.results import (
 )
 from arbench.stats import decide, summarise
 
-STARTUP_S = 60.0
-"""What a fresh process may take to import torch and build its model, whatever the timeout of a step."""
 MOST_WORKERS = 64
 """More fresh processes than this shrink no interval that is worth the wait."""
 
@@ -116,13 +107,17 @@ def run_plan(
                 recorder.write(model)
         stopped: dict[str, StoppedBy] = {}
         try:
-            for setting in plan.settings():
+            settings = plan.settings()
+            for left, setting in zip(reversed(range(len(settings))), settings, strict=True):
                 cases = [case for case in plan.cases if case.setting == setting]
-                stopped |= Supervisor(plan, cases, recorder, progress or Quiet()).run()
+                supervisor = Supervisor(plan, cases, recorder, progress or Quiet(), spares=1 + (left > 0))
+                stopped |= supervisor.run()
             _check_roof(plan, recorder, progress or Quiet(), stopped)
         except KeyboardInterrupt:
             _write_rows(recorder, stopped)
             raise
+        finally:
+            dismiss()
         _write_rows(recorder, stopped)
         return recorder.results
 
@@ -192,6 +187,8 @@ class Supervisor:
     cases: list[CaseKey]
     recorder: Recorder
     progress: Progress
+    spares: int = 0
+    """Workers to make ready while proving: the first that times, and the next model's that proves."""
     widths: dict[str, list[float | None]] = field(default_factory=dict)
 
     @property
@@ -214,6 +211,7 @@ class Supervisor:
         kept = self._timeable()
         if not kept:
             return {}
+        settle()
         if (stopped := self._ended(kept)) is not None:
             return stopped
         calls = sum(self._call_s(case) for case in kept)
@@ -365,6 +363,8 @@ class Supervisor:
         case: str | None = None
         step: str | None = None
         for message in converse(job, self.plan.options.timeout):
+            if job.stage == "prove":
+                prepare(self.spares)
             if isinstance(message, Ended):
                 return Fault(case, step, message.status, message.error)
             if message.begin is not None:
@@ -386,89 +386,6 @@ class Fault:
     step: str | None
     status: Status
     error: str
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A worker that died, or was killed because a step took too long."""
-
-    status: Status
-    error: str
-
-
-def converse(job: Job, timeout: float) -> Iterator[Message | Ended]:
-    """Starts a worker on a job and yields what it says; it is gone when this ends, however it ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "arbench.bench.worker"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    heard: queue.Queue[bytes | None] = queue.Queue()
-    errors: deque[bytes] = deque(maxlen=50)
-    speaker = _listen(process.stdout, heard.put, lambda: heard.put(None))
-    listener = _listen(process.stderr, errors.append, lambda: None)
-    listeners = {process.stdout: speaker, process.stderr: listener}
-    try:
-        with suppress(BrokenPipeError):  # it died at once; what it said on stderr tells why
-            process.stdin.write(msgspec.json.encode(job) + b"\n")
-            process.stdin.flush()
-        patience = max(timeout, STARTUP_S)
-        while True:
-            try:
-                raw = heard.get(timeout=patience)
-            except queue.Empty:
-                yield Ended("timeout", f"no sign of life for {patience:g} s")
-                return
-            patience = timeout
-            if raw is None:
-                break
-            message = msgspec.json.decode(raw, type=Message)
-            if message.done:
-                return
-            yield message
-        try:
-            code = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            yield Ended("timeout", f"fell silent, and did not end within {timeout:g} s")
-            return
-        listener.join(timeout=5)
-        yield Ended("error", _last_words(code, b"".join(errors)))
-    finally:
-        _kill(process, listeners)
-
-
-def _listen(stream: Any, take: Callable[[bytes], Any], end: Callable[[], Any]) -> threading.Thread:
-    def loop() -> None:
-        for raw in stream:
-            take(raw)
-        end()
-
-    thread = threading.Thread(target=loop, daemon=True)
-    thread.start()
-    return thread
-
-
-def _last_words(code: int, errors: bytes) -> str:
-    if code < 0:
-        name = signal.Signals(-code).name
-        return f"the worker was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    lines = errors.decode(errors="replace").strip().splitlines()
-    return f"the worker ended with exit code {code}" + (f": {lines[-1]}" if lines else "")
-
-
-def _kill(process: subprocess.Popen[bytes], listeners: dict[Any, threading.Thread]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stdin is not None:
-        with suppress(BrokenPipeError):
-            process.stdin.close()
-    for stream, thread in listeners.items():
-        thread.join(timeout=2)
-        if not thread.is_alive():  # else something the worker started holds the pipe: closing would wait
-            stream.close()
 
 
 def _check_roof(plan: Plan, recorder: Recorder, progress: Progress, stopped: dict[str, StoppedBy]) -> None:

@@ -1,12 +1,13 @@
 """A fresh process that verifies, counts or times the cases of one setting.
 
 Started as ``python -m arbench.bench.worker``.
-It reads one job from its standard input, writes one message a line to its standard output, and ends when
-the job is done, or when its standard input closes because whoever started it died.
+It says that it is ready, reads one job from its standard input, writes one message a line to its standard
+output, and ends when the job is done, or when its standard input closes because whoever started it died.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import random
@@ -35,10 +36,15 @@ def main() -> None:
     """Entry point of the process."""
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever prints, a user's model perhaps, does not corrupt the messages
-    job = msgspec.json.decode(sys.stdin.readline(), type=Job)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
     import torch
 
+    importlib.import_module("arbench.bench.model_subject")  # before it is asked, for that takes a while
+    send(out, Message(ready=True))
+    asked = sys.stdin.readline()
+    if not asked:
+        return  # whoever started it needs it no more
+    job = msgspec.json.decode(asked, type=Job)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_grad_enabled(False)
     torch.set_num_threads(job.threads)
     try:

@@ -101,6 +101,7 @@ def pretend(known_limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Ca
     def put(**more: Any) -> Pretender:
         pretender = Pretender(**more)
         monkeypatch.setattr(runner, "converse", pretender)
+        monkeypatch.setattr(runner, "prepare", lambda count: None)
         return pretender
 
     return put

@@ -11,9 +11,9 @@ from collections import Counter
 import msgspec
 import pytest
 
-from arbench.bench import runner
+from arbench.bench import process, runner
 from arbench.bench.runner import Ended, Writer, run_plan
-from arbench.bench.worker import Message
+from arbench.bench.worker import Job, Message
 from arbench.results import ResultsError, Samples, WriteError, read
 
 UNKILLED = 16
@@ -348,13 +348,13 @@ def test_a_limit_that_was_measured_too_low_is_forgiven(pretend, plan, tmp_path, 
 
 
 def test_last_words_of_a_process():
-    assert runner._last_words(-signal.SIGSEGV, b"") == "the worker was killed by SIGSEGV"
-    assert runner._last_words(-signal.SIGKILL, b"x") == "the worker was killed by SIGKILL (out of memory?)"
-    assert runner._last_words(3, b"") == "the worker ended with exit code 3"
-    assert runner._last_words(1, b"a\nb: \xff\n") == "the worker ended with exit code 1: b: \ufffd"
+    assert process._last_words(-signal.SIGSEGV, b"") == "the worker was killed by SIGSEGV"
+    assert process._last_words(-signal.SIGKILL, b"x") == "the worker was killed by SIGKILL (out of memory?)"
+    assert process._last_words(3, b"") == "the worker ended with exit code 3"
+    assert process._last_words(1, b"a\nb: \xff\n") == "the worker ended with exit code 1: b: \ufffd"
 
 
 def test_a_worker_that_cannot_start_says_why(plan, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    (said,) = runner.converse(runner.Job("prove", plan().cases, 0, None, None, None), timeout=5.0)
+    (said,) = process.converse(Job("prove", plan().cases, 0, None, None, None), timeout=5.0)
     assert said == Ended("error", "the worker ended with exit code 1")
