@@ -25,6 +25,7 @@ BUILT_IN = {
     "parallel_wavenet": "arbench.models.parallel_wavenet:ParallelWaveNet",
     "factorised": "arbench.models.factorised:Factorised",
     "grouped_pixelcnn": "arbench.models.grouped_pixelcnn:GroupedPixelCNN",
+    "multiscale_pixelcnn": "arbench.models.multiscale_pixelcnn:MultiscalePixelCNN",
     "nmt_teacher": "arbench.models.nmt_teacher:NMTTeacher",
     "parallel_nmt": "arbench.models.parallel_nmt:ParallelNMT",
     "transformer": "arbench.models.transformer:Transformer",
