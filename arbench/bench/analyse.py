@@ -217,7 +217,9 @@ def _growth(counts: Mapping[int, Count], metric: str) -> Growth | None:
 _TIMES = {
     ("log N", "N"): "N log N",
     ("sqrt N", "sqrt N"): "N",
+    ("N", "log N"): "N log N",
     ("sqrt N", "N"): "N^2",  # no class lies between
+    ("N", "sqrt N"): "N^2",
     ("N", "N"): "N^2",
     ("N", "N^2"): "N^3",
 }

@@ -69,10 +69,9 @@ class LSTM(TextSource, Source):
         ("score", "sequential"): Claim("N", "N"),
         ("sample", "naive"): Claim("N^2", "N^2"),
         ("sample", "cached"): Claim("N", "N"),
-        **at_most(),
-        ("sample", "fixed_point"): Claim("<= N^2", "<= N^2"),
-        ("sample", "speculative"): Claim("<= N", "<= N^2"),
-        ("sample", "rejection"): Claim("<= N", "<= N^2"),
+        ("sample", "speculative"): Claim("<= N^2", "<= N^2"),
+        ("sample", "rejection"): Claim("<= N^2", "<= N^2"),
+        **at_most("N^2", "N^2"),
     }
     count_ladder = (8, 16, 24, 32, 48)
 

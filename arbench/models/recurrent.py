@@ -60,7 +60,7 @@ class LSTMStack(nn.Module):
     def start(self, batch: int, state: tuple[Tensor, Tensor] | None = None) -> Carry:
         """Before the first element: zeros, or ``state`` (layers, B, H) as ``forward`` returned it."""
         if state is None:
-            zero = self.lstm.weight_hh_l0.new_zeros(batch, self.width)
+            zero = self.lstm.all_weights[0][0].new_zeros(batch, self.width)
             hidden, cell = [zero] * self.layers, [zero] * self.layers
         else:
             hidden, cell = (list(part.unbind(0)) for part in state)
@@ -73,7 +73,8 @@ class LSTMStack(nn.Module):
     def forward(
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The last layer's h (B, M, H) for x (B, M, inputs), and all layers' state at the end, (layers, B, H)."""
+        """The last layer's h (B, M, H) for x (B, M, inputs), and every layer's h and c at the end, each
+        (layers, B, H)."""
         found: tuple[Tensor, tuple[Tensor, Tensor]] = self.lstm(x, state)
         return found
 
