@@ -16,7 +16,7 @@ NOTHING_FITS = 0.5
 """Leave-one-out error of the best class above which none is named."""
 FLAT = 0.10
 """Leave-one-out error up to which a constant that ties is taken for one."""
-_POWERS = np.arange(0.01, 3.0001, 0.01)
+_POWERS = np.arange(0.01, 4.0001, 0.01)
 
 
 def fit_noisy(
@@ -69,7 +69,7 @@ def fit_noisy(
 def free_exponent(
     sizes: Sequence[int], values: Sequence[float], noise: float = LEAST_NOISE
 ) -> tuple[float | None, tuple[float, float] | None]:
-    """p of ``a + b N^p`` between 0 and 3, with its 95% profile interval.
+    """p of ``a + b N^p`` between 0 and 4, with its 95% profile interval.
 
     Args:
         sizes: distinct N, ascending.

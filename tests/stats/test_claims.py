@@ -93,3 +93,10 @@ def test_claims_are_parsed() -> None:
     for unknown in ("O(N)", "N^4", "", "<= "):
         with pytest.raises(ValueError, match="unknown growth class"):
             parse(unknown)
+
+
+def test_growth_beyond_every_class_breaks_every_bound() -> None:
+    growth = fit_exact(SIZES, [n**4 + 7 for n in SIZES])
+    assert growth.fitted is None
+    for claimed in CLASSES:
+        assert judge(f"<= {claimed}", growth, exact=True)[0] == "fails"
