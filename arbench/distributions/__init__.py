@@ -7,6 +7,7 @@ from arbench.distributions.logistic_mixture import DiscretizedLogisticMixture
 from arbench.distributions.losses import LOSSES, by_name
 from arbench.distributions.mixture import GaussianMixture, LogisticMixture
 from arbench.distributions.normal import Normal
+from arbench.distributions.pixel_mixture import PixelMixture
 
 __all__ = [
     "LOSSES",
@@ -17,6 +18,7 @@ __all__ = [
     "Logistic",
     "LogisticMixture",
     "Normal",
+    "PixelMixture",
     "by_name",
     "uniforms",
 ]

@@ -16,6 +16,30 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
+def log_mass(x: Tensor, means: Tensor, log_scales: Tensor, levels: int) -> Tensor:
+    """Log-probability of levels under logistics of [-1, 1], rounded to the nearest; edge bins hold the tails.
+
+    Uses s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)), which needs no branch and loses no digits.
+
+    Args:
+        x: levels 0 .. levels-1, broadcast against the others.
+        means, log_scales: of each logistic, of one floating dtype.
+    """
+    half = 1 / (levels - 1)
+    centre = x.to(means.dtype) * (2 * half) - 1 - means
+    inverse = (-log_scales).exp()
+    below = logsigmoid((centre + half) * inverse)
+    above = logsigmoid((half - centre) * inverse)
+    width = torch.log(-torch.expm1(-2 * half * inverse))
+    return torch.where(x == 0, below, torch.where(x == levels - 1, above, below + above + width))
+
+
+def to_boundary(value: Tensor, levels: int) -> Tensor:
+    """How far ``value``, on the scale of levels, is from being rounded to another; in units of [-1, 1]."""
+    boundary = (value.clamp(0, levels - 1) - 0.5).round().clamp(0, levels - 2) + 0.5
+    return (value - boundary).abs() * (2 / (levels - 1))
+
+
 class DiscretizedLogisticMixture(Distribution):
     """Levels 0 .. levels-1 at 2x/(levels-1) - 1 in [-1, 1]; each bin holds the mixture's mass around it.
 
@@ -24,8 +48,7 @@ class DiscretizedLogisticMixture(Distribution):
     exactly the discretized one. Noise: one number a component and one for the logistic.
 
     Source: Salimans et al., *PixelCNN++*, 2017, section 2.1, eq. 1-2; 16-bit audio as in *Parallel
-    WaveNet*, 2017, section 2.2. The log-mass uses s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)), which needs no
-    branch and loses no digits. Half precision is computed in float32.
+    WaveNet*, 2017, section 2.2. Half precision is computed in float32.
     """
 
     finite = True
@@ -59,10 +82,8 @@ class DiscretizedLogisticMixture(Distribution):
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
         value, scale = self._value(params, z)
-        boundary = (value.clamp(0, self.levels - 1) - 0.5).round().clamp(0, self.levels - 2) + 0.5
-        to_boundary = (value - boundary).abs() * (2 / (self.levels - 1))
         # a change d of mean and log-scale moves the draw by d + scale |z| (e^d - 1) at most
-        rounding = 2 * torch.log1p(to_boundary / (1 + scale * z[..., -1].abs()))
+        rounding = 2 * torch.log1p(to_boundary(value, self.levels) / (1 + scale * z[..., -1].abs()))
         if self.components == 1:
             return rounding
         best = (params[..., : self.components] + z[..., :-1]).topk(2, dim=-1).values
@@ -74,12 +95,5 @@ class DiscretizedLogisticMixture(Distribution):
             return log_prob(params, x, levels=self.levels, components=self.components)
         params = at_least_float32(params)
         logits, means, log_scales = params.chunk(3, dim=-1)
-        half = 1 / (self.levels - 1)
-        centre = (x.to(params.dtype) * (2 * half) - 1).unsqueeze(-1) - means
-        inverse = (-log_scales.clamp_min(LOG_SCALE_FLOOR)).exp()
-        below = logsigmoid((centre + half) * inverse)
-        above = logsigmoid((half - centre) * inverse)
-        width = torch.log(-torch.expm1(-2 * half * inverse))
-        x = x.unsqueeze(-1)
-        mass = torch.where(x == 0, below, torch.where(x == self.levels - 1, above, below + above + width))
+        mass = log_mass(x.unsqueeze(-1), means, log_scales.clamp_min(LOG_SCALE_FLOOR), self.levels)
         return torch.logsumexp(logits.log_softmax(-1) + mass, dim=-1)
