@@ -26,6 +26,7 @@ BUILT_IN = {
     "factorised": "arbench.models.factorised:Factorised",
     "grouped_pixelcnn": "arbench.models.grouped_pixelcnn:GroupedPixelCNN",
     "multiscale_pixelcnn": "arbench.models.multiscale_pixelcnn:MultiscalePixelCNN",
+    "made": "arbench.models.made:MADE",
     "nmt_teacher": "arbench.models.nmt_teacher:NMTTeacher",
     "parallel_nmt": "arbench.models.parallel_nmt:ParallelNMT",
     "transformer": "arbench.models.transformer:Transformer",
