@@ -30,7 +30,7 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
         return
     width = max(80, min(shutil.get_terminal_size().columns, 120))
     heads, claims = headlines(results), [one for one in sentences(results) if one.verdict is not None]
-    taxonomy = brief(results, width)
+    taxonomy = brief(results, max(width, 110))
     if taxonomy is None or len(heads) <= MANY:
         for table in headline(results, width):
             click.echo("\n" + "\n".join(table.lines()))

@@ -23,20 +23,19 @@ PER_ELEMENT = {
     "N": "constant",
     "N log N": "grows as log N",
     "N^2": "grows with N",
+    "N^3": "grows with N²",
 }
 """What work per element does, by the class of the whole."""
+LEGEND = (
+    "Depth of scoring and of sampling; then of sampling by its best exact method at the largest N: nfe, work "
+    "of an element (= the same at every N, ↑ grows, ↓ falls), time of an element, speed over the reference's."
+)
+_ARROWS = {"constant": "=", "falls": "↓", "falls as 1/N": "↓", NONE: ""}
 Rows = Callable[[Results, str, str], list[list[str]]]
 """The rows of a model, from its label and the mark of its remark."""
-LEGEND = (
-    "Of sampling by its best exact method at the largest N: nfe, work of an element (= does not grow with N, "
-    "↑ grows, ↓ falls), time of an element, speed-up over the reference."
-)
-_ARROWS = {
-    "constant": "=", "grows with N": "↑", "grows as log N": "↑", "falls as 1/N": "↓", "falls": "↓"
-}  # fmt: skip
-_MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
-_FORMULA, _NAME = 17, 26
-"""Characters of a formula and of a model's name in a terminal; longer ones are told by the page alone."""
+_MARKS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_FORMULAS, _NAME = (24, 16, 9, 0), 24
+"""Characters of a formula, the most that fits, and of a model's name in a terminal; the page has all."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,9 @@ def taxonomy(results: Results) -> Table | None:
     columns = [
         Column("model", number=False), Column("N"), Column("op", number=False), Column("by", number=False),
         Column("claimed", number=False), Column("measured", number=False), Column("depth", number=False),
-        Column("reference", number=False), Column("nfe"), Column("work ~"), Column("work/element"),
-        Column("it", number=False), Column("time ~"), Column("time/element"), Column("speed-up"),
-        Column("claims", number=False),
+        Column("reference", number=False), Column("nfe"), Column("work exponent"), Column("work/element"),
+        Column("as N grows", number=False), Column("time exponent"), Column("time/element"),
+        Column("speed-up"), Column("claims", number=False),
     ]  # fmt: skip
     return _table(results, columns, _rows, None)
 
@@ -112,12 +111,12 @@ def brief(results: Results, width: int) -> Table | None:
         width: characters a line may have.
     """
     columns = [
-        Column("model", number=False), Column("N"), Column("scoring depth", number=False),
-        Column("sampling depth", number=False), Column("nfe"), Column("work/element"),
-        Column("time/element"), Column("speed-up"), Column("claims", number=False),
+        Column("model", number=False), Column("N"), Column("scoring", number=False),
+        Column("sampling", number=False), Column("nfe"), Column("work"), Column("time"), Column("faster"),
+        Column("claims", number=False),
     ]  # fmt: skip
-    for formulas in (True, False):
-        table = _table(results, columns, partial(_brief_row, formulas=formulas), width)
+    for most in _FORMULAS:
+        table = _table(results, columns, partial(_brief_row, most=most), width)
         if table is None or max(map(len, table.lines())) <= width:
             break
     return table
@@ -152,8 +151,7 @@ def _remarks(results: Results, found: dict[str, list[str]]) -> dict[str, tuple[s
 
 
 def _mark(number: int) -> str:
-    digits = str(number + 1)
-    return "".join("⁰" if digit == "0" else _MARKS[int(digit) - 1] for digit in digits)
+    return "".join(_MARKS[int(digit)] for digit in str(number + 1))
 
 
 def _rows(results: Results, model: str, mark: str) -> list[list[str]]:
@@ -180,14 +178,14 @@ def _rows(results: Results, model: str, mark: str) -> list[list[str]]:
     return rows
 
 
-def _brief_row(results: Results, model: str, mark: str, formulas: bool) -> list[list[str]]:
+def _brief_row(results: Results, model: str, mark: str, most: int) -> list[list[str]]:
     score, sample = job(results, model, "score"), job(results, model, "sample")
     name = model if len(model) <= _NAME else model[: _NAME - 1] + "…"
-    row = [name + mark, _sizes(results, model), *(_depth(one, formulas) for one in (score, sample))]
+    row = [name + mark, _sizes(results, model), *(_depth(one, most) for one in (score, sample))]
     if sample is None:
         return [[*row, NONE, NONE, NONE, NONE, tally(results, model)]]
     known, timed = sample.known, sample.timed
-    work = f"{_per_element(known[-1])} {_ARROWS.get(grows(sample, results), '')}".strip() if known else NONE
+    work = f"{_per_element(known[-1])} {_ARROWS.get(grows(sample, results), '↑')}" if known else NONE
     return [
         [
             *row, _nfe(sample), work, time_per_element(timed) if timed else NONE,
@@ -196,13 +194,13 @@ def _brief_row(results: Results, model: str, mark: str, formulas: bool) -> list[
     ]  # fmt: skip
 
 
-def _depth(one: Job | None, formulas: bool) -> str:
+def _depth(one: Job | None, most: int) -> str:
     """``O(N) 34·N + 1``, with the claim before it where it is another."""
     if one is None:
         return NONE
     fitted, claimed = GROWTH[one.fit.fitted or "1"], one.fit.claimed
     text = formula(one.fit)
-    said = f"{fitted} {text}" if formulas and len(text) <= _FORMULA else fitted
+    said = f"{fitted} {text}" if len(text) <= most else fitted
     bound = claimed is not None and claimed.startswith("<=")
     if claimed is None or claim_label(claimed) == fitted or (bound and one.fit.verdict == "holds"):
         return said
@@ -290,4 +288,4 @@ def _speed_up(one: Job, results: Results, plain: bool = False) -> str:
 
 def _sizes(results: Results, model: str) -> str:
     sizes = {case.n for case in of_models(results) if model_label(case) == model}
-    return f"{min(sizes):,} to {max(sizes):,}" if len(sizes) > 1 else f"{min(sizes):,}"
+    return f"{min(sizes):,}-{max(sizes):,}" if len(sizes) > 1 else f"{min(sizes):,}"

@@ -101,9 +101,11 @@ def sentence(fit: Fit, settings: Settings) -> Sentence:
         said = f"claimed {metric} {claim}, measured "
         said += GROWTH[fit.fitted] + _evidence(fit) if fit.fitted else f"otherwise: {fit.why}"
         return Sentence(model, "fails", subject, said)
-    if fit.fitted is None:
-        return Sentence(model, "holds", subject, f"{metric} is {claim}, as claimed: {fit.why}")
     bound = fit.claimed.startswith("<=")
+    name = fit.claimed.removeprefix("<=").strip()
+    if fit.fitted is None or (bound and CLASSES.index(fit.fitted) > CLASSES.index(name)):
+        # what was proven of the bound, not the class that scattered values look like
+        return Sentence(model, "holds", subject, f"{metric} is {claim}, as claimed: {fit.why}")
     agreed = f"within the claimed bound, {claim}" if bound else "as claimed"
     return Sentence(model, "holds", subject, f"{_grows(fit, metric)}, {agreed}{_evidence(fit)}")
 
