@@ -37,6 +37,9 @@ class Factorised(images.ImageSource, Source):
         levels: values of a sub-pixel.
         classes: 10 where conditioned on which digit the picture is made of, else 0.
         seed: of the initial weights.
+
+    Raises:
+        ValueError: no frequency, or another number of classes.
     """
 
     family = "grouped"
@@ -63,6 +66,8 @@ class Factorised(images.ImageSource, Source):
         super().__init__()
         if frequencies < 1:
             raise ValueError(f"a position needs at least 1 frequency, got {frequencies}")
+        if classes not in (0, images.DIGIT_CLASSES):
+            raise ValueError(f"there are {images.DIGIT_CLASSES} classes of pictures, got {classes}")
         g = torch.Generator().manual_seed(seed)
         self.frequencies, self.colours, self.levels, self.classes = frequencies, colours, levels, classes
         self.distribution = Categorical(levels)
@@ -111,5 +116,5 @@ class Factorised(images.ImageSource, Source):
         return self._params(f.shape[0], f.shape[1], code)
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
-        images, context = self.pictures(self.side(n), rows, seed, data)
-        return images.reshape(len(rows), n), context
+        pictures, context = self.pictures(self.side(n), rows, seed, data)
+        return pictures.reshape(len(rows), n), context

@@ -89,6 +89,9 @@ class GroupedPixelCNN(images.ImageSource, Source):
         kernel: width of the convolutions, odd.
         dilation: of those between stages.
         seed: of the initial weights.
+
+    Raises:
+        ValueError: there is no such partition, it needs a number of groups, or the kernel has no middle.
     """
 
     element = "pixel"
@@ -191,5 +194,5 @@ class GroupedPixelCNN(images.ImageSource, Source):
         return state
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
-        images, context = self.pictures(self.side(n), rows, seed, data)
-        return images.reshape(len(rows), n)[:, self.plan(n).order], context
+        pictures, context = self.pictures(self.side(n), rows, seed, data)
+        return pictures.reshape(len(rows), n)[:, self.plan(n).order], context

@@ -87,6 +87,9 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         classes: 10 to be conditioned on which digit the picture is made of, 0 not to be.
         kernels: of the base's PixelCNN.
         seed: of the initial weights.
+
+    Raises:
+        ValueError: no base or no scales, or another number of classes.
     """
 
     family = "grouped"
