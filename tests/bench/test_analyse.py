@@ -263,6 +263,45 @@ def test_a_method_that_goes_back_may_evaluate_twice(method: str) -> None:
     assert (fit.verdict, fit.why) == ("fails", "more than 2 (2 N) passes' worth at N = 8")
 
 
+def of_groups(groups: dict[int, int], passes: dict[int, int], claim: str, extra: int = 0) -> Fit:
+    """A method that iterates, beside a reference that takes a pass a group and a parallel one of one pass."""
+    once, steps, many = ladder("1", "parallel", op="score"), ladder(None, "naive"), ladder(claim, "blocks")
+    steps = [msgspec.structs.replace(case, reference=True) for case in steps]
+    lines = [counted(case, 10) for case in once]
+    lines += [counted(case, 10 * groups[case.n], nfe=groups[case.n]) for case in steps]
+    lines += [counted(case, 10 * passes[case.n] + extra, nfe=passes[case.n]) for case in many]
+    cases = once + steps + many
+    fits = only(Fit, derive(fabricated(cases, *proved(*cases), *lines)))
+    (fit,) = [fit for fit in fits if (fit.metric, fit.method) == ("depth", "blocks")]
+    return fit
+
+
+@pytest.mark.parametrize(
+    ("groups", "name"),
+    [
+        ({8: 4, 16: 4, 32: 4, 64: 4}, "1"),
+        ({8: 10, 16: 13, 32: 16, 64: 19}, "log N"),
+    ],
+)
+def test_where_there_are_groups_a_pass_a_group_is_the_bound(groups: dict[int, int], name: str) -> None:
+    passes = {8: 2, 16: 4, 32: 3, 64: 4}
+    fit = of_groups(groups, passes, f"<= {name}")
+    assert (fit.verdict, fit.why) == (
+        "holds",
+        f"at most G passes of G = O({name}) groups, each O(1); 2 to 4 were needed at N = 8 to 64",
+    )
+    fit = of_groups(groups, {**passes, 64: groups[64] + 2}, f"<= {name}")
+    assert fit.verdict == "fails"
+    assert fit.why == f"{groups[64] + 2} evaluations at N = 64, more than G + 1"
+    fit = of_groups(groups, passes, f"<= {name}", extra=10 * 2 * (groups[8] + 1))
+    assert (fit.verdict, fit.why) == ("fails", "more than 2 (G + 1) passes' worth at N = 8")
+
+
+def test_groups_that_grow_faster_than_claimed_are_seen():
+    groups = {8: 8, 16: 16, 32: 32, 64: 64}
+    assert of_groups(groups, groups, "<= 1").verdict == "fails"
+
+
 def test_seconds_are_fitted_from_four_sizes_on():
     cases = ladder()
     lines = [line for case in cases for line in timed(case, *[1e-3 * case.n + 0.01] * 6)]

@@ -45,6 +45,18 @@ def test_a_bound_is_said_as_one(results) -> None:
     assert "within the claimed bound, at most O(N)" in one.said
 
 
+def test_a_bound_that_holds_is_not_said_to_be_exceeded(build) -> None:
+    """Values that scatter may look like the next class."""
+
+    def scattered(line):
+        if isinstance(line, Fit) and (line.method, line.metric) == ("fixed_point", "depth"):
+            return msgspec.structs.replace(line, claimed="<= 1", fitted="log N", why="at most 4 passes")
+        return line
+
+    one = said(build(edit=scattered), "wavenet:nv", "fixed_point", "depth")
+    assert one.said == "depth is at most O(1), as claimed: at most 4 passes"
+
+
 def test_times_are_measured_and_claim_nothing(results) -> None:
     one = said(results, "wavenet:nv", "cached", "time")
     assert one.verdict is None
