@@ -27,9 +27,13 @@ BUILT_IN = {
     "grouped_pixelcnn": "arbench.models.grouped_pixelcnn:GroupedPixelCNN",
     "multiscale_pixelcnn": "arbench.models.multiscale_pixelcnn:MultiscalePixelCNN",
     "made": "arbench.models.made:MADE",
+    "maf": "arbench.models.flow:MAF",
+    "iaf": "arbench.models.flow:IAF",
     "nmt_teacher": "arbench.models.nmt_teacher:NMTTeacher",
     "parallel_nmt": "arbench.models.parallel_nmt:ParallelNMT",
     "transformer": "arbench.models.transformer:Transformer",
+    "lstm": "arbench.models.lstm:LSTM",
+    "mingru": "arbench.models.mingru:MinGRU",
 }
 """By name; other packages add theirs as entry points of the group ``arbench.models``."""
 
@@ -83,9 +87,9 @@ class Chosen:
         try:
             return self.cls(**{**config, "seed": seed})
         except (TypeError, ValueError) as error:
-            if isinstance(error, TypeError) and "," not in self.preset:
+            if "," not in self.preset:
                 raise  # no setting of the user's is to blame
-            raise ModelError(f"model '{self.name}:{self.preset}': {error}") from None
+            raise ModelError(f"model '{self.name}:{self.preset}': {' '.join(str(error).split())}") from None
 
 
 def _can_run(backend: str, device: torch.device) -> None:

@@ -290,7 +290,7 @@ def test_a_file_without_a_usable_model(refusal, here, text, said):
     [
         (
             "def __init__(self, **config): raise ValueError('no\\nluck')",
-            "model 'mine.Mine:nv': no luck",
+            "model 'mine.py:Mine:nv': ValueError: no luck (mine.py:4)",
         ),
         (
             "def observe(self, *args): return {}['x']",
