@@ -129,7 +129,7 @@ class MADE(ordered.OrderedPixels, Source):
         if self.symbols is not None:
             return (f.unsqueeze(-1) == self.symbols).to(dtype)
         if self.real:
-            return f.to(dtype).clamp(-LARGEST, LARGEST).unsqueeze(-1)
+            return f.clamp(-LARGEST, LARGEST).unsqueeze(-1)
         value = f.to(dtype)
         return (value if self.levels == 2 else value / (self.levels - 1)).unsqueeze(-1)
 

@@ -102,7 +102,7 @@ class MaskedMLP(nn.Module):
     def forward(self, inputs: Tensor, ready: Ready) -> Tensor:
         """Outputs (B, n, P) of all elements from the inputs of all but the last, (B, n - 1, E)."""
         (first, bias), *later = ready
-        flat = inputs.flatten(1)
+        flat = inputs.flatten(1).to(first.dtype)
         x = torch.addmm(bias, flat, first[: flat.shape[1]])
         for weight, bias in later:
             x = torch.addmm(bias, torch.relu(x), weight)
@@ -123,7 +123,7 @@ class MaskedMLP(nn.Module):
         (first, _), *later, (last, last_bias) = state.ready
         begin, end = self.reads_from(g0) * self.inputs, (g1 - 1) * self.inputs
         if end > begin:
-            state.sums.addmm_(inputs.flatten(1), first[begin:end])
+            state.sums.addmm_(inputs.flatten(1).to(first.dtype), first[begin:end])
         for layer in range(len(self.hidden) if g1 > 1 else 0):
             lo, hi = self._completed(layer, g0, g1)
             if layer == 0:
