@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from arbench.report.labels import GROWTH, OWN, Settings, shorten
 from arbench.report.style import FAINT, INK, RULE, new_figure, styled
-from arbench.report.verdicts import depth_fits, headlines
+from arbench.report.verdicts import Headline, depth_fits, headlines
 from arbench.results import Fit, Results
 
 _ALWAYS = ("1", "log N", "sqrt N", "N")
@@ -30,6 +30,10 @@ _CORNERS = {
 }
 
 
+MANY = 8
+"""More models than this are named in their cells without how, and their presets together."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A mark: a model by its best methods, or (``small``) with one of them exchanged."""
@@ -46,10 +50,14 @@ class Place:
 
 
 def places(results: Results) -> list[Place]:
-    """Every model whose depth of both jobs was fitted, each followed by its other methods."""
+    """Every model whose depth of both jobs was fitted, each followed by its other methods; of more than
+    ``MANY`` models the names alone."""
     settings = Settings(results)
     found = []
-    for headline in headlines(results):
+    known = headlines(results)
+    if len(known) > MANY:
+        return _names(known)
+    for headline in known:
         score, sample = headline.score, headline.sample
         if score is None or sample is None:
             continue
@@ -69,6 +77,17 @@ def places(results: Results) -> list[Place]:
         for cell, said in others.items():
             found.append(Place(*cell, (headline.model, *said), small=True))
     return found
+
+
+def _names(known: list[Headline]) -> list[Place]:
+    """``wavenet: tiny, nv`` for each model, in the cells of its presets."""
+    presets: dict[tuple[str, str, str], list[str]] = {}
+    for headline in known:
+        if headline.score is not None and headline.sample is not None:
+            cell = headline.sample.fit.fitted or "1", headline.score.fit.fitted or "1"
+            fit = headline.score.fit
+            presets.setdefault((*cell, fit.model), []).append(fit.preset)
+    return [Place(x, y, (f"{model}: {', '.join(names)}",)) for (x, y, model), names in presets.items()]
 
 
 def _other(fit: Fit, settings: Settings) -> str:

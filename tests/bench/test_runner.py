@@ -358,3 +358,32 @@ def test_a_worker_that_cannot_start_says_why(plan, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     (said,) = process.converse(Job("prove", plan().cases, 0, None, None, None), timeout=5.0)
     assert said == Ended("error", "the worker ended with exit code 1")
+
+
+def test_workers_made_ready_do_the_next_jobs_and_none_is_left_over(plan):
+    process.prepare(2)
+    process.prepare(2)  # there are two: no third is started
+    ready = [worker.process for worker in process._spare]
+    assert len(ready) == 2
+    process.settle()
+    assert all(worker.waits for worker in process._spare)
+    job = Job("prove", plan(methods=["parallel"], n=[8]).cases, 0, 1, share_s=10.0)
+    said = list(process.converse(job, timeout=60.0))
+    assert [message.line.count_source for message in said if message.line][-1] == "counted"
+    assert not any(message.ready for message in said)
+    assert [worker.process for worker in process._spare] == ready[1:]
+    process.dismiss()
+    assert [one.returncode for one in ready] == [-signal.SIGKILL] * 2
+    assert process._spare == []
+
+
+def test_a_run_that_fails_leaves_no_worker_behind(pretend, plan, tmp_path, monkeypatch):
+    def broken(job, message):
+        raise WriteError("the disk is full")
+
+    pretend(interfere=broken)
+    started = []
+    monkeypatch.setattr(runner, "dismiss", lambda: started.append("dismissed"))
+    with pytest.raises(WriteError):
+        run_plan(plan(), tmp_path)
+    assert started == ["dismissed"]

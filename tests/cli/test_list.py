@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from arbench.bench.settings import DTYPES
-from arbench.models import names
+from arbench.models import FAMILIES, names
 
 
 def test_every_model_preset_method_and_claim_is_listed(answer):
@@ -20,6 +20,10 @@ def test_every_model_preset_method_and_claim_is_listed(answer):
     assert {"nv", "vocoder", "paper", "tiny"} <= wavenet["presets"].keys()
     assert wavenet["presets"]["nv"]["layers"] == 20
     assert wavenet["element"] == "audio sample"
+    assert listed["families"] == dict(FAMILIES)
+    assert wavenet["family"] == "sequential"
+    assert all(model["family"] in {*FAMILIES, ""} and "remark" in model for model in listed["models"])
+    assert "wavenet:tiny" in listed["suites"]["taxonomy"]["models"]
     claims = {(one["op"], one["method"]): one["claims"] for one in wavenet["methods"]}
     assert claims["score", "parallel"] == {"depth": "1", "work": "N"}
     assert claims["sample", "cached"] == {"depth": "N", "work": "N"}
@@ -36,6 +40,31 @@ def test_the_same_in_words(answer):
     assert any("cached" in line and "depth N, work N" in line for line in lines)
     assert lines[-2].startswith("devices  cpu")
     assert not any("pixelcnn" in line for line in lines)
+
+
+def test_all_of_it_is_grouped_by_family_in_a_few_lines_each(answer):
+    found = answer("list")
+    lines = found.out.splitlines()
+    titles = [line for line in lines if line in FAMILIES.values()]
+    assert titles == [title for title in FAMILIES.values() if title in titles]
+    assert {FAMILIES["sequential"], FAMILIES["flow"]} <= set(titles)
+    named = [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "]
+    assert sorted(named) == sorted(names())
+    start = lines.index(FAMILIES["flow"])
+    assert any(line.startswith("  parallel_wavenet") for line in lines[start:])
+    assert "    presets: paper (default), tiny" in lines
+    assert any("sample N (naive, cached)" in line for line in lines)
+    assert any("wavenet:nv,layers=10" in line for line in lines)
+    assert any(line.startswith("suite    taxonomy: ") for line in lines)
+    assert max(map(len, lines)) <= 125
+    assert len(lines) < 8 * len(named) + 20
+
+
+def test_settings_behind_a_preset_are_named(answer):
+    out = answer("list", "--model", "wavenet").out
+    settings = " ".join(out[out.index("settings of a preset") :].split())
+    assert "as in --model wavenet:nv,layers=20" in settings
+    assert {"kernel", "residual"} <= set(settings.replace(",", "").split())
 
 
 def test_a_model_of_ones_own(answer, tmp_path):

@@ -100,14 +100,22 @@ def run_line() -> Run:
     )
 
 
-def write(path: Path, models=MODELS, kernels=(), workers: int = 6, edit=lambda line: line) -> Results:
-    """Writes the synthetic run, each line through ``edit`` (None drops it), and reads it back."""
+def write(
+    path: Path, models=MODELS, kernels=(), workers: int = 6, edit=lambda line: line, described=()
+) -> Results:
+    """Writes the synthetic run, each line through ``edit`` (None drops it; a list stands for several), and
+    reads it back. ``described`` are lines on models, which older files do not have."""
     rng = np.random.default_rng(7)
     with Writer(path) as writer:
-        for line in [run_line(), *lines(rng, models, workers), *kernel_lines(rng, kernels, workers)]:
+        for line in [
+            run_line(),
+            *described,
+            *lines(rng, models, workers),
+            *kernel_lines(rng, kernels, workers),
+        ]:
             kept = edit(line)
-            if kept is not None:
-                writer.write(kept)
+            for one in kept if isinstance(kept, list) else [] if kept is None else [kept]:
+                writer.write(one)
     return read(path)
 
 
