@@ -174,6 +174,9 @@ class MinGRU(TextSource, Source):
         **at_most("N log N", "N^2"),
     }
 
+    count_ladder = (8, 12, 16, 24, 32, 48)
+    """From 8 on the scans are the longer way through a layer."""
+
     def __init__(
         self, *, layers: int, width: int, expansion: float, kernel: int, levels: int, seed: int = 0
     ) -> None:
