@@ -22,6 +22,7 @@ from arbench.models.base import BACKENDS, Source
 BUILT_IN = {
     "wavenet": "arbench.models.wavenet:WaveNet",
     "pixelcnn": "arbench.models.pixelcnn:PixelCNN",
+    "pixelcnnpp": "arbench.models.pixelcnnpp:PixelCNNpp",
     "parallel_wavenet": "arbench.models.parallel_wavenet:ParallelWaveNet",
     "factorised": "arbench.models.factorised:Factorised",
     "grouped_pixelcnn": "arbench.models.grouped_pixelcnn:GroupedPixelCNN",

@@ -1,0 +1,210 @@
+"""PixelCNN++: whole pixels of an image in raster order, from two streams that see it at several sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.nn.functional import elu
+
+from arbench.distributions import PixelMixture
+from arbench.models.base import Claim, Context, Source, at_most
+from arbench.models.images import DIGIT_CLASSES
+from arbench.models.row_caches import Lines, Rows
+from arbench.models.shifted import DOWN, DOWN_RIGHT, Conv, Entry, down
+from arbench.models.streams import ByPixel, ByRow, Offsets, Stream, Whole, offsets
+from arbench.models.weight_norm import Fitting, Ready, WeightNormed
+from arbench.models.whole_pixels import WholePixels
+
+
+@dataclass
+class _Code:
+    ready: Ready
+    offsets: Offsets
+
+
+@dataclass
+class _State:
+    at: int
+    batch: int
+    side: int
+    code: _Code
+    rows: Rows
+    lines: Lines
+    image: Tensor | None = None
+    """This row of pixels as they become known, and ones (B, W, C + 1)."""
+    entry: Tensor | None = None
+    """What this row's pixels get from the row above where the image enters: (B, W, F)."""
+    second: dict[int, Tensor] = field(default_factory=dict)
+    doubled: dict[int, Tensor] = field(default_factory=dict)
+
+    def copied(self) -> Self:
+        """Shares all rows: see ``row_caches``."""
+        return replace(
+            self, rows=self.rows.copied(), lines=self.lines.copied(), second=dict(self.second),
+            doubled=dict(self.doubled),
+        )  # fmt: skip
+
+
+class PixelCNNpp(WholePixels, Source):
+    """An element is a whole pixel of ``colours`` channels: N = H W on a square image, its side a multiple of
+    2^halvings.
+
+    One stream of shifted convolutions sees the rows above, the other the rows above and the pixels to the
+    left, and takes the first one in. Both go down from the image to one ``halvings`` times halved and back
+    up, with short-cuts between layers of one size. Steps run the first stream a row at a time and the second
+    a pixel at a time, a coarser one only where a pixel of it begins: work per pixel does not grow with N.
+
+    Presets:
+        cifar10: 5 resnets a level, 160 filters, 3 sizes, 10 logistics, RGB (published at 32x32); 53,659,080
+            parameters.
+        digits: 1 resnet a level, 32 filters, 2 sizes, 5 logistics, grey, on the UCI digits' own levels.
+        digits_class: digits, conditioned on which digit it is.
+        tiny, tiny_class: for tests.
+
+    Sources: Salimans et al., *PixelCNN++*, 2017, and its published code; Ramachandran et al., *Fast
+    Generation for Convolutional Autoregressive Models*, 2017, arXiv:1704.06001, for the steps. Dropout is
+    left out: nothing is trained here. Directions and class weights start as N(0, 0.05^2); gains and biases at
+    1 (0.1 for second convolutions) and 0, or by ``initialise`` from data, as published.
+
+    Args:
+        resnets: a level and stream on the way down; on the way up one more at all but the coarsest.
+        filters: of every layer.
+        halvings: sizes of the image but one.
+        colours, levels: channels of a pixel, and values of a channel.
+        components: of the mixture.
+        activation: of the resnets, "concat_elu" or "elu".
+        classes: 10 to be conditioned on which digit the picture is made of, 0 not to be.
+        seed: of the initial weights.
+
+    Raises:
+        ValueError: no such activation, another number of classes, or a negative number of halvings.
+    """
+
+    family = "sequential"
+    source = "Salimans et al. 2017, arXiv:1701.05517"
+    default_preset = "digits"
+    presets = {
+        "cifar10": dict(resnets=5, filters=160, halvings=2, colours=3, levels=256),
+        "digits": dict(resnets=1, filters=32, halvings=1, colours=1, levels=17, components=5),
+        "digits_class": dict(
+            resnets=1, filters=32, halvings=1, colours=1, levels=17, components=5, classes=10
+        ),
+        "tiny": dict(resnets=1, filters=4, halvings=1, colours=3, levels=2, components=2),
+        "tiny_class": dict(
+            resnets=1, filters=3, halvings=1, colours=2, levels=2, components=2, activation="elu", classes=10
+        ),
+    }  # fmt: skip
+    claims = {
+        ("score", "parallel"): Claim("1", "N"),
+        ("score", "sequential"): Claim("1", "N"),
+        ("sample", "naive"): Claim("N", "N^2"),
+        ("sample", "cached"): Claim("N", "N"),
+        ("sample", "speculative"): Claim("<= N", "<= N^2"),
+        ("sample", "rejection"): Claim("<= N", "<= N^2"),
+        **at_most(),
+    }
+
+    def __init__(
+        self,
+        *,
+        resnets: int,
+        filters: int,
+        halvings: int,
+        colours: int,
+        levels: int,
+        components: int = 10,
+        activation: str = "concat_elu",
+        classes: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if classes not in (0, DIGIT_CLASSES):
+            raise ValueError(f"there are {DIGIT_CLASSES} classes of pictures, got {classes}")
+        if halvings < 0:
+            raise ValueError(f"an image is halved 0 times or more, got {halvings}")
+        g = torch.Generator().manual_seed(seed)
+        self.colours, self.levels, self.classes = colours, levels, classes
+        self.alphabets = {"class": classes} if classes else {}
+        self.multiple = 2**halvings
+        self.distribution = PixelMixture(levels, colours, components)
+        self.enter_down = Conv(DOWN, colours + 1, filters, g)
+        self.enter_right = Entry(colours + 1, filters, g)
+        self.above = Stream(DOWN, filters, resnets, halvings, activation, classes, False, g)
+        self.left = Stream(DOWN_RIGHT, filters, resnets, halvings, activation, classes, True, g)
+        self.params = WeightNormed(filters, self.distribution.params_width, g)
+        sides = range(1, 6)
+        self.ladder = [(self.multiple * side) ** 2 for side in (2, 3, 4, 6, 8)]
+        self.count_ladder = [(self.multiple * side) ** 2 for side in sides]
+
+    @classmethod
+    def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {
+            **config,
+            "resnets": max(config["resnets"] // 5, 1),
+            "filters": max(config["filters"] // 2, 2),
+        }
+
+    def encode(self, context: Context, n: int) -> _Code:
+        label = context["class"] if self.classes else None
+        return _Code(Ready(self), offsets([self.above, self.left], label))
+
+    def forward(self, f: Tensor, code: _Code) -> Tensor:
+        side, ready = self.side(f.shape[1]), code.ready
+        x = self.channels(f, self.params.gain.dtype).unflatten(1, (side, side))
+        above = Whole(ready, code.offsets)
+        self.above.run(down(self.enter_down(x, ready)), above)
+        out = self.left.run(self.enter_right(x, ready), Whole(ready, code.offsets, taken=above.left))
+        return ready(self.params, elu(out)).flatten(1, 2)
+
+    def initialise(self, f: Tensor, code: _Code) -> None:
+        """Gains and biases from a batch of events (B, N): see ``Fitting``. Context is to be encoded again."""
+        self.forward(f, _Code(Fitting(self), code.offsets))
+
+    def start(self, batch: int, n: int, code: _Code) -> _State:
+        return _State(0, batch, self.side(n), code, Rows(code.ready), Lines(code.ready))
+
+    def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        return torch.stack([self._step(state, f) for _ in range(g0, g1)], dim=1), state
+
+    def _step(self, state: _State, f: Tensor) -> Tensor:
+        """Parameters (B, P) of the next pixel."""
+        row, column = divmod(state.at, state.side)
+        ready, before = state.code.ready, None
+        if state.at:
+            assert state.image is not None
+            before = self.channels(f[:, state.at - 1 : state.at], state.image.dtype)[:, 0]
+            state.image[:, (column - 1) % state.side] = before
+        if column == 0:
+            self._next_row(state, row)
+        assert state.entry is not None
+        x = self.enter_right.step(state.entry, before if column else None, column, ready)
+        x = self.left.run(x, ByPixel(state.lines, state.doubled, row, column))
+        state.at += 1
+        return ready(self.params, elu(x))
+
+    def _next_row(self, state: _State, row: int) -> None:
+        ready, shape = state.code.ready, (state.batch, state.side)
+        new = self.params.gain.new_zeros
+        state.entry = self.enter_right.row(state.image, state.batch, state.side, ready)
+        if state.image is None:
+            x = new(*shape, self.enter_down.bias.shape[0])
+        else:
+            x = state.rows(self.enter_down, state.image)
+        state.image = new(*shape, self.colours + 1)
+        above = ByRow(state.rows, state.code.offsets, row, state.second)
+        self.above.run(x, above)
+        ByPixel.begin_row(self.left, state.lines, state.doubled, state.code.offsets, above.left, row, *shape)
+
+    def rewind(self, state: _State, mark: tuple[int, _State], f: Tensor, g: int) -> _State:
+        """Within a row moves the position back; over the end of rows goes back to the mark's copy."""
+        at, kept = mark
+        here, there, begun = ((pixel - 1) // state.side for pixel in (g, at, state.at))
+        if here not in (there, begun):
+            return super().rewind(state, mark, f, g)
+        state = state if here == begun else kept.copied()
+        state.at = g
+        return state

@@ -1,0 +1,84 @@
+"""What steps keep of an image: each convolution's last row, and the row that is being filled.
+
+Within a row memory is written from left to right, and a new row is new memory. So a copy shares it: what is
+written after the copy lies to the right, and is written again before it is read.
+
+Source: Ramachandran et al., *Fast Generation for Convolutional Autoregressive Models*, 2017,
+arXiv:1704.06001, section 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from arbench.models.shifted import Conv, beside
+from arbench.models.weight_norm import Ready
+
+
+@dataclass
+class Rows:
+    """Convolutions of whole rows, one row after the other."""
+
+    ready: Ready
+    before: dict[Conv, Tensor] = field(default_factory=dict)
+    """Each convolution's inputs in the row above (B, W, C); none above the first."""
+
+    def copied(self) -> Self:
+        return replace(self, before=dict(self.before))
+
+    def __call__(self, conv: Conv, x: Tensor) -> Tensor:
+        """The next row (B, W, C) to (B, W / stride, outputs)."""
+        above = self.before.get(conv)
+        self.before[conv] = x
+        rows = [torch.zeros_like(x) if above is None else above, x]
+        return self.ready(conv, beside(rows, conv.kernel, conv.stride))
+
+
+@dataclass
+class Lines:
+    """Down-right convolutions of single pixels: what the row above adds is computed once a row.
+
+    So a step reads the lower half of each kernel's weights only.
+    """
+
+    ready: Ready
+    lines: dict[Conv, Tensor] = field(default_factory=dict)
+    """Each convolution's inputs in this row (B, 1 + W, C), behind a column of zeros."""
+    above: dict[Conv, Tensor] = field(default_factory=dict)
+    """What it adds to inputs of this row: (B, W / stride, outputs)."""
+
+    def copied(self) -> Self:
+        return replace(self, lines=dict(self.lines), above=dict(self.above))
+
+    def next_row(self, conv: Conv, batch: int, width: int, more: Tensor | None = None) -> None:
+        """Begins a row of ``width`` columns.
+
+        Args:
+            more: added to all outputs, broadcast to (B, W / stride, outputs).
+        """
+        weight, bias = self.ready.of[conv]
+        line, step = self.lines.get(conv), conv.stride
+        if line is None:
+            made = bias.expand(batch, width // step, -1)
+        else:
+            made = torch.cat([line[:, :-1:step], line[:, 1::step]], dim=-1) @ weight.chunk(2)[0] + bias
+        self.above[conv] = made if more is None else made + more
+        self.lines[conv] = weight.new_zeros(batch, width + 1, conv.inputs)
+
+    def skip_row(self, conv: Conv, batch: int, width: int) -> None:
+        """Begins a row that a convolution of stride 2 gives no outputs for."""
+        self.lines[conv] = self.ready.of[conv][0].new_zeros(batch, width + 1, conv.inputs)
+
+    def put(self, conv: Conv, x: Tensor, column: int) -> None:
+        """Sets an input (B, C) of this row."""
+        self.lines[conv][:, column + 1] = x
+
+    def at(self, conv: Conv, column: int) -> Tensor:
+        """The output (B, outputs) at a column of inputs that is there."""
+        window = self.lines[conv][:, column : column + 2].flatten(1)
+        weight = self.ready.of[conv][0].chunk(2)[1]
+        return torch.addmm(self.above[conv][:, column // conv.stride], window, weight)
