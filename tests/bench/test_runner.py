@@ -369,7 +369,7 @@ def test_workers_made_ready_do_the_next_jobs_and_none_is_left_over(plan):
     assert all(worker.waits for worker in process._spare)
     job = Job("prove", plan(methods=["parallel"], n=[8]).cases, 0, 1, share_s=10.0)
     said = list(process.converse(job, timeout=60.0))
-    assert [message.line.count_source for message in said if message.line][-1] == "counted"
+    assert [message.line for message in said if message.line][-1].count_source == "counted"
     assert not any(message.ready for message in said)
     assert [worker.process for worker in process._spare] == ready[1:]
     process.dismiss()
