@@ -9,7 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from arbench.distributions import Categorical, DiscretizedLogisticMixture, Distribution, Logistic
+from arbench.distributions import (
+    Categorical,
+    DiscretizedLogisticMixture,
+    Distribution,
+    GaussianMixture,
+    Logistic,
+    Normal,
+)
+from arbench.distributions.mixture import Mixture
 from arbench.meters import depth
 from arbench.methods import ahead, base, fixed_point
 from arbench.models import (
@@ -26,6 +34,7 @@ from arbench.models import (
 from arbench.models.state import copied
 
 Patch = pytest.MonkeyPatch
+LAWS = (Categorical, DiscretizedLogisticMixture, Logistic, Normal, GaussianMixture)
 Stack, Pixel = dilated.DilatedStack, pixelcnn.PixelCNN
 
 
@@ -312,6 +321,21 @@ def source_ignored(patch: Patch) -> None:
     patch.setattr(attention.Attention, "recall", lambda self, x, memory: self.out(torch.zeros_like(x)))
 
 
+def class_in_one_gate(patch: Patch) -> None:
+    """Steps add the class to the vertical gates, not to the horizontal ones."""
+    start = Pixel.start
+
+    def off(self: Pixel, batch: int, n: int, code: Any) -> Any:
+        return start(self, batch, n, [o and (o[0], torch.zeros_like(o[1])) for o in code])
+
+    patch.setattr(Pixel, "start", off)
+
+
+def class_ignored(patch: Patch) -> None:
+    """Forward and steps alike run without the class."""
+    patch.setattr(masked.Layer, "offsets", lambda self, label: None)
+
+
 # In any model or method -------------------------------------------------------------------------------
 
 
@@ -375,20 +399,42 @@ def wrong_log_determinant(patch: Patch) -> None:
 
 
 def scale_not_in_the_density(patch: Patch) -> None:
-    log_prob = Logistic.log_prob
-    patch.setattr(Logistic, "log_prob", lambda self, p, x: log_prob(self, p, x) + p[..., 1])
+    for law in (Logistic, Normal):
+        right = law.log_prob
+        patch.setattr(law, "log_prob", lambda self, p, x, right=right: right(self, p, x) + p[..., 1])
 
 
 def wrong_density(patch: Patch) -> None:
     """All probabilities a thousandth too large."""
-    for law in (Categorical, DiscretizedLogisticMixture, Logistic):
+    for law in LAWS:
         patch.setattr(law, "log_prob", lambda self, p, x, right=law.log_prob: right(self, p, x) + 1e-3)
 
 
 def dull_noise(patch: Patch) -> None:
     """Draws at three quarters of the noise: too often the likeliest element."""
-    for law in (Categorical, DiscretizedLogisticMixture, Logistic):
+    for law in LAWS:
         patch.setattr(law, "draw", lambda self, p, z, right=law.draw: right(self, p, 0.75 * z))
+
+
+def weights_not_normalised(patch: Patch) -> None:
+    """A mixture's logits are taken for log-weights."""
+
+    def log_prob(self: Mixture, params: Tensor, x: Tensor) -> Tensor:
+        logits, each = self._parts(params)
+        return torch.logsumexp(logits + self.law.log_prob(each, x.unsqueeze(-1)), dim=-1)
+
+    patch.setattr(Mixture, "log_prob", log_prob)
+
+
+def likeliest_component(patch: Patch) -> None:
+    """A mixture draws from its likeliest component."""
+    draw = Mixture.draw
+    still = torch.tensor(0.0).double()
+    patch.setattr(
+        Mixture,
+        "draw",
+        lambda self, p, z: draw(self, p, torch.cat([still.expand_as(z[..., :-1]), z[..., -1:]], -1)),
+    )
 
 
 def noise_repeats(patch: Patch) -> None:
@@ -418,7 +464,7 @@ def whole_storages(patch: Patch) -> None:
 
 def work_by_threads(patch: Patch) -> None:
     """The model does one operation more on two threads."""
-    for law in (Categorical, DiscretizedLogisticMixture, Logistic):
+    for law in LAWS:
         for name in ("draw", "log_prob"):
             right = getattr(law, name)
 

@@ -7,14 +7,21 @@ from types import ModuleType
 import pytest
 
 WAVE, LOGISTIC, PIXEL = "wavenet:tiny", "wavenet:tiny_logistic", "pixelcnn:tiny"
+GAUSSIAN, MIXTURE = "wavenet:tiny_gaussian", "wavenet:tiny_gaussian_mixture"
+CLASS = "pixelcnn:tiny_class"
 FLOW = "parallel_wavenet:tiny"
 NMT = "parallel_nmt:tiny"
 TRANSFORMER, FROM_SOURCE = "transformer:tiny", "transformer:tiny_source"
-OP = {WAVE: "sample", LOGISTIC: "sample", PIXEL: "sample", FLOW: "score", TRANSFORMER: "sample",
-      FROM_SOURCE: "sample"}  # fmt: skip
-STEPS = {WAVE: "cached", LOGISTIC: "cached", PIXEL: "cached", FLOW: "inversion",
-         TRANSFORMER: "cached", FROM_SOURCE: "cached"}  # fmt: skip
-JACOBI = {WAVE: "fixed_point", PIXEL: "fixed_point", FLOW: "inversion_fixed_point"}
+OP = dict.fromkeys((WAVE, LOGISTIC, GAUSSIAN, MIXTURE, PIXEL, CLASS, TRANSFORMER, FROM_SOURCE), "sample")
+STEPS = dict.fromkeys(OP, "cached") | {FLOW: "inversion"}
+OP |= {FLOW: "score"}
+JACOBI = {
+    WAVE: "fixed_point",
+    GAUSSIAN: "fixed_point",
+    MIXTURE: "fixed_point",
+    PIXEL: "fixed_point",
+    FLOW: "inversion_fixed_point",
+}
 
 IN_STEPS = [
     *(("ring_off_by_one", spec, check) for spec in (WAVE, LOGISTIC, FLOW) for check in ("log_probs_agree",)),
@@ -23,7 +30,8 @@ IN_STEPS = [
     *(("conditioning_dropped", spec, "log_probs_agree") for spec in (WAVE, FLOW)),
     *((fault, PIXEL, "log_probs_agree") for fault in ("rows_forgotten", "line_not_cleared",
                                                      "column_off_by_one")),
-    ("ring_off_by_one", WAVE, "agrees"),
+    *(("ring_off_by_one", spec, "agrees") for spec in (WAVE, GAUSSIAN, MIXTURE)),
+    ("class_in_one_gate", CLASS, "log_probs_agree"),
     ("ring_off_by_one", FLOW, "agrees"),
     ("wrong_dilation", FLOW, "agrees"),
     ("conditioning_dropped", FLOW, "agrees"),
@@ -58,12 +66,13 @@ IN_OTHERS = [
         for spec in (WAVE, PIXEL)
         for method in ("blocks", "forecast", "speculative")
     ),
+    *(("accepts_all", GAUSSIAN, method, "agrees") for method in ("blocks", "forecast")),
     ("accepts_all", FLOW, "inversion_blocks", "agrees"),
     *(
         ("rewinds_too_far", WAVE, method, "log_probs_agree")
         for method in ("forecast", "speculative", "rejection")
     ),
-    ("rewinds_too_little", LOGISTIC, "blocks", "log_probs_agree"),
+    *(("rewinds_too_little", spec, "blocks", "log_probs_agree") for spec in (LOGISTIC, MIXTURE)),
     ("prompt_not_read", WAVE, "fixed_point", "keeps_given"),
 ]
 IN_FORWARD = [
@@ -87,6 +96,9 @@ IN_FORWARD = [
     ("source_ignored", FROM_SOURCE, "conditioning_matters"),
     *(("rewinds_too_little", spec, "rewinds") for spec in (LOGISTIC, PIXEL)),
     ("blind_spot", PIXEL, "no_blind_spot"),
+    *(("present_leaks", GAUSSIAN, check) for check in ("nothing_leaks", "no_gradient_from_later")),
+    ("class_in_one_gate", CLASS, "chunks_agree"),
+    ("class_ignored", CLASS, "conditioning_matters"),
     *(("reads_what_it_gives", NMT, check) for check in ("nothing_leaks", "no_gradient_from_later")),
     ("copies_forgotten", NMT, "chunks_agree"),
     ("copies_forgotten", NMT, "rewinds"),
@@ -99,14 +111,16 @@ IN_LAWS = [
     ("reads_what_it_gives", NMT, "sums_to_one"),
     *(("dull_noise", spec, "frequencies_agree") for spec in (WAVE, LOGISTIC, PIXEL)),
     *(("keeps_all_guesses", spec, "frequencies_agree") for spec in (WAVE, PIXEL)),
-    ("wrong_density", FLOW, "conditionals_integrate_to_one"),
-    ("scale_not_in_the_density", FLOW, "conditionals_integrate_to_one"),
+    *((fault, spec, "conditionals_integrate_to_one") for spec in (FLOW, GAUSSIAN, MIXTURE)
+      for fault in ("wrong_density", "scale_not_in_the_density")),
+    ("weights_not_normalised", MIXTURE, "conditionals_integrate_to_one"),
+    ("likeliest_component", MIXTURE, "transform_is_uniform"),
     ("scale_not_in_the_density", FLOW, "log_determinant"),
     ("wrong_log_determinant", FLOW, "log_determinant"),
-    ("dull_noise", FLOW, "transform_is_uniform"),
-    ("noise_repeats", FLOW, "transform_is_uniform"),
+    *((fault, spec, "transform_is_uniform") for spec in (FLOW, GAUSSIAN, MIXTURE)
+      for fault in ("dull_noise", "noise_repeats")),
     ("future_leaks", FLOW, "log_determinant"),
-]
+]  # fmt: skip
 
 
 def plant(faults: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
