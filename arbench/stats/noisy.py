@@ -88,13 +88,13 @@ def free_exponent(
         return 0.0, None
     scaled = np.asarray(sizes, dtype=np.float64) / max(sizes)
 
-    def squares(p: float) -> float:
-        return _fit(scaled**p, y)[1] ** 2 * y.size
+    def squares(p: np.ndarray | float) -> np.ndarray:
+        return _fits(scaled ** np.atleast_1d(p)[:, None], y)[2] ** 2 * y.size
 
-    profile = np.array([squares(p) for p in _POWERS])
+    profile = squares(_POWERS)
     start = float(_POWERS[profile.argmin()])
     found = optimize.minimize_scalar(
-        squares, bounds=(max(1e-3, start - 0.01), start + 0.01), method="bounded"
+        lambda p: float(squares(p)[0]), bounds=(max(1e-3, start - 0.01), start + 0.01), method="bounded"
     )
     best, least = (float(found.x), float(found.fun))
     if profile.min() < least:
@@ -145,11 +145,25 @@ def _fit(g: np.ndarray, y: np.ndarray) -> tuple[tuple[float, float], float]:
         a = float(np.sum(1 / y) / np.sum(1 / y**2))
         return (a, 0.0), float(np.sqrt(np.mean((a / y - 1) ** 2)))
     scale = g.max()
-    design = np.column_stack([np.ones_like(y), g / scale]) / y[:, None]
-    from scipy.optimize import nnls  # a worker fits no noise, and waits for no SciPy
+    (a,), (b,), (error,) = _fits(g[None] / scale, y)
+    return (float(a), float(b / scale)), float(error)
 
-    (a, b), norm = nnls(design, np.ones_like(y))
-    return (float(a), float(b / scale)), float(norm / np.sqrt(y.size))
+
+def _fits(gs: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``_fit`` for each row of ``gs`` (fits, sizes), no row constant: a, b and errors (fits,).
+
+    Of two terms the least squares without signs; where one comes out negative it is 0 at the optimum, for
+    the problem is convex, and both cannot be, for everything is positive.
+    """
+    constant, grown = 1 / y, gs / y
+    cc, cg, gg = constant @ constant, grown @ constant, (grown**2).sum(-1)
+    c, g = constant.sum(), grown.sum(-1)
+    room = cc * gg - cg**2
+    a, b = (c * gg - g * cg) / room, (cc * g - cg * c) / room
+    a, b = np.where(b < 0, c / cc, a), np.where(a < 0, g / gg, b)
+    a, b = a.clip(0), b.clip(0)
+    errors = a[:, None] * constant + b[:, None] * grown - 1
+    return a, b, np.sqrt((errors**2).mean(-1))
 
 
 def _leave_one_out(name: str, sizes: Sequence[int], values: Sequence[float]) -> float:
