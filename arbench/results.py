@@ -208,7 +208,8 @@ class Fit(Line, tag="fit"):
     device: str
     dtype: str
     batch: int
-    metric: Literal["depth", "work", "seconds", "nfe", "ops"]
+    metric: Literal["depth", "work", "seconds", "nfe", "ops", "weights"]
+    """``weights``: how many parameters; of a model where they grow, beside one of its methods."""
     claimed: str | None
     """'1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', 'N^3', or with a leading '<= ' for at most."""
     fitted: str | None

@@ -195,6 +195,20 @@ def _fits(cases: list[CaseKey], results: Results, samples: Mapping[str, list[Sam
             yield _fit(case, metric, claimed, growth, verdict, why)
         if timed := _seconds(members, samples):
             yield _fit(case, "seconds", None, timed, "undecided", "no growth of seconds is claimed")
+    yield from _parameters(cases)
+
+
+def _parameters(cases: Iterable[CaseKey]) -> Iterable[Fit]:
+    """Of each model whose parameters grow with N, one fit beside its first case."""
+    weights: dict[tuple[str, str], dict[int, CaseKey]] = defaultdict(dict)
+    for case in cases:
+        weights[case.model, case.preset].setdefault(case.n, case)
+    for by_n in weights.values():
+        sizes = sorted(by_n)
+        growth = fit_exact(sizes, [by_n[n].weights for n in sizes])
+        if growth.fitted not in (None, "1"):
+            first = next(iter(by_n.values()))
+            yield _fit(first, "weights", None, growth, "undecided", "no growth of parameters is claimed")
 
 
 def _evaluates_once(counts: Mapping[int, Count]) -> bool:

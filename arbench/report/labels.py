@@ -14,6 +14,7 @@ METRICS = {
     "seconds": "time",
     "nfe": "network evaluations",
     "ops": "tensor operations",
+    "weights": "number of parameters",
 }
 GROWTH = {
     "1": "O(1)",

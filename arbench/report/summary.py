@@ -12,7 +12,7 @@ from arbench.report.labels import Settings
 from arbench.report.page import environment
 from arbench.report.table import model_tables
 from arbench.report.taxonomy import taxonomy
-from arbench.report.verdicts import headlines, sentences
+from arbench.report.verdicts import ALL_METHODS, headlines, sentences
 from arbench.results import Results
 
 _WIDTH = 1000
@@ -34,7 +34,7 @@ def summary(results: Results, map_path: str | None = None, fractions_path: str |
         gaps=gaps(results),
         headlines=headlines(results),
         map=map_path,
-        sentences=[one for one in sentences(results) if one.verdict],
+        sentences=[one for one in sentences(results) if one.verdict or one.subject == ALL_METHODS],
         fractions=fractions_path,
         overview=[table for table in (taxonomy(results), batch_table(results)) if table],
         tables=model_tables(results, _WIDTH),

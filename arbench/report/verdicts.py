@@ -22,6 +22,8 @@ from arbench.results import Case, Fit, Op, Results, Verdict
 from arbench.stats import CLASSES, Growth, fit_exact, format_ratio, format_seconds
 
 _METRIC_ORDER = list(METRICS)
+ALL_METHODS = "all methods"
+"""What a sentence on a model's parameters is of."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def sentence(fit: Fit, settings: Settings) -> Sentence:
     """A fit as in ``wavenet:nv sampling (cached): depth grows as O(N), as claimed: 221·N + 3,
     exact at 5 sizes, 256 to 4,096``."""
     model = model_label(fit)
-    subject = f"{OPS[fit.op]} ({settings.method(fit)})"
+    own = fit.metric != "weights"
+    subject = f"{OPS[fit.op]} ({settings.method(fit)})" if own else ALL_METHODS
     metric = METRICS[fit.metric]
     if fit.claimed is None:
         said = _grows(fit, metric) if fit.fitted else f"no growth class of {metric} is named"
@@ -193,6 +196,11 @@ def _headline(results: Results, model: str) -> Headline:
         for op in ("score", "sample")
         for fit in depth_fits(results, model, op)
         if fit.key not in chosen and _condition(fit)
+    ]
+    details += [
+        f"the {_grows(fit, METRICS['weights'])}{_evidence(fit)}"
+        for fit in results.fits.values()
+        if (model_label(fit), fit.metric) == (model, "weights") and fit.fitted in CLASSES
     ]
     for op in ("score", "sample"):
         details += _verified(results, model, op)

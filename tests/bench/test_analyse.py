@@ -364,3 +364,21 @@ def test_a_case_with_another_fault_keeps_it_above_the_roof():
     results = fabricated([case], proof, counted(case, 9), *timed(case, 1e-3), limits=ROOM)
     (row,) = only(Case, derive(results))
     assert (row.status, row.error) == ("oom", "MemoryError")
+
+
+@pytest.mark.parametrize(
+    ("weights", "fitted", "formula"),
+    [(lambda n: 7 * n + 5, "N", (5.0, 7.0)), (lambda n: n * n, "N^2", (0, 1))],
+)
+def test_growing_parameters_are_fitted_once_a_model(weights, fitted, formula):
+    sizes = (4, 8, 16, 32)
+    cases = [key(method, n, weights=weights(n)) for method in ("naive", "cached") for n in sizes]
+    (fit,) = only(Fit, derive(fabricated(cases)))
+    assert (fit.metric, fit.method, fit.fitted, fit.verdict) == ("weights", "naive", fitted, "undecided")
+    assert (fit.sizes, fit.values) == (list(sizes), [float(weights(n)) for n in sizes])
+    assert (fit.intercept, fit.slope, fit.residual) == (*formula, 0.0)
+
+
+def test_parameters_that_do_not_grow_are_not_fitted():
+    assert only(Fit, derive(fabricated(ladder()))) == []
+    assert only(Fit, derive(fabricated([key(n=n, weights=n) for n in (4, 8, 16)]))) == []

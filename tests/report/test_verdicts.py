@@ -5,6 +5,7 @@ import pytest
 
 from arbench.report import headlines, sentences
 from arbench.report.gaps import gaps
+from arbench.report.summary import summary
 from arbench.report.verdicts import best, exact_growth
 from arbench.results import Case, Fit, Resume, Verification
 
@@ -164,3 +165,22 @@ def test_gaps_of_one_size(build) -> None:
 
     said = " ".join(gaps(build(edit=one_size)))
     assert "Timed at fewer than four sizes" in said
+
+
+def test_parameters_that_grow_are_said_of_all_methods(build) -> None:
+    sizes = [256, 512, 1024, 2048]
+
+    def more(line):
+        if isinstance(line, Fit) and (line.model, line.method, line.metric) == ("wavenet", "cached", "depth"):
+            grown = dict(metric="weights", claimed=None, fitted="N", verdict="undecided", residual=0.0)
+            values = [3.0 * n + 2 for n in sizes]
+            return [line, msgspec.structs.replace(line, **grown, sizes=sizes, values=values)]
+        return line
+
+    results = build(edit=more)
+    (one,) = [one for one in sentences(results) if one.subject == "all methods"]
+    grows = "number of parameters grows as O(N): 3·N + 2, exact at 4 sizes, 256 to 2,048"
+    assert one.line == f"measured: wavenet:nv all methods: {grows}"
+    (head,) = [head for head in headlines(results) if head.model == "wavenet:nv"]
+    assert f"the {grows}" in head.details
+    assert grows in summary(results)
