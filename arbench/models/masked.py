@@ -112,11 +112,12 @@ class Layer(nn.Module):
         r = self.reach
         padded = pad(v, (0, 0, r, r, r, 0))
         a = self.vertical(self.vertical_taps([padded[:, i : i + height] for i in range(r + 1)], width))
+        if offsets is not None:
+            a = a + offsets[0][:, None, None]
         left = pad(h, (0, 0, r, 0))
         taps = torch.cat([left[..., j : j + width, :] for j in range(r + 1)], dim=-1)
         b = self.horizontal(taps) + self.across(a)
         if offsets is not None:
-            vertical, horizontal = (part[:, None, None] for part in offsets)
-            a, b = a + vertical, b + horizontal
+            b = b + offsets[1][:, None, None]
         out = self.out(gate(b))
         return gate(a), out if self.first else out + h

@@ -45,7 +45,7 @@ class _State:
     crossing: list[tuple[Tensor, Tensor]] = field(metadata={"constant": True})
     """Weight and offset, class and biases included, of what each layer's vertical stack adds to this row."""
     vertical: list[Tensor | None] = field(metadata={"constant": True})
-    """What the class adds to each layer's vertical gate: (B, 1, 2 C)."""
+    """What the class adds to each layer's vertical convolution: (B, 1, 2 C)."""
     head: list[list[tuple[Tensor, Tensor]]] = field(metadata={"constant": True})
     """Weight and bias of the head's two products, by colour."""
 
@@ -269,8 +269,10 @@ class PixelCNN(images.ImageSource, Source):
             rows.popleft()
             rows.append(pad(v, (0, 0, layer.reach, layer.reach)))
             a = layer.vertical(layer.vertical_taps(list(rows), state.width))
+            if offset is not None:
+                a = a + offset
             state.across.append(a @ weight + bias)
-            v = gate(a if offset is None else a + offset)
+            v = gate(a)
         widths = [layer.reach for layer in layers] + [0]
         channels = [self.colours] + [self.channels] * len(layers)
         state.lines = [new(batch, reach + state.width, c) for reach, c in zip(widths, channels, strict=True)]
