@@ -33,6 +33,7 @@ BUILT_IN = {
     "nmt_teacher": "arbench.models.nmt_teacher:NMTTeacher",
     "parallel_nmt": "arbench.models.parallel_nmt:ParallelNMT",
     "transformer": "arbench.models.transformer:Transformer",
+    "row_lstm": "arbench.models.row_lstm:RowLSTM",
     "lstm": "arbench.models.lstm:LSTM",
     "mingru": "arbench.models.mingru:MinGRU",
 }
