@@ -30,6 +30,8 @@ TYPICAL = 4.0
 """How far log-probabilities may lie from forward's on average, over the dtype's own average error."""
 USUAL = 2.5
 """How far real elements may miss x = f(z) on average: times the dtype's own error, rounding of x aside."""
+SURPRISE = 6.0
+"""Standard deviations that draws of a method that promises the law alone may be off in log-probability."""
 POSITIONS = 64
 """Last positions at which ``forward`` is held against ``extend``."""
 
@@ -114,7 +116,7 @@ def verify_case(
     if case.op == "sample" and case.exactness == "pointwise":
         facts |= _draws(source, proof, outcome, task, case.dtype)
     elif case.op == "sample":
-        facts["how"] = "log-probabilities of what was drawn; the law itself is tested by enumeration"
+        facts |= _typical(proof, outcome)
     elif source.feeds == "z":
         facts |= _residual(source, proof, outcome, outcome.f.unsqueeze(-1), case.dtype)
     facts |= _log_probs(source, proof, outcome, case.dtype)
@@ -168,6 +170,25 @@ def _draws(source: Source, proof: Evidence, outcome: Outcome, task: Task, dtype:
         "elements": again.numel(),
         **_excused(wrong, near, predicted),
     }
+
+
+def _typical(proof: Evidence, outcome: Outcome) -> dict[str, Any]:
+    """That draws of a categorical law are as probable as its draws are, where no draw of its own is known.
+
+    Whatever was drawn before, the log-probability of the next element has a known mean (minus the entropy)
+    and variance, so the sum over all elements is a martingale: standardised it is about normal.
+    """
+    log_p = proof.exact.log_softmax(-1)
+    p = log_p.exp()
+    mean = (p * log_p).sum(-1)
+    variance = (p * (log_p - mean.unsqueeze(-1)) ** 2).sum(-1)
+    drawn = log_p.gather(-1, outcome.x.unsqueeze(-1)).squeeze(-1)
+    deviation = float((drawn - mean).sum() / variance.sum().sqrt().clamp_min(1e-12))
+    if not abs(deviation) <= SURPRISE:
+        raise InexactError(
+            f"draws are {deviation:.3g} standard deviations off in log-probability, allowed {SURPRISE:g}"
+        )
+    return {"how": "log-probability of all draws against the law's entropy", "deviation": deviation}
 
 
 def _near_ties(source: Source, proof: Evidence, noise: Tensor, dtype: str) -> tuple[Tensor, float]:

@@ -13,13 +13,16 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from torch import Tensor
 
 from arbench.bench import verify
 from arbench.bench.case import CaseKey
 from arbench.bench.plan import Options, make_plan
 from arbench.bench.settings import Setting
 from arbench.bench.verify import InexactError, verify_case, verify_model
+from arbench.distributions import Categorical
 from arbench.methods import Outcome, Task
+from arbench.methods.ahead import Window
 from arbench.models import names, resolve
 from arbench.models.wavenet import WaveNet
 
@@ -336,3 +339,22 @@ def test_a_step_that_reads_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WaveNet, "forward", forward)
     with pytest.raises(InexactError):
         broken(monkeypatch, "extend", ahead)
+
+
+@pytest.mark.parametrize("bias", ["likeliest", "unlikeliest"])
+def test_draws_of_another_law_are_seen(bias: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only the law is promised, by what was drawn alone."""
+    setting, cases = cases_at("wavenet:tiny", "float32", "middle", methods=["rejection"])
+    draw = Categorical.draw
+    sign = 1 if bias == "likeliest" else -1
+
+    def greedy(self: Categorical, params: Tensor, z: Tensor) -> Tensor:
+        return draw(self, sign * params, 0 * z)
+
+    def plant() -> None:
+        monkeypatch.setattr(Categorical, "draw", greedy)
+        monkeypatch.setattr(Window, "settled", lambda self, same, g1: g1 - self.at)
+
+    check(setting, cases)
+    with pytest.raises(InexactError, match=r"draws are -?\d+(\.\d+)? standard deviations off"):
+        check(setting, cases, plant)
