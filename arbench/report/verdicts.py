@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from arbench.report.cells import largest_speed_up, ratio_label, real_time
+from arbench.report.cells import accepted, largest_speed_up, ratio_label, real_time
 from arbench.report.labels import (
     GROWTH,
     METRICS,
@@ -204,6 +204,7 @@ def _headline(results: Results, model: str) -> Headline:
     ]
     for op in ("score", "sample"):
         details += _verified(results, model, op)
+        details += _guessed(results, model, op, settings)
         details += _speed(results, model, op, settings)
     return Headline(model, score, sample, ", ".join(parts), tuple(details))
 
@@ -221,6 +222,22 @@ def _verified(results: Results, model: str, op: Op) -> list[str]:
     excused = f", {ties:,} near ties excused" if ties else ""
     names = f"{', '.join(methods[:-1])} and {methods[-1]}"
     return [f"verified in {len(exact)} cases: {names} give {same}{excused}"]
+
+
+def _guessed(results: Results, model: str, op: Op, settings: Settings) -> list[str]:
+    """How far methods that guess ahead came with each evaluation, at the largest N of the smallest batch."""
+    mine = [case for case in results.cases.values() if (model_label(case), case.op) == (model, op)]
+    known = [case for case in mine if case.status == "ok" and accepted(case) is not None]
+    if not known:
+        return []
+    least = min(case.batch for case in known)
+    n = max(case.n for case in known if case.batch == least)
+    said = [
+        f"{accepted(case):.1f} by {settings.method(case)}, {case.nfe:,} evaluations"
+        for case in known
+        if (case.batch, case.n) == (least, n) and case.nfe is not None
+    ]
+    return [f"groups settled by an evaluation at N = {n:,}: {'; '.join(said)}"] if said else []
 
 
 def _condition(fit: Fit) -> str:

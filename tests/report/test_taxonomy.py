@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from arbench.report import brief, frame, rows, taxonomy
+from arbench.report import brief, frame, headlines, rows, taxonomy
 from arbench.report.batches import batch_figure, batch_table
 from arbench.report.figures import draw
 from arbench.report.map import MANY, growth_map, places
@@ -195,6 +195,10 @@ def test_accepted_lengths_stand_beside_nfe(write, tmp_path, described):
     assert titles.index("accepted") == titles.index("nfe") + 1
     by_method = dict(zip(column(table, "method"), column(table, "accepted"), strict=True))
     assert (by_method["fixed_point"], by_method["cached"]) == ("3.5", "—")
+    (heading,) = [one for one in headlines(results) if one.model == "wavenet:nv"]
+    assert (
+        "groups settled by an evaluation at N = 16,384: 3.5 by fixed_point, 9 evaluations" in heading.details
+    )
     numbers = frame(results)
     assert set(numbers[numbers.method == "fixed_point"].accepted) == {3.46}
     assert numbers[numbers.method == "cached"].accepted.isna().all()
