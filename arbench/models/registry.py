@@ -35,6 +35,7 @@ BUILT_IN = {
     "transformer": "arbench.models.transformer:Transformer",
     "row_lstm": "arbench.models.row_lstm:RowLSTM",
     "lstm": "arbench.models.lstm:LSTM",
+    "seq2seq": "arbench.models.seq2seq:Seq2Seq",
     "mingru": "arbench.models.mingru:MinGRU",
 }
 """By name; other packages add theirs as entry points of the group ``arbench.models``."""
