@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from arbench.report.cells import NONE, Column, exact_si, interval_of, largest_speed_up
+from arbench.report.jobs import ELSEWHERE, Job, families, job
 from arbench.report.labels import GROWTH, OPS, Settings, claim_label, model_label, of_models
-from arbench.report.table import Table, order
-from arbench.report.verdicts import best, depth_fits, exact_growth
+from arbench.report.table import Table
+from arbench.report.verdicts import exact_growth
 from arbench.results import Case, Fit, Op, Results
 from arbench.stats import format_ratio, format_seconds
 
 TITLE = "How scoring and sampling grow, by family"
-ELSEWHERE = "of no family"
 PER_ELEMENT = {
     "1": "falls as 1/N",
     "log N": "falls",
@@ -36,60 +35,6 @@ Rows = Callable[[Results, str, str], list[list[str]]]
 _MARKS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _FORMULAS, _NAME = (24, 16, 9, 0), 24
 """Characters of a formula, the most that fits, and of a model's name in a terminal; the page has all."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """Scoring or sampling of a model by its best exact method: see ``verdicts.best``.
-
-    Args:
-        cases: of that method and batch, N ascending.
-        others: fits of depth of the op's other methods that are references.
-    """
-
-    op: Op
-    method: str
-    fit: Fit
-    cases: Sequence[Case]
-    others: Sequence[Fit]
-
-    @property
-    def known(self) -> list[Case]:
-        """The cases whose work is known."""
-        return [case for case in self.cases if case.flops is not None]
-
-    @property
-    def timed(self) -> Case | None:
-        """The largest case that was timed."""
-        return next((case for case in reversed(self.cases) if case.status == "ok" and case.median_s), None)
-
-
-def families(results: Results) -> dict[str, list[str]]:
-    """The labels of the models of each family, families in the order of the taxonomy."""
-    found: dict[str, list[str]] = {}
-    measured = dict.fromkeys(map(model_label, order(of_models(results))))
-    for line in results.models.values():
-        label = model_label(line)
-        if label in measured:
-            found.setdefault(line.family or ELSEWHERE, []).append(label)
-    rest = [label for label in measured if not any(label in labels for labels in found.values())]
-    if rest:
-        found[ELSEWHERE] = found.pop(ELSEWHERE, []) + rest
-    return found
-
-
-def job(results: Results, model: str, op: Op) -> Job | None:
-    """How ``op`` of ``model`` grows; None where no depth was fitted."""
-    chosen = best(results, model, op)
-    if chosen is None:
-        return None
-    key = chosen.fit.key
-    cases = sorted((case for case in results.cases.values() if case.key == key), key=lambda case: case.n)
-    referred = {
-        results.cases[r.reference].key for r in results.ratios.values() if r.reference in results.cases
-    }
-    others = [fit for fit in depth_fits(results, model, op) if fit.key in referred and fit.key != key]
-    return Job(op, chosen.method, chosen.fit, cases, others)
 
 
 def taxonomy(results: Results) -> Table | None:

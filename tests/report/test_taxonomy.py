@@ -8,10 +8,11 @@ import pytest
 from arbench.report import brief, frame, headlines, rows, taxonomy
 from arbench.report.batches import batch_figure, batch_table
 from arbench.report.figures import draw
+from arbench.report.jobs import families, job
 from arbench.report.map import MANY, growth_map, places
 from arbench.report.page import page
 from arbench.report.summary import summary
-from arbench.report.taxonomy import families, job
+from arbench.report.verdicts import best
 from arbench.results import Case, Fit, Model
 
 SEQUENTIAL, FLOW = (
@@ -87,6 +88,20 @@ def test_depth_is_claimed_measured_and_a_formula(described):
     assert column(table, "nfe")[wavenet] == ["1", "16,384"]
     (line,) = [row for row in brief(described, 140).rows if row[0] == "wavenet:nv"]
     assert line[:5] == ["wavenet:nv", "256-16,384", "O(1) 106", "O(N) 148·N + 3", "16,384"]
+
+
+def test_the_sampler_that_keeps_what_it_knows_is_shown_though_naive_was_faster(write, tmp_path):
+    def faster(line):
+        if not isinstance(line, Case) or line.model != "wavenet":
+            return line
+        if line.method == "naive" and line.median_s:
+            return msgspec.structs.replace(line, median_s=1e-6, ci95_s=(1e-6, 1e-6))
+        return None if line.n > 1024 else line  # where naive was not timed
+
+    results = write(tmp_path / "results.jsonl", described=DESCRIBED, edit=faster)
+    assert best(results, "wavenet:nv", "sample").method == "naive"
+    table = taxonomy(results)
+    assert column(table, "by")[2:4] == ["parallel", "cached"]
 
 
 def test_a_claim_that_fails_is_told(write, tmp_path):
