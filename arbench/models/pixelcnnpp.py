@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn.functional import elu
 
 from arbench.distributions import PixelMixture
-from arbench.models.base import Claim, Context, Source, at_most
+from arbench.models.base import Claim, Context, at_most
 from arbench.models.images import DIGIT_CLASSES
 from arbench.models.row_caches import Lines, Rows
 from arbench.models.shifted import DOWN, DOWN_RIGHT, Conv, Entry, down
 from arbench.models.streams import ByPixel, ByRow, Offsets, Stream, Whole, offsets
 from arbench.models.weight_norm import Fitting, Ready, WeightNormed
-from arbench.models.whole_pixels import WholePixels
+from arbench.models.whole_pixels import Raster, WholePixels
 
 
 @dataclass
@@ -27,29 +27,19 @@ class _Code:
 
 
 @dataclass
-class _State:
-    at: int
-    batch: int
-    side: int
-    code: _Code
-    rows: Rows
-    lines: Lines
-    image: Tensor | None = None
-    """This row of pixels as they become known, and ones (B, W, C + 1)."""
-    entry: Tensor | None = None
-    """What this row's pixels get from the row above where the image enters: (B, W, F)."""
+class _State(Raster):
+    offsets: Offsets = field(default_factory=dict)
+    rows: Rows = field(kw_only=True)
     second: dict[int, Tensor] = field(default_factory=dict)
     doubled: dict[int, Tensor] = field(default_factory=dict)
 
     def copied(self) -> Self:
-        """Shares all rows: see ``row_caches``."""
         return replace(
-            self, rows=self.rows.copied(), lines=self.lines.copied(), second=dict(self.second),
-            doubled=dict(self.doubled),
-        )  # fmt: skip
+            super().copied(), rows=self.rows.copied(), second=dict(self.second), doubled=dict(self.doubled)
+        )
 
 
-class PixelCNNpp(WholePixels, Source):
+class PixelCNNpp(WholePixels):
     """An element is a whole pixel of ``colours`` channels: N = H W on a square image, its side a multiple of
     2^halvings.
 
@@ -131,14 +121,13 @@ class PixelCNNpp(WholePixels, Source):
         self.alphabets = {"class": classes} if classes else {}
         self.multiple = 2**halvings
         self.distribution = PixelMixture(levels, colours, components)
-        self.enter_down = Conv(DOWN, colours + 1, filters, g)
-        self.enter_right = Entry(colours + 1, filters, g)
+        self.enter_above = Conv(DOWN, colours + 1, filters, g)
+        self.enter = Entry(colours + 1, filters, g)
         self.above = Stream(DOWN, filters, resnets, halvings, activation, classes, False, g)
         self.left = Stream(DOWN_RIGHT, filters, resnets, halvings, activation, classes, True, g)
         self.params = WeightNormed(filters, self.distribution.params_width, g)
-        sides = range(1, 6)
         self.ladder = [(self.multiple * side) ** 2 for side in (2, 3, 4, 6, 8)]
-        self.count_ladder = [(self.multiple * side) ** 2 for side in sides]
+        self.count_ladder = [(self.multiple * side) ** 2 for side in (2, 3, 4, 5, 6)]
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -156,8 +145,8 @@ class PixelCNNpp(WholePixels, Source):
         side, ready = self.side(f.shape[1]), code.ready
         x = self.channels(f, self.params.gain.dtype).unflatten(1, (side, side))
         above = Whole(ready, code.offsets)
-        self.above.run(down(self.enter_down(x, ready)), above)
-        out = self.left.run(self.enter_right(x, ready), Whole(ready, code.offsets, taken=above.left))
+        self.above.run(down(self.enter_above(x, ready)), above)
+        out = self.left.run(self.enter(x, ready), Whole(ready, code.offsets, taken=above.left))
         return ready(self.params, elu(out)).flatten(1, 2)
 
     def initialise(self, f: Tensor, code: _Code) -> None:
@@ -165,46 +154,21 @@ class PixelCNNpp(WholePixels, Source):
         self.forward(f, _Code(Fitting(self), code.offsets))
 
     def start(self, batch: int, n: int, code: _Code) -> _State:
-        return _State(0, batch, self.side(n), code, Rows(code.ready), Lines(code.ready))
+        rows, lines = Rows(code.ready), Lines(code.ready)
+        return _State(0, batch, self.side(n), lines, rows=rows, offsets=code.offsets)
 
-    def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
-        return torch.stack([self._step(state, f) for _ in range(g0, g1)], dim=1), state
-
-    def _step(self, state: _State, f: Tensor) -> Tensor:
-        """Parameters (B, P) of the next pixel."""
-        row, column = divmod(state.at, state.side)
-        ready, before = state.code.ready, None
-        if state.at:
-            assert state.image is not None
-            before = self.channels(f[:, state.at - 1 : state.at], state.image.dtype)[:, 0]
-            state.image[:, (column - 1) % state.side] = before
-        if column == 0:
-            self._next_row(state, row)
-        assert state.entry is not None
-        x = self.enter_right.step(state.entry, before if column else None, column, ready)
-        x = self.left.run(x, ByPixel(state.lines, state.doubled, row, column))
-        state.at += 1
-        return ready(self.params, elu(x))
-
-    def _next_row(self, state: _State, row: int) -> None:
-        ready, shape = state.code.ready, (state.batch, state.side)
-        new = self.params.gain.new_zeros
-        state.entry = self.enter_right.row(state.image, state.batch, state.side, ready)
+    def next_row(self, state: Raster) -> None:
+        assert isinstance(state, _State)
+        row, shape = state.at // state.side, (state.batch, state.side)
         if state.image is None:
-            x = new(*shape, self.enter_down.bias.shape[0])
+            x = self.params.gain.new_zeros(*shape, self.enter_above.bias.shape[0])
         else:
-            x = state.rows(self.enter_down, state.image)
-        state.image = new(*shape, self.colours + 1)
-        above = ByRow(state.rows, state.code.offsets, row, state.second)
+            x = state.rows(self.enter_above, state.image)
+        above = ByRow(state.rows, state.offsets, row, state.second)
         self.above.run(x, above)
-        ByPixel.begin_row(self.left, state.lines, state.doubled, state.code.offsets, above.left, row, *shape)
+        ByPixel.begin_row(self.left, state.lines, state.doubled, state.offsets, above.left, row, *shape)
 
-    def rewind(self, state: _State, mark: tuple[int, _State], f: Tensor, g: int) -> _State:
-        """Within a row moves the position back; over the end of rows goes back to the mark's copy."""
-        at, kept = mark
-        here, there, begun = ((pixel - 1) // state.side for pixel in (g, at, state.at))
-        if here not in (there, begun):
-            return super().rewind(state, mark, f, g)
-        state = state if here == begun else kept.copied()
-        state.at = g
-        return state
+    def step(self, state: Raster, x: Tensor) -> Tensor:
+        assert isinstance(state, _State)
+        x = self.left.run(x, ByPixel(state.lines, state.doubled, *divmod(state.at, state.side)))
+        return state.lines.ready(self.params, elu(x))

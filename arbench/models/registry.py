@@ -23,6 +23,7 @@ BUILT_IN = {
     "wavenet": "arbench.models.wavenet:WaveNet",
     "pixelcnn": "arbench.models.pixelcnn:PixelCNN",
     "pixelcnnpp": "arbench.models.pixelcnnpp:PixelCNNpp",
+    "pixelsnail": "arbench.models.pixelsnail:PixelSNAIL",
     "parallel_wavenet": "arbench.models.parallel_wavenet:ParallelWaveNet",
     "factorised": "arbench.models.factorised:Factorised",
     "grouped_pixelcnn": "arbench.models.grouped_pixelcnn:GroupedPixelCNN",

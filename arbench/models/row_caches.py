@@ -42,14 +42,18 @@ class Rows:
 class Lines:
     """Down-right convolutions of single pixels: what the row above adds is computed once a row.
 
-    So a step reads the lower half of each kernel's weights only.
+    So a step reads the lower half of each kernel's weights only. Inputs are kept twice, side by side as the
+    taps of their column and of the next. From an input to an output there are as many operations whichever
+    of the two rows it lies in, so that scoring step by step has one depth at every N.
     """
 
     ready: Ready
     lines: dict[Conv, Tensor] = field(default_factory=dict)
-    """Each convolution's inputs in this row (B, 1 + W, C), behind a column of zeros."""
+    """Each convolution's inputs in this row (B, 1 + 2 W, C): a zero, then each twice."""
     above: dict[Conv, Tensor] = field(default_factory=dict)
-    """What it adds to inputs of this row: (B, W / stride, outputs)."""
+    """What the row above adds to outputs of this row: (B, W / stride, outputs)."""
+    here: dict[Conv, Tensor] = field(default_factory=dict)
+    """The weights of the taps in this row (2 C, outputs)."""
 
     def copied(self) -> Self:
         return replace(self, lines=dict(self.lines), above=dict(self.above))
@@ -58,27 +62,27 @@ class Lines:
         """Begins a row of ``width`` columns.
 
         Args:
-            more: added to all outputs, broadcast to (B, W / stride, outputs).
+            more: added to all outputs instead of the bias, broadcast to (B, W / stride, outputs).
         """
         weight, bias = self.ready.of[conv]
-        line, step = self.lines.get(conv), conv.stride
+        top, self.here[conv] = weight.chunk(2)
+        line, more = self.lines.get(conv), bias if more is None else more
         if line is None:
-            made = bias.expand(batch, width // step, -1)
+            self.above[conv] = more.expand(batch, width // conv.stride, -1)
         else:
-            made = torch.cat([line[:, :-1:step], line[:, 1::step]], dim=-1) @ weight.chunk(2)[0] + bias
-        self.above[conv] = made if more is None else made + more
-        self.lines[conv] = weight.new_zeros(batch, width + 1, conv.inputs)
+            windows = line[:, :-1].unflatten(1, (width, 2))[:, :: conv.stride].flatten(2)
+            self.above[conv] = torch.baddbmm(more, windows, top.expand(batch, -1, -1))
+        self.skip_row(conv, batch, width)
 
     def skip_row(self, conv: Conv, batch: int, width: int) -> None:
         """Begins a row that a convolution of stride 2 gives no outputs for."""
-        self.lines[conv] = self.ready.of[conv][0].new_zeros(batch, width + 1, conv.inputs)
+        self.lines[conv] = self.ready.of[conv][0].new_zeros(batch, 1 + 2 * width, conv.inputs)
 
     def put(self, conv: Conv, x: Tensor, column: int) -> None:
         """Sets an input (B, C) of this row."""
-        self.lines[conv][:, column + 1] = x
+        self.lines[conv][:, 2 * column + 1 : 2 * column + 3] = x.unsqueeze(1)
 
     def at(self, conv: Conv, column: int) -> Tensor:
         """The output (B, outputs) at a column of inputs that is there."""
-        window = self.lines[conv][:, column : column + 2].flatten(1)
-        weight = self.ready.of[conv][0].chunk(2)[1]
-        return torch.addmm(self.above[conv][:, column // conv.stride], window, weight)
+        window = self.lines[conv][:, 2 * column : 2 * column + 2].flatten(1)
+        return self.above[conv][:, column // conv.stride] + window @ self.here[conv]

@@ -222,10 +222,12 @@ class ByPixel:
             assert layer.join is not None
             weight, bias = ready.of[layer.join]
             other = taken[place]
-            more = other @ weight[: other.shape[-1]] + bias
+            more = other @ weight[: other.shape[-1]] + (bias + ready.of[layer.first][1])
             lines.next_row(layer.first, batch, width >> place.level, more)
-            offset = offsets[layer].unsqueeze(1) if layer in offsets else None
-            lines.next_row(layer.second, batch, width >> place.level, offset)
+            offset = offsets[layer] + ready.of[layer.second][1] if layer in offsets else None
+            lines.next_row(
+                layer.second, batch, width >> place.level, None if offset is None else offset.unsqueeze(1)
+            )
         for level in range(stream.halvings):
             if row % (1 << level):
                 break

@@ -1,0 +1,217 @@
+"""PixelSNAIL: whole pixels in raster order, from causal convolutions and attention to all pixels before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import elu
+
+from arbench.distributions import PixelMixture
+from arbench.models.base import Claim, Context, at_most
+from arbench.models.pixel_attention import PixelAttention, attend
+from arbench.models.row_caches import Lines
+from arbench.models.shifted import DOWN_RIGHT, Conv, Entry, GatedResnet
+from arbench.models.weight_norm import Fitting, Ready, Stacked, WeightNormed
+from arbench.models.whole_pixels import Raster, WholePixels
+
+
+class Block(nn.Module):
+    """Residual layers of down-right convolutions, then attention to all pixels before."""
+
+    def __init__(
+        self, resnets: int, filters: int, colours: int, key: int, value: int, activation: str,
+        generator: torch.Generator,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.resnets = nn.ModuleList(
+            GatedResnet(DOWN_RIGHT, filters, activation, generator) for _ in range(resnets)
+        )
+        self.attention = PixelAttention(filters, colours, key, value, activation, generator)
+
+    def layers(self) -> list[GatedResnet]:
+        return [layer for layer in self.resnets if isinstance(layer, GatedResnet)]
+
+
+@dataclass
+class _State(Raster):
+    places: Tensor = field(kw_only=True)
+    """Of each pixel, (N, 2)."""
+    contents: Stacked = field(kw_only=True)
+    """What makes keys and values, of all blocks at once."""
+    slots: Tensor = field(kw_only=True)
+    """Keys and values of the pixels before, by block (L, B, N, key + value)."""
+    inputs: Tensor | None = None
+    """What entered each block's attention in this row: (L, B, W, F)."""
+
+
+class PixelSNAIL(WholePixels):
+    """An element is a whole pixel of ``colours`` channels: N = H W on a square image.
+
+    Blocks of residual layers, each then attending to all pixels before the one to be drawn by a single head:
+    keys and values are made of a pixel, the features that drew it and its place; the query of features and
+    place. Steps keep a row of every convolution's inputs and the key and value of every pixel and block; a
+    pixel's are made as soon as it is known, for all blocks at once. Attention is to the whole past: a step
+    costs as much as there is past, and N steps N^2.
+
+    Presets:
+        cifar10: 12 blocks of 4 layers, 256 filters, keys of 16 and values of 128, 10 logistics, RGB
+            (published at 32x32); 46,021,908 parameters.
+        imagenet32: the same with 32 logistics.
+        digits: 2 blocks of 2 layers, 32 filters, grey, on the UCI digits' own levels.
+        tiny, tiny_grey: for tests.
+
+    Source: Chen et al., *PixelSNAIL: An Improved Autoregressive Generative Model*, 2017, and its published
+    code, whose attention weights add up to 1e-6 less than 1; here they are the softmax. Dropout is left out:
+    nothing is trained here. Directions start as N(0, 0.05^2); gains and biases at 1 (0.1 for second
+    convolutions) and 0, or by ``initialise`` from data, as published.
+
+    Args:
+        blocks: L.
+        resnets: layers of a block.
+        filters: F.
+        key, value: widths.
+        colours, levels: channels of a pixel, and values of a channel.
+        components: of the mixture.
+        activation: of the layers, "elu" or "concat_elu".
+        seed: of the initial weights.
+
+    Raises:
+        ValueError: no such activation, or no blocks.
+    """
+
+    family = "sequential"
+    source = "Chen et al. 2017, arXiv:1712.09763"
+    default_preset = "digits"
+    presets = {
+        "cifar10": dict(blocks=12, resnets=4, filters=256, key=16, value=128, colours=3, levels=256),
+        "imagenet32": dict(
+            blocks=12, resnets=4, filters=256, key=16, value=128, colours=3, levels=256, components=32
+        ),
+        "digits": dict(
+            blocks=2, resnets=2, filters=32, key=8, value=16, colours=1, levels=17, components=5
+        ),
+        "tiny": dict(blocks=2, resnets=1, filters=5, key=2, value=3, colours=3, levels=2, components=2),
+        "tiny_grey": dict(
+            blocks=1, resnets=2, filters=4, key=3, value=2, colours=1, levels=5, components=2,
+            activation="concat_elu",
+        ),
+    }  # fmt: skip
+    claims = {
+        ("score", "parallel"): Claim("1", "N^2"),
+        ("score", "sequential"): Claim("1", "N^2"),
+        ("sample", "naive"): Claim("N", "N^3"),
+        ("sample", "cached"): Claim("N", "N^2"),
+        ("sample", "speculative"): Claim("<= N", "<= N^2"),
+        ("sample", "rejection"): Claim("<= N", "<= N^2"),
+        **at_most(),
+        ("sample", "fixed_point"): Claim("<= N", "<= N^3"),  # every pass over the whole length
+    }
+
+    def __init__(
+        self,
+        *,
+        blocks: int,
+        resnets: int,
+        filters: int,
+        key: int,
+        value: int,
+        colours: int,
+        levels: int,
+        components: int = 10,
+        activation: str = "elu",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if blocks < 1:
+            raise ValueError(f"PixelSNAIL has at least one block, got {blocks}")
+        g = torch.Generator().manual_seed(seed)
+        self.colours, self.levels = colours, levels
+        self.distribution = PixelMixture(levels, colours, components)
+        self.enter = Entry(colours + 1, filters, g)
+        self.blocks = nn.ModuleList(
+            Block(resnets, filters, colours, key, value, activation, g) for _ in range(blocks)
+        )
+        self.params = WeightNormed(filters, self.distribution.params_width, g)
+        self.ladder = [side * side for side in (4, 6, 8, 12, 16)]
+        self.count_ladder = [side * side for side in (3, 4, 5, 6, 7, 8)]
+
+    def _blocks(self) -> list[Block]:
+        return [block for block in self.blocks if isinstance(block, Block)]
+
+    @classmethod
+    def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {
+            **config,
+            "blocks": max(config["blocks"] // 4, 1),
+            "resnets": max(config["resnets"] // 2, 1),
+            "filters": max(config["filters"] // 2, 2),
+        }
+
+    def encode(self, context: Context, n: int) -> Ready:
+        return Ready(self)
+
+    def _places(self, side: int) -> Tensor:
+        """Row and column of each pixel in [-1/2, 1/2): (N, 2)."""
+        scale = torch.arange(side, dtype=self.params.gain.dtype, device=self.params.gain.device) / side - 0.5
+        return torch.cartesian_prod(scale, scale)
+
+    def forward(self, f: Tensor, code: Ready) -> Tensor:
+        side = self.side(f.shape[1])
+        pixels, places = self.channels(f, self.params.gain.dtype), self._places(side)
+        x = self.enter(pixels.unflatten(1, (side, side)), code)
+        for block in self._blocks():
+            for layer in block.layers():
+                x = layer.run(x, layer.act(x), lambda conv, h: conv(h, code), None)
+            x = block.attention(x.flatten(1, 2), pixels[..., :-1], places, code).unflatten(1, (side, side))
+        return code(self.params, elu(x)).flatten(1, 2)
+
+    def initialise(self, f: Tensor, code: Ready) -> None:
+        """Gains and biases from a batch of events (B, N): see ``Fitting``. Context is to be encoded again."""
+        self.forward(f, Fitting(self))
+
+    def start(self, batch: int, n: int, code: Ready) -> _State:
+        side, blocks = self.side(n), self._blocks()
+        contents = Stacked(code, [block.attention.content_layers() for block in blocks])
+        width = blocks[0].attention.key + blocks[0].attention.value
+        slots = self.params.gain.new_empty(len(blocks), batch, n, width)
+        places = self._places(side)
+        return _State(0, batch, side, Lines(code), places=places, contents=contents, slots=slots)
+
+    def known(self, state: Raster, before: Tensor) -> None:
+        assert isinstance(state, _State)
+        assert state.inputs is not None
+        at, first = state.at - 1, self._blocks()[0].attention
+        x = state.inputs[:, :, at % state.side]
+        state.slots[:, :, at] = first.content(x, before[:, :-1], state.places[at], state.contents)
+
+    def next_row(self, state: Raster) -> None:
+        assert isinstance(state, _State)
+        for block in self._blocks():
+            for layer in block.layers():
+                for conv in (layer.first, layer.second):
+                    state.lines.next_row(conv, state.batch, state.side)
+        shape = (len(self.blocks), state.batch, state.side, self.enter.above.bias.shape[0])
+        state.inputs = self.params.gain.new_empty(shape)
+
+    def step(self, state: Raster, x: Tensor) -> Tensor:
+        assert isinstance(state, _State)
+        assert state.inputs is not None
+        lines, ready, at, column = state.lines, state.lines.ready, state.at, state.at % state.side
+
+        def conv(conv: Conv, h: Tensor) -> Tensor:
+            lines.put(conv, h, column)
+            return lines.at(conv, column)
+
+        for i, block in enumerate(self._blocks()):
+            for layer in block.layers():
+                x = layer.run(x, layer.act(x), conv, None)
+            state.inputs[i, :, column] = x
+            attention = block.attention
+            query = attention.query(x, state.places[at], ready)
+            mixed = attend(query.unsqueeze(1), state.slots[i, :, :at], attention.key).squeeze(1)
+            x = attention.merge(x, mixed, ready)
+        return ready(self.params, elu(x))
