@@ -11,6 +11,8 @@ GAUSSIAN, MIXTURE = "wavenet:tiny_gaussian", "wavenet:tiny_gaussian_mixture"
 CLASS = "pixelcnn:tiny_class"
 FLOW = "parallel_wavenet:tiny"
 NMT = "parallel_nmt:tiny"
+LSTM, SEQ2SEQ, ROWS = "lstm:tiny", "seq2seq:tiny", "row_lstm:tiny"
+SCAN, SCAN_CONV = "mingru:tiny", "mingru:tiny_conv"
 TRANSFORMER, FROM_SOURCE = "transformer:tiny", "transformer:tiny_source"
 OP = dict.fromkeys((WAVE, LOGISTIC, GAUSSIAN, MIXTURE, PIXEL, CLASS, TRANSFORMER, FROM_SOURCE), "sample")
 STEPS = dict.fromkeys(OP, "cached") | {FLOW: "inversion"}
@@ -74,7 +76,12 @@ IN_OTHERS = [
     ),
     *(("rewinds_too_little", spec, "blocks", "log_probs_agree") for spec in (LOGISTIC, MIXTURE)),
     ("prompt_not_read", WAVE, "fixed_point", "keeps_given"),
-]
+    *(("cell_forgotten", spec, "sequential", "log_probs_agree") for spec in (LSTM, SEQ2SEQ)),
+    ("encoder_state_dropped", SEQ2SEQ, "sequential", "log_probs_agree"),
+    ("taps_shifted", SCAN_CONV, "sequential", "log_probs_agree"),
+    *((fault, ROWS, "sequential", "log_probs_agree")
+      for fault in ("row_above_forgotten", "rows_of_pictures_swapped")),
+]  # fmt: skip
 IN_FORWARD = [
     *((fault, spec, check)
       for fault in ("future_leaks", "present_leaks") for spec in (WAVE, LOGISTIC, FLOW)
@@ -103,6 +110,14 @@ IN_FORWARD = [
     ("copies_forgotten", NMT, "chunks_agree"),
     ("copies_forgotten", NMT, "rewinds"),
     ("stale_source", NMT, "conditioning_matters"),
+    *(("cell_forgotten", spec, "chunks_agree") for spec in (LSTM, SEQ2SEQ)),
+    *(("carry_shared", spec, "rewinds") for spec in (LSTM, SEQ2SEQ, SCAN)),
+    ("source_not_read", SEQ2SEQ, "conditioning_matters"),
+    *(("scan_from_nothing", spec, "chunks_agree") for spec in (SCAN, SCAN_CONV)),
+    *(("scan_one_ahead", SCAN, check)
+      for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
+    *(("reads_to_the_right", ROWS, check)
+      for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
 ]  # fmt: skip
 IN_LAWS = [
     *(("wrong_density", spec, "sums_to_one") for spec in (WAVE, LOGISTIC, PIXEL)),
