@@ -126,6 +126,9 @@ class _PixelFlow(ordered.OrderedPixels, Source):
         super().__init__()
         self.distribution = Normal(log_scale_floor=-torch.inf)
         self.arrange(pixels, order, levels, real=True)
+        # shorter events than the stack is deep end before each layer's chain of sums is the longest path
+        least = 4 * -(-(layers + 1) // 4)
+        self.count_ladder = [n for n in (least * k for k in (1, 2, 3, 4, 6)) if n <= pixels]
         generator = torch.Generator().manual_seed(seed)
         self.flow = AffineFlow(elements=pixels, layers=layers, hidden=hidden, generator=generator)
 
