@@ -49,10 +49,6 @@ class PixelAttention(nn.Module):
         _, wider = ACTIVATIONS[activation]
         self.joined = GatedResnet(POINT, width, activation, generator, extra=wider * value)
 
-    def content_layers(self) -> list[WeightNormed]:
-        """What ``content`` runs through."""
-        return [self.of_content.first, self.of_content.second, self.to_slot]
-
     def content(self, x: Tensor, pixel: Tensor, place: Tensor, ready: Ready) -> Tensor:
         """Slots (.., key + value) of pixels (.., C) with features x (.., F), at places (.., 2)."""
         raw = torch.cat([part.expand(*x.shape[:-1], -1) for part in (pixel, x, place)], dim=-1)

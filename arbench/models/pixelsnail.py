@@ -15,7 +15,7 @@ from arbench.models.base import Claim, Context, at_most
 from arbench.models.pixel_attention import PixelAttention, attend
 from arbench.models.row_caches import Lines
 from arbench.models.shifted import DOWN_RIGHT, Conv, Entry, GatedResnet
-from arbench.models.weight_norm import Fitting, Ready, Stacked, WeightNormed
+from arbench.models.weight_norm import Fitting, Ready, WeightNormed
 from arbench.models.whole_pixels import Raster, WholePixels
 
 
@@ -40,12 +40,10 @@ class Block(nn.Module):
 class _State(Raster):
     places: Tensor = field(kw_only=True)
     """Of each pixel, (N, 2)."""
-    contents: Stacked = field(kw_only=True)
-    """What makes keys and values, of all blocks at once."""
-    slots: Tensor = field(kw_only=True)
-    """Keys and values of the pixels before, by block (L, B, N, key + value)."""
-    inputs: Tensor | None = None
-    """What entered each block's attention in this row: (L, B, W, F)."""
+    slots: list[Tensor] = field(kw_only=True)
+    """By block, keys and values of the pixels before (B, N, key + value)."""
+    inputs: list[Tensor] = field(default_factory=list)
+    """By block, what entered its attention in this row (B, W, F)."""
 
 
 class PixelSNAIL(WholePixels):
@@ -54,7 +52,7 @@ class PixelSNAIL(WholePixels):
     Blocks of residual layers, each then attending to all pixels before the one to be drawn by a single head:
     keys and values are made of a pixel, the features that drew it and its place; the query of features and
     place. Steps keep a row of every convolution's inputs and the key and value of every pixel and block; a
-    pixel's are made as soon as it is known, for all blocks at once. Attention is to the whole past: a step
+    pixel's are made as soon as it is known. Attention is to the whole past: a step
     costs as much as there is past, and N steps N^2.
 
     Presets:
@@ -174,19 +172,17 @@ class PixelSNAIL(WholePixels):
         self.forward(f, Fitting(self))
 
     def start(self, batch: int, n: int, code: Ready) -> _State:
-        side, blocks = self.side(n), self._blocks()
-        contents = Stacked(code, [block.attention.content_layers() for block in blocks])
-        width = blocks[0].attention.key + blocks[0].attention.value
-        slots = self.params.gain.new_empty(len(blocks), batch, n, width)
-        places = self._places(side)
-        return _State(0, batch, side, Lines(code), places=places, contents=contents, slots=slots)
+        side, new = self.side(n), self.params.gain.new_empty
+        heads = [block.attention for block in self._blocks()]
+        slots = [new(batch, n, head.key + head.value) for head in heads]
+        return _State(0, batch, side, Lines(code), places=self._places(side), slots=slots)
 
     def known(self, state: Raster, before: Tensor) -> None:
         assert isinstance(state, _State)
-        assert state.inputs is not None
-        at, first = state.at - 1, self._blocks()[0].attention
-        x = state.inputs[:, :, at % state.side]
-        state.slots[:, :, at] = first.content(x, before[:, :-1], state.places[at], state.contents)
+        at = state.at - 1
+        for block, x, slots in zip(self._blocks(), state.inputs, state.slots, strict=True):
+            x, place = x[:, at % state.side], state.places[at]
+            slots[:, at] = block.attention.content(x, before[:, :-1], place, state.lines.ready)
 
     def next_row(self, state: Raster) -> None:
         assert isinstance(state, _State)
@@ -194,24 +190,22 @@ class PixelSNAIL(WholePixels):
             for layer in block.layers():
                 for conv in (layer.first, layer.second):
                     state.lines.next_row(conv, state.batch, state.side)
-        shape = (len(self.blocks), state.batch, state.side, self.enter.above.bias.shape[0])
-        state.inputs = self.params.gain.new_empty(shape)
+        shape = (state.batch, state.side, self.enter.above.bias.shape[0])
+        state.inputs = [self.params.gain.new_empty(shape) for _ in self.blocks]
 
     def step(self, state: Raster, x: Tensor) -> Tensor:
         assert isinstance(state, _State)
-        assert state.inputs is not None
         lines, ready, at, column = state.lines, state.lines.ready, state.at, state.at % state.side
 
         def conv(conv: Conv, h: Tensor) -> Tensor:
             lines.put(conv, h, column)
             return lines.at(conv, column)
 
-        for i, block in enumerate(self._blocks()):
+        for block, inputs, slots in zip(self._blocks(), state.inputs, state.slots, strict=True):
             for layer in block.layers():
                 x = layer.run(x, layer.act(x), conv, None)
-            state.inputs[i, :, column] = x
-            attention = block.attention
-            query = attention.query(x, state.places[at], ready)
-            mixed = attend(query.unsqueeze(1), state.slots[i, :, :at], attention.key).squeeze(1)
-            x = attention.merge(x, mixed, ready)
+            inputs[:, column] = x
+            query = block.attention.query(x, state.places[at], ready)
+            mixed = attend(query.unsqueeze(1), slots[:, :at], block.attention.key)
+            x = block.attention.merge(x, mixed.squeeze(1), ready)
         return ready(self.params, elu(x))

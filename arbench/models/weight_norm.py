@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -57,21 +55,6 @@ class Ready:
     def __call__(self, layer: WeightNormed, x: Tensor) -> Tensor:
         weight, bias = self.of[layer]
         return layer.assemble(x @ weight) + bias
-
-
-class Stacked(Ready):
-    """Layers of the same shapes in several parts of a network, run at once: the first part's stand for all.
-
-    Args:
-        ready: of the network.
-        parts: of each part, the layers in one order. Inputs are (parts, B, in).
-    """
-
-    def __init__(self, ready: Ready, parts: Sequence[Sequence[WeightNormed]]) -> None:
-        self.of = {}
-        for alike in zip(*parts, strict=True):
-            weights, biases = zip(*(ready.of[layer] for layer in alike), strict=True)
-            self.of[alike[0]] = torch.stack(weights), torch.stack(biases).unsqueeze(1)
 
 
 class Fitting(Ready):
