@@ -16,8 +16,10 @@ from arbench.distributions import (
     GaussianMixture,
     Logistic,
     Normal,
+    PixelMixture,
 )
 from arbench.distributions.mixture import Mixture
+from arbench.distributions.pixel_mixture import pack, unpack
 from arbench.meters import depth
 from arbench.methods import ahead, base, fixed_point
 from arbench.models import (
@@ -28,18 +30,24 @@ from arbench.models import (
     mingru,
     parallel_nmt,
     parallel_wavenet,
+    pixel_attention,
     pixelcnn,
+    pixelsnail,
     recurrent,
+    row_caches,
     row_layer,
     row_lstm,
     seq2seq,
+    shifted,
+    streams,
     transformer,
     wavenet,
+    whole_pixels,
 )
 from arbench.models.state import copied
 
 Patch = pytest.MonkeyPatch
-LAWS = (Categorical, DiscretizedLogisticMixture, Logistic, Normal, GaussianMixture)
+LAWS = (Categorical, DiscretizedLogisticMixture, Logistic, Normal, GaussianMixture, PixelMixture)
 Stack, Pixel = dilated.DilatedStack, pixelcnn.PixelCNN
 
 
@@ -341,6 +349,78 @@ def class_ignored(patch: Patch) -> None:
     patch.setattr(masked.Layer, "offsets", lambda self, label: None)
 
 
+# In models of whole pixels ----------------------------------------------------------------------------
+
+
+def not_moved_right(patch: Patch) -> None:
+    """The first convolution of forward sees the pixel itself where it should see the one before."""
+    patch.setattr(shifted, "right", lambda x: x)
+
+
+def not_moved_down(patch: Patch) -> None:
+    """The first convolution of forward sees a pixel's own row where it should see the one above."""
+    patch.setattr(shifted, "down", lambda x: x)
+
+
+def line_above_forgotten(patch: Patch) -> None:
+    """Steps know nothing of the row above in the stream that goes from pixel to pixel."""
+    next_row = row_caches.Lines.next_row
+
+    def off(self: Any, conv: Any, batch: int, width: int, more: Any = None) -> None:
+        self.lines.pop(conv, None)
+        next_row(self, conv, batch, width, more)
+
+    patch.setattr(row_caches.Lines, "next_row", off)
+
+
+def tap_off_by_one(patch: Patch) -> None:
+    """Steps read the taps of the pixel before."""
+    at = row_caches.Lines.at
+    patch.setattr(row_caches.Lines, "at", lambda self, conv, column: at(self, conv, max(column - 1, 0)))
+
+
+def first_of_two_rows(patch: Patch) -> None:
+    """Steps in every second row take what the coarser image was doubled to in the row before."""
+    coarser = streams.ByPixel.coarser
+
+    def off(self: Any, stream: Any, level: int, x: Tensor) -> Tensor:
+        found = coarser(self, stream, level, x)
+        row, column = self.row >> level, self.column >> level
+        return self.doubled[level][:, 0, column] if row % 2 else found
+
+    patch.setattr(streams.ByPixel, "coarser", off)
+
+
+def copies_in_another_row(patch: Patch) -> None:
+    """Going back to an earlier row leaves the rows where the wrong guess led them."""
+
+    def off(self: Any, state: Any, mark: Any, f: Tensor, g: int) -> Any:
+        state.at = g
+        return state
+
+    patch.setattr(whole_pixels.WholePixels, "rewind", off)
+
+
+def attends_to_itself(patch: Patch) -> None:
+    """In forward a pixel attends to its own key and value as well."""
+
+    def off(self: Any, x: Tensor, pixels: Tensor, places: Tensor, ready: Any) -> Tensor:
+        slots, query = self.content(x, pixels, places, ready), self.query(x, places, ready)
+        return self.merge(x, pixel_attention.attend(query, slots, self.key, causal=True), ready)
+
+    patch.setattr(pixel_attention.PixelAttention, "forward", off)
+
+
+def last_pixel_unseen(patch: Patch) -> None:
+    """Steps do not attend to the pixel before."""
+    attend = pixel_attention.attend
+
+    def off(query: Tensor, slots: Tensor, key: int) -> Tensor:
+        return attend(query, slots[:, : max(slots.shape[1] - 1, 1)], key)
+
+    patch.setattr(pixelsnail, "attend", off)
+
+
 # In recurrent layers ----------------------------------------------------------------------------------
 
 
@@ -444,7 +524,10 @@ def rows_mix(patch: Patch) -> None:
 
         return extend
 
-    for cls in (wavenet.WaveNet, Pixel, parallel_wavenet.ParallelWaveNet, transformer.Transformer):
+    for cls in (
+        wavenet.WaveNet, Pixel, parallel_wavenet.ParallelWaveNet, transformer.Transformer,
+        whole_pixels.WholePixels,
+    ):  # fmt: skip
         patch.setattr(cls, "extend", mixed(cls.extend))
 
 
@@ -541,6 +624,19 @@ def noise_repeats(patch: Patch) -> None:
         return torch.cat([z[:, i - i % 2 : i - i % 2 + 1] for i in range(z.shape[1])], dim=1)
 
     patch.setattr(Distribution, "noise", off)
+
+
+def channels_not_rounded(patch: Patch) -> None:
+    """A channel conditions the next before it is rounded, as the published code has it."""
+
+    def draw(self: PixelMixture, params: Tensor, z: Tensor) -> Tensor:
+        fine = PixelMixture(2**16, self.colours, self.components)
+        channels = unpack(right(fine, params, z), fine.channel_levels, self.colours)
+        top = self.channel_levels - 1
+        return pack((channels * (top / (fine.channel_levels - 1))).round().long(), self.channel_levels)
+
+    right = PixelMixture.draw
+    patch.setattr(PixelMixture, "draw", draw)
 
 
 # In counters ------------------------------------------------------------------------------------------

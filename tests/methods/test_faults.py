@@ -14,7 +14,10 @@ NMT = "parallel_nmt:tiny"
 LSTM, SEQ2SEQ, ROWS = "lstm:tiny", "seq2seq:tiny", "row_lstm:tiny"
 SCAN, SCAN_CONV = "mingru:tiny", "mingru:tiny_conv"
 TRANSFORMER, FROM_SOURCE = "transformer:tiny", "transformer:tiny_source"
-OP = dict.fromkeys((WAVE, LOGISTIC, GAUSSIAN, MIXTURE, PIXEL, CLASS, TRANSFORMER, FROM_SOURCE), "sample")
+STREAMS, SNAIL = "pixelcnnpp:tiny", "pixelsnail:tiny"
+OP = dict.fromkeys(
+    (WAVE, LOGISTIC, GAUSSIAN, MIXTURE, PIXEL, CLASS, TRANSFORMER, FROM_SOURCE, STREAMS, SNAIL), "sample"
+)
 STEPS = dict.fromkeys(OP, "cached") | {FLOW: "inversion"}
 OP |= {FLOW: "score"}
 JACOBI = {
@@ -42,6 +45,10 @@ IN_STEPS = [
         for fault in ("first_slot_forgotten", "slot_written_too_late")
         for spec in (TRANSFORMER, FROM_SOURCE)
     ),
+    *((fault, spec, "log_probs_agree") for fault in ("line_above_forgotten", "tap_off_by_one")
+      for spec in (STREAMS, SNAIL)),
+    ("first_of_two_rows", STREAMS, "log_probs_agree"),
+    ("last_pixel_unseen", SNAIL, "log_probs_agree"),
     *(("stale_cache", spec, "resets") for spec in (WAVE, LOGISTIC, FLOW)),
     ("stale_image", PIXEL, "resets"),
     *(("rows_mix", spec, "rows_agree") for spec in OP),
@@ -62,6 +69,8 @@ IN_OTHERS = [
         ("position_off_by_one", TRANSFORMER, method, "log_probs_agree")
         for method in ("forecast", "speculative")
     ),
+    ("copies_in_another_row", STREAMS, "speculative", "log_probs_agree"),
+    ("copies_in_another_row", SNAIL, "forecast", "log_probs_agree"),
     ("prompt_not_read", WAVE, "naive", "keeps_given"),
     *(
         ("accepts_all", spec, method, "agrees")
@@ -102,6 +111,11 @@ IN_FORWARD = [
     ("position_off_by_one", TRANSFORMER, "rewinds"),
     ("source_ignored", FROM_SOURCE, "conditioning_matters"),
     *(("rewinds_too_little", spec, "rewinds") for spec in (LOGISTIC, PIXEL)),
+    *((fault, spec, check) for fault in ("not_moved_right", "not_moved_down") for spec in (STREAMS, SNAIL)
+      for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
+    *(("attends_to_itself", SNAIL, check)
+      for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
+    *(("copies_in_another_row", spec, "rewinds") for spec in (STREAMS, SNAIL)),
     ("blind_spot", PIXEL, "no_blind_spot"),
     *(("present_leaks", GAUSSIAN, check) for check in ("nothing_leaks", "no_gradient_from_later")),
     ("class_in_one_gate", CLASS, "chunks_agree"),
@@ -125,6 +139,7 @@ IN_LAWS = [
     ("future_leaks", WAVE, "sums_to_one"),
     ("reads_what_it_gives", NMT, "sums_to_one"),
     *(("dull_noise", spec, "frequencies_agree") for spec in (WAVE, LOGISTIC, PIXEL)),
+    ("channels_not_rounded", SNAIL, "frequencies_agree"),
     *(("keeps_all_guesses", spec, "frequencies_agree") for spec in (WAVE, PIXEL)),
     *((fault, spec, "conditionals_integrate_to_one") for spec in (FLOW, GAUSSIAN, MIXTURE)
       for fault in ("wrong_density", "scale_not_in_the_density")),
