@@ -172,7 +172,7 @@ class MAF(_PixelFlow):
     Presets:
         mnist: 5 layers of 2 hidden layers of 1,024, 28x28 pixels (MAF (5)).
         mnist_10: 10 such layers (MAF (10)).
-        digits: 3 layers of 2 hidden layers of 128, 8x8 pixels.
+        digits: 3 layers of 2 hidden layers of 256, 8x8 pixels.
         tiny: for tests.
 
     Source: Papamakarios et al., *Masked Autoregressive Flow for Density Estimation*, 2017, hidden layers as
@@ -201,8 +201,8 @@ class MAF(_PixelFlow):
     presets = {
         "mnist": dict(pixels=784, layers=5, hidden=(1024, 1024)),
         "mnist_10": dict(pixels=784, layers=10, hidden=(1024, 1024)),
-        "digits": dict(pixels=64, layers=3, hidden=(128, 128), levels=17),
-        "tiny": dict(pixels=64, layers=2, hidden=(130, 189), levels=4),
+        "digits": dict(pixels=64, layers=3, hidden=(256, 256), levels=17),
+        "tiny": dict(pixels=64, layers=2, hidden=(250, 260), levels=4),
     }
     claims = {
         ("score", "parallel"): Claim("1", "N"),
@@ -225,7 +225,7 @@ class IAF(_PixelFlow):
 
     Presets:
         mnist: the networks of MAF (5): 5 layers of 2 hidden layers of 1,024, 28x28 pixels.
-        digits: 3 layers of 2 hidden layers of 128, 8x8 pixels.
+        digits: 3 layers of 2 hidden layers of 256, 8x8 pixels.
         tiny: for tests.
 
     Source: Kingma et al., *Improving Variational Inference with Inverse Autoregressive Flow*, 2016, eq. 10,
@@ -246,8 +246,8 @@ class IAF(_PixelFlow):
     default_preset = "mnist"
     presets = {
         "mnist": dict(pixels=784, layers=5, hidden=(1024, 1024)),
-        "digits": dict(pixels=64, layers=3, hidden=(128, 128), levels=17),
-        "tiny": dict(pixels=64, layers=2, hidden=(150, 140), levels=4),
+        "digits": dict(pixels=64, layers=3, hidden=(256, 256), levels=17),
+        "tiny": dict(pixels=64, layers=2, hidden=(270, 252), levels=4),
     }
     claims = {
         ("sample", "parallel"): Claim("1", "N"),

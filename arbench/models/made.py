@@ -46,7 +46,7 @@ class MADE(ordered.OrderedPixels, Source):
         mnist: 2 hidden layers of 512, 28x28 binary pixels.
         paper: 2 hidden layers of 8,000, 28x28 binary pixels, the best of MADE's on MNIST.
         mnist_gaussian: 2 hidden layers of 1,024, one Gaussian a pixel, as MAF is compared with.
-        digits: 2 hidden layers of 256, 8x8 pixels of 17 levels.
+        digits: 2 hidden layers of 512, 8x8 pixels of 17 levels.
         factors: 64 networks of one hidden layer of 16, 8x8 binary pixels, nothing shared.
         tiny, tiny_levels, tiny_factors, tiny_gaussian: for tests.
 
@@ -79,12 +79,12 @@ class MADE(ordered.OrderedPixels, Source):
         "mnist": dict(pixels=784, hidden=(512, 512)),
         "paper": dict(pixels=784, hidden=(8000, 8000)),
         "mnist_gaussian": dict(pixels=784, hidden=(1024, 1024), levels=256, loss="gaussian"),
-        "digits": dict(pixels=64, hidden=(256, 256), levels=17),
+        "digits": dict(pixels=64, hidden=(512, 512), levels=17),
         "factors": dict(pixels=64, hidden=(16,), sharing="none"),
-        "tiny": dict(pixels=64, hidden=(190, 252), order="random"),
-        "tiny_levels": dict(pixels=64, hidden=(189,), levels=4),
-        "tiny_factors": dict(pixels=64, hidden=(6, 5), levels=3, order="reverse", sharing="none"),
-        "tiny_gaussian": dict(pixels=64, hidden=(140,), levels=17, loss="gaussian"),
+        "tiny": dict(pixels=64, hidden=(378, 441), order="random"),
+        "tiny_levels": dict(pixels=64, hidden=(504,), levels=4),
+        "tiny_factors": dict(pixels=64, hidden=(15, 12), levels=3, order="reverse", sharing="none"),
+        "tiny_gaussian": dict(pixels=64, hidden=(480,), levels=17, loss="gaussian"),
     }
     claims = _claims("N", "N", "N^2")
 
