@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Any
 
 import msgspec
@@ -261,6 +262,30 @@ def test_a_method_that_goes_back_may_evaluate_twice(method: str) -> None:
     assert (fit.verdict, fit.why) == ("fails", "33 evaluations at N = 16, more than 2 N")
     fit = iterated({8: 15, 16: 31, 32: 63, 64: 127}, extra=200, method=method)
     assert (fit.verdict, fit.why) == ("fails", "more than 2 (2 N) passes' worth at N = 8")
+
+
+@pytest.mark.parametrize(
+    ("one_pass", "grows", "sizes", "claim"),
+    [
+        (lambda n: 4 * (n - 1).bit_length() + 3, "log N", (8, 12, 16, 24, 32), "<= N log N"),
+        (lambda n: 9 * isqrt(n) + 5, "sqrt N", (4, 9, 16, 25, 36), "<= N^2"),
+    ],
+)
+def test_the_bound_is_as_many_passes_of_whatever_one_grows_as(one_pass, grows, sizes, claim):
+    """A scan, and rows of a square image; as many passes as there are elements."""
+
+    def judged(claim: str) -> Fit:
+        once = [key("parallel", n, op="score", claimed_depth=None) for n in sizes]
+        many = [key("fixed_point", n, claimed_depth=claim) for n in sizes]
+        lines = [counted(case, one_pass(case.n)) for case in once]
+        lines += [counted(case, case.n * one_pass(case.n), nfe=case.n) for case in many]
+        fits = only(Fit, derive(fabricated(once + many, *proved(*once, *many), *lines)))
+        (fit,) = [fit for fit in fits if (fit.metric, fit.method) == ("depth", "fixed_point")]
+        return fit
+
+    assert judged(claim).verdict == "holds"
+    assert judged(claim).why.startswith(f"at most N passes, each O({grows}); {sizes[0]} to {sizes[-1]} were")
+    assert judged("<= N").verdict == "fails"
 
 
 def of_groups(groups: dict[int, int], passes: dict[int, int], claim: str, extra: int = 0) -> Fit:
