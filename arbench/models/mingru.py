@@ -30,7 +30,7 @@ def scan(gate: Tensor, candidate: Tensor, before: Tensor | None) -> Tensor:
 
     log h_t = A_t + logcumsumexp(log(z g) - A)_t with A the running sum of log(1 - z): two prefix scans.
     A grows with t, so the relative error of h is up to about t times the dtype's, 1e-4 of a float32 at
-    t = 1,024.
+    t = 1,024. Half precision, which would leave no digit of it, is scanned in float32.
 
     Args:
         gate, candidate: (B, M, H).
@@ -38,12 +38,14 @@ def scan(gate: Tensor, candidate: Tensor, before: Tensor | None) -> Tensor:
 
     Source: Heinsen, *Efficient Parallelization of a Ubiquitous Sequential Computation*, 2023.
     """
+    narrow, wide = gate.dtype, torch.promote_types(gate.dtype, torch.float32)
+    gate, candidate = gate.to(wide), candidate.to(wide)
     keep = logsigmoid(-gate).cumsum(1)  # softplus is linear from 20 on, which is 2e-9 off
     new = log_positive(candidate) + logsigmoid(gate) - keep
     if before is None:
-        return (keep + new.logcumsumexp(1)).exp()
-    summed = torch.cat([before.log().unsqueeze(1), new], dim=1).logcumsumexp(1)
-    return (keep + summed[:, 1:]).exp()
+        return (keep + new.logcumsumexp(1)).exp().to(narrow)
+    summed = torch.cat([before.to(wide).log().unsqueeze(1), new], dim=1).logcumsumexp(1)
+    return (keep + summed[:, 1:]).exp().to(narrow)
 
 
 @dataclass

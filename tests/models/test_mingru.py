@@ -47,6 +47,16 @@ def test_the_scan_in_float32_is_as_close_as_is_said() -> None:
     assert (scan(gate, candidate, None) / exact - 1).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_scan_of_half_precision_has_the_digits_of_its_inputs(dtype: torch.dtype) -> None:
+    gate, candidate = torch.randn(2, 2, 1024, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
+    for before in (None, candidate[:, 0].abs() + 1):
+        h = scan(gate, candidate, before)
+        wide = scan(gate.double(), candidate.double(), None if before is None else before.double())
+        assert h.dtype == dtype
+        assert ((h.double() - wide) / wide).abs().max() <= torch.finfo(dtype).eps
+
+
 def test_what_is_positive_and_its_logarithm() -> None:
     x = torch.linspace(-30, 30, 121, dtype=torch.float64)
     assert (positive(x) > 0).all()
