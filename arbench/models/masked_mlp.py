@@ -13,9 +13,9 @@ from arbench.models.masked import Masked
 
 Ready = list[tuple[Tensor, Tensor]]
 """Weight (in, out) and bias of each product, for events of some length."""
-LARGEST = 1e6
+LARGEST = 1e3
 """Real inputs are read as no larger: a guess far off must not become an infinity that a masked zero turns
-into a NaN of an *earlier* element."""
+into a NaN of an *earlier* element. Their sums are to fit float16 too, which ends at 65,504."""
 
 
 @dataclass
@@ -143,6 +143,7 @@ class MaskedMLP(nn.Module):
         hi = -(-(g1 - 1) * units // degrees)
         return min(-(-max(g0 - 1, 0) * units // degrees), hi - -(-units // degrees)), hi
 
+    @torch.no_grad()
     def initialise(self, inputs: Tensor) -> None:
         """Gains and biases such that on these inputs (B, D - 1, E) what enters each unit has mean 0 and
         variance 1; of outputs ``scale`` squared.

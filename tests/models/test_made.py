@@ -116,13 +116,14 @@ def test_every_loss_is_selected_by_name(loss: str, sharing: str) -> None:
         torch.testing.assert_close(value, first.setdefault(method.op, value), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("spec", ["made:tiny_gaussian", "maf:tiny", "iaf:tiny"])
-def test_a_guess_far_off_spoils_nothing_before_it(spec: str) -> None:
+def test_a_guess_far_off_spoils_nothing_before_it(spec: str, dtype: torch.dtype) -> None:
     """An infinity times a masked zero would be a NaN."""
-    source = resolve(spec).build(1)
-    f = source.observe(40, [0], seed=0)[0]
+    source = resolve(spec).build(1, dtype)
+    f = source.observe(40, [0], seed=0)[0].to(dtype)
     far = f.clone()
-    far[:, 20:] = torch.finfo(torch.float32).max
+    far[:, 20:] = torch.finfo(dtype).max
     before, after = (source(one, source.encode({}, 40)) for one in (f, far))
     assert torch.equal(after[:, :21], before[:, :21])
     assert after.isfinite().all()
