@@ -30,7 +30,7 @@ class _Code:
 class _State:
     code: _Code = field(metadata={"constant": True})
     base: Any
-    """Of the base model; None once no rewinding can lead back to it."""
+    """Of the base model."""
     corner: int | None = None
     """Which doubling's corner ``features`` are of, counted over all doublings."""
     features: Tensor | None = None
