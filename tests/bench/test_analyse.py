@@ -288,6 +288,17 @@ def test_the_bound_is_as_many_passes_of_whatever_one_grows_as(one_pass, grows, s
     assert judged("<= N").verdict == "fails"
 
 
+def test_growth_beside_the_passes_breaks_a_bound_however_few_they_are():
+    """A draft that grows, or a loop that copies: small beside one pass at these sizes, but quadratic."""
+    once, many = ladder("1", "parallel", op="score"), ladder("<= N", "speculative")
+    lines = [counted(case, 40) for case in once]
+    lines += [counted(case, case.n**2 // 4 + 30, nfe=case.n // 2) for case in many]
+    fits = only(Fit, derive(fabricated(once + many, *proved(*once, *many), *lines)))
+    (fit,) = [fit for fit in fits if (fit.metric, fit.method) == ("depth", "speculative")]
+    assert (fit.verdict, fit.fitted) == ("fails", "N^2")
+    assert fit.why == "claimed <= N; measured N^2: (1/4)·N² + 30 at all 4 sizes, 8 to 64"
+
+
 def of_groups(groups: dict[int, int], passes: dict[int, int], claim: str, extra: int = 0) -> Fit:
     """A method that iterates, beside a reference that takes a pass a group and a parallel one of one pass."""
     once, steps, many = ladder("1", "parallel", op="score"), ladder(None, "naive"), ladder(claim, "blocks")
