@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isqrt
 from typing import Any, ClassVar, Self
 
 import torch
@@ -51,9 +52,12 @@ class WholePixels(ImageSource, Source):
 
     def side(self, n: int) -> int:
         """Height and width of the image with ``n`` pixels. Raises ValueError if there is none."""
-        side, m = square(n), self.multiple
-        if side % m:
-            near = ", ".join(str(m * m * k * k) for k in (side // m, side // m + 1) if k)
+        m = self.multiple
+        if m == 1:
+            return square(n)
+        side = isqrt(max(n, 0))
+        if n < 1 or side * side != n or side % m:
+            near = ", ".join(str((m * k) ** 2) for k in (side // m, side // m + 1) if k)
             raise ValueError(f"no square of {n} pixels has a side that {m} divides; near: {near}")
         return side
 

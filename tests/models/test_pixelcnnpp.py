@@ -178,7 +178,9 @@ def test_initialisation_from_data_makes_outputs_standard() -> None:
     assert torch.equal(again(f, again.encode({}, 256)).flatten(0, 1), params)
 
 
-@pytest.mark.parametrize(("n", "near"), [(4, "16$"), (36, "16, 64$"), (100, "64, 144$"), (5, "4, 9$")])
+@pytest.mark.parametrize(
+    ("n", "near"), [(4, "16$"), (36, "16, 64$"), (100, "64, 144$"), (5, "16$"), (17, "16, 64$")]
+)
 def test_sides_that_cannot_be_halved_are_refused(n: int, near: str) -> None:
     with pytest.raises(ValueError, match=f"{n} pixels.*near: {near}"):
         resolve(TWICE).build().schedule(n)
