@@ -46,6 +46,12 @@ def logistic(u: Tensor) -> Tensor:
     return torch.log(u) - torch.log1p(-u)
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision widened: it holds neither 65,536 levels nor a difference of two of them, and no square
+    above 65,504."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
 def kernel_for(name: str, backend: str, x: Tensor) -> Callable[..., Any] | None:
     """The kernel ``name`` of ``arbench.kernels`` on a backend for numbers like ``x``, or None where plain
     PyTorch is meant: on the reference, for a kernel that has no such backend, and for half precision, which

@@ -7,11 +7,13 @@ from math import inf
 
 from torch import Tensor
 
-from arbench.distributions.base import Distribution
+from arbench.distributions.base import Distribution, at_least_float32
 
 
 class LocationScale(Distribution):
     """Real elements x = mean + exp(log_scale) z with z of a standard law; parameters (mean, log_scale).
+
+    Probabilities of half precision are computed in float32.
 
     Args:
         log_scale_floor: what a lower log-scale is taken for, against densities without a bound; none by
@@ -42,7 +44,7 @@ class LocationScale(Distribution):
         return mean + log_scale.exp() * z.squeeze(-1)
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
-        mean, log_scale = self._split(params)
+        mean, log_scale = self._split(at_least_float32(params))
         return self.log_density((x - mean) * (-log_scale).exp()) - log_scale
 
     def invert(self, params: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,5 +52,5 @@ class LocationScale(Distribution):
         return ((x - mean) * (-log_scale).exp()).unsqueeze(-1), -log_scale
 
     def cdf(self, params: Tensor, x: Tensor) -> Tensor:
-        mean, log_scale = self._split(params)
+        mean, log_scale = self._split(at_least_float32(params))
         return self.distribution_function((x - mean) * (-log_scale).exp())

@@ -6,14 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from arbench.distributions.base import Distribution, gumbel, kernel_for, logistic
+from arbench.distributions.base import Distribution, at_least_float32, gumbel, kernel_for, logistic
 
 LOG_SCALE_FLOOR = -14.0
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision widened: it holds neither 65,536 levels nor a difference of two of them."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def log_mass(x: Tensor, means: Tensor, log_scales: Tensor, levels: int) -> Tensor:
@@ -81,6 +76,7 @@ class DiscretizedLogisticMixture(Distribution):
         return value.clamp(0, self.levels - 1).round().long()
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
+        params, z = at_least_float32(params), at_least_float32(z)
         value, scale = self._value(params, z)
         # a change d of mean and log-scale moves the draw by d + scale |z| (e^d - 1) at most
         rounding = 2 * torch.log1p(to_boundary(value, self.levels) / (1 + scale * z[..., -1].abs()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from arbench.distributions.base import Distribution, gumbel
+from arbench.distributions.base import Distribution, at_least_float32, gumbel
 from arbench.distributions.location_scale import LocationScale
 from arbench.distributions.logistic import Logistic
 from arbench.distributions.normal import LOG_SCALE_FLOOR, Normal
@@ -15,7 +15,7 @@ class Mixture(Distribution):
     """Real elements of one of K components; parameters (B, M, 3 K): mixture logits, means, log-scales.
 
     A draw picks a component by Gumbel arg-max and then draws from it. Noise: one number a component and
-    one for the component's own law.
+    one for the component's own law. Probabilities of half precision are computed in float32.
 
     Args:
         law: of each component.
@@ -56,11 +56,11 @@ class Mixture(Distribution):
         return best[..., 0] - best[..., 1]
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
-        logits, each = self._parts(params)
+        logits, each = self._parts(at_least_float32(params))
         return torch.logsumexp(logits.log_softmax(-1) + self.law.log_prob(each, x.unsqueeze(-1)), dim=-1)
 
     def cdf(self, params: Tensor, x: Tensor) -> Tensor:
-        logits, each = self._parts(params)
+        logits, each = self._parts(at_least_float32(params))
         return (logits.softmax(-1) * self.law.cdf(each, x.unsqueeze(-1))).sum(-1)
 
 

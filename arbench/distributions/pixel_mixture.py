@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from arbench.distributions.base import Distribution, gumbel, logistic
-from arbench.distributions.logistic_mixture import at_least_float32, log_mass, to_boundary
+from arbench.distributions.base import Distribution, at_least_float32, gumbel, logistic
+from arbench.distributions.logistic_mixture import log_mass, to_boundary
 
 LOG_SCALE_FLOOR = -7.0
 """Of the published code: a lower log-scale is taken for this one."""
@@ -116,6 +116,7 @@ class PixelMixture(Distribution):
         return pack(torch.stack(found, dim=-1), self.channel_levels)
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
+        params, z = at_least_float32(params), at_least_float32(z)
         values, spreads, found = self._follow(params, z)
         least, reach = [], torch.ones_like(spreads[0])
         for value, spread, level in zip(values, spreads, found, strict=True):
