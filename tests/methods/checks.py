@@ -174,10 +174,11 @@ def keeps_given(source: Source, method: Method, n: int) -> None:
         forced = method.run(source, replace(free, given=other[:, :m]))
         assert torch.equal(forced.x[:, :m], other[:, :m])
         assert forced.params is not None
-        assert forced.params.shape[:2] == (2, n)
+        expected = implied(source, forced, free)
+        assert torch.allclose(forced.params, expected, rtol=EXACT, atol=1e-9)
         if method.exactness == "distribution":
             continue
-        drawn = law.draw(implied(source, forced, free), free.noise)
+        drawn = law.draw(expected, free.noise)
         assert torch.allclose(drawn[:, m:].double(), forced.x[:, m:].double(), rtol=EXACT, atol=EXACT)
         again = method.run(source, replace(free, given=whole[:, :m])).x
         # a real trajectory magnifies roundings, so that only its beginning can be held
