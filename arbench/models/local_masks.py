@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import elu, layer_norm, pad
 
 from arbench.models.base import lecun_normal_
+from arbench.models.shifted import concat_elu
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,6 @@ class LocalConv(nn.Module):
         return cast(Tensor, self.product(read.view(batch, len(taps), -1)))
 
 
-def concat_elu(x: Tensor) -> Tensor:
-    """elu of x and of -x, twice the channels."""
-    return elu(torch.cat([x, -x], dim=-1))
-
-
 def normalised(x: Tensor) -> Tensor:
     """Over channels, position by position, so that no position learns of another."""
     return layer_norm(x, x.shape[-1:])
@@ -147,8 +143,8 @@ class LocallyMaskedNet(nn.Module):
     in one stream and at one resolution; a dilated convolution stands between stages.
 
     Source: Jain et al., *Locally Masked Convolution for Autoregressive Models*, 2020, sections 4 and 5 and
-    the published code: concatenated ELU, positional normalisation, no weight normalisation. Dropout, a
-    matter of training, is left out.
+    the published code: concatenated ELU, positional normalisation, no weight normalisation, which the code
+    keeps for its 1x1 products alone. Dropout, a matter of training, is left out.
 
     Args:
         stages: published 3.

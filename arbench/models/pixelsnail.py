@@ -52,8 +52,8 @@ class PixelSNAIL(WholePixels):
     Blocks of residual layers, each then attending to all pixels before the one to be drawn by a single head:
     keys and values are made of a pixel, the features that drew it and its place; the query of features and
     place. Steps keep a row of every convolution's inputs and the key and value of every pixel and block; a
-    pixel's are made as soon as it is known. Attention is to the whole past: a step
-    costs as much as there is past, and N steps N^2.
+    pixel's are made as soon as it is known. Attention is to the whole past: a step costs as much as there is
+    past, and N steps N^2.
 
     Presets:
         cifar10: 12 blocks of 4 layers, 256 filters, keys of 16 and values of 128, 10 logistics, RGB

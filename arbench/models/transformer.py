@@ -60,7 +60,8 @@ class Transformer(Source):
     Sources: Vaswani et al., *Attention Is All You Need*, 2017; Radford et al., *Language Models are
     Unsupervised Multitask Learners*, 2019; Parmar et al., *Image Transformer*, 2018, arXiv:1802.05751.
     Weights start with variance 1/fan_in and embeddings with 1/width, or as GPT-2's with ``std``: all
-    N(0, std^2), what ends in the residual stream by 1/sqrt(2 layers) less. Biases start at zero. Dropout is
+    N(0, std^2), positions too, which its published code has at half of that; what ends in the residual stream
+    by 1/sqrt(2 layers) less. Biases start at zero. Dropout is
     left out: nothing is trained here.
 
     Args:
