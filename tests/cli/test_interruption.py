@@ -104,7 +104,7 @@ def test_a_worker_in_the_midst_of_a_long_step_goes_with_its_supervisor(start, tm
     words = ["run", "--model", f"{tmp_path}/mine.py:Mine:tiny", "--n", 8, "--out", tmp_path / "out"]
     with start(*words) as process:
         supervisor = psutil.Process(process.pid)
-        until(lambda: len(lines(tmp_path / "out")) == 1 and any(map(at_rest, supervisor.children())))
+        until(lambda: len(lines(tmp_path / "out")) == 2 and any(map(at_rest, supervisor.children())))
         workers = supervisor.children()
         process.kill()
         process.communicate()
