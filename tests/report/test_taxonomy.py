@@ -185,8 +185,9 @@ def test_a_sweep_over_batches_is_a_table_and_a_figure(write, tmp_path, described
     (row,) = table.rows
     assert row[:4] == ["wavenet:nv", "sampling", "cached", "512"]
     assert row[-1] == "8x"
-    assert "batches" in [drawing.name for drawing in draw(results)]
-    assert "What a batch does" in page(results, draw(results))
+    drawn = draw(results)
+    assert "batches" in [drawing.name for drawing in drawn]
+    assert "What a batch does" in page(results, drawn)
     assert "Time of an element by batch" in summary(results)
 
 
