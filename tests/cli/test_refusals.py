@@ -108,7 +108,10 @@ NUMBER = "is not a whole number, nor several behind commas"
         ),
         ("--suite none.toml", "suite none.toml: No such file or directory"),
         ("--suite taxonomy --n 0", "--n must be at least 1, got 0"),
-        ("--suite taxonomy --model wavnet", "the suite has no model 'wavnet'; did you mean 'wavenet:tiny'?"),
+        (
+            "--suite taxonomy --model wavenet:tinny",
+            "the suite has no model 'wavenet:tinny'; did you mean 'wavenet:tiny'?",
+        ),
         ("--resume", "out/results.jsonl: No such file or directory"),
     ],
 )
