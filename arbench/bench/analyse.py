@@ -13,7 +13,7 @@ import msgspec
 
 from arbench.bench.case import KERNELS, CaseKey
 from arbench.results import Case, Count, Fit, Ratio, Results, ResultsError, Samples, StoppedBy
-from arbench.stats import CLASSES, Growth, fit_exact, fit_noisy, judge, ratio, summarise
+from arbench.stats import CLASSES, Growth, fit_exact, fit_noisy, judge_counts, ratio, summarise
 from arbench.stats.roofline import bandwidth, product
 
 ROOF = 1.25
@@ -191,7 +191,7 @@ def _fits(cases: list[CaseKey], results: Results, samples: Mapping[str, list[Sam
                     steps.get((case.setting, case.batch, case.op), {}),
                 )  # fmt: skip
             else:
-                verdict, why = judge(claimed, growth, exact=growth.formula is not None or metric == "depth")
+                verdict, why = judge_counts(claimed, growth)
             yield _fit(case, metric, claimed, growth, verdict, why)
         if timed := _seconds(members, samples):
             yield _fit(case, "seconds", None, timed, "undecided", "no growth of seconds is claimed")
@@ -269,7 +269,7 @@ def judge_bound(
     bound = claimed.removeprefix("<= ")
     sizes, values = growth.sizes, growth.values
     if one_pass is None or one_pass.fitted is None or len(sizes) < 4 or sizes[-1] < 4 * sizes[0]:
-        return judge(claimed, growth, exact=True)
+        return judge_counts(claimed, growth)
     for n, value in zip(sizes, values, strict=True):
         nfe, least = counts[n].nfe, steps.get(n, n)
         limit = 2 * least if returning else least + 1
@@ -279,7 +279,7 @@ def judge_bound(
             return "fails", f"more than 2 ({most}) passes' worth at N = {n}"
     beyond = growth.formula is not None and growth.fitted not in CLASSES[: CLASSES.index(bound) + 1]
     if beyond or _times(groups, one_pass.fitted) != bound:  # exact growth: what is beside the passes counts
-        return judge(claimed, growth, exact=True)
+        return judge_counts(claimed, growth)
     seen = [counts[n].nfe for n in sizes]
     what = "" if groups == "N" else f" of G = O({groups}) groups"
     return "holds", (

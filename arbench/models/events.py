@@ -177,6 +177,9 @@ class SpeechFromText(Speech):
 class Translation(TranslationSource, Kind):
     """Symbols of a sentence's translation from those of the sentence, both of one alphabet."""
 
+    count_ladder = (4, 6, 8, 12, 16, 24)
+    """One more than most: whole passes with a source to attend to have four terms of work."""
+
     reads_source = True
 
     def __init__(self, *, levels: int, source_levels: int = 0, **config: Any) -> None:

@@ -1,6 +1,6 @@
 """Arrays to numbers: intervals, paired ratios, growth over N."""
 
-from arbench.stats.claims import judge
+from arbench.stats.claims import judge, judge_counts
 from arbench.stats.digits import format_interval, format_ratio, format_seconds, format_si
 from arbench.stats.growth import CLASSES, Growth, extrapolator, fit_exact, fit_noisy
 from arbench.stats.intervals import order_statistic_interval, outliers, quantile, spread
@@ -22,6 +22,7 @@ __all__ = [
     "format_seconds",
     "format_si",
     "judge",
+    "judge_counts",
     "order_statistic_interval",
     "outliers",
     "quantile",

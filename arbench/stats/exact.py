@@ -17,7 +17,7 @@ HELD_OUT = 2
 """Sizes a fit must reproduce beyond the number of its terms."""
 _MOST_TERMS = 4
 _EXPONENTS = {"1": 0.0, "sqrt N": 0.5, "N": 1.0, "N^2": 2.0, "N^3": 3.0}
-_POLYNOMIAL = ("sqrt N", "N", "N^2", "N^3")
+_EXTRAPOLATED = ("log N", "sqrt N", "N", "N log N", "N^2", "N^3")
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,16 @@ def fit_exact(sizes: Sequence[int], values: Sequence[int]) -> Growth:
 def extrapolator(
     sizes: Sequence[int], values: Sequence[int], held_out: tuple[int, int]
 ) -> Callable[[int], int] | None:
-    """A polynomial in N, possibly also in sqrt N, that predicted ``held_out`` exactly.
+    """A sum of classes that predicted ``held_out`` exactly.
 
     Args:
-        sizes: distinct N, at least one more than the polynomial has terms.
+        sizes: distinct N, at least one more than the sum has terms.
         values: the integers counted there, all reproduced without residual.
         held_out: (N, value) that took no part in the fit.
 
     Returns:
-        N to value; it raises ValueError where the polynomial gives no whole number or sqrt N is
-        out of reach of the ladder. None if no polynomial passed.
+        N to value; it raises ValueError where the sum gives no whole number or sqrt N is
+        out of reach of the ladder. None if no sum passed.
 
     Raises:
         ValueError: as `fit_exact`; or the held-out size is among ``sizes``.
@@ -100,7 +100,7 @@ def extrapolator(
     n, value = held_out
     if n in sizes:
         raise ValueError(f"the held-out size {n} took part in the fit")
-    for fit in _fits(pairs, _POLYNOMIAL, 1):
+    for fit in _fits(pairs, _EXTRAPOLATED, 1):
         if fit.at(n) == value:
             return lambda n: _whole(fit.at(n), n)
     return None

@@ -36,6 +36,13 @@ FAMILIES = [
 ]
 
 
+UNEVEN = {
+    ("grouped_pixelcnn:tiny_rows", "naive"),
+    *((f"multiscale_pixelcnn:{preset}", "naive") for preset in ("tiny", "tiny_colour", "tiny_class")),
+}
+"""Whose work grows as N^1.5 or unevenly from scale to scale: no class offers that, and it is not known."""
+
+
 def counter(case: CaseKey, budget_s: float = 60.0) -> Counter:
     setting = Setting(case.spec, case.dtype, case.device, seed=0)
     source = setting.build()
@@ -52,17 +59,21 @@ def extrapolate_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_extrapolated_is_what_would_be_counted(
     spec: str, op: str, method: str, extrapolate_all: None
 ) -> None:
-    """The two smallest sizes of the default ladder."""
+    """The two smallest sizes of the default ladder beyond those that are counted."""
     cases = families(spec, ops=[op], methods=[method])[0]
     one = counter(cases[0])
+    if {case.n for case in cases[:2]} <= set(one.source.count_ladder):
+        one.source.count_ladder = sorted(one.source.count_ladder)[:4]
     cases = [case for case in cases if case.n not in one.source.count_ladder][:2]
+    assert cases
     found = {count.case: count for count in one.family(cases)}
     for case in cases:
         count, direct = found[case.id], counter(case).direct(case, 60.0)
         assert count.count_source == "extrapolated"
         # bytes of a naive PixelCNN have a term N^1.5, which no polynomial offers: not known, and said so
         known = [name for name in COUNTERS if getattr(count, name) is not None]
-        assert {"depth", "nfe", "flops", "ops"} <= set(known)
+        assert {"depth", "nfe", "ops"} <= set(known)
+        assert "flops" in known or (spec, method) in UNEVEN
         for name in known:
             assert getattr(count, name) == getattr(direct, name), name
 
@@ -71,6 +82,10 @@ def test_what_depends_on_values_is_never_extrapolated(extrapolate_all: None) -> 
     for cases in families("wavenet:tiny", n=[40]):
         (last,) = [count for count in counter(cases[0]).family(cases) if count.case == cases[0].id]
         assert last.count_source == ("counted" if cases[0].data_dependent else "extrapolated")
+
+
+def turns_a_batch(spec: str) -> bool:
+    return spec.split(":")[0] in ("lstm", "seq2seq")
 
 
 @pytest.mark.parametrize("spec", TINY)
@@ -82,7 +97,13 @@ def test_a_batch_is_counted_with_the_same_depth_and_more_work(spec: str) -> None
         alone, together = (
             counter(case).direct(msgspec.structs.replace(case, n=n), 60.0) for case in (one, three)
         )
-        assert (alone.depth, alone.nfe, alone.ops) == (together.depth, together.nfe, together.ops)
+        assert alone.nfe == together.nfe
+        assert alone.depth is not None
+        assert alone.ops is not None
+        # a batch of one that is turned to time first is no copy, in PyTorch's own recurrent layers
+        copies = 1 if turns_a_batch(spec) else 0
+        assert together.depth in range(alone.depth, alone.depth + copies + 1)
+        assert together.ops in range(alone.ops, alone.ops + copies + 1)
         assert alone.flops is not None
         assert together.flops is not None
         assert alone.flops < together.flops <= 3 * alone.flops

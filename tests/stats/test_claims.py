@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
-from arbench.stats import CLASSES, fit_exact, fit_noisy, judge
+from arbench.stats import CLASSES, Growth, fit_exact, fit_noisy, judge, judge_counts
 from arbench.stats.claims import parse
 
 SIZES = [64, 256, 1024, 4096, 16384]
@@ -100,3 +101,27 @@ def test_growth_beyond_every_class_breaks_every_bound() -> None:
     assert growth.fitted is None
     for claimed in CLASSES:
         assert judge(f"<= {claimed}", growth, exact=True)[0] == "fails"
+
+
+def counted(values: Callable[[int], int], sizes: Sequence[int] = (4, 8, 16, 32, 64, 128)) -> Growth:
+    """Counts that no class reproduces, as the analysis fits them."""
+    seen = [values(n) for n in sizes]
+    assert fit_exact(sizes, seen).fitted is None
+    return fit_noisy(list(sizes), {0: {n: float(v) for n, v in zip(sizes, seen, strict=True)}})
+
+
+def framed(n: int) -> int:
+    """A cubic whose lower terms hide it at these sizes, and conditioning in frames of three."""
+    return n**3 + 40 * n**2 + 300 * n + 11 * -(-n // 3)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "verdict"), [("<= N^2", "fails"), ("N^3", "undecided"), ("N", "fails"), ("<= N", "fails")]
+)
+def test_terms_that_fade_confirm_no_bound_and_refute_no_higher_class(claimed: str, verdict: str) -> None:
+    assert judge_counts(claimed, counted(framed))[0] == verdict
+
+
+def test_counts_in_frames_are_judged_by_their_exponent() -> None:
+    growth = counted(lambda n: 10_000 * n + 11 * -(-n // 3))
+    assert [judge_counts(c, growth)[0] for c in ("N", "<= N", "<= N^2", "1")] == ["holds"] * 3 + ["fails"]
