@@ -37,10 +37,12 @@ FAMILIES = [
 
 
 UNEVEN = {
-    ("grouped_pixelcnn:tiny_rows", "naive"),
+    ("row_lstm:tiny", "naive"),
     *((f"multiscale_pixelcnn:{preset}", "naive") for preset in ("tiny", "tiny_colour", "tiny_class")),
 }
-"""Whose work grows as N^1.5 or unevenly from scale to scale: no class offers that, and it is not known."""
+"""Whose operations grow as N^1.5, or unevenly from scale to scale: no class foretells them."""
+HALF_POWERS = {("grouped_pixelcnn:tiny_rows", "naive")}
+"""Whose FLOPs alone grow as N^1.5, which no class offers: not known, and said so."""
 
 
 def counter(case: CaseKey, budget_s: float = 60.0) -> Counter:
@@ -62,18 +64,18 @@ def test_extrapolated_is_what_would_be_counted(
     """The two smallest sizes of the default ladder beyond those that are counted."""
     cases = families(spec, ops=[op], methods=[method])[0]
     one = counter(cases[0])
-    if {case.n for case in cases[:2]} <= set(one.source.count_ladder):
-        one.source.count_ladder = sorted(one.source.count_ladder)[:4]
+    if {case.n for case in cases} <= set(one.source.count_ladder):
+        one.source.count_ladder = sorted(one.source.count_ladder)[:-1]
     cases = [case for case in cases if case.n not in one.source.count_ladder][:2]
     assert cases
     found = {count.case: count for count in one.family(cases)}
     for case in cases:
         count, direct = found[case.id], counter(case).direct(case, 60.0)
-        assert count.count_source == "extrapolated"
+        assert count.count_source == ("counted" if (spec, method) in UNEVEN else "extrapolated")
         # bytes of a naive PixelCNN have a term N^1.5, which no polynomial offers: not known, and said so
         known = [name for name in COUNTERS if getattr(count, name) is not None]
         assert {"depth", "nfe", "ops"} <= set(known)
-        assert "flops" in known or (spec, method) in UNEVEN
+        assert "flops" in known or (spec, method) in HALF_POWERS
         for name in known:
             assert getattr(count, name) == getattr(direct, name), name
 
@@ -100,8 +102,8 @@ def test_a_batch_is_counted_with_the_same_depth_and_more_work(spec: str) -> None
         assert alone.nfe == together.nfe
         assert alone.depth is not None
         assert alone.ops is not None
-        # a batch of one that is turned to time first is no copy, in PyTorch's own recurrent layers
-        copies = 1 if turns_a_batch(spec) else 0
+        # turning a batch of one to time first is no copy, in PyTorch's own recurrent layers
+        copies = 2 * (alone.nfe or 0) if turns_a_batch(spec) else 0
         assert together.depth in range(alone.depth, alone.depth + copies + 1)
         assert together.ops in range(alone.ops, alone.ops + copies + 1)
         assert alone.flops is not None
