@@ -18,8 +18,6 @@ from arbench.stats.roofline import bandwidth, product
 
 ROOF = 1.25
 """A row faster than this many times the measured limit is an error of the harness."""
-RETURNING = ("forecast", "speculative", "rejection")
-"""Methods that may evaluate an element twice: on a guess, and to lead the state there once it was wrong."""
 
 
 def planned(results: Results) -> list[CaseKey]:
@@ -187,7 +185,7 @@ def _fits(cases: list[CaseKey], results: Results, samples: Mapping[str, list[Sam
             elif claimed.startswith("<= "):
                 single = one_pass.get((case.setting, case.batch, metric))
                 verdict, why = judge_bound(
-                    claimed, growth, counts, single, case.method in RETURNING,
+                    claimed, growth, counts, single, case.returning,
                     steps.get((case.setting, case.batch, case.op), {}),
                 )  # fmt: skip
             else:

@@ -33,6 +33,7 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reference: bool = False
     """Whether speed-ups of its op are stated over it."""
     data_dependent: bool = False
+    returning: bool = False
 
     @property
     def id(self) -> str:

@@ -195,6 +195,7 @@ def _case(chosen: Chosen, source: Source, method: Any, batch: int, n: int, optio
         claimed_work=claim.work if claim else None,
         reference=method.reference,
         data_dependent=method.data_dependent,
+        returning=method.returning,
     )
 
 

@@ -77,6 +77,7 @@ class Method:
         summary: a line for the user; for naive methods it says which kind.
         reference: whether speed-ups are stated over it.
         data_dependent: whether its depth depends on the values.
+        returning: whether it may evaluate an element twice: on a guess, and to go back once it was wrong.
         chance: whether it needs uniforms beyond the noise.
         fits: whether it can run a model, or any of a class, of its kind of feed.
     """
@@ -89,6 +90,7 @@ class Method:
     exactness: Exactness = "pointwise"
     reference: bool = False
     data_dependent: bool = False
+    returning: bool = False
     chance: bool = False
     fits: Callable[[Source | type[Source]], bool] = lambda _: True
 

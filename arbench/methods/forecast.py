@@ -35,4 +35,5 @@ FORECAST = Method(
     forecast,
     "the last pass is the forecast of the next 8 steps",
     data_dependent=True,
+    returning=True,
 )

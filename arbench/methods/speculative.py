@@ -116,9 +116,9 @@ def _has_rest(source: Source | type[Source]) -> bool:
 
 SPECULATIVE = Method(
     "speculative", "sample", "x", speculative, "a smaller draft guesses 4 steps under the same noise",
-    data_dependent=True, fits=_has_draft,
+    data_dependent=True, returning=True, fits=_has_draft,
 )  # fmt: skip
 REJECTION = Method(
     "rejection", "sample", "x", rejection, "a smaller draft guesses 4 steps, kept by rejection sampling",
-    exactness="distribution", data_dependent=True, chance=True, fits=_has_rest,
+    exactness="distribution", data_dependent=True, returning=True, chance=True, fits=_has_rest,
 )  # fmt: skip

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from arbench.bench import counting
-from arbench.bench.analyse import RETURNING
 from arbench.bench.case import CaseKey
 from arbench.bench.counting import COUNTERS, Counter, counter_for, evaluations
 from arbench.bench.plan import Options, make_plan
@@ -125,7 +124,7 @@ def test_evaluations_of_the_network(spec: str) -> None:
         assert nfe is not None
         groups = len(one.source.schedule(n)) - 1
         if case.data_dependent:
-            assert 1 <= nfe <= (2 * groups if case.method in RETURNING else groups + 1), case.method
+            assert 1 <= nfe <= (2 * groups if case.returning else groups + 1), case.method
         else:
             assert nfe == {"G": groups, "1": 1}[EVALUATIONS[case.method]], case.method
 
