@@ -267,7 +267,7 @@ def test_a_method_that_goes_back_may_evaluate_twice() -> None:
     )
     fit = iterated({8: 15, 16: 33, 32: 63, 64: 127}, method="forecast", returning=True)
     assert (fit.verdict, fit.why) == ("fails", "33 evaluations at N = 16, more than 2 N")
-    fit = iterated({8: 15, 16: 31, 32: 63, 64: 127}, extra=200, method=method)
+    fit = iterated({8: 15, 16: 31, 32: 63, 64: 127}, extra=200, method="forecast", returning=True)
     assert (fit.verdict, fit.why) == ("fails", "more than 2 (2 N) passes' worth at N = 8")
 
 
