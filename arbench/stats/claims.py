@@ -73,14 +73,14 @@ def judge_counts(claimed: str, growth: Growth) -> tuple[Verdict, str]:
 
     Where none does (frames of conditioning come in steps) the class is a fit's, without noise but with
     terms that fade. They hide growth and never add to it, so a claim above what was fitted is open rather
-    than refuted, and an upper bound is confirmed only if the whole interval of the exponent lies below it.
+    than refuted, and an upper bound is confirmed only if the free exponent lies below it too.
     """
     verdict, why = judge(claimed, growth, exact=growth.formula is not None or growth.fitted is None)
     if growth.formula is not None or growth.fitted is None or growth.exponent_ci95 is None:
         return verdict, why
     name, at_most = parse(claimed)
-    nominal, (low, high) = _exponent(name, growth.sizes), growth.exponent_ci95
-    if at_most and verdict == "holds" and high > nominal + _NEAR:
+    nominal, (low, _) = _exponent(name, growth.sizes), growth.exponent_ci95
+    if at_most and verdict == "holds" and (growth.exponent or 0.0) > nominal + _NEAR:
         return ("fails" if low > nominal + _NEAR else "undecided"), f"{why}, and the claim is {claimed}"
     if not at_most and verdict == "fails" and low < nominal:
         return "undecided", f"{why}; larger sizes would tell"

@@ -155,10 +155,11 @@ def test_conditioning_that_stands_still_is_caught_in_silence(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("spec", TINY)
+@pytest.mark.parametrize("spec", [spec for spec in TINY if not spec.startswith("factorised:")])
 def test_an_iteration_that_stops_early_is_caught(
     spec: str, dtype: str, faults: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of every model but those of a single group, where the first guess is the answer."""
     setting, cases = cases_at(spec, dtype, "middle")
     cases = [case for case in cases if case.data_dependent]
     faults.settles_at_once(monkeypatch)
