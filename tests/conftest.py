@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -34,3 +34,15 @@ def load() -> Callable[[Path], ModuleType]:
         return sys.modules[known]
 
     return loaded
+
+
+@pytest.fixture(scope="session")
+def faults(load: Callable[[Path], ModuleType]) -> SimpleNamespace:
+    """The faults to plant, a file for each part of the program they break; tests name them."""
+    found: dict[str, object] = {}
+    for path in sorted((Path(__file__).parent / "methods" / "faults").glob("*.py")):
+        module = load(path)
+        mine = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
+        assert not mine.keys() & found.keys(), path
+        found |= mine
+    return SimpleNamespace(**found)

@@ -10,8 +10,8 @@ from arbench.bench.case import KERNELS, CaseKey
 from arbench.bench.options import Measuring, PlanError, check_device, check_numbers, converted
 from arbench.bench.peers import installed
 from arbench.bench.plan import Plan
-from arbench.models import did_you_mean
 from arbench.results import Run
+from arbench.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from arbench.kernels import Kernel

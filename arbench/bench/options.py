@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from arbench.bench.settings import DTYPES
-from arbench.models import did_you_mean
 from arbench.results import Run
+from arbench.suggest import did_you_mean
 
 MOST = 4096
 """Of workers, rounds and threads."""

@@ -20,9 +20,10 @@ from arbench.bench.settings import DTYPES
 from arbench.bench.suite import EACH, Entry, entries, load
 from arbench.data import DataError
 from arbench.methods import METHODS, Method, methods_for
-from arbench.models import FAMILIES, Chosen, ModelError, Source, WeightsError, did_you_mean, resolve
+from arbench.models import FAMILIES, Chosen, ModelError, Source, WeightsError, resolve
 from arbench.results import Model
 from arbench.stats.claims import parse
+from arbench.suggest import did_you_mean
 
 
 @dataclass(frozen=True)

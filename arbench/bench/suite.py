@@ -29,7 +29,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from arbench.bench.options import Options, PlanError
-from arbench.models import did_you_mean
+from arbench.suggest import did_you_mean
 
 EACH: dict[str, Any] = {
     "n": int | list[int],

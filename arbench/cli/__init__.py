@@ -8,6 +8,8 @@ import warnings
 
 import click
 
+from arbench.suggest import did_you_mean
+
 COMMANDS = {
     "run": "measure models: verify, count, time, report",
     "kernels": "time the kernels against torch and others",
@@ -39,11 +41,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else "there is: " + ", ".join(COMMANDS)
-            raise click.UsageError(f"no command '{args[0]}'; {hint}")
+            raise click.UsageError(f"no command '{args[0]}'; {did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 
 from arbench.distributions.base import Distribution
@@ -11,6 +10,7 @@ from arbench.distributions.logistic import Logistic
 from arbench.distributions.logistic_mixture import DiscretizedLogisticMixture
 from arbench.distributions.mixture import GaussianMixture, LogisticMixture
 from arbench.distributions.normal import Normal
+from arbench.suggest import did_you_mean
 
 LOSSES: Mapping[str, Callable[[int, int], Distribution]] = {
     "softmax": lambda levels, components: Categorical(levels),
@@ -35,7 +35,5 @@ def by_name(loss: str, levels: int, components: int) -> Distribution:
         ValueError: there is no such loss; or too few levels or components for it.
     """
     if loss not in LOSSES:
-        close = difflib.get_close_matches(loss, LOSSES, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"there is: {', '.join(LOSSES)}"
-        raise ValueError(f"unknown loss '{loss}'; {hint}")
+        raise ValueError(f"unknown loss '{loss}'; {did_you_mean(loss, LOSSES)}")
     return LOSSES[loss](levels, components)

@@ -177,11 +177,12 @@ class MAF(_PixelFlow):
 
     Source: Papamakarios et al., *Masked Autoregressive Flow for Density Estimation*, 2017, hidden layers as
     in its published code; pixels dequantised and put through the logit as there, and from digits where MNIST
-    does not ship. Two deviations. The published stack reverses the order from layer to layer, which is no
+    does not ship. Deviations. The published stack reverses the order from layer to layer, which is no
     autoregressive factorisation of x and costs one sampling loop a layer; here all layers have one order, and
     sampling is one loop. There is no batch normalisation between layers; units are weight-normalised
-    (Salimans and Kingma, 2016), with ``initialise`` from data. Weights start with variance 1/fan_in, biases
-    at zero, each layer's outputs with a tenth of that scale, so that a layer starts near the identity.
+    (Salimans and Kingma, 2016), with ``initialise`` from data. A layer's log-scale is held within 5 of 0 and
+    what it reads within 1,000: a guess far off must stay a number. Weights start with variance 1/fan_in,
+    biases at zero, each layer's outputs with a tenth of that scale, so that a layer starts near the identity.
 
     Args:
         pixels: D of a square picture, the most elements of an event.

@@ -12,6 +12,7 @@ from torch.nn.functional import gelu, logsigmoid, pad, rms_norm
 
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most, lecun_normal_
+from arbench.models.recurrent import begun
 from arbench.models.text import TextSource
 
 
@@ -201,15 +202,11 @@ class MinGRU(TextSource, Source):
     def _layers(self) -> list[Layer]:
         return cast(list[Layer], list(self.layers))
 
-    def _inputs(self, past: Tensor, first: bool) -> Tensor:
-        x = self.embedding[past]
-        return torch.cat([self.embedding[-1:].expand(len(past), 1, -1), x], dim=1) if first else x
-
     def _head(self, x: Tensor) -> Tensor:
         return rms_norm(x, x.shape[-1:], self.norm) @ self.out
 
     def forward(self, f: Tensor, code: Context) -> Tensor:
-        x = self._inputs(f[:, :-1], first=True)
+        x = begun(self.embedding, f[:, :-1], first=True)
         for layer in self._layers():
             x, _, _ = layer(x)
         return self._head(x)
@@ -220,7 +217,7 @@ class MinGRU(TextSource, Source):
         return _State([None] * len(layers), [[zero] * max(layer.kernel - 1, 0) for layer in layers])
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
-        x = self._inputs(f[:, max(g0 - 1, 0) : g1 - 1], first=g0 == 0)
+        x = begun(self.embedding, f[:, max(g0 - 1, 0) : g1 - 1], first=g0 == 0)
         for i, layer in enumerate(self._layers()):
             x, state.hidden[i], state.rings[i] = layer(x, state.hidden[i], state.rings[i])
         return self._head(x), state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from arbench.models import images
+from arbench.suggest import did_you_mean
 
 ORDERS = ("raster", "reverse", "random")
 SQUEEZE = 1e-6
@@ -29,9 +29,7 @@ def ordering(order: str | Sequence[int], pixels: int) -> list[int]:
     """
     if isinstance(order, str):
         if order not in ORDERS:
-            close = difflib.get_close_matches(order, ORDERS, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"there is: {', '.join(ORDERS)}"
-            raise ValueError(f"unknown order '{order}'; {hint}")
+            raise ValueError(f"unknown order '{order}'; {did_you_mean(order, ORDERS)}")
         if order == "random":
             return [int(pixel) for pixel in np.random.default_rng(pixels).permutation(pixels)]
         return list(range(pixels))[:: -1 if order == "reverse" else 1]

@@ -15,6 +15,18 @@ def uniform_(tensor: Tensor, bound: float, generator: torch.Generator) -> Tensor
         return tensor.uniform_(-bound, bound, generator=generator)
 
 
+def begun(embedding: Tensor, past: Tensor, first: bool) -> Tensor:
+    """Embeddings (B, M, R) of the symbols before each position.
+
+    Args:
+        embedding: (levels + 1, R), the last row of what stands before the first symbol.
+        past: symbols (B, M), or (B, M - 1) where they are the first.
+        first: whether position 0 is among them.
+    """
+    x = embedding[past]
+    return torch.cat([embedding[-1:].expand(len(past), 1, -1), x], dim=1) if first else x
+
+
 @dataclass
 class Carry:
     """Hidden and cell state of each layer: (B, H) each. They are replaced, never written to."""

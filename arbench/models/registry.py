@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 
 from arbench.models.base import BACKENDS, Source
+from arbench.suggest import did_you_mean
 
 BUILT_IN = {
     "wavenet": "arbench.models.wavenet:WaveNet",
@@ -78,7 +78,7 @@ class Chosen:
 
         _can_run(backend, torch.device(device))
         model = self._made(self.config, seed)
-        smaller = self.cls.drafting(self.config)
+        smaller = self.cls.drafting(self.config) if model.distribution.finite else None
         if weights is not None:
             load(model, weights)
         model = model.to(device, dtype).eval().requires_grad_(False)
@@ -112,13 +112,6 @@ def names() -> dict[str, str]:
     """Every model that has a name, with the place of its class."""
     found = {e.name: e.value for e in entry_points(group="arbench.models")}
     return {**found, **BUILT_IN}
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suggestion to append to an error, or the list of what there is."""
-    known = list(known)
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else "there is: " + (", ".join(known) or "none")
 
 
 def resolve(spec: str) -> Chosen:

@@ -12,7 +12,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most
-from arbench.models.recurrent import Carry, LSTMStack, uniform_
+from arbench.models.recurrent import Carry, LSTMStack, begun, uniform_
 from arbench.models.translation import TranslationSource
 
 
@@ -108,10 +108,6 @@ class Seq2Seq(TranslationSource, Source):
     def encode(self, context: Context, n: int) -> _Code:
         return _Code(*self.encoder(self.source_embedding[context["source"].flip(1)]))
 
-    def _inputs(self, past: Tensor, first: bool) -> Tensor:
-        x = self.embedding[past]
-        return torch.cat([self.embedding[-1:].expand(len(past), 1, -1), x], dim=1) if first else x
-
     def _head(self, hidden: Tensor, memory: Tensor) -> Tensor:
         """Logits (B, M, levels) from the decoder's outputs (B, M, H)."""
         keys = memory.unsqueeze(1)
@@ -119,14 +115,14 @@ class Seq2Seq(TranslationSource, Source):
         return torch.tanh(torch.cat([read, hidden], dim=-1) @ self.attend) @ self.out
 
     def forward(self, f: Tensor, code: _Code) -> Tensor:
-        hidden, _ = self.decoder(self._inputs(f[:, :-1], first=True), code.state)
+        hidden, _ = self.decoder(begun(self.embedding, f[:, :-1], first=True), code.state)
         return self._head(hidden, code.memory)
 
     def start(self, batch: int, n: int, code: _Code) -> _State:
         return _State(code, self.decoder.start(batch, code.state))
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
-        x = self._inputs(f[:, max(g0 - 1, 0) : g1 - 1], first=g0 == 0)
+        x = begun(self.embedding, f[:, max(g0 - 1, 0) : g1 - 1], first=g0 == 0)
         return self._head(self.decoder.extend(state.carry, x), state.code.memory), state
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:

@@ -41,7 +41,9 @@ class WholePixels(ImageSource, Source):
     """Square images in raster order, N = H W, as a ``PixelMixture`` draws them; steps from row caches.
 
     An element is the pixel's ``colours`` channels, 0 to ``levels`` - 1 each, as one integer in base
-    ``levels``, the first channel most significant. A subclass gives ``next_row`` and ``step``.
+    ``levels``, the first channel most significant. Row caches hold each input twice, for the row itself and
+    for the rows below: more than the least, so that the depth of scoring by steps is one number at every N.
+    A subclass gives ``next_row`` and ``step``.
     """
 
     element: ClassVar[str] = "pixel"

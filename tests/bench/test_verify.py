@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -76,18 +73,6 @@ def no_grad() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def faults() -> ModuleType:
-    """The faults that the methods' own tests plant."""
-    path = Path(__file__).parents[1] / "methods" / "faults.py"
-    spec = spec_from_file_location(f"{__name__}.faults", path)
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[spec.name] = module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def cases_at(
     spec: str, dtype: str, size: str, seed: int = 0, **options: Any
 ) -> tuple[Setting, list[CaseKey]]:
@@ -124,7 +109,7 @@ def test_what_is_right_passes_with_any_seed(spec: str, dtype: str) -> None:
 
 @pytest.mark.parametrize(("fault", "spec", "size", "dtype"), sized(FAULTS))
 def test_planted_faults_are_caught(
-    fault: str, spec: str, size: str, dtype: str, faults: ModuleType, monkeypatch: pytest.MonkeyPatch
+    fault: str, spec: str, size: str, dtype: str, faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     op, method = STEPPED[resolve(spec).cls.feeds]
     setting, cases = cases_at(spec, dtype, size, ops=[op], methods=[method])
@@ -142,7 +127,7 @@ def test_planted_faults_are_caught(
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("spec", ["wavenet:tiny", "parallel_wavenet:tiny"])
 def test_conditioning_that_stands_still_is_caught_in_silence(
-    spec: str, dtype: str, faults: ModuleType, monkeypatch: pytest.MonkeyPatch
+    spec: str, dtype: str, faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seed 0's clip of 64 samples is silent: real conditioning does not change in it."""
     setting, cases = cases_at(spec, dtype, "smallest")
@@ -157,7 +142,7 @@ def test_conditioning_that_stands_still_is_caught_in_silence(
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("spec", [spec for spec in TINY if not spec.startswith("factorised:")])
 def test_an_iteration_that_stops_early_is_caught(
-    spec: str, dtype: str, faults: ModuleType, monkeypatch: pytest.MonkeyPatch
+    spec: str, dtype: str, faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of every model but those of a single group, where the first guess is the answer."""
     setting, cases = cases_at(spec, dtype, "middle")

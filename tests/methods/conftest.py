@@ -1,4 +1,4 @@
-"""The checks and the faults beside this file; tests name them."""
+"""The checks beside this file; tests name them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ import torch
 @pytest.fixture(scope="session")
 def checks(load: Callable[[Path], ModuleType]) -> ModuleType:
     return load(Path(__file__).with_name("checks.py"))
-
-
-@pytest.fixture(scope="session")
-def faults(load: Callable[[Path], ModuleType]) -> ModuleType:
-    return load(Path(__file__).with_name("faults.py"))
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -153,14 +153,14 @@ IN_LAWS = [
 ]  # fmt: skip
 
 
-def plant(faults: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def plant(faults: SimpleNamespace, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     by = name.removeprefix("receptive_field_off_by_")
     (getattr(faults, name) if by == name else faults.receptive_field_off(int(by)))(monkeypatch)
 
 
 @pytest.mark.parametrize(("fault", "spec", "method", "check"), IN_STEPS + IN_OTHERS)
 def test_faults_of_a_method_are_seen(
-    fault: str, spec: str, method: str, check: str, checks: ModuleType, faults: ModuleType,
+    fault: str, spec: str, method: str, check: str, checks: ModuleType, faults: SimpleNamespace,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     op = "score" if method == "sequential" else OP[spec]
@@ -172,7 +172,7 @@ def test_faults_of_a_method_are_seen(
 
 @pytest.mark.parametrize(("fault", "spec", "check"), IN_FORWARD + IN_LAWS)
 def test_faults_of_a_model_are_seen(
-    fault: str, spec: str, check: str, checks: ModuleType, faults: ModuleType,
+    fault: str, spec: str, check: str, checks: ModuleType, faults: SimpleNamespace,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     plant(faults, fault, monkeypatch)
