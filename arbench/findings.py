@@ -1,7 +1,7 @@
 """What a check found: one finding a comparison, and what all of them together mean for a CI job.
 
-Plain data, written as JSON by ``arbench check --json``. A change is relative: 0.02 is two percent more of what
-should be less (seconds, operations, bytes, depth), -0.02 two percent less.
+Plain data, written as JSON by ``arbench check --json``. A change is relative: 0.02 is two percent more of
+what should be less (seconds, operations, bytes, depth), -0.02 two percent less.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import msgspec
 
 SCHEMA = 1
 Outcome = Literal["same", "improvement", "regression", "undecided", "added", "removed", "unmeasured"]
-"""``added``, ``removed``: a case of one side alone, which is no regression. ``undecided``: measured, but nothing
-can be said either way. ``unmeasured``: it could not be measured."""
+"""``added``, ``removed``: a case of one side alone, which is no regression. ``undecided``: measured, but
+nothing can be said either way. ``unmeasured``: it could not be measured."""
 
 OK, REGRESSION, MISUSE, NOTHING, UNDECIDED = range(5)
 """Exit codes: no regression; a regression; wrong use; nothing could be measured; undecided, when strict."""
