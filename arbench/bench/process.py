@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -37,11 +37,18 @@ class Ended:
 
 
 class Worker:
-    """A process that waits for its job, and what it says line by line; None once it says no more."""
+    """A process that waits for its job, and what it says line by line; None once it says no more.
 
-    def __init__(self) -> None:
+    Args:
+        command: what to start; a worker of a run by default.
+        environment: of the process; this one's by default.
+    """
+
+    def __init__(
+        self, command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "arbench.bench.worker"],
+            command or [sys.executable, "-m", "arbench.bench.worker"], env=environment,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         self.heard: queue.Queue[bytes | None] = queue.Queue()
@@ -54,11 +61,11 @@ class Worker:
         """Whether it has imported all it needs, or died; it says so in its first line."""
         return not self.heard.empty()
 
-    def begin(self, job: Job) -> None:
-        """Gives it its job."""
+    def tell(self, message: msgspec.Struct) -> None:
+        """Gives it its job, or whatever else it waits for."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it died at once; what it said on stderr tells why
-            self.process.stdin.write(msgspec.json.encode(job) + b"\n")
+            self.process.stdin.write(msgspec.json.encode(message) + b"\n")
             self.process.stdin.flush()
 
     def last_words(self, code: int) -> str:
@@ -81,6 +88,8 @@ class Worker:
 
 
 _spare: list[Worker] = []
+_busy: set[Worker] = set()
+"""Those with a job; more than one where several threads converse."""
 
 
 def prepare(count: int) -> None:
@@ -102,11 +111,23 @@ def dismiss() -> None:
         _spare.pop().kill()
 
 
+def abandon() -> None:
+    """Ends the workers with a job, so that whoever listens to one hears that it ended."""
+    for worker in list(_busy):
+        if worker.process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(worker.process.pid, signal.SIGKILL)
+
+
 def converse(job: Job, timeout: float) -> Iterator[Message | Ended]:
     """Has a fresh worker do a job and yields what it says; it is gone when this ends, however it ends."""
-    worker = _spare.pop(0) if _spare else Worker()
     try:
-        worker.begin(job)
+        worker = _spare.pop(0)
+    except IndexError:
+        worker = Worker()
+    _busy.add(worker)
+    try:
+        worker.tell(job)
         patience = max(timeout, STARTUP_S)
         while True:
             try:
@@ -131,6 +152,7 @@ def converse(job: Job, timeout: float) -> Iterator[Message | Ended]:
         yield Ended("error", worker.last_words(code))
     finally:
         worker.kill()
+        _busy.discard(worker)
 
 
 def _listen(stream: Any, take: Callable[[bytes], Any], end: Callable[[], Any]) -> threading.Thread:

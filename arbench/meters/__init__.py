@@ -2,7 +2,7 @@
 
 from arbench.meters.clock import Clock
 from arbench.meters.count import CountBudgetExceeded, Counts, count
-from arbench.meters.environment import differences, environment
+from arbench.meters.environment import differences, environment, gpu_clock_mhz
 from arbench.meters.limits import limits
 from arbench.meters.memory import peak_bytes
 from arbench.meters.opaque import register_opaque
@@ -14,6 +14,7 @@ __all__ = [
     "count",
     "differences",
     "environment",
+    "gpu_clock_mhz",
     "limits",
     "peak_bytes",
     "register_opaque",

@@ -145,6 +145,12 @@ def _gpu(device: torch.device) -> Facts:
     }
 
 
+def gpu_clock_mhz(device: str) -> float | None:
+    """The clock of a GPU's multiprocessors at this moment, in MHz; None where its driver does not tell."""
+    found = _smi(f"GPU-{torch.cuda.get_device_properties(torch.device(device)).uuid}")["clock_sm_mhz"]
+    return found if isinstance(found, float) else None
+
+
 def _smi(uuid: str) -> Facts:
     """What the driver's own tool says of one GPU; None throughout where it is missing or refuses."""
     answers: list[str] = []

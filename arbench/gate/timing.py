@@ -1,0 +1,284 @@
+"""The timing gate: two versions timed in turns, instance by instance, and what that says of each case."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from arbench.bench.runner import Progress, Quiet
+from arbench.findings import Finding, Outcome
+from arbench.gate.holding import Apart, Cases, Holding, HoldingError, Together
+from arbench.gate.trees import Tree
+from arbench.stats.change import Decision, Run, decide
+
+INSTANCE_S = 0.2
+"""Of one side's calls in an instance, about; as many as that takes, within the limits below."""
+ROUNDS = (10, 60)
+"""Fewest and most rounds of an instance."""
+SAMPLE_S = 3e-4
+"""Calls shorter than this are made several on end, for the clock and for the caches."""
+LONGEST_S = 60.0
+"""What one run of a case may take; a longer one is not made."""
+SAG = 0.95
+"""A GPU's clock below this part of its highest in the same case is said."""
+
+
+class GateError(Exception):
+    """A check that cannot be made; the message is one line for the user."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is timed, and what counts.
+
+    Args:
+        processes, instances: fresh processes, and instances in each.
+        threshold: the least relative change that counts.
+        thresholds: of cases whose id holds the text, instead.
+    """
+
+    processes: int = 4
+    instances: int = 8
+    threshold: float = 0.005
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def counts(self, case: str) -> float:
+        """The threshold of a case: that of the last text that it holds."""
+        return [self.threshold, *(value for text, value in self.thresholds.items() if text in case)][-1]
+
+
+TOGETHER = Effort()
+APART = Effort(processes=10, instances=1, threshold=0.05)
+"""Where each version needs a process of its own: a pair of processes is one observation, some percent off."""
+
+
+@dataclass
+class Gate:
+    """One timing check.
+
+    Args:
+        before, after: the versions.
+        asked: fields of ``Options`` (or ``KernelOptions``), one mapping for each model that is asked of.
+        effort: by default what the way of holding needs.
+        how: ``threads``, ``facts``, ``timeout`` of ``holding.Process``.
+    """
+
+    before: Tree
+    after: Tree
+    asked: Sequence[Mapping[str, Any]]
+    effort: Effort | None = None
+    kernels: bool = False
+    seed: int = 0
+    threads: int = 1
+    timeout: float = 120.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Quiet)
+
+    def __post_init__(self) -> None:
+        self.trees = (self.before, self.after, self.before)
+        self.apart = any(tree.python for tree in self.trees)
+        self.findings: list[Finding] = []
+        self.notes: list[str] = []
+        self.instances: list[dict[str, Any]] = []
+        self.environment: dict[str, Any] = {}
+        self.random = random.Random(self.seed)
+        self.started = 0
+        self.broken: dict[str, Finding] = {}
+
+    def run(self) -> None:
+        """Makes the check; fills ``findings``, ``notes``, ``instances`` and ``environment``.
+
+        Raises:
+            GateError: no version has what was asked for, or none can be loaded.
+        """
+        self.progress.stage("loading both versions", 1, 0)
+        cases = self._first(self._plan)
+        runs = self._runs(cases)
+        for name in cases:
+            if name in self.broken:
+                self.findings.append(self.broken[name])
+            else:
+                self.findings.append(self._judged(name, cases[name], runs[name], len(cases)))
+
+    @property
+    def settled(self) -> Effort:
+        """What is timed: as asked, or as the way of holding needs."""
+        return self.effort or (APART if self.apart else TOGETHER)
+
+    def _first(self, task: Callable[[Holding], Any]) -> Any:
+        """Does something with the sides loaded once; finds out whether they can share a process."""
+        while True:
+            try:
+                with self._held(1) as (holding,):
+                    self.environment = holding.environment
+                    return task(holding)
+            except HoldingError as error:
+                if not error.apart or self.apart:
+                    raise GateError(self._whose(error)) from None
+                self.apart = True
+                self.notes.append(f"the versions cannot share a process ({error}): each has its own")
+
+    def _whose(self, error: HoldingError) -> str:
+        if error.side is None:
+            return str(error)
+        return f"{self.trees[error.side].label} cannot be loaded: {error}"
+
+    @contextmanager
+    def _held(self, count: int) -> Iterator[Sequence[Any]]:
+        """So many fresh processes, or sets of them, all sides loaded."""
+        kind = Apart if self.apart else Together
+        how = {"threads": self.threads, "facts": self.facts, "timeout": self.timeout}
+        found: list[Together | Apart] = []
+        try:
+            for _ in range(count):
+                self.started += 1
+                found.append(kind(self.trees, 1000 * self.seed + 10 * self.started, **how))
+            for holding in found:
+                holding.ready()
+            yield found
+        finally:
+            for holding in found:
+                holding.close()
+
+    def _plan(self, holding: Holding) -> dict[str, Cases]:
+        """The cases that both versions have, by id; those of one alone become findings."""
+        found: dict[str, Cases] = {}
+        for asked in self.asked:
+            options = [_placed(asked, tree) for tree in self.trees]
+            old, new, _ = holding.plan(options, self.kernels).sides
+            if isinstance(new, str) and isinstance(old, str):
+                raise GateError(new)
+            if isinstance(new, str) or isinstance(old, str):
+                what = " ".join(asked.get("models") or asked.get("kernels") or ())
+                self._one_sided(what, isinstance(old, str), f" ({old if isinstance(old, str) else new})")
+                continue
+            for name in dict.fromkeys((*new, *old)):
+                if name not in new or name not in old:
+                    self._one_sided(name, name in new)
+                elif name not in found and self._right(holding, name, (old[name], new[name])):
+                    found[name] = (old[name], new[name], old[name])
+        return found
+
+    def _one_sided(self, what: str, added: bool, why: str = "") -> None:
+        lacks = (self.before if added else self.after).label
+        text = f"{in_words(what) if '/' in what else what}: {lacks} does not have it{why}"
+        self.findings.append(Finding("time", what, "case", "added" if added else "removed", text))
+
+    def _right(self, holding: Holding, name: str, pair: Cases) -> bool:
+        """Whether the new version gives the right answer; what is wrong is not timed."""
+        self.progress.stage(f"verifying {in_words(name)}", 1, 0)
+        proof = holding.verify(1, pair[1])
+        if proof.status == "ok":
+            return True
+        before = holding.verify(0, pair[0]).status
+        outcome: Outcome = "regression" if before == "ok" else "unmeasured"
+        text = f"{in_words(name)} is {proof.status} now: {proof.error}"
+        self.findings.append(Finding("time", name, "verification", outcome, text, before, proof.status))
+        return False
+
+    def _runs(self, cases: Mapping[str, Cases]) -> dict[str, Run]:
+        """A run of several cases, their instances mixed."""
+        effort = self.settled
+        found: dict[str, Run] = {name: Run([], []) for name in cases}
+        steps = effort.processes * effort.instances * len(cases)
+        self.progress.stage("timing in turns" if len(cases) > 1 else "timing", steps, 0)
+        batch = 1 if self.apart else effort.processes
+        for _ in range(0, effort.processes, batch) if cases else ():
+            with self._held(batch) as holdings:
+                for holding in holdings:
+                    for _ in range(effort.instances):
+                        for name in self.random.sample(list(cases), len(cases)):
+                            if name not in self.broken:
+                                self._instance(holding, name, cases[name], found[name])
+                            self.progress.step(name)
+        return found
+
+    def _instance(self, holding: Holding, name: str, cases: Cases, run: Run) -> None:
+        effort = self.settled
+        try:
+            call_s = holding.hold(cases)
+            calls = max(1, math.ceil(SAMPLE_S / max(call_s, 1e-9)))
+            most = LONGEST_S / (effort.processes * effort.instances * len(self.trees) * call_s * calls)
+            if most < ROUNDS[0]:
+                text = f"{in_words(name)}: a call takes {call_s:.2g} s, too long here; choose a smaller N"
+                self.broken[name] = Finding("time", name, "seconds", "unmeasured", text)
+                return
+            rounds = min(ROUNDS[1], max(ROUNDS[0], min(int(INSTANCE_S / (call_s * calls)), int(most))))
+            timed = holding.turns(rounds, calls)
+        except HoldingError as error:
+            worse = error.side == 1
+            text = f"{in_words(name)} fails{' now' if worse else ''}: {error}"
+            outcome: Outcome = "regression" if worse else "unmeasured"
+            self.broken[name] = Finding("time", name, "case", outcome, text)
+            return
+        old, new, same = timed.seconds
+        run.ratios.append(median(b / a for a, b in zip(old, new, strict=True)))  # type: ignore[attr-defined]
+        run.equal.append(median(b / a for a, b in zip(old, same, strict=True)))  # type: ignore[attr-defined]
+        self.instances.append(
+            {
+                "case": name, "process": self.started, "rounds": rounds, "calls": calls,
+                "before_s": median(old), "after_s": median(new), "again_s": median(same),
+                "ratio": run.ratios[-1], "equal": run.equal[-1], "clock_mhz": timed.clock_mhz,
+            }
+        )  # fmt: skip
+
+    def _judged(self, name: str, cases: Cases, run: Run, many: int) -> Finding:
+        threshold = self.settled.counts(name)
+
+        def again() -> Run:
+            return self._runs({name: cases})[name]
+
+        decision = decide(run, again, threshold, many)
+        if name in self.broken:  # when it was run again
+            return self.broken[name]
+        mine = [one for one in self.instances if one["case"] == name]
+        clocks = [one["clock_mhz"] for one in mine if one["clock_mhz"]]
+        if clocks and min(clocks) < SAG * max(clocks):
+            self.notes.append(
+                f"{in_words(name)}: the GPU's clock sagged from {max(clocks):g} to {min(clocks):g} MHz"
+            )
+        return _finding(name, decision, threshold, mine)
+
+
+def _placed(asked: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
+    """The options as a tree needs them: models in files are those of the tree."""
+    models = [
+        str(tree.place / spec) if spec.partition(":")[0].endswith(".py") else spec
+        for spec in asked.get("models") or ()
+    ]
+    return {**asked, **({"models": models} if models else {})}
+
+
+def in_words(case: str) -> str:
+    """A case's id as a user says it: 'cached sampling of wavenet:nv (N = 64)'."""
+    model, op, method, *where = case.split("/")
+    verbs = {"score": "scoring", "sample": "sampling"}
+    what = f"{method} {verbs[op]} of {model}" if op in verbs else f"{model} {op} by {method}"
+    return f"{what} (N = {where[-1].removeprefix('n')})"
+
+
+def percent(change: float) -> str:
+    """'1.8% slower'."""
+    return f"{abs(change):.1%} {'slower' if change > 0 else 'faster'}"
+
+
+def _finding(name: str, decision: Decision, threshold: float, mine: Sequence[Mapping[str, Any]]) -> Finding:
+    found, ends = decision.change, decision.change.interval
+    inside = f" [{100 * ends[0]:+.1f}, {100 * ends[1]:+.1f}]%" if ends else ""
+    said = {
+        "regression": f"is {percent(found.change)}{inside}",
+        "improvement": f"is {percent(found.change)}{inside}",
+        "same": f"takes the same time, {100 * found.change:+.1f}%{inside}",
+        "undecided": f"is undecided: {decision.why}, {100 * found.change:+.1f}%{inside}",
+    }[decision.outcome]
+    text = f"{in_words(name)} {said}; a change counts from {threshold:.1%}"
+    return Finding(
+        "time", name, "seconds", decision.outcome, text,
+        median(one["before_s"] for one in mine), median(one["after_s"] for one in mine),
+        found.change, ends, threshold,
+    )  # fmt: skip
