@@ -2,6 +2,7 @@
 
 Counting costs tens of microseconds an operation, so each method climbs a ladder of small sizes of its own;
 larger ones are extrapolated by an exact polynomial, once it predicted a held-out size to the last digit.
+A gate asks for small sizes and for all of their memory: it counts each size itself as long as that is quick.
 """
 
 from __future__ import annotations
@@ -66,11 +67,13 @@ class Counter:
         setting: what they run on.
         source: the model, in float64 where the method's path depends on values.
         budget_s: seconds for the whole ladder, and a quarter of it for any one case beyond.
+        all_direct: whether the ladder is climbed only once a case was beyond its budget.
     """
 
     setting: Setting
     source: Source
     budget_s: float
+    all_direct: bool = False
 
     def __post_init__(self) -> None:
         self.seen: dict[int, Count] = {}
@@ -86,15 +89,25 @@ class Counter:
             nfe = calls()
         self.per_operation = (time.perf_counter() - started) / max(found.ops, 1)
         peak, size = None, found.bytes if self.setting.dtype == case.dtype else None
-        if size is not None and found.ops * self.per_operation < DIRECT_S:
+        if size is not None and (self.all_direct or found.ops * self.per_operation < DIRECT_S):
             peak = peak_bytes(lambda: run(self.source, case, task), self.setting.device)
         return Count(case.id, found.depth, nfe, found.flops, found.ops, size, peak, "counted")
 
     def family(self, cases: list[CaseKey]) -> Iterator[Count]:
         """Counts of the ladder's own sizes, then of every case, sizes ascending."""
+        left = sorted(cases, key=lambda case: case.n)
+        while self.all_direct and left:
+            found = self._within_budget(left[0])
+            if self.exhausted:
+                self.exhausted = False
+                break
+            yield found
+            left.pop(0)
+        if not left:
+            return
         yield from self._climb(cases[0])
         predict = {} if cases[0].data_dependent else self._extrapolators(cases[0])
-        for case in sorted(cases, key=lambda case: case.n):
+        for case in left:
             if case.n in self.seen:
                 continue
             guess = {name: f(case) for name, f in predict.items()}
@@ -159,8 +172,10 @@ class Counter:
         return predict
 
 
-def counter_for(setting: Setting, source: Source, twin: Source, case: CaseKey, budget_s: float) -> Counter:
+def counter_for(
+    setting: Setting, source: Source, twin: Source, case: CaseKey, budget_s: float, all_direct: bool = False
+) -> Counter:
     """The counter of a case's family. What depends on values is counted in float64, so as to be exact."""
     if case.data_dependent:
-        return Counter(replace(setting, dtype="float64"), twin, budget_s)
-    return Counter(setting, source, budget_s)
+        return Counter(replace(setting, dtype="float64"), twin, budget_s, all_direct)
+    return Counter(setting, source, budget_s, all_direct)

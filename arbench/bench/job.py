@@ -19,6 +19,8 @@ class Job(msgspec.Struct):
     weights: str | None = None
     data: str | None = None
     count_budget_s: float = 1.0
+    direct: bool = False
+    """Whether each size is counted itself, and extrapolated only where that takes too long."""
     worker: int = 0
     rounds: int | None = None
     """Rounds to end with; None: as many as fit ``share_s``, one at least."""

@@ -24,6 +24,7 @@ class ModelSubject:
         self.setting = Setting(
             case.spec, case.dtype, case.device, job.seed, job.weights, job.data, case.backend
         )
+        self._direct = job.direct
         self._pair: tuple[Any, Any] | None = None
 
     @property
@@ -42,10 +43,11 @@ class ModelSubject:
         """On plain PyTorch whatever the backend, but for the memory, which is the backend's own."""
         source, twin = self.pair
         if self.setting.backend == "eager":
-            yield from counter_for(self.setting, source, twin, cases[0], budget_s).family(cases)
+            yield from counter_for(self.setting, source, twin, cases[0], budget_s, self._direct).family(cases)
             return
         setting, known = self.setting.eager, {case.id: case for case in cases}
-        for line in counter_for(setting, setting.build(), twin, cases[0], budget_s).family(cases):
+        counter = counter_for(setting, setting.build(), twin, cases[0], budget_s, self._direct)
+        for line in counter.family(cases):
             if line.peak_bytes is not None:
                 line.peak_bytes = self._peak_bytes(known[line.case]) if line.case in known else None
             yield line

@@ -189,6 +189,8 @@ class Supervisor:
     progress: Progress
     spares: int = 0
     """Workers to make ready while proving: the first that times, and the next model's that proves."""
+    direct: bool = False
+    """Whether every size is counted itself where that is quick; see ``Job``."""
     widths: dict[str, list[float | None]] = field(default_factory=dict)
 
     @property
@@ -201,12 +203,18 @@ class Supervisor:
         """Seconds of timing for each worker."""
         return self.plan.options.budget / self.plan.options.workers
 
+    @property
+    def longest_s(self) -> float:
+        """Seconds that three calls of a case may take."""
+        options = self.plan.options
+        return self.share_s if options.rounds is None and not self.direct else options.timeout
+
     def run(self) -> dict[str, StoppedBy]:
         """Proves and times; returns why each case's timing ended."""
         options = self.plan.options
         name = self.cases[0].title
         self.progress.stage(f"{name}: verifying and counting", len(self.cases), 0)
-        self._prove()
+        self.prove()
         self._spare_budget()
         kept = self._timeable()
         if not kept:
@@ -255,8 +263,8 @@ class Supervisor:
             stage, cases, options.seed, options.threads, call_s=calls, **options.worker_facts(), **more
         )
 
-    def _prove(self) -> None:
-        """Until every case has a verification, and every verified one was counted or charged."""
+    def prove(self) -> None:
+        """Verifies and counts, until every case has a verification and every verified one a count or a charge."""
         charged: set[str] = set()
         while True:
             proofs, counts = self.results.verifications, self.results.counts
@@ -266,8 +274,10 @@ class Supervisor:
             if all(c.id in proofs and c.id in counts for c in todo):
                 return
             verified = [c.id for c in self.cases if c.id in proofs]
-            longest = (self.share_s if self.plan.options.rounds is None else self.plan.options.timeout) / 3
-            job = self._job("prove", todo, share_s=longest, verified=verified, counted=list(counts))
+            job = self._job(
+                "prove", todo, share_s=self.longest_s / 3, verified=verified, counted=list(counts),
+                direct=self.direct,
+            )  # fmt: skip
             fault = self._attend(job)
             if fault is None:
                 return
