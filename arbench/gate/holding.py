@@ -60,11 +60,11 @@ class Holding(Protocol):
 
     def verify(self, side: int, case: Mapping[str, Any]) -> Verified: ...
 
-    def hold(self, cases: Cases) -> float:
-        """Builds every side anew; returns the seconds of a call."""
+    def hold(self, cases: Cases, sides: Sequence[int]) -> float:
+        """Builds sides anew, each with its case; returns the seconds of a call."""
 
     def turns(self, rounds: int, calls: int) -> Timed:
-        """Times them in turns."""
+        """Times those that are held in turns."""
 
     def close(self) -> None: ...
 
@@ -132,8 +132,8 @@ class Together:
     def verify(self, side: int, case: Mapping[str, Any]) -> Verified:
         return self._process.ask(Verify(side, dict(case)), Verified)
 
-    def hold(self, cases: Cases) -> float:
-        return self._process.ask(Hold([dict(case) for case in cases]), Held).seconds
+    def hold(self, cases: Cases, sides: Sequence[int]) -> float:
+        return self._process.ask(Hold([dict(case) for case in cases], list(sides)), Held).seconds
 
     def turns(self, rounds: int, calls: int) -> Timed:
         return self._process.ask(Turns(rounds, calls), Timed)
@@ -147,6 +147,7 @@ class Apart:
 
     def __init__(self, trees: Sequence[Tree], seed: int, **how: Any) -> None:
         self._random = random.Random(seed)
+        self._held: Sequence[int] = ()
         self._processes = [
             Process([tree.root], seed + number, python=tree.python, **how)
             for number, tree in enumerate(trees)
@@ -174,18 +175,21 @@ class Apart:
         found: Verified = self._charged(side, "ask", Verify(0, dict(case)), Verified)
         return found
 
-    def hold(self, cases: Cases) -> float:
-        held = [self._charged(side, "ask", Hold([dict(case)]), Held) for side, case in enumerate(cases)]
+    def hold(self, cases: Cases, sides: Sequence[int]) -> float:
+        self._held = sides
+        held = [
+            self._charged(side, "ask", Hold([dict(case)], [0]), Held)
+            for side, case in zip(sides, cases, strict=True)
+        ]
         return float(held[0].seconds)
 
     def turns(self, rounds: int, calls: int) -> Timed:
-        seconds: list[list[float]] = [[] for _ in self._processes]
-        clock = None
+        seconds: list[list[float]] = [[] for _ in self._held]
         for _ in range(rounds):
-            for side in self._random.sample(range(len(seconds)), len(seconds)):
-                timed = self._charged(side, "ask", Turn(0, calls), Timed)
-                seconds[side].append(timed.seconds[0][0])
-        return Timed(seconds, clock)
+            for place in self._random.sample(range(len(seconds)), len(seconds)):
+                timed = self._charged(self._held[place], "ask", Turn(0, calls), Timed)
+                seconds[place].append(timed.seconds[0][0])
+        return Timed(seconds)
 
     def close(self) -> None:
         for process in self._processes:

@@ -35,21 +35,24 @@ class Verify(msgspec.Struct, tag=True):
 
 
 class Hold(msgspec.Struct, tag=True):
-    """Has every side build a case anew; one call of each is made."""
+    """Has sides build a case anew; one call of each is made."""
 
     cases: list[dict[str, Any]]
-    """A side each: the same case as each of them plans it."""
+    """The same case as each of them plans it."""
+    sides: list[int]
+    """Which they are; they take turns until the next ones are held."""
 
 
 class Turn(msgspec.Struct, tag=True):
-    """Has one side make its call some times on end, timed."""
+    """Has one of those held make its call some times on end, timed."""
 
     side: int
+    """Its place among them."""
     calls: int
 
 
 class Turns(msgspec.Struct, tag=True):
-    """Has all sides take turns, in an order drawn anew for each round."""
+    """Has all that are held take turns, in an order drawn anew for each round."""
 
     rounds: int
     calls: int
@@ -75,7 +78,7 @@ class Verified(msgspec.Struct, tag=True):
 
 
 class Held(msgspec.Struct, tag=True):
-    """Built; how long a warm call of the first side takes."""
+    """Built; how long a warm call of the first of them takes."""
 
     seconds: float
 

@@ -201,14 +201,12 @@ class Gate:
     def _instance(self, holding: Holding, name: str, cases: Cases, run: Run) -> None:
         effort = self.settled
         try:
-            call_s = holding.hold(cases)
-            calls = max(1, math.ceil(SAMPLE_S / max(call_s, 1e-9)))
-            most = LONGEST_S / (effort.processes * effort.instances * len(self.trees) * call_s * calls)
-            if most < ROUNDS[0]:
+            call_s = holding.hold(cases, range(len(cases)))
+            rounds, calls = sizes(call_s)
+            if rounds * calls * call_s * len(cases) * effort.processes * effort.instances > LONGEST_S:
                 text = f"{in_words(name)}: a call takes {call_s:.2g} s, too long here; choose a smaller N"
                 self.broken[name] = Finding("time", name, "seconds", "unmeasured", text)
                 return
-            rounds = min(ROUNDS[1], max(ROUNDS[0], min(int(INSTANCE_S / (call_s * calls)), int(most))))
             timed = holding.turns(rounds, calls)
         except HoldingError as error:
             worse = error.side == 1
@@ -243,6 +241,12 @@ class Gate:
                 f"{in_words(name)}: the GPU's clock sagged from {max(clocks):g} to {min(clocks):g} MHz"
             )
         return _finding(name, decision, threshold, mine)
+
+
+def sizes(call_s: float) -> tuple[int, int]:
+    """Rounds of an instance, and calls on end in each, for a call that takes so many seconds."""
+    calls = max(1, math.ceil(SAMPLE_S / max(call_s, 1e-9)))
+    return min(ROUNDS[1], max(ROUNDS[0], int(INSTANCE_S / (call_s * calls)))), calls
 
 
 def _placed(asked: Mapping[str, Any], tree: Tree) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A fresh process that holds versions of the package side by side and times what each does.
 
-Started as ``python -m arbench.gate.worker``. It reads a ``Brief``, says that it is ready, answers one question
-a line, and ends when its standard input closes: also because whoever started it died.
+Started as ``python -m arbench.gate.worker``. It reads a ``Brief``, says when it is ready, then answers a
+question a line, and ends when its standard input closes: also because whoever started it died.
 """
 
 from __future__ import annotations
@@ -119,10 +119,11 @@ class Holder:
         self.random = random.Random(brief.seed)
         self.sides = [Side(Path(root), number) for number, root in enumerate(brief.roots)]
         self.builders: list[dict[str, Callable[[], Call]]] = [{} for _ in self.sides]
+        self.held: list[int] = []
         self.calls: dict[int, Call] = {}
         self.ballast: list[Any] = []
         self.device = "cpu"
-        for number in self._shuffled():
+        for number in self._shuffled(len(self.sides)):
             with self._on(number):
                 self.sides[number].load()
                 self.sides[number].load("arbench.bench.subject")
@@ -136,14 +137,14 @@ class Holder:
             case Verify():
                 return self._verified(question.side, question.case)
             case Hold():
-                return self._held(question.cases)
+                return self._held(question.cases, question.sides)
             case Turn():
                 return Timed([[self._timed(question.side, question.calls)]])
             case Turns():
                 return self._turns(question.rounds, question.calls)
 
-    def _shuffled(self) -> list[int]:
-        order = list(range(len(self.sides)))
+    def _shuffled(self, many: int) -> list[int]:
+        order = list(range(many))
         self.random.shuffle(order)
         return order
 
@@ -174,18 +175,18 @@ class Holder:
             status, error = version.verified(case, seed=0, threads=self.brief.threads, **self.brief.facts)
         return Verified(status, error)
 
-    def _held(self, cases: list[dict[str, Any]]) -> Held:
+    def _held(self, cases: list[dict[str, Any]], sides: list[int]) -> Held:
         import torch
 
         from arbench.gate import version
         from arbench.meters import Clock
 
-        self.calls, self.ballast = {}, []
+        self.held, self.calls, self.ballast = sides, {}, []
         gc.collect()
         self.device = cases[0]["device"]
         self.clock = Clock(self.device)
-        for side in self._shuffled():
-            case = cases[side]
+        for place in self._shuffled(len(sides)):
+            case, side = cases[place], sides[place]
             key = msgspec.json.encode(case).decode()
             size = self.random.randrange(BALLAST)
             self.ballast.append(torch.empty(size, dtype=torch.uint8, device=self.device))
@@ -194,22 +195,22 @@ class Holder:
                     self.builders[side] = {
                         key: version.opened(case, seed=0, threads=self.brief.threads, **self.brief.facts)
                     }
-                self.calls[side] = self.builders[side][key]()
-                self.calls[side]()
+                self.calls[place] = self.builders[side][key]()
+                self.calls[place]()
         return Held(min(self._timed(0, 1) for _ in range(2)))
 
-    def _timed(self, side: int, calls: int) -> float:
+    def _timed(self, place: int, calls: int) -> float:
         """Seconds of one call, of so many on end."""
-        call = self.calls[side]
-        with self._on(side):
+        call = self.calls[place]
+        with self._on(self.held[place]):
             return self.clock.time(call if calls == 1 else _repeated(call, calls)) / calls
 
     def _turns(self, rounds: int, calls: int) -> Timed:
-        seconds: list[list[float]] = [[] for _ in self.sides]
+        seconds: list[list[float]] = [[] for _ in self.held]
         gc.collect()
         for _ in range(rounds):
-            for side in self._shuffled():
-                seconds[side].append(self._timed(side, calls))
+            for place in self._shuffled(len(seconds)):
+                seconds[place].append(self._timed(place, calls))
         return Timed(seconds, _clock_mhz(self.device))
 
 
