@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
 
 from arbench.bench.case import CaseKey
+from arbench.bench.counting import COUNTERS, counter_for
 from arbench.bench.job import Job
 from arbench.bench.kernel_subject import KernelSubject, interpret
 from arbench.bench.kernels import KernelOptions, make_kernel_plan
 from arbench.bench.plan import Options, make_plan
 from arbench.bench.settings import Setting
+from arbench.meters import CountBudgetExceeded, environment
+from arbench.meters.environment import VOLATILE
 from arbench.models import Source
 
 MODELS = ("wavenet", "pixelcnn", "parallel_wavenet")
@@ -28,6 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--arbench-n", action="append", type=int, metavar="N", help="as arbench run --n")
     group.addoption("--arbench-kernel", action="append", metavar="NAME", help="as arbench kernels --kernel")
     group.addoption("--arbench-compiled", type=int, default=1, help="as arbench kernels --compiled")
+    group.addoption(
+        "--arbench-count-budget", type=float, default=1.0, metavar="S",
+        help="seconds that counting a model's case may take; what takes longer is stored without counters",
+    )  # fmt: skip
     group.addoption("--arbench-device", default="cpu", help="as arbench run --device")
     group.addoption("--arbench-dtype", default="float32", help="as arbench run --dtype")
 
@@ -35,6 +43,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """What torch's compiler warns of while it is imported is not ours to mend."""
     config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:torch.*")
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    """Adds what arbench knows of a machine, but for what changes by itself."""
+    found = environment(config.getoption("--arbench-device"))
+    for name in VOLATILE:
+        part, _, fact = name.partition(".")
+        if fact and found[part] is not None:
+            found[part].pop(fact, None)
+        elif not fact:
+            del found[part]
+    machine_info["arbench"] = found
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -85,6 +105,19 @@ def built(spec: str, device: str, dtype: str) -> tuple[Setting, Source, Source]:
 def prepared(case: CaseKey) -> tuple[Setting, Source, Source]:
     torch.set_grad_enabled(False)
     return built(case.spec, case.device, case.dtype)
+
+
+@pytest.fixture
+def counters(
+    request: pytest.FixtureRequest, case: CaseKey, prepared: tuple[Setting, Source, Source]
+) -> dict[str, int | str | None]:
+    """Counters of a case, as ``arbench run`` counts them; none where that takes too long."""
+    budget_s = request.config.getoption("--arbench-count-budget")
+    try:
+        found = counter_for(*prepared, case, budget_s).direct(case, budget_s)
+    except CountBudgetExceeded:
+        return {"count_source": "none"}
+    return {name: getattr(found, name) for name in (*COUNTERS, "peak_bytes", "count_source")}
 
 
 @pytest.fixture(scope="session")

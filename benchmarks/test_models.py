@@ -14,17 +14,26 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from arbench.bench.case import CaseKey
+from arbench.bench.counting import evaluations
 from arbench.bench.settings import Setting, run
 from arbench.bench.verify import verify_case
 from arbench.models import Source
 
 
-def test_case(benchmark: BenchmarkFixture, case: CaseKey, prepared: tuple[Setting, Source, Source]) -> None:
+def test_case(
+    benchmark: BenchmarkFixture,
+    case: CaseKey,
+    prepared: tuple[Setting, Source, Source],
+    counters: dict[str, int | str | None],
+) -> None:
     setting, source, twin = prepared
-    facts, _, _ = verify_case(setting, source, twin, case)
+    with evaluations(source) as calls:
+        facts, _, nfe = verify_case(setting, source, twin, case, calls)
     task = setting.task(source, case)
     benchmark.group = f"{case.model}:{case.preset} {case.op} n={case.n}"
-    benchmark.extra_info.update(msgspec.to_builtins(case), verified=facts.get("how"))
+    benchmark.extra_info.update(
+        msgspec.to_builtins(case), verified=facts.get("how"), **{"nfe": nfe, **counters}
+    )
 
     def call() -> None:
         run(source, case, task)

@@ -9,23 +9,36 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from arbench.bench.counting import COUNTERS
+from arbench.bench.job import Job
 from arbench.bench.kernel_subject import interpret
 from arbench.bench.kernels import KernelOptions, make_kernel_plan
+from arbench.bench.model_subject import ModelSubject
 from arbench.bench.plan import Options, make_plan
+from arbench.stored import read_stored
 
 ROOT = Path(__file__).parent.parent
 
 
-def benchmarked(stored: Path, suite: str, *words: str) -> list[dict[str, Any]]:
-    """Runs a suite as short as it can be; its cases, as pytest-benchmark stores them."""
+def pytest_process(suite: str, *words: str, cwd: Path = ROOT) -> str:
+    """Runs a suite as short as it can be; what it prints."""
     command = [
         sys.executable, "-m", "pytest", str(ROOT / "benchmarks" / suite), "-q", "-p", "no:cacheprovider",
         "--benchmark-only", "--benchmark-min-rounds=1", "--benchmark-max-time=0.01", "--benchmark-warmup=off",
-        f"--benchmark-json={stored}", *words,
+        *words,
     ]  # fmt: skip
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    environment["PYTHONPATH"] = str(ROOT)
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def benchmarked(stored: Path, suite: str, *words: str) -> list[dict[str, Any]]:
+    """Runs a suite; its cases, as pytest-benchmark stores them."""
+    pytest_process(suite, f"--benchmark-json={stored}", *words)
     found: list[dict[str, Any]] = json.loads(stored.read_text())["benchmarks"]
     assert all(one["stats"]["median"] > 0 for one in found)
     return found
@@ -41,9 +54,54 @@ def test_kernels_share_the_runners_cases(tmp_path: Path) -> None:
     assert all(info["bytes"] > 0 for info in infos)
 
 
-def test_suites_share_the_runners_cases(tmp_path: Path) -> None:
-    found = benchmarked(
-        tmp_path / "stored.json", "test_models.py", "--arbench-model=wavenet:tiny", "--arbench-n=8"
+MODEL = ("--arbench-model=wavenet:tiny", "--arbench-n=8")
+
+
+def test_suites_share_the_runners_cases_and_counters(tmp_path: Path) -> None:
+    stored = tmp_path / "stored.json"
+    found = benchmarked(stored, "test_models.py", *MODEL)
+    results = read_stored(stored)
+    planned = {case.id: case for case in make_plan(Options(models=["wavenet:tiny"], n=[8])).cases}
+    assert results.cases.keys() == planned.keys()
+    assert len(found) == len(planned)
+    for case in planned.values():
+        job = Job("prove", [case], seed=0, threads=1)
+        (expected,) = (
+            line for line in ModelSubject(job).count([case], 60.0) if line.case == case.id
+        )  # fmt: skip
+        row = results.cases[case.id]
+        assert all(getattr(row, name) == getattr(expected, name) for name in COUNTERS), case.id
+        assert row.count_source == "counted"
+    assert results.run.environment["versions"]["torch"] == torch.__version__
+    assert "load" not in results.run.environment
+
+
+def test_a_case_too_long_to_count_is_stored_without_counters(tmp_path: Path) -> None:
+    stored = tmp_path / "stored.json"
+    pytest_process(
+        "test_models.py", f"--benchmark-json={stored}", *MODEL, "-k", "naive", "--arbench-count-budget=0"
     )
-    expected = {case.method for case in make_plan(Options(models=["wavenet:tiny"], n=[8])).cases}
-    assert {one["extra_info"]["method"] for one in found} == expected
+    (case,) = read_stored(stored).cases.values()
+    assert (case.depth, case.flops, case.count_source) == (None, None, "none")
+    assert case.nfe == 8  # known of its verification
+
+
+def test_two_stored_runs_compare(tmp_path: Path) -> None:
+    words = (*MODEL, "-k", "parallel", f"--benchmark-storage=file://{tmp_path}")
+    pytest_process("test_models.py", *words, "--benchmark-save=first")
+    (first,) = tmp_path.glob("*/0001_first.json")
+    said = pytest_process("test_models.py", *words, "--benchmark-save=second", "--benchmark-compare=0001")
+    name = "test_case[wavenet:tiny/score/parallel/eager/cpu/float32/b1/n8]"
+    assert f"{name} (NOW)" in said
+    assert f"{name} (0001_first)" in said
+    assert "machine_info is different" not in said
+    (second,) = tmp_path.glob("*/0002_second.json")
+    assert read_stored(first).cases.keys() == read_stored(second).cases.keys()
+
+    elsewhere = json.loads(first.read_text())
+    elsewhere["machine_info"]["arbench"]["versions"]["torch"] = "1.0"
+    first.write_text(json.dumps(elsewhere))
+    # pytest-benchmark names the storage relative to where it runs, and fails where it cannot
+    said = pytest_process("test_models.py", *words, "--benchmark-compare=0001", cwd=tmp_path)
+    assert f"{name} (0001_first)" in said
+    assert "machine_info is different" in said

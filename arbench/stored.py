@@ -1,0 +1,168 @@
+"""Reads what was stored: a results file, a run's folder, a baseline, or the JSON of pytest-benchmark.
+
+A row of pytest-benchmark is one process: it has a median and no interval. Rows of arbench's own suites become
+the cases that ``arbench run`` would name; those of other suites keep their ``fullname`` and nothing else is
+known of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from arbench.bench.case import CaseKey
+from arbench.results import SCHEMA, Case, CountSource, Results, ResultsError, Run, locate, read
+
+STORAGE = "pytest-benchmark"
+"""What stands as ``plan["source"]`` of a run that pytest-benchmark stored."""
+_PATTERN = "*/[0-9][0-9][0-9][0-9]_*.json"
+
+
+class _Stats(msgspec.Struct):
+    median: float
+    """Seconds of one call."""
+    rounds: int
+
+
+class _Row(msgspec.Struct):
+    fullname: str
+    stats: _Stats
+    extra_info: dict[str, Any] = {}
+
+
+class _Stored(msgspec.Struct):
+    benchmarks: list[_Row]
+    machine_info: dict[str, Any]
+    commit_info: dict[str, Any] | None = None
+    datetime: str = ""
+    version: str = ""
+
+
+class _Counted(msgspec.Struct):
+    """What one of arbench's suites adds to the fields of its case."""
+
+    depth: int | None = None
+    nfe: int | None = None
+    flops: int | None = None
+    ops: int | None = None
+    bytes: int | None = None
+    peak_bytes: int | None = None
+    count_source: CountSource | None = None
+    times: int = 1
+    """How often one call does what the case names."""
+    verified: str | None = None
+
+
+def read_stored(path: Path) -> Results:
+    """Reads stored measurements, whoever stored them.
+
+    Args:
+        path: a results file, the folder of a run, a baseline (a ``run`` line and ``case`` lines), or what
+            pytest-benchmark leaves: by ``--benchmark-json``, or ``.benchmarks/*/0001_*.json``.
+
+    Raises:
+        ResultsError: it cannot be read, or is neither; one line.
+    """
+    file = locate(path)
+    if path.is_dir() and not file.exists() and (several := sorted(path.glob(_PATTERN))):
+        raise ResultsError(f"{path}: a storage of pytest-benchmark; name a file in it, such as {several[-1]}")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ResultsError(f"{file}: {error.strerror}") from None
+    if not data.strip() or _is_line(data.partition(b"\n")[0]):
+        return read(file)
+    try:
+        whole = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ResultsError(
+            f"{file}: neither a results file nor a whole JSON of pytest-benchmark ({error})"
+        ) from None
+    if not isinstance(whole, dict) or "benchmarks" not in whole:
+        raise ResultsError(f"{file}: neither a results file nor a JSON of pytest-benchmark")
+    try:
+        return _converted(msgspec.convert(whole, _Stored))
+    except (msgspec.ValidationError, ResultsError) as error:
+        raise ResultsError(f"{file}: not as pytest-benchmark stores it: {error}") from None
+
+
+def is_foreign(case: Case) -> bool:
+    """Whether the case is of another suite than arbench's, known by its name alone."""
+    return not case.backend
+
+
+def _is_line(raw: bytes) -> bool:
+    """Whether a file that begins with this line is a results file, sound or not."""
+    try:
+        first = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(first, dict) and "kind" in first
+
+
+def _converted(stored: _Stored) -> Results:
+    commit = stored.commit_info or {}
+    git = str(commit["id"])[:12] + ("+" if commit.get("dirty") else "") if commit.get("id") else None
+    results = Results(
+        Run(
+            schema=SCHEMA,
+            run_id=f"{STORAGE} {stored.datetime}".rstrip(),
+            started_at=stored.datetime,
+            argv=[],
+            seed=0,
+            git=git,
+            plan={"source": STORAGE, "version": stored.version},
+            environment=_environment(stored.machine_info),
+            limits={},
+        )
+    )
+    for row in stored.benchmarks:
+        case = _case(row)
+        if case.id in results.cases:
+            raise ResultsError(f"'{case.id}' is there twice")
+        results.add(case)
+    return results
+
+
+def _case(row: _Row) -> Case:
+    info = row.extra_info
+    if not (row.stats.median > 0 and row.stats.rounds > 0):
+        raise ResultsError(f"'{row.fullname}' has no time")
+    if not info.keys() >= {"spec", "model", "preset", "op", "method", "backend", "exactness"}:
+        return Case(
+            id=row.fullname, model=row.fullname, preset="", op="forward", method="", backend="", device="",
+            dtype="", batch=1, n=1, element="", weights=0, status="ok", exactness="pointwise",
+            median_s=row.stats.median, workers=1, samples=row.stats.rounds,
+        )  # fmt: skip
+    key = msgspec.convert({k: v for k, v in info.items() if k in CaseKey.__struct_fields__}, CaseKey)
+    found = msgspec.convert(info, _Counted)
+    facts = {k: getattr(key, k) for k in CaseKey.__struct_fields__ if k in Case.__struct_fields__}
+    counted = ("depth", "nfe", "flops", "ops", "bytes", "peak_bytes")
+    counts = {name: getattr(found, name) for name in counted}
+    known = any(value is not None for value in counts.values())
+    return Case(
+        id=key.id, status="ok", **facts, **counts,
+        count_source=found.count_source or ("formula" if known else "none"),
+        verified={"how": found.verified} if found.verified else None,
+        median_s=row.stats.median / found.times, workers=1, samples=row.stats.rounds,
+    )  # fmt: skip
+
+
+def _environment(machine: dict[str, Any]) -> dict[str, Any]:
+    """The facts, named as ``arbench.meters.environment`` names them; arbench's suites store all of those."""
+    own = machine.get("arbench")
+    if isinstance(own, dict):
+        return own
+    cpu = machine.get("cpu")
+    cpu = cpu if isinstance(cpu, dict) else {}
+    return {
+        "cpu": {"model": cpu.get("brand_raw"), "logical_cores": cpu.get("count")},
+        "versions": {"python": machine.get("python_version")},
+        "os": {
+            "system": machine.get("system"),
+            "kernel": machine.get("release"),
+            "machine": machine.get("machine"),
+        },
+    }
