@@ -1,13 +1,13 @@
 """How often the timing gate raises a false alarm, and which slow-downs it finds.
 
-    python benchmarks/gate_trial.py --out reports/gate            # about 50 minutes on two cores
+    python benchmarks/gate_trial.py --out reports/gate            # about half an hour on two cores
     python benchmarks/gate_trial.py --out reports/gate --judge    # from the instances that are stored there
 
 Copies of this tree are timed against each other: some equal, some with 1, 2 and 5% of real extra work in the
 model's own code. Instances are timed as ``arbench check --against`` times them and stored one a line. A check
 draws four of the processes at random and eight instances of each (and other processes for its second run),
-and judges them by the gate's own rule. Beside it the same for two processes that take turns, and for comparing
-with numbers that were stored by earlier processes. A few checks are made whole, without drawing anything.
+and judges them by the gate's own rule. Beside it the same for two processes that take turns, and for numbers
+that were stored by earlier processes. A few checks are made whole, without drawing anything.
 """
 
 from __future__ import annotations
@@ -115,24 +115,30 @@ def ratio(after: Sequence[float], before: Sequence[float]) -> float:
 
 
 def calibrated(folder: Path) -> dict[float, dict[str, int]]:
-    """How many small products are so many percent: of the pass that scores, of the steps that sample."""
-    method = {"scoring": "forward", "sampling": "extend"}
-    trial = {"forward": 64, "extend": 16}
-    trees = [copied(folder, "plain"), copied(folder, "loaded", trial)]
-    found: dict[str, list[float]] = defaultdict(list)
+    """How many small products are so many percent of a call: in the pass that scores, and as sampling starts.
+
+    The first costs more than the ones after it, so two numbers of them are tried.
+    """
+    method = {"scoring": "forward", "sampling": "start"}
+    trials = (10, 50)
+    trees = [copied(folder, "plain")]
+    trees += [copied(folder, f"loaded-{n}", dict.fromkeys(method.values(), n)) for n in trials]
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     with opened(Together, trees, 1) as holding:
-        cases = planned(holding, 2)
-        for _ in range(12):
+        cases = planned(holding, len(trees))
+        for _ in range(16):
             for name, case in cases.items():
-                old, new = timed(holding, case, (0, 1))
-                found[name].append(ratio(new, old) - 1)
-    each = {name: median(values) / trial[method[name]] for name, values in found.items()}
-    click.echo("a small product more costs " + ", ".join(f"{v:.3%} of {k}" for k, v in each.items()))
-    return {
-        effect: {method[name]: max(1, round(effect / cost)) for name, cost in each.items()}
-        for effect in EFFECTS
-        if effect
-    }
+                old, some, more = timed(holding, case, (0, 1, 2))
+                found[name].append((ratio(some, old) - 1, ratio(more, old) - 1))
+    repeats: dict[float, dict[str, int]] = {effect: {} for effect in EFFECTS if effect}
+    for name, pairs in found.items():
+        some, more = (median(pair[i] for pair in pairs) for i in range(2))
+        each = (more - some) / (trials[1] - trials[0])
+        first = some - trials[0] * each
+        click.echo(f"{name}: each small product {each:.3%} of a call, and {first:.3%} whatever their number")
+        for effect, planted in repeats.items():
+            planted[method[name]] = max(1, round((effect - first) / each))
+    return repeats
 
 
 @contextmanager
@@ -163,7 +169,8 @@ def collect(folder: Path, out: Path, processes: int, live: int, seed: int) -> No
             with neighbour(load == "busy"):
                 for process in range(processes):
                     one_process(trees, load, process, seed, keep)
-                    two_processes(trees, load, process, seed, keep)
+                    for more in (0, processes):
+                        two_processes(trees, load, process + more, seed, keep)
                     click.echo(f"{load}: {process + 1} of {processes}")
                 for number in range(live):
                     for effect, tree in versions.items():
@@ -312,8 +319,8 @@ def wholes(rows: Sequence[dict[str, Any]]) -> str:
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports/gate"), show_default=True)
-@click.option("--processes", type=int, default=20, show_default=True, help="Fresh processes a condition.")
-@click.option("--live", type=int, default=3, show_default=True, help="Whole checks a condition and case.")
+@click.option("--processes", type=int, default=12, show_default=True, help="Fresh processes a condition.")
+@click.option("--live", type=int, default=1, show_default=True, help="Whole checks a condition and case.")
 @click.option("--judge", is_flag=True, help="Only judge what is stored.")
 @click.option("--alarms", type=int, default=500, show_default=True, help="Checks of equal code a row.")
 @click.option("--effects", type=int, default=200, show_default=True, help="Checks of each slow-down a row.")
