@@ -51,24 +51,27 @@ WAYS = {
 }
 EXTRA = """
 
-_WORK = torch.full((16, 16), 0.1)
+_WORK = torch.full((256,), 0.1)
 
 
 def _slower(method):
-    def call(self, *args, **kwargs):
-        for _ in range({repeats}):
-            torch.mm(_WORK, _WORK)
-        return method(self, *args, **kwargs)
+    def call(self, *args):
+        if {when}:
+            for _ in range({repeats}):
+                torch.tanh(_WORK)
+        return method(self, *args)
 
     return call
 
 
 WaveNet.{method} = _slower(WaveNet.{method})
 """
+WHEN = {"forward": "True", "extend": "args[2] == 4"}
+"""In the one pass that scores, and in one of the steps that sample."""
 
 
 def copied(folder: Path, name: str, repeats: dict[str, int] | None = None) -> Tree:
-    """A copy of this tree, with so many small products more in each call of a method of the model."""
+    """A copy of this tree, with so many small operations more in a method of the model."""
     root = folder / name
     shutil.copytree(
         ROOT / "arbench", root / "arbench", ignore=shutil.ignore_patterns("__pycache__", "kernels")
@@ -78,7 +81,7 @@ def copied(folder: Path, name: str, repeats: dict[str, int] | None = None) -> Tr
     )
     with (root / "arbench" / "models" / "wavenet.py").open("a") as file:
         for method, times in (repeats or {}).items():
-            file.write(EXTRA.format(repeats=times, method=method))
+            file.write(EXTRA.format(repeats=times, method=method, when=WHEN[method]))
     return Tree(name, root, root)
 
 
@@ -115,11 +118,11 @@ def ratio(after: Sequence[float], before: Sequence[float]) -> float:
 
 
 def calibrated(folder: Path) -> dict[float, dict[str, int]]:
-    """How many small products are so many percent of a call: in the pass that scores, and as sampling starts.
+    """How many small operations are so many percent of a call.
 
     The first costs more than the ones after it, so two numbers of them are tried.
     """
-    method = {"scoring": "forward", "sampling": "start"}
+    method = {"scoring": "forward", "sampling": "extend"}
     trials = (10, 50)
     trees = [copied(folder, "plain")]
     trees += [copied(folder, f"loaded-{n}", dict.fromkeys(method.values(), n)) for n in trials]
@@ -135,7 +138,9 @@ def calibrated(folder: Path) -> dict[float, dict[str, int]]:
         some, more = (median(pair[i] for pair in pairs) for i in range(2))
         each = (more - some) / (trials[1] - trials[0])
         first = some - trials[0] * each
-        click.echo(f"{name}: each small product {each:.3%} of a call, and {first:.3%} whatever their number")
+        click.echo(
+            f"{name}: each small operation {each:.3%} of a call, and {first:.3%} whatever their number"
+        )
         for effect, planted in repeats.items():
             planted[method[name]] = max(1, round((effect - first) / each))
     return repeats
