@@ -15,7 +15,12 @@ Pairs = list[tuple[str, str]]
 
 def environment(run: Run) -> Pairs:
     """Dotted names and values; what is unknown is left out."""
-    return list(_flat("", run.environment))
+    return as_pairs(run.environment)
+
+
+def as_pairs(facts: Mapping[str, Any]) -> Pairs:
+    """Nested facts by dotted names, in words; what is unknown is left out."""
+    return list(_flat("", facts))
 
 
 def limits(run: Run) -> Pairs:

@@ -1,0 +1,197 @@
+"""A check's findings for those who read them: a terminal, a job's summary in markdown, JUnit XML."""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator
+
+from arbench.findings import Check, Finding, Outcome
+from arbench.report.facts import as_pairs
+from arbench.report.summary import escape
+
+MARKS: dict[Outcome, str] = {
+    "regression": "✗",
+    "undecided": "?",
+    "improvement": "✓",
+    "added": "+",
+    "removed": "-",
+    "unmeasured": "?",
+}
+"""Of what is shown, in the order in which it is shown. ``same`` is only counted."""
+
+_WORDS: dict[Outcome, tuple[str, str]] = {
+    "regression": ("regression", "regressions"),
+    "undecided": ("undecided", "undecided"),
+    "improvement": ("improvement", "improvements"),
+    "added": ("added", "added"),
+    "removed": ("removed", "removed"),
+    "unmeasured": ("not measured", "not measured"),
+    "same": ("unchanged", "unchanged"),
+}
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML document can hold, escaped or not."""
+
+
+def verdict(check: Check) -> str:
+    """``1 regression, 2 improvements, 37 unchanged``; regressions are always spoken of."""
+    counts = {outcome: len(check.of(outcome)) for outcome in _WORDS}
+    said = [f"{n} {_WORDS[outcome][n > 1]}" for outcome, n in counts.items() if n]
+    if not counts["regression"]:
+        compared = counts["same"] + counts["improvement"] + counts["undecided"]
+        said.insert(0, "no regression" if compared else "nothing could be compared")
+    return ", ".join(said)
+
+
+def lines(check: Check, width: int) -> list[str]:
+    """What changed, the worst first, for a terminal; what did not is counted. The verdict comes last.
+
+    Args:
+        check: what was found.
+        width: characters a line may have; only a case's name is ever longer.
+    """
+    found: list[str] = []
+    for finding in _shown(check):
+        found += _wrapped(f"  {MARKS[finding.outcome]} ", finding.text, width)
+        found.append(f"    {_plain(': '.join(filter(None, (finding.case, measured(finding)))))}")
+    for note in check.notes:
+        found += _wrapped("  ", note, width)
+    if found:
+        found.append("")
+    return [*found, *_wrapped("", f"{check.after} against {check.before}: {verdict(check)}", width)]
+
+
+def measured(finding: Finding) -> str:
+    """The numbers of a finding: ``1.8% slower [1.5, 2.2], counts from 0.5%``, or ``ops 63, 84 now``."""
+    if finding.metric == "seconds" and finding.change is not None:
+        counts = "" if finding.threshold is None else f", counts from {100 * finding.threshold:g}%"
+        return _slower(finding.change, finding.interval) + counts
+    if finding.before is None and finding.after is None:
+        return ""
+    before, after = (_value(value) for value in (finding.before, finding.after))
+    tolerance = f", counts from {100 * finding.threshold:g}%" if finding.threshold else ""
+    return f"{finding.metric} {before} before, {after} now{tolerance}"
+
+
+def markdown(check: Check) -> str:
+    """The same for the summary of a job: verdict, a table of what changed, the rest folded away."""
+    shown = _shown(check)
+    parts = [f"### arbench check: {escape(verdict(check))}", ""]
+    parts += [f"{escape(check.after)} against {escape(check.before)}", ""]
+    if shown:
+        parts += ["| | finding | measured | case |", "|---|---|---|---|"]
+        parts += [
+            f"| {escape(MARKS[f.outcome])} {_WORDS[f.outcome][0]} | {escape(f.text)} "
+            f"| {escape(measured(f))} | {escape(f.case)} |"
+            for f in shown
+        ]
+        parts.append("")
+    parts += [f"- {escape(note)}" for note in check.notes]
+    if check.notes:
+        parts.append("")
+    return "\n".join([*parts, *_folded(check), ""])
+
+
+def junit(check: Check) -> str:
+    """The same as JUnit XML: a testcase a finding, failed where it is a regression.
+
+    What is undecided, could not be measured, or is there on one side alone counts as skipped.
+    """
+    failed = len(check.of("regression"))
+    skipped = check.of("undecided", "unmeasured", "added", "removed")
+    totals = {
+        "tests": str(len(check.findings)), "failures": str(failed), "errors": "0",
+        "skipped": str(len(skipped)), "time": f"{check.seconds:.3f}",
+    }  # fmt: skip
+    root = ET.Element("testsuites", totals)
+    suite = ET.SubElement(root, "testsuite", {"name": "arbench check", **totals})
+    facts = [("before", check.before), ("after", check.after), *as_pairs(check.environment)]
+    properties = ET.SubElement(suite, "properties")
+    for name, value in facts:
+        ET.SubElement(properties, "property", {"name": _xml(name), "value": _xml(value)})
+    for finding in check.findings:
+        _testcase(suite, finding)
+    if check.notes:
+        ET.SubElement(suite, "system-out").text = _xml("\n".join(check.notes))
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _testcase(suite: ET.Element, finding: Finding) -> None:
+    model = finding.case.partition("/")[0]
+    case = ET.SubElement(
+        suite,
+        "testcase",
+        {"classname": _xml(f"{finding.gate}.{model}"), "name": _xml(f"{finding.case} {finding.metric}")},
+    )
+    message = {"message": _xml(finding.text)}
+    detail = _xml(measured(finding))
+    if finding.outcome == "regression":
+        ET.SubElement(case, "failure", {**message, "type": _xml(finding.metric)}).text = detail
+    elif finding.outcome in ("same", "improvement"):
+        ET.SubElement(case, "system-out").text = _xml("\n".join(filter(None, (finding.text, detail))))
+    else:
+        ET.SubElement(case, "skipped", message).text = detail
+
+
+def _shown(check: Check) -> list[Finding]:
+    return [finding for outcome in MARKS for finding in check.of(outcome)]
+
+
+def _folded(check: Check) -> Iterator[str]:
+    unchanged: dict[str, list[str]] = {}
+    for finding in check.of("same"):
+        unchanged.setdefault(finding.case, []).append(finding.metric)
+    if unchanged:
+        items = (f"- {escape(case)}: {escape(', '.join(metrics))}" for case, metrics in unchanged.items())
+        yield from _details(f"{len(check.of('same'))} unchanged", items)
+    if facts := as_pairs(check.environment):
+        yield from _details("environment", (f"- {escape(name)}: {escape(value)}" for name, value in facts))
+
+
+def _details(title: str, items: Iterable[str]) -> Iterator[str]:
+    yield from (f"<details><summary>{title}</summary>", "", *items, "", "</details>")
+
+
+def _slower(change: float, interval: tuple[float, float] | None) -> str:
+    """``1.8% slower [1.5, 2.2]``, ``4.0% faster [3.1, 5.2]``, with the digits its interval supports."""
+    percent = 100 * abs(change)
+    ends = None
+    if interval is not None and all(map(math.isfinite, interval)):
+        ends = sorted(100 * math.copysign(1, change) * end for end in interval)
+    half = (ends[1] - ends[0]) / 2 if ends else percent / 10
+    digits = min(2, max(0, -math.floor(math.log10(half)))) if half > 0 else 2
+    text = f"{percent:.{digits}f}%"
+    if float(text[:-1]):
+        text += " slower" if change > 0 else " faster"
+    if ends is None:
+        return text
+    scale = 10**digits
+    low, high = math.floor(ends[0] * scale + 1e-9) / scale, math.ceil(ends[1] * scale - 1e-9) / scale
+    return f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _value(value: float | str | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else value
+
+
+def _wrapped(mark: str, text: str, width: int) -> list[str]:
+    """``text`` on as many lines as it takes, set in behind ``mark``."""
+    return textwrap.wrap(
+        _plain(text), max(width, 40), initial_indent=mark, subsequent_indent=" " * len(mark),
+        break_long_words=False, break_on_hyphens=False,
+    ) or [mark.rstrip()]  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """On one line, without what would steer a terminal."""
+    return " ".join("".join(one if one.isprintable() or one.isspace() else "\ufffd" for one in text).split())
+
+
+def _xml(text: str) -> str:
+    """With what XML cannot hold spelled out: ``\\x1b``."""
+    return _NOT_XML.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
