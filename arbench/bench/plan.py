@@ -20,7 +20,7 @@ from arbench.bench.settings import DTYPES
 from arbench.bench.suite import EACH, Entry, entries, load
 from arbench.data import DataError
 from arbench.methods import METHODS, Method, methods_for
-from arbench.models import FAMILIES, Chosen, ModelError, Source, WeightsError, resolve
+from arbench.models import FAMILIES, Chosen, ModelError, NoModelError, Source, WeightsError, resolve
 from arbench.results import Model
 from arbench.stats.claims import parse
 from arbench.suggest import did_you_mean
@@ -44,8 +44,12 @@ class Plan:
         return list(dict.fromkeys(case.setting for case in self.cases))
 
 
-def make_plan(options: Options) -> Plan:
+def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
     """Checks the options against the models, and lists the cases.
+
+    Args:
+        gone: takes a line for each model that is not there (any more), which is then left out; without it,
+            such a model is refused.
 
     Raises:
         PlanError: anything is wrong; nothing was measured or written.
@@ -63,7 +67,13 @@ def make_plan(options: Options) -> Plan:
     models: dict[tuple[str, str], Model] = {}
     unique: dict[str, CaseKey] = {}
     for entry in dict.fromkeys(asked):
-        chosen = _chosen(entry.model)
+        try:
+            chosen = _chosen(entry.model)
+        except _GoneError as error:
+            if gone is None:
+                raise
+            gone.append(str(error))
+            continue
         models[chosen.name, chosen.preset] = _model(chosen)
         with _answering(chosen):
             for case in _cases_of(chosen, entry, options):
@@ -73,7 +83,7 @@ def make_plan(options: Options) -> Plan:
                         f"'{case.spec}' and '{known.spec}' are both called {case.model}:{case.preset}; "
                         "rename one"
                     )
-    if not unique:
+    if not unique and not gone:
         raise PlanError("no model of the suite has the methods asked for")
     rank = list(FAMILIES.values())
     ranked = sorted(models.values(), key=lambda one: rank.index(one.family) if one.family else len(rank))
@@ -92,9 +102,15 @@ def _checked(entry: Entry) -> Entry:
     return Entry(entry.model, *(tuple(getattr(entry, name)) for name in EACH))
 
 
+class _GoneError(PlanError):
+    """There is no such model."""
+
+
 def _chosen(spec: str) -> Chosen:
     try:
         return resolve(spec)
+    except NoModelError as error:
+        raise _GoneError(str(error)) from None
     except ModelError as error:
         raise PlanError(str(error)) from None
 

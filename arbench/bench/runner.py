@@ -264,7 +264,7 @@ class Supervisor:
         )
 
     def prove(self) -> None:
-        """Verifies and counts, until every case has a verification and every verified one a count or a charge."""
+        """Until every case has a verification, and every verified one was counted or charged."""
         charged: set[str] = set()
         while True:
             proofs, counts = self.results.verifications, self.results.counts

@@ -17,6 +17,12 @@ class RefusedError(click.ClickException):
     exit_code = 2
 
 
+class NothingError(click.ClickException):
+    """Nothing could be measured, or compared: exit code 3."""
+
+    exit_code = 3
+
+
 @contextmanager
 def refusing(*errors: type[Exception]) -> Iterator[None]:
     """Turns these errors, and those of results files, into a refusal."""

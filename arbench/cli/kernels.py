@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from arbench.cli.asking import given_options, option
 from arbench.cli.errors import RefusedError, check_writable, refusing
-from arbench.cli.run import given_options, measured, option
+from arbench.cli.run import measured
 
 
 @click.command("kernels")

@@ -10,61 +10,12 @@ from typing import Any
 
 import click
 
+from arbench.cli.asking import given_options, option, which_cases, which_inputs
 from arbench.cli.errors import RefusedError, check_writable, refusing
 
 
-class Numbers(click.ParamType):
-    """One whole number or several behind commas."""
-
-    name = "N[,N...]"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"'{value}' is not a whole number, nor several behind commas")
-
-
-def _flat(ctx: click.Context, param: click.Parameter, value: tuple[tuple[int, ...], ...]) -> list[int]:
-    return [n for numbers in value for n in numbers]
-
-
-def option(*names: str, **more: Any) -> Callable[[Any], Any]:
-    """A click option that shows its default where it has one."""
-    return click.option(*names, show_default=more.get("default") is not None, **more)
-
-
 @click.command("run")
-@option(
-    "--model",
-    "models",
-    multiple=True,
-    metavar="NAME[:PRESET]",
-    help="Model, repeatable; also path.py:Class or package.module:Class.  [default: wavenet]",
-)
-@option(
-    "--suite",
-    metavar="NAME|FILE",
-    help="A run written down as TOML, such as taxonomy; other options go before what it says.",
-)
-@option(
-    "--op", "ops", multiple=True, type=click.Choice(["score", "sample"]), help="Only this op, repeatable."
-)
-@option("--method", "methods", multiple=True, metavar="NAME", help="Only this method, repeatable.")
-@option("--n", "n", multiple=True, type=Numbers(), callback=_flat, help="Elements of an event, repeatable.")
-@option(
-    "--batch",
-    "batch",
-    multiple=True,
-    type=Numbers(),
-    callback=_flat,
-    help="Events at once, repeatable.  [default: 1]",
-)
-@option("--device", default="cpu", metavar="cpu|cuda|cuda:I", help="Where to run.")
-@option("--dtype", default="float32", metavar="float64|float32|float16|bfloat16", help="Precision.")
-@option("--backend", default="eager", metavar="eager|triton|numba", help="What runs the models' kernels.")
+@which_cases("wavenet")
 @option("--threads", type=int, default=1, help="Threads within an operation.")
 @option("--target-ci", type=float, default=0.05, help="Relative width of the 95% interval to stop at.")
 @option("--budget", type=float, default=30.0, help="Seconds of timing for each model.")
@@ -72,9 +23,7 @@ def option(*names: str, **more: Any) -> Callable[[Any], Any]:
 @option("--rounds", type=int, help="Rounds in each worker, instead of a budget.")
 @option("--count-budget", type=float, default=8.0, help="Seconds of counting operations for each method.")
 @option("--timeout", type=float, default=120.0, help="Seconds after which a step counts as hung.")
-@option("--seed", type=int, default=0, help="Of weights, noise, data and order.")
-@option("--data", type=str, metavar="PATH", help="Your own WAV, PNGs or folder of them.")
-@option("--weights", type=str, metavar="FILE", help="Safetensors file.  [default: random weights]")
+@which_inputs
 @option(
     "--out", type=click.Path(path_type=Path), help="Folder to leave everything in.  [default: results/TIME]"
 )
@@ -105,12 +54,6 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
             options = suite_options(given["suite"]) if "suite" in given else Options()
         plan = make_plan(replace(options, **given))
     measured(ctx, plan, out, resume, as_json)
-
-
-def given_options(ctx: click.Context, asked: dict[str, Any]) -> dict[str, Any]:
-    """Of a command's options, those that the user gave."""
-    given = {k: v for k, v in asked.items() if ctx.get_parameter_source(k).name == "COMMANDLINE"}  # type: ignore[union-attr]
-    return {k: v for k, v in given.items() if v not in ((), [])}
 
 
 def measured(

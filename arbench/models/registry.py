@@ -46,6 +46,10 @@ class ModelError(Exception):
     """A model that cannot be had; the message is one line for the user."""
 
 
+class NoModelError(ModelError):
+    """There is no such model, file, class or preset, as against one that is broken."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """A model and its configuration, not yet built."""
@@ -132,11 +136,11 @@ def resolve(spec: str) -> Chosen:
         name, cls = f"{Path(place).stem}.{attribute}", _import(f"{place}:{attribute}", spec)
         place = f"{place}:{attribute}"
     else:
-        raise ModelError(f"unknown model '{place}'; {did_you_mean(place, names())}")
+        raise NoModelError(f"unknown model '{place}'; {did_you_mean(place, names())}")
     preset, _, overrides = preset.partition(",")
     preset = preset or cls.default_preset
     if preset not in cls.presets:
-        raise ModelError(f"model '{name}' has no preset '{preset}'; {did_you_mean(preset, cls.presets)}")
+        raise NoModelError(f"model '{name}' has no preset '{preset}'; {did_you_mean(preset, cls.presets)}")
     config = dict(cls.presets[preset])
     if overrides:
         config |= _overrides(overrides, cls, name)
@@ -165,16 +169,18 @@ def _import(place: str, spec: str) -> type[Source]:
     where, _, attribute = place.rpartition(":")
     in_file = where.endswith(".py")
     if in_file and not Path(where).exists():
-        raise ModelError(f"model '{spec}': no file {where}")
+        raise NoModelError(f"model '{spec}': no file {where}")
     try:
         module = _from_file(Path(where)) if in_file else importlib.import_module(where)
     except (Exception, SystemExit) as error:  # the user's code may raise anything while it is imported
-        raise ModelError(f"model '{spec}': importing {where} failed: {_one_line(error)}") from error
+        gone = isinstance(error, ModuleNotFoundError) and f"{where}.".startswith(f"{error.name}.")
+        kind = NoModelError if gone else ModelError
+        raise kind(f"model '{spec}': importing {where} failed: {_one_line(error)}") from error
     cls = getattr(module, attribute, None)
     if cls is None:
         known = [k for k, v in vars(module).items() if inspect.isclass(v) and issubclass(v, Source)]
         hint = f"; {did_you_mean(attribute, known)}" if known else ""
-        raise ModelError(f"model '{spec}': {where} has no '{attribute}'{hint}")
+        raise NoModelError(f"model '{spec}': {where} has no '{attribute}'{hint}")
     if not (inspect.isclass(cls) and issubclass(cls, Source)):
         raise ModelError(f"model '{spec}': {attribute} is not a subclass of arbench.models.Source")
     if inspect.isabstract(cls):

@@ -1,0 +1,153 @@
+"""A changed counter in a user's words: what launches how many operations a step, and how many before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from arbench.results import Case
+from arbench.stats import fit_exact, format_si
+
+OPS = {"score": "scoring", "sample": "sampling"}
+_SETTINGS = ("device", "dtype", "backend", "batch")
+_NAMED = {
+    "depth": "the depth of {}",
+    "nfe": "the network evaluations of {}",
+    "flops": "the work of {}",
+    "ops": "the operations of {}",
+    "bytes": "the memory traffic of {}",
+    "peak_bytes": "the peak memory of {}",
+}
+_SAID = {
+    "depth": ("depth of {who} is {what}", ""),
+    "nfe": ("{who} evaluates the network {what}", " times"),
+    "flops": ("{who} computes {what}", " FLOPs"),
+    "ops": ("{who} launches {what}", " operations"),
+    "bytes": ("{who} reads and writes {what}", ""),
+}
+"""What is said of a counter, and its unit."""
+Values = Mapping[int, int]
+"""A counter by the number of elements N."""
+
+
+class Labels:
+    """Names families of cases by what tells them apart from the others of one check."""
+
+    def __init__(self, rows: Iterable[Case]) -> None:
+        known = list(rows)
+        self._varying = [name for name in _SETTINGS if len({getattr(row, name) for row in known}) > 1]
+
+    def __call__(self, row: Case) -> str:
+        """``cached sampling of wavenet:nv``, with a setting that varies in brackets."""
+        words = [f"batch {row.batch}" if n == "batch" else str(getattr(row, n)) for n in self._varying]
+        more = f" ({', '.join(words)})" if words else ""
+        model = f"{row.model}:{row.preset}" if row.preset else row.model
+        return f"{row.method} {OPS.get(row.op, row.op)} of {model}{more}"
+
+
+def sizes(ns: Sequence[int]) -> str:
+    """``N = 16, 32, 64``."""
+    return f"N = {', '.join(f'{n:,}' for n in ns)}"
+
+
+def changed(metric: str, who: str, ns: Sequence[int], before: Values, after: Values, steps: Values) -> str:
+    """One sentence on a counter that changed.
+
+    Args:
+        metric: a counter's name.
+        who: the family, as ``Labels`` names it.
+        ns: the sizes at which it changed, ascending.
+        before: the counter at every size at which both sides know it.
+        after: the same, now.
+        steps: network evaluations at those sizes, where both sides agree on them.
+    """
+    if metric == "peak_bytes":
+        return _memory(who, ns, before, after)
+    said, unit = _SAID[metric]
+    was, now = _rate(before, steps), _rate(after, steps)
+    if metric != "nfe" and None not in (was, now) and was != now and len(ns) == len(before):
+        return (
+            f"{said.format(who=who, what=_number(metric, now))}{unit} a step, {_number(metric, was)} before"
+        )
+    earlier, what = _each(metric, before, ns), _each(metric, after, ns)
+    text = f"{said.format(who=who, what=what)}{unit} at {sizes(ns)}"
+    if len(ns) == 1:
+        return f"{text}, {earlier} before"
+    at_each = " at each" if len({before[n] for n in ns}) == 1 != len({after[n] for n in ns}) else ""
+    return f"{text}; it was {earlier}{at_each}{_growth(before, after)}"
+
+
+def lost(metric: str, who: str, ns: Sequence[int], before: Values) -> str:
+    """One sentence on a counter that was known, and is no longer."""
+    verb = "can no longer be followed" if metric == "depth" else "is not known"
+    verb = verb.replace("is", "are", 1) if metric in ("nfe", "ops") else verb
+    return f"{_NAMED[metric].format(who)} {verb} at {sizes(ns)}; it was {_each(metric, before, ns)}"
+
+
+def _number(metric: str, value: Any) -> str:
+    if metric in ("bytes", "peak_bytes"):
+        return format_si(value, "B") if value else "0 B"
+    return f"{value:,}"
+
+
+def _each(metric: str, values: Values, ns: Sequence[int]) -> str:
+    """``40, 72, 136``; one number where it is the same at all of these sizes."""
+    words = [_number(metric, values[n]) for n in ns]
+    return words[0] if len(set(words)) == 1 else ", ".join(words)
+
+
+def _rate(values: Values, steps: Values) -> int | None:
+    """How much each further network evaluation adds, where that is the same whole number everywhere."""
+    known = sorted(n for n in values if n in steps)
+    if len(known) < 2 or len(known) < len(values):
+        return None
+    rates = set()
+    for a, b in pairwise(known):
+        more = steps[b] - steps[a]
+        rate, rest = divmod(values[b] - values[a], more) if more > 0 else (0, 1)
+        if rest:
+            return None
+        rates.add(rate)
+    return rates.pop() if len(rates) == 1 else None
+
+
+def _growth(before: Values, after: Values) -> str:
+    """``: it grows with N now``, where it did not, or the other way round."""
+    ns = sorted(before)
+    if len(ns) < 2:
+        return ""
+    was, now = ([values[n] for n in ns] for values in (before, after))
+    if len(ns) >= 4:
+        old, new = fit_exact(ns, was).fitted, fit_exact(ns, now).fitted
+        if old and new:
+            return f": it grows as O({new}) now, as O({old}) before" if old != new else ""
+    if len(set(was)) == 1 and _rises(now):
+        return ": it grows with N now"
+    return ": it no longer grows with N" if len(set(now)) == 1 and _rises(was) else ""
+
+
+def _rises(values: Sequence[int]) -> bool:
+    return all(a < b for a, b in pairwise(values))
+
+
+def _memory(who: str, ns: Sequence[int], before: Values, after: Values) -> str:
+    ratios = [after[n] / before[n] if before[n] else float("inf") for n in ns]
+    least, most = min(ratios), max(ratios)
+    if least > 1.9 and most < 2.1:
+        verb = "doubled"
+    elif least > 0.45 and most < 0.55:
+        verb = "halved"
+    elif most == float("inf"):
+        verb = "grew"
+    else:
+        verb = f"{'grew' if most > 1 else 'fell'} by {_percent(least, most)}"
+    now, was = (_each("peak_bytes", values, ns) for values in (after, before))
+    return f"peak memory of {who} {verb}: {now} at {sizes(ns)}, {was} before"
+
+
+def _percent(least: float, most: float) -> str:
+    """``20%``, or ``20% to 40%``."""
+    low, high = sorted(abs(ratio - 1) for ratio in (least, most))
+    ends = [f"{low:.0%}", f"{high:.0%}"]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
