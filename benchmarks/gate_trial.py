@@ -58,7 +58,7 @@ def _slower(method):
     def call(self, *args):
         if {when}:
             for _ in range({repeats}):
-                torch.tanh(_WORK)
+                _WORK.tanh_()
         return method(self, *args)
 
     return call
