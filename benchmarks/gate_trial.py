@@ -39,7 +39,7 @@ from arbench.stats.change import Run, decide
 ROOT = Path(__file__).resolve().parents[1]
 CASES = {
     "scoring": {"models": ["wavenet:nv"], "ops": ["score"], "methods": ["parallel"], "n": [32]},
-    "sampling": {"models": ["wavenet:tiny"], "ops": ["sample"], "methods": ["cached"], "n": [8]},
+    "sampling": {"models": ["wavenet:tiny"], "ops": ["sample"], "methods": ["cached"], "n": [16]},
 }
 EFFECTS = (0.0, 0.01, 0.02, 0.05)
 STORED_THRESHOLD = 0.05
@@ -118,26 +118,21 @@ def ratio(after: Sequence[float], before: Sequence[float]) -> float:
 
 
 def calibrated(folder: Path) -> dict[float, dict[str, int]]:
-    """How many small operations are so many percent of a call.
-
-    The first costs more than the ones after it, so two numbers of them are tried.
-    """
+    """How many small operations are so many percent of a call, by a line through several numbers of them."""
     method = {"scoring": "forward", "sampling": "extend"}
-    trials = (10, 50)
+    trials = (2, 12, 30, 70)
     trees = [copied(folder, "plain")]
     trees += [copied(folder, f"loaded-{n}", dict.fromkeys(method.values(), n)) for n in trials]
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    found: dict[str, list[list[float]]] = defaultdict(list)
     with opened(Together, trees, 1) as holding:
         cases = planned(holding, len(trees))
-        for _ in range(16):
+        for _ in range(24):
             for name, case in cases.items():
-                old, some, more = timed(holding, case, (0, 1, 2))
-                found[name].append((ratio(some, old) - 1, ratio(more, old) - 1))
+                old, *news = timed(holding, case, range(len(trees)))
+                found[name].append([ratio(new, old) - 1 for new in news])
     repeats: dict[float, dict[str, int]] = {effect: {} for effect in EFFECTS if effect}
-    for name, pairs in found.items():
-        some, more = (median(pair[i] for pair in pairs) for i in range(2))
-        each = (more - some) / (trials[1] - trials[0])
-        first = some - trials[0] * each
+    for name, rows in found.items():
+        each, first = np.polyfit(trials, np.median(rows, axis=0), 1)
         click.echo(
             f"{name}: each small operation {each:.3%} of a call, and {first:.3%} whatever their number"
         )
