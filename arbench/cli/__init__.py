@@ -16,6 +16,7 @@ COMMANDS = {
     "list": "models, presets, methods and devices",
     "report": "render the report of a results file",
     "check": "is this version as good as a baseline? For CI",
+    "history": "a measure over commits, and where it steps",
     "doctor": "what this machine can measure, and how noisy it is",
 }
 """Name to the line in the help."""

@@ -14,7 +14,9 @@ _CELLS = 2_000_000
 """Of the permutations drawn at once."""
 
 
-def chance(values: Floats, shortest: int, rng: np.random.Generator) -> float:
+def chance(
+    values: Floats, shortest: int, rng: np.random.Generator, permutations: int = PERMUTATIONS
+) -> float:
     """Chance that the same values in an accidental order hold a step as large as the largest there is.
 
     The statistic is the difference of the means before and after k, standardised, the largest over all k. It
@@ -23,9 +25,10 @@ def chance(values: Floats, shortest: int, rng: np.random.Generator) -> float:
     Args:
         values: (n,), in order, not all the same.
         shortest: values that there are on either side of k at least.
+        permutations: at most; fewer where noise plainly explains it.
 
     Returns:
-        In (0, 1], and no less than 1e-4.
+        In (0, 1], and no less than one of the permutations.
 
     Source: Pettitt, *A non-parametric approach to the change-point problem* (1979), of ranks.
     """
@@ -39,8 +42,8 @@ def chance(values: Floats, shortest: int, rng: np.random.Generator) -> float:
 
     seen = largest(noise[None])[0] * (1 - 1e-9)
     as_large = done = 0
-    while done < PERMUTATIONS and as_large < _ENOUGH:
-        rows = min(PERMUTATIONS - done, max(_ENOUGH, done), max(1, _CELLS // n))
+    while done < permutations and as_large < _ENOUGH:
+        rows = min(permutations - done, max(_ENOUGH, done), max(1, _CELLS // n))
         drawn = rng.permuted(np.broadcast_to(noise, (rows, n)), axis=1)
         as_large += int((largest(drawn) >= seen).sum())
         done += rows

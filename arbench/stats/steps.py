@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from arbench.stats.permutation import Floats, chance
+from arbench.stats.permutation import PERMUTATIONS, Floats, chance
 
 LEVEL = 0.01
 """Chance, nominally, that a series of noise alone is said to have a step."""
@@ -69,7 +69,9 @@ def exact_steps(values: Sequence[float | None], tolerance: float = 0.0) -> list[
     return found
 
 
-def noisy_steps(values: Sequence[float | None], level: float = LEVEL, seed: int = 0) -> list[Step]:
+def noisy_steps(
+    values: Sequence[float | None], level: float = LEVEL, seed: int = 0, permutations: int = PERMUTATIONS
+) -> list[Step]:
     """The steps of a series of durations that noise does not explain.
 
     Candidates are the segmentation of the logarithms with the least squares after a penalty of 2 log n
@@ -86,6 +88,7 @@ def noisy_steps(values: Sequence[float | None], level: float = LEVEL, seed: int 
         values: positive durations, in order; None or NaN where one is missing.
         level: of all steps of the series together.
         seed: of the permutations.
+        permutations: for each candidate at most; a chance is no less than one of them.
 
     Returns:
         Steps in order. None at all below ``least_length(level)`` values, however large a step there is.
@@ -104,7 +107,8 @@ def noisy_steps(values: Sequence[float | None], level: float = LEVEL, seed: int 
     if len(series) < least_length(level) or (series == series[0]).all():
         return []
     logs = _fenced(np.log(series), _candidates(_scores(series)))
-    ends = _confirmed(logs, _candidates(logs), level, np.random.default_rng(seed))
+    judge = _Judge(level, permutations, np.random.default_rng(seed))
+    ends = judge.confirmed(logs, _candidates(logs))
     bounds = [0, *(end for end, _ in ends), len(series)]
     medians = [float(np.median(series[a:b])) for a, b in pairwise(bounds)]
     return [
@@ -166,39 +170,42 @@ def _fenced(logs: Floats, ends: list[int]) -> Floats:
     return np.asarray(np.concatenate(fenced), dtype=np.float64)
 
 
-def _confirmed(
-    logs: Floats, ends: list[int], level: float, rng: np.random.Generator
-) -> list[tuple[int, float]]:
-    """(index, p) of the candidates that are left when those that are not sure have been dropped."""
-    known: dict[tuple[int, int, int], tuple[float, float]] = {}
-    tested = len(ends)
-    while ends:
-        bounds = [0, *ends, len(logs)]
-        windows = list(zip(bounds[:-2], ends, bounds[2:], strict=True))
-        for low, middle, high in windows:
-            if (low, middle, high) not in known:
-                known[low, middle, high] = _judged(logs[low:high], middle - low, rng)
-        chances = [min(1.0, known[window][1] * tested) for window in windows]
-        unsure = [number for number, p in enumerate(chances) if p > level]
-        if not unsure:
-            return list(zip(ends, chances, strict=True))
-        least = min(unsure, key=lambda number: known[windows[number]][0])
-        ends = [end for number, end in enumerate(ends) if number != least]
-    return []
+@dataclass
+class _Judge:
+    level: float
+    permutations: int
+    rng: np.random.Generator
 
+    def confirmed(self, logs: Floats, ends: list[int]) -> list[tuple[int, float]]:
+        """(index, p) of the candidates that are left when those that are not sure have been dropped."""
+        known: dict[tuple[int, int, int], tuple[float, float]] = {}
+        tested = len(ends)
+        while ends:
+            bounds = [0, *ends, len(logs)]
+            windows = list(zip(bounds[:-2], ends, bounds[2:], strict=True))
+            for low, middle, high in windows:
+                if (low, middle, high) not in known:
+                    known[low, middle, high] = self._judged(logs[low:high], middle - low)
+            chances = [min(1.0, known[window][1] * tested) for window in windows]
+            unsure = [number for number, p in enumerate(chances) if p > self.level]
+            if not unsure:
+                return list(zip(ends, chances, strict=True))
+            least = min(unsure, key=lambda number: known[windows[number]][0])
+            ends = [end for number, end in enumerate(ends) if number != least]
+        return []
 
-def _judged(values: Floats, place: int, rng: np.random.Generator) -> tuple[float, float]:
-    """Squares that a step at ``place`` explains, and its p: 1 where a line explains about as much.
+    def _judged(self, values: Floats, place: int) -> tuple[float, float]:
+        """Squares that a step at ``place`` explains, and its p: 1 where a line explains about as much.
 
-    A step has a place besides, and so must leave less than a line by what one more number is worth (Schwarz's
-    criterion).
-    """
-    time = np.arange(len(values)) - (len(values) - 1) / 2
-    around = values - values.mean()
-    of_line = (time @ around) ** 2 / (time @ time)
-    of_step = around[:place].sum() ** 2 * len(values) / (place * (len(values) - place))
-    total = around @ around
-    worth = len(values) ** (1 / len(values))
-    if of_step <= 0 or total - of_line <= (total - of_step) * worth:
-        return float(of_step), 1.0
-    return float(of_step), chance(values, SHORTEST, rng)
+        A step has a place besides, and so must leave less than a line by what one more number is worth
+        (Schwarz's criterion).
+        """
+        time = np.arange(len(values)) - (len(values) - 1) / 2
+        around = values - values.mean()
+        of_line = (time @ around) ** 2 / (time @ time)
+        of_step = around[:place].sum() ** 2 * len(values) / (place * (len(values) - place))
+        total = around @ around
+        worth = len(values) ** (1 / len(values))
+        if of_step <= 0 or total - of_line <= (total - of_step) * worth:
+            return float(of_step), 1.0
+        return float(of_step), chance(values, SHORTEST, self.rng, self.permutations)

@@ -1,0 +1,111 @@
+"""One series a case, and its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from arbench.report.history_points import MEASURES, Measure, Placed, observations, places
+from arbench.results import Case, Results
+from arbench.stats.steps import LEVEL, PERMUTATIONS, Step, exact_steps, least_length, noisy_steps
+
+_EACH = 1000
+"""Permutations for each series, so that a step in one of many can be sure."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One case, of times on one machine.
+
+    ``points`` has a row for each place that has a value: ``place``, ``value`` (median of its observations),
+    ``low``, ``high``, ``count`` and ``differ`` (whether an exact counter was not the same each time).
+    """
+
+    case: str
+    label: str
+    group: str
+    machine: str
+    points: pd.DataFrame
+    steps: list[Step]
+    """Their index is a row of ``points``."""
+    short: bool
+    """Whether there are too few commits for any step of time to be sure."""
+
+    @property
+    def name(self) -> str:
+        """The case in words."""
+        return f"{self.group} {self.label}".strip()
+
+    def levels(self) -> list[tuple[int, int, float]]:
+        """(first place, last place, level) between steps."""
+        at = self.points["place"].tolist()
+        starts = [0, *(step.index for step in self.steps)]
+        ends = [*starts[1:], len(at)]
+        middle = [float(self.points["value"][a:b].median()) for a, b in zip(starts, ends, strict=True)]
+        return [(at[a], at[b - 1], level) for a, b, level in zip(starts, ends, middle, strict=True)]
+
+
+@dataclass(frozen=True)
+class History:
+    """Every series of one measure."""
+
+    name: str
+    measure: Measure
+    places: pd.DataFrame
+    series: list[Series]
+    machines: list[str]
+    ordered: bool
+    """Whether git gave the order."""
+
+
+def history(
+    files: Iterable[Results], measure: str = "seconds", commits: Mapping[str, Placed] | None = None,
+    keep: Callable[[Case], bool] = lambda case: True,
+) -> History:  # fmt: skip
+    """One value a commit of every case, and the steps between levels.
+
+    Every change of an exact counter is a step. A step of time is one that noise does not explain at 1%; of
+    several cases, at a false discovery rate of 1% (Benjamini and Hochberg). Times of different machines,
+    numbers of threads and versions of torch are different series.
+
+    Args:
+        files: in any order.
+        measure: one of ``MEASURES``.
+        commits: as ``arbench.commits.ordered`` gives them; without, time orders.
+        keep: which cases.
+    """
+    asked = MEASURES[measure]
+    found = observations(files, asked, keep)
+    where = places(found, commits)
+    groups = [
+        (key, rows.groupby("place").agg(
+            value=("value", "median"), low=("low", "min"), high=("high", "max"), count=("value", "size"),
+            differ=("value", lambda values: asked.exact and values.nunique() > 1),
+        ).reset_index(), rows.iloc[0])
+        for key, rows in found.groupby(["case", "machine"], sort=False)
+    ]  # fmt: skip
+    values = [points["value"].tolist() for _, points, _ in groups]
+    steps = [exact_steps(one, asked.tolerance) for one in values] if asked.exact else _times(values)
+    series = [
+        Series(
+            str(first["case"]), str(first["label"]), str(first["group"]), str(first["machine"]), points, some,
+            short=not asked.exact and len(points) < least_length(),
+        )
+        for (_, points, first), some in zip(groups, steps, strict=True)
+    ]  # fmt: skip
+    machines = sorted({one.machine for one in series} - {""})
+    return History(measure, asked, where, series, machines, bool(commits))
+
+
+def _times(series: list[list[float]]) -> list[list[Step]]:
+    """Steps of those series in which they hold together with all the others."""
+    from scipy.stats import false_discovery_control
+
+    permutations = max(PERMUTATIONS, _EACH * len(series))
+    found = [noisy_steps(values, LEVEL, permutations=permutations) for values in series]
+    least = [min((step.p or 0.0 for step in steps), default=1.0) for steps in found]
+    if not least:
+        return []
+    return [s if p <= LEVEL else [] for s, p in zip(found, false_discovery_control(least), strict=True)]
