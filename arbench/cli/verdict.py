@@ -21,8 +21,10 @@ def check_junit(path: Path | None) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a"):
-            pass
+        there = path.exists()
+        path.open("a").close()
+        if not there:
+            path.unlink()  # what is refused later leaves no empty file
     except OSError as error:
         raise RefusedError(f"--junit {path}: cannot be written ({error.strerror})") from None
 

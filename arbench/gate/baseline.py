@@ -115,7 +115,7 @@ def save(path: Path, results: Results, options: Options) -> bool:
     rows = sorted(map(_row, results.cases.values()), key=_order)
     if path.exists() and _says(path, run, rows):
         return False
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = _beside(path)
     try:
         with beside.open("xb") as file:
             for line in (run, *rows):
@@ -134,7 +134,7 @@ def check_replaceable(path: Path) -> Baseline | None:
     """What an update would replace; None where there is nothing yet.
 
     Raises:
-        BaselineError: what is there is no baseline that ``save`` wrote, or the place cannot be written.
+        BaselineError: what is there is no baseline that ``save`` wrote.
     """
     if path.is_dir():
         raise BaselineError(f"{path}: a folder; --update writes a file")
@@ -150,14 +150,23 @@ def check_replaceable(path: Path) -> Baseline | None:
             raise BaselineError(
                 f"{path}: not written by --update, which would lose its times; name another file"
             )
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    return before
+
+
+def check_writable(path: Path) -> None:
+    """Refuses a place where ``save`` could not write. Raises BaselineError."""
+    beside = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.touch()
         beside.unlink()
     except OSError as error:
         raise BaselineError(f"{path}: cannot be written ({error.strerror})") from None
-    return before
+
+
+def _beside(path: Path) -> Path:
+    """Where the file is written before it takes its place."""
+    return path.with_name(f".{path.name}.{os.getpid()}")
 
 
 def _counted(row: Case) -> bool:

@@ -41,7 +41,7 @@ def plan_for(baseline: Baseline, given: Mapping[str, Any], gone: list[str]) -> P
     """What the baseline was asked, as far as the user asks nothing else.
 
     Args:
-        given: fields of ``Options``; a model that the baseline's suite lacks is asked by itself.
+        given: fields of ``Options``, which go before what the baseline was asked.
         gone: takes a line for each model of the baseline that is no longer there.
 
     Raises:
@@ -52,8 +52,8 @@ def plan_for(baseline: Baseline, given: Mapping[str, Any], gone: list[str]) -> P
     if baseline.options is None:
         return _plan_of_rows(baseline, given, gone)
     options = replace(baseline.options, **given)
-    if "models" in given:
-        return make_plan(options)
+    if given:
+        return make_plan(options, None if "models" in given else gone)
     try:
         return make_plan(options, gone)
     except PlanError as error:

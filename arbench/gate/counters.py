@@ -12,7 +12,14 @@ from arbench.bench.plan import Plan
 from arbench.bench.prove import prove_plan
 from arbench.bench.runner import Progress
 from arbench.findings import Finding
-from arbench.gate.baseline import Baseline, NothingInCommonError, check_replaceable, load, save
+from arbench.gate.baseline import (
+    Baseline,
+    NothingInCommonError,
+    check_replaceable,
+    check_writable,
+    load,
+    save,
+)
 from arbench.gate.cases import asked_of, fresh_plan, plan_for
 from arbench.gate.causes import Causes
 from arbench.gate.exact import SOUND, compare
@@ -80,11 +87,14 @@ def open_gate(path: Path, given: Mapping[str, Any], update: bool) -> ExactGate:
         PlanError: the cases cannot be asked.
     """
     baseline = check_replaceable(path) if update else load(path)
-    if baseline is None or (update and given.keys() & {"models", "suite"}):
-        return ExactGate(path, baseline, fresh_plan(given), given)
     gone: list[str] = []
-    plan = plan_for(baseline, given, gone)
-    if not update and not any(case.id in baseline.rows for case in plan.cases):
+    if baseline is None or (update and given.keys() & {"models", "suite"}):
+        plan = fresh_plan(given)
+    else:
+        plan = plan_for(baseline, given, gone)
+    if update:
+        check_writable(path)
+    elif baseline is not None and not any(case.id in baseline.rows for case in plan.cases):
         why = f": {gone[0]}" if gone else f", such as {next(iter(baseline.rows))}"
         raise NothingInCommonError(f"{path}: none of its cases is among those asked{why}")
     return ExactGate(path, baseline, plan, given, tuple(gone))

@@ -27,6 +27,8 @@ _SAID = {
     "bytes": ("{who} reads and writes {what}", ""),
 }
 """What is said of a counter, and its unit."""
+FASTER = 1.5
+"""Growth is spoken of where after over before is this many times larger at the largest size."""
 Values = Mapping[int, int]
 """A counter by the number of elements N."""
 
@@ -122,12 +124,19 @@ def _growth(before: Values, after: Values) -> str:
         old, new = fit_exact(ns, was).fitted, fit_exact(ns, now).fitted
         if old and new:
             return f": it grows as O({new}) now, as O({old}) before" if old != new else ""
-    if len(set(was)) == 1 and _rises(now):
-        return ": it grows with N now"
-    return ": it no longer grows with N" if len(set(now)) == 1 and _rises(was) else ""
+    if len(set(was)) == 1:
+        return ": it grows with N now" if _rises(now) else ""
+    if len(set(now)) == 1:
+        return ": it no longer grows with N" if _rises(was) else ""
+    ratios = [b / a if a else 0.0 for a, b in zip(was, now, strict=True)]
+    if _rises(ratios) and ratios[-1] > FASTER * ratios[0]:
+        return ": it grows faster with N now"
+    if _rises(ratios[::-1]) and ratios[0] > FASTER * ratios[-1]:
+        return ": it grows more slowly with N now"
+    return ""
 
 
-def _rises(values: Sequence[int]) -> bool:
+def _rises(values: Sequence[float]) -> bool:
     return all(a < b for a, b in pairwise(values))
 
 
