@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -14,6 +14,7 @@ from arbench.bench.runner import Progress, Quiet
 from arbench.findings import Finding, Outcome
 from arbench.gate.holding import Apart, Cases, Holding, HoldingError, Together
 from arbench.gate.trees import Tree
+from arbench.gate.words import OPS
 from arbench.stats.change import Decision, Run, decide
 
 INSTANCE_S = 0.2
@@ -29,7 +30,11 @@ SAG = 0.95
 
 
 class GateError(Exception):
-    """A check that cannot be made; the message is one line for the user."""
+    """A check that could not be made; the message is one line for the user."""
+
+
+class MissingError(GateError):
+    """What was asked for is in neither version."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +69,16 @@ class Gate:
     Args:
         before, after: the versions.
         asked: fields of ``Options`` (or ``KernelOptions``), one mapping for each model that is asked of.
-        effort: by default what the way of holding needs.
-        how: ``threads``, ``facts``, ``timeout`` of ``holding.Process``.
+        chosen: fields of ``Effort`` that are not as the way of holding needs them.
+        kernels: whether kernels are asked of.
+        seed: of every order that is drawn.
+        threads, timeout, facts: as of ``holding.Process``.
     """
 
     before: Tree
     after: Tree
     asked: Sequence[Mapping[str, Any]]
-    effort: Effort | None = None
+    chosen: Mapping[str, Any] = field(default_factory=dict)
     kernels: bool = False
     seed: int = 0
     threads: int = 1
@@ -94,7 +101,8 @@ class Gate:
         """Makes the check; fills ``findings``, ``notes``, ``instances`` and ``environment``.
 
         Raises:
-            GateError: no version has what was asked for, or none can be loaded.
+            MissingError: neither version has what was asked for.
+            GateError: a version cannot be loaded.
         """
         self.progress.stage("loading both versions", 1, 0)
         cases = self._first(self._plan)
@@ -108,7 +116,7 @@ class Gate:
     @property
     def settled(self) -> Effort:
         """What is timed: as asked, or as the way of holding needs."""
-        return self.effort or (APART if self.apart else TOGETHER)
+        return replace(APART if self.apart else TOGETHER, **self.chosen)
 
     def _first(self, task: Callable[[Holding], Any]) -> Any:
         """Does something with the sides loaded once; finds out whether they can share a process."""
@@ -152,12 +160,12 @@ class Gate:
             options = [_placed(asked, tree) for tree in self.trees]
             old, new, _ = holding.plan(options, self.kernels).sides
             if isinstance(new, str) and isinstance(old, str):
-                raise GateError(new)
+                raise MissingError(new)
             if isinstance(new, str) or isinstance(old, str):
                 what = " ".join(asked.get("models") or asked.get("kernels") or ())
                 self._one_sided(what, isinstance(old, str), f" ({old if isinstance(old, str) else new})")
                 continue
-            for name in dict.fromkeys((*new, *old)):
+            for name in _short(asked, old, new):
                 if name not in new or name not in old:
                     self._one_sided(name, name in new)
                 elif name not in found and self._right(holding, name, (old[name], new[name])):
@@ -243,6 +251,14 @@ class Gate:
         return _finding(name, decision, threshold, mine)
 
 
+def _short(asked: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The cases of either side; where no size is asked, those of the smallest."""
+    both = {**old, **new}
+    every = asked.get("n") or asked.get("kernels") or not both
+    least = None if every else min(case["n"] for case in both.values())
+    return [name for name, case in both.items() if least in (None, case["n"])]
+
+
 def sizes(call_s: float) -> tuple[int, int]:
     """Rounds of an instance, and calls on end in each, for a call that takes so many seconds."""
     calls = max(1, math.ceil(SAMPLE_S / max(call_s, 1e-9)))
@@ -260,9 +276,8 @@ def _placed(asked: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
 
 def in_words(case: str) -> str:
     """A case's id as a user says it: 'cached sampling of wavenet:nv (N = 64)'."""
-    model, op, method, *where = case.split("/")
-    verbs = {"score": "scoring", "sample": "sampling"}
-    what = f"{method} {verbs[op]} of {model}" if op in verbs else f"{model} {op} by {method}"
+    model, op, method, *where = case.rsplit("/", 7)
+    what = f"{method} {OPS[op]} of {model}" if op in OPS else f"{model} {op} by {method}"
     return f"{what} (N = {where[-1].removeprefix('n')})"
 
 
@@ -273,14 +288,13 @@ def percent(change: float) -> str:
 
 def _finding(name: str, decision: Decision, threshold: float, mine: Sequence[Mapping[str, Any]]) -> Finding:
     found, ends = decision.change, decision.change.interval
-    inside = f" [{100 * ends[0]:+.1f}, {100 * ends[1]:+.1f}]%" if ends else ""
     said = {
-        "regression": f"is {percent(found.change)}{inside}",
-        "improvement": f"is {percent(found.change)}{inside}",
-        "same": f"takes the same time, {100 * found.change:+.1f}%{inside}",
-        "undecided": f"is undecided: {decision.why}, {100 * found.change:+.1f}%{inside}",
+        "regression": f"is {percent(found.change)}",
+        "improvement": f"is {percent(found.change)}",
+        "same": "takes the same time",
+        "undecided": f"is undecided: {decision.why}",
     }[decision.outcome]
-    text = f"{in_words(name)} {said}; a change counts from {threshold:.1%}"
+    text = f"{in_words(name)} {said}"
     return Finding(
         "time", name, "seconds", decision.outcome, text,
         median(one["before_s"] for one in mine), median(one["after_s"] for one in mine),

@@ -38,7 +38,13 @@ def cases(options: Mapping[str, Any], kernels: bool = False) -> dict[str, dict[s
     known = {field.name for field in fields(kind)}
     if unknown := sorted(options.keys() - known):
         raise ValueError(f"this version has no option {', '.join(unknown)}")
-    return {case.id: msgspec.to_builtins(case) for case in make(kind(**options)).cases}
+    made = make(kind(**options)).cases
+    return {case.id: msgspec.to_builtins(case) for case in made if not kernels or _own(case)}
+
+
+def _own(case: Any) -> bool:
+    """Whether a kernel's case times the package's own kernel, on a device that runs it."""
+    return case.method == "arbench" and (case.backend, case.device) != ("triton", "cpu")
 
 
 def refused(error: Exception) -> bool:
