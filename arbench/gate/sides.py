@@ -13,6 +13,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -35,17 +36,17 @@ class Side:
     Args:
         root: folder of the tree; its ``src`` is looked into as well. One without the package takes it from
             the environment.
-        number: unique in the process; it ends up in the names of custom operators.
 
     Raises:
         SharedError: on activation and import, if the tree does what cannot be kept apart.
     """
 
     _active: Side | None = None
+    _numbers = count()
 
-    def __init__(self, root: Path, number: int) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self.number = number
+        self._number = next(Side._numbers)
         source = self.root / "src"
         self._paths = [str(path) for path in (self.root, source) if path == self.root or path.is_dir()]
         self._modules: dict[str, ModuleType] = {}
@@ -54,7 +55,7 @@ class Side:
         self._libraries: dict[str, Any] = {}
 
     def load(self, module: str = PACKAGE) -> Any:
-        """Imports a module of this side, which must be active, or makes sure it was."""
+        """Imports a module of this side, which must be active."""
         assert Side._active is self
         return importlib.import_module(module)
 
@@ -124,7 +125,7 @@ class Side:
         """The namespace that operators of this side go by."""
         if kind == "IMPL" and namespace not in self._spaces:
             raise SharedError(f"it replaces operators of '{namespace}', which all code in a process shares")
-        name = f"{namespace}__side{self.number}"
+        name = f"{namespace}__side{self._number}"
         if namespace not in self._spaces:
             self._spaces[namespace] = _OpNamespace(name)
             setattr(torch.ops, namespace, self._spaces[namespace])
@@ -158,7 +159,7 @@ def _keep_operators_apart() -> None:
 
     def opened(self: Any, ns: str, kind: str, dispatch_key: str = "") -> None:
         side = Side._active
-        if side is not None and side.holds(_caller(sys._getframe(1).f_back)):
+        if side is not None and side.holds(_caller(sys._getframe(1))):
             ns = side._renamed(ns, kind)
         original(self, ns, kind, dispatch_key)
 

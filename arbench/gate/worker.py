@@ -117,7 +117,7 @@ class Holder:
         torch.set_num_threads(brief.threads)
         self.brief = brief
         self.random = random.Random(brief.seed)
-        self.sides = [Side(Path(root), number) for number, root in enumerate(brief.roots)]
+        self.sides = [Side(Path(root)) for root in brief.roots]
         self.builders: list[dict[str, Callable[[], Call]]] = [{} for _ in self.sides]
         self.held: list[int] = []
         self.calls: dict[int, Call] = {}

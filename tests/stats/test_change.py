@@ -1,0 +1,141 @@
+"""What counts as a change: intervals by enumeration of ranks, thresholds, the second run, the veto of equal code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from arbench.stats.change import Decision, Run, decide, estimate
+
+EQUAL = [0.999, 1.001] * 16
+
+
+def around(change: float, scatter: float = 0.002, n: int = 32) -> list[float]:
+    """Ratios about ``1 + change``, evenly on both sides."""
+    return [(1 + change) * math.exp(scatter * (2 * i / (n - 1) - 1)) for i in range(n)]
+
+
+def never() -> Run:
+    raise AssertionError("there was no reason to run the case again")
+
+
+def judged(first: float, second: float | None = None, cases: int = 1, **how: float) -> Decision:
+    again: Callable[[], Run] = never if second is None else lambda: Run(around(second, **how), EQUAL)
+    return decide(Run(around(first, **how), EQUAL), again, 0.005, cases)
+
+
+def test_the_interval_covers_the_median_as_often_as_it_says() -> None:
+    n, confidence = 32, 0.99
+    ratios = [1 + i / 1000 for i in range(n)]
+    found = estimate(ratios, confidence)
+    assert found.interval is not None
+    low, high = (round(1000 * end) for end in found.interval)
+    assert n - 1 - high == low
+    assert 1 - 2 * binom.cdf(low, n, 0.5) >= confidence > 1 - 2 * binom.cdf(low + 1, n, 0.5)
+    assert found.change == pytest.approx(math.sqrt(1.015 * 1.016) - 1)
+
+
+def test_exchanging_the_sides_inverts_the_change() -> None:
+    ratios = around(0.03)
+    there, back = estimate(ratios, 0.99), estimate([1 / ratio for ratio in ratios], 0.99)
+    assert there.interval is not None
+    assert back.interval is not None
+    assert 1 + back.change == pytest.approx(1 / (1 + there.change))
+    assert 1 + back.interval[0] == pytest.approx(1 / (1 + there.interval[1]))
+
+
+@pytest.mark.parametrize("change", [0.01, 0.02, 0.05])
+def test_a_change_that_recurs_counts(change: float) -> None:
+    assert judged(change, change).outcome == "regression"
+    assert judged(1 / (1 + change) - 1, 1 / (1 + change) - 1).outcome == "improvement"
+
+
+def test_what_is_said_is_what_the_second_run_saw() -> None:
+    found = judged(0.03, 0.02)
+    assert found.outcome == "regression"
+    assert found.change.change == pytest.approx(0.02, abs=1e-6)
+
+
+def test_equal_code_is_the_same_and_is_not_run_again() -> None:
+    assert judged(0.0).outcome == "same"
+
+
+def test_a_change_below_the_threshold_does_not_count() -> None:
+    assert judged(0.004).outcome == "same"
+
+
+def test_a_change_that_does_not_recur_is_undecided() -> None:
+    found = judged(0.02, 0.0)
+    assert (found.outcome, found.why) == ("undecided", "2.0% slower at first, and not clearly when run again")
+    assert judged(0.02, -0.02).outcome == "undecided"
+
+
+def test_too_much_scatter_is_undecided() -> None:
+    found = judged(0.0, scatter=0.05)
+    assert (found.outcome, found.why) == ("undecided", "the interval is too wide to tell")
+
+
+@pytest.mark.parametrize("equal", [0.02, -0.02])
+def test_equal_code_that_differs_vetoes_either_verdict(equal: float) -> None:
+    for change in (0.0, 0.05):
+        found = decide(Run(around(change), around(equal)), never, 0.005)
+        assert found.outcome == "undecided"
+        assert found.why == "equal code differed by 2.0% in the same processes"
+
+
+def test_equal_code_may_differ_in_the_second_run_too() -> None:
+    found = decide(Run(around(0.05), EQUAL), lambda: Run(around(0.05), around(0.02)), 0.005)
+    assert (found.outcome, found.why) == ("undecided", "equal code differed by 2.0% in the same processes")
+
+
+def test_scatter_of_equal_code_excuses_nothing() -> None:
+    wild = around(0.0, scatter=0.2)
+    found = decide(Run(around(0.02), wild), lambda: Run(around(0.02), wild), 0.005)
+    assert found.outcome == "regression"
+
+
+def test_many_cases_need_more() -> None:
+    """What is just clear for one case is not for a thousand."""
+    ratios = [1.004] * 6 + [1.02] * 26
+    assert decide(Run(ratios, EQUAL), lambda: Run(ratios, EQUAL), 0.005).outcome == "regression"
+    assert decide(Run(ratios, EQUAL), never, 0.005, cases=1000).outcome == "undecided"
+
+
+def test_one_process_that_lies_changes_nothing() -> None:
+    ratios = [1.3] * 8 + around(0.0, n=24)
+    assert decide(Run(ratios, EQUAL), never, 0.005).outcome == "same"
+
+
+def test_false_alarms_of_equal_code_stay_within_the_promise() -> None:
+    """Log-normal instances with a bias of their own in each of four processes."""
+    rng = np.random.default_rng(5)
+
+    def run() -> Run:
+        def ratios() -> list[float]:
+            bias = np.repeat(rng.normal(0, 0.001, 4), 8)
+            return list(np.exp(rng.normal(0, 0.008, 32) + bias))
+
+        return Run(ratios(), ratios())
+
+    outcomes = [decide(run(), run, 0.005).outcome for _ in range(2000)]
+    assert sum(outcome in ("regression", "improvement") for outcome in outcomes) <= 20
+
+
+def test_too_few_instances_never_count() -> None:
+    assert decide(Run([1.5] * 5, [1.0] * 5), never, 0.005).outcome == "undecided"
+
+
+@pytest.mark.parametrize("ratios", [[], [1.0, 0.0], [1.0, math.nan], [math.inf]])
+def test_ratios_are_positive_and_finite(ratios: list[float]) -> None:
+    with pytest.raises(ValueError, match="ratios"):
+        estimate(ratios, 0.99)
+
+
+@pytest.mark.parametrize(("threshold", "cases"), [(0.0, 1), (-0.1, 1), (0.005, 0)])
+def test_a_threshold_and_a_case_are_needed(threshold: float, cases: int) -> None:
+    with pytest.raises(ValueError, match="needs a threshold above 0 and a case"):
+        decide(Run(EQUAL, EQUAL), never, threshold, cases)
