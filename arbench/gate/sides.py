@@ -36,16 +36,19 @@ class Side:
     Args:
         root: folder of the tree; its ``src`` is looked into as well. One without the package takes it from
             the environment.
+        alone: whether it is the only one of its process, so that nothing need be kept from others.
 
-    Raises:
-        SharedError: on activation and import, if the tree does what cannot be kept apart.
+    Attributes:
+        refused: what it did that cannot be kept apart, whoever caught the ``SharedError`` that this raised.
     """
 
     _active: Side | None = None
     _numbers = count()
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, alone: bool = False) -> None:
         self.root = root.resolve()
+        self.alone = alone
+        self.refused: SharedError | None = None
         self._number = next(Side._numbers)
         source = self.root / "src"
         self._paths = [str(path) for path in (self.root, source) if path == self.root or path.is_dir()]
@@ -124,7 +127,9 @@ class Side:
     def _renamed(self, namespace: str, kind: str) -> str:
         """The namespace that operators of this side go by."""
         if kind == "IMPL" and namespace not in self._spaces:
-            raise SharedError(f"it replaces operators of '{namespace}', which all code in a process shares")
+            why = f"it replaces operators of '{namespace}', which all code in a process shares"
+            self.refused = SharedError(why)
+            raise self.refused
         name = f"{namespace}__side{self._number}"
         if namespace not in self._spaces:
             self._spaces[namespace] = _OpNamespace(name)
@@ -159,7 +164,7 @@ def _keep_operators_apart() -> None:
 
     def opened(self: Any, ns: str, kind: str, dispatch_key: str = "") -> None:
         side = Side._active
-        if side is not None and side.holds(_caller(sys._getframe(1))):
+        if side is not None and not side.alone and side.holds(_caller(sys._getframe(1))):
             ns = side._renamed(ns, kind)
         original(self, ns, kind, dispatch_key)
 

@@ -129,7 +129,10 @@ class Gate:
                 if not error.apart or self.apart:
                     raise GateError(self._whose(error)) from None
                 self.apart = True
-                self.notes.append(f"the versions cannot share a process ({error}): each has its own")
+                counts = f"a change counts from {self.settled.threshold:.0%}"
+                self.notes.append(
+                    f"the versions cannot share a process ({error}): each has its own, {counts}"
+                )
 
     def _whose(self, error: HoldingError) -> str:
         if error.side is None:
@@ -185,7 +188,7 @@ class Gate:
             return True
         before = holding.verify(0, pair[0]).status
         outcome: Outcome = "regression" if before == "ok" else "unmeasured"
-        text = f"{in_words(name)} is {proof.status} now: {proof.error}"
+        text = f"{in_words(name)} is {proof.status}{' now' if before == 'ok' else ''}: {proof.error}"
         self.findings.append(Finding("time", name, "verification", outcome, text, before, proof.status))
         return False
 

@@ -100,7 +100,7 @@ def find(spec: str, folder: Path, cwd: Path | None = None) -> Tree:
     python = path / "bin" / "python" if path.is_dir() else path
     if python.is_file() and os.access(python, os.X_OK):
         return _environment(spec, python)
-    if path.is_dir():
+    if spec and path.is_dir():
         return Tree(spec, path.resolve(), path.resolve())
     where = "" if _toplevel(cwd) else f" ({cwd} is in no git repository)"
     raise TreeError(f"'{spec}' is no commit here{where}, and no folder, wheel or environment either")

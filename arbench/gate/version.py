@@ -49,7 +49,7 @@ def _own(case: Any) -> bool:
 
 def refused(error: Exception) -> bool:
     """Whether an error is the version's refusal of what it was asked, a missing model say."""
-    return type(error).__name__ in ("PlanError", "ValueError")
+    return any(kind.__name__ in ("PlanError", "ValueError") for kind in type(error).__mro__)
 
 
 def _subject(case: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[Any, Any, Any]:

@@ -117,7 +117,7 @@ class Holder:
         torch.set_num_threads(brief.threads)
         self.brief = brief
         self.random = random.Random(brief.seed)
-        self.sides = [Side(Path(root)) for root in brief.roots]
+        self.sides = [Side(Path(root), alone=len(brief.roots) == 1) for root in brief.roots]
         self.builders: list[dict[str, Callable[[], Call]]] = [{} for _ in self.sides]
         self.held: list[int] = []
         self.calls: dict[int, Call] = {}
@@ -151,11 +151,15 @@ class Holder:
     @contextmanager
     def _on(self, number: int) -> Iterator[None]:
         """Within, the side is the active one, and what goes wrong is charged to it."""
-        with self.sides[number].active():
+        side = self.sides[number]
+        with side.active():
             try:
                 yield
             except Exception as error:
-                raise SideError(error, number) from error
+                cause = side.refused or error
+                raise SideError(cause, number) from cause
+            if side.refused is not None:  # a version may have caught it
+                raise SideError(side.refused, number) from side.refused
 
     def _planned(self, side: int, options: dict[str, Any], kernels: bool) -> dict[str, dict[str, Any]] | str:
         from arbench.gate import version

@@ -1,4 +1,4 @@
-"""What counts as a change: intervals by enumeration of ranks, thresholds, the second run, the veto of equal code."""
+"""What counts as a change: intervals from ranks, thresholds, the second run, the veto of equal code."""
 
 from __future__ import annotations
 
