@@ -42,7 +42,7 @@ def command(
     Whatever is found, the exit code is 0.
     """  # fmt: skip
     from arbench.commits import CommitsError, ordered
-    from arbench.report.history import MEASURES, document, history, table, write
+    from arbench.report.history import MEASURES, document, history, lines, table, write
     from arbench.suggest import did_you_mean
 
     if measure not in MEASURES:
@@ -59,7 +59,7 @@ def command(
     if as_json:
         click.echo(msgspec.json.encode(document(found)).decode())
     else:
-        click.echo("\n".join(table(found).lines()))
+        click.echo("\n".join(lines(table(found))))
     if out is not None:
         try:
             written = write(found, out)

@@ -12,9 +12,9 @@ from arbench.report.figures import save
 from arbench.report.history_figures import draw
 from arbench.report.history_points import MEASURES
 from arbench.report.history_series import History, Series, history
-from arbench.report.history_table import markdown, table
+from arbench.report.history_table import lines, markdown, table
 
-__all__ = ["MEASURES", "History", "Series", "document", "frame", "history", "table", "write"]
+__all__ = ["MEASURES", "History", "Series", "document", "frame", "history", "lines", "table", "write"]
 
 SCHEMA = 1
 

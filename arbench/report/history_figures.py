@@ -17,7 +17,7 @@ from arbench.report.history_points import Measure
 from arbench.report.history_series import History, Series
 from arbench.report.history_table import change_text, commit_text, letter
 from arbench.report.labels import shorten
-from arbench.report.style import FAINT, RULE, looks, new_figure, save_bytes, styled, tick
+from arbench.report.style import FAINT, MACHINES, RULE, new_figure, save_bytes, styled, tick
 
 _ACROSS, _MOST = 2, 8
 """Panels in a row, and in a figure."""
@@ -68,10 +68,11 @@ def _figure(history: History, group: str, panels: list[list[Series]]) -> Figure:
 
 
 def _panel(axes: Axes, history: History, cases: list[Series]) -> None:
-    look = looks((letter(history, machine), machine) for machine in history.machines or [""])
+    shown = history.machines or [""]
+    look = {machine: MACHINES[number % len(MACHINES)] for number, machine in enumerate(shown)}
     values: list[float] = []
     for one in cases:
-        color, marker, _ = look[one.machine]
+        color, marker = look[one.machine]
         values += [*one.points["low"], *one.points["high"]]
         _marks(axes, history, one, color, marker)
         for first, last, level in one.levels():

@@ -33,6 +33,11 @@ def table(found: History) -> Table:
     return Table(_title(found), columns, rows, notes(found))
 
 
+def lines(shown: Table) -> list[str]:
+    """The table for a terminal; without a step, what there is to say of that."""
+    return shown.lines() if shown.rows else [shown.title, *shown.notes]
+
+
 def letter(found: History, machine: str) -> str:
     """A short name of a machine: A, B, ..."""
     return _letters(found.machines.index(machine)) if machine else NONE
@@ -76,7 +81,8 @@ def _p(step: Step) -> str:
 
 def _title(found: History) -> str:
     dates = found.places["time"].dropna()
-    when = f", {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}" if len(dates) else ""
+    days = list(dict.fromkeys(f"{day:%Y-%m-%d}" for day in (dates.min(), dates.max()) if len(dates)))
+    when = f", {' to '.join(days)}" if days else ""
     count = len(found.places)
     return f"Steps of {found.measure.title} over {count} commit{'s' if count != 1 else ''}{when}"
 

@@ -48,6 +48,9 @@ _FILLS: tuple[FillStyleType, ...] = ("full", "top", "left", "bottom", "right")
 """Of variants; a hollow mark is an unstable case."""
 _SPARE = [(_ORANGE, "X"), (_GREEN, "p"), (_BROWN, "h"), (_SKY, "*"), (_ROSE, "d")]
 
+MACHINES = [(_BLUE, "o"), (_ORANGE, "s"), (_GREEN, "^"), (_RED, "D"), (_GREY, "v"), (_BROWN, "P")]
+"""Colour and marker of each machine of a history, in turn."""
+
 _PEERS = [(_PINK, "D"), (_RED, "P"), (_BROWN, "X"), (_SKY, "d"), (_YELLOW, "p"), (_ROSE, "h")]
 
 _RC: Any = {

@@ -40,7 +40,7 @@ class Step:
     after: float
     """The level from then on, until the next step."""
     p: float | None = None
-    """Chance of such a step in noise alone, times the number of candidates in the series; None of a
+    """Chance of such a step in noise alone, times the square of the number of steps in the series; None of a
     counter that is exact."""
 
     @property
@@ -179,14 +179,14 @@ class _Judge:
     def confirmed(self, logs: Floats, ends: list[int]) -> list[tuple[int, float]]:
         """(index, p) of the candidates that are left when those that are not sure have been dropped."""
         known: dict[tuple[int, int, int], tuple[float, float]] = {}
-        tested = len(ends)
         while ends:
             bounds = [0, *ends, len(logs)]
             windows = list(zip(bounds[:-2], ends, bounds[2:], strict=True))
             for low, middle, high in windows:
                 if (low, middle, high) not in known:
                     known[low, middle, high] = self._judged(logs[low:high], middle - low)
-            chances = [min(1.0, known[window][1] * tested) for window in windows]
+            # The square: of m levels in a row, the ends of each were chosen too.
+            chances = [min(1.0, known[window][1] * len(ends) ** 2) for window in windows]
             unsure = [number for number, p in enumerate(chances) if p > self.level]
             if not unsure:
                 return list(zip(ends, chances, strict=True))
