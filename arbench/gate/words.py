@@ -24,7 +24,7 @@ _SAID = {
     "nfe": ("{who} evaluates the network {what}", " times"),
     "flops": ("{who} computes {what}", " FLOPs"),
     "ops": ("{who} launches {what}", " operations"),
-    "bytes": ("{who} reads and writes {what}", ""),
+    "bytes": ("{who} reads and writes {what}", " bytes"),
 }
 """What is said of a counter, and its unit."""
 FASTER = 1.5
@@ -68,7 +68,7 @@ def changed(metric: str, who: str, ns: Sequence[int], before: Values, after: Val
         return _memory(who, ns, before, after)
     said, unit = _SAID[metric]
     was, now = _rate(before, steps), _rate(after, steps)
-    if metric != "nfe" and None not in (was, now) and was != now and len(ns) == len(before):
+    if metric != "nfe" and was and now and was != now and len(ns) == len(before):
         return (
             f"{said.format(who=who, what=_number(metric, now))}{unit} a step, {_number(metric, was)} before"
         )
@@ -88,9 +88,9 @@ def lost(metric: str, who: str, ns: Sequence[int], before: Values) -> str:
 
 
 def _number(metric: str, value: Any) -> str:
-    if metric in ("bytes", "peak_bytes"):
-        return format_si(value, "B") if value else "0 B"
-    return f"{value:,}"
+    if metric != "peak_bytes":
+        return f"{value:,}"
+    return format_si(value, "B", (0.98 * value, 1.02 * value)) if value >= 1000 else f"{value} B"
 
 
 def _each(metric: str, values: Values, ns: Sequence[int]) -> str:
@@ -152,7 +152,8 @@ def _memory(who: str, ns: Sequence[int], before: Values, after: Values) -> str:
     else:
         verb = f"{'grew' if most > 1 else 'fell'} by {_percent(least, most)}"
     now, was = (_each("peak_bytes", values, ns) for values in (after, before))
-    return f"peak memory of {who} {verb}: {now} at {sizes(ns)}, {was} before"
+    earlier = f", {was} before" if len(ns) == 1 else f"; it was {was}"
+    return f"peak memory of {who} {verb}: {now} at {sizes(ns)}{earlier}"
 
 
 def _percent(least: float, most: float) -> str:
