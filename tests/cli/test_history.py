@@ -1,0 +1,195 @@
+"""arbench history: what it reads, in what order, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from arbench.results import Case, Run, Writer
+
+ENVIRONMENT = {"cpu": {"model": "Chip"}, "threads": {"torch": 1}, "versions": {"torch": "2.13.0+cpu"}}
+
+
+def case(seconds: float, method: str = "cached", n: int = 16, depth: int = 40) -> Case:
+    return Case(
+        id=f"wavenet:tiny/sample/{method}/eager/cpu/float32/b1/n{n}", model="wavenet", preset="tiny",
+        op="sample", method=method, backend="eager", device="cpu", dtype="float32", batch=1, n=n,
+        element="audio sample", weights=7, status="ok", exactness="pointwise", depth=depth, median_s=seconds,
+    )  # fmt: skip
+
+
+def put(folder: Path, number: int, *cases: Case, git: str | None = "") -> Path:
+    commit = f"{number:012x}" if git == "" else git
+    made = f"2026-03-{number + 1:02}T10:00:00+00:00"
+    with Writer(folder / "results.jsonl") as writer:
+        writer.write(Run(1, f"run {number}", made, [], 0, commit, {}, ENVIRONMENT, {}))
+        for one in cases:
+            writer.write(one)
+    return folder / "results.jsonl"
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Twenty runs; from the eleventh on, sampling step by step takes half as long again and is 2 deeper."""
+    noise = np.exp(np.random.default_rng(0).normal(0, 0.01, (20, 2))).tolist()
+    for i, (one, other) in enumerate(noise):
+        put(
+            tmp_path / "runs" / f"{19 - i:02}", i,
+            case(1e-3 * one * (1.5 if i >= 10 else 1), depth=42 if i >= 10 else 40),
+            case(5e-3 * other, "naive", 32),
+        )  # fmt: skip
+    return tmp_path / "runs"
+
+
+def stored(folder: Path, seconds: float) -> Path:
+    """As pytest-benchmark leaves it, of a suite that is not arbench's."""
+    whole = {
+        "machine_info": {"cpu": {"brand_raw": "Chip", "count": 2}, "python_version": "3.12.1"},
+        "commit_info": {"id": "f" * 40, "dirty": False},
+        "benchmarks": [{"fullname": "test_mine.py::test_sort", "stats": {"median": seconds, "rounds": 5}}],
+        "datetime": "2026-03-25T10:00:00+00:00",
+        "version": "5.1.0",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "0001_stored.json"
+    file.write_text(json.dumps(whole))
+    return file
+
+
+def test_a_folder_is_searched_and_its_step_is_told(answer, runs) -> None:
+    found = answer("history", runs)
+    assert (found.code, found.err) == (0, "")
+    title, heads, _, row, *notes = found.out.splitlines()
+    assert title == "Steps of time over 20 commits, 2026-03-01 to 2026-03-20"
+    assert heads.split() == ["case", "from", "commit", "date", "before", "after", "change", "p"]
+    assert row.startswith(f"wavenet:tiny sampling cached, N = 16  {10:012x}  2026-03-11 10:00")
+    assert "slower" in row
+    assert notes[:2] == ["No step in 1 of 2 series.", "Machine: Chip, 1 thread, torch 2.13"]
+
+
+def test_counters_step_at_every_change(answer, runs) -> None:
+    found = answer("history", runs, "--measure", "depth", "--method", "cached")
+    assert found.code == 0
+    assert f"{10:012x}  2026-03-11 10:00      40     42  5% more" in found.out
+
+
+def test_files_of_pytest_benchmark_are_found_and_other_json_is_not_read(answer, tmp_path) -> None:
+    stored(tmp_path / ".benchmarks" / "Linux", 2e-3)
+    (tmp_path / "other.json").write_text('{"benchmarks": 3}')
+    (tmp_path / "broken.json").write_text("{")
+    found = answer("history", tmp_path, "--json")
+    assert (found.code, found.err) == (0, "")
+    (series,) = json.loads(found.out)["series"]
+    assert series["case"] == "test_mine.py::test_sort"
+    assert series["machine"] == "Chip, pytest-benchmark"
+    assert series["points"][0]["value"] == 2e-3
+
+
+def test_the_same_file_twice_is_one_observation(answer, runs) -> None:
+    file = runs / "00" / "results.jsonl"
+    found = answer("history", runs, file, runs / "00", "--json")
+    assert {point["count"] for one in json.loads(found.out)["series"] for point in one["points"]} == {1}
+
+
+def test_filters_narrow_what_is_shown(answer, runs) -> None:
+    def cases(*words: object) -> list[str]:
+        return [one["case"] for one in json.loads(answer("history", runs, "--json", *words).out)["series"]]
+
+    cached, naive = cases()
+    assert cases("--method", "naive") == cases("--n", "32,64") == cases("--case", "/naive/") == [naive]
+    assert (
+        cases("--model", "wavenet") == cases("--model", "wavenet:tiny", "--op", "sample") == [cached, naive]
+    )
+
+
+def test_a_repository_orders_the_commits(answer, tmp_path) -> None:
+    repo = tmp_path / "repo"
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "init", "-q", str(repo)], check=True)
+    made = []
+    for number in range(3):
+        empty = ["commit", "-q", "--allow-empty", "-m", str(number)]
+        subprocess.run(["git", "-C", str(repo), *who, *empty], check=True)
+        said = subprocess.run(
+            ["git", "-C", str(repo), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+        made.append(said.stdout[:12])
+    for number, commit in enumerate(reversed(made)):  # measured from the last to the first
+        put(tmp_path / "runs" / str(number), number, case(1e-3, depth=40 + number), git=commit)
+    found = answer("history", tmp_path / "runs", "--measure", "depth", "--repo", repo, "--json")
+    whole = json.loads(found.out)
+    assert [one["commit"] for one in whole["commits"]] == made
+    assert [point["value"] for point in whole["series"][0]["points"]] == [42, 41, 40]
+    assert whole["ordered_by"] == "git"
+    by_time = json.loads(answer("history", tmp_path / "runs", "--json").out)
+    assert [one["commit"] for one in by_time["commits"]] == made[::-1]
+
+
+def test_out_holds_page_data_and_figures_and_is_not_read_again(answer, runs) -> None:
+    found = answer("history", runs, "--out", runs / "shown")
+    assert found.code == 0
+    assert found.out.endswith(f"\nhistory  {runs}/shown/history.md\n")
+    names = {path.name for path in (runs / "shown").rglob("*") if path.is_file()}
+    assert names == {
+        "history.md", "history.csv", "history.json", "wavenet-tiny-sampling-seconds.svg",
+        "wavenet-tiny-sampling-seconds.png",
+    }  # fmt: skip
+    again = answer("history", runs)
+    assert (again.code, again.err) == (0, "")
+    assert again.out.splitlines()[0] == found.out.splitlines()[0]
+
+
+def test_json_is_alone_on_the_output(answer, runs, tmp_path) -> None:
+    found = answer("history", runs, "--json", "--out", tmp_path / "shown")
+    assert msgspec.json.decode(found.out)["measure"] == "seconds"
+    assert found.err == f"\nhistory  {tmp_path}/shown/history.md\n"
+
+
+def test_a_broken_file_that_was_found_is_passed_over_with_a_warning(finish, runs) -> None:
+    (runs / "03" / "results.jsonl").write_text("{}\n")
+    found = finish("history", runs)
+    assert found.code == 0
+    assert found.err.startswith(f"arbench: warning: passed over: {runs}/03/results.jsonl")
+    assert found.err.count("\n") == 1
+    assert "over 19 commits" in found.out
+
+
+def test_a_broken_file_that_was_named_is_refused(refusal, runs) -> None:
+    file = runs / "03" / "results.jsonl"
+    file.write_text("{}\n")
+    assert refusal("history", file).startswith(f"{file}")
+
+
+def test_wrong_use_is_refused_on_one_line(refusal, runs, tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert refusal("history", tmp_path / "none") == f"{tmp_path}/none: no such file or folder"
+    assert refusal("history", tmp_path / "empty") == (
+        f"{tmp_path}/empty: no results.jsonl and no JSON of pytest-benchmark that can be read"
+    )
+    assert refusal("history", runs, "--measure", "dept") == "unknown measure 'dept'; did you mean 'depth'?"
+    assert refusal("history", runs, "--repo", tmp_path / "none").startswith(
+        f"{tmp_path}/none: git cannot read it"
+    )
+    assert "Missing argument" in refusal("history")
+    (tmp_path / "file").touch()
+    said = refusal("history", runs, "--out", tmp_path / "file")
+    assert said == f"--out {tmp_path}/file: cannot be written (File exists)"
+
+
+@pytest.mark.parametrize("words", [["--model", "lstm"], ["--measure", "peak_bytes"], ["--n", "17"]])
+def test_nothing_to_show_ends_with_3(answer, runs, words) -> None:
+    found = answer("history", runs, *words)
+    assert (found.code, found.out) == (3, "")
+    assert found.err.startswith("arbench: no case that was asked for has ")
+    assert found.err.count("\n") == 1
+
+
+def test_it_imports_no_torch(finish, runs) -> None:
+    before = "import atexit, sys; atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr)); "
+    found = finish("history", runs, before=before)
+    assert (found.code, found.err) == (0, "False\n")
