@@ -65,10 +65,10 @@ def command(
     Exit codes: 0 no regression, 1 regression, 2 wrong use, 3 nothing could be measured, 4 undecided, with
     --strict. Where GITHUB_STEP_SUMMARY is set, a summary in markdown is appended there.
     """
-    if baseline is None and against is None:
-        raise RefusedError("say what to compare with: --baseline FILE, --against REF, or both")
     if baseline is None and update:
         raise RefusedError("--update writes the file of --baseline: say which")
+    if baseline is None and against is None:
+        raise RefusedError("say what to compare with: --baseline FILE, --against REF, or both")
     if update and against is not None:
         raise RefusedError("--update writes a baseline and --against judges times: one at a time")
     if not 0 <= peak_tolerance < 1:

@@ -1,0 +1,179 @@
+"""arbench check --against: what it refuses before any work, says and leaves, and what a kill leaves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+
+from arbench.findings import Check
+
+ROOT = Path(__file__).parents[2]
+ARBENCH = "from arbench.cli import main; main()"
+SMALL = ["--model", "wavenet:tiny", "--op", "sample", "--method", "cached", "--n", "8"]
+BRIEF = ["--processes", "1", "--instances", "2"]
+NAME = "cached sampling of wavenet:tiny (N = 8)"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "say what to compare with: --baseline FILE, --against REF, or both"),
+        (["--baseline", "x", "--candidate", "."], "--candidate belongs to --against: say which version"),
+        (["--baseline", "x", "--threshold", "1%"], "--threshold belongs to --against: say which version"),
+        (["--baseline", "x", "--apart"], "--apart belongs to --against: say which version"),
+        (["--update"], "--update writes the file of --baseline: say which"),
+        (
+            ["--baseline", "x", "--against", "HEAD", "--update"],
+            "--update writes a baseline and --against judges times: one at a time",
+        ),
+        (
+            ["--baseline", "x", "--against", "HEAD", "--kernel", "softmax"],
+            "--kernel has no counters to compare with a baseline; leave out --baseline",
+        ),
+        (["--against", "HEAD", "--processes", "0"], "--processes lies between 1 and 64, got 0"),
+        (["--against", "HEAD", "--instances", "65"], "--instances lies between 1 and 64, got 65"),
+        (
+            ["--against", "HEAD", "--threshold", "often"],
+            "Invalid value for '--threshold': 'often' is no percentage, such as 1% or 0.01",
+        ),
+        (
+            ["--against", "HEAD", "--threshold", "wavenet=0%"],
+            "Invalid value for '--threshold': a change that counts lies between 0 and 100%, got '0%'",
+        ),
+        (["--against", "no-such"], "'no-such' is no commit here, and no folder, wheel or environment either"),
+        (
+            ["--against", str(ROOT), "--candidate", str(ROOT), "--kernel", "softmaks"],
+            "unknown kernel 'softmaks'; did you mean 'softmax'?",
+        ),
+        (
+            ["--against", str(ROOT), "--candidate", str(ROOT), "--suite", "timeing"],
+            "unknown suite 'timeing'; did you mean 'timing'? (a file's name ends in .toml)",
+        ),
+        (
+            ["--against", str(ROOT / "tests"), "--candidate", str(ROOT / "tests"), *SMALL],
+            f"neither {ROOT / 'tests'} nor {ROOT / 'tests'} holds the package arbench: nothing would differ; "
+            "name a model of theirs (--model file.py:Class) or two versions of the package",
+        ),
+    ],
+)
+def test_wrong_use_is_refused_before_any_work(
+    words: list[str], said: str, refusal: Callable[..., str], tmp_path: Path, git: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
+    monkeypatch.chdir(tmp_path)
+    assert refusal("check", *words) == said
+
+
+def test_what_neither_version_has_is_refused(answer: Callable[..., Any]) -> None:
+    found = answer("check", "--against", ROOT, "--candidate", ROOT, "--model", "wavenett")
+    assert (found.code, found.out) == (2, "")
+    assert found.err.splitlines()[-1] == "arbench: unknown model 'wavenett'; did you mean 'wavenet'?"
+
+
+@pytest.fixture
+def repository(copy_of_this_tree: Callable[..., Path], committed: Callable[[Path], Path]) -> Path:
+    """A repository of this package."""
+    return committed(copy_of_this_tree("repository"))
+
+
+def started(folder: Path, *words: str, scratch: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TMPDIR": str(scratch)}
+    return subprocess.Popen(
+        [sys.executable, "-c", ARBENCH, "check", *words], cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder
+
+
+def test_a_commit_is_compared_with_the_working_tree(repository: Path, scratch: Path, tmp_path: Path) -> None:
+    """Two instances are too few for an interval, so nothing can be decided: 0, and 4 when strict."""
+    words = [
+        "--against",
+        "HEAD",
+        *SMALL,
+        *BRIEF,
+        "--strict",
+        "--json",
+        "--junit",
+        str(tmp_path / "junit.xml"),
+    ]
+    with started(repository, *words, scratch=scratch) as process:
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 4, err
+    check = msgspec.json.decode(out, type=Check)
+    assert check.before.startswith("HEAD (")
+    assert check.after == "the working tree"
+    assert [(f.metric, f.outcome) for f in check.findings] == [("seconds", "undecided")]
+    assert len(check.instances) == 2
+    assert check.environment["versions"]["torch"]
+    assert (tmp_path / "junit.xml").exists()
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_model_of_ones_own_repository(
+    tmp_path: Path, scratch: Path, git: Callable[..., str], committed: Callable[[Path], Path]
+) -> None:
+    """The package is the installed one for both; the model is each tree's own."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    text = (
+        "from arbench.models.wavenet import WaveNet\n\n\nclass Mine(WaveNet):\n"
+        "    presets = {'tiny': WaveNet.presets['tiny']}\n    default_preset = 'tiny'\n"
+    )
+    (mine / "mine.py").write_text(text)
+    committed(mine)
+    (mine / "mine.py").write_text(text + "    presets['other'] = presets['tiny']\n")
+    model = ["--op", "sample", "--method", "cached", "--n", "8"]
+    for preset, outcome in (("tiny", "undecided"), ("other", "added")):
+        words = ["--against", "HEAD", "--model", f"mine.py:Mine:{preset}", *model, *BRIEF, "--json"]
+        with started(mine, *words, scratch=scratch) as process:
+            out, err = process.communicate(timeout=120)
+        assert out, err
+        (finding,) = msgspec.json.decode(out, type=Check).findings
+        assert finding.outcome == outcome, finding
+
+
+def test_a_killed_check_leaves_nothing_behind(
+    repository: Path, scratch: Path, git: Callable[..., str]
+) -> None:
+    kept = git(repository, "status", "--porcelain"), sorted(os.listdir(repository / ".git"))
+    with started(repository, "--against", "HEAD", *SMALL, scratch=scratch) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("timing"):
+            assert process.poll() is None
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 2
+        assert list(scratch.iterdir())
+        process.kill()
+        process.communicate()
+    deadline = time.monotonic() + 20
+    while (list(scratch.iterdir()) or any(map(alive, children))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, children))
+    assert list(scratch.iterdir()) == []
+    assert (git(repository, "status", "--porcelain"), sorted(os.listdir(repository / ".git"))) == kept
+    assert len(git(repository, "worktree", "list").splitlines()) == 1
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
