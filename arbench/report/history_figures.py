@@ -7,17 +7,19 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from arbench.report.figures import Drawing
 from arbench.report.history_points import Measure
 from arbench.report.history_series import History, Series
-from arbench.report.history_table import change_text, commit_text, letter
+from arbench.report.history_table import change_text, letter
 from arbench.report.labels import shorten
-from arbench.report.style import FAINT, MACHINES, RULE, new_figure, save_bytes, styled, tick
+from arbench.report.style import FAINT, MACHINES, RULE, legend_columns, new_figure, save_bytes, styled, tick
 
 _ACROSS, _MOST = 2, 8
 """Panels in a row, and in a figure."""
@@ -62,14 +64,31 @@ def _figure(history: History, group: str, panels: list[list[Series]]) -> Figure:
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
             grid[len(panels) - across].xaxis.set_tick_params(labelbottom=True)
+        _legend(figure, history)
         figure.suptitle(group or "cases", fontsize=11, fontweight="bold", x=0.01, ha="left")
         figure.supylabel(history.measure.title, fontsize=10)
     return figure
 
 
-def _panel(axes: Axes, history: History, cases: list[Series]) -> None:
+def _looks(history: History) -> dict[str, tuple[str, str]]:
     shown = history.machines or [""]
-    look = {machine: MACHINES[number % len(MACHINES)] for number, machine in enumerate(shown)}
+    return {machine: MACHINES[number % len(MACHINES)] for number, machine in enumerate(shown)}
+
+
+def _legend(figure: Figure, history: History) -> None:
+    """Which machine is which, below; one alone needs none."""
+    if len(history.machines) < 2:
+        return
+    handles = [
+        Line2D([], [], color=color, marker=marker, label=f"{letter(history, machine)}: {machine}")
+        for machine, (color, marker) in _looks(history).items()
+    ]
+    columns = legend_columns((str(one.get_label()) for one in handles), figure.get_figwidth())
+    figure.legend(handles=handles, loc="outside lower left", ncols=columns)
+
+
+def _panel(axes: Axes, history: History, cases: list[Series]) -> None:
+    look = _looks(history)
     values: list[float] = []
     for one in cases:
         color, marker = look[one.machine]
@@ -93,8 +112,6 @@ def _panel(axes: Axes, history: History, cases: list[Series]) -> None:
     axes.grid(True, axis="y", color=RULE)
     axes.set_axisbelow(True)
     sns.despine(ax=axes)
-    if len(history.machines) > 1:
-        axes.legend(fontsize=8, loc="lower left")
 
 
 def _marks(axes: Axes, history: History, one: Series, color: str, marker: str) -> None:
@@ -104,7 +121,6 @@ def _marks(axes: Axes, history: History, one: Series, color: str, marker: str) -
     axes.errorbar(
         points["place"], points["value"], yerr=shown, color=color, marker=marker, markersize=4.5,
         linestyle="none", elinewidth=1.0, zorder=3,
-        label=letter(history, one.machine) if len(history.machines) > 1 else None,
     )  # fmt: skip
     marked = points[points["place"].map(history.places["marked"])]
     axes.plot(
@@ -127,7 +143,10 @@ def _value_axis(axes: Axes, values: list[float], measure: Measure) -> None:
 def _commit_axis(axes: Axes, history: History) -> None:
     count = len(history.places)
     every = -(-count // _TICKS)
-    names = [commit_text(place).replace("+", "")[:7] for _, place in history.places.iterrows()]
+    names = [
+        ("?" if pd.isna(place["commit"]) else str(place["commit"])[:7])
+        for _, place in history.places.iterrows()
+    ]
     axes.set_xlim(-0.7, count - 0.3)
     axes.xaxis.set_major_locator(FixedLocator(range(0, count, every)))
     axes.set_xticks(range(0, count, every), names[::every], rotation=60, ha="right", rotation_mode="anchor")

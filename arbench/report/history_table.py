@@ -70,7 +70,7 @@ def _both(step: Step, measure: Measure) -> tuple[str, str]:
     """The levels, with the digits that tell them apart."""
     if measure.exact:
         return f"{step.before:,.0f}", f"{step.after:,.0f}"
-    half = abs(step.after - step.before) / 2
+    half = abs(step.after - step.before) / 5
     before, after = (format_si(v, measure.unit, (v - half, v + half)) for v in (step.before, step.after))
     return before, after
 
