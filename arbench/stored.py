@@ -1,8 +1,8 @@
 """Reads what was stored: a results file, a run's folder, a baseline, or the JSON of pytest-benchmark.
 
 A row of pytest-benchmark is one process: it has a median and no interval. Rows of arbench's own suites become
-the cases that ``arbench run`` would name; those of other suites keep their ``fullname`` and nothing else is
-known of them.
+the cases that ``arbench run`` would name; those of other suites keep their ``fullname``, and no backend, for
+nothing else is known of them.
 """
 
 from __future__ import annotations
@@ -86,11 +86,6 @@ def read_stored(path: Path) -> Results:
         return _converted(msgspec.convert(whole, _Stored))
     except (msgspec.ValidationError, ResultsError) as error:
         raise ResultsError(f"{file}: not as pytest-benchmark stores it: {error}") from None
-
-
-def is_foreign(case: Case) -> bool:
-    """Whether the case is of another suite than arbench's, known by its name alone."""
-    return not case.backend
 
 
 def _is_line(raw: bytes) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from arbench.bench.case import CaseKey
 from arbench.results import Case, ResultsError, Run, Writer
-from arbench.stored import is_foreign, read_stored
+from arbench.stored import read_stored
 
 KEY = CaseKey(
     spec="wavenet:tiny", model="wavenet", preset="tiny", op="sample", method="cached", backend="eager",
@@ -72,7 +72,6 @@ def test_rows_of_our_suites_are_the_cases_that_a_run_names(stored: Any) -> None:
     assert (case.status, case.count_source, case.verified) == ("ok", "counted", {"how": "draws again"})
     assert (case.median_s, case.workers, case.samples) == (0.5, 1, 9)
     assert (case.ci95_s, case.range_s) == (None, None)
-    assert not is_foreign(case)
 
 
 def test_files_from_before_there_were_counters_and_calls_that_do_it_several_times(stored: Any) -> None:
@@ -88,7 +87,6 @@ def test_rows_of_other_suites_keep_their_name_and_nothing_else(stored: Any) -> N
     (case,) = results.cases.values()
     assert (case.id, case.model) == ("tests/test_x.py::test_y[a/b-1]",) * 2
     assert (case.median_s, case.n, case.backend, case.depth) == (2e-6, 1, "", None)
-    assert is_foreign(case)
 
 
 def test_the_run_says_where_and_when(stored: Any) -> None:

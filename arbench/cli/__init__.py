@@ -15,6 +15,7 @@ COMMANDS = {
     "kernels": "time the kernels against torch and others",
     "list": "models, presets, methods and devices",
     "report": "render the report of a results file",
+    "compare": "stored results side by side",
     "check": "is this version as good as a baseline? For CI",
     "history": "a measure over commits, and where it steps",
     "doctor": "what this machine can measure, and how noisy it is",
