@@ -143,7 +143,7 @@ def test_a_run_of_arbench_serves_and_is_never_replaced(side, file):
 
 def test_paths_are_stored_as_seen_from_the_file(side, options, tmp_path, monkeypatch):
     (tmp_path / "ci").mkdir()
-    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "else" / "where").mkdir(parents=True)
     asked = replace(
         options, models=["models/mine.py:Mine:tiny", "wavenet:nv"], suite=str(tmp_path / "perf.toml"),
         data="sound.wav", weights=str(tmp_path / "w.safetensors"),
@@ -156,9 +156,9 @@ def test_paths_are_stored_as_seen_from_the_file(side, options, tmp_path, monkeyp
         "../perf.toml", "../sound.wav", "../w.safetensors",
     )  # fmt: skip
     assert str(tmp_path) not in Path("ci/exact.jsonl").read_text()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    found = load(Path("../ci/exact.jsonl")).options
-    assert found.models == ["../models/mine.py:Mine:tiny", "wavenet:nv"]
+    monkeypatch.chdir(tmp_path / "else" / "where")
+    found = load(Path("../../ci/exact.jsonl")).options
+    assert found.models == ["../../models/mine.py:Mine:tiny", "wavenet:nv"]
     assert [os.path.realpath(path) for path in (found.suite, found.data, found.weights)] == [
         str(tmp_path / name) for name in ("perf.toml", "sound.wav", "w.safetensors")
     ]

@@ -63,6 +63,8 @@ def test_equal_sides_are_the_same_case_by_case(side, found):
         ("ops", lambda n: 84 * n + 5, f"{WHO} launches 84 operations a step, 63 before"),
         ("ops", lambda n: 63 * n + 6,
          f"{WHO} launches 510, 1,014, 2,022 operations at {AT}; it was 509, 1,013, 2,021"),
+        ("ops", lambda n: 64 * n + 5 + (n > 8),
+         f"{WHO} launches 517, 1,030, 2,054 operations at {AT}; it was 509, 1,013, 2,021"),
         ("depth", lambda n: 8 * n + 3, f"depth of {WHO} is 8 a step, 7 before"),
         ("flops", lambda n: 1000 * n + n * n,
          f"{WHO} computes 8,064, 16,256, 33,024 FLOPs at {AT}; it was 8,000, 16,000, 32,000"),
