@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from arbench.findings import Check
-from arbench.results import Writer, read
+from arbench.results import Case, Writer, read
 
 MINE = ["--model", "wavenet:tiny", "--n", "4,8", "--method", "parallel", "--method", "cached"]
 ID = "wavenet:tiny/sample/cached/eager/cpu/float32/b1/n4"
@@ -294,3 +294,35 @@ def test_a_killed_check_leaves_nothing_behind(start, tmp_path, blow):
         assert "Traceback" not in err
     assert list(file.parent.iterdir()) == []
     assert list(scratch.iterdir()) == []
+
+
+def stored_by_pytest_benchmark(file: Path, rows: Iterable[Case], **stated: object) -> None:
+    """What ``pytest benchmarks`` leaves of these cases, as far as it is read."""
+    fields = ("model", "preset", "op", "method", "backend", "device", "dtype", "batch", "n", "element")
+    more = ("weights", "exactness", "depth", "nfe", "flops", "ops", "bytes", "peak_bytes")
+    benchmarks = [
+        {
+            "fullname": row.id,
+            "stats": {"median": 1e-3, "rounds": 5},
+            "extra_info": {"spec": f"{row.model}:{row.preset}"}
+            | {name: getattr(row, name) for name in (*fields, *more)},
+        }
+        for row in rows
+    ]
+    machine = {"arbench": stated}
+    file.write_bytes(msgspec.json.encode({"benchmarks": benchmarks, "machine_info": machine}))
+
+
+def test_what_pytest_benchmark_stored_serves_where_it_holds_counters(answer, file, tmp_path):
+    results = read(file)
+    rows = list(results.cases.values())
+    stored_by_pytest_benchmark(tmp_path / "0001.json", rows[:3], **results.run.environment)
+    found = answer("check", "--baseline", tmp_path / "0001.json", "--strict")
+    assert found.code == 0, found.out + found.err
+    assert " ".join(found.out.split()).endswith("no regression, 3 unchanged")
+    counts = dict.fromkeys(("depth", "nfe", "flops", "ops", "bytes", "peak_bytes"))
+    bare = [msgspec.structs.replace(row, **counts) for row in rows]
+    stored_by_pytest_benchmark(tmp_path / "0002.json", bare)
+    found = answer("check", "--baseline", tmp_path / "0002.json")
+    said = f"{tmp_path}/0002.json: holds no counters of models; there is nothing to compare with"
+    assert (found.code, found.out, found.err) == (3, "", f"arbench: {said}\n")
