@@ -11,9 +11,12 @@ from types import ModuleType
 import msgspec
 import pytest
 
+from arbench.bench.plan import make_plan
 from arbench.gate import baseline as module
 from arbench.gate.baseline import BaselineError, check_replaceable, load, save
 from arbench.results import Writer, read
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -167,3 +170,13 @@ def test_paths_are_stored_as_seen_from_the_file(side, options, tmp_path, monkeyp
 def test_a_shipped_suite_is_stored_by_its_name(side, options, file):
     save(file, side()[0], replace(options, models=None, suite="exact"))
     assert load(file).options.suite == "exact"
+
+
+def test_the_committed_baseline_is_of_the_suite_that_ships():
+    """Its cases, not its counters: those may depend on the torch that is here."""
+    found = load(ROOT / "benchmarks" / "baselines" / "exact.jsonl")
+    assert found.options is not None
+    assert found.options.suite == "exact"
+    assert found.rows.keys() == {case.id for case in make_plan(found.options).cases}
+    assert {row.status for row in found.rows.values()} == {"ok"}
+    assert {row.count_source for row in found.rows.values()} == {"counted"}
