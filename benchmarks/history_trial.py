@@ -80,6 +80,8 @@ def main(out: Path, series: int, seed: int) -> None:
         for key, rates in what.items():
             rows.writerows([*key, n, series, rate] for n, rate in zip(LENGTHS, rates, strict=True))
     lines = [
+        "# Steps of simulated times",
+        "",
         f"Series of which a step is said where there is none, at a nominal {LEVEL:.0%}:",
         "",
         *table(["noise"], [([name], rates) for name, rates in false.items()]),

@@ -81,8 +81,11 @@ def noisy_steps(
     are joined, until all that are left are sure at ``level``: by permutations, and because a straight line
     leaves more than the step does.
 
-    How often a step is found where there is none, and where there is one, is measured by
-    ``benchmarks/history_trial.py``. A machine that was slower for a week has steps, and they are found.
+    Of ``benchmarks/history_trial.py``, at 1%: noise in an accidental order has a step in 1% of series, 3%
+    where it is skewed and the series long; drifts of 1 to 3 standard deviations, and neighbours that are
+    alike (correlation 0.3), in 3 to 18%. A step of three deviations is found in 73% of series of 12 values,
+    95% of 25 and 98% of 50; of five, in 96% and more. A machine that was slower for a week has steps, and
+    they are found.
 
     Args:
         values: positive durations, in order; None or NaN where one is missing.
