@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,10 +87,10 @@ def named(paths: Sequence[Path], labels: Sequence[str]) -> list[str]:
         raise RefusedError(f"{len(labels)} times --label for {len(paths)} files")
     found = [*labels, *_names(files)[len(labels) :]]
     for number, name in enumerate(found):
-        if not name.strip() or name in found[:number]:
-            raise RefusedError(
-                f"--label: '{name}' cannot name two files" if name.strip() else "--label: empty"
-            )
+        if not name.strip():
+            raise RefusedError("--label: a name cannot be empty")
+        if name in found[:number]:
+            raise RefusedError(f"--label: '{name}' cannot name two files")
     return found
 
 
@@ -132,7 +133,7 @@ def _show(found: Comparison, names: Names) -> None:
             click.echo(f"and {len(lines) - 3 - MOST} more: --json or --out has all")
         click.echo()
     for line in (counted(found), *alone(found, NAMED), *found.notes):
-        click.echo(line)
+        click.echo(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False))
 
 
 def _write(found: Comparison, names: Names, out: Path, as_json: bool) -> None:

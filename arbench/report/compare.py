@@ -21,9 +21,9 @@ EXACT = ("depth", "nfe", "flops", "ops", "bytes")
 """Counters that no machine changes."""
 METRICS = {name: MEASURES[name] for name in ("seconds", *EXACT, "peak_bytes")}
 DRIFT = (
-    "Runs made apart drift: identical code differs by several percent from one to the next, and the interval "
-    "of a ratio does not hold that. To judge a change, time both versions in turns: arbench check --against "
-    "COMMIT."
+    "Runs made apart drift: identical code differs by several percent from one to the next, by more where "
+    "others use the machine, and the interval of a ratio does not hold that. To judge a change, time both "
+    "versions in turns: arbench check --against COMMIT."
 )
 
 
@@ -128,6 +128,8 @@ def compare(files: Mapping[str, Results], metric: str | None = None, times: bool
         raise NothingSharedError(
             f"no case of {first} has {METRICS[asked].title} there and in {' or '.join(others)}"
         )
+    if not rows and not apart:
+        notes.append("No case has a time in two files.")
     changed, counted = _changed(files)
     return Comparison(
         labels, asked, rows, changed, counted, _alone(files),

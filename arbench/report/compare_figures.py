@@ -83,8 +83,10 @@ def _ratios(found: Comparison, names: Names, group: str, rows: list[Row], looks:
         axes.set_ylim(len(rows) - 0.4, -0.6)
         _ratio_axis(axes, min(ends), max(ends))
         more, less = found.measure.words
+        few = any((ratio := _ratio(row, label)) and ratio.range for row in rows for label in others)
         axes.set_xlabel(
             f"{found.measure.title} over {shorten(found.labels[0], _LONGEST)}, {less} < 1 < {more}"
+            + ("; hollow: a range, too few workers for 95%" if few else "")
         )
         axes.set_title(shorten(group, 2 * _LONGEST))
         axes.grid(True, axis="x")
@@ -110,8 +112,9 @@ def _ratio_axis(axes: Axes, low: float, high: float) -> None:
     low, high = min(low, 1 - _LEAST), max(high, 1 + _LEAST)
     axes.set_xscale("log")
     axes.set_xlim(low / (high / low) ** 0.06, high * (high / low) ** 0.06)
-    subs = (1.0, 2.0, 5.0) if high / low < 100 else (1.0,)
-    axes.xaxis.set_major_locator(MaxNLocator(6) if high / low < 3 else LogLocator(subs=subs, numticks=12))
+    span = high / low
+    subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if span < 10 else (1.0, 2.0, 5.0) if span < 100 else (1.0,)
+    axes.xaxis.set_major_locator(MaxNLocator(6) if span < 3 else LogLocator(subs=subs, numticks=12))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
 
@@ -151,7 +154,9 @@ def _curves(found: Comparison, names: Names, group: str, rows: list[Row], looks:
 
 
 def _values(rows: Iterable[Row]) -> list[float]:
-    return [value.value for row in rows for value in row.values.values() if value.value]
+    """Every value, and the ends of its interval."""
+    known = [value for row in rows for value in row.values.values() if value.value]
+    return [end for value in known for end in (value.value, *(value.interval or ())) if end]
 
 
 def _line(axes: Axes, rows: list[Row], label: str, look: tuple[str, str], aside: float) -> None:

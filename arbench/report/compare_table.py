@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,7 +14,8 @@ from arbench.report.labels import STATUS, Settings, is_kernel, model_label, shor
 from arbench.report.summary import escape
 from arbench.report.table import Table
 from arbench.results import Case, Results
-from arbench.stats import format_interval, format_ratio, format_seconds
+from arbench.stats import format_ratio, format_seconds
+from arbench.stats.digits import last_place
 from arbench.stats.unpaired import UnpairedRatio
 
 SCHEMA = 1
@@ -78,7 +80,7 @@ def _table(found: Comparison, names: Names, labels: list[str]) -> Table:
             value = row.values.get(label)
             cells += [value_label(value, found.metric), ratio_label(value, found.metric)]
         rows.append([*names.cells(row.case), *cells])
-    title = f"{found.measure.title[:1].upper()}{found.measure.title[1:]}"
+    title = f"{found.measure.title[:1].upper()}{found.measure.title[1:]}, {' and '.join(others)} over {first}"
     return Table(title, columns, rows, _legend(found), sections)
 
 
@@ -95,6 +97,8 @@ def _legend(found: Comparison) -> list[str]:
         said.append("(range): least and greatest ratio of two workers; too few for 95%")
     if any(ratio.observations == (1, 1) for ratio in ratios):
         said.append("no brackets: one process on each side, so nothing is known of its scatter")
+    if any(value.value and value.case.unstable for row in found.rows for value in row.values.values()):
+        said.append("*: unstable; its workers, or the samples within one, lie far apart")
     return said
 
 
@@ -104,7 +108,9 @@ def value_label(value: Value | None, metric: str) -> str:
         return NONE
     if value.value is None:
         return STATUS[value.case.status] if value.case.status != "ok" else NONE
-    return format_seconds(value.value, value.interval) if metric == "seconds" else f"{value.value:,}"
+    if metric != "seconds":
+        return f"{value.value:,}"
+    return format_seconds(value.value, value.interval) + ("*" if value.case.unstable else "")
 
 
 def ratio_label(value: Value | None, metric: str) -> str:
@@ -118,7 +124,15 @@ def ratio_label(value: Value | None, metric: str) -> str:
     text = format_ratio(ratio.ratio, ends)
     if ends is None:
         return text
-    return f"{text} {format_interval(ratio.ratio, ends, 'x', '[]' if ratio.ci95 else '()')}"
+    return f"{text} {_ends(ratio.ratio, ends, '[]' if ratio.ci95 else '()')}"
+
+
+def _ends(ratio: float, ends: tuple[float, float], brackets: str) -> str:
+    """The ends of a ratio's interval, rounded outward; with one digit at least, for no ratio is 0."""
+    place = min(last_place(ratio, ends), math.floor(math.log10(ends[0])))
+    low, high = math.floor(ends[0] / 10**place + 1e-9), math.ceil(ends[1] / 10**place - 1e-9)
+    digits = max(0, -place)
+    return f"{brackets[0]}{low * 10**place:,.{digits}f}, {high * 10**place:,.{digits}f}{brackets[1]}"
 
 
 def changed_table(found: Comparison, names: Names) -> Table | None:
@@ -147,7 +161,8 @@ def counted(found: Comparison) -> str:
     if not found.counted:
         return f"Of {what}, nothing is known on both sides."
     differ = sum(one.name != "status" for one in found.changed)
-    return f"{what}: {found.counted:,} values compared, {differ:,} differ{'s' if differ == 1 else ''}."
+    said = "none differs" if not differ else f"{differ:,} differ{'s' if differ == 1 else ''}"
+    return f"{what}: {found.counted:,} values compared, {said}."
 
 
 def alone(found: Comparison, most: int | None = None) -> list[str]:
@@ -200,9 +215,10 @@ def frame(found: Comparison) -> pd.DataFrame:
     """One row a case and file, every number as it was measured.
 
     Columns: what names a case (``id``, ``model``, ``preset``, ``op``, ``method``, ``backend``, ``device``,
-    ``dtype``, ``batch``, ``n``), ``file`` (its label), ``status``, ``metric``, ``value``, ``low`` and ``high``
-    (of times), ``ratio`` (over the first file), ``ratio_low``, ``ratio_high``, ``interval`` ('ci95' or 'range',
-    of the ratio), ``observations`` and ``observations_first``. What is not known is missing.
+    ``dtype``, ``batch``, ``n``), ``file`` (its label), ``status``, ``unstable``, ``metric``, ``value``, of
+    times ``low`` and ``high``, ``ratio`` (over the first file), ``ratio_low``, ``ratio_high``, ``interval``
+    ('ci95' or 'range', of the ratio), ``observations`` and ``observations_first``. What is not known is
+    missing.
     """
     return pd.DataFrame([_record(row, label, found) for row in found.rows for label in row.values])
 
@@ -213,7 +229,7 @@ def _record(row: Row, label: str, found: Comparison) -> dict[str, Any]:
     low, high = value.interval or (None, None)
     return {
         **{name: getattr(row.case, name) for name in names},
-        "file": label, "status": value.case.status, "metric": found.metric,
+        "file": label, "status": value.case.status, "unstable": value.case.unstable, "metric": found.metric,
         "value": value.value, "low": low, "high": high, **_ratio(value.ratio),
     }  # fmt: skip
 

@@ -1,0 +1,184 @@
+"""arbench compare: stored results side by side."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+import pytest
+
+from arbench.results import Case, Samples, Writer, read
+
+
+@pytest.fixture
+def other(copied: Path, tmp_path: Path) -> Path:
+    """The finished run again, as another folder: twice as slow, with one operation more, in four workers."""
+    folder = tmp_path / "other"
+    edited(copied, folder)
+    return folder
+
+
+def edited(source: Path, folder: Path, model: str | None = None, cpu: str | None = None) -> None:
+    results = read(source)
+    if cpu is not None:
+        results.run.environment["cpu"]["model"] = cpu
+    with Writer(folder / "results.jsonl") as writer:
+        writer.write(results.run)
+        for line in results.samples:
+            for worker in (line.worker, line.worker + 2):
+                doubled = [2 * s for s in line.seconds]
+                writer.write(Samples(line.case, worker, line.round, line.started_at, doubled))
+        for case in results.cases.values():
+            named = case.id if model is None else case.id.replace(case.model, model)
+            ops = None if case.ops is None else case.ops + 1
+            median_s = None if case.median_s is None else 2 * case.median_s
+            writer.write(msgspec.structs.replace(case, id=named, ops=ops, median_s=median_s, workers=4))
+
+
+def test_two_runs_are_compared_in_time_and_exactly(answer, copied, other):
+    found = answer("compare", copied, other)
+    assert (found.code, found.err) == (0, "")
+    lines = found.out.splitlines()
+    assert lines[0] == "Time, other over copied"
+    assert lines[1].split()[:5] == ["op", "method", "N", "copied", "other"]
+    assert lines[3] == "wavenet:tiny"
+    rows = [line.split() for line in lines[4:8]]
+    assert [row[:3] for row in rows] == [
+        ["score", "parallel", "8"], ["score", "parallel", "16"],
+        ["sample", "cached", "8"], ["sample", "cached", "16"],
+    ]  # fmt: skip
+    assert "depth, nfe, flops, ops and bytes: 20 values compared, 4 differ." in found.out
+    assert "arbench check" in found.out
+    assert "What changed, exactly" in found.out
+
+
+def test_the_numbers_of_a_comparison_as_json_and_as_files(answer, copied, other, tmp_path):
+    out = tmp_path / "out"
+    found = answer("compare", copied, other, "--json", "--label", "before", "--label", "after", "--out", out)
+    assert found.code == 0
+    plain = json.loads(found.out)
+    assert plain["files"] == ["before", "after"]
+    for row in plain["rows"]:
+        if row["file"] == "after":  # each worker twice, twice as slow
+            assert row["ratio_low"] <= 2 <= row["ratio_high"]
+            assert (row["observations"], row["observations_first"]) == (4, 2)
+            assert row["interval"] == "range"
+    assert {(one["name"], one["after"] - one["before"]) for one in plain["changed"]} == {("ops", 1)}
+    assert found.err == f"\ncompare  {out}/compare.md\n"
+    assert {path.name for path in out.iterdir()} == {"compare.md", "compare.csv", "figures"}
+    assert {path.suffix for path in (out / "figures").iterdir()} == {".svg", ".png"}
+    assert len(pd.read_csv(out / "compare.csv")) == len(plain["rows"]) == 8
+    page = (out / "compare.md").read_text()
+    for path in (out / "figures").glob("*.svg"):
+        assert f"(figures/{path.name})" in page
+
+
+def test_other_metrics_and_their_names(answer, refusal, copied, other):
+    found = answer("compare", copied, other, "--metric", "ops")
+    assert found.out.startswith("Tensor operations, other over copied\n")
+    said = refusal("compare", copied, other, "--metric", "second")
+    assert said == "unknown metric 'second'; did you mean 'seconds'?"
+
+
+def test_another_machine_is_compared_in_time_on_request_only(answer, refusal, copied, tmp_path):
+    edited(copied, tmp_path / "other", cpu="Example 2")
+    model = read(copied).run.environment["cpu"]["model"]
+    told = f"other is not where copied was measured: cpu.model ({model}, Example 2)"
+    words = ("compare", copied, tmp_path / "other")
+    found = answer(*words)
+    assert (found.code, found.err) == (0, f"arbench: warning: {told}\n")
+    assert not found.out.startswith("Time")
+    assert "20 values compared, 4 differ." in found.out
+    assert "Not compared in time, exact counters only: other (--times insists)." in found.out
+    insisted = answer(*words, "--times")
+    assert insisted.out.startswith("Time, other over copied\n")
+    assert insisted.err == found.err
+    assert refusal(*words, "--metric", "seconds") == f"{told}; --times compares time all the same"
+
+
+def test_a_killed_run_and_a_baseline_are_compared_too(answer, copied, other):
+    file = copied / "results.jsonl"
+    raw = [line for line in file.read_bytes().splitlines(keepends=True)
+           if not line.startswith((b'{"kind":"case"', b'{"kind":"fit"', b'{"kind":"ratio"'))]  # fmt: skip
+    file.write_bytes(b"".join(raw))
+    found = answer("compare", copied, other)
+    assert found.code == 0
+    assert found.out.startswith("Time, other over copied\n")
+    assert file.read_bytes() == b"".join(raw)
+    baseline = other.parent / "baseline.jsonl"
+    with Writer(baseline) as writer:
+        for line in (read(other).run, *read(other).cases.values()):
+            writer.write(msgspec.structs.replace(line, median_s=None) if isinstance(line, Case) else line)
+    found = answer("compare", baseline, copied)
+    assert found.code == 0
+    assert "20 values compared, 4 differ." in found.out
+    assert "No case has a time in two files." in found.out
+
+
+def test_json_of_pytest_benchmark_is_compared(answer, copied, tmp_path):
+    results = read(copied)
+    rows = []
+    for case in results.cases.values():
+        facts = {
+            name: getattr(case, name) for name in case.__struct_fields__ if name not in ("id", "verified")
+        }
+        facts |= {"spec": "wavenet:tiny", "verified": None}
+        rows.append(
+            {"fullname": case.id, "stats": {"median": case.median_s, "rounds": 5}, "extra_info": facts}
+        )
+    stored = tmp_path / "0001_first.json"
+    machine = {"arbench": results.run.environment}
+    stored.write_text(json.dumps({"benchmarks": rows, "machine_info": machine, "commit_info": {}}, indent=4))
+    found = answer("compare", copied, stored)
+    assert (found.code, found.err) == (0, "")
+    assert found.out.startswith("Time, 0001_first over copied\n")
+    assert "20 values compared, none differs." in found.out
+    assert "0001_first is of pytest-benchmark: one process" in found.out
+
+
+def test_files_are_named_after_their_folders_as_far_as_it_takes(answer, copied, tmp_path):
+    for place in ("one/run", "two/run", "three"):
+        shutil.copytree(copied, tmp_path / place)
+    words = [tmp_path / place for place in ("one/run", "two/run/results.jsonl", "three")]
+    assert json.loads(answer("compare", *words, "--json").out)["files"] == ["one/run", "two/run", "three"]
+    found = answer("compare", *words, "--json", "--label", "first")
+    assert json.loads(found.out)["files"] == ["first", "two/run", "three"]
+
+
+def test_what_cannot_be_compared_is_refused_in_one_line(refusal, copied, other, tmp_path):
+    file = copied / "results.jsonl"
+    none = tmp_path / "none.jsonl"
+    (tmp_path / "text.json").write_text("hello")
+    for words, said in (
+        ([], "compare needs at least two: arbench compare A B"),
+        ([copied], "compare needs at least two: arbench compare A B"),
+        ([copied, file], f"{file}: the same file twice"),
+        ([copied, none], f"{none}: No such file or directory"),
+        ([copied, tmp_path], f"{tmp_path}/results.jsonl: No such file or directory"),
+        ([copied, other, "--label", "a", "--label", "a"], "--label: 'a' cannot name two files"),
+        ([copied, other, "--label", "other"], "--label: 'other' cannot name two files"),
+        ([copied, other, "--label", " "], "--label: a name cannot be empty"),
+        ([copied, other, *["--label", "a"] * 3], "3 times --label for 2 files"),
+        ([copied, other, "--out", file], f"--out {file}: cannot be written (File exists)"),
+    ):
+        assert refusal("compare", *words) == said
+    assert refusal("compare", copied, tmp_path / "text.json").startswith(
+        f"{tmp_path}/text.json: neither a results file nor a whole JSON of pytest-benchmark ("
+    )
+
+
+def test_nothing_in_common_ends_with_three(answer, copied, tmp_path):
+    edited(copied, tmp_path / "other", model="mine")
+    found = answer("compare", copied, tmp_path / "other", "--out", tmp_path / "out")
+    assert (found.code, found.out) == (3, "")
+    assert found.err == "arbench: no case of copied is in other\n"
+
+
+def test_a_long_list_of_changes_is_cut_on_a_terminal_alone(answer, copied, other, monkeypatch):
+    monkeypatch.setattr("arbench.cli.compare.MOST", 3)
+    found = answer("compare", copied, other)
+    assert "and 1 more: --json or --out has all" in found.out
+    assert len(json.loads(answer("compare", copied, other, "--json").out)["changed"]) == 4
