@@ -42,6 +42,7 @@ CASES = {
     "sampling": {"models": ["wavenet:tiny"], "ops": ["sample"], "methods": ["cached"], "n": [16]},
 }
 EFFECTS = (0.0, 0.01, 0.02, 0.05)
+LOADS = ("idle", "busy")
 STORED_THRESHOLD = 0.05
 WAYS = {
     "one process": "in turns, one process (the gate)",
@@ -153,7 +154,7 @@ def neighbour(busy: bool) -> Iterator[None]:
             spinning.wait()
 
 
-def collect(folder: Path, out: Path, processes: int, live: int, seed: int) -> None:
+def collect(folder: Path, out: Path, processes: int, live: int, seed: int, loads: Sequence[str]) -> None:
     """Times instances of every condition and appends them to the file."""
     repeats = calibrated(folder)
     before = copied(folder, "before")
@@ -165,7 +166,7 @@ def collect(folder: Path, out: Path, processes: int, live: int, seed: int) -> No
             file.write(json.dumps(facts) + "\n")
             file.flush()
 
-        for load in ("idle", "busy"):
+        for load in loads:
             with neighbour(load == "busy"):
                 for process in range(processes):
                     one_process(trees, load, process, seed, keep)
@@ -263,7 +264,7 @@ def table(rows: Sequence[dict[str, Any]], alarms: int, effects: int, seed: int) 
     lines = ["| how the sides are timed | machine | work | false alarms | 1% found | 2% found | 5% found |"]
     lines.append("|---|---|---|---|---|---|---|")
     for way, title in WAYS.items():
-        for load in ("idle", "busy"):
+        for load in LOADS:
             for work in CASES:
                 cells = []
                 for effect in EFFECTS:
@@ -282,7 +283,7 @@ def read_back(rows: Sequence[dict[str, Any]]) -> str:
     """What the planted work reads over all instances, and how they scatter."""
     lines = ["| machine | work | planted | read, median of all | scatter of an instance | of equal code |"]
     lines.append("|---|---|---|---|---|---|")
-    for load in ("idle", "busy"):
+    for load in LOADS:
         for work in CASES:
             for effect in EFFECTS:
                 mine = [
@@ -305,7 +306,7 @@ def wholes(rows: Sequence[dict[str, Any]]) -> str:
         "| machine | planted | checks | outcomes | seconds a check, median and most |",
         "|---|---|---|---|---|",
     ]
-    for load in ("idle", "busy"):
+    for load in LOADS:
         for effect in EFFECTS:
             mine = [r for r in rows if (r["way"], r["load"], r["effect"]) == ("whole", load, effect)]
             if mine:
@@ -321,17 +322,34 @@ def wholes(rows: Sequence[dict[str, Any]]) -> str:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports/gate"), show_default=True)
 @click.option("--processes", type=int, default=12, show_default=True, help="Fresh processes a condition.")
 @click.option("--live", type=int, default=1, show_default=True, help="Whole checks a condition and case.")
+@click.option(
+    "--load",
+    "loads",
+    multiple=True,
+    type=click.Choice(LOADS),
+    default=LOADS,
+    help="Only there.",
+)
 @click.option("--judge", is_flag=True, help="Only judge what is stored.")
 @click.option("--alarms", type=int, default=500, show_default=True, help="Checks of equal code a row.")
 @click.option("--effects", type=int, default=200, show_default=True, help="Checks of each slow-down a row.")
 @click.option("--seed", type=int, default=0, show_default=True)
-def main(out: Path, processes: int, live: int, judge: bool, alarms: int, effects: int, seed: int) -> None:
+def main(
+    out: Path,
+    processes: int,
+    live: int,
+    loads: Sequence[str],
+    judge: bool,
+    alarms: int,
+    effects: int,
+    seed: int,
+) -> None:
     """Time equal and slower copies of this tree against it, and judge many checks."""
     out.mkdir(parents=True, exist_ok=True)
     file = out / "instances.jsonl"
     if not judge:
         with tempfile.TemporaryDirectory(prefix="arbench-trial-") as folder:
-            collect(Path(folder), file, processes, live, seed)
+            collect(Path(folder), file, processes, live, seed, loads)
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     parts = {"table": table(rows, alarms, effects, seed), "read": read_back(rows), "whole": wholes(rows)}
     for name, part in parts.items():
