@@ -142,9 +142,10 @@ def places(found: pd.DataFrame, commits: Mapping[str, Placed] | None = None) -> 
 
 
 def _value(case: Case, measure: Measure) -> float | None:
-    fit = case.status == "ok" if measure.field == "median_s" else case.status != "inexact"
     value = getattr(case, measure.field)
-    return value if fit and (case.backend or measure.field == "median_s") else None
+    if measure.field == "median_s":
+        return value if case.status == "ok" and value and 0 < value < float("inf") else None
+    return value if case.status != "inexact" and case.backend else None  # a foreign suite counts nothing
 
 
 def _time(text: str) -> datetime | None:

@@ -11,8 +11,8 @@ from arbench.report.history_points import MEASURES, Measure, Placed, observation
 from arbench.results import Case, Results
 from arbench.stats.steps import LEVEL, PERMUTATIONS, Step, exact_steps, least_length, noisy_steps
 
-_EACH = 1000
-"""Permutations for each series, so that a step in one of many can be sure."""
+_EACH, _MOST = 1000, 99_999
+"""Permutations for each series, so that a step in one of many can be sure; and at most."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,18 @@ def history(
 
 def _times(series: list[list[float]]) -> list[list[Step]]:
     """Steps of those series in which they hold together with all the others."""
+    found = [noisy_steps(values) for values in series]
+    unsure = [i for i, held in enumerate(_held(found)) if found[i] and not held]
+    if unsure:  # among many: a chance that is as small needs more permutations to be told
+        more = min(_MOST, _EACH * len(series))
+        for i in unsure:
+            found[i] = noisy_steps(series[i], permutations=max(PERMUTATIONS, more))
+    return [steps if held else [] for steps, held in zip(found, _held(found), strict=True)]
+
+
+def _held(found: list[list[Step]]) -> list[bool]:
+    """Whether the surest step of each series holds at a false discovery rate of ``LEVEL``."""
     from scipy.stats import false_discovery_control
 
-    permutations = max(PERMUTATIONS, _EACH * len(series))
-    found = [noisy_steps(values, LEVEL, permutations=permutations) for values in series]
     least = [min((step.p or 0.0 for step in steps), default=1.0) for steps in found]
-    if not least:
-        return []
-    return [s if p <= LEVEL else [] for s, p in zip(found, false_discovery_control(least), strict=True)]
+    return [bool(p <= LEVEL) for p in false_discovery_control(least)] if least else []

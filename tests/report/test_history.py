@@ -162,7 +162,7 @@ def test_missing_values_are_no_points() -> None:
     files = stepping()
     files[3] = stored(3, None)
     files[14] = stored(14, 1.0, status="inexact")
-    files[15] = stored(15, None, status="timeout")
+    files[15] = stored(15, 0.0)
     one, other = history(files + [stored(i, n=32) for i in range(24)]).series
     assert sorted(set(other.points["place"]) - set(one.points["place"])) == [3, 14, 15]
     assert one.points["place"].iloc[one.steps[0].index] == 12
@@ -226,3 +226,10 @@ def test_one_commit_alone_and_no_dates_are_drawn_too() -> None:
     assert table(found).title == "Steps of time over 1 commit"
     assert len(draw(found)) == 1
     assert document(found)["commits"] == [{"commit": None, "dirty": False, "time": None, "marked": True}]
+
+
+def test_a_sure_step_in_one_of_many_cases_is_told() -> None:
+    rng = np.random.default_rng(1)
+    noise = [stored(i, float(np.exp(rng.normal(0, 0.01))), n=n) for i in range(24) for n in range(100, 220)]
+    found = history(stepping() + noise)
+    assert [one.label for one in found.series if one.steps] == ["cached, N = 16"]
