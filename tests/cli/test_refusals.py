@@ -125,7 +125,7 @@ def test_options_of_run(refusal, here, words, said):
     ("words", "said"),
     [
         ("rnu", "no command 'rnu'; did you mean 'run'?"),
-        ("weather", "no command 'weather'; there is: run, kernels, list, report, doctor"),
+        ("weather", "no command 'weather'; there is: run, kernels, list, report, compare, check, history, doctor"),
         ("run --resume", "--resume needs --out: the folder of the run to go on with"),
         ("list --model wavnet", "unknown model 'wavnet'; did you mean 'wavenet'?"),
         ("report none", "none: No such file or directory"),
