@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from arbench.cli import COMMANDS
 from arbench.models import resolve, save
 from arbench.results import Run, Writer
 
@@ -125,7 +126,7 @@ def test_options_of_run(refusal, here, words, said):
     ("words", "said"),
     [
         ("rnu", "no command 'rnu'; did you mean 'run'?"),
-        ("weather", "no command 'weather'; there is: run, kernels, list, report, compare, check, history, doctor"),
+        ("weather", f"no command 'weather'; there is: {', '.join(COMMANDS)}"),
         ("run --resume", "--resume needs --out: the folder of the run to go on with"),
         ("list --model wavnet", "unknown model 'wavnet'; did you mean 'wavenet'?"),
         ("report none", "none: No such file or directory"),
