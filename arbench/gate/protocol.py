@@ -64,10 +64,18 @@ class Ready(msgspec.Struct, tag=True):
     environment: dict[str, Any]
 
 
-class Planned(msgspec.Struct, tag=True):
-    """Cases by id as plain data, or the line with which the version refused; one a side."""
+class Refusal(msgspec.Struct):
+    """Why a version plans no case of what it was asked."""
 
-    sides: list[dict[str, dict[str, Any]] | str]
+    why: str
+    absent: bool
+    """Whether it has no such model, preset or method, as against one that is broken."""
+
+
+class Planned(msgspec.Struct, tag=True):
+    """Cases by id as plain data, or a refusal; one a side."""
+
+    sides: list[dict[str, dict[str, Any]] | Refusal]
 
 
 class Verified(msgspec.Struct, tag=True):

@@ -13,6 +13,7 @@ from typing import Any
 from arbench.bench.runner import Progress, Quiet
 from arbench.findings import Finding, Outcome
 from arbench.gate.holding import Apart, Cases, Holding, HoldingError, Together
+from arbench.gate.protocol import Refusal
 from arbench.gate.trees import Tree
 from arbench.gate.words import OPS
 from arbench.stats.change import Decision, Run, decide
@@ -162,11 +163,8 @@ class Gate:
         for asked in self.asked:
             options = [_placed(asked, tree) for tree in self.trees]
             old, new, _ = holding.plan(options, self.kernels).sides
-            if isinstance(new, str) and isinstance(old, str):
-                raise MissingError(new)
-            if isinstance(new, str) or isinstance(old, str):
-                what = " ".join(asked.get("models") or asked.get("kernels") or ())
-                self._one_sided(what, isinstance(old, str), f" ({old if isinstance(old, str) else new})")
+            if isinstance(new, Refusal) or isinstance(old, Refusal):
+                self._refused(" ".join(asked.get("models") or asked.get("kernels") or ()), old, new)
                 continue
             for name in _short(asked, old, new):
                 if name not in new or name not in old:
@@ -174,6 +172,20 @@ class Gate:
                 elif name not in found and self._right(holding, name, (old[name], new[name])):
                     found[name] = (old[name], new[name], old[name])
         return found
+
+    def _refused(self, what: str, old: Any, new: Any) -> None:
+        """Takes down that a version does not plan what it was asked. Raises MissingError if neither does."""
+        refusal = new if isinstance(new, Refusal) else old
+        if isinstance(new, Refusal) and isinstance(old, Refusal):
+            raise MissingError(refusal.why)
+        if refusal.absent:
+            self._one_sided(what, refusal is old, f" ({refusal.why})")
+            return
+        outcome: Outcome = "regression" if refusal is new else "unmeasured"
+        where = (self.after if refusal is new else self.before).label
+        self.findings.append(
+            Finding("time", what, "case", outcome, f"{what} fails in {where}: {refusal.why}")
+        )
 
     def _one_sided(self, what: str, added: bool, why: str = "") -> None:
         lacks = (self.before if added else self.after).label

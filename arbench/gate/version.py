@@ -14,6 +14,10 @@ from typing import Any
 
 import msgspec
 
+from arbench.gate.protocol import Refusal
+
+_ABSENT = ("unknown model", "has no preset", "none of the methods", "unknown method", "has no option")
+"""What versions say, whose errors do not tell, of what they do not have."""
 LONGEST_S = 1e6
 """What a call may take to be verified: no budget is held against it here."""
 
@@ -27,7 +31,7 @@ def cases(options: Mapping[str, Any], kernels: bool = False) -> dict[str, dict[s
 
     Raises:
         ValueError: the version knows no such option.
-        Exception: what its planning raises, of the version's own classes: ``refused`` tells them.
+        Exception: what its planning raises, of the version's own classes: ``refusal`` tells them.
     """
     if kernels:
         room = importlib.import_module("arbench.bench.kernels")
@@ -47,9 +51,13 @@ def _own(case: Any) -> bool:
     return case.method == "arbench" and (case.backend, case.device) != ("triton", "cpu")
 
 
-def refused(error: Exception) -> bool:
-    """Whether an error is the version's refusal of what it was asked, a missing model say."""
-    return any(kind.__name__ in ("PlanError", "ValueError") for kind in type(error).__mro__)
+def refusal(error: Exception) -> Refusal | None:
+    """The version's refusal of what it was asked, a missing model say; None if the error is another."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if not kinds & {"PlanError", "ValueError"}:
+        return None
+    why = " ".join(str(error).split())
+    return Refusal(why, "_GoneError" in kinds or any(text in why for text in _ABSENT))
 
 
 def _subject(case: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[Any, Any, Any]:

@@ -31,6 +31,7 @@ from arbench.gate.protocol import (
     Planned,
     Question,
     Ready,
+    Refusal,
     Timed,
     Turn,
     Turns,
@@ -161,15 +162,17 @@ class Holder:
             if side.refused is not None:  # a version may have caught it
                 raise SideError(side.refused, number) from side.refused
 
-    def _planned(self, side: int, options: dict[str, Any], kernels: bool) -> dict[str, dict[str, Any]] | str:
+    def _planned(
+        self, side: int, options: dict[str, Any], kernels: bool
+    ) -> dict[str, dict[str, Any]] | Refusal:
         from arbench.gate import version
 
         with self._on(side):
             try:
                 return version.cases(options, kernels)
             except Exception as error:
-                if version.refused(error):
-                    return " ".join(str(error).split())
+                if (refusal := version.refusal(error)) is not None:
+                    return refusal
                 raise
 
     def _verified(self, side: int, case: dict[str, Any]) -> Verified:

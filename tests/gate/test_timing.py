@@ -11,7 +11,7 @@ import pytest
 
 from arbench.findings import Finding
 from arbench.gate.holding import HoldingError
-from arbench.gate.protocol import Planned, Timed, Verified
+from arbench.gate.protocol import Planned, Refusal, Timed, Verified
 from arbench.gate.timing import APART, ROUNDS, Gate, GateError, MissingError, sizes
 from arbench.gate.trees import Tree
 
@@ -152,14 +152,27 @@ def test_cases_of_one_side_are_no_regression() -> None:
         (NAME, "removed", "cached sampling of wavenet:tiny (N = 16): new does not have it"),
         (OTHER, "added", "parallel scoring of wavenet:tiny (N = 16): old does not have it"),
     ]
-    fake.planned = ["no such model", {NAME: {"id": NAME, "n": 16}}, "no such model"]
+    absent = Refusal("no such model", absent=True)
+    fake.planned = [absent, {NAME: {"id": NAME, "n": 16}}, absent]
     (finding,) = found(fake)
     assert (finding.outcome, finding.text) == ("added", "wavenet:tiny: old does not have it (no such model)")
 
 
+@pytest.mark.parametrize(("broken", "outcome"), [(0, "unmeasured"), (1, "regression")])
+def test_what_no_longer_imports_is_not_taken_for_removed(broken: int, outcome: str) -> None:
+    fake = Fake({})
+    fake.planned = [{NAME: {"id": NAME, "n": 16}}] * 3
+    fake.planned[broken] = Refusal("importing mine.py failed: SyntaxError", absent=False)
+    (finding,) = found(fake)
+    label = ("old", "new")[broken]
+    assert (finding.outcome, finding.text) == (
+        outcome, f"wavenet:tiny fails in {label}: importing mine.py failed: SyntaxError",
+    )  # fmt: skip
+
+
 def test_what_neither_has_is_refused() -> None:
     fake = Fake({})
-    fake.planned = ["unknown model", "unknown model; did you mean", "unknown model"]
+    fake.planned = [Refusal(why, absent=True) for why in ("unknown model", "unknown model; did you mean", "")]
     with pytest.raises(MissingError, match=r"^unknown model; did you mean$"):
         found(fake)
 
