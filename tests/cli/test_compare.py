@@ -180,5 +180,7 @@ def test_nothing_in_common_ends_with_three(answer, copied, tmp_path):
 def test_a_long_list_of_changes_is_cut_on_a_terminal_alone(answer, copied, other, monkeypatch):
     monkeypatch.setattr("arbench.cli.compare.MOST", 3)
     found = answer("compare", copied, other)
-    assert "and 1 more: --json or --out has all" in found.out
+    cut = found.out[found.out.index("What changed, exactly") :].splitlines()
+    assert [line.split()[0] for line in cut[3:6]] == ["wavenet:tiny"] * 3
+    assert cut[6:8] == ["and 1 more: --json or --out has all", ""]
     assert len(json.loads(answer("compare", copied, other, "--json").out)["changed"]) == 4
