@@ -26,7 +26,8 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     case: str
     """Id of the case; of a finding on several sizes, that of the smallest."""
     metric: str
-    """A counter's name, ``verification``, ``exactness``, ``seconds``, or ``case`` where one side lacks it."""
+    """A counter's name, or ``counters`` where none changed; ``verification``, ``exactness``, ``seconds``; or
+    ``case`` where one side lacks it."""
     outcome: Outcome
     text: str
     """The finding in a user's words, on one line."""

@@ -19,8 +19,9 @@ MARKS: dict[Outcome, str] = {
     "added": "+",
     "removed": "-",
     "unmeasured": "?",
+    "same": "=",
 }
-"""Of what is shown, in the order in which it is shown. ``same`` is only counted."""
+"""In the order in which findings are shown. Of ``same`` only times are, for they have an interval."""
 
 _WORDS: dict[Outcome, tuple[str, str]] = {
     "regression": ("regression", "regressions"),
@@ -137,16 +138,18 @@ def _testcase(suite: ET.Element, finding: Finding) -> None:
 
 
 def _shown(check: Check) -> list[Finding]:
-    return [finding for outcome in MARKS for finding in check.of(outcome)]
+    found = [finding for outcome in MARKS for finding in check.of(outcome)]
+    return [finding for finding in found if finding.outcome != "same" or finding.gate == "time"]
 
 
 def _folded(check: Check) -> Iterator[str]:
     unchanged: dict[str, list[str]] = {}
-    for finding in check.of("same"):
+    rest = [finding for finding in check.of("same") if finding.gate != "time"]
+    for finding in rest:
         unchanged.setdefault(finding.case, []).append(finding.metric)
     if unchanged:
         items = (f"- {escape(case)}: {escape(', '.join(metrics))}" for case, metrics in unchanged.items())
-        yield from _details(f"{len(check.of('same'))} unchanged", items)
+        yield from _details(f"{len(rest)} unchanged", items)
     if facts := as_pairs(check.environment):
         yield from _details("environment", (f"- {escape(name)}: {escape(value)}" for name, value in facts))
 

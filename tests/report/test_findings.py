@@ -38,7 +38,7 @@ def check(*findings: Finding, **more) -> Check:
 
 
 def marks(said: list[str]) -> str:
-    return "".join(line[2] for line in said if re.match(r"  [✓✗?+-] ", line))
+    return "".join(line[2] for line in said if re.match(r"  [✓✗?+=-] ", line))
 
 
 def test_what_matters_most_comes_first_and_the_verdict_last() -> None:
@@ -49,6 +49,18 @@ def test_what_matters_most_comes_first_and_the_verdict_last() -> None:
         "1 removed, 1 not measured, 37 unchanged"
     )
     assert "as it was" not in " ".join(said)
+
+
+def test_times_that_are_the_same_are_shown_with_their_interval() -> None:
+    same = Finding(
+        "time", CASE, "seconds", "same", "takes the same time", 1.0, 1.0, 0.001, (-0.002, 0.004), 0.005
+    )
+    said = lines(check(*SAME, same), 100)
+    assert marks(said) == "="
+    assert said[:2] == ["  = takes the same time", f"    {CASE}: 0.1% slower [-0.2, 0.4], counts from 0.5%"]
+    page = markdown(check(*SAME, same))
+    assert "takes the same time" in page
+    assert "<summary>37 unchanged</summary>" in page
 
 
 def test_a_finding_is_its_text_then_its_case_and_numbers() -> None:
