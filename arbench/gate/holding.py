@@ -43,12 +43,14 @@ class HoldingError(Exception):
     Args:
         side: whose fault it is, if that is known.
         apart: whether each in a process of its own could be held.
+        gone: whether its process ended or fell silent, and cannot be asked any more.
     """
 
-    def __init__(self, what: str, side: int | None = None, apart: bool = False) -> None:
+    def __init__(self, what: str, side: int | None = None, apart: bool = False, gone: bool = False) -> None:
         super().__init__(what)
         self.side = side
         self.apart = apart
+        self.gone = gone
 
 
 class Holding(Protocol):
@@ -85,7 +87,7 @@ class Process:
     ) -> None:  # fmt: skip
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         environment["PYTHONPATH"] = os.pathsep.join([HERE, *filter(None, [os.environ.get("PYTHONPATH")])])
-        self.worker = Worker([python or sys.executable, "-m", "arbench.gate.worker"], environment)
+        self.worker = Worker([python or sys.executable, "-P", "-m", "arbench.gate.worker"], environment)
         self.timeout = timeout
         self.worker.tell(Brief([str(root) for root in roots], seed, threads, dict(facts)))
 
@@ -102,9 +104,9 @@ class Process:
         try:
             raw = self.worker.heard.get(timeout=patience)
         except queue.Empty:
-            raise HoldingError(f"no answer within {patience:g} s") from None
+            raise HoldingError(f"no answer within {patience:g} s", gone=True) from None
         if raw is None:
-            raise HoldingError(self.worker.last_words(self.worker.process.wait()))
+            raise HoldingError(self.worker.last_words(self.worker.process.wait()), gone=True)
         answer = msgspec.json.decode(raw, type=Answer)
         if isinstance(answer, Failed):
             raise HoldingError(answer.error, answer.side, answer.apart)
@@ -163,7 +165,7 @@ class Apart:
         try:
             return getattr(self._processes[side], do)(*words)
         except HoldingError as error:
-            raise HoldingError(str(error), side) from None
+            raise HoldingError(str(error), side, gone=error.gone) from None
 
     def plan(self, options: list[dict[str, Any]], kernels: bool) -> Planned:
         asked = enumerate(options)

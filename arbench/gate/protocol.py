@@ -64,7 +64,7 @@ class Ready(msgspec.Struct, tag=True):
     environment: dict[str, Any]
 
 
-class Refusal(msgspec.Struct):
+class Refusal(msgspec.Struct, array_like=True):  # else JSON could not tell it from cases
     """Why a version plans no case of what it was asked."""
 
     why: str

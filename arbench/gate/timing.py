@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -12,8 +12,8 @@ from typing import Any
 
 from arbench.bench.runner import Progress, Quiet
 from arbench.findings import Finding, Outcome
-from arbench.gate.holding import Apart, Cases, Holding, HoldingError, Together
-from arbench.gate.protocol import Refusal
+from arbench.gate.holding import Apart, Cases, HoldingError, Together
+from arbench.gate.protocol import Refusal, Verified
 from arbench.gate.trees import Tree
 from arbench.gate.words import OPS
 from arbench.stats.change import Decision, Run, decide
@@ -25,7 +25,9 @@ ROUNDS = (10, 60)
 SAMPLE_S = 3e-4
 """Calls shorter than this are made several on end, for the clock and for the caches."""
 LONGEST_S = 60.0
-"""What one run of a case may take; a longer one is not made."""
+"""What one run of a case may take, of as many instances as are usual; a longer one is not made."""
+FAR_SLOWER = 10.0
+"""Times the old version's seconds: what a new one takes that has no time to finish an instance."""
 SAG = 0.95
 """A GPU's clock below this part of its highest in the same case is said."""
 
@@ -105,8 +107,28 @@ class Gate:
             MissingError: neither version has what was asked for.
             GateError: a version cannot be loaded.
         """
+        while True:
+            try:
+                return self._made()
+            except HoldingError as error:
+                loaded = bool(self.environment)
+                if self.apart or (loaded and not error.apart):
+                    raise GateError(self._whose(error)) from None
+                self.apart = True
+                counts = f"a change counts from {self.settled.threshold:.0%}"
+                why = f"the versions cannot share a process ({error}): each has its own, {counts}"
+                self.findings, self.instances, self.notes, self.broken = [], [], [why], {}
+
+    def _made(self) -> None:
         self.progress.stage("loading both versions", 1, 0)
-        cases = self._first(self._plan)
+        with self._held(1) as holdings:
+            self.environment = holdings[0].environment
+            cases = self._plan(holdings)
+        if not cases and not self.findings:
+            what = " ".join(
+                name for one in self.asked for name in one.get("kernels") or one.get("models") or ()
+            )
+            raise GateError(f"neither version has anything to time of {what}")
         runs = self._runs(cases)
         for name in cases:
             if name in self.broken:
@@ -119,37 +141,31 @@ class Gate:
         """What is timed: as asked, or as the way of holding needs."""
         return replace(APART if self.apart else TOGETHER, **self.chosen)
 
-    def _first(self, task: Callable[[Holding], Any]) -> Any:
-        """Does something with the sides loaded once; finds out whether they can share a process."""
-        while True:
-            try:
-                with self._held(1) as (holding,):
-                    self.environment = holding.environment
-                    return task(holding)
-            except HoldingError as error:
-                if not error.apart or self.apart:
-                    raise GateError(self._whose(error)) from None
-                self.apart = True
-                counts = f"a change counts from {self.settled.threshold:.0%}"
-                self.notes.append(
-                    f"the versions cannot share a process ({error}): each has its own, {counts}"
-                )
-
     def _whose(self, error: HoldingError) -> str:
         if error.side is None:
             return str(error)
         return f"{self.trees[error.side].label} cannot be loaded: {error}"
 
+    def _opened(self, kind: type[Together] | type[Apart]) -> Together | Apart:
+        """A fresh process, or a set of them, on its way."""
+        self.started += 1
+        seed = (1000 * self.seed + 10 * self.started) % 2**63
+        return kind(self.trees, seed, threads=self.threads, facts=self.facts, timeout=self.timeout)
+
+    def _replace(self, holdings: list[Any], place: int) -> None:
+        """A fresh process for one that ended or fell silent, whose late answers nobody shall hear."""
+        holdings[place].close()
+        holdings[place] = self._opened(Apart if self.apart else Together)
+        holdings[place].ready()
+
     @contextmanager
-    def _held(self, count: int) -> Iterator[Sequence[Any]]:
+    def _held(self, count: int) -> Iterator[list[Any]]:
         """So many fresh processes, or sets of them, all sides loaded."""
         kind = Apart if self.apart else Together
-        how = {"threads": self.threads, "facts": self.facts, "timeout": self.timeout}
         found: list[Together | Apart] = []
         try:
             for _ in range(count):
-                self.started += 1
-                found.append(kind(self.trees, 1000 * self.seed + 10 * self.started, **how))
+                found.append(self._opened(kind))
             for holding in found:
                 holding.ready()
             yield found
@@ -157,19 +173,19 @@ class Gate:
             for holding in found:
                 holding.close()
 
-    def _plan(self, holding: Holding) -> dict[str, Cases]:
+    def _plan(self, holdings: list[Any]) -> dict[str, Cases]:
         """The cases that both versions have, by id; those of one alone become findings."""
         found: dict[str, Cases] = {}
         for asked in self.asked:
             options = [_placed(asked, tree) for tree in self.trees]
-            old, new, _ = holding.plan(options, self.kernels).sides
+            old, new, _ = holdings[0].plan(options, self.kernels).sides
             if isinstance(new, Refusal) or isinstance(old, Refusal):
                 self._refused(" ".join(asked.get("models") or asked.get("kernels") or ()), old, new)
                 continue
             for name in _short(asked, old, new):
                 if name not in new or name not in old:
                     self._one_sided(name, name in new)
-                elif name not in found and self._right(holding, name, (old[name], new[name])):
+                elif name not in found and self._right(holdings, name, (old[name], new[name])):
                     found[name] = (old[name], new[name], old[name])
         return found
 
@@ -189,20 +205,33 @@ class Gate:
 
     def _one_sided(self, what: str, added: bool, why: str = "") -> None:
         lacks = (self.before if added else self.after).label
-        text = f"{in_words(what) if '/' in what else what}: {lacks} does not have it{why}"
+        text = f"{in_words(what) if not why else what}: {lacks} does not have it{why}"
         self.findings.append(Finding("time", what, "case", "added" if added else "removed", text))
 
-    def _right(self, holding: Holding, name: str, pair: Cases) -> bool:
+    def _right(self, holdings: list[Any], name: str, pair: Cases) -> bool:
         """Whether the new version gives the right answer; what is wrong is not timed."""
         self.progress.stage(f"verifying {in_words(name)}", 1, 0)
-        proof = holding.verify(1, pair[1])
+        proof = self._proof(holdings, 1, pair[1])
         if proof.status == "ok":
             return True
-        before = holding.verify(0, pair[0]).status
+        before = self._proof(holdings, 0, pair[0]).status
         outcome: Outcome = "regression" if before == "ok" else "unmeasured"
-        text = f"{in_words(name)} is {proof.status}{' now' if before == 'ok' else ''}: {proof.error}"
+        said = "fails" if proof.status == "error" else f"is {proof.status}"
+        text = f"{in_words(name)} {said}{' now' if before == 'ok' else ''}: {proof.error}"
         self.findings.append(Finding("time", name, "verification", outcome, text, before, proof.status))
         return False
+
+    def _proof(self, holdings: list[Any], side: int, case: Mapping[str, Any]) -> Verified:
+        """What a version's verification finds; one that raises, crashes or hangs in it is an error of its."""
+        try:
+            found: Verified = holdings[0].verify(side, case)
+        except HoldingError as error:
+            if error.apart and not self.apart:
+                raise
+            if error.gone:
+                self._replace(holdings, 0)
+            return Verified("error", str(error))
+        return found
 
     def _runs(self, cases: Mapping[str, Cases]) -> dict[str, Run]:
         """A run of several cases, their instances mixed."""
@@ -213,25 +242,36 @@ class Gate:
         batch = 1 if self.apart else effort.processes
         for _ in range(0, effort.processes, batch) if cases else ():
             with self._held(batch) as holdings:
-                for holding in holdings:
+                first = self.started - batch + 1
+                for place in range(batch):
                     for _ in range(effort.instances):
                         for name in self.random.sample(list(cases), len(cases)):
                             if name not in self.broken:
-                                self._instance(holding, name, cases[name], found[name])
+                                self._instance(holdings, place, first + place, name, cases[name], found[name])
                             self.progress.step(name)
         return found
 
-    def _instance(self, holding: Holding, name: str, cases: Cases, run: Run) -> None:
+    def _instance(
+        self, holdings: list[Any], place: int, process: int, name: str, cases: Cases, run: Run
+    ) -> None:
+        usual = APART if self.apart else TOGETHER
         effort = self.settled
+        instances = min(effort.processes * effort.instances, usual.processes * usual.instances)
         try:
-            call_s = holding.hold(cases, range(len(cases)))
+            call_s = holdings[place].hold(cases, range(len(cases)))
             rounds, calls = sizes(call_s)
-            if rounds * calls * call_s * len(cases) * effort.processes * effort.instances > LONGEST_S:
+            if rounds * calls * call_s * len(cases) * instances > LONGEST_S:
                 text = f"{in_words(name)}: a call takes {call_s:.2g} s, too long here; choose a smaller N"
                 self.broken[name] = Finding("time", name, "seconds", "unmeasured", text)
                 return
-            timed = holding.turns(rounds, calls)
+            timed = holdings[place].turns(rounds, calls)
         except HoldingError as error:
+            if error.apart and not self.apart:
+                raise
+            if error.gone:
+                self._replace(holdings, place)
+                if error.side is None:
+                    error = self._blamed(holdings, place, cases, error)
             worse = error.side == 1
             text = f"{in_words(name)} fails{' now' if worse else ''}: {error}"
             outcome: Outcome = "regression" if worse else "unmeasured"
@@ -242,11 +282,34 @@ class Gate:
         run.equal.append(median(b / a for a, b in zip(old, same, strict=True)))  # type: ignore[attr-defined]
         self.instances.append(
             {
-                "case": name, "process": self.started, "rounds": rounds, "calls": calls,
+                "case": name, "process": process, "rounds": rounds, "calls": calls,
                 "before_s": median(old), "after_s": median(new), "again_s": median(same),
                 "ratio": run.ratios[-1], "equal": run.equal[-1], "clock_mhz": timed.clock_mhz,
             }
         )  # fmt: skip
+
+    def _blamed(self, holdings: list[Any], place: int, cases: Cases, error: HoldingError) -> HoldingError:
+        """The error with the side that is to blame, where a process ended or fell silent: one that takes much
+        longer than the others, or fails in a process of its own."""
+        try:
+            holdings[place].hold(cases, range(len(cases)))
+            (old,), (new,), (same,) = holdings[place].turns(1, 1).seconds
+            if new > FAR_SLOWER * max(old, same):
+                return HoldingError(f"{error}; a call takes {new:.2g} s, {old:.2g} s before", 1)
+            return error
+        except HoldingError as again:
+            if again.side is not None:
+                return again
+        self._replace(holdings, place)
+        alone = self._opened(Apart)
+        try:
+            alone.ready()
+            alone.hold(cases, range(len(cases)))
+        except HoldingError as found:
+            return found
+        finally:
+            alone.close()
+        return error
 
     def _judged(self, name: str, cases: Cases, run: Run, many: int) -> Finding:
         threshold = self.settled.counts(name)
@@ -254,8 +317,12 @@ class Gate:
         def again() -> Run:
             return self._runs({name: cases})[name]
 
-        decision = decide(run, again, threshold, many)
-        if name in self.broken:  # when it was run again
+        try:
+            decision = decide(run, again, threshold, many)
+        except ValueError:
+            if name not in self.broken:
+                raise
+        if name in self.broken:  # when it was run again, maybe before its first instance was done
             return self.broken[name]
         mine = [one for one in self.instances if one["case"] == name]
         clocks = [one["clock_mhz"] for one in mine if one["clock_mhz"]]
@@ -267,16 +334,18 @@ class Gate:
 
 
 def _short(asked: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The cases of either side; where no size is asked, those of the smallest."""
+    """The cases of either side; where no size is asked, those of the smallest that both have, if they do."""
     both = {**old, **new}
+    shared = {name: case for name, case in both.items() if name in old and name in new}
     every = asked.get("n") or asked.get("kernels") or not both
-    least = None if every else min(case["n"] for case in both.values())
+    least = None if every else min(case["n"] for case in (shared or both).values())
     return [name for name, case in both.items() if least in (None, case["n"])]
 
 
 def sizes(call_s: float) -> tuple[int, int]:
     """Rounds of an instance, and calls on end in each, for a call that takes so many seconds."""
-    calls = max(1, math.ceil(SAMPLE_S / max(call_s, 1e-9)))
+    call_s = max(call_s, 1e-9)
+    calls = max(1, math.ceil(SAMPLE_S / call_s))
     return min(ROUNDS[1], max(ROUNDS[0], int(INSTANCE_S / (call_s * calls)))), calls
 
 

@@ -47,7 +47,7 @@ BALLAST = 1 << 20
 class SideError(Exception):
     """What a version raised, with the number of its side."""
 
-    def __init__(self, error: Exception, side: int) -> None:
+    def __init__(self, error: BaseException, side: int) -> None:
         super().__init__(one_line(error))
         self.side = side
 
@@ -156,7 +156,7 @@ class Holder:
         with side.active():
             try:
                 yield
-            except Exception as error:
+            except BaseException as error:  # also one that exits
                 cause = side.refused or error
                 raise SideError(cause, number) from cause
             if side.refused is not None:  # a version may have caught it

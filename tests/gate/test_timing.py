@@ -288,3 +288,121 @@ def test_a_tree_that_does_not_import_is_said(copy_of_this_tree: Copy) -> None:
     (broken / "arbench" / "__init__.py").write_text("raise RuntimeError('broken')\n")
     with pytest.raises(GateError, match=r"^new cannot be loaded: RuntimeError: broken$"):
         real(copy_of_this_tree("a"), broken)
+
+
+ENDS = """
+import os as _os
+WaveNet.extend = lambda self, *_: {how}
+"""
+
+
+@pytest.mark.parametrize("how", ["_os._exit(3)", "(_ for _ in ()).throw(SystemExit(0))"])
+def test_a_new_tree_that_ends_the_process_is_a_regression(copy_of_this_tree: Copy, how: str) -> None:
+    """Of that case alone: the other one is timed, in a fresh process."""
+    other = {"models": ["pixelcnn:tiny"], "ops": ["sample"], "methods": ["cached"], "n": [27]}
+    trees = [copy_of_this_tree("a"), copy_of_this_tree("b", ENDS.format(how=how))]
+    gate = Gate(*(Tree(path.name, path, path) for path in trees), [ASKED, other], chosen=SMALL)
+    gate.run()
+    outcomes = {finding.case.split(":")[0]: (finding.outcome, finding.metric) for finding in gate.findings}
+    assert outcomes == {"wavenet": ("regression", "verification"), "pixelcnn": ("undecided", "seconds")}
+
+
+class Once(Fake):
+    """The first process falls silent; the next answers."""
+
+    left = 1
+    one = (1e-3, 1e-3, 1e-3)
+
+    def turns(self, rounds: int, calls: int) -> Timed:
+        if self.left:
+            self.left -= 1
+            raise HoldingError("no answer within 120 s", gone=True)
+        if rounds == 1:
+            return Timed([[seconds] for seconds in self.one])
+        return super().turns(rounds, calls)
+
+
+@pytest.mark.parametrize(
+    ("one", "outcome"),
+    [((1e-3, 3.0, 1e-3), "regression"), ((3.0, 1e-3, 1e-3), "unmeasured"), ((1e-3,) * 3, "unmeasured")],
+)
+def test_a_version_too_slow_to_finish_is_a_regression(
+    one: tuple[float, float, float], outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the other case is none the worse: it gets a fresh process."""
+    fake = Once({NAME: (1e-3,) * 3, OTHER: (1e-3,) * 3})
+    fake.one = one
+    replaced: list[int] = []
+    monkeypatch.setattr(Gate, "_replace", lambda self, holdings, place: replaced.append(place))
+    findings = found(fake)
+    assert sorted(finding.outcome for finding in findings) == sorted([outcome, "same"])
+    assert replaced == [0]
+
+
+def test_a_case_that_breaks_when_it_is_run_again_is_said() -> None:
+    class Breaks(Fake):
+        def hold(self, cases: Sequence[Any], sides: Sequence[int]) -> float:
+            self.fails = 1 if self.turned == 32 else None
+            return super().hold(cases, sides)
+
+    (finding,) = found(Breaks({NAME: (1e-3, 1.02e-3, 1e-3)}))
+    assert (finding.outcome, finding.metric) == ("regression", "case")
+
+
+def test_an_error_in_verification_is_a_regression_of_that_case_alone() -> None:
+    class Raises(Fake):
+        def verify(self, side: int, case: Any) -> Verified:
+            if side == 1 and case["id"] == NAME:
+                raise HoldingError("RuntimeError: broken", 1)
+            return super().verify(side, case)
+
+    outcomes = {f.case: f.outcome for f in found(Raises({NAME: (1e-3,) * 3, OTHER: (1e-3,) * 3}))}
+    assert outcomes == {NAME: "regression", OTHER: "same"}
+
+
+def test_processes_that_cannot_be_had_are_no_regression() -> None:
+    gate = gated(Fake({NAME: (1e-3,) * 3}))
+    opened = gate._held
+
+    @contextmanager
+    def held(count: int) -> Iterator[list[Fake]]:
+        if count > 1:
+            raise HoldingError("the worker was killed by SIGKILL (out of memory?)")
+        with opened(count) as fakes:
+            yield fakes  # type: ignore[misc]
+
+    gate._held = held  # type: ignore[method-assign,assignment]
+    with pytest.raises(GateError, match=r"^the worker was killed by SIGKILL \(out of memory\?\)$"):
+        gate.run()
+
+
+def test_a_new_model_in_a_folder_is_said() -> None:
+    fake = Fake({})
+    gone = Refusal("no file", absent=True)
+    fake.planned = [gone, {NAME: {"id": NAME, "n": 16}}, gone]
+    gate = gated(fake)
+    gate.asked = [{"models": ["models/mine.py:Mine"], "n": [16]}]
+    gate.run()
+    assert [f.text for f in gate.findings] == ["models/mine.py:Mine: old does not have it (no file)"]
+
+
+def test_nothing_to_time_is_said() -> None:
+    gate = gated(Fake({}))
+    gate.asked = [{"kernels": ["softmax"]}]
+    with pytest.raises(GateError, match=r"^neither version has anything to time of softmax$"):
+        gate.run()
+
+
+def test_more_instances_than_usual_are_not_too_long() -> None:
+    (finding,) = found(Fake({NAME: (2e-3,) * 3}), chosen={"processes": 32, "instances": 16})
+    assert finding.outcome == "same"
+
+
+def test_a_size_that_only_one_version_has_hides_no_other() -> None:
+    small = NAME.replace("n16", "n8")
+    fake = Fake({NAME: (1e-3,) * 3})
+    fake.planned = [{NAME: {"n": 16, "id": NAME}}, {NAME: {"n": 16, "id": NAME}, small: {"n": 8}}, {}]
+    gate = gated(fake)
+    gate.asked = [{"models": ["wavenet:tiny"]}]
+    gate.run()
+    assert [finding.case for finding in gate.findings] == [NAME]
