@@ -17,6 +17,8 @@ from arbench.results import SCHEMA, Case, CountSource, Results, ResultsError, Ru
 
 STORAGE = "pytest-benchmark"
 """What stands as ``plan["source"]`` of a run that pytest-benchmark stored."""
+_NO_COMMIT = "unversioned"
+"""What pytest-benchmark stores as the commit where there is none."""
 _PATTERN = "*/[0-9][0-9][0-9][0-9]_*.json"
 
 
@@ -76,7 +78,7 @@ def read_stored(path: Path) -> Results:
         return read(file)
     try:
         whole = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ResultsError(
             f"{file}: neither a results file nor a whole JSON of pytest-benchmark ({error})"
         ) from None
@@ -92,14 +94,15 @@ def _is_line(raw: bytes) -> bool:
     """Whether a file that begins with this line is a results file, sound or not."""
     try:
         first = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return isinstance(first, dict) and "kind" in first
 
 
 def _converted(stored: _Stored) -> Results:
     commit = stored.commit_info or {}
-    git = str(commit["id"])[:12] + ("+" if commit.get("dirty") else "") if commit.get("id") else None
+    known = commit.get("id") not in (None, "", _NO_COMMIT)
+    git = str(commit["id"])[:12] + ("+" if commit.get("dirty") else "") if known else None
     results = Results(
         Run(
             schema=SCHEMA,
@@ -133,6 +136,8 @@ def _case(row: _Row) -> Case:
         )  # fmt: skip
     key = msgspec.convert({k: v for k, v in info.items() if k in CaseKey.__struct_fields__}, CaseKey)
     found = msgspec.convert(info, _Counted)
+    if found.times < 1:
+        raise ResultsError(f"'{row.fullname}' says that a call does it {found.times} times")
     facts = {k: getattr(key, k) for k in CaseKey.__struct_fields__ if k in Case.__struct_fields__}
     counted = ("depth", "nfe", "flops", "ops", "bytes", "peak_bytes")
     counts = {name: getattr(found, name) for name in counted}

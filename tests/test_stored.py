@@ -97,6 +97,9 @@ def test_the_run_says_where_and_when(stored: Any) -> None:
     assert "somebody" not in msgspec.json.encode(run).decode()
     bare = read_stored(stored(row("a"), commit_info=None, datetime=None)).run
     assert (bare.git, bare.started_at) == (None, "")
+    for none in ("unversioned", "", None):  # it says so where there is no repository
+        commit = {"id": none, "dirty": False, "branch": "(unknown)"}
+        assert read_stored(stored(row("a"), commit_info=commit)).run.git is None
     own = {"arbench": {"versions": {"torch": "2.11"}}}
     assert read_stored(stored(row("a"), machine_info=own)).run.environment == own["arbench"]
 
@@ -116,6 +119,7 @@ def test_results_files_folders_and_baselines_are_read_as_they_are(tmp_path: Path
     [
         ("", "empty; a results file begins with a 'run' line"),
         ("hello\n", "neither a results file nor a whole JSON of pytest-benchmark ("),
+        ("[" * 100_000, "neither a results file nor a whole JSON of pytest-benchmark ("),
         ('{"benchmarks": [\n', "neither a results file nor a whole JSON of pytest-benchmark ("),
         ("[1, 2]", "neither a results file nor a JSON of pytest-benchmark"),
         ('{"a": 1}', "neither a results file nor a JSON of pytest-benchmark"),
@@ -147,6 +151,7 @@ def test_rows_that_make_no_sense_are_refused(stored: Any) -> None:
         ([row("a"), row("a")], "'a' is there twice"),
         ([row("a", median=0.0)], "'a' has no time"),
         ([row("a", **{**info, "n": "many"})], "Expected `int`, got `str` - at `$.n`"),
+        ([row("a", **info, times=0)], "'a' says that a call does it 0 times"),
         ([row("a", **info, depth=1.5)], "Expected `int | null`, got `float` - at `$.depth`"),
     ):
         path = stored(*rows)

@@ -105,7 +105,7 @@ def _stored(folder: Path) -> Iterator[Path]:
 def _of_pytest_benchmark(file: Path) -> bool:
     try:
         whole = msgspec.json.decode(file.read_bytes(), type=dict[str, msgspec.Raw])
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return {"benchmarks", "machine_info"} <= whole.keys()
 
