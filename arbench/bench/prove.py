@@ -111,9 +111,14 @@ def prove_plan(plan: Plan, progress: Progress | None = None, at_once: int | None
             wait(running, return_when=FIRST_EXCEPTION)
         finally:
             stopping.set()
-            _end(running)
-    for future in running:
-        future.result()
+            try:
+                _end(running)
+            except KeyboardInterrupt:  # the impatient interrupt twice
+                _end(running)
+                raise
+    failed = [e for one in running if not one.cancelled() and (e := one.exception()) is not None]
+    for error in sorted(failed, key=lambda error: isinstance(error, _StoppedError)):
+        raise error  # what stopped the others goes before them
     assert kept.results is not None
     for row in analyse.derive(kept.results):
         kept.write(row)

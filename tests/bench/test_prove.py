@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from arbench.bench import prove
 from arbench.bench.plan import Options, make_plan
 from arbench.bench.prove import prove_plan
 
@@ -48,3 +51,16 @@ def test_a_model_that_dies_costs_its_own_cases(model_file):
     rows = {(row.model, row.n): row for row in results.cases.values()}
     assert {where for where, row in rows.items() if row.status == "ok"} == rows.keys() - {("mine.Mine", 10)}
     assert rows["mine.Mine", 10].error == "the worker was killed by SIGKILL (out of memory?)"
+
+
+def test_what_failed_is_told_and_not_that_the_others_were_stopped(model_file, monkeypatch):
+    """The first model waits for the second, whose result is the one that cannot be kept."""
+    waits = "import time\nclass Mine(WaveNet):\n    def start(self, *args):\n        time.sleep(100)\n"
+    plan = make_plan(Options(models=[model_file(waits), "wavenet:tiny"], methods=["cached"], n=[9]))
+
+    def full(self, line):
+        raise MemoryError("full")
+
+    monkeypatch.setattr(prove._Kept, "write", full)
+    with pytest.raises(MemoryError, match="full"):
+        prove.prove_plan(plan, at_once=2)
