@@ -41,7 +41,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """The least change that counts."""
 
 
-class Check(msgspec.Struct, omit_defaults=True):
+class Check(msgspec.Struct):
     """Everything that one ``arbench check`` found."""
 
     before: str
@@ -62,13 +62,15 @@ class Check(msgspec.Struct, omit_defaults=True):
         return [finding for finding in self.findings if finding.outcome in outcomes]
 
     def exit_code(self, strict: bool = False) -> int:
-        """What the process ends with.
+        """What the process ends with. A gate that could measure nothing of what it tried passes for none,
+        whatever the other one found.
 
         Args:
             strict: whether what is undecided is told from what is the same.
         """
         if self.of("regression"):
             return REGRESSION
-        if not self.of("same", "improvement", "undecided"):
+        compared = {finding.gate for finding in self.of("same", "improvement", "undecided")}
+        if not compared or {finding.gate for finding in self.of("unmeasured")} - compared:
             return NOTHING
         return UNDECIDED if strict and self.of("undecided", "unmeasured") else OK

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from arbench.cli.errors import RefusedError
-from arbench.findings import Check
+from arbench.findings import REGRESSION, Check
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 
@@ -38,10 +38,11 @@ def conclude(check: Check, *, strict: bool, as_json: bool, junit: Path | None) -
         junit: file for JUnit XML.
 
     Raises:
-        ClickException: the JUnit file cannot be written.
+        RefusedError: the JUnit file cannot be written; a regression is told by its own code before that.
     """
     from arbench.report import findings as render
 
+    code = check.exit_code(strict)
     if as_json:
         click.echo(msgspec.json.encode(check).decode())
     elif not check.findings:  # a first baseline was written: there was nothing to compare with
@@ -61,5 +62,7 @@ def conclude(check: Check, *, strict: bool, as_json: bool, junit: Path | None) -
         try:
             junit.write_text(render.junit(check), encoding="utf-8")
         except OSError as error:
-            raise click.ClickException(f"cannot write {junit}: {error.strerror}") from None
-    return check.exit_code(strict)
+            if code != REGRESSION:
+                raise RefusedError(f"--junit {junit}: cannot be written ({error.strerror})") from None
+            click.echo(f"arbench: warning: --junit {junit}: cannot be written ({error.strerror})", err=True)
+    return code

@@ -113,6 +113,15 @@ def test_a_summary_that_cannot_be_written_is_a_warning(answer, file, monkeypatch
     assert found.err.splitlines()[-1] == f"arbench: warning: {said}"
 
 
+@pytest.mark.parametrize(("off", "code", "how"), [(0, 2, ""), (1, 1, "warning: ")])
+def test_junit_that_the_disk_refuses_is_no_regression_and_hides_none(answer, file, off, code, how):
+    edited(file, f'"ops":{ops(file)},', f'"ops":{ops(file) - off},')
+    found = answer("check", "--baseline", file, "--junit", "/dev/full")
+    assert found.code == code
+    said = "--junit /dev/full: cannot be written (No space left on device)"
+    assert found.err.splitlines()[-1] == f"arbench: {how}{said}"
+
+
 def test_what_is_asked_narrows_and_what_is_new_or_gone_is_said(answer, file):
     found = answer("check", "--baseline", file, "--method", "cached", "--n", "8,12")
     assert found.code == 0, found.out
