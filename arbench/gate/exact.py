@@ -82,8 +82,8 @@ def _case(
         yield _Change(
             after, "verification", outcome, before.status, after.status, after.error or before.error or ""
         )
-    if outcome not in (None, "improvement"):
-        return
+    if outcome not in (None, "improvement") and after.status != "over_budget":
+        return  # what takes too long to verify is counted all the same
     if before.exactness != after.exactness:
         weaker = _STRENGTH.index(after.exactness) < _STRENGTH.index(before.exactness)
         what: Outcome = "regression" if weaker else "improvement"

@@ -143,6 +143,14 @@ def test_what_failed_before_and_fails_now(side, found):
     assert outcomes("over_budget", "ok") == {("counters", "same")}
 
 
+def test_what_takes_too_long_to_verify_is_counted_all_the_same(side, found):
+    """Or a method that launches a thousand times as much would pass."""
+    after = side(row={"status": "over_budget"}, ops=lambda n: 84 * n + 5)
+    assert [one[:2] for one in found(side(), after)] == [
+        ("verification", "unmeasured"), ("ops", "regression")
+    ]  # fmt: skip
+
+
 def test_a_weaker_exactness_is_a_regression(side, found):
     weak = side(row={"exactness": "distribution"})
     assert found(side(), weak) == [
