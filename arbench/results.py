@@ -291,7 +291,7 @@ def _parse(raw: bytes, where: str) -> AnyLine:
 
 def locate(path: Path) -> Path:
     """The results file that ``path`` (a file, or a run's folder) means."""
-    return path / FILE_NAME if path.is_dir() else path
+    return path / FILE_NAME if os.path.isdir(path) else path
 
 
 def read(path: Path) -> Results:

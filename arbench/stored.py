@@ -68,7 +68,7 @@ def read_stored(path: Path) -> Results:
         ResultsError: it cannot be read, or is neither; one line.
     """
     file = locate(path)
-    if path.is_dir() and not file.exists() and (several := sorted(path.glob(_PATTERN))):
+    if file != path and not file.exists() and (several := sorted(path.glob(_PATTERN))):
         raise ResultsError(f"{path}: a storage of pytest-benchmark; name a file in it, such as {several[-1]}")
     try:
         data = file.read_bytes()

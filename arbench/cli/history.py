@@ -74,7 +74,7 @@ def read_all(paths: tuple[Path, ...]) -> list[Results]:
 
     files: dict[Path, Results] = {}
     for path in paths:
-        if not path.exists():
+        if not os.path.exists(path):
             raise RefusedError(f"{path}: no such file or folder")
         for file in _stored(path) if path.is_dir() else [path]:
             if file.resolve() in files:

@@ -71,6 +71,8 @@ def load(path: Path) -> Baseline:
             results = read_stored(path)
         run, options = results.run, None
         if "options" in run.plan:
+            if not isinstance(run.plan["options"], dict):
+                raise BaselineError(f"{path}: its plan is not arbench's")
             options = recorded_options(run)
             promised = _promised(results)
         else:
@@ -79,7 +81,7 @@ def load(path: Path) -> Baseline:
         what = "is of kernels" if "kernels" in run.plan["options"] else f"is of another arbench ({error})"
         raise BaselineError(f"{path}: {what}; a baseline is of models") from None
     except ResultsError as error:
-        hint = "" if path.exists() else "; --update makes it"
+        hint = "" if os.path.exists(path) else "; --update makes it"
         text = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
         raise BaselineError(f"{text}{hint}") from None
     if len(results.cases) != promised:
@@ -90,7 +92,7 @@ def load(path: Path) -> Baseline:
     if not any(_counted(row) for row in rows.values()):
         raise NothingInCommonError(f"{path}: holds no counters of models; there is nothing to compare with")
     if run.plan.get("source") == SOURCE and options is not None:
-        options = moved(options, path.parent, reading=True)
+        options = moved(options, path.resolve().parent, reading=True)
     return Baseline(path, run, rows, options)
 
 
@@ -136,10 +138,10 @@ def check_replaceable(path: Path) -> Baseline | None:
     Raises:
         BaselineError: what is there is no baseline that ``save`` wrote.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise BaselineError(f"{path}: a folder; --update writes a file")
     before = None
-    if path.exists():
+    if os.path.exists(path):  # a name that no file can have is found out when it is written
         try:
             before = load(path)
         except (BaselineError, NothingInCommonError) as error:
@@ -155,9 +157,9 @@ def check_replaceable(path: Path) -> Baseline | None:
 
 def check_writable(path: Path) -> None:
     """Refuses a place where ``save`` could not write. Raises BaselineError."""
-    beside = _beside(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = _beside(path.resolve())
+        beside.parent.mkdir(parents=True, exist_ok=True)
         beside.touch()
         beside.unlink()
     except OSError as error:

@@ -13,7 +13,7 @@ import pytest
 
 from arbench.bench.plan import make_plan
 from arbench.gate import baseline as module
-from arbench.gate.baseline import BaselineError, check_replaceable, load, save
+from arbench.gate.baseline import BaselineError, check_replaceable, check_writable, load, save
 from arbench.results import Writer, read
 
 ROOT = Path(__file__).parents[2]
@@ -165,6 +165,34 @@ def test_paths_are_stored_as_seen_from_the_file(side, options, tmp_path, monkeyp
     assert [os.path.realpath(path) for path in (found.suite, found.data, found.weights)] == [
         str(tmp_path / name) for name in ("perf.toml", "sound.wav", "w.safetensors")
     ]
+
+
+def test_paths_are_seen_from_the_file_that_a_link_leads_to(side, options, tmp_path):
+    (tmp_path / "kept").mkdir()
+    asked = replace(options, data=str(tmp_path / "kept" / "sound.wav"))
+    save(tmp_path / "kept" / "exact.jsonl", side()[0], asked)
+    (tmp_path / "linked").symlink_to("kept/exact.jsonl")
+    found = load(tmp_path / "linked").options
+    assert os.path.realpath(found.data) == str(tmp_path / "kept" / "sound.wav")
+
+
+@pytest.mark.parametrize("asked", ["null", "5", '"kernels"', "[]"])
+def test_a_plan_of_somebody_elses_is_refused(side, options, file, asked):
+    save(file, side()[0], options)
+    first, _, rest = file.read_text().partition("\n")
+    run = msgspec.json.decode(first)
+    run["plan"]["options"] = msgspec.json.decode(asked)
+    file.write_text(msgspec.json.encode(run).decode() + "\n" + rest)
+    with pytest.raises(BaselineError) as error:
+        load(file)
+    assert str(error.value) == f"{file}: its plan is not arbench's"
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path):
+    path = tmp_path / ("a" * 300)
+    for refuses in (load, lambda path: (check_replaceable(path), check_writable(path))):
+        with pytest.raises(BaselineError, match=r"(: |\()File name too long"):
+            refuses(path)
 
 
 def test_a_shipped_suite_is_stored_by_its_name(side, options, file):
