@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+_ELSEWHERE = {"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_INDEX_FILE"}
+"""Variables, set within a hook, that name another repository than the one that is asked."""
 _NAME = re.compile(r"[0-9a-f]{7,40}")
 
 
@@ -58,8 +61,9 @@ def ordered(repo: Path, names: Iterable[str]) -> dict[str, Commit]:
 def _git(repo: Path, *words: str, said: str) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", str(repo), *words], input=said, capture_output=True, text=True, timeout=60
-        )
+            ["git", "-C", str(repo), *words], input=said, capture_output=True, text=True, timeout=60,
+            errors="replace", env={k: v for k, v in os.environ.items() if k not in _ELSEWHERE},
+        )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         raise CommitsError(f"git cannot be asked: {error}") from None
     if done.returncode:

@@ -60,6 +60,16 @@ def test_what_is_no_commit_is_left_out(repo: Path) -> None:
     assert ordered(repo, []) == {}
 
 
+def test_the_repository_that_is_named_is_asked_within_a_hook_too(
+    repo: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = committed(repo, 1)
+    other = tmp_path_factory.mktemp("other")
+    git(other, "init", "-q")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert list(ordered(repo, [made])) == [made]
+
+
 def test_a_place_without_a_repository_is_said_on_one_line(tmp_path: Path) -> None:
     with pytest.raises(CommitsError, match="git cannot read it") as said:
         ordered(tmp_path / "none", ["0" * 12])
