@@ -42,7 +42,7 @@ _UPDATE = "Write the baseline anew: of what it was asked, or of the --model or -
     "thresholds",
     multiple=True,
     type=Threshold(),
-    help="The least change of time that counts, of all or of ids that hold TEXT.  [default: 0.5%]",
+    help="The least change of time that counts, of all or of ids that hold TEXT.  [default: 0.3%]",
 )
 @option("--processes", type=int, help="Fresh processes to time in.  [default: 4]")
 @option("--instances", type=int, help="Instances in each process.  [default: 8]")

@@ -52,7 +52,7 @@ class Effort:
 
     processes: int = 4
     instances: int = 8
-    threshold: float = 0.005
+    threshold: float = 0.003
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def counts(self, case: str) -> float:

@@ -2,8 +2,8 @@
 
 An instance builds every side anew and times them in turns; the median of the ratios of its pairs is one
 observation. A run is several instances in each of several fresh processes. A change counts if the exact
-interval of the median over instances lies beyond the least change that counts, and does so again when the
-case is run again by itself. In the same instances the old version is timed against another copy of itself:
+interval over instances lies beyond the least change that counts, and does so again when the case is run again
+by itself. In the same instances the old version is timed against another copy of itself:
 if equal code differs, the machine cannot tell, and nothing is decided. That never excuses a change: widening
 what counts by the scatter of equal code would hide real ones.
 """
@@ -13,14 +13,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Literal
 
-from arbench.stats.intervals import order_statistic_interval
+from arbench.stats.intervals import signed_rank_interval
 
 Outcome = Literal["regression", "improvement", "same", "undecided"]
 ALARMS = 0.01
-"""Most false alarms that a check may give, over all its cases."""
-SAME = 2.0
+"""Chance, at most, that equal code reads as slower in the first run, over all cases of a check; as much for
+faster. A false alarm needs the second run as well."""
+SAME = 3.0
 """Thresholds within which the whole interval must lie for two versions to be called the same."""
 
 
@@ -39,9 +41,9 @@ class Change:
     """How much slower; relative, 0.02 is two percent more time."""
 
     change: float
-    """Median over instances."""
+    """Hodges-Lehmann estimate over instances."""
     interval: tuple[float, float] | None
-    """Order-statistic interval; None where there are too few instances for any."""
+    """By signed ranks; None where there are too few instances for any."""
 
     def clears(self, threshold: float) -> Literal["slower", "faster"] | None:
         """Whether the whole interval lies beyond a change of ``threshold``, and on which side."""
@@ -72,7 +74,7 @@ class Decision:
 
 
 def estimate(ratios: Sequence[float], confidence: float) -> Change:
-    """The median change over instances and its exact interval.
+    """The change over instances and its exact interval, on logarithms: equal code has them symmetric about 0.
 
     Args:
         ratios: positive, one an instance.
@@ -83,12 +85,14 @@ def estimate(ratios: Sequence[float], confidence: float) -> Change:
     """
     if not all(ratio > 0 and math.isfinite(ratio) for ratio in ratios):
         raise ValueError("ratios must be positive and finite")
-    ordered = sorted(ratios)
-    if not ordered:
+    if not ratios:
         raise ValueError("no ratios")
-    middle = math.sqrt(ordered[(len(ordered) - 1) // 2] * ordered[len(ordered) // 2])
-    ends = order_statistic_interval(ordered, confidence)
-    return Change(middle - 1, None if ends is None else (ends[0] - 1, ends[1] - 1))
+    logs = [math.log(ratio) for ratio in ratios]
+    found = signed_rank_interval(logs, confidence)
+    if found is None:
+        return Change(math.expm1(median(logs)), None)
+    middle, low, high = map(math.expm1, found)
+    return Change(middle, (low, high))
 
 
 def decide(first: Run, again: Callable[[], Run], threshold: float, cases: int = 1) -> Decision:
@@ -106,7 +110,7 @@ def decide(first: Run, again: Callable[[], Run], threshold: float, cases: int = 
     """
     if threshold <= 0 or cases < 1:
         raise ValueError(f"needs a threshold above 0 and a case, got {threshold:g} and {cases}")
-    confidence = 1 - ALARMS / cases
+    confidence = 1 - 2 * ALARMS / cases
     found = estimate(first.ratios, confidence)
     shown = found.clears(threshold)
     if doubt := _doubt(first, confidence, threshold):
@@ -114,9 +118,10 @@ def decide(first: Run, again: Callable[[], Run], threshold: float, cases: int = 
     if shown is None:
         if found.within(SAME * threshold):
             return Decision("same", found)
-        return Decision("undecided", found, "the interval is too wide to tell")
+        wide = "too few instances" if found.interval is None else "the interval is too wide to tell"
+        return Decision("undecided", found, wide)
     second = again()
-    confirmed = estimate(second.ratios, 1 - ALARMS)
+    confirmed = estimate(second.ratios, 1 - 2 * ALARMS)
     if doubt := _doubt(second, 1 - ALARMS, threshold):
         return Decision("undecided", confirmed, doubt)
     if confirmed.clears(threshold) != shown:

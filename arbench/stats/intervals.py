@@ -1,4 +1,4 @@
-"""Distribution-free statements about one sample: interval, quantile, outliers, spread."""
+"""Statements about one sample that need no normal distribution: intervals, quantile, outliers, spread."""
 
 from __future__ import annotations
 
@@ -52,6 +52,42 @@ def order_statistic_interval(values: Values, confidence: float = 0.95) -> tuple[
     coverage = 1 - 2 * bdtr(ranks - 1.0, array.size, 0.5)
     k = int((coverage >= confidence).sum())
     return (float(array[k - 1]), float(array[-k])) if k else None
+
+
+def signed_rank_interval(values: Values, confidence: float = 0.95) -> tuple[float, float, float] | None:
+    """Hodges-Lehmann estimate of a centre of symmetry, and its exact interval by Wilcoxon's signed ranks.
+
+    The estimate is the median of the means of all pairs, a value with itself included. The k-th least and k-th
+    greatest of these hold the centre with probability 1 - 2 P(T < k), T the signed-rank statistic, for any
+    distribution that is symmetric, as the difference of two sides is whose noise is alike. Under normal noise
+    it is shorter by a fifth than the interval from order statistics.
+
+    Args:
+        values: independent observations, in any order.
+        confidence: coverage asked for, in (0, 1).
+
+    Returns:
+        (estimate, low, high), or None where even the whole range does not reach ``confidence``: below 6 values
+        for 95%.
+
+    Raises:
+        ValueError: no values, or not all finite.
+
+    Source: Hollander, Wolfe and Chicken, *Nonparametric Statistical Methods*, 3rd edition, sections 3.2, 3.3.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    array = _sorted(values)
+    first, second = np.triu_indices(array.size)
+    means = np.sort((array[first] + array[second]) / 2)
+    chances = np.ones(1)
+    for rank in range(1, array.size + 1):
+        longer = np.zeros(chances.size + rank)
+        longer[: chances.size] = chances / 2
+        longer[rank:] += chances / 2
+        chances = longer
+    k = int((np.cumsum(chances) <= (1 - confidence) / 2 * (1 + 1e-9)).sum())
+    return (float(np.median(means)), float(means[k - 1]), float(means[-k])) if k else None
 
 
 def quantile(values: Values, q: float) -> float | None:
