@@ -6,8 +6,9 @@
 Copies of this tree are timed against each other: some equal, some with 1, 2 and 5% of real extra work in the
 model's own code. Instances are timed as ``arbench check --against`` times them and stored one a line. A check
 draws four of the processes at random and eight instances of each (and other processes for its second run),
-and judges them by the gate's own rule; what the planted work reads beyond its percentage is taken off. Beside it the same for two processes that take turns, and for the
-median of one process against that of an earlier one. A few checks are made whole, without drawing anything.
+and judges them by the gate's own rule; what the planted work reads beyond its percentage is taken off.
+Beside it the same for two processes that take turns, and for the median of one process against that of an
+earlier one. A few checks are made whole, without drawing anything.
 """
 
 from __future__ import annotations

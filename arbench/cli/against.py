@@ -68,8 +68,11 @@ def prepared(
             before = find(against, folder)
             after = find(candidate, folder) if candidate is not None else current()
             questions = asked_of_kernels(how["kernels"], given) if "kernels" in how else asked(given)
-        bare = not before.has_package and not after.has_package
-        if bare and not any(".py:" in spec for one in questions for spec in one.get("models", ())):
+        for one, other in ((before, after), (after, before)):
+            if one.has_package and not other.has_package:
+                raise RefusedError(f"{one.label} holds the package arbench and {other.label} does not")
+        theirs = any("." in spec.partition(":")[0] for one in questions for spec in one.get("models", ()))
+        if not before.has_package and not theirs:
             raise RefusedError(
                 f"neither {before.label} nor {after.label} holds the package arbench: nothing would differ; "
                 "name a model of theirs (--model file.py:Class) or two versions of the package"
@@ -114,3 +117,10 @@ def joined(checks: list[Any]) -> Any:
             notes=one.notes + last.notes, seconds=one.seconds + last.seconds,
         )  # fmt: skip
     return last
+
+
+def unmeasured(why: str, against: str) -> Any:
+    """The check of a timing gate that measured nothing."""
+    from arbench.findings import Check, Finding
+
+    return Check(before=against, after="", findings=[Finding("time", "", "case", "unmeasured", why)])

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from arbench.cli.against import MANY, TIMING, Threshold, joined, prepared
+from arbench.cli.against import MANY, TIMING, Threshold, joined, prepared, unmeasured
 from arbench.cli.asking import given_options, option, which_cases, which_inputs
 from arbench.cli.errors import NothingError, RefusedError, refusing
 from arbench.cli.verdict import check_junit, conclude
@@ -82,9 +82,16 @@ def command(
         raise RefusedError(f"--{option_name} belongs to --against: say which version")
     if baseline is not None and "kernels" in how:
         raise RefusedError("--kernel has no counters to compare with a baseline; leave out --baseline")
+    if baseline is not None and candidate is not None:
+        raise RefusedError("--baseline counts the version that runs; leave out --candidate, or run that one")
     with prepared(against, candidate, given, how) as timed:
         checks = [] if baseline is None else [exact(baseline, given, update, peak_tolerance)]
-        checks += [] if timed is None else [timed()]
+        try:
+            checks += [] if timed is None else [timed()]
+        except click.ClickException as error:
+            if not checks:
+                raise
+            checks.append(unmeasured(error.format_message(), str(against)))  # what was found before stays
     check = joined(checks)
     code = conclude(check, strict=strict, as_json=as_json, junit=junit)
     ctx.exit(0 if update else code)

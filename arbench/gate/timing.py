@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -16,7 +17,7 @@ from arbench.gate.holding import Apart, Cases, HoldingError, Together
 from arbench.gate.protocol import Refusal, Verified
 from arbench.gate.trees import Tree
 from arbench.gate.words import OPS
-from arbench.stats.change import Decision, Run, decide
+from arbench.stats.change import Decision, Run, decide, fewest
 
 INSTANCE_S = 0.2
 """Of one side's calls in an instance, about; as many as that takes, within the limits below."""
@@ -61,7 +62,7 @@ class Effort:
 
 
 TOGETHER = Effort()
-APART = Effort(processes=10, instances=1, threshold=0.05)
+APART = Effort(processes=10, instances=1, threshold=0.02)
 """Where each version needs a process of its own: a pair of processes is one observation, some percent off."""
 
 
@@ -98,6 +99,7 @@ class Gate:
         self.environment: dict[str, Any] = {}
         self.random = random.Random(self.seed)
         self.started = 0
+        self.many = 1
         self.broken: dict[str, Finding] = {}
 
     def run(self) -> None:
@@ -129,6 +131,7 @@ class Gate:
                 name for one in self.asked for name in one.get("kernels") or one.get("models") or ()
             )
             raise GateError(f"neither version has anything to time of {what}")
+        self.many = max(len(cases), 1)
         runs = self._runs(cases)
         for name in cases:
             if name in self.broken:
@@ -139,7 +142,8 @@ class Gate:
     @property
     def settled(self) -> Effort:
         """What is timed: as asked, or as the way of holding needs."""
-        return replace(APART if self.apart else TOGETHER, **self.chosen)
+        usual = replace(APART, processes=max(APART.processes, fewest(self.many))) if self.apart else TOGETHER
+        return replace(usual, **self.chosen)
 
     def _whose(self, error: HoldingError) -> str:
         if error.side is None:
@@ -177,7 +181,7 @@ class Gate:
         """The cases that both versions have, by id; those of one alone become findings."""
         found: dict[str, Cases] = {}
         for asked in self.asked:
-            options = [_placed(asked, tree) for tree in self.trees]
+            options = [_placed(asked, tree, self.after) for tree in self.trees]
             old, new, _ = holdings[0].plan(options, self.kernels).sides
             if isinstance(new, Refusal) or isinstance(old, Refusal):
                 self._refused(" ".join(asked.get("models") or asked.get("kernels") or ()), old, new)
@@ -254,9 +258,8 @@ class Gate:
     def _instance(
         self, holdings: list[Any], place: int, process: int, name: str, cases: Cases, run: Run
     ) -> None:
-        usual = APART if self.apart else TOGETHER
         effort = self.settled
-        instances = min(effort.processes * effort.instances, usual.processes * usual.instances)
+        instances = min(effort.processes * effort.instances, TOGETHER.processes * TOGETHER.instances)
         try:
             call_s = holdings[place].hold(cases, range(len(cases)))
             rounds, calls = sizes(call_s)
@@ -349,12 +352,19 @@ def sizes(call_s: float) -> tuple[int, int]:
     return min(ROUNDS[1], max(ROUNDS[0], int(INSTANCE_S / (call_s * calls)))), calls
 
 
-def _placed(asked: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
-    """The options as a tree needs them: models in files are those of the tree."""
-    models = [
-        str(tree.place / spec) if spec.partition(":")[0].endswith(".py") else spec
-        for spec in asked.get("models") or ()
-    ]
+def _placed(asked: Mapping[str, Any], tree: Tree, checked: Tree) -> dict[str, Any]:
+    """The options as a tree needs them: models in files are those of the tree, by absolute path too."""
+
+    def there(spec: str) -> str:
+        place, colon, rest = spec.partition(":")
+        if not place.endswith(".py"):
+            return spec
+        path = Path(place)
+        if path.is_absolute() and path.resolve().is_relative_to(checked.root.resolve()):
+            return f"{tree.root / path.resolve().relative_to(checked.root.resolve())}{colon}{rest}"
+        return f"{tree.place / path}{colon}{rest}"
+
+    models = [there(spec) for spec in asked.get("models") or ()]
     return {**asked, **({"models": models} if models else {})}
 
 

@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +36,10 @@ for _ in range(50):
         pass
     time.sleep(0.1)
 """
+
+
+_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+"""What git sets within a hook, and what would name another repository than the one around the folder."""
 
 
 class TreeError(Exception):
@@ -98,7 +104,7 @@ def find(spec: str, folder: Path, cwd: Path | None = None) -> Tree:
     if path.suffix == ".whl" and path.is_file():
         return _unpacked(path, folder)
     python = path / "bin" / "python" if path.is_dir() else path
-    if python.is_file() and os.access(python, os.X_OK):
+    if python.name.startswith("python") and python.is_file() and os.access(python, os.X_OK):
         return _environment(spec, python)
     if spec and path.is_dir():
         return Tree(spec, path.resolve(), path.resolve())
@@ -118,7 +124,8 @@ def current(cwd: Path | None = None) -> Tree:
 def _git(cwd: Path, *words: str) -> str | None:
     """What git answers, or None where it refuses or is missing."""
     try:
-        done = subprocess.run(["git", *words], cwd=cwd, capture_output=True, text=True, timeout=60)
+        mine = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+        done = subprocess.run(["git", *words], cwd=cwd, env=mine, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -136,19 +143,20 @@ def _commit(spec: str, cwd: Path) -> str | None:
 def _archived(spec: str, commit: str, folder: Path, cwd: Path) -> Tree:
     """The sources of a commit, without a worktree that a killed process could leave behind."""
     top = _toplevel(cwd)
-    assert top is not None
+    if top is None:
+        raise TreeError(f"the repository of '{spec}' has no working tree to compare with")
     root = folder / f"commit-{commit[:12]}"
     if not root.exists():
         root.mkdir()
-        with subprocess.Popen(
-            ["git", "archive", "--format=tar", commit], cwd=top, stdout=subprocess.PIPE
-        ) as sent:
-            unpacked = subprocess.run(["tar", "-x", "-f", "-"], cwd=root, stdin=sent.stdout)
-        if sent.returncode or unpacked.returncode:
+        if _git(top, "archive", "--format=tar", "-o", str(folder / "sources.tar"), commit) is None:
             raise TreeError(f"the sources of '{spec}' cannot be had from git")
+        try:
+            with tarfile.open(folder / "sources.tar") as sources:
+                sources.extractall(root, filter="tar")
+        except (OSError, tarfile.TarError) as error:
+            raise TreeError(f"the sources of '{spec}' cannot be unpacked ({error})") from None
     label = spec if commit.startswith(spec) else f"{spec} ({commit[:12]})"
-    place = root / cwd.resolve().relative_to(top)
-    return Tree(label, root, place if place.is_dir() else root)
+    return Tree(label, root, root / cwd.resolve().relative_to(top))
 
 
 def _unpacked(path: Path, folder: Path) -> Tree:
@@ -156,7 +164,7 @@ def _unpacked(path: Path, folder: Path) -> Tree:
     try:
         with zipfile.ZipFile(path) as wheel:
             wheel.extractall(root)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
         raise TreeError(f"{path}: is no wheel ({error})") from None
     tree = Tree(path.name, root, root)
     if not tree.has_package:

@@ -65,7 +65,7 @@ def lines(check: Check, width: int) -> list[str]:
 
 
 def measured(finding: Finding) -> str:
-    """The numbers of a finding: ``1.8% slower [1.5, 2.2], counts from 0.5%``, or ``ops 63, 84 now``."""
+    """The numbers of a finding: ``1.8% slower [1.5, 2.2], counts from 0.3%``, or ``ops 63, 84 now``."""
     if finding.metric == "seconds" and finding.change is not None:
         counts = "" if finding.threshold is None else f", counts from {100 * finding.threshold:g}%"
         return _slower(finding.change, finding.interval) + counts

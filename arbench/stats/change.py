@@ -95,6 +95,11 @@ def estimate(ratios: Sequence[float], confidence: float) -> Change:
     return Change(middle, (low, high))
 
 
+def fewest(cases: int) -> int:
+    """How many instances an interval takes in the first run of a check of so many cases."""
+    return math.ceil(math.log2(cases / ALARMS))
+
+
 def decide(first: Run, again: Callable[[], Run], threshold: float, cases: int = 1) -> Decision:
     """Judges one case of a check.
 

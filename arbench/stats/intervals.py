@@ -57,18 +57,18 @@ def order_statistic_interval(values: Values, confidence: float = 0.95) -> tuple[
 def signed_rank_interval(values: Values, confidence: float = 0.95) -> tuple[float, float, float] | None:
     """Hodges-Lehmann estimate of a centre of symmetry, and its exact interval by Wilcoxon's signed ranks.
 
-    The estimate is the median of the means of all pairs, a value with itself included. The k-th least and k-th
-    greatest of these hold the centre with probability 1 - 2 P(T < k), T the signed-rank statistic, for any
-    distribution that is symmetric, as the difference of two sides is whose noise is alike. Under normal noise
-    it is shorter by a fifth than the interval from order statistics.
+    The estimate is the median of the means of all pairs, a value with itself included. The k-th least and
+    k-th greatest of these hold the centre with probability 1 - 2 P(T < k), T the signed-rank statistic, for
+    any distribution that is symmetric, as the difference of two sides is whose noise is alike. Under normal
+    noise it is shorter by a fifth than the interval from order statistics.
 
     Args:
         values: independent observations, in any order.
         confidence: coverage asked for, in (0, 1).
 
     Returns:
-        (estimate, low, high), or None where even the whole range does not reach ``confidence``: below 6 values
-        for 95%.
+        (estimate, low, high), or None where even the whole range does not reach ``confidence``: below 6
+        values for 95%.
 
     Raises:
         ValueError: no values, or not all finite.

@@ -76,7 +76,7 @@ def found(fake: Fake, **how: Any) -> list[Finding]:
 def test_slower_faster_and_same() -> None:
     fake = Fake({NAME: (1e-3, 1.02e-3, 1e-3)})
     (slower,) = found(fake)
-    assert (slower.outcome, slower.metric, slower.threshold) == ("regression", "seconds", 0.005)
+    assert (slower.outcome, slower.metric, slower.threshold) == ("regression", "seconds", 0.003)
     assert slower.change == pytest.approx(0.02)
     assert (slower.before, slower.after) == pytest.approx((1e-3, 1.02e-3))
     assert slower.text == "cached sampling of wavenet:tiny (N = 16) is 2.0% slower"
@@ -105,7 +105,7 @@ def test_a_case_may_have_a_threshold_of_its_own() -> None:
     gate = gated(fake, chosen={"thresholds": {"sample/cached": 0.03}})
     gate.run()
     assert {f.case: (f.outcome, f.threshold) for f in gate.findings} == {
-        NAME: ("same", 0.03), OTHER: ("regression", 0.005),
+        NAME: ("same", 0.03), OTHER: ("regression", 0.003),
     }  # fmt: skip
 
 
@@ -277,7 +277,7 @@ def test_versions_that_cannot_share_a_process_get_their_own(copy_of_this_tree: C
     assert gate.apart
     assert gate.notes == [
         "the versions cannot share a process (it replaces operators of 'aten', which all code in a process "
-        "shares): each has its own, a change counts from 5%"
+        "shares): each has its own, a change counts from 2%"
     ]
     (finding,) = gate.findings
     assert (finding.metric, finding.threshold) == ("seconds", APART.threshold)
