@@ -94,8 +94,8 @@ gpu: $(INSTALLED_DEV) ## on a CUDA machine: correctness, then kernels and models
 	  echo "reports/$$($(SLUG)) holds results of an earlier make gpu: move them aside" >&2; exit 2; }
 	OMP_NUM_THREADS=1 timeout -k 5 100 $(BIN)pytest -n 4 -m "not slow" --ignore tests/kernels/test_aot.py \
 	  tests/kernels tests/distributions tests/methods tests/models \
-	  tests/bench/test_kernels.py::test_a_graph_replays_every_copy \
-	  tests/bench/test_kernels.py::test_a_call_that_waits_is_made_plainly
+	  tests/bench/kernels/test_kernels.py::test_a_graph_replays_every_copy \
+	  tests/bench/kernels/test_kernels.py::test_a_call_that_waits_is_made_plainly
 	timeout -s INT -k 15 240 $(BIN)arbench kernels --device cuda --budget $(KERNEL_BUDGET) \
 	  --out "reports/$$($(SLUG))/kernels" || test $$? -eq 124
 	timeout -s INT -k 15 90 $(BIN)arbench run --device cuda --model wavenet --model pixelcnn \

@@ -48,9 +48,15 @@ def ordered(repo: Path, names: Iterable[str]) -> dict[str, Commit]:
     if not known:
         return {}
     history = _git(
-        repo, "log", "--topo-order", "--reverse", "--format=%H %ct", "--no-show-signature", "--stdin",
+        repo,
+        "log",
+        "--topo-order",
+        "--reverse",
+        "--format=%H %ct",
+        "--no-show-signature",
+        "--stdin",
         said="\n".join(known.values()) + "\n",
-    )  # fmt: skip
+    )
     commits = {}
     for rank, line in enumerate(history.splitlines()):
         full, time = line.split()
@@ -61,9 +67,14 @@ def ordered(repo: Path, names: Iterable[str]) -> dict[str, Commit]:
 def _git(repo: Path, *words: str, said: str) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", str(repo), *words], input=said, capture_output=True, text=True, timeout=60,
-            errors="replace", env={k: v for k, v in os.environ.items() if k not in _ELSEWHERE},
-        )  # fmt: skip
+            ["git", "-C", str(repo), *words],
+            input=said,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            errors="replace",
+            env={k: v for k, v in os.environ.items() if k not in _ELSEWHERE},
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise CommitsError(f"git cannot be asked: {error}") from None
     if done.returncode:

@@ -181,9 +181,7 @@ class Case(Line, tag="case"):
     @property
     def key(self) -> tuple[Any, ...]:
         """The case without its size: what a fit over N belongs to."""
-        return (
-            self.model, self.preset, self.op, self.method, self.backend, self.device, self.dtype, self.batch
-        )  # fmt: skip
+        return (self.model, self.preset, self.op, self.method, self.backend, self.device, self.dtype, self.batch)
 
 
 class Ratio(Line, tag="ratio"):
@@ -228,9 +226,7 @@ class Fit(Line, tag="fit"):
     @property
     def key(self) -> tuple[Any, ...]:
         """Matches ``Case.key``."""
-        return (
-            self.model, self.preset, self.op, self.method, self.backend, self.device, self.dtype, self.batch
-        )  # fmt: skip
+        return (self.model, self.preset, self.op, self.method, self.backend, self.device, self.dtype, self.batch)
 
 
 AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Fit
@@ -373,9 +369,7 @@ class Writer:
                 done += os.pwrite(self._fd, raw[done:], self._end + done)
             self._end += len(raw)
         except OSError as error:
-            raise WriteError(
-                f"cannot write {self.path}: {error.strerror}; the earlier lines are intact"
-            ) from None
+            raise WriteError(f"cannot write {self.path}: {error.strerror}; the earlier lines are intact") from None
         finally:
             if os.fstat(self._fd).st_size > self._end:  # also when an interrupt came in between
                 os.ftruncate(self._fd, self._end)

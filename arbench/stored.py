@@ -79,9 +79,7 @@ def read_stored(path: Path) -> Results:
     try:
         whole = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ResultsError(
-            f"{file}: neither a results file nor a whole JSON of pytest-benchmark ({error})"
-        ) from None
+        raise ResultsError(f"{file}: neither a results file nor a whole JSON of pytest-benchmark ({error})") from None
     if not isinstance(whole, dict) or "benchmarks" not in whole:
         raise ResultsError(f"{file}: neither a results file nor a JSON of pytest-benchmark")
     try:
@@ -130,10 +128,24 @@ def _case(row: _Row) -> Case:
         raise ResultsError(f"'{row.fullname}' has no time")
     if not info.keys() >= {"spec", "model", "preset", "op", "method", "backend", "exactness"}:
         return Case(
-            id=row.fullname, model=row.fullname, preset="", op="forward", method="", backend="", device="",
-            dtype="", batch=1, n=1, element="", weights=0, status="ok", exactness="pointwise",
-            median_s=row.stats.median, workers=1, samples=row.stats.rounds,
-        )  # fmt: skip
+            id=row.fullname,
+            model=row.fullname,
+            preset="",
+            op="forward",
+            method="",
+            backend="",
+            device="",
+            dtype="",
+            batch=1,
+            n=1,
+            element="",
+            weights=0,
+            status="ok",
+            exactness="pointwise",
+            median_s=row.stats.median,
+            workers=1,
+            samples=row.stats.rounds,
+        )
     key = msgspec.convert({k: v for k, v in info.items() if k in CaseKey.__struct_fields__}, CaseKey)
     found = msgspec.convert(info, _Counted)
     if found.times < 1:
@@ -143,11 +155,16 @@ def _case(row: _Row) -> Case:
     counts = {name: getattr(found, name) for name in counted}
     known = any(value is not None for value in counts.values())
     return Case(
-        id=key.id, status="ok", **facts, **counts,
+        id=key.id,
+        status="ok",
+        **facts,
+        **counts,
         count_source=found.count_source or ("formula" if known else "none"),
         verified={"how": found.verified} if found.verified else None,
-        median_s=row.stats.median / found.times, workers=1, samples=row.stats.rounds,
-    )  # fmt: skip
+        median_s=row.stats.median / found.times,
+        workers=1,
+        samples=row.stats.rounds,
+    )
 
 
 def _environment(machine: dict[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from arbench.bench.case import CaseKey
-from arbench.bench.counting import COUNTERS, counter_for
 from arbench.bench.job import Job
-from arbench.bench.kernel_subject import KernelSubject, interpret
-from arbench.bench.kernels import KernelOptions, make_kernel_plan
+from arbench.bench.kernels.plan import KernelOptions, make_kernel_plan
+from arbench.bench.kernels.subject import KernelSubject, interpret
+from arbench.bench.models.counting import COUNTERS, counter_for
+from arbench.bench.models.settings import Setting
 from arbench.bench.plan import Options, make_plan
-from arbench.bench.settings import Setting
 from arbench.meters import CountBudgetExceeded, environment
 from arbench.meters.environment import VOLATILE
 from arbench.models import Source
@@ -26,16 +26,17 @@ SIZES = 2
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("arbench")
-    group.addoption(
-        "--arbench-model", action="append", metavar="NAME[:PRESET]", help="as arbench run --model"
-    )
+    group.addoption("--arbench-model", action="append", metavar="NAME[:PRESET]", help="as arbench run --model")
     group.addoption("--arbench-n", action="append", type=int, metavar="N", help="as arbench run --n")
     group.addoption("--arbench-kernel", action="append", metavar="NAME", help="as arbench kernels --kernel")
     group.addoption("--arbench-compiled", type=int, default=1, help="as arbench kernels --compiled")
     group.addoption(
-        "--arbench-count-budget", type=float, default=1.0, metavar="S",
+        "--arbench-count-budget",
+        type=float,
+        default=1.0,
+        metavar="S",
         help="seconds that counting a model's case may take; what takes longer is stored without counters",
-    )  # fmt: skip
+    )
     group.addoption("--arbench-device", default="cpu", help="as arbench run --device")
     group.addoption("--arbench-dtype", default="float32", help="as arbench run --dtype")
 

@@ -32,9 +32,9 @@ import click
 import numpy as np
 from scipy.stats import binomtest
 
-from arbench.gate.holding import Apart, Together
-from arbench.gate.timing import APART, TOGETHER, Gate, sizes
-from arbench.gate.trees import Tree
+from arbench.gate.timing.check import APART, TOGETHER, Gate, sizes
+from arbench.gate.timing.holding import Apart, Together
+from arbench.gate.timing.trees import Tree
 from arbench.stats.change import Run, decide
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,12 +75,8 @@ WHEN = {"forward": "True", "extend": "args[2] == 4"}
 def copied(folder: Path, name: str, repeats: dict[str, int] | None = None) -> Tree:
     """A copy of this tree, with so many small operations more in a method of the model."""
     root = folder / name
-    shutil.copytree(
-        ROOT / "arbench", root / "arbench", ignore=shutil.ignore_patterns("__pycache__", "kernels")
-    )
-    shutil.copytree(
-        ROOT / "kernels", root / "arbench" / "kernels", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(ROOT / "arbench", root / "arbench", ignore=shutil.ignore_patterns("__pycache__", "kernels"))
+    shutil.copytree(ROOT / "kernels", root / "arbench" / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
     with (root / "arbench" / "models" / "wavenet.py").open("a") as file:
         for method, times in (repeats or {}).items():
             file.write(EXTRA.format(repeats=times, method=method, when=WHEN[method]))
@@ -135,9 +131,7 @@ def calibrated(folder: Path) -> dict[float, dict[str, int]]:
     repeats: dict[float, dict[str, int]] = {effect: {} for effect in EFFECTS if effect}
     for name, rows in found.items():
         each, first = np.polyfit(trials, np.median(rows, axis=0), 1)
-        click.echo(
-            f"{name}: each small operation {each:.3%} of a call, and {first:.3%} whatever their number"
-        )
+        click.echo(f"{name}: each small operation {each:.3%} of a call, and {first:.3%} whatever their number")
         for effect, planted in repeats.items():
             planted[method[name]] = max(1, round((effect - first) / each))
     return repeats
@@ -191,10 +185,16 @@ def one_process(trees: Sequence[Tree], load: str, process: int, seed: int, keep:
                 started = time.monotonic()
                 old, same, new = timed(holding, cases[name], (0, 1, 2 + place))
                 keep(
-                    way="one process", load=load, work=name, effect=EFFECTS[place], process=process,
-                    instance=instance, ratio=ratio(new, old), equal=ratio(same, old),
+                    way="one process",
+                    load=load,
+                    work=name,
+                    effect=EFFECTS[place],
+                    process=process,
+                    instance=instance,
+                    ratio=ratio(new, old),
+                    equal=ratio(same, old),
                     seconds=time.monotonic() - started,
-                )  # fmt: skip
+                )
 
 
 def two_processes(trees: Sequence[Tree], load: str, process: int, seed: int, keep: Any) -> None:
@@ -205,9 +205,17 @@ def two_processes(trees: Sequence[Tree], load: str, process: int, seed: int, kee
             old, same, *news = timed(holding, case, range(len(trees)))
             for effect, new in zip(EFFECTS, news, strict=True):
                 keep(
-                    way="two processes", load=load, work=name, effect=effect, process=process, instance=0,
-                    ratio=ratio(new, old), equal=ratio(same, old), before_s=median(old), after_s=median(new),
-                )  # fmt: skip
+                    way="two processes",
+                    load=load,
+                    work=name,
+                    effect=effect,
+                    process=process,
+                    instance=0,
+                    ratio=ratio(new, old),
+                    equal=ratio(same, old),
+                    before_s=median(old),
+                    after_s=median(new),
+                )
 
 
 def whole(before: Tree, after: Tree, load: str, effect: float, number: int, keep: Any) -> None:
@@ -218,9 +226,16 @@ def whole(before: Tree, after: Tree, load: str, effect: float, number: int, keep
         gate.run()
         (finding,) = gate.findings
         keep(
-            way="whole", load=load, work=name, effect=effect, process=number, outcome=finding.outcome,
-            change=finding.change, interval=finding.interval, seconds=time.monotonic() - started,
-        )  # fmt: skip
+            way="whole",
+            load=load,
+            work=name,
+            effect=effect,
+            process=number,
+            outcome=finding.outcome,
+            change=finding.change,
+            interval=finding.interval,
+            seconds=time.monotonic() - started,
+        )
         click.echo(f"{load}: {finding.outcome}: {finding.text}")
 
 
@@ -239,9 +254,7 @@ def levelled(pool: Pool, effect: float) -> Pool:
     excess = median(row["ratio"] for rows in pool.values() for row in rows) / (1 + effect)
     if not effect or excess <= 1:
         return pool
-    return {
-        process: [{**row, "ratio": row["ratio"] / excess} for row in rows] for process, rows in pool.items()
-    }
+    return {process: [{**row, "ratio": row["ratio"] / excess} for row in rows] for process, rows in pool.items()}
 
 
 def compared(then: Pool, now: Pool, rng: random.Random) -> str:
@@ -306,10 +319,10 @@ def read_back(rows: Sequence[dict[str, Any]]) -> str:
         for work in CASES:
             for effect in EFFECTS:
                 mine = [
-                    row for row in rows
-                    if (row["way"], row["load"], row["work"], row["effect"])
-                    == ("one process", load, work, effect)
-                ]  # fmt: skip
+                    row
+                    for row in rows
+                    if (row["way"], row["load"], row["work"], row["effect"]) == ("one process", load, work, effect)
+                ]
                 logs, equal = (np.log([row[key] for row in mine]) for key in ("ratio", "equal"))
                 spread = [np.subtract(*np.quantile(x, [0.75, 0.25])) / 1.349 for x in (logs, equal)]
                 lines.append(

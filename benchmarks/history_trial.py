@@ -70,8 +70,10 @@ def main(out: Path, series: int, seed: int) -> None:
     places = {"in the middle": lambda n: n // 2, "3 commits ago": lambda n: n - 3}
     found = {
         (step, noise, where): [power(step, noise, n, at(n), series, rng) for n in LENGTHS]
-        for step in STEPS for noise in NOISES for where, at in places.items()
-    }  # fmt: skip
+        for step in STEPS
+        for noise in NOISES
+        for where, at in places.items()
+    }
     with (out / "trial.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["what", "noise", "step", "where", "commits", "series", "share"])

@@ -51,8 +51,7 @@ def across_processes(pairs: int) -> float:
     """Ratio of equal code in two fresh processes that take turns call by call, pair by pair."""
     command = [sys.executable, __file__, "--side", "--pairs", str(pairs)]
     both = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        for _ in range(2)
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) for _ in range(2)
     ]
     ratios = []
     for _ in range(pairs):
@@ -70,9 +69,7 @@ def across_processes(pairs: int) -> float:
 
 
 @click.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Folder for the table and the ratios."
-)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the table and the ratios.")
 @click.option("--instances", default=40, show_default=True, help="Ratios each way.")
 @click.option("--processes", default=16, show_default=True, help="Pairs of fresh processes.")
 @click.option("--pairs", default=60, show_default=True, help="Calls of each side for one ratio.")

@@ -15,7 +15,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from arbench.bench.case import CaseKey
-from arbench.bench.kernel_subject import KernelSubject
+from arbench.bench.kernels.subject import KernelSubject
 
 
 def test_kernel(benchmark: BenchmarkFixture, kernel_case: CaseKey, kernels: KernelSubject) -> None:
@@ -26,9 +26,12 @@ def test_kernel(benchmark: BenchmarkFixture, kernel_case: CaseKey, kernels: Kern
     call = kernels.build()(kernel_case)
     benchmark.group = f"{kernel_case.model} {kernel_case.op} {kernel_case.preset}"
     benchmark.extra_info.update(
-        msgspec.to_builtins(kernel_case), bytes=count.bytes, flops=count.flops, times=call.times,
+        msgspec.to_builtins(kernel_case),
+        bytes=count.bytes,
+        flops=count.flops,
+        times=call.times,
         verified=(proof.verified or {}).get("how"),
-    )  # fmt: skip
+    )
 
     def run() -> None:
         call.run()

@@ -14,9 +14,9 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from arbench.bench.case import CaseKey
-from arbench.bench.counting import evaluations
-from arbench.bench.settings import Setting, run
-from arbench.bench.verify import verify_case
+from arbench.bench.models.counting import evaluations
+from arbench.bench.models.settings import Setting, run
+from arbench.bench.models.verify import verify_case
 from arbench.models import Source
 
 
@@ -31,9 +31,7 @@ def test_case(
         facts, _, nfe = verify_case(setting, source, twin, case, calls)
     task = setting.task(source, case)
     benchmark.group = f"{case.model}:{case.preset} {case.op} n={case.n}"
-    benchmark.extra_info.update(
-        msgspec.to_builtins(case), verified=facts.get("how"), **{"nfe": nfe, **counters}
-    )
+    benchmark.extra_info.update(msgspec.to_builtins(case), verified=facts.get("how"), **{"nfe": nfe, **counters})
 
     def call() -> None:
         run(source, case, task)

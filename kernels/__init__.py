@@ -7,7 +7,7 @@ tensors on a GPU go to Triton and others to the reference.
 
 from arbench.kernels.causal_conv1d import CAUSAL_CONV1D, causal_conv1d
 from arbench.kernels.causal_conv1d_update import CAUSAL_CONV1D_UPDATE, causal_conv1d_update
-from arbench.kernels.kernel import Cost, Kernel
+from arbench.kernels.core.spec import Cost, Kernel
 from arbench.kernels.log_prob_from_logits import LOG_PROB_FROM_LOGITS, log_prob_from_logits
 from arbench.kernels.logistic_mixture_log_prob import LOGISTIC_MIXTURE_LOG_PROB, logistic_mixture_log_prob
 from arbench.kernels.logistic_mixture_sample import LOGISTIC_MIXTURE_SAMPLE, logistic_mixture_sample

@@ -22,15 +22,21 @@ import torch
 import triton
 from torch import Tensor
 
-from arbench.kernels.kernel import Config, Kernel
-from arbench.kernels.launch import Launch, interpreted, most_warps, recording
+from arbench.kernels.core.launch import Launch, interpreted, most_warps, recording
+from arbench.kernels.core.spec import Config, Kernel
 
 TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 _POINTERS = {
-    torch.float64: "*fp64", torch.float32: "*fp32", torch.float16: "*fp16", torch.bfloat16: "*bf16",
-    torch.int64: "*i64", torch.int32: "*i32", torch.bool: "*i1", torch.uint8: "*u8",
-}  # fmt: skip
+    torch.float64: "*fp64",
+    torch.float32: "*fp32",
+    torch.float16: "*fp16",
+    torch.bfloat16: "*bf16",
+    torch.int64: "*i64",
+    torch.int32: "*i32",
+    torch.bool: "*i1",
+    torch.uint8: "*u8",
+}
 
 
 @dataclass(frozen=True)
@@ -145,9 +151,15 @@ def _compiled(kernel: str, config: Config, dtype: torch.dtype, launch: Launch, t
     )
     facts = _cuda(made.asm["cubin"]) if place.backend == "cuda" else _hip(made.asm["amdgcn"])
     return Program(
-        kernel, launch.fn.__name__, dict(config), str(dtype).removeprefix("torch."), target, warps,
-        shared=made.metadata.shared, **facts,
-    )  # fmt: skip
+        kernel,
+        launch.fn.__name__,
+        dict(config),
+        str(dtype).removeprefix("torch."),
+        target,
+        warps,
+        shared=made.metadata.shared,
+        **facts,
+    )
 
 
 def _cuda(cubin: bytes) -> dict[str, Any]:
@@ -185,9 +197,17 @@ def _widths(suffixes: list[str]) -> dict[str, int]:
 
 
 _AMD = {
-    "ubyte": "8", "sbyte": "8", "byte": "8", "ushort": "16", "sshort": "16", "short": "16", "dword": "32",
-    "dwordx2": "64", "dwordx3": "96", "dwordx4": "128",
-}  # fmt: skip
+    "ubyte": "8",
+    "sbyte": "8",
+    "byte": "8",
+    "ushort": "16",
+    "sshort": "16",
+    "short": "16",
+    "dword": "32",
+    "dwordx2": "64",
+    "dwordx3": "96",
+    "dwordx4": "128",
+}
 
 
 def _hip(code: str) -> dict[str, Any]:

@@ -16,8 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from arbench.kernels import conv_depthwise, conv_full
-from arbench.kernels.kernel import (
+from arbench.kernels.conv import depthwise as conv_depthwise
+from arbench.kernels.conv import full as conv_full
+from arbench.kernels.core.launch import empty, empty_like
+from arbench.kernels.core.spec import (
     CONVOLUTIONS,
     Config,
     Cost,
@@ -29,7 +31,6 @@ from arbench.kernels.kernel import (
     integer,
     normal,
 )
-from arbench.kernels.launch import empty, empty_like
 
 ACTIVATIONS = (None, "silu", "gated")
 LAYOUTS = ("BDL", "BLD")
@@ -89,9 +90,14 @@ def causal_conv1d(
 
 
 def _check(
-    x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, activation: str | None,
-    states: Tensor | None, layout: str,
-) -> int:  # fmt: skip
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    dilation: int,
+    activation: str | None,
+    states: Tensor | None,
+    layout: str,
+) -> int:
     """Raises as promised; the dilation as a plain integer."""
     name = "causal_conv1d"
     floating(name, x=x, weight=weight, bias=bias, initial_states=states)
@@ -113,9 +119,7 @@ def _check(
     return dilation
 
 
-def check_filter(
-    name: str, D: int, weight: Tensor, bias: Tensor | None, dilation: int, activation: str | None
-) -> int:
+def check_filter(name: str, D: int, weight: Tensor, bias: Tensor | None, dilation: int, activation: str | None) -> int:
     """Demands a filter that suits inputs of D channels; the dilation as a plain integer."""
     dilation = integer(name, "dilation", dilation)
     if dilation < 1:
@@ -134,9 +138,7 @@ def check_filter(
         named = "(2 D, W), for it is gated" if halves == 2 else "(D, W)"
         raise ValueError(f"{name}: x has D = {D} channels; weight must be {named}, and is of shape {shape}")
     if len(shape) == 3 and shape[1] != D:
-        raise ValueError(
-            f"{name}: x has D = {D} channels; weight must be (D_out, D, W), and is of shape {shape}"
-        )
+        raise ValueError(f"{name}: x has D = {D} channels; weight must be (D_out, D, W), and is of shape {shape}")
     if shape[0] % halves:
         raise ValueError(f"{name}: {shape[0]} output channels cannot be halved for a gate")
     if bias is not None and bias.shape != shape[:1]:
@@ -155,9 +157,14 @@ def activate(pre: Tensor, activation: str | None, dim: int) -> Tensor:
 
 
 def _reference(
-    x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, activation: str | None,
-    states: Tensor | None, return_final_states: bool,
-) -> tuple[Tensor, ...]:  # fmt: skip
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    dilation: int,
+    activation: str | None,
+    states: Tensor | None,
+    return_final_states: bool,
+) -> tuple[Tensor, ...]:
     """y, and final states if asked."""
     reach = (weight.shape[-1] - 1) * dilation
     padded = F.pad(x, (reach, 0)) if states is None else torch.cat([states, x], -1)
@@ -170,22 +177,32 @@ def _reference(
     pre = torch.cat(
         [
             F.conv1d(
-                padded, weight[i : i + D, None], None if bias is None else bias[i : i + D], dilation=dilation,
+                padded,
+                weight[i : i + D, None],
+                None if bias is None else bias[i : i + D],
+                dilation=dilation,
                 groups=D,
             )
             for i in range(0, weight.shape[0], D)
         ],
         1,
-    )  # fmt: skip
+    )
     return activate(pre, activation, 1), *final
 
 
 class _CausalConv1d(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, states: Tensor | None, dilation: int,
-        activation: str | None, return_final_states: bool, layout: str,
-    ) -> Any:  # fmt: skip
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        states: Tensor | None,
+        dilation: int,
+        activation: str | None,
+        return_final_states: bool,
+        layout: str,
+    ) -> Any:
         (B, D, L), W = x.shape, weight.shape[-1]
         channels = weight.shape[0] // (2 if activation == "gated" else 1)
         if layout == "BDL":
@@ -237,15 +254,33 @@ class _CausalConv1d(torch.autograd.Function):
             if dstates is not None:
                 dstates[..., reach - kept :] += dfinal[..., :kept]
         return (
-            dx, dw if needs_weight else None, db if needs_bias else None, dstates, None, None, None, None,
-        )  # fmt: skip
+            dx,
+            dw if needs_weight else None,
+            db if needs_bias else None,
+            dstates,
+            None,
+            None,
+            None,
+            None,
+        )
 
 
 def _inputs(
-    *, dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None = None,
-    batch: int, channels: int, length: int, width: int, out: int | None = None, dilation: int = 1,
-    activation: str | None = None, layout: str = "BDL", states: bool = False, bias: bool = True,
-) -> Inputs:  # fmt: skip
+    *,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    generator: torch.Generator | None = None,
+    batch: int,
+    channels: int,
+    length: int,
+    width: int,
+    out: int | None = None,
+    dilation: int = 1,
+    activation: str | None = None,
+    layout: str = "BDL",
+    states: bool = False,
+    bias: bool = True,
+) -> Inputs:
     """``out``: output channels of a full convolution, gated ones counted twice; without, depthwise."""
 
     def made(*shape: int, scale: float = 1.0) -> Tensor:
@@ -256,15 +291,14 @@ def _inputs(
     x = (batch, channels, length) if layout == "BDL" else (batch, length, channels)
     return {
         "x": made(*x),
-        "weight": made(rows, width, scale=fan**-0.5) if out is None
-        else made(rows, channels, width, scale=fan**-0.5),
+        "weight": made(rows, width, scale=fan**-0.5) if out is None else made(rows, channels, width, scale=fan**-0.5),
         "bias": made(rows) if bias else None,
         "dilation": dilation,
         "activation": activation,
         "initial_states": made(batch, channels, (width - 1) * dilation) if states else None,
         "return_final_states": states,
         "layout": layout,
-    }  # fmt: skip
+    }
 
 
 def _cost(op: Op, inputs: Inputs) -> Cost:
@@ -328,18 +362,15 @@ CAUSAL_CONV1D = Kernel(
     sizes={
         "cpu": [
             dict(batch=8, channels=256, length=2048, width=4, layout="BDL", activation="silu"),
-            dict(batch=1, channels=64, out=128, length=16384, width=2, layout="BDL", dilation=16,
-                 activation="gated"),
+            dict(batch=1, channels=64, out=128, length=16384, width=2, layout="BDL", dilation=16, activation="gated"),
         ],
         "cuda": [
             dict(batch=8, channels=4096, length=4096, width=4, layout="BLD", activation="silu"),
             dict(batch=8, channels=4096, length=4096, width=4, layout="BDL", activation="silu"),
             dict(batch=8, channels=4096, length=4096, width=4, layout="BLD", dilation=64, activation="silu"),
             dict(batch=8, channels=4096, length=4096, width=4, layout="BDL", dilation=64, activation="silu"),
-            dict(batch=1, channels=64, out=128, length=16384, width=2, layout="BDL", dilation=16,
-                 activation="gated"),
-            dict(batch=8, channels=128, out=256, length=16384, width=3, layout="BDL", dilation=4,
-                 activation="gated"),
+            dict(batch=1, channels=64, out=128, length=16384, width=2, layout="BDL", dilation=16, activation="gated"),
+            dict(batch=8, channels=128, out=256, length=16384, width=3, layout="BDL", dilation=4, activation="gated"),
         ],
     },
     dims=_dims,
@@ -348,4 +379,4 @@ CAUSAL_CONV1D = Kernel(
     tolerance=CONVOLUTIONS,
     gradient_tolerance={**CONVOLUTIONS, torch.float32: (1e-3, 1e-3)},
     vectorised=_vectorised,
-)  # fmt: skip
+)

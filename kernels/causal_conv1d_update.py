@@ -18,8 +18,10 @@ import triton.language as tl
 from torch import Tensor
 
 from arbench.kernels.causal_conv1d import activate, check_filter
-from arbench.kernels.conv_taps import activated, nothing, strides
-from arbench.kernels.kernel import (
+from arbench.kernels.conv.taps import activated, nothing, strides
+from arbench.kernels.core.launch import empty, interpreted, launch
+from arbench.kernels.core.rows import widen
+from arbench.kernels.core.spec import (
     CONVOLUTIONS,
     Config,
     Cost,
@@ -31,8 +33,6 @@ from arbench.kernels.kernel import (
     normal,
     same_device,
 )
-from arbench.kernels.launch import empty, interpreted, launch
-from arbench.kernels.rows import widen
 
 NAME = "causal_conv1d_update"
 SHORTEST = 8
@@ -84,11 +84,36 @@ def advance(p_state, b_x, at, live, S, sl, RING: tl.constexpr, SHORT: tl.constex
 
 @triton.jit
 def update_depthwise(
-    x, state, weight, bias, positions, indices, y, D, slots, S, xb, xd, ss, sd, sl, wd, ww, bd, ps, i_s,
-    yb, yd, dilation,
-    WIDTH: tl.constexpr, ACTIVATION: tl.constexpr, RING: tl.constexpr, SHORT: tl.constexpr,
-    C: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    x,
+    state,
+    weight,
+    bias,
+    positions,
+    indices,
+    y,
+    D,
+    slots,
+    S,
+    xb,
+    xd,
+    ss,
+    sd,
+    sl,
+    wd,
+    ww,
+    bd,
+    ps,
+    i_s,
+    yb,
+    yd,
+    dilation,
+    WIDTH: tl.constexpr,
+    ACTIVATION: tl.constexpr,
+    RING: tl.constexpr,
+    SHORT: tl.constexpr,
+    C: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     n_c = tl.cdiv(D, C)
     b = tl.program_id(0) // n_c
     c = (tl.program_id(0) % n_c * C + tl.arange(0, C)).to(tl.int64)  # (C,)
@@ -107,9 +132,7 @@ def update_depthwise(
 
 
 @triton.jit
-def filtered_step(
-    p_state, new, weight, bias, row, at, live, S, sl, wd, ww, bd, dilation, WIDTH: tl.constexpr
-):
+def filtered_step(p_state, new, weight, bias, row, at, live, S, sl, wd, ww, bd, dilation, WIDTH: tl.constexpr):
     """bias + sum_k weight[row, k] x[t - (WIDTH - 1 - k) dilation], (C,)."""
     p_w = weight + row * wd
     total = widen(new) * widen(tl.load(p_w + (WIDTH - 1) * ww, mask=live, other=0.0))
@@ -125,12 +148,43 @@ def filtered_step(
 
 @triton.jit
 def update_full(
-    x, state, weight, bias, positions, indices, y, B, D_in, D_out, slots, S, xb, xd, ss, sd, sl, wo, wi, ww,
-    bd, ps, i_s, yb, yd, dilation,
-    WIDTH: tl.constexpr, ACTIVATION: tl.constexpr, RING: tl.constexpr, WRITES: tl.constexpr,
-    FLAT: tl.constexpr, WIDE: tl.constexpr, PRECISION: tl.constexpr,
-    BB: tl.constexpr, BO: tl.constexpr, BQ: tl.constexpr,
-):  # fmt: skip
+    x,
+    state,
+    weight,
+    bias,
+    positions,
+    indices,
+    y,
+    B,
+    D_in,
+    D_out,
+    slots,
+    S,
+    xb,
+    xd,
+    ss,
+    sd,
+    sl,
+    wo,
+    wi,
+    ww,
+    bd,
+    ps,
+    i_s,
+    yb,
+    yd,
+    dilation,
+    WIDTH: tl.constexpr,
+    ACTIVATION: tl.constexpr,
+    RING: tl.constexpr,
+    WRITES: tl.constexpr,
+    FLAT: tl.constexpr,
+    WIDE: tl.constexpr,
+    PRECISION: tl.constexpr,
+    BB: tl.constexpr,
+    BO: tl.constexpr,
+    BQ: tl.constexpr,
+):
     n_o = tl.cdiv(D_out, BO)
     b = tl.program_id(0) // n_o * BB + tl.arange(0, BB)
     o = tl.program_id(0) % n_o * BO + tl.arange(0, BO)
@@ -192,9 +246,25 @@ def step_product(b_x, b_w, total, WIDE: tl.constexpr, PRECISION: tl.constexpr):
 
 @triton.jit
 def update_state(
-    x, state, positions, indices, D, slots, S, xb, xd, ss, sd, sl, ps, i_s,
-    RING: tl.constexpr, SHORT: tl.constexpr, C: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    x,
+    state,
+    positions,
+    indices,
+    D,
+    slots,
+    S,
+    xb,
+    xd,
+    ss,
+    sd,
+    sl,
+    ps,
+    i_s,
+    RING: tl.constexpr,
+    SHORT: tl.constexpr,
+    C: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     n_c = tl.cdiv(D, C)
     b = tl.program_id(0) // n_c
     c = (tl.program_id(0) % n_c * C + tl.arange(0, C)).to(tl.int64)
@@ -215,23 +285,57 @@ def _channels(x: Tensor, S: int, ring: bool, halves: int = 1) -> dict[str, int]:
 
 
 def _depthwise(
-    x: Tensor, state: Tensor, weight: Tensor, bias: Tensor | None, positions: Tensor | None,
-    indices: Tensor | None, y: Tensor, dilation: int, activation: str | None,
-) -> None:  # fmt: skip
+    x: Tensor,
+    state: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    positions: Tensor | None,
+    indices: Tensor | None,
+    y: Tensor,
+    dilation: int,
+    activation: str | None,
+) -> None:
     (B, D), (slots, _, S) = x.shape, state.shape
     tile = _channels(x, S, positions is not None, weight.shape[0] // D)
     launch(
-        update_depthwise, (B * triton.cdiv(D, tile["C"]),), x, state, weight, bias, positions, indices, y, D,
-        slots, S, *x.stride(), *state.stride(), *weight.stride(), *strides(bias, 1), *strides(positions, 1),
-        *strides(indices, 1), *y.stride(), dilation,
-        WIDTH=weight.shape[1], ACTIVATION=activation, RING=positions is not None and S > 0, **tile,
-    )  # fmt: skip
+        update_depthwise,
+        (B * triton.cdiv(D, tile["C"]),),
+        x,
+        state,
+        weight,
+        bias,
+        positions,
+        indices,
+        y,
+        D,
+        slots,
+        S,
+        *x.stride(),
+        *state.stride(),
+        *weight.stride(),
+        *strides(bias, 1),
+        *strides(positions, 1),
+        *strides(indices, 1),
+        *y.stride(),
+        dilation,
+        WIDTH=weight.shape[1],
+        ACTIVATION=activation,
+        RING=positions is not None and S > 0,
+        **tile,
+    )
 
 
 def _full(
-    x: Tensor, state: Tensor, weight: Tensor, bias: Tensor | None, positions: Tensor | None,
-    indices: Tensor | None, y: Tensor, dilation: int, activation: str | None,
-) -> None:  # fmt: skip
+    x: Tensor,
+    state: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    positions: Tensor | None,
+    indices: Tensor | None,
+    y: Tensor,
+    dilation: int,
+    activation: str | None,
+) -> None:
     (B, D_in), (slots, _, S), D_out, W = x.shape, state.shape, y.shape[1], weight.shape[2]
     ring = positions is not None and S > 0
     writes = ring and (W - 1) * dilation < S
@@ -241,22 +345,59 @@ def _full(
         BB, BO, BQ = min(max(triton.next_power_of_2(B), 16), 32), 32, 128 // x.itemsize
     BQ = min(max(triton.next_power_of_2(D_in * W), 16), BQ)
     launch(
-        update_full, (triton.cdiv(B, BB) * triton.cdiv(D_out, BO),), x, state, weight, bias, positions,
-        indices, y, B, D_in, D_out, slots, S, *x.stride(), *state.stride(), *weight.stride(),
-        *strides(bias, 1), *strides(positions, 1), *strides(indices, 1), *y.stride(), dilation,
-        WIDTH=W, ACTIVATION=activation, RING=ring, WRITES=writes,
+        update_full,
+        (triton.cdiv(B, BB) * triton.cdiv(D_out, BO),),
+        x,
+        state,
+        weight,
+        bias,
+        positions,
+        indices,
+        y,
+        B,
+        D_in,
+        D_out,
+        slots,
+        S,
+        *x.stride(),
+        *state.stride(),
+        *weight.stride(),
+        *strides(bias, 1),
+        *strides(positions, 1),
+        *strides(indices, 1),
+        *y.stride(),
+        dilation,
+        WIDTH=W,
+        ACTIVATION=activation,
+        RING=ring,
+        WRITES=writes,
         FLAT=weight.stride(1) == W * weight.stride(2),
         WIDE=interpreted() and x.dtype == torch.bfloat16,
         PRECISION="tf32x3" if x.dtype == torch.float32 and not torch.version.hip else "ieee",
-        BB=BB, BO=BO, BQ=BQ,
-    )  # fmt: skip
+        BB=BB,
+        BO=BO,
+        BQ=BQ,
+    )
     if writes or S == 0:
         return
     tile = _channels(x, S, ring)
     launch(
-        update_state, (B * triton.cdiv(D_in, tile["C"]),), x, state, positions, indices, D_in, slots, S,
-        *x.stride(), *state.stride(), *strides(positions, 1), *strides(indices, 1), RING=ring, **tile,
-    )  # fmt: skip
+        update_state,
+        (B * triton.cdiv(D_in, tile["C"]),),
+        x,
+        state,
+        positions,
+        indices,
+        D_in,
+        slots,
+        S,
+        *x.stride(),
+        *state.stride(),
+        *strides(positions, 1),
+        *strides(indices, 1),
+        RING=ring,
+        **tile,
+    )
 
 
 def causal_conv1d_update(
@@ -304,9 +445,15 @@ def causal_conv1d_update(
 
 
 def _check(
-    x: Tensor, state: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, activation: str | None,
-    positions: Tensor | None, indices: Tensor | None,
-) -> int:  # fmt: skip
+    x: Tensor,
+    state: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    dilation: int,
+    activation: str | None,
+    positions: Tensor | None,
+    indices: Tensor | None,
+) -> int:
     """Raises as promised; the dilation as a plain integer."""
     floating(NAME, x=x, conv_state=state, weight=weight, bias=bias)
     same_device(NAME, x=x, cache_seqlens=positions, conv_state_indices=indices)
@@ -333,9 +480,16 @@ def _check(
 
 
 def _reference(
-    x: Tensor, state: Tensor, weight: Tensor, bias: Tensor | None, positions: Tensor | None,
-    indices: Tensor | None, y: Tensor, dilation: int, activation: str | None,
-) -> None:  # fmt: skip
+    x: Tensor,
+    state: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    positions: Tensor | None,
+    indices: Tensor | None,
+    y: Tensor,
+    dilation: int,
+    activation: str | None,
+) -> None:
     (B, D), S, W = x.shape, state.shape[2], weight.shape[-1]
     slots = torch.arange(B, device=x.device) if indices is None else indices.long()
     live = slots >= 0
@@ -363,11 +517,21 @@ def _reference(
 
 
 def _inputs(
-    *, dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None = None,
-    batch: int, channels: int, width: int, out: int | None = None, dilation: int = 1,
-    state: int | None = None, activation: str | None = None, ring: bool = False, indices: bool = False,
+    *,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    generator: torch.Generator | None = None,
+    batch: int,
+    channels: int,
+    width: int,
+    out: int | None = None,
+    dilation: int = 1,
+    state: int | None = None,
+    activation: str | None = None,
+    ring: bool = False,
+    indices: bool = False,
     bias: bool = True,
-) -> Inputs:  # fmt: skip
+) -> Inputs:
     """``state``: S, as short as may be without; ``indices``: slots in reverse order, twice as many."""
 
     def made(*shape: int, scale: float = 1.0) -> Tensor:
@@ -410,9 +574,7 @@ def _vectorised(program: str, config: Config) -> bool:
     return program == "update_full"
 
 
-_WAVENET: dict[str, Any] = dict(
-    channels=64, out=128, width=2, dilation=16, state=64, ring=True, activation="gated"
-)
+_WAVENET: dict[str, Any] = dict(channels=64, out=128, width=2, dilation=16, state=64, ring=True, activation="gated")
 CAUSAL_CONV1D_UPDATE = Kernel(
     name=NAME,
     summary="one step of a causal convolution, on a window or a ring buffer changed in place",

@@ -18,7 +18,9 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from arbench.kernels.kernel import (
+from arbench.kernels.core.launch import empty, empty_like, launch
+from arbench.kernels.core.rows import MOST_AXES, row_offset, rows_of, widen
+from arbench.kernels.core.spec import (
     Config,
     Cost,
     Inputs,
@@ -30,8 +32,6 @@ from arbench.kernels.kernel import (
     normal,
     same_device,
 )
-from arbench.kernels.launch import empty, empty_like, launch
-from arbench.kernels.rows import MOST_AXES, row_offset, rows_of, widen
 
 HELD = 8192
 """Widest row that one program holds."""
@@ -53,9 +53,27 @@ def picked(p_x, xw, i, live, top, log_total, ignored, IGNORES: tl.constexpr, wid
 
 @triton.jit
 def log_prob_held(
-    x, index, y, tops, log_totals, ignored, rows, width, n1, n2, xs0, xs1, xs2, xw, is0, is1, is2,
-    IGNORES: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    x,
+    index,
+    y,
+    tops,
+    log_totals,
+    ignored,
+    rows,
+    width,
+    n1,
+    n2,
+    xs0,
+    xs1,
+    xs2,
+    xw,
+    is0,
+    is1,
+    is2,
+    IGNORES: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     live = row < rows
     o = tl.arange(0, BLOCK)
@@ -73,9 +91,26 @@ def log_prob_held(
 
 @triton.jit
 def log_prob_looped(
-    x, index, y, tops, log_totals, ignored, width, n1, n2, xs0, xs1, xs2, xw, is0, is1, is2,
-    IGNORES: tl.constexpr, TILES: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    x,
+    index,
+    y,
+    tops,
+    log_totals,
+    ignored,
+    width,
+    n1,
+    n2,
+    xs0,
+    xs1,
+    xs2,
+    xw,
+    is0,
+    is1,
+    is2,
+    IGNORES: tl.constexpr,
+    TILES: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     row = tl.program_id(0).to(tl.int64)
     i = tl.load(index + row_offset(row, n1, n2, is0, is1, is2))
     x += row_offset(row, n1, n2, xs0, xs1, xs2)
@@ -99,9 +134,35 @@ def log_prob_looped(
 
 @triton.jit
 def log_prob_backward(
-    x, index, dy, tops, log_totals, dx, ignored, rows, width, n1, n2, xs0, xs1, xs2, xw, is0, is1, is2,
-    gs0, gs1, gs2, ds0, ds1, ds2, dw, IGNORES: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    x,
+    index,
+    dy,
+    tops,
+    log_totals,
+    dx,
+    ignored,
+    rows,
+    width,
+    n1,
+    n2,
+    xs0,
+    xs1,
+    xs2,
+    xw,
+    is0,
+    is1,
+    is2,
+    gs0,
+    gs1,
+    gs2,
+    ds0,
+    ds1,
+    ds2,
+    dw,
+    IGNORES: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     parts = tl.cdiv(width, BLOCK)
     row = (tl.program_id(0) // parts).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     o = tl.program_id(0) % parts * BLOCK + tl.arange(0, BLOCK)
@@ -144,9 +205,15 @@ def _triton(x: Tensor, index: Tensor, ignored: int | None) -> tuple[Tensor, Tens
     strides = (width, *found.inner, *xs, x.stride(-1), *ks)
     if width > HELD:
         launch(
-            log_prob_looped, (found.count,), *given, *strides, IGNORES=ignored is not None,
-            TILES=x.itemsize, BLOCK=WARPS * 512 // x.itemsize, num_warps=WARPS,
-        )  # fmt: skip
+            log_prob_looped,
+            (found.count,),
+            *given,
+            *strides,
+            IGNORES=ignored is not None,
+            TILES=x.itemsize,
+            BLOCK=WARPS * 512 // x.itemsize,
+            num_warps=WARPS,
+        )
         return y, tops, log_totals
     tile = _tile(width)
     grid = (triton.cdiv(found.count, tile["ROWS"]),)
@@ -165,15 +232,32 @@ def _triton_backward(
     xs, ks, gs, ds = found.strides
     tile = _tile(min(width, 2048))
     launch(
-        log_prob_backward, (triton.cdiv(found.count, tile["ROWS"]) * triton.cdiv(width, tile["BLOCK"]),),
-        x, index, dy, tops, log_totals, dx, ignored or 0, found.count, width, *found.inner, *xs, x.stride(-1),
-        *ks, *gs, *ds, dx.stride(-1), IGNORES=ignored is not None, **tile,
-    )  # fmt: skip
+        log_prob_backward,
+        (triton.cdiv(found.count, tile["ROWS"]) * triton.cdiv(width, tile["BLOCK"]),),
+        x,
+        index,
+        dy,
+        tops,
+        log_totals,
+        dx,
+        ignored or 0,
+        found.count,
+        width,
+        *found.inner,
+        *xs,
+        x.stride(-1),
+        *ks,
+        *gs,
+        *ds,
+        dx.stride(-1),
+        IGNORES=ignored is not None,
+        **tile,
+    )
     return dx
 
 
 def _numba(x: Tensor, index: Tensor, ignored: int | None) -> tuple[Tensor, Tensor, Tensor]:
-    from arbench.kernels import cpu
+    from arbench.kernels.core import numba_rows as cpu
 
     width = x.shape[-1]
     y, tops, log_totals = (empty(index.shape, x.dtype, x.device) for _ in range(3))
@@ -190,7 +274,7 @@ def _numba(x: Tensor, index: Tensor, ignored: int | None) -> tuple[Tensor, Tenso
 def _numba_backward(
     x: Tensor, index: Tensor, dy: Tensor, tops: Tensor, log_totals: Tensor, ignored: int | None
 ) -> Tensor:
-    from arbench.kernels import cpu
+    from arbench.kernels.core import numba_rows as cpu
 
     width = x.shape[-1]
     dx = empty(x.shape, x.dtype, x.device)
@@ -258,8 +342,7 @@ def log_prob_from_logits(
         raise TypeError(f"{NAME}: index must be int64, not {index.dtype}")
     if index.shape != logits.shape[:-1]:
         raise ValueError(
-            f"{NAME}: index is {tuple(index.shape)}, and logits {tuple(logits.shape)} need "
-            f"{tuple(logits.shape[:-1])}"
+            f"{NAME}: index is {tuple(index.shape)}, and logits {tuple(logits.shape)} need {tuple(logits.shape[:-1])}"
         )
     if ignore_index is not None:
         ignore_index = integer(NAME, "ignore_index", ignore_index)
@@ -275,7 +358,7 @@ def log_prob_from_logits(
         _in_range(index, width, ignore_index)
     if backend == "reference":
         return _reference(logits, index, ignore_index)
-    from arbench.kernels import cpu
+    from arbench.kernels.core import numba_rows as cpu
 
     cpu.demand(NAME, logits=logits)
     return _LogProb.apply(logits, index, ignore_index, backend)
@@ -291,9 +374,14 @@ def _in_range(index: Tensor, width: int, ignored: int | None) -> None:
 
 
 def _inputs(
-    *, dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None = None,
-    rows: int, width: int, ignore_index: int | None = None,
-) -> Inputs:  # fmt: skip
+    *,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    generator: torch.Generator | None = None,
+    rows: int,
+    width: int,
+    ignore_index: int | None = None,
+) -> Inputs:
     logits = normal((rows, width), dtype, device, generator)
     if torch.device(device).type == "meta":
         index = torch.empty(rows, dtype=torch.int64, device=device)

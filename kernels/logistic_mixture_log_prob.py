@@ -15,11 +15,11 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from arbench.kernels import logistic_mixture as mixture
-from arbench.kernels.kernel import LOG_PROBS, Config, Cost, Inputs, Kernel, Op, choose
-from arbench.kernels.launch import empty, empty_like, launch
-from arbench.kernels.logistic_mixture_bins import LN2, add_sums, level, masses, row_starts, sums
-from arbench.kernels.rows import MOST_AXES, row_offset, rows_of, widen
+from arbench.kernels.core.launch import empty, empty_like, launch
+from arbench.kernels.core.rows import MOST_AXES, row_offset, rows_of, widen
+from arbench.kernels.core.spec import LOG_PROBS, Config, Cost, Inputs, Kernel, Op, choose
+from arbench.kernels.mixture import parameters as mixture
+from arbench.kernels.mixture.bins import LN2, add_sums, level, masses, row_starts, sums
 
 NAME = "logistic_mixture_log_prob"
 BACKENDS = ("reference", "triton", "numba")
@@ -27,10 +27,33 @@ BACKENDS = ("reference", "triton", "numba")
 
 @triton.jit
 def logistic_mixture_forward(
-    params, x, out, rows, n1, n2, ps0, ps1, ps2, pc, xs0, xs1, xs2, xc, os0, os1, os2,
-    K: tl.constexpr, CHANNELS: tl.constexpr, PITCH: tl.constexpr, DENSE: tl.constexpr, BINS: tl.constexpr,
-    LOG2_BINS: tl.constexpr, ROWS: tl.constexpr, MAIN: tl.constexpr, REST: tl.constexpr,
-):  # fmt: skip
+    params,
+    x,
+    out,
+    rows,
+    n1,
+    n2,
+    ps0,
+    ps1,
+    ps2,
+    pc,
+    xs0,
+    xs1,
+    xs2,
+    xc,
+    os0,
+    os1,
+    os2,
+    K: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    PITCH: tl.constexpr,
+    DENSE: tl.constexpr,
+    BINS: tl.constexpr,
+    LOG2_BINS: tl.constexpr,
+    ROWS: tl.constexpr,
+    MAIN: tl.constexpr,
+    REST: tl.constexpr,
+):
     first_row = tl.program_id(0).to(tl.int64) * ROWS
     row = first_row + tl.arange(0, ROWS)
     m_row = row < rows
@@ -52,11 +75,38 @@ def logistic_mixture_forward(
 
 @triton.jit
 def logistic_mixture_backward(
-    params, x, dout, dparams, rows, n1, n2, ps0, ps1, ps2, pc, xs0, xs1, xs2, xc, gs0, gs1, gs2,
-    ds0, ds1, ds2, dc,
-    K: tl.constexpr, CHANNELS: tl.constexpr, PITCH: tl.constexpr, DENSE: tl.constexpr, BINS: tl.constexpr,
-    LOG2_BINS: tl.constexpr, ROWS: tl.constexpr, MAIN: tl.constexpr, REST: tl.constexpr,
-):  # fmt: skip
+    params,
+    x,
+    dout,
+    dparams,
+    rows,
+    n1,
+    n2,
+    ps0,
+    ps1,
+    ps2,
+    pc,
+    xs0,
+    xs1,
+    xs2,
+    xc,
+    gs0,
+    gs1,
+    gs2,
+    ds0,
+    ds1,
+    ds2,
+    dc,
+    K: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    PITCH: tl.constexpr,
+    DENSE: tl.constexpr,
+    BINS: tl.constexpr,
+    LOG2_BINS: tl.constexpr,
+    ROWS: tl.constexpr,
+    MAIN: tl.constexpr,
+    REST: tl.constexpr,
+):
     first_row = tl.program_id(0).to(tl.int64) * ROWS
     row = first_row + tl.arange(0, ROWS)
     m_row = row < rows
@@ -82,9 +132,21 @@ def logistic_mixture_backward(
 
 @triton.jit
 def gradients(
-    p_d, dc, x0, x1, o, m_row, part, top, prior, best, posterior, K: tl.constexpr, CHANNELS: tl.constexpr,
+    p_d,
+    dc,
+    x0,
+    x1,
+    o,
+    m_row,
+    part,
+    top,
+    prior,
+    best,
+    posterior,
+    K: tl.constexpr,
+    CHANNELS: tl.constexpr,
     BINS: tl.constexpr,
-):  # fmt: skip
+):
     """Writes the gradient of the parameters of components ``o`` (1, KP)."""
     b_logit, linear, factor, slopes, growths, coefficients = part
     mask = m_row[:, None] & (o < K)  # (ROWS, KP)
@@ -115,10 +177,22 @@ def _forward(params: Tensor, x: Tensor, levels: int, components: int, channels: 
     dense = mixture.is_dense(found, 0, params)
     tile = mixture.tile(params, components, channels)
     launch(
-        logistic_mixture_forward, (triton.cdiv(found.count, tile["ROWS"]),), params, x, out, found.count,
-        *found.inner, *ps, params.stride(-1), *xs, 1 if channels == 1 else x.stride(-1), *os,
-        DENSE=dense, **mixture.constants(levels, components, channels), **tile,
-    )  # fmt: skip
+        logistic_mixture_forward,
+        (triton.cdiv(found.count, tile["ROWS"]),),
+        params,
+        x,
+        out,
+        found.count,
+        *found.inner,
+        *ps,
+        params.stride(-1),
+        *xs,
+        1 if channels == 1 else x.stride(-1),
+        *os,
+        DENSE=dense,
+        **mixture.constants(levels, components, channels),
+        **tile,
+    )
     return out
 
 
@@ -132,10 +206,25 @@ def _backward(params: Tensor, x: Tensor, dout: Tensor, levels: int, components: 
     dense = mixture.is_dense(found, 0, params) and mixture.is_dense(found, 3, dparams)
     tile = mixture.tile(params, components, channels, backward=True)
     launch(
-        logistic_mixture_backward, (triton.cdiv(found.count, tile["ROWS"]),), params, x, dout, dparams,
-        found.count, *found.inner, *ps, params.stride(-1), *xs, 1 if channels == 1 else x.stride(-1), *gs,
-        *ds, dparams.stride(-1), DENSE=dense, **mixture.constants(levels, components, channels), **tile,
-    )  # fmt: skip
+        logistic_mixture_backward,
+        (triton.cdiv(found.count, tile["ROWS"]),),
+        params,
+        x,
+        dout,
+        dparams,
+        found.count,
+        *found.inner,
+        *ps,
+        params.stride(-1),
+        *xs,
+        1 if channels == 1 else x.stride(-1),
+        *gs,
+        *ds,
+        dparams.stride(-1),
+        DENSE=dense,
+        **mixture.constants(levels, components, channels),
+        **tile,
+    )
     return dparams
 
 
@@ -148,7 +237,7 @@ class _LogProb(torch.autograd.Function):
         ctx.sizes, ctx.backend = (levels, components, channels), backend
         if backend == "triton":
             return _forward(params, x, levels, components, channels)
-        from arbench.kernels import logistic_mixture_cpu
+        from arbench.kernels.mixture import numba_mixture as logistic_mixture_cpu
 
         return logistic_mixture_cpu.log_prob(params, x, levels, components, channels)
 
@@ -158,7 +247,7 @@ class _LogProb(torch.autograd.Function):
         params, x = ctx.saved_tensors
         if ctx.backend == "triton":
             return _backward(params, x, dout, *ctx.sizes), None, None, None, None, None
-        from arbench.kernels import logistic_mixture_cpu
+        from arbench.kernels.mixture import numba_mixture as logistic_mixture_cpu
 
         return logistic_mixture_cpu.gradient(params, x, dout, *ctx.sizes), None, None, None, None, None
 
@@ -201,16 +290,23 @@ def logistic_mixture_log_prob(
     if backend == "reference":
         return mixture.log_prob(params, x, levels, components, channels)
     if backend == "numba":
-        from arbench.kernels import cpu
+        from arbench.kernels.core import numba_rows as cpu
 
         cpu.demand(NAME, params=params)
     return _LogProb.apply(params, x, levels, components, channels, backend)
 
 
 def _inputs(
-    *, dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None = None,
-    rows: int, components: int = 10, levels: int = 256, channels: int = 1, layout: str = "rows",
-) -> Inputs:  # fmt: skip
+    *,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    generator: torch.Generator | None = None,
+    rows: int,
+    components: int = 10,
+    levels: int = 256,
+    channels: int = 1,
+    layout: str = "rows",
+) -> Inputs:
     return {
         "params": mixture.some_params(rows, components, channels, layout, dtype, device, generator),
         "x": mixture.some_levels(rows, levels, channels, device, generator),

@@ -9,22 +9,49 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from arbench.kernels import logistic_mixture as mixture
-from arbench.kernels.kernel import Config, Cost, Inputs, Kernel, Op, choose, floating, normal, same_device
-from arbench.kernels.launch import empty, launch
-from arbench.kernels.logistic_mixture_bins import FLOOR, LN2, add_sums, column, masses, row_starts, sums, tanh
-from arbench.kernels.rows import row_offset, rows_of, widen
+from arbench.kernels.core.launch import empty, launch
+from arbench.kernels.core.rows import row_offset, rows_of, widen
+from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, floating, normal, same_device
+from arbench.kernels.mixture import parameters as mixture
+from arbench.kernels.mixture.bins import FLOOR, LN2, add_sums, column, masses, row_starts, sums, tanh
 
 NAME = "logistic_mixture_sample"
 
 
 @triton.jit
 def logistic_mixture_draw(
-    params, noise, x, out, rows, n1, n2, ps0, ps1, ps2, pc, zs0, zs1, zs2, zc, xs0, xs1, xs2, xc,
-    os0, os1, os2,
-    K: tl.constexpr, CHANNELS: tl.constexpr, PITCH: tl.constexpr, DENSE: tl.constexpr, BINS: tl.constexpr,
-    LOG2_BINS: tl.constexpr, ROWS: tl.constexpr, MAIN: tl.constexpr, REST: tl.constexpr,
-):  # fmt: skip
+    params,
+    noise,
+    x,
+    out,
+    rows,
+    n1,
+    n2,
+    ps0,
+    ps1,
+    ps2,
+    pc,
+    zs0,
+    zs1,
+    zs2,
+    zc,
+    xs0,
+    xs1,
+    xs2,
+    xc,
+    os0,
+    os1,
+    os2,
+    K: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    PITCH: tl.constexpr,
+    DENSE: tl.constexpr,
+    BINS: tl.constexpr,
+    LOG2_BINS: tl.constexpr,
+    ROWS: tl.constexpr,
+    MAIN: tl.constexpr,
+    REST: tl.constexpr,
+):
     first_row = tl.program_id(0).to(tl.int64) * ROWS
     row = first_row + tl.arange(0, ROWS)
     m_row = row < rows
@@ -82,9 +109,18 @@ def at(p_row, pc, BLOCK: tl.constexpr, chosen, m_row, K: tl.constexpr):
 
 @triton.jit
 def drawn(
-    p_row, pc, p_z, zc, C: tl.constexpr, mean, chosen, m_row, K: tl.constexpr, CHANNELS: tl.constexpr,
+    p_row,
+    pc,
+    p_z,
+    zc,
+    C: tl.constexpr,
+    mean,
+    chosen,
+    m_row,
+    K: tl.constexpr,
+    CHANNELS: tl.constexpr,
     BINS: tl.constexpr,
-):  # fmt: skip
+):
     """A channel's levels (ROWS,), as floating-point numbers."""
     log_scale = at(p_row, pc, 1 + CHANNELS + C, chosen, m_row, K)
     scale = tl.exp(tl.maximum(log_scale, FLOOR))
@@ -102,9 +138,7 @@ def nearest(x):
     return low + tl.where((beyond > 0.5) | ((beyond == 0.5) & (odd > 0)), 1.0, 0.0)
 
 
-def _triton(
-    params: Tensor, noise: Tensor, levels: int, components: int, channels: int
-) -> tuple[Tensor, Tensor]:
+def _triton(params: Tensor, noise: Tensor, levels: int, components: int, channels: int) -> tuple[Tensor, Tensor]:
     shape = params.shape[:-1]
     x = empty(shape if channels == 1 else (*shape, channels), torch.int64, params.device)
     out = empty(shape, mixture.result_dtype(params), params.device)
@@ -112,25 +146,43 @@ def _triton(
     ps, zs, xs, os = found.strides
     tile = mixture.tile(params, components, channels)
     launch(
-        logistic_mixture_draw, (triton.cdiv(found.count, tile["ROWS"]),), params, noise, x, out, found.count,
-        *found.inner, *ps, params.stride(-1), *zs, noise.stride(-1), *xs, 1, *os,
-        DENSE=mixture.is_dense(found, 0, params), **mixture.constants(levels, components, channels), **tile,
-    )  # fmt: skip
+        logistic_mixture_draw,
+        (triton.cdiv(found.count, tile["ROWS"]),),
+        params,
+        noise,
+        x,
+        out,
+        found.count,
+        *found.inner,
+        *ps,
+        params.stride(-1),
+        *zs,
+        noise.stride(-1),
+        *xs,
+        1,
+        *os,
+        DENSE=mixture.is_dense(found, 0, params),
+        **mixture.constants(levels, components, channels),
+        **tile,
+    )
     return x, out
 
 
-def _reference(
-    params: Tensor, noise: Tensor, levels: int, components: int, channels: int
-) -> tuple[Tensor, Tensor]:
+def _reference(params: Tensor, noise: Tensor, levels: int, components: int, channels: int) -> tuple[Tensor, Tensor]:
     x = mixture.draw(params, noise, levels, components, channels)
     return x, mixture.log_prob(params, x, levels, components, channels)
 
 
 @torch.no_grad()
 def logistic_mixture_sample(
-    params: Tensor, noise: Tensor, *, levels: int, components: int, channels: int = 1,
+    params: Tensor,
+    noise: Tensor,
+    *,
+    levels: int,
+    components: int,
+    channels: int = 1,
     backend: str | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor]:
     """Levels drawn from a discretized mixture of logistics, and their log-probability in nats.
 
     A component is the arg-max of logits and Gumbel noise, the first of several; a level is the nearest to
@@ -171,9 +223,16 @@ def logistic_mixture_sample(
 
 
 def _inputs(
-    *, dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None = None,
-    rows: int, components: int = 10, levels: int = 256, channels: int = 1, layout: str = "rows",
-) -> Inputs:  # fmt: skip
+    *,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    generator: torch.Generator | None = None,
+    rows: int,
+    components: int = 10,
+    levels: int = 256,
+    channels: int = 1,
+    layout: str = "rows",
+) -> Inputs:
     shape = (rows, components + channels)
     u = normal(shape, torch.float64, device, generator).mul(math.sqrt(0.5)).erfc() / 2
     gumbel, logistic = -(-u[:, :components].log()).log(), u[:, components:].logit()
@@ -222,9 +281,7 @@ LOGISTIC_MIXTURE_SAMPLE = Kernel(
     call=logistic_mixture_sample,
     inputs=_inputs,
     cost=_cost,
-    formula={
-        "forward": "bytes = R ((P + K + C) s + 8 C + 4), FLOPs = R K (9 + 35 C), 122 R K of three channels"
-    },
+    formula={"forward": "bytes = R ((P + K + C) s + 8 C + 4), FLOPs = R K (9 + 35 C), 122 R K of three channels"},
     matrix=[
         dict(rows=4096, components=10),
         dict(rows=4096, components=10, levels=65536, layout="columns"),

@@ -3,7 +3,7 @@
 A draw is arg-max(logits / temperature + Gumbel noise) (Gumbel, 1954; Maddison, Tarlow and Minka, *A\\*
 Sampling*, 2014); its log-probability needs the same logits, so that one pass gives both: a running maximum
 and sum of exponentials, and a running best score. Noise that is not given comes from Philox by
-(seed, offset + row, class), see ``arbench.kernels.philox``; there scores of one tile are compared as
+(seed, offset + row, class), see ``arbench.kernels.core.philox``; there scores of one tile are compared as
 softmax(j) / exponential(j), whose logarithm is the score, which saves a logarithm a class.
 Half precision is computed in float32.
 """
@@ -18,10 +18,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from arbench.kernels.kernel import Config, Cost, Inputs, Kernel, Op, choose, floating, integer, normal
-from arbench.kernels.launch import empty, launch
-from arbench.kernels.philox import class_words, exponentials, gumbel
-from arbench.kernels.rows import row_offset, rows_of, widen
+from arbench.kernels.core.launch import empty, launch
+from arbench.kernels.core.philox import class_words, exponentials, gumbel
+from arbench.kernels.core.rows import row_offset, rows_of, widen
+from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, floating, integer, normal
 
 HELD = 4096
 """Widest row that one program holds."""
@@ -35,9 +35,29 @@ BACKENDS = ("reference", "triton", "numba")
 
 @triton.jit(do_not_specialize=["seed", "offset"])
 def sample_held(
-    x, noise, index, log_prob, seed, offset, inverse, rows, width, n1, n2, xs0, xs1, xs2, xw,
-    zs0, zs1, zs2, zw, NOISE: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    x,
+    noise,
+    index,
+    log_prob,
+    seed,
+    offset,
+    inverse,
+    rows,
+    width,
+    n1,
+    n2,
+    xs0,
+    xs1,
+    xs2,
+    xw,
+    zs0,
+    zs1,
+    zs2,
+    zw,
+    NOISE: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     o = tl.arange(0, BLOCK)
     mask = (row < rows)[:, None] & (o < width)[None, :]  # (ROWS, BLOCK)
@@ -69,9 +89,28 @@ def sample_held(
 
 @triton.jit(do_not_specialize=["seed", "offset"])
 def sample_looped(
-    x, noise, index, log_prob, seed, offset, inverse, width, n1, n2, xs0, xs1, xs2, xw,
-    zs0, zs1, zs2, zw, NOISE: tl.constexpr, TILES: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    x,
+    noise,
+    index,
+    log_prob,
+    seed,
+    offset,
+    inverse,
+    width,
+    n1,
+    n2,
+    xs0,
+    xs1,
+    xs2,
+    xw,
+    zs0,
+    zs1,
+    zs2,
+    zw,
+    NOISE: tl.constexpr,
+    TILES: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     row = tl.program_id(0).to(tl.int64)
     x += row_offset(row, n1, n2, xs0, xs1, xs2)
     if NOISE == GIVEN:
@@ -137,16 +176,31 @@ def _triton(
     given = (logits, noise, index, log_prob, key, offset, inverse)
     if width > HELD:
         launch(
-            sample_looped, (found.count,), *given, width, *strides,
-            NOISE=source.value, TILES=logits.itemsize, BLOCK=WARPS * 512 // logits.itemsize, num_warps=WARPS,
-        )  # fmt: skip
+            sample_looped,
+            (found.count,),
+            *given,
+            width,
+            *strides,
+            NOISE=source.value,
+            TILES=logits.itemsize,
+            BLOCK=WARPS * 512 // logits.itemsize,
+            num_warps=WARPS,
+        )
         return index, log_prob
     block = max(triton.next_power_of_2(width), 4)
     rows = max(1, 1024 // block)
     launch(
-        sample_held, (triton.cdiv(found.count, rows),), *given, found.count, width, *strides,
-        NOISE=source.value, ROWS=rows, BLOCK=block, num_warps=max(block // 512, 1),
-    )  # fmt: skip
+        sample_held,
+        (triton.cdiv(found.count, rows),),
+        *given,
+        found.count,
+        width,
+        *strides,
+        NOISE=source.value,
+        ROWS=rows,
+        BLOCK=block,
+        num_warps=max(block // 512, 1),
+    )
     return index, log_prob
 
 
@@ -177,7 +231,7 @@ def _reference(
 def _numba(
     logits: Tensor, noise: Tensor | None, seed: int | None, offset: int, inverse: float
 ) -> tuple[Tensor, Tensor]:
-    from arbench.kernels import cpu
+    from arbench.kernels.core import numba_rows as cpu
 
     if noise is None:
         raise ValueError(f"{NAME}: the Numba path needs given noise and a temperature above 0")
@@ -243,9 +297,7 @@ def sample_from_logits(
     if logits.shape[-1] == 0:
         raise ValueError(f"{NAME}: an empty alphabet: logits of shape {tuple(logits.shape)}")
     if noise is not None and noise.shape != logits.shape:
-        raise ValueError(
-            f"{NAME}: noise is {tuple(noise.shape)}, logits {tuple(logits.shape)}; they must be alike"
-        )
+        raise ValueError(f"{NAME}: noise is {tuple(noise.shape)}, logits {tuple(logits.shape)}; they must be alike")
     if temperature != 0 and not 1e-30 <= temperature <= 1e30:
         raise ValueError(f"{NAME}: temperature must be 0 or from 1e-30 to 1e30, not {temperature}")
     if noise is not None and seed is not None:
@@ -258,18 +310,22 @@ def sample_from_logits(
         raise ValueError(f"{NAME}: seed must be from 0 to 2^64 - 1, not {seed}")
     if not 0 <= offset < 2**62:
         raise ValueError(f"{NAME}: offset must be from 0 to 2^62 - 1, not {offset}")
-    run = {"reference": _reference, "triton": _triton, "numba": _numba}[
-        choose(NAME, backend, logits, BACKENDS)
-    ]
+    run = {"reference": _reference, "triton": _triton, "numba": _numba}[choose(NAME, backend, logits, BACKENDS)]
     if temperature == 0:
         return run(logits, None, None, 0, 1.0)
     return run(logits, noise, seed, offset, float(np.float32(1 / temperature)))
 
 
 def _inputs(
-    *, dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None = None,
-    rows: int, width: int, noise: str = "philox", temperature: float = 1.0,
-) -> Inputs:  # fmt: skip
+    *,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    generator: torch.Generator | None = None,
+    rows: int,
+    width: int,
+    noise: str = "philox",
+    temperature: float = 1.0,
+) -> Inputs:
     made: Inputs = {"logits": normal((rows, width), dtype, device, generator), "temperature": temperature}
     if noise == "philox":
         return {**made, "seed": 17}

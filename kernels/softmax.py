@@ -17,9 +17,9 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from arbench.kernels.kernel import Config, Cost, Inputs, Kernel, Op, choose, floating, normal
-from arbench.kernels.launch import empty_like, launch
-from arbench.kernels.rows import MOST_AXES, row_offset, rows_of, widen
+from arbench.kernels.core.launch import empty_like, launch
+from arbench.kernels.core.rows import MOST_AXES, row_offset, rows_of, widen
+from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, floating, normal
 
 HELD = 32768
 """Widest row that one program holds."""
@@ -29,9 +29,24 @@ LOOPED = 8192
 
 @triton.jit
 def softmax_held(
-    x, y, rows, width, n1, n2, xs0, xs1, xs2, xw, ys0, ys1, ys2, yw,
-    LOG: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    x,
+    y,
+    rows,
+    width,
+    n1,
+    n2,
+    xs0,
+    xs1,
+    xs2,
+    xw,
+    ys0,
+    ys1,
+    ys2,
+    yw,
+    LOG: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     o = tl.arange(0, BLOCK)
     mask = (row < rows)[:, None] & (o < width)[None, :]  # (ROWS, BLOCK)
@@ -47,9 +62,7 @@ def softmax_held(
 
 
 @triton.jit
-def softmax_looped(
-    x, y, width, n1, n2, xs0, xs1, xs2, xw, ys0, ys1, ys2, yw, LOG: tl.constexpr, BLOCK: tl.constexpr
-):
+def softmax_looped(x, y, width, n1, n2, xs0, xs1, xs2, xw, ys0, ys1, ys2, yw, LOG: tl.constexpr, BLOCK: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, BLOCK)
     x += row_offset(row, n1, n2, xs0, xs1, xs2)
@@ -78,9 +91,29 @@ def softmax_looped(
 
 @triton.jit
 def softmax_backward_held(
-    y, dy, dx, rows, width, n1, n2, ys0, ys1, ys2, yw, gs0, gs1, gs2, gw, ds0, ds1, ds2, dw,
-    LOG: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    y,
+    dy,
+    dx,
+    rows,
+    width,
+    n1,
+    n2,
+    ys0,
+    ys1,
+    ys2,
+    yw,
+    gs0,
+    gs1,
+    gs2,
+    gw,
+    ds0,
+    ds1,
+    ds2,
+    dw,
+    LOG: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     o = tl.arange(0, BLOCK)
     mask = (row < rows)[:, None] & (o < width)[None, :]  # (ROWS, BLOCK)
@@ -97,9 +130,27 @@ def softmax_backward_held(
 
 @triton.jit
 def softmax_backward_looped(
-    y, dy, dx, width, n1, n2, ys0, ys1, ys2, yw, gs0, gs1, gs2, gw, ds0, ds1, ds2, dw,
-    LOG: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    y,
+    dy,
+    dx,
+    width,
+    n1,
+    n2,
+    ys0,
+    ys1,
+    ys2,
+    yw,
+    gs0,
+    gs1,
+    gs2,
+    gw,
+    ds0,
+    ds1,
+    ds2,
+    dw,
+    LOG: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     row = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, BLOCK)
     y += row_offset(row, n1, n2, ys0, ys1, ys2)
@@ -138,15 +189,37 @@ def _forward(name: str, x: Tensor, log: bool) -> Tensor:
     (xs, ys), inner = found.strides, found.inner
     if width > HELD:
         launch(
-            softmax_looped, (found.count,), x, y, width, *inner, *xs, xw, *ys, yw,
-            LOG=log, BLOCK=LOOPED, num_warps=16,
-        )  # fmt: skip
+            softmax_looped,
+            (found.count,),
+            x,
+            y,
+            width,
+            *inner,
+            *xs,
+            xw,
+            *ys,
+            yw,
+            LOG=log,
+            BLOCK=LOOPED,
+            num_warps=16,
+        )
         return y
     tile = _tile(width)
     launch(
-        softmax_held, (triton.cdiv(found.count, tile["ROWS"]),), x, y, found.count, width, *inner, *xs, xw,
-        *ys, yw, LOG=log, **tile,
-    )  # fmt: skip
+        softmax_held,
+        (triton.cdiv(found.count, tile["ROWS"]),),
+        x,
+        y,
+        found.count,
+        width,
+        *inner,
+        *xs,
+        xw,
+        *ys,
+        yw,
+        LOG=log,
+        **tile,
+    )
     return y
 
 
@@ -161,15 +234,33 @@ def _backward(name: str, y: Tensor, dy: Tensor, log: bool) -> Tensor:
     strides = (*ys, y.stride(-1), *gs, dy.stride(-1), *ds, dx.stride(-1))
     if width > HELD // 2:
         launch(
-            softmax_backward_looped, (found.count,), y, dy, dx, width, *found.inner, *strides,
-            LOG=log, BLOCK=LOOPED, num_warps=16,
-        )  # fmt: skip
+            softmax_backward_looped,
+            (found.count,),
+            y,
+            dy,
+            dx,
+            width,
+            *found.inner,
+            *strides,
+            LOG=log,
+            BLOCK=LOOPED,
+            num_warps=16,
+        )
         return dx
     tile = _tile(width)
     launch(
-        softmax_backward_held, (triton.cdiv(found.count, tile["ROWS"]),), y, dy, dx, found.count, width,
-        *found.inner, *strides, LOG=log, **tile,
-    )  # fmt: skip
+        softmax_backward_held,
+        (triton.cdiv(found.count, tile["ROWS"]),),
+        y,
+        dy,
+        dx,
+        found.count,
+        width,
+        *found.inner,
+        *strides,
+        LOG=log,
+        **tile,
+    )
     return dx
 
 
@@ -226,9 +317,14 @@ def log_softmax(x: Tensor, dim: int = -1, *, backend: str | None = None) -> Tens
 
 
 def _inputs(
-    *, dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None = None,
-    rows: int, width: int, dim: int = -1,
-) -> Inputs:  # fmt: skip
+    *,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    generator: torch.Generator | None = None,
+    rows: int,
+    width: int,
+    dim: int = -1,
+) -> Inputs:
     shape = (rows, width) if dim == -1 else (width, rows)
     return {"x": normal(shape, dtype, device, generator), "dim": dim}
 

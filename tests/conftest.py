@@ -60,9 +60,7 @@ def copy_of_this_tree(tmp_path: Path) -> Callable[..., Path]:
         root = tmp_path / name
         nothing = shutil.ignore_patterns("__pycache__", "kernels")
         shutil.copytree(ROOT / "arbench", root / "arbench", ignore=nothing)
-        shutil.copytree(
-            ROOT / "kernels", root / "arbench" / "kernels", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(ROOT / "kernels", root / "arbench" / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
         with (root / "arbench" / "models" / "wavenet.py").open("a") as file:
             file.write(more)
         return root

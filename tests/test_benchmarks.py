@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from arbench.bench.counting import COUNTERS
 from arbench.bench.job import Job
-from arbench.bench.kernel_subject import interpret
-from arbench.bench.kernels import KernelOptions, make_kernel_plan
-from arbench.bench.model_subject import ModelSubject
+from arbench.bench.kernels.plan import KernelOptions, make_kernel_plan
+from arbench.bench.kernels.subject import interpret
+from arbench.bench.models.counting import COUNTERS
+from arbench.bench.models.subject import ModelSubject
 from arbench.bench.plan import Options, make_plan
 from arbench.stored import read_stored
 
@@ -25,10 +25,19 @@ ROOT = Path(__file__).parent.parent
 def pytest_process(suite: str, *words: str, cwd: Path = ROOT) -> str:
     """Runs a suite as short as it can be; what it prints."""
     command = [
-        sys.executable, "-m", "pytest", str(ROOT / "benchmarks" / suite), "-q", "-p", "no:cacheprovider",
-        "--benchmark-only", "--benchmark-min-rounds=1", "--benchmark-max-time=0.01", "--benchmark-warmup=off",
+        sys.executable,
+        "-m",
+        "pytest",
+        str(ROOT / "benchmarks" / suite),
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--benchmark-only",
+        "--benchmark-min-rounds=1",
+        "--benchmark-max-time=0.01",
+        "--benchmark-warmup=off",
         *words,
-    ]  # fmt: skip
+    ]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
     environment["PYTHONPATH"] = str(ROOT)
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
@@ -66,9 +75,7 @@ def test_suites_share_the_runners_cases_and_counters(tmp_path: Path) -> None:
     assert len(found) == len(planned)
     for case in planned.values():
         job = Job("prove", [case], seed=0, threads=1)
-        (expected,) = (
-            line for line in ModelSubject(job).count([case], 60.0) if line.case == case.id
-        )  # fmt: skip
+        (expected,) = (line for line in ModelSubject(job).count([case], 60.0) if line.case == case.id)
         row = results.cases[case.id]
         assert all(getattr(row, name) == getattr(expected, name) for name in COUNTERS), case.id
         assert row.count_source == "counted"
@@ -78,9 +85,7 @@ def test_suites_share_the_runners_cases_and_counters(tmp_path: Path) -> None:
 
 def test_a_case_too_long_to_count_is_stored_without_counters(tmp_path: Path) -> None:
     stored = tmp_path / "stored.json"
-    pytest_process(
-        "test_models.py", f"--benchmark-json={stored}", *MODEL, "-k", "naive", "--arbench-count-budget=0"
-    )
+    pytest_process("test_models.py", f"--benchmark-json={stored}", *MODEL, "-k", "naive", "--arbench-count-budget=0")
     (case,) = read_stored(stored).cases.values()
     assert (case.depth, case.flops, case.count_source) == (None, None, "none")
     assert case.nfe == 8  # known of its verification

@@ -14,13 +14,15 @@ from arbench.commits import CommitsError, ordered
 def git(repo: Path, *words: str, at: int = 0) -> str:
     when = f"{1_700_000_000 + at} +0000"
     environment = os.environ | {
-        "GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when, "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b",
-        "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
-    }  # fmt: skip
-    done = subprocess.run(
-        ["git", "-C", str(repo), *words], env=environment, capture_output=True, text=True, check=True
-    )
+        "GIT_AUTHOR_DATE": when,
+        "GIT_COMMITTER_DATE": when,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@b",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@b",
+    }
+    done = subprocess.run(["git", "-C", str(repo), *words], env=environment, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 

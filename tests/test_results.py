@@ -32,20 +32,59 @@ from arbench.results import (
 )
 
 RUN = Run(
-    schema=1, run_id="r", started_at="2026-01-05T12:00:00+00:00", argv=["run", "--seed", "3"], seed=3,
-    git=None, plan={"options": {"n": [8, 16]}}, environment={"cpu": {"model": None}}, limits={},
-)  # fmt: skip
+    schema=1,
+    run_id="r",
+    started_at="2026-01-05T12:00:00+00:00",
+    argv=["run", "--seed", "3"],
+    seed=3,
+    git=None,
+    plan={"options": {"n": [8, 16]}},
+    environment={"cpu": {"model": None}},
+    limits={},
+)
 CASE = Case(
-    id="m:tiny/sample/cached/eager/cpu/float32/b1/n8", model="m", preset="tiny", op="sample", method="cached",
-    backend="eager", device="cpu", dtype="float32", batch=1, n=8, element="audio sample", weights=12,
-    status="ok", exactness="pointwise", verified={"how": "x = draw(forward(x), noise)"}, depth=41, nfe=8,
-    flops=10**15, ops=99, bytes=2**40, median_s=1e-3, ci95_s=(9e-4, 1.1e-3), workers=6, samples=12,
-    count_source="counted", stopped_by="target",
-)  # fmt: skip
+    id="m:tiny/sample/cached/eager/cpu/float32/b1/n8",
+    model="m",
+    preset="tiny",
+    op="sample",
+    method="cached",
+    backend="eager",
+    device="cpu",
+    dtype="float32",
+    batch=1,
+    n=8,
+    element="audio sample",
+    weights=12,
+    status="ok",
+    exactness="pointwise",
+    verified={"how": "x = draw(forward(x), noise)"},
+    depth=41,
+    nfe=8,
+    flops=10**15,
+    ops=99,
+    bytes=2**40,
+    median_s=1e-3,
+    ci95_s=(9e-4, 1.1e-3),
+    workers=6,
+    samples=12,
+    count_source="counted",
+    stopped_by="target",
+)
 FIT = Fit(
-    *CASE.key, metric="depth", claimed="N", fitted="N", sizes=[8, 16], values=[41.0, 81.0], intercept=1.0,
-    slope=5.0, exponent=1.0, exponent_ci95=(0.9, 1.1), residual=0.0, verdict="holds", why="exact",
-)  # fmt: skip
+    *CASE.key,
+    metric="depth",
+    claimed="N",
+    fitted="N",
+    sizes=[8, 16],
+    values=[41.0, 81.0],
+    intercept=1.0,
+    slope=5.0,
+    exponent=1.0,
+    exponent_ci95=(0.9, 1.1),
+    residual=0.0,
+    verdict="holds",
+    why="exact",
+)
 LINES = [
     RUN,
     Resume("r", "2026-01-05T13:00:00+00:00", ["run"], {"cpu": 2}, {}, ["cpu.model"]),
@@ -90,8 +129,16 @@ def refused(path: Path) -> str:
 
 def test_every_kind_round_trips(path):
     assert {type(line) for line in LINES} == {
-        Run, Resume, Limits, Count, Verification, Samples, Case, Ratio, Fit,
-    }  # fmt: skip
+        Run,
+        Resume,
+        Limits,
+        Count,
+        Verification,
+        Samples,
+        Case,
+        Ratio,
+        Fit,
+    }
     with Writer(path) as writer:
         for line in LINES:
             writer.write(line)
@@ -173,7 +220,7 @@ MIDDLE = 3
         (encoded([FIT]).strip().replace(b"41.0", b"null"), "Expected `float`, got `null`"),
         (encoded([RUN]).strip(), "a second 'run' line"),
     ],
-)  # fmt: skip
+)
 def test_a_line_that_does_not_validate_is_refused_by_its_number(path, raw, said):
     path.write_bytes(encoded(LINES[:MIDDLE]) + raw + b"\n" + encoded(LINES[MIDDLE:]))
     assert refused(path).startswith(f":{MIDDLE + 1}: {said}")
@@ -292,13 +339,17 @@ lines = st.lists(
     st.one_of(
         st.builds(Samples, st.text(), st.integers(0, 9), st.integers(0, 9), numbers, st.lists(numbers)),
         st.builds(
-            Verification, st.text(), st.just("ok"), st.just("pointwise"),
-            st.none() | st.dictionaries(st.text(), st.text() | st.integers(-9, 9) | st.none()), st.text(),
+            Verification,
+            st.text(),
+            st.just("ok"),
+            st.just("pointwise"),
+            st.none() | st.dictionaries(st.text(), st.text() | st.integers(-9, 9) | st.none()),
+            st.text(),
         ),
         st.sampled_from(LINES[1:]),
     ),
     max_size=4,
-)  # fmt: skip
+)
 
 
 @given(lines, st.data())

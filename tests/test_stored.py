@@ -14,19 +14,50 @@ from arbench.results import Case, ResultsError, Run, Writer
 from arbench.stored import read_stored
 
 KEY = CaseKey(
-    spec="wavenet:tiny", model="wavenet", preset="tiny", op="sample", method="cached", backend="eager",
-    device="cpu", dtype="float32", batch=1, n=64, element="audio sample", weights=1234,
-    exactness="pointwise", rate_hz=16000.0, claimed_depth="N",
-)  # fmt: skip
+    spec="wavenet:tiny",
+    model="wavenet",
+    preset="tiny",
+    op="sample",
+    method="cached",
+    backend="eager",
+    device="cpu",
+    dtype="float32",
+    batch=1,
+    n=64,
+    element="audio sample",
+    weights=1234,
+    exactness="pointwise",
+    rate_hz=16000.0,
+    claimed_depth="N",
+)
 RUN = Run(
-    schema=1, run_id="r", started_at="2026-01-05T12:00:00+00:00", argv=[], seed=0, git=None, plan={},
-    environment={}, limits={},
-)  # fmt: skip
+    schema=1,
+    run_id="r",
+    started_at="2026-01-05T12:00:00+00:00",
+    argv=[],
+    seed=0,
+    git=None,
+    plan={},
+    environment={},
+    limits={},
+)
 ROW = Case(
-    id="a", model="wavenet", preset="tiny", op="sample", method="cached", backend="eager", device="cpu",
-    dtype="float32", batch=1, n=64, element="audio sample", weights=1, status="ok", exactness="pointwise",
+    id="a",
+    model="wavenet",
+    preset="tiny",
+    op="sample",
+    method="cached",
+    backend="eager",
+    device="cpu",
+    dtype="float32",
+    batch=1,
+    n=64,
+    element="audio sample",
+    weights=1,
+    status="ok",
+    exactness="pointwise",
     depth=7,
-)  # fmt: skip
+)
 
 
 def row(fullname: str, median: float = 0.5, rounds: int = 9, **info: Any) -> dict[str, Any]:
@@ -43,14 +74,18 @@ def stored(tmp_path: Path) -> Any:
     def write(*rows: dict[str, Any], **parts: Any) -> Path:
         whole = {
             "machine_info": {
-                "node": "somebody-s-laptop", "machine": "x86_64", "python_version": "3.12.1",
-                "release": "6.1", "system": "Linux", "cpu": {"brand_raw": "Example CPU", "count": 8},
+                "node": "somebody-s-laptop",
+                "machine": "x86_64",
+                "python_version": "3.12.1",
+                "release": "6.1",
+                "system": "Linux",
+                "cpu": {"brand_raw": "Example CPU", "count": 8},
             },
             "commit_info": {"id": "0123456789abcdef0123456789abcdef01234567", "dirty": True, "branch": "b"},
             "benchmarks": list(rows),
             "datetime": "2026-01-05T12:00:00+00:00",
             "version": "5.3.1",
-        }  # fmt: skip
+        }
         whole = {name: part for name, part in (whole | parts).items() if part is not None}
         path = tmp_path / "0001_first.json"
         path.write_text(json.dumps(whole, indent=4))
@@ -65,9 +100,7 @@ def test_rows_of_our_suites_are_the_cases_that_a_run_names(stored: Any) -> None:
     results = read_stored(stored(row("benchmarks/test_models.py::test_case[x]", **info)))
     (case,) = results.cases.values()
     assert case.id == "wavenet:tiny/sample/cached/eager/cpu/float32/b1/n64" == KEY.id
-    assert (case.model, case.method, case.n, case.rate_hz, case.weights) == (
-        "wavenet", "cached", 64, 16000.0, 1234
-    )  # fmt: skip
+    assert (case.model, case.method, case.n, case.rate_hz, case.weights) == ("wavenet", "cached", 64, 16000.0, 1234)
     assert {name: getattr(case, name) for name in counters} == counters
     assert (case.status, case.count_source, case.verified) == ("ok", "counted", {"how": "draws again"})
     assert (case.median_s, case.workers, case.samples) == (0.5, 1, 9)
@@ -160,9 +193,7 @@ def test_rows_that_make_no_sense_are_refused(stored: Any) -> None:
         assert str(refused.value) == f"{path}: not as pytest-benchmark stores it: {said}"
 
 
-def test_a_place_without_a_file_is_refused_and_a_storage_says_what_to_name(
-    stored: Any, tmp_path: Path
-) -> None:
+def test_a_place_without_a_file_is_refused_and_a_storage_says_what_to_name(stored: Any, tmp_path: Path) -> None:
     for path, file in ((tmp_path / "none", "none"), (tmp_path, "results.jsonl")):
         with pytest.raises(ResultsError) as refused:
             read_stored(path)
@@ -173,6 +204,4 @@ def test_a_place_without_a_file_is_refused_and_a_storage_says_what_to_name(
     with pytest.raises(ResultsError) as refused:
         read_stored(tmp_path)
     named = folder / "0001_first.json"
-    assert (
-        str(refused.value) == f"{tmp_path}: a storage of pytest-benchmark; name a file in it, such as {named}"
-    )
+    assert str(refused.value) == f"{tmp_path}: a storage of pytest-benchmark; name a file in it, such as {named}"

@@ -25,9 +25,7 @@ def planned(results: Results) -> list[CaseKey]:
     try:
         return msgspec.convert(results.run.plan["cases"], list[CaseKey])
     except (KeyError, msgspec.ValidationError) as error:
-        raise ResultsError(
-            f"the plan in the results file lists no cases that arbench knows: {error}"
-        ) from None
+        raise ResultsError(f"the plan in the results file lists no cases that arbench knows: {error}") from None
 
 
 def derive(results: Results, stopped: Mapping[str, StoppedBy] | None = None) -> list[Case | Ratio | Fit]:
@@ -94,15 +92,12 @@ def above_roof(case: CaseKey, results: Results, samples: Iterable[Samples]) -> s
         if amount and limit and amount / median_s > ROOF * limit:
             reached = amount / median_s
             return (
-                f"an error of the harness: {reached / 1e9:.3g} {unit}, {reached / limit:.2f} times the "
-                f"measured {name}"
+                f"an error of the harness: {reached / 1e9:.3g} {unit}, {reached / limit:.2f} times the measured {name}"
             )
     return None
 
 
-def _case(
-    case: CaseKey, results: Results, samples: list[Samples], stopped: Mapping[str, StoppedBy]
-) -> Case | None:
+def _case(case: CaseKey, results: Results, samples: list[Samples], stopped: Mapping[str, StoppedBy]) -> Case | None:
     proof = results.verifications.get(case.id)
     if proof is None:
         return None
@@ -185,9 +180,13 @@ def _fits(cases: list[CaseKey], results: Results, samples: Mapping[str, list[Sam
             elif claimed.startswith("<= "):
                 single = one_pass.get((case.setting, case.batch, metric))
                 verdict, why = judge_bound(
-                    claimed, growth, counts, single, case.returning,
+                    claimed,
+                    growth,
+                    counts,
+                    single,
+                    case.returning,
                     steps.get((case.setting, case.batch, case.op), {}),
-                )  # fmt: skip
+                )
             else:
                 verdict, why = judge_counts(claimed, growth)
             yield _fit(case, metric, claimed, growth, verdict, why)

@@ -45,8 +45,15 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def family(self) -> tuple[str, str, Op, str, str, str, str, int]:
         """The case without its size, as ``results.Case.key``."""
         return (
-            self.model, self.preset, self.op, self.method, self.backend, self.device, self.dtype, self.batch,
-        )  # fmt: skip
+            self.model,
+            self.preset,
+            self.op,
+            self.method,
+            self.backend,
+            self.device,
+            self.dtype,
+            self.batch,
+        )
 
     @property
     def title(self) -> str:

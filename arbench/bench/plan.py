@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from arbench.bench.case import CaseKey
+from arbench.bench.models.settings import DTYPES
 from arbench.bench.options import Measuring as Measuring
 from arbench.bench.options import Options as Options
 from arbench.bench.options import PlanError as PlanError
 from arbench.bench.options import check_backend, check_numbers
 from arbench.bench.options import check_device as check_device
 from arbench.bench.options import recorded_options as recorded_options
-from arbench.bench.settings import DTYPES
 from arbench.bench.suite import EACH, Entry, entries, load
 from arbench.data import DataError
 from arbench.methods import METHODS, Method, methods_for
@@ -80,8 +80,7 @@ def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
                 known = unique.setdefault(case.id, case)
                 if case.spec != known.spec:
                     raise PlanError(
-                        f"'{case.spec}' and '{known.spec}' are both called {case.model}:{case.preset}; "
-                        "rename one"
+                        f"'{case.spec}' and '{known.spec}' are both called {case.model}:{case.preset}; rename one"
                     )
     if not unique and not gone:
         raise PlanError("no model of the suite has the methods asked for")
@@ -118,9 +117,7 @@ def _chosen(spec: str) -> Chosen:
 def _model(chosen: Chosen) -> Model:
     cls = chosen.cls
     if cls.family and cls.family not in FAMILIES:
-        raise PlanError(
-            f"model '{chosen.spec}': no family '{cls.family}'; {did_you_mean(cls.family, FAMILIES)}"
-        )
+        raise PlanError(f"model '{chosen.spec}': no family '{cls.family}'; {did_you_mean(cls.family, FAMILIES)}")
     family = FAMILIES.get(cls.family, "")
     return Model(chosen.name, chosen.preset, family, cls.element, cls.source, cls.remark)
 
@@ -175,11 +172,7 @@ def _cases_of(chosen: Chosen, entry: Entry, options: Options) -> list[CaseKey]:
 def _methods(chosen: Chosen, source: Source, entry: Entry, options: Options) -> list[Method]:
     """Those asked for. A model of a suite may have none of those that the command line asks of all."""
     have = methods_for(source)
-    kept = [
-        m
-        for m in have
-        if (not entry.ops or m.op in entry.ops) and (not entry.methods or m.name in entry.methods)
-    ]
+    kept = [m for m in have if (not entry.ops or m.op in entry.ops) and (not entry.methods or m.name in entry.methods)]
     if not kept and not (options.suite and (options.methods or options.ops)):
         names = ", ".join(dict.fromkeys(f"{m.op} {m.name}" for m in have))
         raise PlanError(f"model '{chosen.name}' has none of the methods asked for; it has: {names}")

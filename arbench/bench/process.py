@@ -44,13 +44,15 @@ class Worker:
         environment: of the process; this one's by default.
     """
 
-    def __init__(
-        self, command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
-            command or [sys.executable, "-m", "arbench.bench.worker"], env=environment,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+            command or [sys.executable, "-m", "arbench.bench.worker"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
         self.heard: queue.Queue[bytes | None] = queue.Queue()
         self.errors: deque[bytes] = deque(maxlen=50)
         self.speaker = _listen(self.process.stdout, self.heard.put, lambda: self.heard.put(None))

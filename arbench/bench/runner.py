@@ -81,9 +81,13 @@ class Recorder:
 
 
 def run_plan(
-    plan: Plan, folder: Path, *, resume: bool = False, argv: list[str] | None = None,
+    plan: Plan,
+    folder: Path,
+    *,
+    resume: bool = False,
+    argv: list[str] | None = None,
     progress: Progress | None = None,
-) -> Results:  # fmt: skip
+) -> Results:
     """Measures a plan into ``folder/results.jsonl``; on an interrupt, rows of what is there are written too.
 
     Args:
@@ -139,9 +143,7 @@ def _open(plan: Plan, recorder: Recorder, resume: bool, argv: list[str], progres
     if recorder.writer.empty:
         progress.note("measuring the machine's own limits")
         measured = limits(options.device, options.threads)
-        recorder.write(
-            Run(SCHEMA, uuid.uuid4().hex, now, argv, options.seed, revision(), asked, here, measured)
-        )
+        recorder.write(Run(SCHEMA, uuid.uuid4().hex, now, argv, options.seed, revision(), asked, here, measured))
         return
     if not resume:
         raise ResultsError(f"{path} holds a run already; --resume goes on with it, or choose another --out")
@@ -149,9 +151,7 @@ def _open(plan: Plan, recorder: Recorder, resume: bool, argv: list[str], progres
     before = recorder.results.run
     recorded = type(options)().as_plan() | before.plan.get("options", {})  # an older file has fewer
     if recorded != asked["options"]:
-        raise ResultsError(
-            f"{path} holds a run that was asked something else; resume it with its own options"
-        )
+        raise ResultsError(f"{path} holds a run that was asked something else; resume it with its own options")
     if before.plan.get("cases") != asked["cases"]:
         raise ResultsError(
             f"{path} holds a run of other cases: {recorded.get('suite') or 'its model'} has changed since; "
@@ -169,8 +169,12 @@ def revision() -> str | None:
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=here, capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
         tracked = subprocess.run(
             ["git", "ls-files", "--error-unmatch", __file__], cwd=here, capture_output=True, timeout=10
         )
@@ -224,9 +228,10 @@ class Supervisor:
             return stopped
         calls = sum(self._call_s(case) for case in kept)
         self.progress.stage(
-            f"{name}: timing", options.workers * len(kept) * (options.rounds or 1),
+            f"{name}: timing",
+            options.workers * len(kept) * (options.rounds or 1),
             options.workers * max(self.share_s, calls) if options.rounds is None else 0,
-        )  # fmt: skip
+        )
         return self._time()
 
     def _timeable(self) -> list[CaseKey]:
@@ -259,9 +264,7 @@ class Supervisor:
         options = self.plan.options
         proofs = self.results.verifications
         calls = {c.id: self._call_s(c) for c in cases if c.id in proofs and proofs[c.id].verified}
-        return Job(
-            stage, cases, options.seed, options.threads, call_s=calls, **options.worker_facts(), **more
-        )
+        return Job(stage, cases, options.seed, options.threads, call_s=calls, **options.worker_facts(), **more)
 
     def prove(self) -> None:
         """Until every case has a verification, and every verified one was counted or charged."""
@@ -275,9 +278,13 @@ class Supervisor:
                 return
             verified = [c.id for c in self.cases if c.id in proofs]
             job = self._job(
-                "prove", todo, share_s=self.longest_s / 3, verified=verified, counted=list(counts),
+                "prove",
+                todo,
+                share_s=self.longest_s / 3,
+                verified=verified,
+                counted=list(counts),
                 direct=self.direct,
-            )  # fmt: skip
+            )
             fault = self._attend(job)
             if fault is None:
                 return
@@ -293,9 +300,7 @@ class Supervisor:
             if left < 0:
                 proof = self.results.verifications[case.id]
                 why = f"a call takes {self._call_s(case):.3g} s; a round with it exceeds the budget"
-                self.recorder.write(
-                    Verification(case.id, "over_budget", proof.exactness, proof.verified, why)
-                )
+                self.recorder.write(Verification(case.id, "over_budget", proof.exactness, proof.verified, why))
 
     def _time(self) -> dict[str, StoppedBy]:
         options = self.plan.options
@@ -337,9 +342,7 @@ class Supervisor:
                 return
             if not kept or (options.rounds and len(done) >= len(kept) * options.rounds):
                 return
-            job = self._job(
-                "time", kept, worker=worker, rounds=options.rounds, share_s=self.share_s, done=done
-            )
+            job = self._job("time", kept, worker=worker, rounds=options.rounds, share_s=self.share_s, done=done)
             fault = self._attend(job)
             if fault is None:
                 return
@@ -362,9 +365,7 @@ class Supervisor:
             self.progress.note(f"{fault.status}: {case}: {fault.error}")
             proof = self.results.verifications.get(case)
             self.recorder.write(
-                Verification(
-                    case, fault.status, known[case].exactness, proof.verified if proof else None, fault.error
-                )
+                Verification(case, fault.status, known[case].exactness, proof.verified if proof else None, fault.error)
             )
         return charged
 

@@ -45,9 +45,9 @@ def opened(job: Job) -> Subject:
     """The subject of a job's cases."""
     float32_as_it_is()
     if job.cases[0].spec == KERNELS:
-        from arbench.bench.kernel_subject import KernelSubject
+        from arbench.bench.kernels.subject import KernelSubject
 
         return KernelSubject(job)
-    from arbench.bench.model_subject import ModelSubject
+    from arbench.bench.models.subject import ModelSubject
 
     return ModelSubject(job)

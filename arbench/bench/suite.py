@@ -86,9 +86,7 @@ def load(name: str) -> Suite:
         path, found = Path(str(resources.files("arbench.suites") / f"{name}.toml")), name
         if not path.exists():
             known = [file.stem for file in path.parent.glob("*.toml")]
-            raise PlanError(
-                f"unknown suite '{name}'; {did_you_mean(name, known)} (a file's name ends in .toml)"
-            )
+            raise PlanError(f"unknown suite '{name}'; {did_you_mean(name, known)} (a file's name ends in .toml)")
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -38,7 +38,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever prints, a user's model perhaps, does not corrupt the messages
     import torch
 
-    importlib.import_module("arbench.bench.model_subject")  # before it is asked, for that takes a while
+    importlib.import_module("arbench.bench.models.subject")  # before it is asked, for that takes a while
     send(out, Message(ready=True))
     asked = sys.stdin.readline()
     if not asked:
@@ -134,9 +134,7 @@ def measure(job: Job) -> Iterator[Message]:
             first = first and first / call.times
             yield Message(line=Samples(case.id, job.worker, number, at, seconds, first))
         number += 1
-        longest = max(
-            longest, time.monotonic() - began - once_s
-        )  # what only a first call does is not repeated
+        longest = max(longest, time.monotonic() - began - once_s)  # what only a first call does is not repeated
         if job.rounds is not None:
             if number >= job.rounds:
                 return

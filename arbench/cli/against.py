@@ -43,7 +43,7 @@ def prepared(
     """Finds both versions; gives what then times them and returns a ``findings.Check``.
 
     Args:
-        against, candidate: the versions, as ``arbench.gate.trees.find`` takes them; without ``against`` there
+        against, candidate: the versions, as ``arbench.gate.timing.trees.find`` takes them; without ``against`` there
             is nothing to time, and None is given.
         given: fields of ``Options`` that the user gave.
         how: of ``TIMING`` what the user gave.
@@ -59,9 +59,9 @@ def prepared(
             raise RefusedError(f"--{name} lies between 1 and {MOST}, got {how[name]}")
 
     from arbench.bench.options import PlanError
-    from arbench.gate.asked import asked, asked_of_kernels
-    from arbench.gate.timing import Gate
-    from arbench.gate.trees import TreeError, current, find, scratch
+    from arbench.gate.timing.asked import asked, asked_of_kernels
+    from arbench.gate.timing.check import Gate
+    from arbench.gate.timing.trees import TreeError, current, find, scratch
 
     with scratch() as folder:
         with refusing(TreeError, PlanError):
@@ -87,7 +87,7 @@ def _timed(gate: Any, how: Mapping[str, Any]) -> Any:
     """Raises RefusedError, NothingError."""
     from arbench.cli.progress import Display
     from arbench.findings import Check
-    from arbench.gate.timing import GateError, MissingError
+    from arbench.gate.timing.check import GateError, MissingError
 
     gate.chosen = {name: how[name] for name in ("processes", "instances") if name in how}
     limits = dict(how.get("thresholds", ()))
@@ -101,9 +101,14 @@ def _timed(gate: Any, how: Mapping[str, Any]) -> Any:
     except GateError as error:
         raise NothingError(str(error)) from None
     return Check(
-        before=gate.before.label, after=gate.after.label, findings=gate.findings, notes=gate.notes,
-        environment=gate.environment, seconds=time.monotonic() - started, instances=gate.instances,
-    )  # fmt: skip
+        before=gate.before.label,
+        after=gate.after.label,
+        findings=gate.findings,
+        notes=gate.notes,
+        environment=gate.environment,
+        seconds=time.monotonic() - started,
+        instances=gate.instances,
+    )
 
 
 def joined(checks: list[Any]) -> Any:
@@ -113,9 +118,12 @@ def joined(checks: list[Any]) -> Any:
     *others, last = checks
     for one in others:
         last = msgspec.structs.replace(
-            last, before=f"{one.before} and {last.before}", findings=one.findings + last.findings,
-            notes=one.notes + last.notes, seconds=one.seconds + last.seconds,
-        )  # fmt: skip
+            last,
+            before=f"{one.before} and {last.before}",
+            findings=one.findings + last.findings,
+            notes=one.notes + last.notes,
+            seconds=one.seconds + last.seconds,
+        )
     return last
 
 

@@ -63,13 +63,17 @@ def which_cases(default: str) -> Callable[[Any], Any]:
         option("--method", "methods", multiple=True, metavar="NAME", help="Only this method, repeatable."),
         option("--n", "n", multiple=True, type=Numbers(), callback=_flat, help=_N),
         option(
-            "--batch", "batch", multiple=True, type=Numbers(), callback=_flat,
+            "--batch",
+            "batch",
+            multiple=True,
+            type=Numbers(),
+            callback=_flat,
             help="Events at once, repeatable.  [default: 1]",
         ),
         option("--device", default="cpu", metavar="cpu|cuda|cuda:I", help="Where to run."),
         option("--dtype", default="float32", metavar="float64|float32|float16|bfloat16", help="Precision."),
         option("--backend", default="eager", metavar="eager|triton|numba", help=_BACKEND),
-    )  # fmt: skip
+    )
 
 
 which_inputs = _all(

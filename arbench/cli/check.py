@@ -17,13 +17,9 @@ _UPDATE = "Write the baseline anew: of what it was asked, or of the --model or -
 
 
 @click.command("check")
-@option(
-    "--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Compare counters with this file's."
-)
+@option("--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Compare counters with this file's.")
 @option("--update", is_flag=True, help=_UPDATE)
-@option(
-    "--peak-tolerance", type=float, default=0.05, help="Relative change of peak memory that counts as none."
-)
+@option("--peak-tolerance", type=float, default=0.05, help="Relative change of peak memory that counts as none.")
 @option("--strict", is_flag=True, help="End with 4 where something is undecided.")
 @option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
 @option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML there as well.")
@@ -52,9 +48,17 @@ _UPDATE = "Write the baseline anew: of what it was asked, or of the --model or -
 @which_inputs
 @click.pass_context
 def command(
-    ctx: click.Context, baseline: Path | None, update: bool, peak_tolerance: float, strict: bool,
-    as_json: bool, junit: Path | None, against: str | None, candidate: str | None, **asked: Any,
-) -> None:  # fmt: skip
+    ctx: click.Context,
+    baseline: Path | None,
+    update: bool,
+    peak_tolerance: float,
+    strict: bool,
+    as_json: bool,
+    junit: Path | None,
+    against: str | None,
+    candidate: str | None,
+    **asked: Any,
+) -> None:
     """Is this version as good as that one?
 
     With --baseline its counters and verifications are compared with those of a file, to the last digit. With
@@ -107,8 +111,8 @@ def exact(path: Path, given: dict[str, Any], update: bool, tolerance: float) -> 
     from arbench.bench.options import PlanError
     from arbench.cli.progress import Display
     from arbench.findings import Check
-    from arbench.gate.baseline import BaselineError, NothingInCommonError
-    from arbench.gate.counters import open_gate
+    from arbench.gate.counters.baseline import BaselineError, NothingInCommonError
+    from arbench.gate.counters.check import open_gate
 
     started = time.monotonic()
     try:
@@ -123,6 +127,10 @@ def exact(path: Path, given: dict[str, Any], update: bool, tolerance: float) -> 
     if not update and any(one.outcome == "improvement" for one in found):
         notes.append(f"to make the improvement the new standard: arbench check --baseline {path} --update")
     return Check(
-        before=str(path), after=results.run.git or "this version", findings=found, notes=notes,
-        environment=results.run.environment, seconds=time.monotonic() - started,
-    )  # fmt: skip
+        before=str(path),
+        after=results.run.git or "this version",
+        findings=found,
+        notes=notes,
+        environment=results.run.environment,
+        seconds=time.monotonic() - started,
+    )

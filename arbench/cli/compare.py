@@ -15,8 +15,8 @@ from arbench.cli.errors import NothingError, RefusedError, check_writable, refus
 from arbench.results import FILE_NAME, Results, locate
 
 if TYPE_CHECKING:
-    from arbench.report.compare import Comparison
-    from arbench.report.compare_table import Names
+    from arbench.report.compare.comparison import Comparison
+    from arbench.report.compare.table import Names
 
 MOST = 20
 """Changed counters that a terminal is shown."""
@@ -29,22 +29,24 @@ NAMED = 3
 @click.option("--metric", metavar="NAME", help="seconds, depth, nfe, flops, ops, bytes or peak_bytes.")
 @click.option("--times", is_flag=True, help="Compare times of different machines and versions too.")
 @click.option("--label", "labels", multiple=True, metavar="TEXT", help="What to call a file, in turn.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for compare.md, compare.csv and figures."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for compare.md, compare.csv and figures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON instead of the table.")
 def command(
-    paths: tuple[Path, ...], metric: str | None, times: bool, labels: tuple[str, ...], out: Path | None,
+    paths: tuple[Path, ...],
+    metric: str | None,
+    times: bool,
+    labels: tuple[str, ...],
+    out: Path | None,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Compare stored results with the first of them: tables, ratios with intervals, plots.
 
     A, B, ... are results files, folders of runs, baselines, or JSON files of pytest-benchmark. Exact counters
     are compared whatever the machine; times only where processor, GPU, threads and versions are the same,
     unless --times is given. Runs made apart drift by several percent: to judge a change, use arbench check.
-    """  # fmt: skip
-    from arbench.report.compare import METRICS, CompareError, NothingSharedError, compare
-    from arbench.report.compare_table import Names, document
+    """
+    from arbench.report.compare.comparison import METRICS, CompareError, NothingSharedError, compare
+    from arbench.report.compare.table import Names, document
     from arbench.suggest import did_you_mean
 
     if metric is not None and metric not in METRICS:
@@ -121,7 +123,7 @@ def _read(path: Path) -> Results:
 
 
 def _show(found: Comparison, names: Names) -> None:
-    from arbench.report.compare_table import alone, changed_table, counted, tables
+    from arbench.report.compare.table import alone, changed_table, counted, tables
 
     width = max(80, min(shutil.get_terminal_size().columns, 120))
     for table in tables(found, names, width):
@@ -137,9 +139,9 @@ def _show(found: Comparison, names: Names) -> None:
 
 
 def _write(found: Comparison, names: Names, out: Path, as_json: bool) -> None:
-    from arbench.report.compare_figures import draw
-    from arbench.report.compare_table import frame, markdown
-    from arbench.report.figures import save
+    from arbench.report.compare.figures import draw
+    from arbench.report.compare.table import frame, markdown
+    from arbench.report.drawings import save
 
     drawings = draw(found, names)
     images = [(one.caption, f"figures/{one.name}.svg") for one in drawings]

@@ -64,13 +64,9 @@ def advice(found: dict[str, Any]) -> list[str]:
     turns, apart = (found["aa_trial"][way]["scatter"] for way in ("in_turns", "apart"))
     cpu, load = found["environment"]["cpu"], found["environment"]["load"]
     if turns > 0.05:
-        said.append(
-            "equal code differs by more than 5% even in turns: something else is running; wait for it"
-        )
+        said.append("equal code differs by more than 5% even in turns: something else is running; wait for it")
     elif apart > 0.05:
-        said.append(
-            "equal code timed one after the other differs by more than 5%: compare only within one run"
-        )
+        said.append("equal code timed one after the other differs by more than 5%: compare only within one run")
     share = load.get("per_cpu")
     if share is not None and share > 0.5:
         said.append(f"the load is {share:.1f} a CPU: other programs compete for it")
@@ -103,9 +99,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"{trial['call_s'] * 1e3:.1f} ms a side",
     ]
     for way, name in (("apart", "one after the other"), ("in_turns", "in turns")):
-        lines.append(
-            f"  {name:<20} scatter {trial[way]['scatter']:.2%}, worst {trial[way]['worst']:.2%}"
-        )  # fmt: skip
+        lines.append(f"  {name:<20} scatter {trial[way]['scatter']:.2%}, worst {trial[way]['worst']:.2%}")
     return [*lines, "", *(f"- {line}" for line in found["advice"])]
 
 

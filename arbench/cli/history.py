@@ -19,14 +19,15 @@ from arbench.results import FILE_NAME, Case, Results, ResultsError
 @click.command("history")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--measure", default="seconds", show_default=True, metavar="NAME", help="What to follow.")
-@click.option(
-    "--repo", type=click.Path(path_type=Path), help="Order by the commits of this repository, not by time."
-)
+@click.option("--repo", type=click.Path(path_type=Path), help="Order by the commits of this repository, not by time.")
 @click.option("--model", "models", multiple=True, metavar="NAME[:PRESET]", help="Only this, repeatable.")
 @click.option(
-    "--op", "ops", multiple=True, type=click.Choice(["score", "sample", "forward", "backward"]),
+    "--op",
+    "ops",
+    multiple=True,
+    type=click.Choice(["score", "sample", "forward", "backward"]),
     help="Only this op, repeatable.",
-)  # fmt: skip
+)
 @click.option("--method", "methods", multiple=True, metavar="NAME", help="Only this method, repeatable.")
 @click.option("--n", "n", multiple=True, type=Numbers(), help="Only this size, repeatable.")
 @click.option("--case", "parts", multiple=True, metavar="TEXT", help="Only cases whose id holds this.")
@@ -40,9 +41,9 @@ def command(
     PATHS are results files, JSON files of pytest-benchmark, or folders that are searched for both.
     Times are compared within a machine only; depth, nfe, flops, ops, bytes, peak_bytes and weights need none.
     Whatever is found, the exit code is 0.
-    """  # fmt: skip
+    """
     from arbench.commits import CommitsError, ordered
-    from arbench.report.history import MEASURES, document, history, lines, table, write
+    from arbench.report.history.document import MEASURES, document, history, lines, table, write
     from arbench.suggest import did_you_mean
 
     if measure not in MEASURES:
@@ -111,9 +112,13 @@ def _of_pytest_benchmark(file: Path) -> bool:
 
 
 def _asked(
-    case: Case, models: tuple[str, ...], ops: tuple[str, ...], methods: tuple[str, ...],
-    n: tuple[tuple[int, ...], ...], parts: tuple[str, ...],
-) -> bool:  # fmt: skip
+    case: Case,
+    models: tuple[str, ...],
+    ops: tuple[str, ...],
+    methods: tuple[str, ...],
+    n: tuple[tuple[int, ...], ...],
+    parts: tuple[str, ...],
+) -> bool:
     names = (case.model, f"{case.model}:{case.preset}")
     return (
         (not models or any(name in models for name in names))

@@ -15,9 +15,7 @@ from arbench.cli.run import measured
 
 @click.command("kernels")
 @option("--kernel", "kernels", multiple=True, metavar="NAME", help="Only this kernel, repeatable.")
-@option(
-    "--op", "ops", multiple=True, type=click.Choice(["forward", "backward"]), help="Only this op, repeatable."
-)
+@option("--op", "ops", multiple=True, type=click.Choice(["forward", "backward"]), help="Only this op, repeatable.")
 @option("--list", "only_list", is_flag=True, help="List the kernels and what they cost, and stop.")
 @option("--device", default="cpu", metavar="cpu|cuda|cuda:I", help="Where to run.")
 @option("--dtype", default="float32", metavar="float64|float32|float16|bfloat16", help="Precision.")
@@ -29,28 +27,24 @@ from arbench.cli.run import measured
 @option("--rounds", type=int, help="Rounds in each worker, instead of a budget.")
 @option("--timeout", type=float, default=120.0, help="Seconds after which a step counts as hung.")
 @option("--seed", type=int, default=0, help="Of inputs and order.")
-@option(
-    "--out", type=click.Path(path_type=Path), help="Folder to leave everything in.  [default: results/TIME]"
-)
+@option("--out", type=click.Path(path_type=Path), help="Folder to leave everything in.  [default: results/TIME]")
 @option("--resume", is_flag=True, help="Go on with the killed run in --out, with its own options.")
 @option("--json", "as_json", is_flag=True, help="Print the rows as JSON lines instead of the table.")
 @click.pass_context
-def command(
-    ctx: click.Context, out: Path | None, resume: bool, as_json: bool, only_list: bool, **asked: Any
-) -> None:
+def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, only_list: bool, **asked: Any) -> None:
     """Time every kernel against torch, torch.compile and installed peers.
 
     Each is verified against float64 first, then timed in shuffled rounds in several fresh processes, and held
     against what this machine was measured to do at most. On a CPU what Triton would run is checked in its
     interpreter and not timed.
-    """  # fmt: skip
+    """
     given = given_options(ctx, asked)
     if resume and out is None:
         raise RefusedError("--resume needs --out: the folder of the run to go on with")
 
     from dataclasses import replace
 
-    from arbench.bench.kernels import KernelOptions, find, make_kernel_plan, recorded_kernel_options
+    from arbench.bench.kernels.plan import KernelOptions, find, make_kernel_plan, recorded_kernel_options
     from arbench.bench.plan import PlanError
     from arbench.results import read
 

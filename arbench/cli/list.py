@@ -26,8 +26,8 @@ def command(models: tuple[str, ...], as_json: bool) -> None:
     """List models by family, with their presets, elements and claims; suites; devices."""
     import torch
 
+    from arbench.bench.models.settings import DTYPES
     from arbench.bench.options import PlanError
-    from arbench.bench.settings import DTYPES
     from arbench.bench.suite import shipped
     from arbench.models import FAMILIES, ModelError, names, resolve
 
@@ -142,9 +142,7 @@ def _show(model: dict[str, Any], families: dict[str, str]) -> None:
         click.echo(f"  {m['op']:<7} {m['method']:<22} {claimed:<29} {m['summary']}{mark}")
     settings = sorted({key for config in model["presets"].values() for key in config})
     if settings:
-        click.echo(
-            _wrapped(f"settings of a preset, as in --model {_example(model)}: {', '.join(settings)}")[2:]
-        )
+        click.echo(_wrapped(f"settings of a preset, as in --model {_example(model)}: {', '.join(settings)}")[2:])
     click.echo()
 
 

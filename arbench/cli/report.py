@@ -11,9 +11,7 @@ from arbench.cli.errors import check_writable, refusing
 
 @click.command("report")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: beside the file]"
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: beside the file]")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON lines instead of the table.")
 def command(path: Path, out: Path | None, as_json: bool) -> None:
     """Render report.html, summary.md and the figures of PATH: a results file, or the folder of a run.

@@ -24,9 +24,7 @@ from arbench.cli.errors import RefusedError, check_writable, refusing
 @option("--count-budget", type=float, default=8.0, help="Seconds of counting operations for each method.")
 @option("--timeout", type=float, default=120.0, help="Seconds after which a step counts as hung.")
 @which_inputs
-@option(
-    "--out", type=click.Path(path_type=Path), help="Folder to leave everything in.  [default: results/TIME]"
-)
+@option("--out", type=click.Path(path_type=Path), help="Folder to leave everything in.  [default: results/TIME]")
 @option("--resume", is_flag=True, help="Go on with the killed run in --out, with its own options.")
 @option("--json", "as_json", is_flag=True, help="Print the rows as JSON lines instead of the table.")
 @click.pass_context
@@ -35,7 +33,7 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
 
     Each method is verified first, its depth and work are counted, then it is timed in shuffled rounds in
     several fresh processes. What is found is on disk at once: a killed run goes on with --resume.
-    """  # fmt: skip
+    """
     given = given_options(ctx, asked)
     if out is None:
         if resume:
@@ -57,9 +55,13 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
 
 
 def measured(
-    ctx: click.Context, plan: Any, out: Path, resume: bool, as_json: bool,
+    ctx: click.Context,
+    plan: Any,
+    out: Path,
+    resume: bool,
+    as_json: bool,
     opening: Callable[[], None] = lambda: None,
-) -> None:  # fmt: skip
+) -> None:
     """Measures a plan into ``out`` and shows what came out, interrupted or not.
 
     Args:

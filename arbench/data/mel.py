@@ -9,9 +9,7 @@ FLOOR = 1e-5
 """Least magnitude before the logarithm."""
 
 
-def log_mel(
-    samples: ArrayLike, rate: int, n_mels: int = 80, hop: int = 256, window: int = 1024
-) -> NDArray[np.float32]:
+def log_mel(samples: ArrayLike, rate: int, n_mels: int = 80, hop: int = 256, window: int = 1024) -> NDArray[np.float32]:
     """Natural logarithm of the magnitude spectrogram on the mel scale.
 
     Frame t describes samples t * hop to (t + 1) * hop - 1: its periodic Hann window of ``window``

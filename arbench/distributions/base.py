@@ -72,7 +72,7 @@ class Distribution(ABC):
 
     backend: str = "reference"
     """What runs draws and log-probabilities where there is a kernel for them: one of
-    ``arbench.kernels.kernel.BACKENDS``."""
+    ``arbench.kernels.core.spec.BACKENDS``."""
     finite: bool
     """Whether an element takes finitely many values, 0 .. levels-1 (int64); else it is a real number."""
     params_width: int

@@ -69,9 +69,7 @@ def changed(metric: str, who: str, ns: Sequence[int], before: Values, after: Val
     said, unit = _SAID[metric]
     was, now = _rate(before, steps), _rate(after, steps)
     if metric != "nfe" and was and now and was != now and len(ns) == len(before):
-        return (
-            f"{said.format(who=who, what=_number(metric, now))}{unit} a step, {_number(metric, was)} before"
-        )
+        return f"{said.format(who=who, what=_number(metric, now))}{unit} a step, {_number(metric, was)} before"
     earlier, what = _each(metric, before, ns), _each(metric, after, ns)
     text = f"{said.format(who=who, what=what)}{unit} at {sizes(ns)}"
     if len(ns) == 1:

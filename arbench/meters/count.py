@@ -173,9 +173,7 @@ class _Counter(TorchDispatchMode):
         self._account(watched, args, kwargs, operands, deepest, links, out)
         return out
 
-    def _deepest(
-        self, watched: _Watched, args: Args, kwargs: Kwargs, operands: list[tuple[Use, Tensor]]
-    ) -> int:
+    def _deepest(self, watched: _Watched, args: Args, kwargs: Kwargs, operands: list[tuple[Use, Tensor]]) -> int:
         read, deepest = self._regions.read, self._floor
         late = {}
         if watched.opaque is not None and watched.opaque.late:

@@ -25,9 +25,14 @@ VOLATILE = ("load", "cpu.frequency_mhz", "gpu.clock_sm_mhz", "gpu.temperature_c"
 
 _SYS_CPU = Path("/sys/devices/system/cpu/cpu0")
 _VARIABLES = (
-    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_PROC_BIND", "OMP_WAIT_POLICY", "KMP_AFFINITY",
-    "KMP_BLOCKTIME", "GOMP_CPU_AFFINITY",
-)  # fmt: skip
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OMP_PROC_BIND",
+    "OMP_WAIT_POLICY",
+    "KMP_AFFINITY",
+    "KMP_BLOCKTIME",
+    "GOMP_CPU_AFFINITY",
+)
 _SMI = {
     "driver_version": "driver",
     "clocks.sm": "clock_sm_mhz",

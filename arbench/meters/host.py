@@ -33,8 +33,7 @@ class Shared:
     def written(self) -> bool:
         """Whether any of it changed with no tensor operation to account for it."""
         return any(
-            tensor._version == version and array.tobytes() != before
-            for tensor, version, array, before in self._arrays
+            tensor._version == version and array.tobytes() != before for tensor, version, array, before in self._arrays
         )
 
 
@@ -58,9 +57,7 @@ def reported(report: Callable[[Tensor], None]) -> Iterator[Shared]:
                 setattr(Tensor, name, method)
 
 
-def _reporting(
-    method: Callable[..., Any], report: Callable[[Tensor], None], shared: Shared
-) -> Callable[..., Any]:
+def _reporting(method: Callable[..., Any], report: Callable[[Tensor], None], shared: Shared) -> Callable[..., Any]:
     @functools.wraps(method)
     def reporting(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
         report(tensor)

@@ -68,8 +68,7 @@ def limits(device: str, threads: int | None = None, budget_s: float = 2.0) -> di
         reads = [_read(clock, size, share_s) for size in sizes]
         dtypes = _DTYPES[clock.device.type]
         matmul = {
-            str(dtype).removeprefix("torch."): _matmul(clock, dtype, budget_s / 2 / len(dtypes))
-            for dtype in dtypes
+            str(dtype).removeprefix("torch."): _matmul(clock, dtype, budget_s / 2 / len(dtypes)) for dtype in dtypes
         }
         if clock.device.type == "cuda":
             with _tf32():

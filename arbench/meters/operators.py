@@ -83,33 +83,64 @@ class Traits:
     """Why its depth is not known, unless a formula is registered."""
 
 
-# fmt: off
 _VIEWS_WITHOUT_ALIAS = {"_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"}
 _CONSTANTS = {
-    "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "zero", "zero_",
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "zero",
+    "zero_",
     "fill_.Scalar",
 }
 _SHAPE_ONLY = _CONSTANTS | {"rand_like", "randn_like", "randint_like"}
 _OVERWRITES = {
-    "copy_", "zero_", "fill_", "uniform_", "normal_", "random_", "exponential_", "geometric_",
-    "log_normal_", "cauchy_", "bernoulli_", "_foreach_copy_", "_foreach_zero_",
+    "copy_",
+    "zero_",
+    "fill_",
+    "uniform_",
+    "normal_",
+    "random_",
+    "exponential_",
+    "geometric_",
+    "log_normal_",
+    "cauchy_",
+    "bernoulli_",
+    "_foreach_copy_",
+    "_foreach_zero_",
 }
 _PLACES = {
-    "index_put_", "_index_put_impl_", "_unsafe_index_put_", "index_copy_", "index_fill_", "scatter_",
+    "index_put_",
+    "_index_put_impl_",
+    "_unsafe_index_put_",
+    "index_copy_",
+    "index_fill_",
+    "scatter_",
     "put_",
 }
 _GATHERS = {"index", "_unsafe_index", "index_select", "gather", "take", "embedding"}
 _SCANS = {"cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "cumsum_", "cumprod_"}
 _HOST_TAGS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 _HOST_NAMES = {
-    "_pack_padded_sequence", "_linalg_check_errors", "_assert_scalar", "index_put_", "index_put",
+    "_pack_padded_sequence",
+    "_linalg_check_errors",
+    "_assert_scalar",
+    "index_put_",
+    "index_put",
 }
 _FUSED_WITHOUT_FORMULA = {
-    "_transformer_encoder_layer_fwd", "_native_multi_head_attention", "_triton_multi_head_attention",
-    "_ctc_loss", "quantized_lstm", "quantized_gru", "miopen_rnn", "_lstm_mps",
+    "_transformer_encoder_layer_fwd",
+    "_native_multi_head_attention",
+    "_triton_multi_head_attention",
+    "_ctc_loss",
+    "quantized_lstm",
+    "quantized_gru",
+    "miopen_rnn",
+    "_lstm_mps",
     "_scaled_dot_product_attention_math_for_mps",
 }
-# fmt: on
 
 
 @functools.cache

@@ -72,14 +72,26 @@ FIXED_POINT = Method(
     data_dependent=True,
 )
 INVERSION_FIXED_POINT = Method(
-    "inversion_fixed_point", "score", "z", fixed_point, "finds the noise by Jacobi iteration",
+    "inversion_fixed_point",
+    "score",
+    "z",
+    fixed_point,
+    "finds the noise by Jacobi iteration",
     data_dependent=True,
-)  # fmt: skip
+)
 BLOCKS = Method(
-    "blocks", "sample", "x", blocks, "Jacobi iteration in blocks of 16, the past cached (Gauss-Seidel)",
+    "blocks",
+    "sample",
+    "x",
+    blocks,
+    "Jacobi iteration in blocks of 16, the past cached (Gauss-Seidel)",
     data_dependent=True,
-)  # fmt: skip
+)
 INVERSION_BLOCKS = Method(
-    "inversion_blocks", "score", "z", blocks, "finds the noise by Jacobi iteration in blocks of 16",
+    "inversion_blocks",
+    "score",
+    "z",
+    blocks,
+    "finds the noise by Jacobi iteration in blocks of 16",
     data_dependent=True,
-)  # fmt: skip
+)

@@ -28,6 +28,10 @@ def naive(source: Source, task: Task) -> Outcome:
 
 
 NAIVE = Method(
-    "naive", "sample", "x", naive, "the whole network over the whole length again for every element",
+    "naive",
+    "sample",
+    "x",
+    naive,
+    "the whole network over the whole length again for every element",
     reference=True,
-)  # fmt: skip
+)

@@ -32,12 +32,8 @@ def own_samples(source: Source, task: Task) -> Outcome:
     return Outcome(task.x, f, params, source.distribution.log_prob(params, task.x))
 
 
-PARALLEL_SCORE = Method(
-    "parallel", "score", "x", score, "one forward pass over the whole event", reference=True
-)
-PARALLEL_SAMPLE = Method(
-    "parallel", "sample", "z", sample, "one forward pass over the whole noise", reference=True
-)
+PARALLEL_SCORE = Method("parallel", "score", "x", score, "one forward pass over the whole event", reference=True)
+PARALLEL_SAMPLE = Method("parallel", "sample", "z", sample, "one forward pass over the whole noise", reference=True)
 OWN_SAMPLES = Method(
     "own_samples",
     "score",

@@ -109,16 +109,28 @@ def _has_draft(source: Source | type[Source]) -> bool:
 
 
 def _has_rest(source: Source | type[Source]) -> bool:
-    return _has_draft(source) and (
-        not isinstance(source, Source) or isinstance(source.distribution, Categorical)
-    )
+    return _has_draft(source) and (not isinstance(source, Source) or isinstance(source.distribution, Categorical))
 
 
 SPECULATIVE = Method(
-    "speculative", "sample", "x", speculative, "a smaller draft guesses 4 steps under the same noise",
-    data_dependent=True, returning=True, fits=_has_draft,
-)  # fmt: skip
+    "speculative",
+    "sample",
+    "x",
+    speculative,
+    "a smaller draft guesses 4 steps under the same noise",
+    data_dependent=True,
+    returning=True,
+    fits=_has_draft,
+)
 REJECTION = Method(
-    "rejection", "sample", "x", rejection, "a smaller draft guesses 4 steps, kept by rejection sampling",
-    exactness="distribution", data_dependent=True, returning=True, chance=True, fits=_has_rest,
-)  # fmt: skip
+    "rejection",
+    "sample",
+    "x",
+    rejection,
+    "a smaller draft guesses 4 steps, kept by rejection sampling",
+    exactness="distribution",
+    data_dependent=True,
+    returning=True,
+    chance=True,
+    fits=_has_rest,
+)

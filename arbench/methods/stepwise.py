@@ -40,7 +40,11 @@ def sequential(source: Source, task: Task) -> Outcome:
 
 CACHED = Method("cached", "sample", "x", cached, "one incremental step an element")
 INVERSION = Method(
-    "inversion", "score", "z", cached, "finds the noise step by step, one incremental step an element",
+    "inversion",
+    "score",
+    "z",
+    cached,
+    "finds the noise step by step, one incremental step an element",
     reference=True,
-)  # fmt: skip
+)
 SEQUENTIAL = Method("sequential", "score", "x", sequential, "one incremental step an element, teacher-forced")

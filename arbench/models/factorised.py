@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from arbench.distributions import Categorical
-from arbench.models import images
 from arbench.models.base import Claim, Context, Source, at_most, lecun_normal_
+from arbench.models.events import images
 
 
 class Factorised(images.ImageSource, Source):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from arbench.distributions import Normal
-from arbench.models import ordered
 from arbench.models.base import Claim, Context, Source, at_most
-from arbench.models.masked_mlp import LARGEST, MaskedMLP, MLPState, Ready
+from arbench.models.events import ordered
+from arbench.models.layers.masked_mlp import LARGEST, MaskedMLP, MLPState, Ready
 from arbench.models.parallel_wavenet import compose
 
 LOG_SCALE = 5.0
@@ -40,17 +40,22 @@ class AffineFlow(nn.Module):
         generator: of the initial weights.
     """
 
-    def __init__(
-        self, *, elements: int, layers: int, hidden: Sequence[int], generator: torch.Generator
-    ) -> None:
+    def __init__(self, *, elements: int, layers: int, hidden: Sequence[int], generator: torch.Generator) -> None:
         super().__init__()
         if layers < 1:
             raise ValueError(f"a flow has one layer at least, got {layers}")
         self.layers = nn.ModuleList(
-            MaskedMLP(elements=elements, inputs=1, outputs=2, hidden=hidden, generator=generator,
-                      normalised=True, scale=NEAR_IDENTITY)
+            MaskedMLP(
+                elements=elements,
+                inputs=1,
+                outputs=2,
+                hidden=hidden,
+                generator=generator,
+                normalised=True,
+                scale=NEAR_IDENTITY,
+            )
             for _ in range(layers)
-        )  # fmt: skip
+        )
 
     def _layers(self) -> list[MaskedMLP]:
         return [layer for layer in self.layers if isinstance(layer, MaskedMLP)]
@@ -84,8 +89,9 @@ class AffineFlow(nn.Module):
         for i, layer in enumerate(self._layers()):
             mean, log_scale = _affine(layer.extend(state.layers[i], _inputs(past), g0, g1))
             composed = compose(composed, mean, log_scale)
-            before = [torch.cat([old, new[:, :-1]], dim=1)
-                      for old, new in zip(state.last[i], (mean, log_scale), strict=True)]  # fmt: skip
+            before = [
+                torch.cat([old, new[:, :-1]], dim=1) for old, new in zip(state.last[i], (mean, log_scale), strict=True)
+            ]
             past = past * before[1].exp() + before[0]
             state.last[i] = mean[:, -1:], log_scale[:, -1:]
         assert composed is not None

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from arbench.distributions import Categorical, DiscretizedLogisticMixture
-from arbench.models import images
 from arbench.models.base import Claim, Context, Op, Source, at_most
-from arbench.models.local_masks import LocallyMaskedNet, Past, Taps, Whole
-from arbench.models.partitions import GROWS, PARTITIONS, Partition, checked
+from arbench.models.events import images
+from arbench.models.events.partitions import GROWS, PARTITIONS, Partition, checked
+from arbench.models.layers.local_masks import LocallyMaskedNet, Past, Taps, Whole
 
 
 class Plan(NamedTuple):
@@ -100,9 +100,7 @@ class GroupedPixelCNN(images.ImageSource, Source):
     default_preset = "digits_g4"
     colours = 1
     presets = {
-        "mnist": dict(
-            partition="s_curve", stages=3, blocks=5, channels=160, levels=256, components=10, dilation=2
-        ),
+        "mnist": dict(partition="s_curve", stages=3, blocks=5, channels=160, levels=256, components=10, dilation=2),
         "digits_g4": dict(partition="checkerboard", groups=4, stages=2, blocks=2, channels=32, levels=17),
         "digits_g16": dict(partition="checkerboard", groups=16, stages=2, blocks=2, channels=32, levels=17),
         "digits_rows": dict(partition="rows", stages=2, blocks=2, channels=32, levels=17),
@@ -110,10 +108,8 @@ class GroupedPixelCNN(images.ImageSource, Source):
         "tiny_random": dict(partition="random", groups=3, stages=1, blocks=1, channels=6, levels=2),
         "tiny_rows": dict(partition="rows", stages=1, blocks=1, channels=6, levels=3),
         "tiny_curve": dict(partition="s_curve", stages=1, blocks=2, channels=5, levels=2),
-        "tiny_logistic": dict(
-            partition="stripes", groups=2, stages=1, blocks=1, channels=6, levels=4, components=2
-        ),
-    }  # fmt: skip
+        "tiny_logistic": dict(partition="stripes", groups=2, stages=1, blocks=1, channels=6, levels=4, components=2),
+    }
     claims = _claims("1")
 
     def __init__(
@@ -139,13 +135,15 @@ class GroupedPixelCNN(images.ImageSource, Source):
             raise ValueError(f"a kernel has a middle: an odd width, got {kernel}")
         self.partition = PARTITIONS[partition] if isinstance(partition, str) else partition
         self.groups, self.levels, self.kernel, self.dilation = groups, levels, kernel, dilation
-        self.distribution = (
-            DiscretizedLogisticMixture(levels, components) if components else Categorical(levels)
-        )
+        self.distribution = DiscretizedLogisticMixture(levels, components) if components else Categorical(levels)
         self.net = LocallyMaskedNet(
-            stages=stages, blocks=blocks, channels=channels, taps=kernel * kernel,
-            outputs=self.distribution.params_width, generator=torch.Generator().manual_seed(seed),
-        )  # fmt: skip
+            stages=stages,
+            blocks=blocks,
+            channels=channels,
+            taps=kernel * kernel,
+            outputs=self.distribution.params_width,
+            generator=torch.Generator().manual_seed(seed),
+        )
         if not groups:
             known = isinstance(partition, str)
             self.claims = _claims(GROWS[partition]) if known else {}  # type: ignore[index,misc]

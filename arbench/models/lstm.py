@@ -12,8 +12,8 @@ from torch.nn.functional import pad
 
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most
-from arbench.models.recurrent import Carry, LSTMStack, uniform_
-from arbench.models.text import TextSource
+from arbench.models.events.text import TextSource
+from arbench.models.layers.recurrent import Carry, LSTMStack, uniform_
 
 
 @dataclass
@@ -75,9 +75,7 @@ class LSTM(TextSource, Source):
     }
     count_ladder = (8, 16, 24, 32, 48)
 
-    def __init__(
-        self, *, layers: int, width: int, embedding: int, levels: int, bound: float, seed: int = 0
-    ) -> None:
+    def __init__(self, *, layers: int, width: int, embedding: int, levels: int, bound: float, seed: int = 0) -> None:
         super().__init__()
         g = torch.Generator().manual_seed(seed)
         self.levels = levels

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from arbench.distributions import by_name
-from arbench.models import ordered
 from arbench.models.base import Claim, Context, Op, Source, at_most
-from arbench.models.factor_mlps import FactorMLPs
-from arbench.models.masked_mlp import LARGEST, MaskedMLP
+from arbench.models.events import ordered
+from arbench.models.layers.factor_mlps import FactorMLPs
+from arbench.models.layers.masked_mlp import LARGEST, MaskedMLP
 
 SHARING = ("all", "none")
 
@@ -110,9 +110,13 @@ class MADE(ordered.OrderedPixels, Source):
         self.register_buffer("symbols", torch.arange(levels) if one_hot else None, persistent=False)
         network = MaskedMLP if sharing == "all" else FactorMLPs
         self.net = network(
-            elements=pixels, inputs=levels if one_hot else 1, outputs=self.distribution.params_width,
-            hidden=hidden, scale=0.1 if self.real else 1.0, generator=torch.Generator().manual_seed(seed),
-        )  # fmt: skip
+            elements=pixels,
+            inputs=levels if one_hot else 1,
+            outputs=self.distribution.params_width,
+            hidden=hidden,
+            scale=0.1 if self.real else 1.0,
+            generator=torch.Generator().manual_seed(seed),
+        )
         if sharing == "none":
             self.claims = _claims("1", "N^2", "N^3")  # type: ignore[misc]
 

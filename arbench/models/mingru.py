@@ -12,8 +12,8 @@ from torch.nn.functional import gelu, logsigmoid, pad, rms_norm
 
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most, lecun_normal_
-from arbench.models.recurrent import begun
-from arbench.models.text import TextSource
+from arbench.models.events.text import TextSource
+from arbench.models.layers.recurrent import begun
 
 
 def log_positive(x: Tensor) -> Tensor:
@@ -119,11 +119,7 @@ class Layer(nn.Module):
             h = scan(gate, candidate, before)
         else:
             new = positive(candidate)
-            h = (
-                gate.sigmoid() * new
-                if before is None
-                else torch.lerp(before.unsqueeze(1), new, gate.sigmoid())
-            )
+            h = gate.sigmoid() * new if before is None else torch.lerp(before.unsqueeze(1), new, gate.sigmoid())
         return self._mlp(x + h @ self.out), h[:, -1], ring
 
 
@@ -180,9 +176,7 @@ class MinGRU(TextSource, Source):
     count_ladder = (8, 12, 16, 24, 32, 48)
     """From 8 on the scans are the longer way through a layer."""
 
-    def __init__(
-        self, *, layers: int, width: int, expansion: float, kernel: int, levels: int, seed: int = 0
-    ) -> None:
+    def __init__(self, *, layers: int, width: int, expansion: float, kernel: int, levels: int, seed: int = 0) -> None:
         super().__init__()
         g = torch.Generator().manual_seed(seed)
         self.levels = levels

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from arbench.distributions import Categorical
-from arbench.models import images
 from arbench.models.base import Claim, Context, Source, at_most
+from arbench.models.events import images
+from arbench.models.layers.upscaling import CORNERS, Upscaler
 from arbench.models.pixelcnn import PixelCNN
-from arbench.models.upscaling import CORNERS, Upscaler
 
 UNSEEN = len(CORNERS) - 1
 """Corners of a block that a doubling draws."""
@@ -101,20 +101,30 @@ class MultiscalePixelCNN(images.ImageSource, Source):
             base=4, scales=6, base_layers=10, base_channels=128, blocks=12, width=128, colours=3, levels=256
         ),
         "digits": dict(
-            base=2, scales=4, base_layers=4, base_channels=32, blocks=4, width=32, colours=1, levels=17,
+            base=2,
+            scales=4,
+            base_layers=4,
+            base_channels=32,
+            blocks=4,
+            width=32,
+            colours=1,
+            levels=17,
             classes=10,
         ),
-        "tiny": dict(
-            base=1, scales=2, base_layers=2, base_channels=6, blocks=1, width=6, colours=1, levels=2
-        ),
-        "tiny_colour": dict(
-            base=1, scales=1, base_layers=2, base_channels=9, blocks=1, width=7, colours=3, levels=2
-        ),
+        "tiny": dict(base=1, scales=2, base_layers=2, base_channels=6, blocks=1, width=6, colours=1, levels=2),
+        "tiny_colour": dict(base=1, scales=1, base_layers=2, base_channels=9, blocks=1, width=7, colours=3, levels=2),
         "tiny_class": dict(
-            base=1, scales=3, base_layers=1, base_channels=6, blocks=1, width=6, colours=1, levels=3,
+            base=1,
+            scales=3,
+            base_layers=1,
+            base_channels=6,
+            blocks=1,
+            width=6,
+            colours=1,
+            levels=3,
             classes=10,
         ),
-    }  # fmt: skip
+    }
     claims = {
         ("score", "parallel"): Claim("1", "N"),
         ("score", "sequential"): Claim("1", "N"),
@@ -146,20 +156,32 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         self.first = base
         self.colours, self.levels, self.classes = colours, levels, classes
         self.base = PixelCNN(
-            layers=base_layers, channels=base_channels, colours=colours, levels=levels, kernels=kernels,
-            classes=classes, seed=seed,
-        )  # fmt: skip
+            layers=base_layers,
+            channels=base_channels,
+            colours=colours,
+            levels=levels,
+            kernels=kernels,
+            classes=classes,
+            seed=seed,
+        )
         self.distribution = Categorical(levels)
         self.alphabets = dict(self.base.alphabets)
         g = torch.Generator().manual_seed(seed + 1)
         self.scales = nn.ModuleList(
             nn.ModuleList(
-                Upscaler(known=known, colours=colours, width=width, blocks=blocks, outputs=levels,
-                         classes=classes, generator=g)
+                Upscaler(
+                    known=known,
+                    colours=colours,
+                    width=width,
+                    blocks=blocks,
+                    outputs=levels,
+                    classes=classes,
+                    generator=g,
+                )
                 for known in range(1, len(CORNERS))
             )
             for _ in range(scales)
-        )  # fmt: skip
+        )
         smallest = 1 if base > 1 else 2  # of digits' corners, too dark for two of them to differ
         self.ladder = [self._size(k) for k in range(smallest, smallest + 5)]
         self.count_ladder = [self._size(k) for k in range(1, 7)]

@@ -34,8 +34,14 @@ class NMTTeacher(Transformer):
     source = "Vaswani et al. 2017, arXiv:1706.03762; Gu et al. 2017, arXiv:1711.02281"
     presets = {
         name: dict(
-            layers=layers, encoder_layers=layers, width=width, heads=heads, hidden=hidden, levels=levels,
-            source_levels=levels, **TRANSLATION,
+            layers=layers,
+            encoder_layers=layers,
+            width=width,
+            heads=heads,
+            hidden=hidden,
+            levels=levels,
+            source_levels=levels,
+            **TRANSLATION,
         )
         for name, layers, width, heads, hidden, levels in (
             ("base", 6, 512, 8, 2048, 256),
@@ -44,4 +50,4 @@ class NMTTeacher(Transformer):
             ("small", 2, 64, 4, 128, 256),
             ("tiny", 2, 8, 2, 12, 4),
         )
-    }  # fmt: skip
+    }

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
 from arbench.distributions import Categorical
-from arbench.models.attention import Init, Memory, Stack, sinusoids
 from arbench.models.base import Claim, Context, Source, at_most
-from arbench.models.fertility import aligned, copies
-from arbench.models.non_autoregressive import ParallelDecoder
-from arbench.models.translation import END, TranslationSource
+from arbench.models.events.fertility import aligned, copies
+from arbench.models.events.translation import END, TranslationSource
+from arbench.models.layers.attention import Init, Memory, Stack, sinusoids
+from arbench.models.layers.parallel_decoder import ParallelDecoder
 
 IMPOSSIBLE = -1e4
 """Logit of what cannot be: its probability is exactly zero in every dtype, its logarithm finite."""
@@ -97,9 +97,16 @@ class ParallelNMT(TranslationSource, Source):
     }
 
     def __init__(
-        self, *, layers: int, width: int, heads: int, hidden: int, levels: int, fertilities: int,
+        self,
+        *,
+        layers: int,
+        width: int,
+        heads: int,
+        hidden: int,
+        levels: int,
+        fertilities: int,
         seed: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         if levels < 3:
             raise ValueError(f"translation needs 3 levels at least, an end and two symbols; got {levels}")
@@ -166,8 +173,7 @@ class ParallelNMT(TranslationSource, Source):
         s = n // 2
         target, context = self.sentences(n - s, rows, seed, data, source=s)
         found = [
-            aligned(a.numpy(), b.numpy(), self.fertilities - 1)
-            for a, b in zip(context["source"], target, strict=True)
+            aligned(a.numpy(), b.numpy(), self.fertilities - 1) for a, b in zip(context["source"], target, strict=True)
         ]
         fertility = torch.stack([torch.from_numpy(one) for one in found])
         beyond = torch.arange(n - s) >= fertility.sum(1, keepdim=True)

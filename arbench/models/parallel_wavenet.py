@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from arbench.distributions import Logistic
-from arbench.models import audio
 from arbench.models.base import Claim, Context, Source, lecun_normal_
-from arbench.models.dilated import Affine, DilatedStack, StackState
+from arbench.models.events import audio
+from arbench.models.layers.dilated import Affine, DilatedStack, StackState
 
 
 class Flow(nn.Module):
@@ -97,13 +97,18 @@ class ParallelWaveNet(audio.AudioSource, Source):
     default_preset = "paper"
     presets = {
         "paper": dict(
-            flows=(10, 10, 10, 30), cycle=10, kernel=3, residual=64, gate=64, local=80, hop=120,
-            classes=5, rate_hz=24000.0,
+            flows=(10, 10, 10, 30),
+            cycle=10,
+            kernel=3,
+            residual=64,
+            gate=64,
+            local=80,
+            hop=120,
+            classes=5,
+            rate_hz=24000.0,
         ),
-        "tiny": dict(
-            flows=(2, 3), cycle=2, kernel=2, residual=5, gate=4, local=3, hop=3, rate_hz=16000.0
-        ),
-    }  # fmt: skip
+        "tiny": dict(flows=(2, 3), cycle=2, kernel=2, residual=5, gate=4, local=3, hop=3, rate_hz=16000.0),
+    }
     claims = {
         ("sample", "parallel"): Claim("1", "N"),
         ("score", "own_samples"): Claim("1", "N"),
@@ -132,10 +137,19 @@ class ParallelWaveNet(audio.AudioSource, Source):
         self.alphabets = {"global": classes} if classes else {}
         self.distribution = Logistic()
         self.flows = nn.ModuleList(
-            Flow(layers=layers, cycle=cycle, kernel=kernel, residual=residual, gate=gate, local=local,
-                 hop=hop, classes=classes, generator=g)
+            Flow(
+                layers=layers,
+                cycle=cycle,
+                kernel=kernel,
+                residual=residual,
+                gate=gate,
+                local=local,
+                hop=hop,
+                classes=classes,
+                generator=g,
+            )
             for layers in flows
-        )  # fmt: skip
+        )
 
     def _flows(self) -> list[Flow]:
         return [flow for flow in self.flows if isinstance(flow, Flow)]
@@ -154,8 +168,9 @@ class ParallelWaveNet(audio.AudioSource, Source):
         for i, flow in enumerate(self._flows()):
             mean, log_scale = flow.extend(state.stacks[i], past, state.codes[i])
             composed = compose(composed, mean, log_scale)
-            before = [torch.cat([old, new[:, :-1]], dim=1)
-                      for old, new in zip(state.last[i], (mean, log_scale), strict=True)]  # fmt: skip
+            before = [
+                torch.cat([old, new[:, :-1]], dim=1) for old, new in zip(state.last[i], (mean, log_scale), strict=True)
+            ]
             past = past * before[1].exp() + before[0]
             state.last[i] = mean[:, -1:], log_scale[:, -1:]
         assert composed is not None

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from arbench.distributions import by_name
-from arbench.models import images
 from arbench.models.base import Claim, Context, Source, at_most
-from arbench.models.masked import Layer, Masked, Offsets, bounds, gate, group_mask
+from arbench.models.events import images
+from arbench.models.layers.masked import Layer, Masked, Offsets, bounds, gate, group_mask
 
 
 @dataclass
@@ -100,11 +100,16 @@ class PixelCNN(images.ImageSource, Source):
         "tiny_class": dict(layers=2, channels=6, colours=1, levels=2, kernels=(7, 7), classes=10),
         "tiny_columns": dict(layers=2, channels=7, colours=1, levels=4, kernels=(7, 7), raster="columns"),
         "tiny_mixture": dict(
-            layers=2, channels=6, colours=1, levels=5, kernels=(7, 7), components=2,
+            layers=2,
+            channels=6,
+            colours=1,
+            levels=5,
+            kernels=(7, 7),
+            components=2,
             loss="discretized_logistic_mixture",
         ),
         "tiny_gaussian": dict(layers=2, channels=9, colours=1, levels=4, kernels=(7, 7), loss="gaussian"),
-    }  # fmt: skip
+    }
     claims = {
         ("score", "parallel"): Claim("1", "N"),
         ("score", "sequential"): Claim("1", "N"),
@@ -203,12 +208,16 @@ class PixelCNN(images.ImageSource, Source):
                 bias = (bias + offsets[1]).unsqueeze(1)
             crossing.append((layer.across.weight[:, order], bias[..., order]))
             vertical.append(None if offsets is None else offsets[0].unsqueeze(1))
-            columns.append([
-                _Columns(layer.horizontal.weight[:, group].contiguous(),
-                         layer.out.weight[: split[g + 1], split[g] : split[g + 1]].contiguous(),
-                         layer.out.bias[split[g] : split[g + 1]])
-                for g, group in enumerate(both)
-            ])  # fmt: skip
+            columns.append(
+                [
+                    _Columns(
+                        layer.horizontal.weight[:, group].contiguous(),
+                        layer.out.weight[: split[g + 1], split[g] : split[g + 1]].contiguous(),
+                        layer.out.bias[split[g] : split[g + 1]],
+                    )
+                    for g, group in enumerate(both)
+                ]
+            )
         head = [
             [
                 (
@@ -263,9 +272,7 @@ class PixelCNN(images.ImageSource, Source):
         r = layers[0].reach
         v = state.lines[0][:, r:] if state.lines else new(batch, state.width, self.colours)
         state.across = []
-        for layer, rows, (weight, bias), offset in zip(
-            layers, state.rows, state.crossing, state.vertical, strict=True
-        ):
+        for layer, rows, (weight, bias), offset in zip(layers, state.rows, state.crossing, state.vertical, strict=True):
             rows.popleft()
             rows.append(pad(v, (0, 0, layer.reach, layer.reach)))
             a = layer.vertical(layer.vertical_taps(list(rows), state.width))

@@ -12,12 +12,12 @@ from torch.nn.functional import elu
 
 from arbench.distributions import PixelMixture
 from arbench.models.base import Claim, Context, at_most
-from arbench.models.images import DIGIT_CLASSES
-from arbench.models.row_caches import Lines, Rows
-from arbench.models.shifted import DOWN, DOWN_RIGHT, Conv, Entry, down
-from arbench.models.streams import ByPixel, ByRow, Offsets, Stream, Whole, offsets
-from arbench.models.weight_norm import Fitting, Ready, WeightNormed
-from arbench.models.whole_pixels import Raster, WholePixels
+from arbench.models.events.images import DIGIT_CLASSES
+from arbench.models.events.whole_pixels import Raster, WholePixels
+from arbench.models.layers.row_caches import Lines, Rows
+from arbench.models.layers.shifted import DOWN, DOWN_RIGHT, Conv, Entry, down
+from arbench.models.layers.streams import ByPixel, ByRow, Offsets, Stream, Whole, offsets
+from arbench.models.layers.weight_norm import Fitting, Ready, WeightNormed
 
 
 @dataclass
@@ -34,9 +34,7 @@ class _State(Raster):
     doubled: dict[int, Tensor] = field(default_factory=dict)
 
     def copied(self) -> Self:
-        return replace(
-            super().copied(), rows=self.rows.copied(), second=dict(self.second), doubled=dict(self.doubled)
-        )
+        return replace(super().copied(), rows=self.rows.copied(), second=dict(self.second), doubled=dict(self.doubled))
 
 
 class PixelCNNpp(WholePixels):
@@ -80,14 +78,12 @@ class PixelCNNpp(WholePixels):
     presets = {
         "cifar10": dict(resnets=5, filters=160, halvings=2, colours=3, levels=256),
         "digits": dict(resnets=1, filters=32, halvings=1, colours=1, levels=17, components=5),
-        "digits_class": dict(
-            resnets=1, filters=32, halvings=1, colours=1, levels=17, components=5, classes=10
-        ),
+        "digits_class": dict(resnets=1, filters=32, halvings=1, colours=1, levels=17, components=5, classes=10),
         "tiny": dict(resnets=1, filters=4, halvings=1, colours=3, levels=2, components=2),
         "tiny_class": dict(
             resnets=1, filters=3, halvings=1, colours=2, levels=2, components=2, activation="elu", classes=10
         ),
-    }  # fmt: skip
+    }
     claims = {
         ("score", "parallel"): Claim("1", "N"),
         ("score", "sequential"): Claim("1", "N"),

@@ -12,24 +12,28 @@ from torch.nn.functional import elu
 
 from arbench.distributions import PixelMixture
 from arbench.models.base import Claim, Context, at_most
-from arbench.models.pixel_attention import PixelAttention, attend
-from arbench.models.row_caches import Lines
-from arbench.models.shifted import DOWN_RIGHT, Conv, Entry, GatedResnet
-from arbench.models.weight_norm import Fitting, Ready, WeightNormed
-from arbench.models.whole_pixels import Raster, WholePixels
+from arbench.models.events.whole_pixels import Raster, WholePixels
+from arbench.models.layers.pixel_attention import PixelAttention, attend
+from arbench.models.layers.row_caches import Lines
+from arbench.models.layers.shifted import DOWN_RIGHT, Conv, Entry, GatedResnet
+from arbench.models.layers.weight_norm import Fitting, Ready, WeightNormed
 
 
 class Block(nn.Module):
     """Residual layers of down-right convolutions, then attention to all pixels before."""
 
     def __init__(
-        self, resnets: int, filters: int, colours: int, key: int, value: int, activation: str,
+        self,
+        resnets: int,
+        filters: int,
+        colours: int,
+        key: int,
+        value: int,
+        activation: str,
         generator: torch.Generator,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
-        self.resnets = nn.ModuleList(
-            GatedResnet(DOWN_RIGHT, filters, activation, generator) for _ in range(resnets)
-        )
+        self.resnets = nn.ModuleList(GatedResnet(DOWN_RIGHT, filters, activation, generator) for _ in range(resnets))
         self.attention = PixelAttention(filters, colours, key, value, activation, generator)
 
     def layers(self) -> list[GatedResnet]:
@@ -86,18 +90,21 @@ class PixelSNAIL(WholePixels):
     default_preset = "digits"
     presets = {
         "cifar10": dict(blocks=12, resnets=4, filters=256, key=16, value=128, colours=3, levels=256),
-        "imagenet32": dict(
-            blocks=12, resnets=4, filters=256, key=16, value=128, colours=3, levels=256, components=32
-        ),
-        "digits": dict(
-            blocks=2, resnets=2, filters=32, key=8, value=16, colours=1, levels=17, components=5
-        ),
+        "imagenet32": dict(blocks=12, resnets=4, filters=256, key=16, value=128, colours=3, levels=256, components=32),
+        "digits": dict(blocks=2, resnets=2, filters=32, key=8, value=16, colours=1, levels=17, components=5),
         "tiny": dict(blocks=2, resnets=1, filters=5, key=2, value=3, colours=3, levels=2, components=2),
         "tiny_grey": dict(
-            blocks=1, resnets=2, filters=4, key=3, value=2, colours=1, levels=5, components=2,
+            blocks=1,
+            resnets=2,
+            filters=4,
+            key=3,
+            value=2,
+            colours=1,
+            levels=5,
+            components=2,
             activation="concat_elu",
         ),
-    }  # fmt: skip
+    }
     claims = {
         ("score", "parallel"): Claim("1", "N^2"),
         ("score", "sequential"): Claim("1", "N^2"),
@@ -130,9 +137,7 @@ class PixelSNAIL(WholePixels):
         self.colours, self.levels = colours, levels
         self.distribution = PixelMixture(levels, colours, components)
         self.enter = Entry(colours + 1, filters, g)
-        self.blocks = nn.ModuleList(
-            Block(resnets, filters, colours, key, value, activation, g) for _ in range(blocks)
-        )
+        self.blocks = nn.ModuleList(Block(resnets, filters, colours, key, value, activation, g) for _ in range(blocks))
         self.params = WeightNormed(filters, self.distribution.params_width, g)
         self.ladder = [side * side for side in (4, 6, 8, 12, 16)]
         self.count_ladder = [side * side for side in (3, 4, 5, 6, 7, 8)]

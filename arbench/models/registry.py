@@ -106,7 +106,7 @@ def _can_run(backend: str, device: torch.device) -> None:
     if backend == "numba" and device.type != "cpu":
         raise ModelError(f"the backend 'numba' runs on the CPU, not on {device}")
     if backend == "triton":
-        from arbench.kernels.launch import runs_on
+        from arbench.kernels.core.launch import runs_on
 
         if not runs_on(device):
             raise ModelError(f"the backend 'triton' needs a GPU; the model is on {device}")

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from arbench.distributions import Categorical
-from arbench.models import images
 from arbench.models.base import Claim, Context, Source, at_most
-from arbench.models.masked import Masked, bounds, group_mask
-from arbench.models.row_layer import RowLayer, RowState
+from arbench.models.events import images
+from arbench.models.layers.masked import Masked, bounds, group_mask
+from arbench.models.layers.row_layer import RowLayer, RowState
 
 
 @dataclass

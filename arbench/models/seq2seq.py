@@ -12,8 +12,8 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most
-from arbench.models.recurrent import Carry, LSTMStack, begun, uniform_
-from arbench.models.translation import TranslationSource
+from arbench.models.events.translation import TranslationSource
+from arbench.models.layers.recurrent import Carry, LSTMStack, begun, uniform_
 
 
 @dataclass
@@ -78,9 +78,7 @@ class Seq2Seq(TranslationSource, Source):
     }
     count_ladder = (8, 12, 16, 20, 24, 32, 40)
 
-    def __init__(
-        self, *, layers: int, width: int, embedding: int, levels: int, bound: float, seed: int = 0
-    ) -> None:
+    def __init__(self, *, layers: int, width: int, embedding: int, levels: int, bound: float, seed: int = 0) -> None:
         super().__init__()
         if levels < 3:
             raise ValueError(f"translation needs 3 levels at least, an end and two symbols; got {levels}")

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from arbench.distributions import Categorical
-from arbench.models.attention import Cache, Init, Memory, Stack, sinusoids
 from arbench.models.base import Claim, Context, Source, at_most
-from arbench.models.events import KINDS
+from arbench.models.events.kinds import KINDS
+from arbench.models.layers.attention import Cache, Init, Memory, Stack, sinusoids
 
 BASE = dict(layers=6, width=512, heads=8, hidden=2048)
 """Vaswani et al. 2017, table 3, the row *base*."""
@@ -89,42 +89,90 @@ class Transformer(Source):
     default_preset = "small"
     presets = {
         "gpt2_small": dict(
-            layers=12, width=768, heads=12, hidden=3072, kind="text", levels=50257, positions=1024, tied=True,
-            begin=50256, norm_first=True, activation="gelu_tanh", std=0.02,
+            layers=12,
+            width=768,
+            heads=12,
+            hidden=3072,
+            kind="text",
+            levels=50257,
+            positions=1024,
+            tied=True,
+            begin=50256,
+            norm_first=True,
+            activation="gelu_tanh",
+            std=0.02,
         ),
         "base": dict(**BASE, kind="text", levels=256, tied=True, scaled=True),
         "small": dict(
-            layers=4, width=128, heads=4, hidden=512, kind="text", levels=256, positions=1024, tied=True,
-            norm_first=True, activation="gelu_tanh",
+            layers=4,
+            width=128,
+            heads=4,
+            hidden=512,
+            kind="text",
+            levels=256,
+            positions=1024,
+            tied=True,
+            norm_first=True,
+            activation="gelu_tanh",
         ),
-        "pixels": dict(
-            layers=12, width=512, heads=4, hidden=2048, kind="pixels", levels=256, colours=3, scaled=True
-        ),
-        "digits": dict(
-            layers=4, width=128, heads=4, hidden=512, kind="pixels", levels=17, classes=10, scaled=True
-        ),
+        "pixels": dict(layers=12, width=512, heads=4, hidden=2048, kind="pixels", levels=256, colours=3, scaled=True),
+        "digits": dict(layers=4, width=128, heads=4, hidden=512, kind="pixels", levels=17, classes=10, scaled=True),
         "audio": dict(**BASE, kind="audio", levels=256, tied=True, scaled=True),
         "digit_from_word": dict(
-            layers=4, width=128, heads=4, hidden=512, kind="digit_from_word", levels=17, source_levels=256,
-            encoder_layers=4, scaled=True,
+            layers=4,
+            width=128,
+            heads=4,
+            hidden=512,
+            kind="digit_from_word",
+            levels=17,
+            source_levels=256,
+            encoder_layers=4,
+            scaled=True,
         ),
         "word_from_digit": dict(
-            layers=4, width=128, heads=4, hidden=512, kind="word_from_digit", levels=256, source_levels=17,
-            encoder_layers=4, scaled=True,
+            layers=4,
+            width=128,
+            heads=4,
+            hidden=512,
+            kind="word_from_digit",
+            levels=256,
+            source_levels=17,
+            encoder_layers=4,
+            scaled=True,
         ),
         "audio_from_text": dict(
-            **BASE, kind="audio_from_text", levels=256, source_levels=256, encoder_layers=6, tied=True,
+            **BASE,
+            kind="audio_from_text",
+            levels=256,
+            source_levels=256,
+            encoder_layers=6,
+            tied=True,
             scaled=True,
         ),
         "tiny": dict(
-            layers=2, width=8, heads=2, hidden=12, kind="text", levels=4, positions=256, tied=True,
-            norm_first=True, activation="gelu",
+            layers=2,
+            width=8,
+            heads=2,
+            hidden=12,
+            kind="text",
+            levels=4,
+            positions=256,
+            tied=True,
+            norm_first=True,
+            activation="gelu",
         ),
         "tiny_source": dict(
-            layers=2, width=8, heads=2, hidden=12, kind="digit_from_word", levels=2, source_levels=4,
-            encoder_layers=1, scaled=True,
+            layers=2,
+            width=8,
+            heads=2,
+            hidden=12,
+            kind="digit_from_word",
+            levels=2,
+            source_levels=4,
+            encoder_layers=1,
+            scaled=True,
         ),
-    }  # fmt: skip
+    }
     claims = {
         ("score", "parallel"): Claim("1", "N^2"),
         ("score", "sequential"): Claim("1", "N^2"),
@@ -177,8 +225,7 @@ class Transformer(Source):
         init = Init(torch.Generator().manual_seed(seed), std, (2 * layers) ** -0.5 if std else 1.0)
 
         def stack(number: int, cross: bool) -> Stack:
-            return Stack(number, width, heads, hidden, init, cross=cross, norm_first=norm_first,
-                         activation=activation)  # fmt: skip
+            return Stack(number, width, heads, hidden, init, cross=cross, norm_first=norm_first, activation=activation)
 
         if begin is not None and not 0 <= begin < levels:
             raise ValueError(f"there is no token {begin} to begin with; there are {levels}")

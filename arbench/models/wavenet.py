@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from arbench.distributions import by_name
-from arbench.models import audio
 from arbench.models.base import Claim, Context, Source, at_most, lecun_normal_
-from arbench.models.dilated import Affine, DilatedStack, StackState
+from arbench.models.events import audio
+from arbench.models.layers.dilated import Affine, DilatedStack, StackState
 
 
 @dataclass
@@ -62,38 +62,108 @@ class WaveNet(audio.AudioSource, Source):
     default_preset = "nv"
     presets = {
         "nv": dict(
-            layers=20, cycle=10, kernel=2, residual=64, gate=64, skip=128, levels=256, local=80,
-            rate_hz=16000.0, hop=256,
+            layers=20,
+            cycle=10,
+            kernel=2,
+            residual=64,
+            gate=64,
+            skip=128,
+            levels=256,
+            local=80,
+            rate_hz=16000.0,
+            hop=256,
         ),
         "vocoder": dict(
-            layers=24, cycle=6, kernel=3, residual=128, gate=128, skip=128, levels=65536,
-            loss="discretized_logistic_mixture", components=10, local=80, rate_hz=22050.0, hop=256,
+            layers=24,
+            cycle=6,
+            kernel=3,
+            residual=128,
+            gate=128,
+            skip=128,
+            levels=65536,
+            loss="discretized_logistic_mixture",
+            components=10,
+            local=80,
+            rate_hz=22050.0,
+            hop=256,
         ),
         "paper": dict(
-            layers=30, cycle=10, kernel=3, residual=512, gate=256, skip=256, levels=65536,
-            loss="discretized_logistic_mixture", components=10, local=80, classes=5, rate_hz=24000.0, hop=120,
+            layers=30,
+            cycle=10,
+            kernel=3,
+            residual=512,
+            gate=256,
+            skip=256,
+            levels=65536,
+            loss="discretized_logistic_mixture",
+            components=10,
+            local=80,
+            classes=5,
+            rate_hz=24000.0,
+            hop=120,
         ),
         "clarinet": dict(
-            layers=20, cycle=10, kernel=2, residual=128, gate=128, skip=128, loss="gaussian", local=80,
-            rate_hz=22050.0, hop=256,
+            layers=20,
+            cycle=10,
+            kernel=2,
+            residual=128,
+            gate=128,
+            skip=128,
+            loss="gaussian",
+            local=80,
+            rate_hz=22050.0,
+            hop=256,
         ),
         "tiny": dict(
-            layers=4, cycle=2, kernel=2, residual=6, gate=5, skip=7, levels=4, local=3, classes=5,
-            rate_hz=16000.0, hop=3,
+            layers=4,
+            cycle=2,
+            kernel=2,
+            residual=6,
+            gate=5,
+            skip=7,
+            levels=4,
+            local=3,
+            classes=5,
+            rate_hz=16000.0,
+            hop=3,
         ),
         "tiny_logistic": dict(
-            layers=3, cycle=3, kernel=3, residual=6, gate=4, skip=5, levels=4,
-            loss="discretized_logistic_mixture", components=2, rate_hz=16000.0,
+            layers=3,
+            cycle=3,
+            kernel=3,
+            residual=6,
+            gate=4,
+            skip=5,
+            levels=4,
+            loss="discretized_logistic_mixture",
+            components=2,
+            rate_hz=16000.0,
         ),
         "tiny_gaussian": dict(
-            layers=3, cycle=2, kernel=2, residual=5, gate=4, skip=5, loss="gaussian", local=3, hop=3,
+            layers=3,
+            cycle=2,
+            kernel=2,
+            residual=5,
+            gate=4,
+            skip=5,
+            loss="gaussian",
+            local=3,
+            hop=3,
             rate_hz=16000.0,
         ),
         "tiny_gaussian_mixture": dict(
-            layers=3, cycle=3, kernel=2, residual=6, gate=4, skip=5, loss="gaussian_mixture", components=2,
-            classes=5, rate_hz=16000.0,
+            layers=3,
+            cycle=3,
+            kernel=2,
+            residual=6,
+            gate=4,
+            skip=5,
+            loss="gaussian_mixture",
+            components=2,
+            classes=5,
+            rate_hz=16000.0,
         ),
-    }  # fmt: skip
+    }
     claims = {
         ("score", "parallel"): Claim("1", "N"),
         ("score", "sequential"): Claim("1", "N"),
@@ -139,9 +209,17 @@ class WaveNet(audio.AudioSource, Source):
         inputs = levels if self.companded else 1
         self.embedding = nn.Parameter(lecun_normal_(torch.empty(inputs, residual), 1, g))
         self.stack = DilatedStack(
-            layers=layers, cycle=cycle, kernel=kernel, residual=residual, gate=gate, skip=skip,
-            local=local, hop=hop, classes=classes, generator=g,
-        )  # fmt: skip
+            layers=layers,
+            cycle=cycle,
+            kernel=kernel,
+            residual=residual,
+            gate=gate,
+            skip=skip,
+            local=local,
+            hop=hop,
+            classes=classes,
+            generator=g,
+        )
         width = levels if self.companded else skip
         out = self.distribution.params_width
         self.hidden = nn.Parameter(lecun_normal_(torch.empty(skip, width), skip, g))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from arbench.report.figures import FRACTIONS, MAP, draw, save
+from arbench.report.drawings import FRACTIONS, MAP, draw, save
 from arbench.report.headline import headline
-from arbench.report.kernels import kernel_rows
+from arbench.report.kernels.tables import kernel_rows
+from arbench.report.models.taxonomy import brief, taxonomy
+from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
 from arbench.report.page import page
 from arbench.report.summary import summary
 from arbench.report.table import Table, frame, rows
-from arbench.report.taxonomy import brief, taxonomy
-from arbench.report.verdicts import Headline, Sentence, headlines, sentences
 from arbench.results import Results
 
 __all__ = [

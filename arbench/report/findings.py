@@ -103,9 +103,12 @@ def junit(check: Check) -> str:
     failed = len(check.of("regression"))
     skipped = check.of("undecided", "unmeasured", "added", "removed")
     totals = {
-        "tests": str(len(check.findings)), "failures": str(failed), "errors": "0",
-        "skipped": str(len(skipped)), "time": f"{check.seconds:.3f}",
-    }  # fmt: skip
+        "tests": str(len(check.findings)),
+        "failures": str(failed),
+        "errors": "0",
+        "skipped": str(len(skipped)),
+        "time": f"{check.seconds:.3f}",
+    }
     root = ET.Element("testsuites", totals)
     suite = ET.SubElement(root, "testsuite", {"name": "arbench check", **totals})
     facts = [("before", check.before), ("after", check.after), *as_pairs(check.environment)]
@@ -185,9 +188,13 @@ def _value(value: float | str | None) -> str:
 def _wrapped(mark: str, text: str, width: int) -> list[str]:
     """``text`` on as many lines as it takes, set in behind ``mark``."""
     return textwrap.wrap(
-        _plain(text), max(width, 40), initial_indent=mark, subsequent_indent=" " * len(mark),
-        break_long_words=False, break_on_hyphens=False,
-    ) or [mark.rstrip()]  # fmt: skip
+        _plain(text),
+        max(width, 40),
+        initial_indent=mark,
+        subsequent_indent=" " * len(mark),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [mark.rstrip()]
 
 
 def _plain(text: str) -> str:

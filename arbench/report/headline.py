@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arbench.report.kernels import kernel_tables
+from arbench.report.kernels.tables import kernel_tables
 from arbench.report.table import Table, model_tables
 from arbench.results import Results
 

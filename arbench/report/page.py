@@ -9,15 +9,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from arbench.report import facts
-from arbench.report.batches import batch_table
-from arbench.report.figures import BATCHES, KERNELS, MAP, Drawing
+from arbench.report.drawings import BATCHES, KERNELS, MAP, Drawing
+from arbench.report.figures.style import inline
 from arbench.report.gaps import gaps
-from arbench.report.kernels import kernel_rows, kernel_tables
+from arbench.report.kernels.tables import kernel_rows, kernel_tables
 from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, Settings, model_label
-from arbench.report.style import inline
+from arbench.report.models.batches import batch_table
+from arbench.report.models.taxonomy import taxonomy
+from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
 from arbench.report.table import Table, model_tables, order, rows
-from arbench.report.taxonomy import taxonomy
-from arbench.report.verdicts import Headline, Sentence, headlines, sentences
 from arbench.results import Results
 
 _WIDTH = 1000
@@ -51,29 +51,33 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
 
     Args:
         results: what was measured; any of it may be missing.
-        drawings: as `arbench.report.figures.draw` makes them from the same results.
+        drawings: as `arbench.report.drawings.draw` makes them from the same results.
     """
     said = sentences(results)
-    return environment().get_template("page.html.j2").render(
-        run=results.run,
-        growth=GROWTH,
-        settings=Settings(results).common,
-        gaps=gaps(results),
-        tally=tally(said),
-        map=next((_figure(one) for one in drawings if one.name == MAP), None),
-        taxonomy=taxonomy(results),
-        batches=batch_table(results),
-        batch_figure=next((_figure(one) for one in drawings if one.name == BATCHES), None),
-        chapters=chapters(results, said, drawings),
-        kernels=kernel_tables(results, _WIDTH),
-        kernel_figures={d.name: _figure(d) for d in drawings if d.name in KERNELS},
-        tables=[table for table in (rows(results), kernel_rows(results)) if table.rows],
-        troubles=troubles(results),
-        command=facts.command(results.run),
-        environment=facts.environment(results.run),
-        limits=facts.limits(results.run),
-        workers=sorted({case.workers for case in results.cases.values() if case.workers}),
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            run=results.run,
+            growth=GROWTH,
+            settings=Settings(results).common,
+            gaps=gaps(results),
+            tally=tally(said),
+            map=next((_figure(one) for one in drawings if one.name == MAP), None),
+            taxonomy=taxonomy(results),
+            batches=batch_table(results),
+            batch_figure=next((_figure(one) for one in drawings if one.name == BATCHES), None),
+            chapters=chapters(results, said, drawings),
+            kernels=kernel_tables(results, _WIDTH),
+            kernel_figures={d.name: _figure(d) for d in drawings if d.name in KERNELS},
+            tables=[table for table in (rows(results), kernel_rows(results)) if table.rows],
+            troubles=troubles(results),
+            command=facts.command(results.run),
+            environment=facts.environment(results.run),
+            limits=facts.limits(results.run),
+            workers=sorted({case.workers for case in results.cases.values() if case.workers}),
+        )
+    )
 
 
 def chapters(results: Results, said: Sequence[Sentence], drawings: Sequence[Drawing]) -> list[Chapter]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 from arbench.report import facts
-from arbench.report.batches import batch_table
 from arbench.report.gaps import gaps
-from arbench.report.kernels import kernel_tables
+from arbench.report.kernels.tables import kernel_tables
 from arbench.report.labels import Settings
+from arbench.report.models.batches import batch_table
+from arbench.report.models.taxonomy import taxonomy
+from arbench.report.models.verdicts import ALL_METHODS, headlines, sentences
 from arbench.report.page import environment
 from arbench.report.table import model_tables
-from arbench.report.taxonomy import taxonomy
-from arbench.report.verdicts import ALL_METHODS, headlines, sentences
 from arbench.results import Results
 
 _WIDTH = 1000
@@ -40,7 +40,7 @@ def summary(results: Results, map_path: str | None = None, fractions_path: str |
         tables=model_tables(results, _WIDTH),
         kernels=kernel_tables(results, _WIDTH),
         command=facts.command(results.run).replace("\n", " "),
-    )  # fmt: skip
+    )
 
 
 def escape(text: object) -> str:

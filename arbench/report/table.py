@@ -82,9 +82,7 @@ def frame(results: Results) -> pd.DataFrame:
 
 def _record(case: Case, results: Results) -> dict[str, object]:
     record: dict[str, object] = {
-        name: getattr(case, name)
-        for name in case.__struct_fields__
-        if name not in ("verified", "ci95_s", "range_s")
+        name: getattr(case, name) for name in case.__struct_fields__ if name not in ("verified", "ci95_s", "range_s")
     }
     low, high = interval_of(case) or (None, None)
     ratio = speed_up(case, results)
@@ -152,10 +150,7 @@ def _largest(cases: list[Case]) -> list[Case]:
     by_key: dict[tuple[object, ...], list[Case]] = {}
     for case in cases:
         by_key.setdefault(case.key, []).append(case)
-    return [
-        max((c for c in same if c.status == "ok"), key=lambda c: c.n, default=same[0])
-        for same in by_key.values()
-    ]
+    return [max((c for c in same if c.status == "ok"), key=lambda c: c.n, default=same[0]) for same in by_key.values()]
 
 
 def _notes(cases: list[Case], settings: Settings) -> list[str]:
@@ -165,9 +160,7 @@ def _notes(cases: list[Case], settings: Settings) -> list[str]:
         status = "unstable" if case.status == "ok" and case.unstable else STATUS[case.status]
         if status != "ok":
             where.setdefault((case.op, settings.method(case), status), []).append(case.n)
-    return [
-        f"{op} {method}: {status} at N = {numbers(sizes)}" for (op, method, status), sizes in where.items()
-    ]
+    return [f"{op} {method}: {status} at N = {numbers(sizes)}" for (op, method, status), sizes in where.items()]
 
 
 def _table(

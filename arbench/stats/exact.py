@@ -79,9 +79,7 @@ def fit_exact(sizes: Sequence[int], values: Sequence[int]) -> Growth:
     )
 
 
-def extrapolator(
-    sizes: Sequence[int], values: Sequence[int], held_out: tuple[int, int]
-) -> Callable[[int], int] | None:
+def extrapolator(sizes: Sequence[int], values: Sequence[int], held_out: tuple[int, int]) -> Callable[[int], int] | None:
     """A sum of classes that predicted ``held_out`` exactly.
 
     Args:

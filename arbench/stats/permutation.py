@@ -14,9 +14,7 @@ _CELLS = 2_000_000
 """Of the permutations drawn at once."""
 
 
-def chance(
-    values: Floats, shortest: int, rng: np.random.Generator, permutations: int = PERMUTATIONS
-) -> float:
+def chance(values: Floats, shortest: int, rng: np.random.Generator, permutations: int = PERMUTATIONS) -> float:
     """Chance that the same values in an accidental order hold a step as large as the largest there is.
 
     The statistic is the difference of the means before and after k, standardised, the largest over all k. It

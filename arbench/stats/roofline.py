@@ -70,9 +70,7 @@ def product(limits: Mapping[str, Any], dtype: str) -> float | None:
     return rates.get(dtype)
 
 
-def roof(
-    bytes: int, flops: int, limits: Mapping[str, Any], dtype: str, working_set: int | None = None
-) -> Roof | None:
+def roof(bytes: int, flops: int, limits: Mapping[str, Any], dtype: str, working_set: int | None = None) -> Roof | None:
     """The lower of the two roofs over a piece of work.
 
     Args:

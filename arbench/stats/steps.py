@@ -167,9 +167,7 @@ def _fenced(logs: Floats, ends: list[int]) -> Floats:
     parts = np.split(logs, ends)
     levels = [float(np.median(part)) for part in parts]
     beside = [levels[max(i - 1, 0) : i + 2] for i in range(len(parts))]
-    fenced = [
-        np.clip(part, min(near) - reach, max(near) + reach) for part, near in zip(parts, beside, strict=True)
-    ]
+    fenced = [np.clip(part, min(near) - reach, max(near) + reach) for part, near in zip(parts, beside, strict=True)]
     return np.asarray(np.concatenate(fenced), dtype=np.float64)
 
 

@@ -26,9 +26,7 @@ class UnpairedRatio:
     """Of the one and of the other."""
 
 
-def unpaired_ratio(
-    values: Sequence[float], reference: Sequence[float], confidence: float = 0.95
-) -> UnpairedRatio:
+def unpaired_ratio(values: Sequence[float], reference: Sequence[float], confidence: float = 0.95) -> UnpairedRatio:
     """Ratio of two samples of which nothing is assumed but that one is the other, times a factor.
 
     On logarithms the factor is a shift. It is estimated by the median of all m n differences (Hodges and

@@ -113,9 +113,13 @@ def plan() -> Callable[..., Plan]:
 
     def make(**options: Any) -> Plan:
         asked = {
-            "models": ["wavenet:tiny"], "methods": ["parallel", "cached"], "n": [8, 16], "workers": 2,
-            "rounds": 2, **options,
-        }  # fmt: skip
+            "models": ["wavenet:tiny"],
+            "methods": ["parallel", "cached"],
+            "n": [8, 16],
+            "workers": 2,
+            "rounds": 2,
+            **options,
+        }
         return make_plan(Options(**asked))
 
     return make

@@ -27,10 +27,20 @@ from arbench.results import (
 
 def key(method: str = "cached", n: int = 8, **more: Any) -> CaseKey:
     facts = {
-        "spec": "m:tiny", "model": "m", "preset": "tiny", "op": "sample", "backend": "eager", "device": "cpu",
-        "dtype": "float32", "batch": 1, "element": "audio sample", "weights": 5, "exactness": "pointwise",
-        "reference": method == "naive", **more,
-    }  # fmt: skip
+        "spec": "m:tiny",
+        "model": "m",
+        "preset": "tiny",
+        "op": "sample",
+        "backend": "eager",
+        "device": "cpu",
+        "dtype": "float32",
+        "batch": 1,
+        "element": "audio sample",
+        "weights": 5,
+        "exactness": "pointwise",
+        "reference": method == "naive",
+        **more,
+    }
     return CaseKey(method=method, n=n, **facts)
 
 
@@ -66,9 +76,7 @@ def only(kind: type, rows: list) -> list:
 def test_the_plan_of_another_program_is_refused():
     results = fabricated([])
     results.run.plan = {"cases": [{"speed": 3}]}
-    with pytest.raises(
-        ResultsError, match=r"^the plan in the results file lists no cases that arbench knows: "
-    ):
+    with pytest.raises(ResultsError, match=r"^the plan in the results file lists no cases that arbench knows: "):
         planned(results)
 
 
@@ -137,17 +145,21 @@ def test_counts_join_their_case_and_passes_come_from_the_check_where_none_were_c
     counts = [counted(a, 25, nfe=8), Count(b.id, None, None, None, None, None, None, "none")]
     rows = only(Case, derive(fabricated([a, b, c], *proved(a, b, c, nfe=16), *counts)))
     assert [(row.depth, row.nfe, row.flops, row.count_source) for row in rows] == [
-        (25, 8, 800, "counted"), (None, 16, None, "none"), (None, 16, None, "none"),
-    ]  # fmt: skip
+        (25, 8, 800, "counted"),
+        (None, 16, None, "none"),
+        (None, 16, None, "none"),
+    ]
 
 
 def test_a_ratio_comes_from_shared_rounds_alone():
     """In the rounds both have, cached takes 1 and naive 4; rounds of one of them would say something else."""
     fast, slow = key("cached"), key("naive")
     lines = [
-        *timed(fast, 1.0, 1.0, rounds=2), *timed(slow, 4.0, 4.0, rounds=2),
-        *timed(fast, 1.0, 100.0, rounds=3, start=2)[3:], Samples(slow.id, 5, 0, 1.7e9, [1e6]),
-    ]  # fmt: skip
+        *timed(fast, 1.0, 1.0, rounds=2),
+        *timed(slow, 4.0, 4.0, rounds=2),
+        *timed(fast, 1.0, 100.0, rounds=3, start=2)[3:],
+        Samples(slow.id, 5, 0, 1.7e9, [1e6]),
+    ]
     (found,) = only(Ratio, derive(fabricated([fast, slow], *proved(fast, slow), *lines)))
     assert (found.case, found.reference) == (fast.id, slow.id)
     assert found.ratio == pytest.approx(4.0)
@@ -210,8 +222,7 @@ def test_only_counted_lines_are_fitted():
     (fit,) = [fit for fit in fits if fit.metric == "depth"]
     assert (fit.sizes, fit.verdict) == ([8, 16, 32], "undecided")
     lines = [
-        counted(case, 9, source)
-        for case, source in zip(cases[:3], ("formula", "none", "extrapolated"), strict=True)
+        counted(case, 9, source) for case, source in zip(cases[:3], ("formula", "none", "extrapolated"), strict=True)
     ]
     assert only(Fit, derive(fabricated(cases, *proved(*cases), *lines))) == []
 
@@ -230,9 +241,12 @@ def test_a_depth_that_is_not_known_is_not_fitted():
 
 
 def iterated(
-    passes: dict[int, int], claim: str = "<= N", extra: int = 0, method: str = "fixed_point",
+    passes: dict[int, int],
+    claim: str = "<= N",
+    extra: int = 0,
+    method: str = "fixed_point",
     returning: bool = False,
-) -> Fit:  # fmt: skip
+) -> Fit:
     """A method that iterates and costs 10 a pass, beside a parallel one of a single pass."""
     once = ladder("1", "parallel", op="score")
     many = [msgspec.structs.replace(case, returning=returning) for case in ladder(claim, method)]
@@ -396,9 +410,7 @@ def test_there_is_no_roof_over_what_is_not_known(what):
     if what == "flops":
         count[0].flops = None
     limits = ROOM if what != "limit" else {"matmul": {"float64": 1e-9}}
-    assert (
-        above_roof(case, fabricated([case], *proved(case), *count, *samples, limits=limits), samples) is None
-    )
+    assert above_roof(case, fabricated([case], *proved(case), *count, *samples, limits=limits), samples) is None
 
 
 def test_a_case_with_another_fault_keeps_it_above_the_roof():

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import arbench
-from arbench.bench import model_subject
 from arbench.bench.job import Job
+from arbench.bench.models import subject as model_subject
 from arbench.bench.plan import Options, PlanError, make_plan
 from arbench.results import Results, ResultsError, read
 

@@ -49,9 +49,7 @@ def test_a_run_measures_every_case_in_every_round_of_every_worker(pretend, plan,
     assert set(results.cases) == set(cases)
     assert {case.stopped_by for case in results.cases.values()} == {"rounds"}
     on_disk = read(tmp_path)
-    assert msgspec.json.encode(list(on_disk.cases.values())) == msgspec.json.encode(
-        list(results.cases.values())
-    )
+    assert msgspec.json.encode(list(on_disk.cases.values())) == msgspec.json.encode(list(results.cases.values()))
 
 
 def test_killed_after_any_line_a_run_is_resumed_without_measuring_twice(pretend, plan, tmp_path, monkeypatch):
@@ -92,9 +90,7 @@ def test_killed_at_every_line_in_turn_a_run_comes_to_the_same_end(pretend, plan,
     assert found.cases == whole.cases
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"rounds": None, "budget": 1e-6}, {"rounds": None, "target_ci": 0.9}]
-)
+@pytest.mark.parametrize("options", [{}, {"rounds": None, "budget": 1e-6}, {"rounds": None, "target_ci": 0.9}])
 def test_a_finished_run_measures_nothing_more(pretend, plan, tmp_path, options):
     asked = plan(**{"workers": 6, **options})
     pretender = pretend(call_s=lambda case: 1e-9)
@@ -107,9 +103,7 @@ def test_a_finished_run_measures_nothing_more(pretend, plan, tmp_path, options):
     assert after.cases == before.cases
 
 
-def test_a_run_ended_by_its_budget_measures_nothing_more_though_starting_took_most_of_it(
-    pretend, plan, tmp_path
-):
+def test_a_run_ended_by_its_budget_measures_nothing_more_though_starting_took_most_of_it(pretend, plan, tmp_path):
     """Three workers take 1.5 s to start, and next to nothing to time two cases once."""
     asked = plan(methods=["cached"], rounds=None, budget=2.0, workers=3, target_ci=0.001)
 
@@ -131,10 +125,11 @@ def test_time_that_was_spent_is_not_had_again(pretend, plan, tmp_path):
     pretend()
     run_plan(asked, tmp_path)
     kept = [
-        line for line in (tmp_path / "results.jsonl").read_bytes().splitlines(keepends=True)
+        line
+        for line in (tmp_path / "results.jsonl").read_bytes().splitlines(keepends=True)
         if not line.startswith((b'{"kind":"case"', b'{"kind":"fit"', b'{"kind":"ratio"'))
         and not (line.startswith(b'{"kind":"samples"') and msgspec.json.decode(line)["worker"] > 2)
-    ]  # fmt: skip
+    ]
     (tmp_path / "results.jsonl").write_bytes(b"".join(kept))
     pretender = pretend()
     resumed = run_plan(asked, tmp_path, resume=True)
@@ -149,15 +144,10 @@ def test_a_folder_that_holds_a_run_is_refused(pretend, plan, tmp_path):
     path = tmp_path / "results.jsonl"
     with pytest.raises(ResultsError) as refused:
         run_plan(plan(), tmp_path)
-    assert (
-        str(refused.value) == f"{path} holds a run already; --resume goes on with it, or choose another --out"
-    )
+    assert str(refused.value) == f"{path} holds a run already; --resume goes on with it, or choose another --out"
     with pytest.raises(ResultsError) as refused:
         run_plan(plan(seed=1), tmp_path, resume=True)
-    assert (
-        str(refused.value)
-        == f"{path} holds a run that was asked something else; resume it with its own options"
-    )
+    assert str(refused.value) == f"{path} holds a run that was asked something else; resume it with its own options"
     assert path.read_bytes() == before
 
 
@@ -244,14 +234,10 @@ def test_a_fault_costs_the_case_that_was_running(pretend, plan, tmp_path, fault,
     def struck(message):
         nonlocal begun
         begun = message.begin or begun
-        return (
-            message.line is not None and begun == victim and message.line.case == victim and running(message)
-        )
+        return message.line is not None and begun == victim and message.line.case == victim and running(message)
 
     def running(message):
-        return isinstance(message.line, Samples) == (step == "time") and (
-            step == "verify" or message.line.worker == 1
-        )
+        return isinstance(message.line, Samples) == (step == "time") and (step == "verify" or message.line.worker == 1)
 
     begun = None
     pretend(interfere=strike)
@@ -288,9 +274,7 @@ def test_a_worker_that_never_begins_costs_the_cases_it_was_given(pretend, plan, 
     pretend(interfere=lambda job, message: Ended("error", "the worker ended with exit code 1: ImportError"))
     results = run_plan(plan(), tmp_path)
     assert {case.status for case in results.cases.values()} == {"error"}
-    assert {case.error for case in results.cases.values()} == {
-        "the worker ended with exit code 1: ImportError"
-    }
+    assert {case.error for case in results.cases.values()} == {"the worker ended with exit code 1: ImportError"}
 
 
 def test_the_longest_cases_are_set_aside_until_a_round_fits(pretend, plan, tmp_path):

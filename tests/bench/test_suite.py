@@ -61,12 +61,16 @@ def test_its_cases_stand_together_and_none_twice(mine):
     assert plan.options.workers == 2
     assert Counter((c.model, c.method, c.batch, c.n) for c in plan.cases) == Counter(
         [
-            ("wavenet", "parallel", 2, 8), ("wavenet", "parallel", 2, 16),
-            ("wavenet", "cached", 2, 8), ("wavenet", "cached", 2, 16),
-            ("wavenet", "cached", 1, 8), ("wavenet", "cached", 4, 8),
-            ("pixelcnn", "parallel", 2, 12), ("pixelcnn", "sequential", 2, 12),
+            ("wavenet", "parallel", 2, 8),
+            ("wavenet", "parallel", 2, 16),
+            ("wavenet", "cached", 2, 8),
+            ("wavenet", "cached", 2, 16),
+            ("wavenet", "cached", 1, 8),
+            ("wavenet", "cached", 4, 8),
+            ("pixelcnn", "parallel", 2, 12),
+            ("pixelcnn", "sequential", 2, 12),
         ]
-    )  # fmt: skip
+    )
     for kind in ("setting", "family"):
         runs = [key for key, _ in groupby(plan.cases, key=lambda case: getattr(case, kind))]
         assert len(runs) == len(set(runs)), kind
@@ -119,11 +123,12 @@ def test_a_suite_that_says_what_none_can(mine, old, new, said):
         ('ops = "score"', 'ops = "scor"', "unknown op 'scor'; did you mean 'score'?"),
         ("rounds = 3", "rounds = 0", "--rounds must be at least 1, got 0"),
         (
-            'ops = "score"', 'ops = "score"\nmethods = "cached"',
+            'ops = "score"',
+            'ops = "score"\nmethods = "cached"',
             "model 'pixelcnn' has none of the methods asked for; it has: score parallel,",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_suite_that_cannot_be_run(mine, old, new, said):
     assert old in MINE
     mine.write_text(MINE.replace(old, new, 1))
@@ -139,9 +144,7 @@ def test_an_empty_suite_and_one_that_is_no_text(tmp_path):
         load(str(empty))
     with pytest.raises(PlanError, match=r"raw\.toml: is not text \(invalid start byte at byte 9\)$"):
         load(str(raw))
-    with pytest.raises(
-        PlanError, match=r"emty\.toml: No such file or directory; did you mean 'empty\.toml'\?$"
-    ):
+    with pytest.raises(PlanError, match=r"emty\.toml: No such file or directory; did you mean 'empty\.toml'\?$"):
         load(str(tmp_path / "emty.toml"))
 
 

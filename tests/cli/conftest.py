@@ -68,8 +68,11 @@ def start() -> Callable[..., subprocess.Popen[str]]:
     def run(*words: object, before: str = "") -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", before + ARBENCH, *map(str, words)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
 
     return run
 

@@ -74,9 +74,13 @@ NAME = "cached sampling of wavenet:tiny (N = 8)"
     ],
 )
 def test_wrong_use_is_refused_before_any_work(
-    words: list[str], said: str, refusal: Callable[..., str], tmp_path: Path, git: Callable[..., str],
+    words: list[str],
+    said: str,
+    refusal: Callable[..., str],
+    tmp_path: Path,
+    git: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     git(tmp_path, "init", "-q")
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
     monkeypatch.chdir(tmp_path)
@@ -98,9 +102,13 @@ def repository(copy_of_this_tree: Callable[..., Path], committed: Callable[[Path
 def started(folder: Path, *words: str, scratch: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TMPDIR": str(scratch)}
     return subprocess.Popen(
-        [sys.executable, "-c", ARBENCH, "check", *words], cwd=folder, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-c", ARBENCH, "check", *words],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 @pytest.fixture
@@ -158,9 +166,7 @@ def test_a_model_of_ones_own_repository(
         assert finding.outcome == outcome, finding
 
 
-def test_a_killed_check_leaves_nothing_behind(
-    repository: Path, scratch: Path, git: Callable[..., str]
-) -> None:
+def test_a_killed_check_leaves_nothing_behind(repository: Path, scratch: Path, git: Callable[..., str]) -> None:
     kept = git(repository, "status", "--porcelain"), sorted(os.listdir(repository / ".git"))
     with started(repository, "--against", "HEAD", *SMALL, scratch=scratch) as process:
         assert process.stderr is not None

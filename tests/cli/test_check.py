@@ -148,7 +148,8 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         "{0}: not whole: it holds 2 of the 4 cases of its plan",
     ),
     "torn": (
-        lambda p: p.write_text(p.read_text()[:-20]), "{0}: not whole: it holds 3 of the 4 cases of its plan",
+        lambda p: p.write_text(p.read_text()[:-20]),
+        "{0}: not whole: it holds 3 of the 4 cases of its plan",
     ),
     "another schema": (
         lambda p: edited(p, '{"kind":"run","schema":1', TOO_OLD),
@@ -165,7 +166,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda p: edited(p, '"kind":"case"', '"kind":"cake"'),
         "{0}:2: Invalid value 'cake' - at `$.kind`",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", BAD)
@@ -240,16 +241,14 @@ def test_a_baseline_without_counters_is_one_line_and_3(answer, file):
         (["--model", "wavnet"], "unknown model 'wavnet'; did you mean 'wavenet'?"),
         (["--model", "nowhere.py:Mine"], "model 'nowhere.py:Mine': no file nowhere.py"),
     ],
-)  # fmt: skip
+)
 def test_wrong_use_is_one_line_and_2(refusal, file, words, line):
     assert refusal("check", "--baseline", file, *words) == line
 
 
 def test_what_the_baseline_asked_and_nobody_can_is_said(refusal, file):
     edited(file, '"methods":["parallel","cached"]', '"methods":["parallel","cashed"]')
-    said = (
-        f"{file}: what it was asked cannot be asked any more: unknown method 'cashed'; did you mean 'cached'?"
-    )
+    said = f"{file}: what it was asked cannot be asked any more: unknown method 'cashed'; did you mean 'cached'?"
     assert refusal("check", "--baseline", file) == said
 
 
@@ -290,9 +289,7 @@ def test_a_killed_check_leaves_nothing_behind(start, tmp_path, blow):
     file = tmp_path / "kept" / "exact.jsonl"
     with start("check", "--baseline", file, "--update", "--n", 8, *words, before=before) as process:
         command = psutil.Process(process.pid)
-        until(
-            lambda: len(command.children()) >= 1 and all(one.num_threads() > 1 for one in command.children())
-        )
+        until(lambda: len(command.children()) >= 1 and all(one.num_threads() > 1 for one in command.children()))
         time.sleep(1.0)
         workers = command.children(recursive=True)
         process.send_signal(blow)

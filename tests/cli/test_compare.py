@@ -47,9 +47,11 @@ def test_two_runs_are_compared_in_time_and_exactly(answer, copied, other):
     assert lines[3] == "wavenet:tiny"
     rows = [line.split() for line in lines[4:8]]
     assert [row[:3] for row in rows] == [
-        ["score", "parallel", "8"], ["score", "parallel", "16"],
-        ["sample", "cached", "8"], ["sample", "cached", "16"],
-    ]  # fmt: skip
+        ["score", "parallel", "8"],
+        ["score", "parallel", "16"],
+        ["sample", "cached", "8"],
+        ["sample", "cached", "16"],
+    ]
     assert "depth, nfe, flops, ops and bytes: 20 values compared, 4 differ." in found.out
     assert "arbench check" in found.out
     assert "What changed, exactly" in found.out
@@ -101,8 +103,11 @@ def test_another_machine_is_compared_in_time_on_request_only(answer, refusal, co
 
 def test_a_killed_run_and_a_baseline_are_compared_too(answer, copied, other):
     file = copied / "results.jsonl"
-    raw = [line for line in file.read_bytes().splitlines(keepends=True)
-           if not line.startswith((b'{"kind":"case"', b'{"kind":"fit"', b'{"kind":"ratio"'))]  # fmt: skip
+    raw = [
+        line
+        for line in file.read_bytes().splitlines(keepends=True)
+        if not line.startswith((b'{"kind":"case"', b'{"kind":"fit"', b'{"kind":"ratio"'))
+    ]
     file.write_bytes(b"".join(raw))
     found = answer("compare", copied, other)
     assert found.code == 0
@@ -122,13 +127,9 @@ def test_json_of_pytest_benchmark_is_compared(answer, copied, tmp_path):
     results = read(copied)
     rows = []
     for case in results.cases.values():
-        facts = {
-            name: getattr(case, name) for name in case.__struct_fields__ if name not in ("id", "verified")
-        }
+        facts = {name: getattr(case, name) for name in case.__struct_fields__ if name not in ("id", "verified")}
         facts |= {"spec": "wavenet:tiny", "verified": None}
-        rows.append(
-            {"fullname": case.id, "stats": {"median": case.median_s, "rounds": 5}, "extra_info": facts}
-        )
+        rows.append({"fullname": case.id, "stats": {"median": case.median_s, "rounds": 5}, "extra_info": facts})
     stored = tmp_path / "0001_first.json"
     machine = {"arbench": results.run.environment}
     stored.write_text(json.dumps({"benchmarks": rows, "machine_info": machine, "commit_info": {}}, indent=4))

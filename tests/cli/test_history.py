@@ -17,10 +17,23 @@ ENVIRONMENT = {"cpu": {"model": "Chip"}, "threads": {"torch": 1}, "versions": {"
 
 def case(seconds: float, method: str = "cached", n: int = 16, depth: int = 40) -> Case:
     return Case(
-        id=f"wavenet:tiny/sample/{method}/eager/cpu/float32/b1/n{n}", model="wavenet", preset="tiny",
-        op="sample", method=method, backend="eager", device="cpu", dtype="float32", batch=1, n=n,
-        element="audio sample", weights=7, status="ok", exactness="pointwise", depth=depth, median_s=seconds,
-    )  # fmt: skip
+        id=f"wavenet:tiny/sample/{method}/eager/cpu/float32/b1/n{n}",
+        model="wavenet",
+        preset="tiny",
+        op="sample",
+        method=method,
+        backend="eager",
+        device="cpu",
+        dtype="float32",
+        batch=1,
+        n=n,
+        element="audio sample",
+        weights=7,
+        status="ok",
+        exactness="pointwise",
+        depth=depth,
+        median_s=seconds,
+    )
 
 
 def put(folder: Path, number: int, *cases: Case, git: str | None = "") -> Path:
@@ -39,10 +52,11 @@ def runs(tmp_path: Path) -> Path:
     noise = np.exp(np.random.default_rng(0).normal(0, 0.01, (20, 2))).tolist()
     for i, (one, other) in enumerate(noise):
         put(
-            tmp_path / "runs" / f"{19 - i:02}", i,
+            tmp_path / "runs" / f"{19 - i:02}",
+            i,
             case(1e-3 * one * (1.5 if i >= 10 else 1), depth=42 if i >= 10 else 40),
             case(5e-3 * other, "naive", 32),
-        )  # fmt: skip
+        )
     return tmp_path / "runs"
 
 
@@ -102,9 +116,7 @@ def test_filters_narrow_what_is_shown(answer, runs) -> None:
 
     cached, naive = cases()
     assert cases("--method", "naive") == cases("--n", "32,64") == cases("--case", "/naive/") == [naive]
-    assert (
-        cases("--model", "wavenet") == cases("--model", "wavenet:tiny", "--op", "sample") == [cached, naive]
-    )
+    assert cases("--model", "wavenet") == cases("--model", "wavenet:tiny", "--op", "sample") == [cached, naive]
 
 
 def test_a_repository_orders_the_commits(answer, tmp_path) -> None:
@@ -115,9 +127,7 @@ def test_a_repository_orders_the_commits(answer, tmp_path) -> None:
     for number in range(3):
         empty = ["commit", "-q", "--allow-empty", "-m", str(number)]
         subprocess.run(["git", "-C", str(repo), *who, *empty], check=True)
-        said = subprocess.run(
-            ["git", "-C", str(repo), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        )
+        said = subprocess.run(["git", "-C", str(repo), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
         made.append(said.stdout[:12])
     for number, commit in enumerate(reversed(made)):  # measured from the last to the first
         put(tmp_path / "runs" / str(number), number, case(1e-3, depth=40 + number), git=commit)
@@ -136,9 +146,12 @@ def test_out_holds_page_data_and_figures_and_is_not_read_again(answer, runs) -> 
     assert found.out.endswith(f"\nhistory  {runs}/shown/history.md\n")
     names = {path.name for path in (runs / "shown").rglob("*") if path.is_file()}
     assert names == {
-        "history.md", "history.csv", "history.json", "wavenet-tiny-sampling-seconds.svg",
+        "history.md",
+        "history.csv",
+        "history.json",
+        "wavenet-tiny-sampling-seconds.svg",
         "wavenet-tiny-sampling-seconds.png",
-    }  # fmt: skip
+    }
     again = answer("history", runs)
     assert (again.code, again.err) == (0, "")
     assert again.out.splitlines()[0] == found.out.splitlines()[0]
@@ -172,9 +185,7 @@ def test_wrong_use_is_refused_on_one_line(refusal, runs, tmp_path) -> None:
         f"{tmp_path}/empty: no results.jsonl and no JSON of pytest-benchmark that can be read"
     )
     assert refusal("history", runs, "--measure", "dept") == "unknown measure 'dept'; did you mean 'depth'?"
-    assert refusal("history", runs, "--repo", tmp_path / "none").startswith(
-        f"{tmp_path}/none: git cannot read it"
-    )
+    assert refusal("history", runs, "--repo", tmp_path / "none").startswith(f"{tmp_path}/none: git cannot read it")
     assert "Missing argument" in refusal("history")
     (tmp_path / "file").touch()
     said = refusal("history", runs, "--out", tmp_path / "file")

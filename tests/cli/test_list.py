@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from arbench.bench.settings import DTYPES
+from arbench.bench.models.settings import DTYPES
 from arbench.models import FAMILIES, names
 
 
@@ -69,10 +69,7 @@ def test_settings_behind_a_preset_are_named(answer):
 
 def test_a_model_of_ones_own(answer, tmp_path):
     (tmp_path / "mine.py").write_text(
-        "from arbench.models.wavenet import WaveNet\n"
-        "class Mine(WaveNet):\n"
-        '    """My own."""\n'
-        "    claims = {}\n"
+        'from arbench.models.wavenet import WaveNet\nclass Mine(WaveNet):\n    """My own."""\n    claims = {}\n'
     )
     found = answer("list", "--model", f"{tmp_path}/mine.py:Mine", "--json")
     (model,) = json.loads(found.out)["models"]

@@ -17,9 +17,16 @@ from arbench.models import resolve, save
 from arbench.results import Run, Writer
 
 RUN = Run(
-    schema=1, run_id="r", started_at="2026-01-05T12:00:00+00:00", argv=[], seed=0, git=None,
-    plan={}, environment={}, limits={},
-)  # fmt: skip
+    schema=1,
+    run_id="r",
+    started_at="2026-01-05T12:00:00+00:00",
+    argv=[],
+    seed=0,
+    git=None,
+    plan={},
+    environment={},
+    limits={},
+)
 
 
 @pytest.fixture
@@ -89,8 +96,7 @@ NUMBER = "is not a whole number, nor several behind commas"
         ),
         (
             "--weights none.safetensors",
-            "weights none.safetensors: not a readable safetensors file (No such file or directory: "
-            "none.safetensors)",
+            "weights none.safetensors: not a readable safetensors file (No such file or directory: none.safetensors)",
         ),
         (
             "--weights w --model wavenet:tiny --model pixelcnn:tiny",
@@ -100,8 +106,7 @@ NUMBER = "is not a whole number, nor several behind commas"
         ("--model none.py", "model 'none.py': say which class, as in none.py:MyModel"),
         (
             "--model no.such.package:Mine",
-            "model 'no.such.package:Mine': importing no.such.package failed: ModuleNotFoundError: No module "
-            "named 'no'",
+            "model 'no.such.package:Mine': importing no.such.package failed: ModuleNotFoundError: No module named 'no'",
         ),
         (
             "--suite taxonmy",
@@ -173,9 +178,7 @@ def test_out_that_cannot_be_a_folder(refusal, here, place, why):
 def test_a_folder_without_sound(refusal, here):
     (here / "sounds").mkdir()
     said = refusal("run", "--model", "wavenet:tiny", "--out", "out", "--data", "sounds")
-    assert (
-        said == "sounds: is a folder without .wav files; wanted a mono 16000 Hz WAV file or a folder of them"
-    )
+    assert said == "sounds: is a folder without .wav files; wanted a mono 16000 Hz WAV file or a folder of them"
 
 
 def truncated(path: Path) -> Path:

@@ -22,8 +22,11 @@ def test_the_report_of_a_finished_run_goes_where_it_is_told(answer, copied, tmp_
 def test_rows_that_a_killed_run_did_not_write_are_worked_out(answer, copied):
     file = copied / "results.jsonl"
     whole = read(copied)
-    raw = [line for line in file.read_bytes().splitlines(keepends=True)
-           if not line.startswith((b'{"kind":"case"', b'{"kind":"fit"', b'{"kind":"ratio"'))]  # fmt: skip
+    raw = [
+        line
+        for line in file.read_bytes().splitlines(keepends=True)
+        if not line.startswith((b'{"kind":"case"', b'{"kind":"fit"', b'{"kind":"ratio"'))
+    ]
     file.write_bytes(b"".join(raw))
     found = answer("report", copied, "--json")
     assert found.code == 0

@@ -44,21 +44,20 @@ def test_a_run_says_what_it_found_and_leaves_it(finished):
     assert results.run.argv[0] == "run"
     assert results.run.seed == 5
     assert {(case.method, case.n) for case in results.cases.values()} == {
-        ("parallel", 8), ("parallel", 16), ("cached", 8), ("cached", 16),
-    }  # fmt: skip
+        ("parallel", 8),
+        ("parallel", 16),
+        ("cached", 8),
+        ("cached", 16),
+    }
     assert {(case.status, case.workers) for case in results.cases.values()} == {("ok", 2)}
 
 
 def test_a_finished_folder_is_refused_and_left_as_it_is(refusal, copied, small):
     before = (copied / "results.jsonl").read_bytes()
     said = refusal("run", *small, "--out", copied)
-    assert said == (
-        f"{copied}/results.jsonl holds a run already; --resume goes on with it, or choose another --out"
-    )
+    assert said == (f"{copied}/results.jsonl holds a run already; --resume goes on with it, or choose another --out")
     said = refusal("run", "--resume", "--seed", 6, "--out", copied)
-    assert said == (
-        f"{copied}/results.jsonl holds a run that was asked something else; resume it with its own options"
-    )
+    assert said == (f"{copied}/results.jsonl holds a run that was asked something else; resume it with its own options")
     assert (copied / "results.jsonl").read_bytes() == before
 
 
@@ -94,13 +93,23 @@ def test_wrong_claims_leaks_and_html(answer, known_limits, tmp_path):
     data.write_bytes(sound())
     models = [word for name in NAMES for word in ("--model", f"{tmp_path / name}.py:Mine:tiny")]
     found = answer(
-        "run", *models, "--n", 8, "--method", "cached", "--rounds", 1, "--workers", 1, "--data", data,
-        "--out", tmp_path / "out",
-    )  # fmt: skip
-    assert found.code == 0
-    assert (
-        "✗ FAILS: <marquee>wrong.Mine:tiny sampling (cached): claimed depth O(1), measured O(N)" in found.out
+        "run",
+        *models,
+        "--n",
+        8,
+        "--method",
+        "cached",
+        "--rounds",
+        1,
+        "--workers",
+        1,
+        "--data",
+        data,
+        "--out",
+        tmp_path / "out",
     )
+    assert found.code == 0
+    assert "✗ FAILS: <marquee>wrong.Mine:tiny sampling (cached): claimed depth O(1), measured O(N)" in found.out
     assert "holds: <img src=x>leaky" not in found.out
     wrong, leaky = read(tmp_path / "out").cases.values()
     assert (wrong.model, wrong.status) == ("<marquee>wrong.Mine", "ok")

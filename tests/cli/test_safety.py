@@ -40,11 +40,17 @@ def test_no_pickle_is_loaded(file):
 @pytest.mark.parametrize(
     "text",
     [
-        "import pickle", "from pickle import load", "import dill.source", "from torch import load",
-        "torch.load(path)", "torch.load(path, weights_only=True)", "np.load(path, allow_pickle=True)",
-        "pd.read_pickle(path)", "def f():\n    import joblib",
+        "import pickle",
+        "from pickle import load",
+        "import dill.source",
+        "from torch import load",
+        "torch.load(path)",
+        "torch.load(path, weights_only=True)",
+        "np.load(path, allow_pickle=True)",
+        "pd.read_pickle(path)",
+        "def f():\n    import joblib",
     ],
-)  # fmt: skip
+)
 def test_a_pickle_would_be_seen(text):
     assert unpickles(text)
 

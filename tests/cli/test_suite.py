@@ -40,8 +40,9 @@ def test_a_suite_is_run_shown_by_family_and_gone_on_with(answer, refusal, known_
     results = read(out)
     assert (results.run.plan["options"]["rounds"], results.run.plan["options"]["suite"]) == (1, str(suite))
     assert [(line.model, line.family) for line in results.models.values()] == [
-        ("wavenet", FAMILIES["sequential"]), ("parallel_wavenet", FAMILIES["flow"]),
-    ]  # fmt: skip
+        ("wavenet", FAMILIES["sequential"]),
+        ("parallel_wavenet", FAMILIES["flow"]),
+    ]
     again = answer("run", "--resume", "--out", out)
     assert again.code == 0
     assert read(out).samples == results.samples

@@ -221,9 +221,7 @@ class TestRefuses:
     def test_too_short(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.wav")
         load_audio(path, at_least=1600)
-        assert message(path, at_least=1601) == (
-            "is too short: 1600 samples (0.1 s); wanted at least 1601 (0.1 s)"
-        )
+        assert message(path, at_least=1601) == ("is too short: 1600 samples (0.1 s); wanted at least 1601 (0.1 s)")
 
     def test_no_samples(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.wav", np.zeros(0))

@@ -26,8 +26,11 @@ def catalogue(*entries: tuple[str, str]) -> bytes:
 def test_reads_messages_and_their_plurals() -> None:
     made = catalogue(("", "Content-Type: x"), ("Save", "Sichern"), ("%d day\0%d days", "%d Tag\0%d Tage"))
     assert list(messages(made)) == [
-        ("", "Content-Type: x"), ("Save", "Sichern"), ("%d day", "%d Tag"), ("%d days", "%d Tage"),
-    ]  # fmt: skip
+        ("", "Content-Type: x"),
+        ("Save", "Sichern"),
+        ("%d day", "%d Tag"),
+        ("%d days", "%d Tage"),
+    ]
 
 
 def test_reads_nothing_else() -> None:
@@ -37,9 +40,15 @@ def test_reads_nothing_else() -> None:
 
 def test_keeps_what_is_text() -> None:
     found = [
-        ("menu\4Save\nall ", " Alles  sichern"), ("Save all", "Alles sichern"), ("OK", "OK"), ("", "x"),
-        ("<b>Save</b>", "Sichern"), ("1", "1."), ("Save", ""), ("Name", "Name:"),
-    ]  # fmt: skip
+        ("menu\4Save\nall ", " Alles  sichern"),
+        ("Save all", "Alles sichern"),
+        ("OK", "OK"),
+        ("", "x"),
+        ("<b>Save</b>", "Sichern"),
+        ("1", "1."),
+        ("Save", ""),
+        ("Name", "Name:"),
+    ]
     assert clean(found) == [("Save all", "Alles sichern"), ("Name", "Name:")]
 
 
@@ -59,8 +68,11 @@ def test_writes_pairs_of_the_language_in_order(tmp_path: Path, monkeypatch: pyte
     main(tmp_path)
     assert asked == list(PACKAGES)
     assert load_pairs(tmp_path / "pairs.tsv") == [
-        ("Django one", "eins"), ("Django two", "zwei"), ("wagtail one", "eins"), ("wagtail two", "zwei"),
-    ]  # fmt: skip
+        ("Django one", "eins"),
+        ("Django two", "zwei"),
+        ("wagtail one", "eins"),
+        ("wagtail two", "zwei"),
+    ]
 
 
 def test_the_origin_names_the_versions() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from arbench.distributions import Categorical, DiscretizedLogisticMixture, Distribution, Logistic
 from arbench.distributions.base import kernel_for
-from arbench.kernels.launch import launched
+from arbench.kernels.core.launch import launched
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 LAWS = [

@@ -34,9 +34,7 @@ def test_density_integrates_to_one(log_scale: float) -> None:
     scale = float(params[0, 0, 1].exp())
 
     def density(t: float) -> float:
-        return scale * float(
-            Logistic().log_prob(params, torch.tensor([[scale * t]], dtype=torch.float64)).exp()
-        )
+        return scale * float(Logistic().log_prob(params, torch.tensor([[scale * t]], dtype=torch.float64)).exp())
 
     total, _ = integrate.quad(density, -40, 40, points=[0], epsabs=1e-12)
     assert total == pytest.approx(1, abs=1e-9)

@@ -65,9 +65,7 @@ def test_draws_have_their_probabilities(levels: int) -> None:
     st.integers(0, 10**6),
     st.integers(0, 2**9 - 1),
 )
-def test_margins_are_honest(
-    levels: int, components: list[tuple[float, float, float]], seed: int, signs: int
-) -> None:
+def test_margins_are_honest(levels: int, components: list[tuple[float, float, float]], seed: int, signs: int) -> None:
     """No parameter moved by less than half the margin, in any pattern of signs, changes the draw."""
     law, params = DiscretizedLogisticMixture(levels, len(components)), mixture(*components)
     z = law.noise(seed, [0], range(1))

@@ -72,9 +72,7 @@ def test_one_component_is_its_law(kind: Any, law: Any) -> None:
 
 @pytest.mark.parametrize(("kind", "law"), PAIRS)
 @given(
-    components=st.lists(
-        st.tuples(st.floats(-4, 4), st.floats(-3, 3), st.floats(-6, 2)), min_size=2, max_size=4
-    ),
+    components=st.lists(st.tuples(st.floats(-4, 4), st.floats(-3, 3), st.floats(-6, 2)), min_size=2, max_size=4),
     seed=st.integers(0, 10**6),
     signs=st.integers(0, 2**12 - 1),
 )

@@ -67,9 +67,7 @@ def test_it_is_equation_three() -> None:
     params = random(law, 5)
     for pixel in ([0, 0, 0], [5, 5, 5], [0, 5, 3], [2, 3, 4], [5, 0, 1]):
         packed = pack(torch.tensor([[pixel]]), 6)
-        assert float(law.log_prob(params, packed).exp()) == pytest.approx(
-            by_scipy(law, params, pixel), rel=1e-6
-        )
+        assert float(law.log_prob(params, packed).exp()) == pytest.approx(by_scipy(law, params, pixel), rel=1e-6)
 
 
 def test_one_channel_is_the_mixture_of_one_channel() -> None:
@@ -107,9 +105,7 @@ def test_draws_have_their_probabilities(levels: int, colours: int) -> None:
     assert stats.chisquare(seen, expected * (draws / expected.sum())).pvalue > 1e-4
 
 
-@given(
-    st.integers(2, 40), st.integers(1, 4), st.integers(1, 3), st.integers(0, 10**6), st.integers(0, 2**45 - 1)
-)
+@given(st.integers(2, 40), st.integers(1, 4), st.integers(1, 3), st.integers(0, 10**6), st.integers(0, 2**45 - 1))
 def test_margins_are_honest(levels: int, colours: int, components: int, seed: int, signs: int) -> None:
     """No parameter moved by less than half the margin, in any pattern of signs, changes any channel."""
     law = PixelMixture(levels, colours, components)

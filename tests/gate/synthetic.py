@@ -19,25 +19,42 @@ ENVIRONMENT = {
     "load": {"1min": 0.4},
 }
 RULES: dict[str, Callable[[int], int | None]] = {
-    "depth": lambda n: 7 * n + 3, "nfe": lambda n: n, "flops": lambda n: 1000 * n,
-    "ops": lambda n: 63 * n + 5, "bytes": lambda n: 4000 * n + 100, "peak_bytes": lambda n: 100_000 * n,
-}  # fmt: skip
+    "depth": lambda n: 7 * n + 3,
+    "nfe": lambda n: n,
+    "flops": lambda n: 1000 * n,
+    "ops": lambda n: 63 * n + 5,
+    "bytes": lambda n: 4000 * n + 100,
+    "peak_bytes": lambda n: 100_000 * n,
+}
 
 
 def key(n: int, **more: Any) -> CaseKey:
     """Cached sampling of wavenet:nv, but for what is said."""
     facts = {
-        "spec": "wavenet:nv", "model": "wavenet", "preset": "nv", "op": "sample", "method": "cached",
-        "backend": "eager", "device": "cpu", "dtype": "float32", "batch": 1, "n": n,
-        "element": "audio sample", "weights": 10, "exactness": "pointwise",
-    }  # fmt: skip
+        "spec": "wavenet:nv",
+        "model": "wavenet",
+        "preset": "nv",
+        "op": "sample",
+        "method": "cached",
+        "backend": "eager",
+        "device": "cpu",
+        "dtype": "float32",
+        "batch": 1,
+        "n": n,
+        "element": "audio sample",
+        "weights": 10,
+        "exactness": "pointwise",
+    }
     return CaseKey(**{**facts, **more})
 
 
 def side(
-    *sizes: int, case: dict[str, Any] | None = None, row: dict[str, Any] | None = None,
-    environment: dict[str, Any] | None = None, **rules: Callable[[int], int | None],
-) -> tuple[Results, dict[str, CaseKey]]:  # fmt: skip
+    *sizes: int,
+    case: dict[str, Any] | None = None,
+    row: dict[str, Any] | None = None,
+    environment: dict[str, Any] | None = None,
+    **rules: Callable[[int], int | None],
+) -> tuple[Results, dict[str, CaseKey]]:
     """One side: results and the keys of its cases.
 
     Args:

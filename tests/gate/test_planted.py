@@ -15,7 +15,7 @@ import pytest
 
 from arbench.bench.runner import Quiet
 from arbench.findings import Check
-from arbench.gate.counters import open_gate
+from arbench.gate.counters.check import open_gate
 from arbench.results import read
 
 ROOT = Path(__file__).parents[2]
@@ -97,8 +97,7 @@ def test_one_more_operation_in_a_step(checked, healthy):
 
 def test_a_cache_that_is_rebuilt_at_every_step(checked):
     check = checked(
-        "    def extend(self, state, f, g0, g1):\n"
-        "        return self.forward(f[:, :g1], state.code)[:, g0:g1], state\n"
+        "    def extend(self, state, f, g0, g1):\n        return self.forward(f[:, :g1], state.code)[:, g0:g1], state\n"
     )
     (text,) = said(check, "flops")
     assert text.startswith("cached sampling of mine.Mine:tiny computes ")
@@ -119,8 +118,9 @@ def test_a_depth_that_grows_where_it_did_not(checked, healthy):
     (text,) = said(check, "depth")
     numbers = re.fullmatch(
         r"depth of parallel scoring of mine\.Mine:tiny is (\d+), (\d+), (\d+), (\d+) at N = 4, 8, 12, 16; "
-        rf"it was {depth[0]} at each: it grows as O\(N\) now, as O\(1\) before", text,
-    )  # fmt: skip
+        rf"it was {depth[0]} at each: it grows as O\(N\) now, as O\(1\) before",
+        text,
+    )
     assert numbers, text
     grown = list(map(int, numbers.groups()))
     assert [b - a for a, b in pairwise(grown)] == [64, 64, 64]
@@ -149,9 +149,7 @@ def test_an_improvement_is_reported_and_is_none_of_a_regression(checked, tmp_pat
     check = checked("", tmp_path / "slow.jsonl")
     assert check.of("regression", "undecided", "unmeasured") == []
     (text,) = [finding.text for finding in check.of("improvement") if finding.metric == "ops"]
-    assert re.fullmatch(
-        r"cached sampling of mine\.Mine:tiny launches (\d+) operations a step, (\d+) before", text
-    )
+    assert re.fullmatch(r"cached sampling of mine\.Mine:tiny launches (\d+) operations a step, (\d+) before", text)
     assert check.exit_code(strict=True) == 0
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arbench.kernels.kernel import Kernel
-from arbench.kernels.launch import allocating, launched
+from arbench.kernels.core.launch import allocating, launched
+from arbench.kernels.core.spec import Kernel
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -82,10 +82,7 @@ def make(kernel: Kernel, dtype: torch.dtype, seed: int = 0, **config: Any) -> di
 
 def widened(inputs: dict[str, Any]) -> dict[str, Any]:
     """The same arguments, floating-point tensors in float64."""
-    return {
-        k: v.double().clone() if isinstance(v, Tensor) and v.is_floating_point() else v
-        for k, v in inputs.items()
-    }  # fmt: skip
+    return {k: v.double().clone() if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in inputs.items()}
 
 
 def scattered(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -124,17 +121,12 @@ def compare(kernel: Kernel, inputs: dict[str, Any]) -> None:
     pairs = [(a, b) for a, b in zip(found, expected, strict=True) if b.requires_grad]
     assert all(a.requires_grad for a, _ in pairs)
     downstream = [
-        poisoned(torch.randn(b.shape, generator=generator, dtype=torch.float64).to(DEVICE, dtype))
-        for _, b in pairs
+        poisoned(torch.randn(b.shape, generator=generator, dtype=torch.float64).to(DEVICE, dtype)) for _, b in pairs
     ]
     if not any(a.numel() for a, _ in pairs):
         return
-    mine = on_triton(
-        lambda: torch.autograd.grad([a for a, _ in pairs], [inputs[k] for k in leaves], downstream)
-    )
-    theirs = torch.autograd.grad(
-        [b for _, b in pairs], [exact[k] for k in leaves], [g.double() for g in downstream]
-    )
+    mine = on_triton(lambda: torch.autograd.grad([a for a, _ in pairs], [inputs[k] for k in leaves], downstream))
+    theirs = torch.autograd.grad([b for _, b in pairs], [exact[k] for k in leaves], [g.double() for g in downstream])
     for a, b in zip(mine, theirs, strict=True):
         close(a, b, (kernel.gradient_tolerance or kernel.tolerance)[dtype])
 

@@ -14,15 +14,18 @@ import torch
 
 from arbench.kernels import KERNELS, SOFTMAX
 from arbench.kernels.aot import DTYPES, TARGETS, _hip, _source, _target, _widths, launches, programs
-from arbench.kernels.launch import interpreted
+from arbench.kernels.core.launch import interpreted
 
 TABLE = Path(__file__).parents[2] / "reports" / "kernels" / "programs.csv"
 
 
 def test_widths_of_loads() -> None:
     assert _widths([".128", ".U16.CONSTANT", "", ".64", ".128.LTC128B", ".BYPASS.LTC128B.128"]) == {
-        "128": 3, "16": 1, "32": 1, "64": 1,
-    }  # fmt: skip
+        "128": 3,
+        "16": 1,
+        "32": 1,
+        "64": 1,
+    }
 
 
 def test_widths_of_amd_loads() -> None:
@@ -59,7 +62,7 @@ def test_arguments_are_specialised_as_at_a_launch() -> None:
 def test_strides_beyond_32_bits_are_64_bits_wide() -> None:
     x = torch.empty_strided((2, 3), (2**31, 1), device="meta")
     from arbench.kernels import softmax
-    from arbench.kernels.launch import recording
+    from arbench.kernels.core.launch import recording
 
     with recording() as found:
         softmax(x, backend="triton")

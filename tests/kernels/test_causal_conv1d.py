@@ -12,23 +12,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from arbench.kernels import CAUSAL_CONV1D, causal_conv1d
-from arbench.kernels.launch import launched
+from arbench.kernels.core.launch import launched
 
 LAYOUTS = pytest.mark.parametrize("layout", ["BDL", "BLD"])
 FULL = pytest.mark.parametrize("out", [None, 4], ids=["depthwise", "full"])
 
 
-def by_definition(
-    x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, states: Tensor | None
-) -> Tensor:
+def by_definition(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, states: Tensor | None) -> Tensor:
     """bias + sum_k weight[..., k] x[t - (W - 1 - k) dilation], position by position; x (B, D, L)."""
     B, _, L = x.shape
     W = weight.shape[-1]
-    y = (
-        torch.zeros(B, weight.shape[0], L, dtype=x.dtype)
-        if bias is None
-        else bias[None, :, None].repeat(B, 1, L)
-    )
+    y = torch.zeros(B, weight.shape[0], L, dtype=x.dtype) if bias is None else bias[None, :, None].repeat(B, 1, L)
     for t in range(L):
         for k in range(W):
             at = t - (W - 1 - k) * dilation
@@ -70,9 +64,7 @@ def test_the_definition(harness: ModuleType, out: int | None, states: bool, back
 @FULL
 def test_any_length(harness: ModuleType, out: int | None, layout: str, length: int) -> None:
     config = dict(batch=1, channels=2, out=out, length=length, width=2, layout=layout, activation="silu")
-    harness.compare(
-        CAUSAL_CONV1D, harness.make(CAUSAL_CONV1D, torch.float32, **config, dilation=3, states=True)
-    )
+    harness.compare(CAUSAL_CONV1D, harness.make(CAUSAL_CONV1D, torch.float32, **config, dilation=3, states=True))
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 8, 9])
@@ -104,15 +96,13 @@ def test_runs_longer_than_a_program(harness: ModuleType, out: int | None, layout
 
 def test_a_program_takes_several_blocks_of_rows(harness: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the weights' gradient; the last program takes fewer."""
-    monkeypatch.setattr("arbench.kernels.conv_depthwise.PROGRAMS", 3)
-    monkeypatch.setattr("arbench.kernels.conv_full.PROGRAMS", 4)
+    monkeypatch.setattr("arbench.kernels.conv.depthwise.PROGRAMS", 3)
+    monkeypatch.setattr("arbench.kernels.conv.full.PROGRAMS", 4)
     for layout in ("BDL", "BLD"):
         config = dict(batch=1, channels=2, width=2, layout=layout, activation="silu", states=True)
         harness.compare(CAUSAL_CONV1D, harness.make(CAUSAL_CONV1D, torch.float32, **config, length=2200))
         config = dict(batch=1, channels=2, out=2, width=2, layout=layout, length=90)
-        harness.compare(
-            CAUSAL_CONV1D, harness.scattered(harness.make(CAUSAL_CONV1D, torch.float32, **config))
-        )
+        harness.compare(CAUSAL_CONV1D, harness.scattered(harness.make(CAUSAL_CONV1D, torch.float32, **config)))
 
 
 @LAYOUTS
@@ -121,16 +111,22 @@ def test_a_program_takes_several_blocks_of_rows(harness: ModuleType, monkeypatch
 def test_nothing_to_do(harness: ModuleType, out: int | None, layout: str, shape: tuple[int, int]) -> None:
     batch, length = shape
     inputs = harness.make(
-        CAUSAL_CONV1D, torch.float32, batch=batch, channels=3, out=out, length=length, width=3, layout=layout,
-        states=True, activation="silu",
-    )  # fmt: skip
+        CAUSAL_CONV1D,
+        torch.float32,
+        batch=batch,
+        channels=3,
+        out=out,
+        length=length,
+        width=3,
+        layout=layout,
+        states=True,
+        activation="silu",
+    )
     leaves = [inputs[k].requires_grad_(True) for k in CAUSAL_CONV1D.gradients]
     y, final = causal_conv1d(**inputs, backend="triton")
     channels = out or 3
     assert y.shape == ((batch, channels, length) if layout == "BDL" else (batch, length, channels))
-    assert torch.equal(
-        final, inputs["initial_states"][..., 2 - max(2 - length, 0) :] if length < 2 else final
-    )
+    assert torch.equal(final, inputs["initial_states"][..., 2 - max(2 - length, 0) :] if length < 2 else final)
     grads = torch.autograd.grad([y, final], leaves, [torch.ones_like(y), torch.ones_like(final)])
     assert torch.equal(grads[1], torch.zeros_like(grads[1]))
     assert torch.equal(grads[2], torch.zeros_like(grads[2]))
@@ -142,9 +138,17 @@ def test_nothing_to_do(harness: ModuleType, out: int | None, layout: str, shape:
 @FULL
 def test_states_continue_a_sequence(harness: ModuleType, out: int | None, layout: str, cut: int) -> None:
     inputs = harness.make(
-        CAUSAL_CONV1D, torch.float64, batch=2, channels=3, out=out, length=19, width=3, dilation=4,
-        layout=layout, states=True,
-    )  # fmt: skip
+        CAUSAL_CONV1D,
+        torch.float64,
+        batch=2,
+        channels=3,
+        out=out,
+        length=19,
+        width=3,
+        dilation=4,
+        layout=layout,
+        states=True,
+    )
     y, final = causal_conv1d(**inputs, backend="triton")
     time = 2 if layout == "BDL" else 1
     first, second = inputs["x"].split([cut, 19 - cut], time)
@@ -181,9 +185,16 @@ def test_no_output_depends_on_a_later_input(harness: ModuleType, out: int | None
 @FULL
 def test_layouts_give_the_same(harness: ModuleType, out: int | None, activation: str | None) -> None:
     inputs = harness.make(
-        CAUSAL_CONV1D, torch.float64, batch=2, channels=3, out=out, length=40, width=4, dilation=3,
+        CAUSAL_CONV1D,
+        torch.float64,
+        batch=2,
+        channels=3,
+        out=out,
+        length=40,
+        width=4,
+        dilation=3,
         activation=activation,
-    )  # fmt: skip
+    )
     y = causal_conv1d(**inputs, backend="triton")
     inputs |= {"x": inputs["x"].transpose(1, 2).contiguous(), "layout": "BLD"}
     other = causal_conv1d(**inputs, backend="triton").transpose(1, 2)
@@ -206,9 +217,16 @@ def test_vectors_and_single_elements_give_the_same(harness: ModuleType) -> None:
 def test_one_gradient_alone(harness: ModuleType, out: int | None, wanted: str) -> None:
     def gradient(*names: str) -> Tensor:
         inputs = harness.make(
-            CAUSAL_CONV1D, torch.float64, batch=2, channels=3, out=out, length=11, width=3, states=True,
+            CAUSAL_CONV1D,
+            torch.float64,
+            batch=2,
+            channels=3,
+            out=out,
+            length=11,
+            width=3,
+            states=True,
             activation="silu",
-        )  # fmt: skip
+        )
         leaves = [inputs[k].requires_grad_(True) for k in names]
         y, _ = causal_conv1d(**inputs, backend="triton")
         return torch.autograd.grad(y.square().sum(), leaves)[names.index(wanted)]
@@ -217,14 +235,10 @@ def test_one_gradient_alone(harness: ModuleType, out: int | None, wanted: str) -
 
 
 def test_final_states_alone_have_a_gradient(harness: ModuleType) -> None:
-    inputs = harness.make(
-        CAUSAL_CONV1D, torch.float64, batch=1, channels=2, length=3, width=3, dilation=2, states=True
-    )
+    inputs = harness.make(CAUSAL_CONV1D, torch.float64, batch=1, channels=2, length=3, width=3, dilation=2, states=True)
     x, states = inputs["x"].requires_grad_(True), inputs["initial_states"].requires_grad_(True)
     _, final = causal_conv1d(**inputs, backend="triton")
-    dx, dstates = torch.autograd.grad(
-        final, [x, states], torch.arange(8.0).double().view(1, 2, 4).to(x.device)
-    )
+    dx, dstates = torch.autograd.grad(final, [x, states], torch.arange(8.0).double().view(1, 2, 4).to(x.device))
     assert dx.tolist() == [[[1, 2, 3], [5, 6, 7]]]
     assert dstates.tolist() == [[[0, 0, 0, 0], [0, 0, 0, 4]]]
 
@@ -240,12 +254,19 @@ def test_programs_that_are_claimed(harness: ModuleType) -> None:
 
 
 @given(
-    batch=st.integers(1, 2), channels=st.integers(1, 5), length=st.integers(1, 30), width=st.integers(1, 10),
-    dilation=st.integers(1, 50), out=st.sampled_from([None, 2, 6]),
-    activation=st.sampled_from([None, "silu", "gated"]), layout=st.sampled_from(["BDL", "BLD"]),
-    states=st.booleans(), bias=st.booleans(), scattered=st.booleans(),
+    batch=st.integers(1, 2),
+    channels=st.integers(1, 5),
+    length=st.integers(1, 30),
+    width=st.integers(1, 10),
+    dilation=st.integers(1, 50),
+    out=st.sampled_from([None, 2, 6]),
+    activation=st.sampled_from([None, "silu", "gated"]),
+    layout=st.sampled_from(["BDL", "BLD"]),
+    states=st.booleans(),
+    bias=st.booleans(),
+    scattered=st.booleans(),
     dtype=st.sampled_from([torch.float32, torch.float16, torch.bfloat16]),
-)  # fmt: skip
+)
 @settings(max_examples=15, deadline=None, derandomize=True)
 def test_any_shape(harness: ModuleType, dtype: torch.dtype, scattered: bool, **config: Any) -> None:
     inputs = harness.make(CAUSAL_CONV1D, dtype, **config)

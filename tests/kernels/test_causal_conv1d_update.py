@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from arbench.kernels import CAUSAL_CONV1D_UPDATE, causal_conv1d, causal_conv1d_update
-from arbench.kernels.launch import launched
+from arbench.kernels.core.launch import launched
 
 FULL = pytest.mark.parametrize("out", [None, 4], ids=["depthwise", "full"])
 RING = pytest.mark.parametrize("ring", [False, True], ids=["window", "ring"])
@@ -48,9 +48,13 @@ def test_steps_are_the_convolution(
     positions = torch.tensor([0, 4], device=harness.DEVICE)  # the second is ahead, after zeros
     for t in range(length):
         y = causal_conv1d_update(
-            x[..., t], state, weight, dilation=dilation,
-            cache_seqlens=positions + t if ring else None, backend=backend,
-        )  # fmt: skip
+            x[..., t],
+            state,
+            weight,
+            dilation=dilation,
+            cache_seqlens=positions + t if ring else None,
+            backend=backend,
+        )
         harness.close(y, expected[..., t], (1e-12, 1e-12))
     if ring:
         return
@@ -71,9 +75,16 @@ def test_states_of_the_checks(harness: ModuleType, config: dict[str, Any], dtype
 @FULL
 def test_a_ring_writes_one_slot(harness: ModuleType, out: int | None, extra: int) -> None:
     inputs = harness.make(
-        CAUSAL_CONV1D_UPDATE, torch.float32, batch=3, channels=5, out=out, width=3, dilation=2,
-        state=4 + extra, ring=True,
-    )  # fmt: skip
+        CAUSAL_CONV1D_UPDATE,
+        torch.float32,
+        batch=3,
+        channels=5,
+        out=out,
+        width=3,
+        dilation=2,
+        state=4 + extra,
+        ring=True,
+    )
     before = inputs["conv_state"].clone()
     step(harness, inputs)
     for b, t in enumerate(inputs["cache_seqlens"].tolist()):
@@ -85,9 +96,16 @@ def test_who_writes_the_state_of_a_full_convolution(harness: ModuleType) -> None
     """In the same launch only where nobody else reads the slot: with a slot to spare."""
     for extra, ring, launches in ((0, True, 1), (1, True, 0), (1, False, 1)):
         inputs = harness.make(
-            CAUSAL_CONV1D_UPDATE, torch.float32, batch=2, channels=5, out=70, width=2, dilation=3,
-            state=3 + extra, ring=ring,
-        )  # fmt: skip
+            CAUSAL_CONV1D_UPDATE,
+            torch.float32,
+            batch=2,
+            channels=5,
+            out=70,
+            width=2,
+            dilation=3,
+            state=3 + extra,
+            ring=ring,
+        )
         before = launched["update_state"]
         step(harness, inputs)
         assert launched["update_state"] - before == launches
@@ -96,9 +114,7 @@ def test_who_writes_the_state_of_a_full_convolution(harness: ModuleType) -> None
 @pytest.mark.parametrize("batch", [1, 2, 17, 40])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @RING
-def test_any_batch_of_a_full_convolution(
-    harness: ModuleType, ring: bool, dtype: torch.dtype, batch: int
-) -> None:
+def test_any_batch_of_a_full_convolution(harness: ModuleType, ring: bool, dtype: torch.dtype, batch: int) -> None:
     """One product without tensor cores, then tiles of sequences; outputs and inputs in several blocks."""
     config = dict(channels=41, out=74, width=3, dilation=2, state=6, activation="gated")
     step(harness, harness.make(CAUSAL_CONV1D_UPDATE, dtype, batch=batch, ring=ring, **config))
@@ -141,10 +157,18 @@ def test_weights_of_any_strides(harness: ModuleType, out: int | None) -> None:
 
 
 @given(
-    batch=st.integers(1, 4), channels=st.integers(1, 9), width=st.integers(1, 10), dilation=st.integers(1, 5),
-    spare=st.integers(0, 4), out=st.sampled_from([None, 2, 6]), ring=st.booleans(), indices=st.booleans(),
-    activation=st.sampled_from([None, "silu", "gated"]), bias=st.booleans(), dtype=st.sampled_from(DTYPES),
-)  # fmt: skip
+    batch=st.integers(1, 4),
+    channels=st.integers(1, 9),
+    width=st.integers(1, 10),
+    dilation=st.integers(1, 5),
+    spare=st.integers(0, 4),
+    out=st.sampled_from([None, 2, 6]),
+    ring=st.booleans(),
+    indices=st.booleans(),
+    activation=st.sampled_from([None, "silu", "gated"]),
+    bias=st.booleans(),
+    dtype=st.sampled_from(DTYPES),
+)
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_any_shape(
     harness: ModuleType, dtype: torch.dtype, spare: int, width: int, dilation: int, **config: Any

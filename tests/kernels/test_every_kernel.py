@@ -22,9 +22,7 @@ FIRST = [pytest.param(name, kernel.checks[0], id=name) for name, kernel in KERNE
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: str(d).removeprefix("torch."))
 @pytest.mark.parametrize(("name", "config"), CASES)
-def test_agrees_with_the_reference(
-    harness: ModuleType, name: str, config: dict[str, Any], dtype: torch.dtype
-) -> None:
+def test_agrees_with_the_reference(harness: ModuleType, name: str, config: dict[str, Any], dtype: torch.dtype) -> None:
     harness.compare(KERNELS[name], harness.make(KERNELS[name], dtype, **config))
 
 
@@ -34,9 +32,7 @@ def test_strides_do_not_matter(harness: ModuleType, name: str, config: dict[str,
 
 
 @pytest.mark.parametrize(("name", "config"), [c for c in CASES if KERNELS[c.values[0]].gradients])
-def test_gradients_are_those_of_finite_differences(
-    harness: ModuleType, name: str, config: dict[str, Any]
-) -> None:
+def test_gradients_are_those_of_finite_differences(harness: ModuleType, name: str, config: dict[str, Any]) -> None:
     harness.gradients_by_difference(KERNELS[name], harness.make(KERNELS[name], torch.float64, **config))
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from arbench.kernels import LOG_PROB_FROM_LOGITS as KERNEL
 from arbench.kernels import log_prob_from_logits
-from arbench.kernels.launch import launched
+from arbench.kernels.core.launch import launched
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "triton", "numba"])
 inf, nan = float("inf"), float("nan")
@@ -123,9 +123,7 @@ def test_any_shape(harness: ModuleType, shape: list[int], data: st.DataObject) -
     backends = ["triton"] + ["numba"] * (harness.DEVICE.type == "cpu" and (width == 1 or x.stride(-1) == 1))
     for backend in backends:
         if width == 0:
-            with pytest.raises(
-                ValueError, match=r"^log_prob_from_logits: an empty alphabet: logits of shape"
-            ):
+            with pytest.raises(ValueError, match=r"^log_prob_from_logits: an empty alphabet: logits of shape"):
                 log_prob_from_logits(x, index, backend=backend)
             continue
         leaf, same = (x.detach().requires_grad_() for _ in range(2))
@@ -224,23 +222,46 @@ INDEX = torch.zeros(2, dtype=torch.int64)
     [
         (torch.zeros(()), INDEX, "triton", ValueError, "logits need an axis, and have none"),
         (torch.zeros(2, 0), INDEX, "triton", ValueError, "an empty alphabet: logits of shape (2, 0)"),
-        (torch.zeros(2, 3).long(), INDEX, "triton", TypeError,
-         "logits must be float64, float32, float16 or bfloat16, not torch.int64"),
+        (
+            torch.zeros(2, 3).long(),
+            INDEX,
+            "triton",
+            TypeError,
+            "logits must be float64, float32, float16 or bfloat16, not torch.int64",
+        ),
         (torch.zeros(2, 3), INDEX.int(), "triton", TypeError, "index must be int64, not torch.int32"),
-        (torch.zeros(2, 3), INDEX.expand(3, 2), "triton", ValueError,
-         "index is (3, 2), and logits (2, 3) need (2,)"),
-        (torch.zeros(2, 3, device="meta"), INDEX, "reference", ValueError,
-         "index is on cpu, logits on meta"),
-        (torch.zeros(3, 3, 3, 3, 3)[:2, :2, :2, :2], INDEX[0].expand(2, 2, 2, 2), "triton", ValueError,
-         "4 leading axes of shape (2, 2, 2, 2) do not merge into 3; make the tensor contiguous"),
-        (torch.zeros(2, 3).half(), INDEX, "numba", TypeError,
-         "the Numba path needs float32 or float64 logits, not torch.float16"),
-        (torch.zeros(3, 2).T, INDEX, "numba", ValueError,
-         "the Numba path needs logits without gaps along the last axis, not 2 apart"),
-        (torch.zeros(2, 3, device="meta"), INDEX.to("meta"), "numba", ValueError,
-         "the Numba path needs a tensor on the CPU, not one on meta"),
+        (torch.zeros(2, 3), INDEX.expand(3, 2), "triton", ValueError, "index is (3, 2), and logits (2, 3) need (2,)"),
+        (torch.zeros(2, 3, device="meta"), INDEX, "reference", ValueError, "index is on cpu, logits on meta"),
+        (
+            torch.zeros(3, 3, 3, 3, 3)[:2, :2, :2, :2],
+            INDEX[0].expand(2, 2, 2, 2),
+            "triton",
+            ValueError,
+            "4 leading axes of shape (2, 2, 2, 2) do not merge into 3; make the tensor contiguous",
+        ),
+        (
+            torch.zeros(2, 3).half(),
+            INDEX,
+            "numba",
+            TypeError,
+            "the Numba path needs float32 or float64 logits, not torch.float16",
+        ),
+        (
+            torch.zeros(3, 2).T,
+            INDEX,
+            "numba",
+            ValueError,
+            "the Numba path needs logits without gaps along the last axis, not 2 apart",
+        ),
+        (
+            torch.zeros(2, 3, device="meta"),
+            INDEX.to("meta"),
+            "numba",
+            ValueError,
+            "the Numba path needs a tensor on the CPU, not one on meta",
+        ),
     ],
-)  # fmt: skip
+)
 def test_misuse(
     harness: ModuleType, logits: Tensor, index: Tensor, backend: str, error: type[Exception], message: str
 ) -> None:
@@ -268,13 +289,11 @@ def test_numba_on_any_width(
     exact = x.detach().double().requires_grad_()
     expected = log_prob_from_logits(exact, index, backend="reference")
     harness.close(found.detach(), expected.detach(), tolerance)
-    harness.close(
-        torch.autograd.grad(found, x, dy)[0], torch.autograd.grad(expected, exact, dy.double())[0], tolerance
-    )
+    harness.close(torch.autograd.grad(found, x, dy)[0], torch.autograd.grad(expected, exact, dy.double())[0], tolerance)
 
 
 def test_numba_gives_the_same_bits_in_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    from arbench.kernels import cpu
+    from arbench.kernels.core import numba_rows as cpu
 
     x = torch.randn(7, 33, generator=torch.Generator().manual_seed(0)).requires_grad_()
     index = torch.arange(7)
@@ -294,7 +313,7 @@ def test_numba_gives_the_same_bits_in_any_number_of_threads(monkeypatch: pytest.
 def test_the_exponential(dtype: type[np.floating]) -> None:
     from numba import njit
 
-    from arbench.kernels import cpu
+    from arbench.kernels.core import numba_rows as cpu
 
     exp = cpu.exp
 
@@ -320,7 +339,7 @@ def test_the_exponential(dtype: type[np.floating]) -> None:
 def test_the_exponential_becomes_vector_instructions() -> None:
     from numba import jit
 
-    from arbench.kernels import cpu
+    from arbench.kernels.core import numba_rows as cpu
 
     code = jit(**{**cpu.sums.targetoptions, "cache": False})(cpu.sums.py_func)
     row, place = np.zeros(64, np.float32), np.zeros(1, np.int64)

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 from torch import Tensor
 
-from arbench.kernels import philox, sample_from_logits
-from arbench.kernels.launch import interpreted, launch, launched
-from arbench.kernels.philox import class_words, exponential, exponentials, gumbel
+from arbench.kernels import sample_from_logits
+from arbench.kernels.core import philox
+from arbench.kernels.core.launch import interpreted, launch, launched
+from arbench.kernels.core.philox import class_words, exponential, exponentials, gumbel
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "triton"])
 inf, nan = float("inf"), float("nan")
@@ -44,10 +45,13 @@ def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Te
     [
         ((0, 0, 0, 0), 0, (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
         ((2**32 - 1,) * 4, 2**64 - 1, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
-        ((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), 0x299F31D0A4093822,
-         (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)),
+        (
+            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+            0x299F31D0A4093822,
+            (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+        ),
     ],
-)  # fmt: skip
+)
 def test_published_answers_of_philox(counter: tuple[int, ...], key: int, expected: tuple[int, ...]) -> None:
     found = philox.philox(tuple(torch.tensor([word]) for word in counter), key)
     assert tuple(word.item() for word in found) == expected
@@ -83,9 +87,7 @@ EDGES = EDGES + sorted(2**32 - 1 - word for word in EDGES if word < 2**30)
 
 
 @pytest.mark.parametrize(("dtype", "rtol"), [(torch.float32, 3e-7), (torch.float64, 1e-15)], ids=str)
-def test_exponentials_over_the_whole_range_of_a_word(
-    harness: ModuleType, dtype: torch.dtype, rtol: float
-) -> None:
+def test_exponentials_over_the_whole_range_of_a_word(harness: ModuleType, dtype: torch.dtype, rtol: float) -> None:
     """Right to a rounding where a class may win; finite, positive and ordered up to the ends."""
     words = torch.tensor([*EDGES, *[0] * (256 - len(EDGES))], device=harness.DEVICE)
     out = torch.empty(256, dtype=dtype, device=harness.DEVICE)
@@ -182,9 +184,7 @@ def test_rare_classes_are_as_rare_as_they_should_be() -> None:
 
 
 @pytest.mark.parametrize("width", [8, 9000])
-def test_huge_logits_keep_their_noise(
-    harness: ModuleType, monkeypatch: pytest.MonkeyPatch, width: int
-) -> None:
+def test_huge_logits_keep_their_noise(harness: ModuleType, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     """In float32, 1e9 + Gumbel noise is a multiple of 64: the first class would be drawn."""
     monkeypatch.setattr(MODULE, "HELD", 8)
     x = torch.zeros(60, width, device=harness.DEVICE)
@@ -225,9 +225,7 @@ def test_draws_are_the_same_on_every_backend(
 ) -> None:
     rows = 40 if width < 4097 else 8
     x = harness.poisoned((3 * normal(rows, width)).to(harness.DEVICE, dtype))
-    index, log_prob = harness.on_triton(
-        lambda: sample_from_logits(x, seed=2**64 - 3, offset=9, backend="triton")
-    )
+    index, log_prob = harness.on_triton(lambda: sample_from_logits(x, seed=2**64 - 3, offset=9, backend="triton"))
     same, _ = sample_from_logits(x, seed=2**64 - 3, offset=9, backend="reference")
     noise = gumbel(2**64 - 3, 9 + torch.arange(rows, device=harness.DEVICE), width, torch.float64)
     differ = near_ties(index, same, x, noise, 1e-5)
@@ -328,9 +326,7 @@ def test_infinities_and_extremes(
     device = torch.device("cpu") if backend == "numba" else harness.DEVICE
     x = ROWS if backend == "numba" else harness.poisoned(ROWS.to(device))
     noise = gumbel(3, torch.arange(len(ROWS)), 12, torch.float32).to(device)
-    given: dict[str, Any] = {"seed": {"seed": 5}, "noise": {"noise": noise}, "greedy": {"temperature": 0}}[
-        how
-    ]
+    given: dict[str, Any] = {"seed": {"seed": 5}, "noise": {"noise": noise}, "greedy": {"temperature": 0}}[how]
     index, log_prob = sample_from_logits(x, **given, backend=backend)
     assert index[:8].tolist() == DRAWN
     assert ((index >= 0) & (index < 12)).all()
@@ -417,11 +413,9 @@ def test_what_numba_does_not_do() -> None:
     x = torch.zeros(3, 2)
     for how, message in [
         ({"seed": 1}, "the Numba path needs given noise and a temperature above 0"),
-        ({"noise": x, "temperature": 0},
-         "the Numba path needs given noise and a temperature above 0"),
-        ({"noise": x.T.contiguous().T},
-         "the Numba path needs noise without gaps along the last axis, not 3 apart"),
-    ]:  # fmt: skip
+        ({"noise": x, "temperature": 0}, "the Numba path needs given noise and a temperature above 0"),
+        ({"noise": x.T.contiguous().T}, "the Numba path needs noise without gaps along the last axis, not 3 apart"),
+    ]:
         with pytest.raises(ValueError, match="Numba") as caught:
             sample_from_logits(x, **how, backend="numba")
         assert str(caught.value) == f"sample_from_logits: {message}"
@@ -438,10 +432,8 @@ X = torch.zeros(2, 3)
     [
         (torch.zeros(()), {"seed": 1}, ValueError, "logits need an axis, and have none"),
         (X[:, :0], {"seed": 1}, ValueError, "an empty alphabet: logits of shape (2, 0)"),
-        (X.long(), {"seed": 1}, TypeError,
-         "logits must be float64, float32, float16 or bfloat16, not torch.int64"),
-        (X, {"noise": X.half()}, TypeError,
-         "noise is torch.float16, logits torch.float32; they must be alike"),
+        (X.long(), {"seed": 1}, TypeError, "logits must be float64, float32, float16 or bfloat16, not torch.int64"),
+        (X, {"noise": X.half()}, TypeError, "noise is torch.float16, logits torch.float32; they must be alike"),
         (X, {"noise": X[0]}, ValueError, "noise is (3,), logits (2, 3); they must be alike"),
         (X, {"noise": X.to("meta")}, ValueError, "noise is on meta, logits on cpu"),
         (X, {}, ValueError, "needs noise or a seed, except at temperature 0"),
@@ -451,17 +443,12 @@ X = torch.zeros(2, 3)
         (X, {"seed": 1.5}, TypeError, "seed must be an integer, not 1.5"),
         (X, {"seed": 1, "offset": 0.5}, TypeError, "offset must be an integer, not 0.5"),
         (X, {"seed": 1, "offset": -1}, ValueError, "offset must be from 0 to 2^62 - 1, not -1"),
-        (X, {"seed": 1, "temperature": -1.0}, ValueError,
-         "temperature must be 0 or from 1e-30 to 1e30, not -1.0"),
-        (X, {"seed": 1, "temperature": nan}, ValueError,
-         "temperature must be 0 or from 1e-30 to 1e30, not nan"),
-        (X, {"seed": 1, "temperature": inf}, ValueError,
-         "temperature must be 0 or from 1e-30 to 1e30, not inf"),
+        (X, {"seed": 1, "temperature": -1.0}, ValueError, "temperature must be 0 or from 1e-30 to 1e30, not -1.0"),
+        (X, {"seed": 1, "temperature": nan}, ValueError, "temperature must be 0 or from 1e-30 to 1e30, not nan"),
+        (X, {"seed": 1, "temperature": inf}, ValueError, "temperature must be 0 or from 1e-30 to 1e30, not inf"),
     ],
-)  # fmt: skip
-def test_misuse(
-    backend: str, logits: Tensor, given: dict[str, Any], error: type[Exception], message: str
-) -> None:
+)
+def test_misuse(backend: str, logits: Tensor, given: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
         sample_from_logits(logits, **given, backend=backend)
     assert str(caught.value) == f"sample_from_logits: {message}"
@@ -477,7 +464,5 @@ def test_an_integer_of_any_type_is_a_seed(harness: ModuleType, backend: str) -> 
 
 def test_axes_that_do_not_merge(harness: ModuleType) -> None:
     x = torch.zeros(3, 3, 3, 3, 3, device=harness.DEVICE)[:2, :2, :2, :2]
-    with pytest.raises(
-        ValueError, match=r"^sample_from_logits: 4 leading axes of shape \(2, 2, 2, 2\) do not"
-    ):
+    with pytest.raises(ValueError, match=r"^sample_from_logits: 4 leading axes of shape \(2, 2, 2, 2\) do not"):
         sample_from_logits(x, seed=1, backend="triton")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arbench.kernels import LOG_SOFTMAX, SOFTMAX, Kernel, log_softmax, softmax
-from arbench.kernels.launch import launched
+from arbench.kernels.core.launch import launched
 
 BOTH = pytest.mark.parametrize("kernel", [SOFTMAX, LOG_SOFTMAX], ids=lambda kernel: kernel.name)
 inf = float("inf")
@@ -85,9 +85,7 @@ def test_infinities_and_extremes_of_wide_rows(harness: ModuleType, kernel: Kerne
 @BOTH
 @given(shape=st.lists(st.integers(0, 4), min_size=1, max_size=4), data=st.data())
 @settings(max_examples=25, deadline=None, derandomize=True)
-def test_any_shape_and_axis(
-    harness: ModuleType, kernel: Kernel, shape: list[int], data: st.DataObject
-) -> None:
+def test_any_shape_and_axis(harness: ModuleType, kernel: Kernel, shape: list[int], data: st.DataObject) -> None:
     dim = data.draw(st.integers(-len(shape), len(shape) - 1))
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(harness.DEVICE)
     axes = data.draw(st.permutations(range(len(shape))))
@@ -110,7 +108,7 @@ def test_an_expanded_row_is_read_where_it_lies(harness: ModuleType) -> None:
 def test_strides_of_the_result_are_those_of_the_argument() -> None:
     x = torch.empty(4, 6, 2, device="meta").permute(2, 0, 1)
     assert softmax(x, 1, backend="reference").shape == x.shape
-    from arbench.kernels.launch import recording
+    from arbench.kernels.core.launch import recording
 
     with recording():
         assert softmax(x, 1, backend="triton").stride() == x.stride()
@@ -137,15 +135,21 @@ def test_a_gradient_whose_axes_do_not_merge(harness: ModuleType, kernel: Kernel)
         (torch.zeros(2, 3), 2, ValueError, "x has 2 axes, and none numbered 2"),
         (torch.zeros(2, 0), -1, ValueError, "an empty alphabet: axis -1 of shape (2, 0)"),
         (np.zeros((2, 3)), -1, TypeError, "x must be a tensor, not ndarray"),
-        (torch.zeros(2, 3, dtype=torch.long), -1, TypeError,
-         "x must be float64, float32, float16 or bfloat16, not torch.int64"),
-        (torch.zeros(3, 3, 3, 3, 3)[:2, :2, :2, :2], -1, ValueError,
-         "4 leading axes of shape (2, 2, 2, 2) do not merge into 3; make the tensor contiguous"),
+        (
+            torch.zeros(2, 3, dtype=torch.long),
+            -1,
+            TypeError,
+            "x must be float64, float32, float16 or bfloat16, not torch.int64",
+        ),
+        (
+            torch.zeros(3, 3, 3, 3, 3)[:2, :2, :2, :2],
+            -1,
+            ValueError,
+            "4 leading axes of shape (2, 2, 2, 2) do not merge into 3; make the tensor contiguous",
+        ),
     ],
-)  # fmt: skip
-def test_misuse(
-    harness: ModuleType, kernel: Kernel, x: Any, dim: int, error: type[Exception], message: str
-) -> None:
+)
+def test_misuse(harness: ModuleType, kernel: Kernel, x: Any, dim: int, error: type[Exception], message: str) -> None:
     if isinstance(x, torch.Tensor):
         x = x.to(harness.DEVICE)
     with pytest.raises(error) as caught:
@@ -155,8 +159,6 @@ def test_misuse(
 
 def test_triton_needs_a_gpu_or_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRITON_INTERPRET", "0")
-    with pytest.raises(
-        ValueError, match=r"^log_softmax: the Triton kernel needs a CUDA tensor, not one on cpu$"
-    ):
+    with pytest.raises(ValueError, match=r"^log_softmax: the Triton kernel needs a CUDA tensor, not one on cpu$"):
         log_softmax(torch.zeros(3), backend="triton")
     assert torch.equal(log_softmax(torch.zeros(3)), torch.zeros(3).log_softmax(-1))

@@ -14,14 +14,23 @@ from torch import Tensor
 from torch.nn.functional import conv1d, pad
 
 from arbench.kernels import KERNELS, wavenet_layer
-from arbench.kernels.launch import Launch, recording
+from arbench.kernels.core.launch import Launch, recording
 
 KERNEL = KERNELS["wavenet_layer"]
 SMALL: dict[str, Any] = dict(batch=2, length=37, residual=6, gate=5, skip=7, width=2, dilation=4)
 
 
-def layer(x: Tensor, gate_weight: Tensor, gate_bias: Tensor, out_weight: Tensor, out_bias: Tensor,
-          dilation: int, offset: Tensor, hop: int, skip: Tensor) -> tuple[Tensor, Tensor]:  # fmt: skip
+def layer(
+    x: Tensor,
+    gate_weight: Tensor,
+    gate_bias: Tensor,
+    out_weight: Tensor,
+    out_bias: Tensor,
+    dilation: int,
+    offset: Tensor,
+    hop: int,
+    skip: Tensor,
+) -> tuple[Tensor, Tensor]:
     """As published, of convolutions."""
     R, (G, _) = x.shape[2], out_weight.shape
     weight = gate_weight.unflatten(0, (-1, R)).permute(2, 1, 0)
@@ -113,9 +122,7 @@ def test_what_is_absent_is_zero(harness: ModuleType, absent: str) -> None:
     harness.compare(KERNEL, without)
     zero = {**inputs, absent: torch.zeros_like(inputs[absent])}
     for backend in ("triton", "reference"):
-        for a, b in zip(
-            wavenet_layer(**without, backend=backend), wavenet_layer(**zero, backend=backend), strict=True
-        ):
+        for a, b in zip(wavenet_layer(**without, backend=backend), wavenet_layer(**zero, backend=backend), strict=True):
             torch.testing.assert_close(a, b)
 
 
@@ -155,10 +162,16 @@ def test_values_that_are_not_numbers_stay(harness: ModuleType) -> None:
 
 
 @given(
-    batch=st.integers(1, 3), length=st.integers(1, 40), residual=st.integers(1, 20), gate=st.integers(1, 40),
-    skip=st.integers(0, 20), width=st.integers(1, 4), dilation=st.integers(1, 50),
-    hop=st.none() | st.integers(1, 50), first=st.booleans(),
-)  # fmt: skip
+    batch=st.integers(1, 3),
+    length=st.integers(1, 40),
+    residual=st.integers(1, 20),
+    gate=st.integers(1, 40),
+    skip=st.integers(0, 20),
+    width=st.integers(1, 4),
+    dilation=st.integers(1, 50),
+    hop=st.none() | st.integers(1, 50),
+    first=st.booleans(),
+)
 @settings(max_examples=25, deadline=None, derandomize=True)
 def test_any_shape(harness: ModuleType, **config: Any) -> None:
     harness.compare(KERNEL, harness.scattered(harness.make(KERNEL, torch.float64, **config)))
@@ -190,9 +203,17 @@ def test_one_launch_whatever_the_width(gate: int) -> None:
 
 def test_cost_is_that_of_the_two_products() -> None:
     inputs = KERNEL.inputs(
-        dtype=torch.float32, device="meta", batch=3, length=7, residual=4, gate=5, skip=6, width=2,
-        dilation=1, hop=None,
-    )  # fmt: skip
+        dtype=torch.float32,
+        device="meta",
+        batch=3,
+        length=7,
+        residual=4,
+        gate=5,
+        skip=6,
+        width=2,
+        dilation=1,
+        hop=None,
+    )
     cost = KERNEL.cost("forward", inputs)
     assert cost.flops == 2 * 3 * 7 * (2 * 4 * 10 + 5 * 10)
     weights = 8 * 10 + 10 + 5 * 10 + 10
@@ -215,41 +236,68 @@ def test_no_gradient_is_pretended(harness: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (dict(x=torch.zeros(37, 6)), ValueError,
-         "x must be (B, T, R) with R at least 1, not (37, 6)"),
-        (dict(x=torch.zeros(2, 37, 0)), ValueError,
-         "x must be (B, T, R) with R at least 1, not (2, 37, 0)"),
-        (dict(gate_weight=torch.zeros(13, 10)), ValueError,
-         "gate_weight must be (W R, 2 G) with R = 6, W and G at least 1, not (13, 10)"),
-        (dict(gate_weight=torch.zeros(0, 10)), ValueError,
-         "gate_weight must be (W R, 2 G) with R = 6, W and G at least 1, not (0, 10)"),
-        (dict(gate_weight=torch.zeros(12, 0)), ValueError,
-         "gate_weight must be (W R, 2 G) with R = 6, W and G at least 1, not (12, 0)"),
-        (dict(gate_weight=torch.zeros(12, 9)), ValueError,
-         "gate_weight must be (W R, 2 G) with R = 6, W and G at least 1, not (12, 9)"),
-        (dict(out_weight=torch.zeros(5, 5)), ValueError,
-         "out_weight must be (G, R + S) with G = 5, R = 6, not (5, 5)"),
-        (dict(out_weight=torch.zeros(4, 13)), ValueError,
-         "out_weight must be (G, R + S) with G = 5, R = 6, not (4, 13)"),
+        (dict(x=torch.zeros(37, 6)), ValueError, "x must be (B, T, R) with R at least 1, not (37, 6)"),
+        (dict(x=torch.zeros(2, 37, 0)), ValueError, "x must be (B, T, R) with R at least 1, not (2, 37, 0)"),
+        (
+            dict(gate_weight=torch.zeros(13, 10)),
+            ValueError,
+            "gate_weight must be (W R, 2 G) with R = 6, W and G at least 1, not (13, 10)",
+        ),
+        (
+            dict(gate_weight=torch.zeros(0, 10)),
+            ValueError,
+            "gate_weight must be (W R, 2 G) with R = 6, W and G at least 1, not (0, 10)",
+        ),
+        (
+            dict(gate_weight=torch.zeros(12, 0)),
+            ValueError,
+            "gate_weight must be (W R, 2 G) with R = 6, W and G at least 1, not (12, 0)",
+        ),
+        (
+            dict(gate_weight=torch.zeros(12, 9)),
+            ValueError,
+            "gate_weight must be (W R, 2 G) with R = 6, W and G at least 1, not (12, 9)",
+        ),
+        (dict(out_weight=torch.zeros(5, 5)), ValueError, "out_weight must be (G, R + S) with G = 5, R = 6, not (5, 5)"),
+        (
+            dict(out_weight=torch.zeros(4, 13)),
+            ValueError,
+            "out_weight must be (G, R + S) with G = 5, R = 6, not (4, 13)",
+        ),
         (dict(gate_bias=torch.zeros(5)), ValueError, "gate_bias must be (10,), not (5,)"),
         (dict(out_bias=torch.zeros(1, 13)), ValueError, "out_bias must be (13,), not (1, 13)"),
         (dict(dilation=1.5), TypeError, "dilation must be an integer, not 1.5"),
         (dict(hop="2"), TypeError, "hop must be an integer, not '2'"),
         (dict(dilation=0), ValueError, "dilation and hop must be at least 1, not 0 and 3"),
         (dict(hop=0), ValueError, "dilation and hop must be at least 1, not 4 and 0"),
-        (dict(offset=torch.zeros(2, 12, 10)), ValueError,
-         "offset must be (2 or 1, 1 or 13 or more, 10), not (2, 12, 10)"),
-        (dict(offset=torch.zeros(3, 13, 10)), ValueError,
-         "offset must be (2 or 1, 1 or 13 or more, 10), not (3, 13, 10)"),
+        (
+            dict(offset=torch.zeros(2, 12, 10)),
+            ValueError,
+            "offset must be (2 or 1, 1 or 13 or more, 10), not (2, 12, 10)",
+        ),
+        (
+            dict(offset=torch.zeros(3, 13, 10)),
+            ValueError,
+            "offset must be (2 or 1, 1 or 13 or more, 10), not (3, 13, 10)",
+        ),
         (dict(skip=torch.zeros(2, 36, 7)), ValueError, "skip must be (2, 37, 7), not (2, 36, 7)"),
-        (dict(out_weight=torch.zeros(5, 6), out_bias=None), ValueError,
-         "skip must be absent: out_weight has no skip channels"),
-        (dict(x=torch.zeros(2, 37, 6, dtype=torch.long)), TypeError,
-         "x must be float64, float32, float16 or bfloat16, not torch.int64"),
-        (dict(skip=torch.zeros(2, 37, 7, dtype=torch.float64)), TypeError,
-         "skip is torch.float64, x torch.float32; they must be alike"),
+        (
+            dict(out_weight=torch.zeros(5, 6), out_bias=None),
+            ValueError,
+            "skip must be absent: out_weight has no skip channels",
+        ),
+        (
+            dict(x=torch.zeros(2, 37, 6, dtype=torch.long)),
+            TypeError,
+            "x must be float64, float32, float16 or bfloat16, not torch.int64",
+        ),
+        (
+            dict(skip=torch.zeros(2, 37, 7, dtype=torch.float64)),
+            TypeError,
+            "skip is torch.float64, x torch.float32; they must be alike",
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("backend", ["reference", "triton"])
 def test_misuse(
     harness: ModuleType, change: dict[str, Any], error: type[Exception], message: str, backend: str
@@ -261,9 +309,7 @@ def test_misuse(
     assert str(caught.value) == f"wavenet_layer: {message}"
 
 
-def test_a_narrow_gate_held_or_in_memory_is_the_same(
-    harness: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_narrow_gate_held_or_in_memory_is_the_same(harness: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = harness.make(KERNEL, torch.float32, **{**SMALL, "gate": 20})
     held = wavenet_layer(**inputs, backend="triton")
     module = sys.modules[wavenet_layer.__module__]

@@ -45,14 +45,17 @@ def test_fed_back_depth_is_linear(n):
 
 
 @pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize("read", [
-    lambda t: t.item(),
-    lambda t: int(t),
-    lambda t: t.tolist(),
-    lambda t: int(t.numpy()),
-    lambda t: int(np.asarray(t)),
-    lambda t: int(np.from_dlpack(t)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda t: t.item(),
+        lambda t: int(t),
+        lambda t: t.tolist(),
+        lambda t: int(t.numpy()),
+        lambda t: int(np.asarray(t)),
+        lambda t: int(np.from_dlpack(t)),
+    ],
+)
 def test_an_index_read_back_to_the_host_lifts_a_floor(n, read):
     table = torch.eye(8)
 
@@ -160,9 +163,20 @@ def test_constants_are_no_links_and_random_numbers_are_one():
 def test_views_add_nothing_and_count_nothing():
     x = torch.randn(4, 6)
     counts = count(
-        lambda: (x.t(), x[1:, ::2], x.view(-1), x.unsafe_split(2), x.chunk(2), x.expand(3, 4, 6),
-                 x.reshape(6, 4), x.detach(), x.unfold(0, 2, 1), x.contiguous(), x.split([1, 3]))
-    )  # fmt: skip
+        lambda: (
+            x.t(),
+            x[1:, ::2],
+            x.view(-1),
+            x.unsafe_split(2),
+            x.chunk(2),
+            x.expand(3, 4, 6),
+            x.reshape(6, 4),
+            x.detach(),
+            x.unfold(0, 2, 1),
+            x.contiguous(),
+            x.split([1, 3]),
+        )
+    )
     assert counts == Counts(0, 0, 0, 0, None)
 
 
@@ -179,15 +193,18 @@ def test_writing_through_one_chunk_leaves_the_others():
     assert depth(lambda: [t.sigmoid_() for t in (gates + 1).unsafe_chunk(4, 1)]) == 2
 
 
-@pytest.mark.parametrize("shape", [
-    lambda x: x[x > 0],
-    lambda x: x.masked_select(x > 0),
-    lambda x: (x > 0).nonzero(),
-    lambda x: torch.where(x > 0),
-    lambda x: x.gt(0).unique(),
-    lambda x: torch.equal(x > 0, x.bool()),
-    lambda x: x.__setitem__(x > 0, torch.ones(int(x.numel()))),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda x: x[x > 0],
+        lambda x: x.masked_select(x > 0),
+        lambda x: (x > 0).nonzero(),
+        lambda x: torch.where(x > 0),
+        lambda x: x.gt(0).unique(),
+        lambda x: torch.equal(x > 0, x.bool()),
+        lambda x: x.__setitem__(x > 0, torch.ones(int(x.numel()))),
+    ],
+)
 def test_shapes_that_hang_on_values_reach_the_host(shape):
     x, other = torch.ones(4), torch.ones(4)
 
@@ -211,14 +228,17 @@ def test_indexing_by_positions_does_not_reach_the_host():
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 100])
-@pytest.mark.parametrize("scan", [
-    lambda x: x.cumsum(1),
-    lambda x: x.cumprod(-1),
-    lambda x: x.logcumsumexp(1),
-    lambda x: x.cummax(dim=1),
-    lambda x: torch.cumsum(x, 1, out=torch.empty_like(x)),
-    lambda x: x.cumsum_(1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "scan",
+    [
+        lambda x: x.cumsum(1),
+        lambda x: x.cumprod(-1),
+        lambda x: x.logcumsumexp(1),
+        lambda x: x.cummax(dim=1),
+        lambda x: torch.cumsum(x, 1, out=torch.empty_like(x)),
+        lambda x: x.cumsum_(1),
+    ],
+)
 def test_prefix_scans_count_the_logarithm(n, scan):
     x = torch.rand(3, n)
     assert depth(lambda: scan(x)) == max(1, math.ceil(math.log2(n)))
@@ -259,9 +279,7 @@ def test_threads_do_not_change_counts(threads):
         counts = count(lambda: net(x).log_softmax(-1))
     finally:
         torch.set_num_threads(before)
-    assert counts == Counts(
-        depth=4, ops=4, flops=2 * 2 * 64 * 8 * 8, bytes=4 * (8 * 64 * 8 + 2 * 64), why_unknown=None
-    )
+    assert counts == Counts(depth=4, ops=4, flops=2 * 2 * 64 * 8 * 8, bytes=4 * (8 * 64 * 8 + 2 * 64), why_unknown=None)
 
 
 def test_inference_mode_counts_alike():

@@ -16,14 +16,17 @@ def test_unseen_storages_have_depth_zero():
     assert not regions.known(torch.zeros(3))
 
 
-@pytest.mark.parametrize("select", [
-    lambda b, i: b[i],
-    lambda b, i: b[:, i],
-    lambda b, i: b[..., i],
-    lambda b, i: b[:, i, None],
-    lambda b, i: b.transpose(0, 2)[i],
-    lambda b, i: b[::2, i : i + 1, ::3],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "select",
+    [
+        lambda b, i: b[i],
+        lambda b, i: b[:, i],
+        lambda b, i: b[..., i],
+        lambda b, i: b[:, i, None],
+        lambda b, i: b.transpose(0, 2)[i],
+        lambda b, i: b[::2, i : i + 1, ::3],
+    ],
+)
 def test_a_slot_in_any_dimension_leaves_its_neighbours_alone(select):
     buffer = torch.zeros(5, 5, 5)
     regions = Regions()

@@ -53,8 +53,12 @@ def test_differences_name_what_changed_and_pass_over_what_always_does(facts):
     other["gpu"] = {"name": "a GPU", "clock_sm_mhz": 5, "driver": "1"}
     del other["os"]["libc"]
     expected = [
-        "gpu.driver", "gpu.name", "os.libc", "threads.variables.KMP_BLOCKTIME", "versions.torch",
-    ]  # fmt: skip
+        "gpu.driver",
+        "gpu.name",
+        "os.libc",
+        "threads.variables.KMP_BLOCKTIME",
+        "versions.torch",
+    ]
     assert [name for name in differences(facts, other) if name != "gpu"] == expected
     assert differences(other, facts) == differences(facts, other)
 

@@ -30,12 +30,15 @@ def test_the_lstm_grows_with_its_length():
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize("mask", [
-    lambda n: {},
-    lambda n: {"is_causal": True},
-    lambda n: {"attn_mask": torch.ones(n, n, dtype=torch.bool)},
-    lambda n: {"attn_mask": torch.zeros(n, n)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "mask",
+    [
+        lambda n: {},
+        lambda n: {"is_causal": True},
+        lambda n: {"attn_mask": torch.ones(n, n, dtype=torch.bool)},
+        lambda n: {"attn_mask": torch.zeros(n, n)},
+    ],
+)
 def test_fused_attention_counts_as_the_unfused(length, mask):
     q, k, v = (torch.randn(2, 2, length, 4) for _ in range(3))
     masks = mask(length)

@@ -5,13 +5,16 @@ import torch
 from arbench.meters.host import reported
 
 
-@pytest.mark.parametrize("read", [
-    lambda t: t.tolist(),
-    lambda t: t.numpy(),
-    lambda t: np.asarray(t),
-    lambda t: np.from_dlpack(t),
-    lambda t: repr(t),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda t: t.tolist(),
+        lambda t: t.numpy(),
+        lambda t: np.asarray(t),
+        lambda t: np.from_dlpack(t),
+        lambda t: repr(t),
+    ],
+)
 def test_reads_are_reported_and_give_what_they_always_gave(read):
     tensor, seen = torch.arange(3), []
     with reported(seen.append):
@@ -36,11 +39,14 @@ def test_parameters_are_reported_too():
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize(("write", "written"), [
-    (lambda tensor, array: None, False),
-    (lambda tensor, array: array.fill(7), True),
-    (lambda tensor, array: tensor.fill_(7), False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("write", "written"),
+    [
+        (lambda tensor, array: None, False),
+        (lambda tensor, array: array.fill(7), True),
+        (lambda tensor, array: tensor.fill_(7), False),
+    ],
+)
 def test_writes_through_shared_memory_are_noticed(write, written):
     tensor = torch.zeros(3)
     with reported(lambda _: None) as shared:

@@ -32,25 +32,28 @@ def replaced():
     return X + 2
 
 
-@pytest.mark.parametrize(("call", "peak"), [
-    (lambda: None, 0),
-    (lambda: X.view(10, 100).t(), 0),
-    (lambda: X.clone().view(10, 100).t()[3], K),
-    (lambda: X.clone().add_(1).mul_(2), K),
-    (lambda: chain(1), K),
-    (lambda: chain(50), 2 * K),
-    (lambda: hold(50), 50 * K),
-    (replaced, K),
-    (grow, K),
-    (lambda: torch.zeros(1000, 1000), 1000 * K),
-    (lambda: torch.zeros(1000).expand(50, 1000), K),
-    (lambda: torch.zeros(1000).expand(50, 1000).contiguous(), 51 * K),
-    (lambda: torch.tensor([0.0] * 1000), K),
-    (lambda: X.double(), 2 * K),
-    (lambda: X.clone().split(100), K),
-    (lambda: X.clone().unsafe_split(100), K),
-    (lambda: torch.empty(2000, 0), 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("call", "peak"),
+    [
+        (lambda: None, 0),
+        (lambda: X.view(10, 100).t(), 0),
+        (lambda: X.clone().view(10, 100).t()[3], K),
+        (lambda: X.clone().add_(1).mul_(2), K),
+        (lambda: chain(1), K),
+        (lambda: chain(50), 2 * K),
+        (lambda: hold(50), 50 * K),
+        (replaced, K),
+        (grow, K),
+        (lambda: torch.zeros(1000, 1000), 1000 * K),
+        (lambda: torch.zeros(1000).expand(50, 1000), K),
+        (lambda: torch.zeros(1000).expand(50, 1000).contiguous(), 51 * K),
+        (lambda: torch.tensor([0.0] * 1000), K),
+        (lambda: X.double(), 2 * K),
+        (lambda: X.clone().split(100), K),
+        (lambda: X.clone().unsafe_split(100), K),
+        (lambda: torch.empty(2000, 0), 0),
+    ],
+)
 def test_peak_bytes(call, peak):
     assert peak_bytes(call, "cpu") == peak
 

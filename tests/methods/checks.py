@@ -18,7 +18,8 @@ from torch.overrides import TorchFunctionMode
 from arbench.distributions import uniforms
 from arbench.meters import count
 from arbench.methods import Method, Outcome, Task, methods_for
-from arbench.models import Source, attention, dilated, pixelcnn, resolve
+from arbench.models import Source, pixelcnn, resolve
+from arbench.models.layers import attention, dilated
 
 EXACT = 1e-10
 """Relative difference of two float64 ways to one number."""
@@ -309,8 +310,11 @@ def no_gradient_from_later(source: Source, n: int) -> None:
             grads: tuple[Tensor | None, ...] = ()
             if leaves and total.requires_grad:
                 grads = torch.autograd.grad(total, leaves, retain_graph=True, allow_unused=True)
-            found = [grad.flatten(2).abs().sum(-1)[0] if grad.dim() > 2 else grad[0].abs()
-                     for grad in grads if grad is not None]  # fmt: skip
+            found = [
+                grad.flatten(2).abs().sum(-1)[0] if grad.dim() > 2 else grad[0].abs()
+                for grad in grads
+                if grad is not None
+            ]
             assert sum(one[begin:].sum() for one in found) == 0
             assert group[at] < 2 or sum(one[:begin].sum() for one in found) > 0
 

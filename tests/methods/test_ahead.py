@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from arbench.bench.counting import evaluations
+from arbench.bench.models.counting import evaluations
 from arbench.methods import METHODS, Task
 from arbench.methods.fixed_point import BLOCK
 from arbench.methods.forecast import WIDTH

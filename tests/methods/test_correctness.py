@@ -12,7 +12,7 @@ import pytest
 
 from arbench.methods import methods_for
 from arbench.models import names, resolve
-from arbench.models.dilated import DilatedStack
+from arbench.models.layers.dilated import DilatedStack
 from arbench.models.pixelcnn import PixelCNN
 from arbench.models.transformer import Transformer
 
@@ -32,9 +32,7 @@ def test_every_method_of_every_model(spec: str, op: str, method: str, check: str
     getattr(checks, check)(source, checks.by(source, op, method), checks.length(source))
 
 
-@pytest.mark.parametrize(
-    ("spec", "op", "method"), [pair for pair in SAMPLERS if resolve(pair[0]).cls.feeds == "x"]
-)
+@pytest.mark.parametrize(("spec", "op", "method"), [pair for pair in SAMPLERS if resolve(pair[0]).cls.feeds == "x"])
 def test_given_elements_are_kept(spec: str, op: str, method: str, checks: ModuleType) -> None:
     source = checks.built(spec)
     checks.keeps_given(source, checks.by(source, op, method), checks.length(source))
@@ -56,9 +54,7 @@ def test_every_finite_law(spec: str, check: str, checks: ModuleType) -> None:
     getattr(checks, check)(source, checks.space(source))
 
 
-@pytest.mark.parametrize(
-    ("check", "least"), [("conditionals_integrate_to_one", 22), ("transform_is_uniform", 4)]
-)
+@pytest.mark.parametrize(("check", "least"), [("conditionals_integrate_to_one", 22), ("transform_is_uniform", 4)])
 @pytest.mark.parametrize("spec", [spec for spec in SPECS if spec not in FINITE])
 def test_every_continuous_law(spec: str, check: str, least: int, checks: ModuleType) -> None:
     source = checks.built(spec)

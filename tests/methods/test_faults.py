@@ -33,8 +33,7 @@ IN_STEPS = [
     *(("wrong_dilation", spec, "log_probs_agree") for spec in (WAVE, LOGISTIC, FLOW)),
     *(("first_frame_stays", spec, "log_probs_agree") for spec in (WAVE, FLOW)),
     *(("conditioning_dropped", spec, "log_probs_agree") for spec in (WAVE, FLOW)),
-    *((fault, PIXEL, "log_probs_agree") for fault in ("rows_forgotten", "line_not_cleared",
-                                                     "column_off_by_one")),
+    *((fault, PIXEL, "log_probs_agree") for fault in ("rows_forgotten", "line_not_cleared", "column_off_by_one")),
     *(("ring_off_by_one", spec, "agrees") for spec in (WAVE, GAUSSIAN, MIXTURE)),
     ("class_in_one_gate", CLASS, "log_probs_agree"),
     ("ring_off_by_one", FLOW, "agrees"),
@@ -45,8 +44,11 @@ IN_STEPS = [
         for fault in ("first_slot_forgotten", "slot_written_too_late")
         for spec in (TRANSFORMER, FROM_SOURCE)
     ),
-    *((fault, spec, "log_probs_agree") for fault in ("line_above_forgotten", "tap_off_by_one")
-      for spec in (STREAMS, SNAIL)),
+    *(
+        (fault, spec, "log_probs_agree")
+        for fault in ("line_above_forgotten", "tap_off_by_one")
+        for spec in (STREAMS, SNAIL)
+    ),
     ("first_of_two_rows", STREAMS, "log_probs_agree"),
     ("last_pixel_unseen", SNAIL, "log_probs_agree"),
     *(("stale_cache", spec, "resets") for spec in (WAVE, LOGISTIC, FLOW)),
@@ -54,7 +56,7 @@ IN_STEPS = [
     *(("rows_mix", spec, "rows_agree") for spec in OP),
     *(("prompt_not_read", spec, "keeps_given") for spec in (WAVE, LOGISTIC, PIXEL)),
     *(("work_by_threads", spec, "counts_repeat") for spec in OP),
-]  # fmt: skip
+]
 IN_STEPS = [(fault, spec, STEPS[spec], check) for fault, spec, check in IN_STEPS]
 IN_OTHERS = [
     *(("settles_at_once", spec, method, "agrees") for spec, method in JACOBI.items()),
@@ -65,10 +67,7 @@ IN_OTHERS = [
         ("whole_storages", spec, "sequential", "split_and_stacked_caches_agree")
         for spec in (WAVE, LOGISTIC, TRANSFORMER, FROM_SOURCE)
     ),
-    *(
-        ("position_off_by_one", TRANSFORMER, method, "log_probs_agree")
-        for method in ("forecast", "speculative")
-    ),
+    *(("position_off_by_one", TRANSFORMER, method, "log_probs_agree") for method in ("forecast", "speculative")),
     ("copies_in_another_row", STREAMS, "speculative", "log_probs_agree"),
     ("copies_in_another_row", SNAIL, "forecast", "log_probs_agree"),
     ("prompt_not_read", WAVE, "naive", "keeps_given"),
@@ -79,42 +78,48 @@ IN_OTHERS = [
     ),
     *(("accepts_all", GAUSSIAN, method, "agrees") for method in ("blocks", "forecast")),
     ("accepts_all", FLOW, "inversion_blocks", "agrees"),
-    *(
-        ("rewinds_too_far", WAVE, method, "log_probs_agree")
-        for method in ("forecast", "speculative", "rejection")
-    ),
+    *(("rewinds_too_far", WAVE, method, "log_probs_agree") for method in ("forecast", "speculative", "rejection")),
     *(("rewinds_too_little", spec, "blocks", "log_probs_agree") for spec in (LOGISTIC, MIXTURE)),
     ("prompt_not_read", WAVE, "fixed_point", "keeps_given"),
     *(("cell_forgotten", spec, "sequential", "log_probs_agree") for spec in (LSTM, SEQ2SEQ)),
     ("encoder_state_dropped", SEQ2SEQ, "sequential", "log_probs_agree"),
     ("taps_shifted", SCAN_CONV, "sequential", "log_probs_agree"),
-    *((fault, ROWS, "sequential", "log_probs_agree")
-      for fault in ("row_above_forgotten", "rows_of_pictures_swapped")),
-]  # fmt: skip
+    *((fault, ROWS, "sequential", "log_probs_agree") for fault in ("row_above_forgotten", "rows_of_pictures_swapped")),
+]
 IN_FORWARD = [
-    *((fault, spec, check)
-      for fault in ("future_leaks", "present_leaks") for spec in (WAVE, LOGISTIC, FLOW)
-      for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
+    *(
+        (fault, spec, check)
+        for fault in ("future_leaks", "present_leaks")
+        for spec in (WAVE, LOGISTIC, FLOW)
+        for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")
+    ),
     *(("mask_off_by_one", PIXEL, check) for check in ("nothing_leaks", "no_gradient_from_later")),
-    *(("padded_too_far", spec, check) for spec in (WAVE, LOGISTIC, FLOW)
-      for check in ("receptive_field", "chunks_agree")),
-    *((f"receptive_field_off_by_{by}", spec, "receptive_field") for by in (-1, 1)
-      for spec in (WAVE, LOGISTIC, FLOW)),
+    *(
+        ("padded_too_far", spec, check)
+        for spec in (WAVE, LOGISTIC, FLOW)
+        for check in ("receptive_field", "chunks_agree")
+    ),
+    *((f"receptive_field_off_by_{by}", spec, "receptive_field") for by in (-1, 1) for spec in (WAVE, LOGISTIC, FLOW)),
     *(("conditioning_ignored", spec, "conditioning_matters") for spec in (WAVE, FLOW)),
-    *((fault, spec, "chunks_agree") for fault in ("ring_off_by_one", "conditioning_dropped")
-      for spec in (WAVE, FLOW)),
+    *((fault, spec, "chunks_agree") for fault in ("ring_off_by_one", "conditioning_dropped") for spec in (WAVE, FLOW)),
     ("rows_forgotten", PIXEL, "chunks_agree"),
     *(("rewinds_too_far", spec, "rewinds") for spec in (WAVE, LOGISTIC, PIXEL, FLOW)),
-    *(("attends_to_later", spec, check) for spec in (TRANSFORMER, FROM_SOURCE)
-      for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
+    *(
+        ("attends_to_later", spec, check)
+        for spec in (TRANSFORMER, FROM_SOURCE)
+        for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")
+    ),
     *(("mask_of_chunks_off_by_one", spec, "chunks_agree") for spec in (TRANSFORMER, FROM_SOURCE)),
     ("position_off_by_one", TRANSFORMER, "rewinds"),
     ("source_ignored", FROM_SOURCE, "conditioning_matters"),
     *(("rewinds_too_little", spec, "rewinds") for spec in (LOGISTIC, PIXEL)),
-    *((fault, spec, check) for fault in ("not_moved_right", "not_moved_down") for spec in (STREAMS, SNAIL)
-      for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
-    *(("attends_to_itself", SNAIL, check)
-      for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
+    *(
+        (fault, spec, check)
+        for fault in ("not_moved_right", "not_moved_down")
+        for spec in (STREAMS, SNAIL)
+        for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")
+    ),
+    *(("attends_to_itself", SNAIL, check) for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
     *(("copies_in_another_row", spec, "rewinds") for spec in (STREAMS, SNAIL)),
     ("blind_spot", PIXEL, "no_blind_spot"),
     *(("present_leaks", GAUSSIAN, check) for check in ("nothing_leaks", "no_gradient_from_later")),
@@ -128,11 +133,9 @@ IN_FORWARD = [
     *(("carry_shared", spec, "rewinds") for spec in (LSTM, SEQ2SEQ, SCAN)),
     ("source_not_read", SEQ2SEQ, "conditioning_matters"),
     *(("scan_from_nothing", spec, "chunks_agree") for spec in (SCAN, SCAN_CONV)),
-    *(("scan_one_ahead", SCAN, check)
-      for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
-    *(("reads_to_the_right", ROWS, check)
-      for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
-]  # fmt: skip
+    *(("scan_one_ahead", SCAN, check) for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
+    *(("reads_to_the_right", ROWS, check) for check in ("nothing_leaks", "no_gradient_from_later", "chunks_agree")),
+]
 IN_LAWS = [
     *(("wrong_density", spec, "sums_to_one") for spec in (WAVE, LOGISTIC, PIXEL)),
     ("mask_off_by_one", PIXEL, "sums_to_one"),
@@ -141,16 +144,22 @@ IN_LAWS = [
     *(("dull_noise", spec, "frequencies_agree") for spec in (WAVE, LOGISTIC, PIXEL)),
     ("channels_not_rounded", SNAIL, "frequencies_agree"),
     *(("keeps_all_guesses", spec, "frequencies_agree") for spec in (WAVE, PIXEL)),
-    *((fault, spec, "conditionals_integrate_to_one") for spec in (FLOW, GAUSSIAN, MIXTURE)
-      for fault in ("wrong_density", "scale_not_in_the_density")),
+    *(
+        (fault, spec, "conditionals_integrate_to_one")
+        for spec in (FLOW, GAUSSIAN, MIXTURE)
+        for fault in ("wrong_density", "scale_not_in_the_density")
+    ),
     ("weights_not_normalised", MIXTURE, "conditionals_integrate_to_one"),
     ("likeliest_component", MIXTURE, "transform_is_uniform"),
     ("scale_not_in_the_density", FLOW, "log_determinant"),
     ("wrong_log_determinant", FLOW, "log_determinant"),
-    *((fault, spec, "transform_is_uniform") for spec in (FLOW, GAUSSIAN, MIXTURE)
-      for fault in ("dull_noise", "noise_repeats")),
+    *(
+        (fault, spec, "transform_is_uniform")
+        for spec in (FLOW, GAUSSIAN, MIXTURE)
+        for fault in ("dull_noise", "noise_repeats")
+    ),
     ("future_leaks", FLOW, "log_determinant"),
-]  # fmt: skip
+]
 
 
 def plant(faults: SimpleNamespace, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,9 +169,14 @@ def plant(faults: SimpleNamespace, name: str, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(("fault", "spec", "method", "check"), IN_STEPS + IN_OTHERS)
 def test_faults_of_a_method_are_seen(
-    fault: str, spec: str, method: str, check: str, checks: ModuleType, faults: SimpleNamespace,
+    fault: str,
+    spec: str,
+    method: str,
+    check: str,
+    checks: ModuleType,
+    faults: SimpleNamespace,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     op = "score" if method == "sequential" else OP[spec]
     plant(faults, fault, monkeypatch)
     source = checks.built(spec)
@@ -172,9 +186,13 @@ def test_faults_of_a_method_are_seen(
 
 @pytest.mark.parametrize(("fault", "spec", "check"), IN_FORWARD + IN_LAWS)
 def test_faults_of_a_model_are_seen(
-    fault: str, spec: str, check: str, checks: ModuleType, faults: SimpleNamespace,
+    fault: str,
+    spec: str,
+    check: str,
+    checks: ModuleType,
+    faults: SimpleNamespace,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     plant(faults, fault, monkeypatch)
     source = checks.built(spec)
     n = checks.length(source)
@@ -191,7 +209,23 @@ def test_faults_of_a_model_are_seen(
 def test_no_check_is_left_out(checks: ModuleType) -> None:
     """Every check that ``test_correctness`` asks for by a name here was seen to fail."""
     seen = {row[-1] for row in [*IN_STEPS, *IN_OTHERS, *IN_FORWARD, *IN_LAWS]}
-    helpers = {"built", "length", "space", "by", "job", "feed", "implied", "influence", "repeated", "chance",
-               "changed", "group_of", "has_the_law", "probabilities", "pooled", "caches"}  # fmt: skip
+    helpers = {
+        "built",
+        "length",
+        "space",
+        "by",
+        "job",
+        "feed",
+        "implied",
+        "influence",
+        "repeated",
+        "chance",
+        "changed",
+        "group_of",
+        "has_the_law",
+        "probabilities",
+        "pooled",
+        "caches",
+    }
     defined = {k for k, v in vars(checks).items() if getattr(v, "__module__", "") == checks.__name__}
     assert seen == defined - helpers - {"Entry"}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from arbench.models.factorised import Factorised
 from arbench.models.grouped_pixelcnn import GroupedPixelCNN as Grouped
-from arbench.models.local_masks import Past, Taps
+from arbench.models.layers.local_masks import Past, Taps
 from arbench.models.multiscale_pixelcnn import UNSEEN
 from arbench.models.multiscale_pixelcnn import MultiscalePixelCNN as Multiscale
 
@@ -137,9 +137,7 @@ def scales_shifted(patch: Patch) -> None:
 
     def off(self: Multiscale, *args: Any) -> Any:
         with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(
-                Multiscale, "_upscaler", lambda self, c: upscaler(self, max(c - UNSEEN, c % UNSEEN))
-            )
+            inner.setattr(Multiscale, "_upscaler", lambda self, c: upscaler(self, max(c - UNSEEN, c % UNSEEN)))
             return step(self, *args)
 
     patch.setattr(Multiscale, "_step", off)

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from arbench.models import masked_mlp
-from arbench.models.factor_mlps import FactorMLPs
 from arbench.models.flow import AffineFlow, FlowState
-from arbench.models.masked import Masked
-from arbench.models.masked_mlp import MaskedMLP, MLPState
+from arbench.models.layers import masked_mlp
+from arbench.models.layers.factor_mlps import FactorMLPs
+from arbench.models.layers.masked import Masked
+from arbench.models.layers.masked_mlp import MaskedMLP, MLPState
 
 Patch = pytest.MonkeyPatch
 SHARED, FACTORS, MAF, IAF = "made:tiny", "made:tiny_factors", "maf:tiny", "iaf:tiny"
@@ -109,10 +109,7 @@ OF_METHODS = [
     *((unit_forgotten, spec, STEPS[spec], "log_probs_agree") for spec in (SHARED, MAF, IAF)),
     *((stale_sums, spec, STEPS[spec], "resets") for spec in (SHARED, MAF, IAF)),
     *((layers_not_chained, spec, STEPS[spec], "agrees") for spec in (MAF, IAF)),
-    *(
-        (sums_stay_when_going_back, SHARED, method, "log_probs_agree")
-        for method in ("forecast", "speculative")
-    ),
+    *((sums_stay_when_going_back, SHARED, method, "log_probs_agree") for method in ("forecast", "speculative")),
     (sums_stay_when_going_back, IAF, "inversion_blocks", "agrees"),
     (factors_shifted, FACTORS, "cached", "log_probs_agree"),
     (factors_shifted, FACTORS, "forecast", "agrees"),

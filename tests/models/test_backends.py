@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from arbench.distributions import Categorical, DiscretizedLogisticMixture
-from arbench.kernels.launch import launched
+from arbench.kernels.core.launch import launched
 from arbench.methods import Method, Task, methods_for
 from arbench.models import ModelError, Source, names, resolve
 from arbench.models.base import Switched
-from arbench.models.dilated import DilatedStack
+from arbench.models.layers.dilated import DilatedStack
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 TINY = [f"{name}:{p}" for name in names() for p in resolve(name).cls.presets if p.startswith("tiny")]

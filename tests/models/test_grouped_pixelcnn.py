@@ -11,9 +11,9 @@ from torch.nn.functional import elu, unfold
 
 from arbench.methods import Task, methods_for
 from arbench.models import ModelError, resolve
+from arbench.models.events.partitions import PARTITIONS, checked
 from arbench.models.grouped_pixelcnn import GroupedPixelCNN
-from arbench.models.local_masks import Block, LocalConv
-from arbench.models.partitions import PARTITIONS, checked
+from arbench.models.layers.local_masks import Block, LocalConv
 
 
 @pytest.fixture(autouse=True)
@@ -175,9 +175,7 @@ def test_claims_follow_the_partition() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("preset", "n"), [("mnist", 9), ("mnist", 784), ("digits_g16", 1024), ("digits_rows", 256)]
-)
+@pytest.mark.parametrize(("preset", "n"), [("mnist", 9), ("mnist", 784), ("digits_g16", 1024), ("digits_rows", 256)])
 def test_presets_score_and_sample(preset: str, n: int) -> None:
     source = resolve(f"grouped_pixelcnn:{preset}").build()
     x, context = source.observe(n, [0], seed=0)

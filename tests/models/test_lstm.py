@@ -9,8 +9,8 @@ from torch import Tensor
 from arbench.meters import count
 from arbench.methods import Task, methods_for
 from arbench.models import ModelError, resolve
+from arbench.models.layers.recurrent import LSTMStack
 from arbench.models.lstm import LSTM
-from arbench.models.recurrent import LSTMStack
 
 
 @pytest.fixture(autouse=True)

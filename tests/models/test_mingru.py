@@ -36,9 +36,7 @@ def test_the_scan_is_the_recurrence(n: int, scale: float) -> None:
     gate, candidate = torch.randn(2, 2, n, 3, dtype=torch.float64, generator=generator) * scale
     zero, before = torch.zeros(2, 3, dtype=torch.float64), torch.rand(2, 3, dtype=torch.float64)
     assert torch.allclose(scan(gate, candidate, None), recurred(gate, candidate, zero), rtol=1e-10, atol=0)
-    assert torch.allclose(
-        scan(gate, candidate, before), recurred(gate, candidate, before), rtol=1e-10, atol=0
-    )
+    assert torch.allclose(scan(gate, candidate, before), recurred(gate, candidate, before), rtol=1e-10, atol=0)
 
 
 def test_the_scan_in_float32_is_as_close_as_is_said() -> None:

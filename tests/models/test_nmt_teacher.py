@@ -46,9 +46,7 @@ def test_translations_lie_beside_their_sources() -> None:
     ],
 )
 def test_there_is_one_alphabet(settings: str, message: str) -> None:
-    with pytest.raises(
-        ModelError, match=f"': sentences and .* have one alphabet of 3 levels or more; {message}$"
-    ):
+    with pytest.raises(ModelError, match=f"': sentences and .* have one alphabet of 3 levels or more; {message}$"):
         resolve(f"nmt_teacher:tiny,{settings}").build()
 
 

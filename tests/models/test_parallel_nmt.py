@@ -12,8 +12,8 @@ from torch.nn.functional import layer_norm
 
 from arbench.methods import Task, methods_for
 from arbench.models import ModelError, resolve
-from arbench.models.attention import Attention, Residual
-from arbench.models.non_autoregressive import visible
+from arbench.models.layers.attention import Attention, Residual
+from arbench.models.layers.parallel_decoder import visible
 from arbench.models.parallel_nmt import ParallelNMT
 
 TINY = dict(layers=2, width=8, heads=2, hidden=12)
@@ -73,9 +73,7 @@ def test_what_cannot_be_has_no_probability(levels: int, fertilities: int) -> Non
     x, joint = every_event(model, n)
     fertility, symbols = x[:, :s], x[:, s:]
     beyond = torch.arange(n - s) >= fertility.sum(1, keepdim=True)
-    possible = (
-        (fertility < fertilities).all(1) & (symbols < levels).all(1) & ((symbols == 0) | ~beyond).all(1)
-    )
+    possible = (fertility < fertilities).all(1) & (symbols < levels).all(1) & ((symbols == 0) | ~beyond).all(1)
     assert torch.equal(joint > 0, possible)
 
 
@@ -109,8 +107,10 @@ def test_a_position_sees_all_others_within_and_itself_only_where_alone() -> None
 def attend(a: Attention, query: Tensor, key: Tensor, value: Tensor, allowed: list[list[int]]) -> Tensor:
     """Multi-head attention of one row, position by position."""
     d, h = a.width, a.width // a.heads
-    q, k, v = (x @ w.T + b for x, w, b in zip((query, key, value), a.inputs.weight.split(d),
-                                              a.inputs.bias.split(d), strict=True))  # fmt: skip
+    q, k, v = (
+        x @ w.T + b
+        for x, w, b in zip((query, key, value), a.inputs.weight.split(d), a.inputs.bias.split(d), strict=True)
+    )
     rows = []
     for t, places in enumerate(allowed):
         heads = []

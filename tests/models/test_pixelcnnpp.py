@@ -11,9 +11,9 @@ from torch.nn.functional import conv2d, conv_transpose2d, elu, pad
 
 from arbench.methods import METHODS, Task
 from arbench.models import resolve
+from arbench.models.layers.shifted import Conv, GatedResnet, Grow, concat_elu
+from arbench.models.layers.weight_norm import WeightNormed
 from arbench.models.pixelcnnpp import PixelCNNpp
-from arbench.models.shifted import Conv, GatedResnet, Grow, concat_elu
-from arbench.models.weight_norm import WeightNormed
 
 TWICE = "pixelcnnpp:tiny,halvings=2,resnets=2"
 
@@ -102,9 +102,7 @@ class Plain:
         return self.nin(s.params, elu(ul))
 
 
-@pytest.mark.parametrize(
-    "spec", [TWICE, "pixelcnnpp:tiny", "pixelcnnpp:digits_class", "pixelcnnpp:tiny,halvings=0"]
-)
+@pytest.mark.parametrize("spec", [TWICE, "pixelcnnpp:tiny", "pixelcnnpp:digits_class", "pixelcnnpp:tiny,halvings=0"])
 def test_it_is_a_plain_one(spec: str) -> None:
     source = stirred(spec)
     f, context = source.observe(64, [0, 1], seed=2)
@@ -178,9 +176,7 @@ def test_initialisation_from_data_makes_outputs_standard() -> None:
     assert torch.equal(again(f, again.encode({}, 256)).flatten(0, 1), params)
 
 
-@pytest.mark.parametrize(
-    ("n", "near"), [(4, "16$"), (36, "16, 64$"), (100, "64, 144$"), (5, "16$"), (17, "16, 64$")]
-)
+@pytest.mark.parametrize(("n", "near"), [(4, "16$"), (36, "16, 64$"), (100, "64, 144$"), (5, "16$"), (17, "16, 64$")])
 def test_sides_that_cannot_be_halved_are_refused(n: int, near: str) -> None:
     with pytest.raises(ValueError, match=f"{n} pixels.*near: {near}"):
         resolve(TWICE).build().schedule(n)

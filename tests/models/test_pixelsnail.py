@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn.functional import elu, pad
 
 from arbench.models import resolve
-from arbench.models.pixel_attention import attend
+from arbench.models.layers.pixel_attention import attend
+from arbench.models.layers.shifted import GatedResnet
+from arbench.models.layers.weight_norm import WeightNormed
 from arbench.models.pixelsnail import PixelSNAIL
-from arbench.models.shifted import GatedResnet
-from arbench.models.weight_norm import WeightNormed
 
 
 @pytest.fixture(autouse=True)

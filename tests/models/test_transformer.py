@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from arbench.meters import count
 from arbench.methods import Task, methods_for
 from arbench.models import ModelError, Source, resolve
-from arbench.models.attention import Attention, Layer, Stack
+from arbench.models.layers.attention import Attention, Layer, Stack
 from arbench.models.transformer import Transformer
 
 
@@ -48,9 +48,7 @@ def normalised(x: Tensor, norm: nn.LayerNorm) -> Tensor:
 
 def attended(a: Attention, x: Tensor, source: Tensor, causal: bool) -> Tensor:
     width, each = a.width, a.width // a.heads
-    q, k, v = (
-        product(y, a.inputs, slice(i * width, (i + 1) * width)) for i, y in enumerate((x, source, source))
-    )
+    q, k, v = (product(y, a.inputs, slice(i * width, (i + 1) * width)) for i, y in enumerate((x, source, source)))
     heads = []
     for h in range(0, width, each):
         scores = q[:, h : h + each] @ k[:, h : h + each].T / each**0.5

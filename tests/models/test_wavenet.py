@@ -7,7 +7,8 @@ import torch
 
 from arbench.distributions import LOSSES, Categorical, DiscretizedLogisticMixture, Normal
 from arbench.methods import Task, methods_for
-from arbench.models import ModelError, Source, audio, resolve
+from arbench.models import ModelError, Source, resolve
+from arbench.models.events import audio
 
 PUBLISHED = {
     "nv": Categorical,

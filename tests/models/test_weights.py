@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from arbench.models import WeightsError, load, names, resolve, save
-from arbench.models.masked import Masked
+from arbench.models.layers.masked import Masked
 
 TINY = [f"{name}:{p}" for name in names() for p in resolve(name).cls.presets if p.startswith("tiny")]
 

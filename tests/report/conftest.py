@@ -43,30 +43,39 @@ def passes(n: int) -> int:
 WAVENET = [
     Method("score", "parallel", "1", lambda n: 106, lambda n: 1, lambda n: 2e-3 + 3.1e-6 * n),
     Method("score", "sequential", "1", lambda n: 131, lambda n: n, lambda n: 7.4e-4 * n),
-    Method("sample", "naive", "N", lambda n: 106 * n, lambda n: n,
-           lambda n: 1.1e-3 * n + 1.6e-6 * n * n),
+    Method("sample", "naive", "N", lambda n: 106 * n, lambda n: n, lambda n: 1.1e-3 * n + 1.6e-6 * n * n),
     Method("sample", "cached", "N", lambda n: 148 * n + 3, lambda n: n, lambda n: 7.9e-4 * n),
-    Method("sample", "fixed_point", "<= N", lambda n: 110 * passes(n), passes,
-           lambda n: 0.03 + 4e-5 * n, exact=False),
-]  # fmt: skip
+    Method("sample", "fixed_point", "<= N", lambda n: 110 * passes(n), passes, lambda n: 0.03 + 4e-5 * n, exact=False),
+]
 PIXELCNN = [
     Method("score", "parallel", "1", lambda n: 214, lambda n: 1, lambda n: 4e-3 + 2e-5 * n),
-    Method("score", "sequential", "1", lambda n: 9 * n + 4 * rows(n) + 61, lambda n: n,
-           lambda n: 2e-3 * n),
-    Method("sample", "naive", "N", lambda n: 219 * n, lambda n: n,
-           lambda n: 4e-3 * n + 1.9e-5 * n * n),
-    Method("sample", "cached", "N", lambda n: 173 * n + 40 * rows(n) + 12, lambda n: n,
-           lambda n: 3.1e-3 * n),
-    Method("sample", "fixed_point", "<= N", lambda n: 220 * (n // 9), lambda n: n // 9,
-           lambda n: 4e-3 * (n // 9), exact=False),
-]  # fmt: skip
+    Method("score", "sequential", "1", lambda n: 9 * n + 4 * rows(n) + 61, lambda n: n, lambda n: 2e-3 * n),
+    Method("sample", "naive", "N", lambda n: 219 * n, lambda n: n, lambda n: 4e-3 * n + 1.9e-5 * n * n),
+    Method("sample", "cached", "N", lambda n: 173 * n + 40 * rows(n) + 12, lambda n: n, lambda n: 3.1e-3 * n),
+    Method(
+        "sample",
+        "fixed_point",
+        "<= N",
+        lambda n: 220 * (n // 9),
+        lambda n: n // 9,
+        lambda n: 4e-3 * (n // 9),
+        exact=False,
+    ),
+]
 STUDENT = [
     Method("score", "inversion", "N", lambda n: 260 * n + 18, lambda n: n, lambda n: 1.4e-3 * n),
-    Method("score", "inversion_fixed_point", "<= N", lambda n: 262 * passes(n), passes,
-           lambda n: 0.1 + 1e-4 * n, exact=False),
+    Method(
+        "score",
+        "inversion_fixed_point",
+        "<= N",
+        lambda n: 262 * passes(n),
+        passes,
+        lambda n: 0.1 + 1e-4 * n,
+        exact=False,
+    ),
     Method("score", "own_samples", "1", lambda n: 251, lambda n: 1, lambda n: 6e-3 + 7e-6 * n),
     Method("sample", "parallel", "1", lambda n: 249, lambda n: 1, lambda n: 6e-3 + 7e-6 * n),
-]  # fmt: skip
+]
 MODELS = [
     ("wavenet", "nv", "audio sample", 16_000.0, AUDIO, WAVENET, 469_376),
     ("pixelcnn", "gated", "sub-pixel", None, IMAGES, PIXELCNN, 5_301_760),
@@ -100,9 +109,7 @@ def run_line() -> Run:
     )
 
 
-def write(
-    path: Path, models=MODELS, kernels=(), workers: int = 6, edit=lambda line: line, described=()
-) -> Results:
+def write(path: Path, models=MODELS, kernels=(), workers: int = 6, edit=lambda line: line, described=()) -> Results:
     """Writes the synthetic run, each line through ``edit`` (None drops it; a list stands for several), and
     reads it back. ``described`` are lines on models, which older files do not have."""
     rng = np.random.default_rng(7)
@@ -142,24 +149,43 @@ def cases(rng, model, preset, element, rate_hz, sizes, method: Method, weights, 
         if (model, method.name, n) == ("pixelcnn", "naive", 768):
             status, error = "timeout", "no answer in 60 s"
         bias = {w: rng.normal(0, 0.02) for w in range(workers)}
-        samples = {
-            w: float(seconds * np.exp(rng.normal(0, 0.01) + bias[w])) for w in range(workers)
-        } if status == "ok" else {}  # fmt: skip
+        samples = (
+            {w: float(seconds * np.exp(rng.normal(0, 0.01) + bias[w])) for w in range(workers)}
+            if status == "ok"
+            else {}
+        )
         summary = summarise({w: [s] for w, s in samples.items()}) if samples else None
         case = Case(
             id=f"{model}:{preset}/{method.op}/{method.name}/{n}",
-            model=model, preset=preset, op=method.op, method=method.name, backend="eager",
-            device="cpu", dtype="float32", batch=1, n=n, element=element, weights=weights,
-            status=status, exactness=method.exactness, error=error, rate_hz=rate_hz,
-            depth=method.depth(n), nfe=method.nfe(n), flops=2 * weights * n, ops=method.depth(n),
-            peak_bytes=4096 * n, count_source="counted" if n <= 1024 else "extrapolated",
+            model=model,
+            preset=preset,
+            op=method.op,
+            method=method.name,
+            backend="eager",
+            device="cpu",
+            dtype="float32",
+            batch=1,
+            n=n,
+            element=element,
+            weights=weights,
+            status=status,
+            exactness=method.exactness,
+            error=error,
+            rate_hz=rate_hz,
+            depth=method.depth(n),
+            nfe=method.nfe(n),
+            flops=2 * weights * n,
+            ops=method.depth(n),
+            peak_bytes=4096 * n,
+            count_source="counted" if n <= 1024 else "extrapolated",
             median_s=summary.median_s if summary else None,
             ci95_s=summary.ci95_s if summary else None,
             range_s=summary.range_s if summary else None,
-            workers=len(samples), samples=len(samples),
+            workers=len(samples),
+            samples=len(samples),
             stopped_by="target" if samples else None,
             unstable=(method.name, n) == ("naive", 256),
-        )  # fmt: skip
+        )
         made[case.id] = (case, samples)
     return made
 
@@ -169,9 +195,13 @@ def ratios(made):
     for case, samples in made.values():
         for other, theirs in made.values():
             if (
-                other.op == case.op and other.n == case.n and other.id != case.id
-                and other.method in references[case.op] and samples and theirs
-            ):  # fmt: skip
+                other.op == case.op
+                and other.n == case.n
+                and other.id != case.id
+                and other.method in references[case.op]
+                and samples
+                and theirs
+            ):
                 found = ratio({(w, 0): s for w, s in samples.items()}, {(w, 0): s for w, s in theirs.items()})
                 yield Ratio(case.id, other.id, found.ratio, found.ci95, found.range, found.workers)
 
@@ -195,10 +225,27 @@ def fits(made, methods):
 def fit(case: Case, metric, claimed, growth, verdict, why) -> Fit:
     model, preset, op, method, backend, device, dtype, batch = case.key
     return Fit(
-        model, preset, op, method, backend, device, dtype, batch, metric, claimed, growth.fitted,
-        list(growth.sizes), list(growth.values), growth.intercept, growth.slope, growth.exponent,
-        growth.exponent_ci95, growth.residual, verdict, why,
-    )  # fmt: skip
+        model,
+        preset,
+        op,
+        method,
+        backend,
+        device,
+        dtype,
+        batch,
+        metric,
+        claimed,
+        growth.fitted,
+        list(growth.sizes),
+        list(growth.values),
+        growth.intercept,
+        growth.slope,
+        growth.exponent,
+        growth.exponent_ci95,
+        growth.residual,
+        verdict,
+        why,
+    )
 
 
 COPY, PEAK = 11.2e9, 147.3e9
@@ -218,24 +265,38 @@ class Config:
 
 WAVE = "batch=8,channels=256,length=4096,width=2,dilation={},activation=gate,layout=BLD"
 KERNELS = [
-    ("softmax", "logit", [
-        Config("rows=16000,width=256", 16000, 256, 32_768_000, 16_384_000),
-        Config("rows=512,width=8192", 512, 8192, 33_554_432, 16_777_216),
-    ]),
-    ("log_softmax", "logit", [
-        Config("rows=16000,width=256", 16000, 256, 32_768_000, 20_480_000),
-        Config("rows=512,width=8192", 512, 8192, 33_554_432, 20_971_520),
-    ]),
-    ("log_prob_from_logits", "logit", [
-        Config("rows=16000,width=256", 16000, 256, 16_512_000, 12_300_000),
-    ]),
-    ("causal_conv1d", "audio sample", [
-        Config(WAVE.format(d), 8, 4096, 101_187_584, 4_311_744_512) for d in (1, 512)
-    ]),
-    ("logistic_mixture_log_prob", "sub-pixel", [
-        Config("batch=64,side=32,mixtures=10", 64, 3072, 27_000_000, 63_000_000),
-    ]),
-]  # fmt: skip
+    (
+        "softmax",
+        "logit",
+        [
+            Config("rows=16000,width=256", 16000, 256, 32_768_000, 16_384_000),
+            Config("rows=512,width=8192", 512, 8192, 33_554_432, 16_777_216),
+        ],
+    ),
+    (
+        "log_softmax",
+        "logit",
+        [
+            Config("rows=16000,width=256", 16000, 256, 32_768_000, 20_480_000),
+            Config("rows=512,width=8192", 512, 8192, 33_554_432, 20_971_520),
+        ],
+    ),
+    (
+        "log_prob_from_logits",
+        "logit",
+        [
+            Config("rows=16000,width=256", 16000, 256, 16_512_000, 12_300_000),
+        ],
+    ),
+    ("causal_conv1d", "audio sample", [Config(WAVE.format(d), 8, 4096, 101_187_584, 4_311_744_512) for d in (1, 512)]),
+    (
+        "logistic_mixture_log_prob",
+        "sub-pixel",
+        [
+            Config("batch=64,side=32,mixtures=10", 64, 3072, 27_000_000, 63_000_000),
+        ],
+    ),
+]
 NATIVE = {
     ("torch", "eager"): 0.16,
     ("torch", "compile"): 0.52,
@@ -269,24 +330,36 @@ def _group(rng, kernel: str, element: str, config: Config, op: str, workers: int
         yield Count(name, None, None, done, None, moved, None, "formula")
         yield from (Samples(name, w, 0, 1.7e9, [s]) for w, s in (samples or {}).items())
         yield Case(
-            id=name, model=kernel, preset=config.text, op=op, method=method, backend=backend,
-            device="cpu", dtype="float32", batch=config.rows, n=config.n, element=element, weights=0,
-            status="ok" if summary else "checked", exactness="pointwise",
-            flops=done, bytes=moved, count_source="formula",
+            id=name,
+            model=kernel,
+            preset=config.text,
+            op=op,
+            method=method,
+            backend=backend,
+            device="cpu",
+            dtype="float32",
+            batch=config.rows,
+            n=config.n,
+            element=element,
+            weights=0,
+            status="ok" if summary else "checked",
+            exactness="pointwise",
+            flops=done,
+            bytes=moved,
+            count_source="formula",
             median_s=summary.median_s if summary else None,
             ci95_s=summary.ci95_s if summary else None,
             range_s=summary.range_s if summary else None,
-            workers=workers if summary else 0, samples=workers if summary else 0,
+            workers=workers if summary else 0,
+            samples=workers if summary else 0,
             stopped_by="target" if summary else None,
-        )  # fmt: skip
+        )
     reference = timed["torch", "eager"]
     for who, samples in timed.items():
         if who != ("torch", "eager"):
             pairs = ({(w, 0): s for w, s in one.items()} for one in (samples, reference))
             found = ratio(*pairs)
-            yield Ratio(
-                names[who], names["torch", "eager"], found.ratio, found.ci95, found.range, found.workers
-            )
+            yield Ratio(names[who], names["torch", "eager"], found.ratio, found.ci95, found.range, found.workers)
 
 
 @pytest.fixture(scope="session")

@@ -10,26 +10,44 @@ from arbench.report.findings import junit, lines, markdown, measured, verdict
 
 CASE = "wavenet:nv/sample/cached/eager/cpu/float32/b1/n64"
 OPS = Finding(
-    "exact", CASE, "ops", "regression", "sampling of wavenet:nv launches 84 operations a step, 63 before",
-    4032, 5376, 1 / 3,
-)  # fmt: skip
-SLOWER = Finding(
-    "time", CASE, "seconds", "regression", "cached sampling of wavenet:nv is slower", 0.0112, 0.0114, 0.018,
-    (0.0152, 0.0218), 0.005,
-)  # fmt: skip
-FASTER = Finding(
-    "time", "made:tiny/score/parallel/eager/cpu/float32/b1/n8", "seconds", "improvement", "scoring is faster",
-    0.2, 0.1, -0.04, (-0.052, -0.031), 0.01,
-)  # fmt: skip
-UNDECIDED = Finding(
-    "time", "maf:tiny/score/x/n1", "seconds", "undecided", "equal code differs", 1.0, 1.0, 0.0
+    "exact",
+    CASE,
+    "ops",
+    "regression",
+    "sampling of wavenet:nv launches 84 operations a step, 63 before",
+    4032,
+    5376,
+    1 / 3,
 )
+SLOWER = Finding(
+    "time",
+    CASE,
+    "seconds",
+    "regression",
+    "cached sampling of wavenet:nv is slower",
+    0.0112,
+    0.0114,
+    0.018,
+    (0.0152, 0.0218),
+    0.005,
+)
+FASTER = Finding(
+    "time",
+    "made:tiny/score/parallel/eager/cpu/float32/b1/n8",
+    "seconds",
+    "improvement",
+    "scoring is faster",
+    0.2,
+    0.1,
+    -0.04,
+    (-0.052, -0.031),
+    0.01,
+)
+UNDECIDED = Finding("time", "maf:tiny/score/x/n1", "seconds", "undecided", "equal code differs", 1.0, 1.0, 0.0)
 ADDED = Finding("exact", "iaf:tiny/sample/parallel/n1", "case", "added", "iaf is new")
 REMOVED = Finding("exact", "old:tiny/sample/parallel/n1", "case", "removed", "old is gone")
 UNMEASURED = Finding("time", "big:nv/sample/naive/n1", "seconds", "unmeasured", "out of memory")
-SAME = [
-    Finding("exact", f"lstm:tiny/score/parallel/n{n}", "counters", "same", "as it was") for n in range(37)
-]
+SAME = [Finding("exact", f"lstm:tiny/score/parallel/n{n}", "counters", "same", "as it was") for n in range(37)]
 ALL = [*SAME, REMOVED, ADDED, FASTER, UNMEASURED, UNDECIDED, OPS, SLOWER]
 
 
@@ -52,9 +70,7 @@ def test_what_matters_most_comes_first_and_the_verdict_last() -> None:
 
 
 def test_times_that_are_the_same_are_shown_with_their_interval() -> None:
-    same = Finding(
-        "time", CASE, "seconds", "same", "takes the same time", 1.0, 1.0, 0.001, (-0.002, 0.004), 0.005
-    )
+    same = Finding("time", CASE, "seconds", "same", "takes the same time", 1.0, 1.0, 0.001, (-0.002, 0.004), 0.005)
     said = lines(check(*SAME, same), 100)
     assert marks(said) == "="
     assert said[:2] == ["  = takes the same time", f"    {CASE}: 0.1% slower [-0.2, 0.4], counts from 0.5%"]
@@ -151,22 +167,26 @@ def test_markdown_of_nothing_that_changed_has_no_table_and_hostile_text_stays_in
 
 
 def test_junit_has_a_testcase_a_finding() -> None:
-    found = check(
-        *ALL, seconds=12.5, environment={"cpu": {"model": "Example", "flags": None}}, notes=["a note"]
-    )
+    found = check(*ALL, seconds=12.5, environment={"cpu": {"model": "Example", "flags": None}}, notes=["a note"])
     root = ET.fromstring(junit(found))
     assert root.tag == "testsuites"
     (suite,) = root
     for element in (root, suite):
         totals = {name: element.get(name) for name in ("tests", "failures", "errors", "skipped", "time")}
         assert totals == {
-            "tests": "44", "failures": "2", "errors": "0", "skipped": "4", "time": "12.500",
-        }  # fmt: skip
+            "tests": "44",
+            "failures": "2",
+            "errors": "0",
+            "skipped": "4",
+            "time": "12.500",
+        }
     assert [child.tag for child in suite] == ["properties", *["testcase"] * 44, "system-out"]
     properties = {one.get("name"): one.get("value") for one in suite.iter("property")}
     assert properties == {
-        "before": "main (0123abc)", "after": "the working tree", "cpu.model": "Example",
-    }  # fmt: skip
+        "before": "main (0123abc)",
+        "after": "the working tree",
+        "cpu.model": "Example",
+    }
     cases = list(suite.iter("testcase"))
     tags = [[child.tag for child in case] for case in cases[37:]]
     assert tags == [["skipped"], ["skipped"], ["system-out"], ["skipped"], ["skipped"], *[["failure"]] * 2]

@@ -84,19 +84,26 @@ def test_page_fetches_nothing(whole) -> None:
 def test_page_says_what_a_reader_came_for(whole) -> None:
     words = " ".join(Outline(html(whole)).words.split())
     for expected in (
-        "13 hold", "1 fails", "depth grows as O(N), as claimed: 148·N + 3",
-        "claimed depth O(1), measured O(N)", "no answer in 60 s", "element 431 differs",
-        "predicted to take longer than the budget", "order-statistic", "Example 4-core, 2.4 GHz",
-        "147 GFLOP/s", "61.5 GB/s", "seed 0", "git 0123abc",
+        "13 hold",
+        "1 fails",
+        "depth grows as O(N), as claimed: 148·N + 3",
+        "claimed depth O(1), measured O(N)",
+        "no answer in 60 s",
+        "element 431 differs",
+        "predicted to take longer than the budget",
+        "order-statistic",
+        "Example 4-core, 2.4 GHz",
+        "147 GFLOP/s",
+        "61.5 GB/s",
+        "seed 0",
+        "git 0123abc",
         "arbench run --model wavenet --data 'my voice.wav'",
-    ):  # fmt: skip
+    ):
         assert expected in words
 
 
 def test_no_figure_is_blown_up_to_the_page(build, tmp_path, whole) -> None:
-    scoring = render(
-        build(edit=lambda line: None if getattr(line, "op", "score") != "score" else line), tmp_path
-    )
+    scoring = render(build(edit=lambda line: None if getattr(line, "op", "score") != "score" else line), tmp_path)
     wide = [int(found) for found in re.findall(r"--wide: (\d+)px", html(scoring))]
     assert len(wide) == 6
     assert all(width < 600 for width in wide)

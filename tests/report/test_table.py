@@ -90,8 +90,10 @@ def test_a_single_worker_shows_two_digits_and_no_interval(build) -> None:
 def test_headline_fits_the_terminal(results, width: int) -> None:
     tables = headline(results, width)
     assert [table.title.split(" ·")[0] for table in tables] == [
-        "wavenet:nv", "pixelcnn:gated", "parallel_wavenet:paper",
-    ]  # fmt: skip
+        "wavenet:nv",
+        "pixelcnn:gated",
+        "parallel_wavenet:paper",
+    ]
     for table in tables:
         assert max(map(len, table.lines())) <= width
         assert {"method", "N", "time", "speed-up"} <= {one.heading for one in table.columns}

@@ -63,9 +63,7 @@ def test_no_digit_below_the_half_width(value: float, relative: float) -> None:
     place = PREFIX[unit.removesuffix("s")] - decimals
     assert 10.0**place >= 0.099 * value * relative
     assert _digits(text) <= 5  # four, and one more where rounding carries
-    assert float(number.replace(",", "")) * 10.0 ** PREFIX[unit[:-1]] == pytest.approx(
-        value, abs=0.51 * 10.0**place
-    )
+    assert float(number.replace(",", "")) * 10.0 ** PREFIX[unit[:-1]] == pytest.approx(value, abs=0.51 * 10.0**place)
 
 
 @given(st.floats(1e-8, 90.0), st.floats(1e-6, 0.9), st.floats(1e-6, 0.9))

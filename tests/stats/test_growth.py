@@ -184,8 +184,7 @@ SECONDS = {
 def durations(name: str, rng: np.random.Generator, workers: int = 3, noise: float = 0.02):
     bias = rng.normal(0, 0.03, workers)
     return {
-        k: {n: float(SECONDS[name](n) * np.exp(rng.normal(0, noise) + bias[k])) for n in POWERS}
-        for k in range(workers)
+        k: {n: float(SECONDS[name](n) * np.exp(rng.normal(0, noise) + bias[k])) for n in POWERS} for k in range(workers)
     }
 
 

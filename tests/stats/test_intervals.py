@@ -48,9 +48,7 @@ def test_interval_holds_the_median_in_any_order(values: list[float]) -> None:
     assert order_statistic_interval(values[::-1]) == interval
 
 
-@pytest.mark.parametrize(
-    ("q", "fewest"), [(0.5, 7), (0.9, 44), (0.95, 90), (0.99, 459), (0.01, 459), (0.05, 90)]
-)
+@pytest.mark.parametrize(("q", "fewest"), [(0.5, 7), (0.9, 44), (0.95, 90), (0.99, 459), (0.01, 459), (0.05, 90)])
 def test_quantile_is_none_below_what_supports_it(q: float, fewest: int) -> None:
     values = np.arange(fewest, dtype=float)
     assert quantile(values[1:], q) is None

@@ -47,9 +47,13 @@ def test_the_working_set_of_repeated_calls_decides_and_not_a_single_ones():
 
 @pytest.mark.parametrize(
     ("limits", "dtype"),
-    [({}, "float32"), (LIMITS, "float16"), ({"matmul": {"float32": 1.0}}, "float32"),
-     ({"copy": [], "read": [], "matmul": {"float32": 1.0}}, "float32")],
-)  # fmt: skip
+    [
+        ({}, "float32"),
+        (LIMITS, "float16"),
+        ({"matmul": {"float32": 1.0}}, "float32"),
+        ({"copy": [], "read": [], "matmul": {"float32": 1.0}}, "float32"),
+    ],
+)
 def test_what_was_not_measured_is_no_limit(limits, dtype):
     assert roof(8, 8, limits, dtype) is None
 

@@ -49,9 +49,7 @@ def test_outliers_are_counted_inside_their_worker_and_kept() -> None:
     assert summary.samples == 12
 
 
-@pytest.mark.parametrize(
-    ("bias", "noise", "unstable"), [(0.01, 0.02, False), (0.2, 0.02, True), (0.0, 0.4, True)]
-)
+@pytest.mark.parametrize(("bias", "noise", "unstable"), [(0.01, 0.02, False), (0.2, 0.02, True), (0.0, 0.4, True)])
 def test_unstable_when_workers_or_samples_disagree(bias, noise, unstable) -> None:
     assert summarise(_workers(6, bias, noise, seed=0)).unstable is unstable
 

@@ -23,9 +23,7 @@ def enumerated(m: int, n: int, confidence: float) -> int:
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
-@pytest.mark.parametrize(
-    "sizes", [(1, 1), (1, 19), (1, 39), (2, 8), (3, 3), (3, 5), (4, 4), (6, 6), (5, 8), (7, 7)]
-)
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 19), (1, 39), (2, 8), (3, 3), (3, 5), (4, 4), (6, 6), (5, 8), (7, 7)])
 def test_the_rank_is_that_of_enumeration(sizes: tuple[int, int], confidence: float) -> None:
     expected = enumerated(*sizes, confidence)
     assert unpaired._rank(*sizes, confidence) == unpaired._rank(*sizes[::-1], confidence) == expected

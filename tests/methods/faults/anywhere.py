@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from arbench.methods import ahead, base, fixed_point
-from arbench.models import Source, parallel_wavenet, pixelcnn, transformer, wavenet, whole_pixels
+from arbench.models import Source, parallel_wavenet, pixelcnn, transformer, wavenet
+from arbench.models.events import whole_pixels
 from arbench.models.state import copied
 
 Patch = pytest.MonkeyPatch
@@ -28,9 +29,12 @@ def rows_mix(patch: Patch) -> None:
         return extend
 
     for cls in (
-        wavenet.WaveNet, Pixel, parallel_wavenet.ParallelWaveNet, transformer.Transformer,
+        wavenet.WaveNet,
+        Pixel,
+        parallel_wavenet.ParallelWaveNet,
+        transformer.Transformer,
         whole_pixels.WholePixels,
-    ):  # fmt: skip
+    ):
         patch.setattr(cls, "extend", mixed(cls.extend))
 
 

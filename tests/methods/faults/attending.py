@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from arbench.models import attention, dilated, pixelcnn, transformer
+from arbench.models import pixelcnn, transformer
+from arbench.models.layers import attention, dilated
 
 Patch = pytest.MonkeyPatch
 Stack, Pixel = dilated.DilatedStack, pixelcnn.PixelCNN

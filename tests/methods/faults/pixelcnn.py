@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from arbench.models import masked, pixelcnn
+from arbench.models import pixelcnn
+from arbench.models.layers import masked
 
 Patch = pytest.MonkeyPatch
 Pixel = pixelcnn.PixelCNN
@@ -25,9 +26,7 @@ def blind_spot(patch: Patch) -> None:
 
     def taps(self: masked.Layer, rows: Any, width: int) -> Tensor:
         r = self.reach
-        return torch.cat(
-            [row[..., j : j + width, :] * (j <= r) for row in rows for j in range(self.kernel)], dim=-1
-        )
+        return torch.cat([row[..., j : j + width, :] * (j <= r) for row in rows for j in range(self.kernel)], dim=-1)
 
     patch.setattr(masked.Layer, "vertical_taps", taps)
 

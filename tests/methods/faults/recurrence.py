@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from arbench.models import mingru, recurrent, row_layer, row_lstm, seq2seq
+from arbench.models import mingru, row_lstm, seq2seq
+from arbench.models.layers import recurrent, row_layer
 
 Patch = pytest.MonkeyPatch
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from arbench.models import dilated, parallel_wavenet, wavenet
+from arbench.models import parallel_wavenet, wavenet
+from arbench.models.layers import dilated
 
 Patch = pytest.MonkeyPatch
 Stack = dilated.DilatedStack
@@ -91,9 +92,7 @@ def conditioning_dropped(patch: Patch) -> None:
 
 def conditioning_ignored(patch: Patch) -> None:
     """Forward and steps alike run without conditioning, so that they agree."""
-    patch.setattr(
-        Stack, "encode", lambda self, context: dilated.Affine(self.gate_bias.unsqueeze(1).unsqueeze(1), None)
-    )
+    patch.setattr(Stack, "encode", lambda self, context: dilated.Affine(self.gate_bias.unsqueeze(1).unsqueeze(1), None))
 
 
 def wrong_dilation(patch: Patch) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from arbench.models import pixel_attention, pixelsnail, row_caches, shifted, streams, whole_pixels
+from arbench.models import pixelsnail
+from arbench.models.events import whole_pixels
+from arbench.models.layers import pixel_attention, row_caches, shifted, streams
 
 Patch = pytest.MonkeyPatch
 

@@ -1,0 +1,189 @@
+"""Calls of a kernel: whoever implements it, forward or backward, and many at once on a GPU.
+
+On a GPU a call of microseconds is timed inside a CUDA graph, which launches without the host's share, and
+over several copies of the inputs, so that the caches hold nothing from the call before.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arbench.bench.case import CaseKey
+from arbench.bench.job import out_of_memory
+from arbench.bench.kernels.peers import adapter
+from arbench.bench.kernels.plan import COMPILE, OWN, TORCH
+from arbench.bench.subject import Call
+from arbench.kernels import Kernel
+
+Inputs = dict[str, Any]
+Function = Callable[[Inputs], Any]
+
+WORKING_SET = 1 << 30
+"""Bytes that the copies should go over at least, where memory and ``MOST_COPIES`` allow."""
+MOST_COPIES = 1024
+"""Launches in one graph."""
+
+
+def implementation(kernel: Kernel, case: CaseKey) -> Function:
+    """What a case names: a function of the kernel's inputs. What is compiled is so at its first call."""
+    if case.backend == COMPILE:
+        return compiled(kernel)
+    if case.method in (OWN, TORCH):
+        backend = "reference" if case.method == TORCH else case.backend
+        return lambda inputs: kernel.call(**inputs, backend=backend)
+    return adapter(case.method, kernel.name).call
+
+
+def compiled(kernel: Kernel) -> Function:
+    """The kernel's reference under ``torch.compile``, for inputs of one shape."""
+    import torch._functorch.config as functorch
+
+    functorch.donated_buffer = False  # a backward pass that is repeated needs its buffers
+    function = kernel.call
+
+    def reference(inputs: Inputs) -> Any:
+        return function(**inputs, backend="reference")
+
+    # Dynamo keeps what it compiled by code object, and gives up after a few in one
+    own = FunctionType(reference.__code__.replace(), reference.__globals__, closure=reference.__closure__)
+    return torch.compile(own, dynamic=False)
+
+
+def outputs(result: Any) -> list[Tensor]:
+    """A call's results that there are, as a list."""
+    several = result if isinstance(result, tuple | list) else (result,)
+    return [one for one in several if one is not None]
+
+
+def copied(inputs: Inputs) -> Inputs:
+    """The same arguments in memory of their own."""
+    return {k: v.clone() if isinstance(v, Tensor) else v for k, v in inputs.items()}
+
+
+def leaves_of(kernel: Kernel, inputs: Inputs) -> list[str]:
+    """The inputs there are that have a gradient."""
+    return [name for name in kernel.gradients if isinstance(inputs.get(name), Tensor)]
+
+
+def backward(
+    kernel: Kernel, function: Function, inputs: Inputs, downstream: Callable[[int, Tensor], Tensor]
+) -> Callable[[], tuple[Tensor, ...]]:
+    """The backward pass alone, as a call that can be repeated: gradients of ``leaves_of`` the inputs.
+
+    Args:
+        downstream: gradient of an output, of its number and itself.
+
+    Raises:
+        RuntimeError: no output has a gradient.
+    """
+    leaves = leaves_of(kernel, inputs)
+    inputs = {**inputs, **{name: inputs[name].detach().requires_grad_(True) for name in leaves}}
+    with torch.enable_grad():
+        found = outputs(function(inputs))
+    kept = [(i, one) for i, one in enumerate(found) if one.requires_grad]
+    if not kept:
+        raise RuntimeError(f"{kernel.name}: no output has a gradient")
+    grads = [downstream(i, one) for i, one in kept]
+    tops, ends = [one for _, one in kept], [inputs[name] for name in leaves]
+    return lambda: torch.autograd.grad(tops, ends, grads, retain_graph=True)
+
+
+def copies_of(size: int, cache: int, free: int) -> int:
+    """How many copies of a call's inputs to go over in turns.
+
+    Args:
+        size: bytes that one call reads and writes.
+        cache: bytes of the last cache.
+        free: bytes of memory left; a quarter of it may be taken.
+    """
+    size = max(size, 1)
+    wanted = math.ceil(max(WORKING_SET, 4 * cache) / size)
+    return max(1, min(wanted, MOST_COPIES, free // 4 // size))
+
+
+def several(calls: Sequence[Callable[[], Any]]) -> Callable[[], None]:
+    """Calls one after the other."""
+
+    def run() -> None:
+        for call in calls:
+            call()
+
+    return run
+
+
+def waits(call: Callable[[], Any]) -> str | None:
+    """How a call makes the host wait for the GPU, which no graph can hold; None if it does not.
+
+    Found before the capture: one that fails leaves PyTorch's allocator capturing for good.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that PyTorch may not notice every wait
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            call()
+        except RuntimeError as error:
+            if "synchronizing" not in str(error):
+                raise
+            return " ".join(str(error).split())[:200]
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    return None
+
+
+class Replay:
+    """Calls captured into one CUDA graph, which launches them without the host.
+
+    Args:
+        make: makes the calls; what they start from is made on the stream that captures them.
+
+    Attributes:
+        call: what to time.
+        why_not: why the calls could not be captured and are made plainly; None if they were.
+    """
+
+    def __init__(self, make: Callable[[], list[Callable[[], Any]]], device: str) -> None:
+        self.why_not: str | None = None
+        stream = torch.cuda.Stream(device)
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            calls = make()
+            for call in calls:  # compiles, tunes and allocates what a capture must not
+                call()
+        torch.cuda.current_stream(device).wait_stream(stream)
+        torch.cuda.synchronize(device)
+        self._kept: list[Any] = [calls]  # results stay, so that each call writes memory of its own
+        self.call = Call(several(calls), len(calls))
+        with torch.cuda.stream(stream):
+            self.why_not = waits(calls[0])
+        if self.why_not is not None:
+            return
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=stream):
+                for call in calls:
+                    self._kept.append(call())
+        except RuntimeError as error:
+            if out_of_memory(error):
+                raise
+            self.why_not = " ".join(str(error).split())[:200]
+            torch.cuda.synchronize(device)
+        else:
+            self._kept.append(graph)
+            self.call = Call(self._replay, len(calls))
+            self._graph = graph
+
+    def _replay(self) -> None:
+        self._graph.replay()
+
+
+def on_device(device: str) -> Any:
+    """Makes a CUDA device the current one; nothing on the CPU."""
+    return torch.cuda.device(device) if device != "cpu" else nullcontext()

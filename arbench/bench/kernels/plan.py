@@ -1,0 +1,145 @@
+"""What ``arbench kernels`` measures: the cases of a run over kernels, and who implements each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from arbench.bench.case import KERNELS, CaseKey
+from arbench.bench.kernels.peers import installed
+from arbench.bench.options import Measuring, PlanError, check_device, check_numbers, converted
+from arbench.bench.plan import Plan
+from arbench.results import Run
+from arbench.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from arbench.kernels import Kernel
+
+OWN, TORCH = "arbench", "torch"
+EAGER, COMPILE = "eager", "compile"
+
+
+@dataclass(frozen=True)
+class KernelOptions(Measuring):
+    """What a run of kernels is asked to do. Empty lists mean everything there is.
+
+    Args:
+        kernels: names.
+        compiled: how many sizes of each kernel ``torch.compile`` is timed at, from the first: compiling each
+            takes seconds.
+    """
+
+    kernels: Sequence[str] = ()
+    compiled: int = 1
+    budget: float = 120.0
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """Who implements a kernel, and what runs it."""
+
+    method: str
+    backend: str
+
+    @property
+    def interpreted(self) -> bool:
+        """Whether on a CPU there is an interpreter only, whose time says nothing."""
+        return (self.method, self.backend) == (OWN, "triton")
+
+
+def recorded_kernel_options(run: Run) -> KernelOptions:
+    """What the run of a results file was asked. Raises PlanError where its plan is not of kernels."""
+    if "kernels" not in run.plan.get("options", {}):
+        raise PlanError("the results file is of models; go on with: arbench run --resume")
+    return converted(run, KernelOptions)
+
+
+def find(names: Sequence[str]) -> list[Kernel]:
+    """The kernels of these names, or all. Raises PlanError for a name that there is not."""
+    from arbench.kernels import KERNELS as REGISTRY
+
+    for name in names:
+        if name not in REGISTRY:
+            raise PlanError(f"unknown kernel '{name}'; {did_you_mean(name, REGISTRY)}")
+    return [kernel for name, kernel in REGISTRY.items() if not names or name in names]
+
+
+def make_kernel_plan(options: KernelOptions) -> Plan:
+    """Checks the options, and lists the cases.
+
+    Raises:
+        PlanError: anything is wrong; nothing was measured or written.
+    """
+    check_numbers(options)
+    if options.compiled < 0:
+        raise PlanError(f"--compiled must be at least 0, got {options.compiled}")
+    check_device(options.device, options.dtype)
+    for op in options.ops:
+        if op not in ("forward", "backward"):
+            raise PlanError(f"unknown op '{op}'; {did_you_mean(op, ('forward', 'backward'))}")
+    found = find(options.kernels)
+    cases = [case for kernel in found for case in _cases(kernel, options)]
+    if not cases:
+        raise PlanError(f"none of these has a gradient: {', '.join(kernel.name for kernel in found)}")
+    return Plan(options, list({case.id: case for case in cases}.values()))
+
+
+def text_of(config: Mapping[str, Any]) -> str:
+    """A configuration as a preset's name: ``rows=16000,width=256``."""
+    return ",".join(f"{name}={value}" for name, value in config.items())
+
+
+def config_of(kernel: Kernel, preset: str) -> Mapping[str, Any]:
+    """The configuration that a preset names. Raises KeyError where the kernel no longer has it."""
+    known = [*kernel.checks, *(config for sizes in kernel.sizes.values() for config in sizes)]
+    return {text_of(config): config for config in known}[preset]
+
+
+def _cases(kernel: Kernel, options: KernelOptions) -> Iterator[CaseKey]:
+    """By configuration and op, torch first. Where Triton is interpreted it runs the small configurations."""
+    kind = options.device.partition(":")[0]
+    ops = [op for op in kernel.ops if not options.ops or op in options.ops]
+    for number, config in enumerate(kernel.sizes[kind]):
+        for op in ops:
+            for one in _implementations(kernel, config, op, kind, options.dtype):
+                if one.backend != COMPILE or number < options.compiled:
+                    yield _case(kernel, config, op, one, options)
+    if kind == "cpu":
+        for config in kernel.checks:
+            for op in ops:
+                yield _case(kernel, config, op, Implementation(OWN, "triton"), options)
+
+
+def _implementations(
+    kernel: Kernel, config: Mapping[str, Any], op: str, kind: str, dtype: str
+) -> Iterator[Implementation]:
+    yield Implementation(TORCH, EAGER)
+    yield Implementation(TORCH, COMPILE)
+    native = "triton" if kind == "cuda" else "numba"
+    if native in kernel.backends and (native == "triton" or dtype in ("float32", "float64")):
+        yield Implementation(OWN, native)
+    if kind == "cuda":
+        for peer in installed():
+            if peer.covers(kernel.name, op, config):
+                yield Implementation(peer.name, peer.backend)
+
+
+def _case(kernel: Kernel, config: Mapping[str, Any], op: Any, one: Implementation, options: KernelOptions) -> CaseKey:
+    rows, n = kernel.dims(config)
+    return CaseKey(
+        spec=KERNELS,
+        model=kernel.name,
+        preset=text_of(config),
+        op=op,
+        method=one.method,
+        backend=one.backend,
+        device=options.device,
+        dtype=options.dtype,
+        batch=rows,
+        n=n,
+        element=kernel.element,
+        weights=0,
+        exactness="pointwise",
+        reference=one == Implementation(TORCH, EAGER),
+    )

@@ -1,0 +1,161 @@
+"""Kernels as a worker measures them: verified against float64, counted by formula, called by case."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from arbench.bench.case import CaseKey
+from arbench.bench.job import Job, Message, one_line, out_of_memory
+from arbench.bench.kernels.plan import COMPILE, Implementation, config_of
+from arbench.bench.subject import Call
+from arbench.results import Count, Verification
+
+
+def interpret(case: CaseKey) -> bool:
+    """Whether a case's programs run in Triton's interpreter."""
+    return case.device == "cpu" and Implementation(case.method, case.backend).interpreted
+
+
+class KernelSubject:
+    """All kernels in one dtype on one device."""
+
+    def __init__(self, job: Job) -> None:
+        case = job.cases[0]
+        # said before the kernels are imported; never where something is timed
+        os.environ.pop("TRITON_INTERPRET", None)
+        if job.stage == "prove" and case.device == "cpu":
+            os.environ["TRITON_INTERPRET"] = "1"
+        import arbench.kernels as kernels
+        from arbench.bench.kernels.calls import Function
+        from arbench.bench.models.settings import DTYPES
+
+        self.kernels = kernels.KERNELS
+        self.device, self.dtype = case.device, DTYPES[case.dtype]
+        self.seed = job.seed
+        self._functions: dict[str, Function] = {}
+        self._expected: tuple[Any, Any] = (None, None)
+
+    def verify(self, job: Job) -> Iterator[Message]:
+        for case in job.cases:
+            if case.id not in job.verified:
+                yield Message(begin=case.id, step="verify")
+                yield Message(line=self.verification(case))
+
+    def verification(self, case: CaseKey) -> Verification:
+        """What holding a case against the float64 reference found."""
+        from arbench.bench.models.verify import InexactError
+
+        try:
+            facts = self._facts(case)
+        except InexactError as error:
+            return Verification(case.id, "inexact", case.exactness, error.facts, str(error))
+        except Exception as error:  # somebody's implementation may raise anything
+            if out_of_memory(error):
+                return Verification(case.id, "oom", case.exactness, None, one_line(error))
+            if self.device != "cpu":
+                raise  # the device may be of no more use in this process
+            return Verification(case.id, "error", case.exactness, None, reason(error))
+        return Verification(case.id, "checked" if interpret(case) else "ok", case.exactness, facts)
+
+    def _facts(self, case: CaseKey) -> dict[str, Any]:
+        from arbench.bench.kernels.verify import expected, verify_kernel
+
+        kernel = self.kernels[case.model]
+        inputs = self.inputs(case)
+        key = (case.model, case.preset, case.op)
+        if self._expected[0] != key:
+            self._expected = key, expected(kernel, case.op, inputs)
+        facts = verify_kernel(kernel, case, self.function(case), inputs, self._expected[1], self.dtype)
+        if interpret(case):
+            return {**facts, "interpreted": True}
+        return facts | self._timed_once(case)
+
+    def _timed_once(self, case: CaseKey) -> dict[str, Any]:
+        """How long a warm call takes, and what it goes over."""
+        import torch
+
+        facts, call = self._call(case)
+        if self.device != "cpu":
+            torch.cuda.synchronize(self.device)
+        started = time.perf_counter()
+        call.run()
+        if self.device != "cpu":
+            torch.cuda.synchronize(self.device)
+        return facts | {"call_s": (time.perf_counter() - started) / call.times}
+
+    def count(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
+        from arbench.meters import peak_bytes
+
+        for case in cases:
+            inputs = self.inputs(case)
+            cost = self.kernels[case.model].cost(case.op, inputs)  # type: ignore[arg-type]
+            peak = None
+            if case.backend != COMPILE:  # what is compiled does not run under the mode that weighs
+                peak = peak_bytes(self._plain(case, inputs), self.device)
+            yield Count(case.id, None, None, cost.flops, None, cost.bytes, peak, "formula")
+
+    def build(self) -> Callable[[CaseKey], Call]:
+        return lambda case: self._call(case)[1]
+
+    def function(self, case: CaseKey) -> Callable[[Any], Any]:
+        """What the case names; compiled once in a process."""
+        from arbench.bench.kernels.calls import implementation
+
+        if case.id not in self._functions:
+            self._functions[case.id] = implementation(self.kernels[case.model], case)
+        return self._functions[case.id]
+
+    def inputs(self, case: CaseKey) -> dict[str, Any]:
+        """Random arguments of a call, in fresh memory."""
+        import torch
+
+        kernel = self.kernels[case.model]
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        return kernel.inputs(
+            dtype=self.dtype, device=self.device, generator=generator, **config_of(kernel, case.preset)
+        )
+
+    def _plain(self, case: CaseKey, inputs: dict[str, Any]) -> Callable[[], Any]:
+        """A call on these inputs."""
+        from arbench.bench.kernels.calls import backward
+        from arbench.bench.kernels.verify import downstream
+
+        function = self.function(case)
+        if case.op == "forward":
+            return lambda: function(inputs)
+        return backward(self.kernels[case.model], function, inputs, downstream(self.dtype))
+
+    def _call(self, case: CaseKey) -> tuple[dict[str, Any], Call]:
+        """What is timed, on inputs in fresh memory, and what is to be known of it."""
+        import torch
+
+        from arbench.bench.kernels.calls import Replay, copied, copies_of, on_device
+
+        inputs = self.inputs(case)
+        if self.device == "cpu":
+            return {}, Call(self._plain(case, inputs))
+        size = self.kernels[case.model].cost(case.op, inputs).bytes  # type: ignore[arg-type]
+        cache = torch.cuda.get_device_properties(self.device).L2_cache_size
+        torch.cuda.empty_cache()  # what PyTorch keeps of verifying would count as taken
+        copies = copies_of(size, cache, torch.cuda.mem_get_info(self.device)[0])
+
+        def calls() -> list[Callable[[], Any]]:
+            return [self._plain(case, copied(inputs) if i else inputs) for i in range(copies)]
+
+        with on_device(self.device):
+            replay = Replay(calls, self.device)
+        facts: dict[str, Any] = {"copies": copies, "working_set": copies * size}
+        if replay.why_not is not None:
+            facts["not_captured"] = replay.why_not
+        return facts, replay.call
+
+
+def reason(error: BaseException) -> str:
+    """Why an implementation failed, on one line."""
+    text = str(error)
+    if "InvalidCxxCompiler" in text:
+        return "torch.compile needs a C++ compiler, and finds none that works here"
+    return one_line(error)

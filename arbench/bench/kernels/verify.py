@@ -1,0 +1,192 @@
+"""Verification of kernels: every output, or gradient, against the float64 reference on the same numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arbench.bench.case import CaseKey
+from arbench.bench.kernels.calls import Function, Inputs, backward, copied, leaves_of, outputs
+from arbench.bench.kernels.plan import TORCH
+from arbench.bench.models.settings import as_float64
+from arbench.bench.models.verify import InexactError
+from arbench.kernels import Kernel
+from arbench.kernels.core.spec import normal
+
+BASELINE = 100.0
+"""PyTorch's plain formulas may miss the kernel's tolerance this many times: they are what speed-ups are over,
+not what is on offer, and round worse than a kernel must. How far they are off is in their row."""
+AS_A_WHOLE = {torch.float64: 1e-9, torch.float32: 1e-2, torch.float16: 2e-2, torch.bfloat16: 0.125}
+"""What a result's difference from float64 may be, as norms: a tolerance that lets one large element pass lets
+every small one pass, and softmax over many classes has none but small ones."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What float64 gives, by name: outputs or gradients, then every input as the call leaves it."""
+
+    results: dict[str, Tensor]
+    inputs: dict[str, Tensor]
+    excused: Tensor | None
+    """Rows in which both of two answers are right."""
+
+
+def downstream(dtype: torch.dtype, seed: int = 1) -> Callable[[int, Tensor], Tensor]:
+    """Random gradients of outputs, rounded to ``dtype`` whatever the output's own."""
+
+    def make(number: int, output: Tensor) -> Tensor:
+        generator = torch.Generator(output.device).manual_seed(seed + number)
+        return normal(output.shape, dtype, output.device, generator).to(output.dtype)
+
+    return make
+
+
+def expected(kernel: Kernel, op: str, inputs: Inputs) -> Expected:
+    """What the reference gives in float64 for inputs of any dtype."""
+    dtype = _dtype_of(inputs)
+    exact = as_float64(copied(inputs))
+
+    def reference(given: Inputs) -> Any:
+        return kernel.call(**given, backend="reference")
+
+    excused = kernel.near_ties(exact, dtype) if kernel.near_ties and op == "forward" else None
+    return Expected(_results(kernel, op, reference, exact, dtype), _tensors(exact), excused)
+
+
+def verify_kernel(
+    kernel: Kernel, case: CaseKey, function: Function, inputs: Inputs, against: Expected, dtype: torch.dtype
+) -> dict[str, Any]:
+    """Holds one call of an implementation against what float64 gives.
+
+    Returns:
+        facts for the results file: ``how``, ``largest_difference``, ``tolerance``, ``excused_ties``.
+
+    Raises:
+        InexactError: with the first element that differs.
+    """
+    given = copied(inputs)
+    found = _results(kernel, case.op, function, given, dtype)
+    if found.keys() != against.results.keys():
+        raise InexactError(f"gives {', '.join(found)}, the reference {', '.join(against.results)}")
+    tolerances = kernel.tolerance if case.op == "forward" else kernel.gradient_tolerance or kernel.tolerance
+    slack = BASELINE if case.method == TORCH else 1.0
+    tolerance = slack * tolerances[dtype][0], slack * tolerances[dtype][1]
+    largest, excused = 0.0, 0
+    ties_taken = _taken_otherwise(found, against)
+    for name, exact in against.results.items():
+        difference, ties = _held(name, found[name], exact, tolerance, ties_taken)
+        _held_as_a_whole(name, found[name], exact, dtype, ties_taken)
+        largest, excused = max(largest, difference), max(excused, ties)
+    for name, exact in against.inputs.items():
+        difference, _ = _held(f"input {name} after the call", given[name], exact, tolerance, None)
+        largest = max(largest, difference)
+    facts: dict[str, Any] = {
+        "how": "every output against the float64 reference"
+        if case.op == "forward"
+        else "every gradient against the float64 reference",
+        "elements": sum(one.numel() for one in found.values()),
+        "largest_difference": largest,
+        "tolerance": tolerance[1],
+        "relative_tolerance": tolerance[0],
+    }
+    if against.excused is not None:
+        facts |= {"near_ties": int(against.excused.sum()), "excused_ties": excused}
+    return facts
+
+
+def _results(kernel: Kernel, op: str, function: Function, inputs: Inputs, dtype: torch.dtype) -> dict[str, Tensor]:
+    if op == "forward":
+        found = outputs(function(inputs))
+        return {f"output {i}" if len(found) > 1 else "the output": one for i, one in enumerate(found)}
+    grads = backward(kernel, function, inputs, downstream(dtype))()
+    return {f"the gradient of {k}": g for k, g in zip(leaves_of(kernel, inputs), grads, strict=True)}
+
+
+def _taken_otherwise(found: dict[str, Tensor], against: Expected) -> Tensor | None:
+    """Near ties in which what was decided is not what float64 decides: all that is excused.
+
+    Raises:
+        InexactError: they are more than the half of the near ties, and four deviations, that chance takes.
+    """
+    near = against.excused
+    decided = {name: exact for name, exact in against.results.items() if not exact.is_floating_point()}
+    if near is None or not decided:
+        return near
+    otherwise = torch.zeros_like(near)
+    for name, exact in decided.items():
+        if found[name].shape == exact.shape:
+            otherwise |= (found[name] != exact).reshape(*near.shape, -1).any(-1)
+    taken = otherwise & near
+    ties, count = int(near.sum()), int(taken.sum())
+    if count > ties / 2 + 2 * math.sqrt(ties):
+        raise InexactError(f"{count} of {ties} near ties are decided otherwise than in float64")
+    return taken
+
+
+def _held_as_a_whole(name: str, found: Tensor, exact: Tensor, dtype: torch.dtype, excused: Tensor | None) -> None:
+    """Holds the norm of what differs against the norm of a result. Raises InexactError."""
+    if not exact.is_floating_point():
+        return
+    a, b = found.detach().double(), exact.detach()
+    left_out = ~b.isfinite() if excused is None else ~b.isfinite() | _over(excused, b)
+    off = float(torch.where(left_out, 0.0, a - b).norm())
+    size = float(torch.where(left_out, 0.0, b).norm())
+    computed = torch.float64 if dtype == torch.float64 else torch.float32
+    allowed = AS_A_WHOLE[dtype] * size + 8 * torch.finfo(computed).eps * math.sqrt(b.numel())
+    if not off <= allowed:
+        raise InexactError(
+            f"{name} as a whole is off by {off:.3g}, allowed {allowed:.3g}: norms, float64's is {size:.3g}"
+        )
+
+
+def _held(
+    name: str, found: Tensor, exact: Tensor, tolerance: tuple[float, float], excused: Tensor | None
+) -> tuple[float, int]:
+    """The largest difference, and how many elements differ where that is excused. Raises InexactError."""
+    if found.shape != exact.shape:
+        raise InexactError(f"{name} has shape {tuple(found.shape)}, expected {tuple(exact.shape)}")
+    if found.is_floating_point() != exact.is_floating_point():
+        raise InexactError(f"{name} is {found.dtype}, expected {exact.dtype}")
+    a, b = found.detach(), exact.detach()
+    if not exact.is_floating_point():
+        wrong = a != b
+        difference = 0.0
+    else:
+        a = a.double()
+        same = (a == b) | (a.isnan() & b.isnan())
+        apart = torch.where(same, 0.0, (a - b).abs())
+        rtol, atol = tolerance
+        wrong = ~(same | ((apart <= atol + rtol * b.abs()) & b.isfinite()))
+        difference = float(apart.nan_to_num(torch.inf).max()) if apart.numel() else 0.0
+    near = wrong.new_zeros(()) if excused is None else _over(excused, wrong)
+    bad = wrong & ~near
+    if bad.any():
+        at = [int(i) for i in bad.nonzero()[0]]
+        where = tuple(at)
+        raise InexactError(
+            f"{name} at {at} is {a[where].item():.7g}, the float64 reference {b[where].item():.7g}",
+            first_difference=at,
+            differing=int(bad.sum()),
+        )
+    ties = int(wrong.sum())
+    if ties and exact.is_floating_point():
+        difference = float(torch.where(near, 0.0, apart).max())
+    return difference, ties
+
+
+def _over(rows: Tensor, wrong: Tensor) -> Tensor:
+    """A mask over leading axes, over all of them."""
+    return rows.view(*rows.shape, *(1 for _ in range(wrong.dim() - rows.dim()))).expand(wrong.shape)
+
+
+def _dtype_of(inputs: Inputs) -> torch.dtype:
+    return next(v.dtype for v in inputs.values() if isinstance(v, Tensor) and v.is_floating_point())
+
+
+def _tensors(inputs: Inputs) -> dict[str, Tensor]:
+    return {name: value for name, value in inputs.items() if isinstance(value, Tensor)}

@@ -1,0 +1,181 @@
+"""Counting: depth, work, operations, bytes and network evaluations of a case, once and untimed.
+
+Counting costs tens of microseconds an operation, so each method climbs a ladder of small sizes of its own;
+larger ones are extrapolated by an exact polynomial, once it predicted a held-out size to the last digit.
+A gate asks for small sizes and for all of their memory: it counts each size itself as long as that is quick.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from arbench.bench.case import CaseKey
+from arbench.bench.models.settings import Setting, run
+from arbench.meters import CountBudgetExceeded, Counts, count, peak_bytes
+from arbench.models import Source
+from arbench.results import Count
+from arbench.stats import extrapolator
+
+DIRECT_S = 0.25
+"""A size whose counting is predicted to take no longer is counted rather than extrapolated."""
+COUNTERS = ("depth", "nfe", "flops", "ops", "bytes")
+ADDITIVE = ("flops", "ops", "bytes")
+"""Counters of a whole that are the sums of its parts'."""
+
+
+@contextmanager
+def evaluations(source: Source) -> Iterator[Callable[[], int]]:
+    """Counts, in program order, the calls of ``forward`` and ``extend`` inside."""
+    calls = level = 0
+
+    def counted(inner: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls, level
+            calls += level == 0  # one that the other calls is the same evaluation
+            level += 1
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                level -= 1
+
+        return call
+
+    names = ("forward", "extend")
+    for name in names:
+        source.__dict__[name] = counted(getattr(source, name))
+    try:
+        yield lambda: calls
+    finally:
+        for name in names:
+            del source.__dict__[name]
+
+
+@dataclass
+class Counter:
+    """Counts the cases of one family: alike but for N.
+
+    Encoding the context is counted at every size, for conditioning comes in frames and so grows in steps;
+    only what remains is extrapolated.
+
+    Args:
+        setting: what they run on.
+        source: the model, in float64 where the method's path depends on values.
+        budget_s: seconds for the whole ladder, and a quarter of it for any one case beyond.
+        all_direct: whether the ladder is climbed only once a case was beyond its budget.
+    """
+
+    setting: Setting
+    source: Source
+    budget_s: float
+    all_direct: bool = False
+
+    def __post_init__(self) -> None:
+        self.seen: dict[int, Count] = {}
+        self.per_operation = 0.0
+        self.exhausted = False
+
+    def direct(self, case: CaseKey, budget_s: float) -> Count:
+        """Counts one case operation by operation. Raises CountBudgetExceeded."""
+        task = self.setting.task(self.source, case)
+        started = time.perf_counter()
+        with evaluations(self.source) as calls:
+            found = count(lambda: run(self.source, case, task), budget_s=budget_s)
+            nfe = calls()
+        self.per_operation = (time.perf_counter() - started) / max(found.ops, 1)
+        peak, size = None, found.bytes if self.setting.dtype == case.dtype else None
+        if size is not None and (self.all_direct or found.ops * self.per_operation < DIRECT_S):
+            peak = peak_bytes(lambda: run(self.source, case, task), self.setting.device)
+        return Count(case.id, found.depth, nfe, found.flops, found.ops, size, peak, "counted")
+
+    def family(self, cases: list[CaseKey]) -> Iterator[Count]:
+        """Counts of the ladder's own sizes, then of every case, sizes ascending."""
+        left = sorted(cases, key=lambda case: case.n)
+        while self.all_direct and left:
+            found = self._within_budget(left[0])
+            if self.exhausted:
+                self.exhausted = False
+                break
+            yield found
+            left.pop(0)
+        if not left:
+            return
+        yield from self._climb(cases[0])
+        predict = {} if cases[0].data_dependent else self._extrapolators(cases[0])
+        for case in left:
+            if case.n in self.seen:
+                continue
+            guess = {name: f(case) for name, f in predict.items()}
+            if "ops" in guess and guess["ops"] * self.per_operation > DIRECT_S:
+                known = {name: guess.get(name) for name in COUNTERS}
+                yield Count(case.id, **known, peak_bytes=None, count_source="extrapolated")
+                continue
+            found = self._within_budget(case)
+            wrong = {name for name, value in guess.items() if getattr(found, name) not in (value, None)}
+            predict = {name: f for name, f in predict.items() if name not in wrong}
+            yield found
+
+    def _within_budget(self, case: CaseKey) -> Count:
+        if not self.exhausted:
+            try:
+                self.seen[case.n] = self.direct(case, self.budget_s / 4)
+                return self.seen[case.n]
+            except CountBudgetExceeded:
+                self.exhausted = True
+        return Count(case.id, None, None, None, None, None, None, "none")
+
+    def _climb(self, case: CaseKey) -> Iterator[Count]:
+        left = self.budget_s
+        for n in sorted(self.source.count_ladder):
+            started = time.perf_counter()
+            try:
+                self.seen[n] = self.direct(msgspec.structs.replace(case, n=n), left)
+            except CountBudgetExceeded:
+                return
+            yield self.seen[n]
+            left -= time.perf_counter() - started
+            if left <= 0:
+                return
+
+    def _encoding(self, case: CaseKey) -> Counts:
+        context = self.setting.task(self.source, case).context
+        return count(lambda: self.source.encode(context, case.n))
+
+    def _extrapolators(self, case: CaseKey) -> dict[str, Callable[[CaseKey], int]]:
+        """For each counter whose polynomial predicted the ladder's last size: case to value."""
+        if len(self.seen) < 2:
+            return {}
+        sizes = sorted(self.seen)
+        encoding = {n: self._encoding(msgspec.structs.replace(case, n=n)) for n in sizes}
+        found: dict[str, Callable[[CaseKey], int]] = {}
+        for name in COUNTERS:
+            values = [getattr(self.seen[n], name) for n in sizes]
+            if None in values:
+                continue
+            if name in ADDITIVE:
+                values = [v - getattr(encoding[n], name) for v, n in zip(values, sizes, strict=True)]
+            polynomial = extrapolator(sizes[:-1], values[:-1], (sizes[-1], values[-1]))
+            if polynomial is not None:
+                found[name] = self._predictor(name, polynomial)
+        return found
+
+    def _predictor(self, name: str, polynomial: Callable[[int], int]) -> Callable[[CaseKey], int]:
+        def predict(case: CaseKey) -> int:
+            extra = getattr(self._encoding(case), name) if name in ADDITIVE else 0
+            return polynomial(case.n) + extra
+
+        return predict
+
+
+def counter_for(
+    setting: Setting, source: Source, twin: Source, case: CaseKey, budget_s: float, all_direct: bool = False
+) -> Counter:
+    """The counter of a case's family. What depends on values is counted in float64, so as to be exact."""
+    if case.data_dependent:
+        return Counter(replace(setting, dtype="float64"), twin, budget_s, all_direct)
+    return Counter(setting, source, budget_s, all_direct)

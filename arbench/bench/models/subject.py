@@ -1,0 +1,120 @@
+"""Models as a worker measures them: verified, counted, and called by case."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from arbench.bench.case import CaseKey
+from arbench.bench.job import Job, Message, one_line, out_of_memory
+from arbench.bench.models.counting import counter_for, evaluations
+from arbench.bench.models.settings import Setting, run
+from arbench.bench.subject import Call
+from arbench.meters import peak_bytes
+from arbench.results import Count, Verification
+
+
+class ModelSubject:
+    """One model in one dtype on one device."""
+
+    def __init__(self, job: Job) -> None:
+        case = job.cases[0]
+        self.setting = Setting(case.spec, case.dtype, case.device, job.seed, job.weights, job.data, case.backend)
+        self._direct = job.direct
+        self._pair: tuple[Any, Any] | None = None
+
+    @property
+    def pair(self) -> tuple[Any, Any]:
+        """The model and its float64 twin, built once."""
+        if self._pair is None:
+            source = self.setting.build()
+            self._pair = source, self.setting.twin(source)
+        return self._pair
+
+    def build(self) -> Callable[[CaseKey], Call]:
+        source = self.setting.build()
+        return lambda case: Call(partial(run, source, case, self.setting.task(source, case)))
+
+    def count(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
+        """On plain PyTorch whatever the backend, but for the memory, which is the backend's own."""
+        source, twin = self.pair
+        if self.setting.backend == "eager":
+            yield from counter_for(self.setting, source, twin, cases[0], budget_s, self._direct).family(cases)
+            return
+        setting, known = self.setting.eager, {case.id: case for case in cases}
+        counter = counter_for(setting, setting.build(), twin, cases[0], budget_s, self._direct)
+        for line in counter.family(cases):
+            if line.peak_bytes is not None:
+                line.peak_bytes = self._peak_bytes(known[line.case]) if line.case in known else None
+            yield line
+
+    def _peak_bytes(self, case: CaseKey) -> int:
+        source = self.pair[0]
+        task = self.setting.task(source, case)
+        return peak_bytes(lambda: run(source, case, task), self.setting.device)
+
+    def verify(self, job: Job) -> Iterator[Message]:
+        """Sizes ascending, so that a long case is foreseen."""
+        from arbench.bench.models.verify import InexactError, verify_model
+
+        source, twin = self.pair
+        probed: dict[tuple[int, int], str | dict[str, Any]] = {}
+        spent: dict[tuple[Any, ...], list[tuple[int, float]]] = {}
+        for case in sorted(job.cases, key=lambda case: (case.n, case.batch)):
+            history = spent.setdefault(case.family, [])
+            if case.id in job.call_s:
+                history.append((case.n, job.call_s[case.id]))
+            if case.id in job.verified:
+                continue
+            predicted = predict_s(history, case.n)
+            if predicted > job.share_s:
+                why = f"a call is predicted to take {predicted:.3g} s; the budget allows {job.share_s:.3g} s"
+                yield Message(line=Verification(case.id, "over_budget", case.exactness, None, why))
+                continue
+            yield Message(begin=case.id, step="verify")
+            where = (case.n, case.batch)
+            if where not in probed:
+                try:
+                    probed[where] = verify_model(self.setting, source, twin, case)
+                except InexactError as error:
+                    probed[where] = str(error)
+            model = probed[where]
+            if isinstance(model, str):
+                facts = {"how": "probes of the model itself"}
+                yield Message(line=Verification(case.id, "inexact", case.exactness, facts, model))
+                continue
+            line = self._verification(case, model)
+            if line.verified and "call_s" in line.verified:
+                history.append((case.n, line.verified["call_s"]))
+            yield Message(line=line)
+
+    def _verification(self, case: CaseKey, model: dict[str, Any]) -> Verification:
+        from arbench.bench.models.verify import InexactError, verify_case
+
+        source, twin = self.pair
+        try:
+            with evaluations(source) as calls:
+                facts, seconds, evaluated = verify_case(self.setting, source, twin, case, calls)
+        except InexactError as error:
+            return Verification(case.id, "inexact", case.exactness, error.facts, str(error))
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            return Verification(case.id, "oom", case.exactness, None, one_line(error))
+        facts |= {"call_s": seconds, "nfe": evaluated, **model}
+        return Verification(case.id, "ok", case.exactness, facts)
+
+
+def predict_s(history: list[tuple[int, float]], n: int) -> float:
+    """How long a call at ``n`` elements may take, from those at smaller sizes: at least quadratic growth is
+    assumed after one size, and as much as the last two showed after more."""
+    if not history:
+        return 0.0
+    n1, t1 = history[-1]
+    power = 2.0
+    if len(history) > 1 and history[-2][0] < n1:
+        n0, t0 = history[-2]
+        power = min(max(math.log(t1 / t0) / math.log(n1 / n0), 0.0), 3.0)
+    return t1 * (n / n1) ** power

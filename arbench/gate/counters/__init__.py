@@ -1,0 +1,1 @@
+"""Counters and answers against a committed baseline, to the last digit."""

@@ -1,0 +1,1 @@
+"""Times of two versions, taken in turns."""

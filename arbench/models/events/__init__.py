@@ -1,0 +1,1 @@
+"""What models generate: audio, images, text and translations, loaded as events."""

@@ -1,0 +1,99 @@
+"""What models of audio share: clips of real speech, their conditioning, their quantisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arbench.data import Audio, DataError, load_audio, log_mel, mu_law_encode, voices
+from arbench.models.base import Context
+
+MEL_CENTRE, MEL_SCALE = -6.0, 3.0
+"""Log-mel magnitudes of speech lie around the first, within about twice the second."""
+
+
+@lru_cache(maxsize=4)
+def spoken(rate: float) -> list[Audio]:
+    """The speech that ships, a recording a voice, resampled to ``rate`` Hz where it differs."""
+    recordings = list(voices().values())
+    if rate == recordings[0].rate:
+        return recordings
+    from scipy.signal import resample_poly
+
+    ratio = Fraction(int(rate), recordings[0].rate)
+    return [
+        Audio(np.clip(resample_poly(a.samples, ratio.numerator, ratio.denominator), -1, 1), int(rate))
+        for a in recordings
+    ]
+
+
+def load(path: str, rate: float) -> list[Audio]:
+    """The user's own recording, as ``clips`` wants it. Raises ``arbench.data.DataError``."""
+    return [load_audio(path, rate=int(rate))]
+
+
+def quantise(clips: Tensor, levels: int, *, companded: bool) -> Tensor:
+    """Amplitudes in [-1, 1] to levels 0 .. levels-1 (int64): mu-law companded, or linear."""
+    if companded:
+        return torch.from_numpy(mu_law_encode(clips.numpy(), levels))
+    return ((clips.double() + 1) * ((levels - 1) / 2)).round().long()
+
+
+def places(n: int, rows: Sequence[int], seed: int, recordings: Sequence[Audio]) -> list[tuple[int, int]]:
+    """Where a clip of ``n`` samples lies for each row: which recording, and from which sample on.
+
+    Raises:
+        DataError: no recording is as long as ``n`` samples.
+    """
+    fitting = [i for i, a in enumerate(recordings) if len(a.samples) >= n]
+    if not fitting:
+        longest = max(len(a.samples) for a in recordings)
+        raise DataError(Path("the audio"), f"is too short: {longest} samples; an event here has {n}")
+    found = []
+    for row in rows:
+        rng = np.random.default_rng([seed, row])
+        voice = fitting[int(rng.integers(len(fitting)))]
+        found.append((voice, int(rng.integers(len(recordings[voice].samples) - n + 1))))
+    return found
+
+
+class AudioSource:
+    """Mixin of ``Source``: an element is an audio sample at ``rate_hz``."""
+
+    element: ClassVar[str] = "audio sample"
+    rate_hz: float | None
+    local: int
+    classes: int
+    hop: int
+
+    def clips(self, n: int, rows: Sequence[int], seed: int, data: list[Audio] | None) -> tuple[Tensor, Context]:
+        """Clips of real audio, float32 (B, n), and what the model is conditioned on.
+
+        ``local`` is the clip's standardised log-mel spectrogram (B, C, ceil(n / hop)), ``global`` the
+        voice's index (B,).
+
+        Raises:
+            DataError: no recording is as long as ``n`` samples.
+        """
+        rate = self.rate_hz or 16000.0
+        recordings = spoken(rate) if data is None else data
+        clips, mels, chosen = [], [], []
+        for voice, begin in places(n, rows, seed, recordings):
+            clip = recordings[voice].samples[begin : begin + n]
+            clips.append(clip)
+            chosen.append(voice)
+            if self.local:
+                mels.append(log_mel(clip, int(rate), self.local, self.hop))
+        context: dict[str, Tensor] = {}
+        if self.local:
+            context["local"] = (torch.from_numpy(np.stack(mels)) - MEL_CENTRE) / MEL_SCALE
+        if self.classes:
+            context["global"] = torch.tensor(chosen) % self.classes
+        return torch.from_numpy(np.stack(clips)), context

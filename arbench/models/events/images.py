@@ -1,0 +1,87 @@
+"""What models of images share: real pictures, their class, their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isqrt
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arbench.data import DataError, load_images, mosaic, rescale
+
+DIGIT_CLASSES = 10
+
+
+class ImageSource:
+    """Mixin of ``Source`` for square images of ``colours`` sub-pixels a pixel, 0 to ``levels`` - 1 each.
+
+    ``classes`` is 10 where the model is conditioned on which digit the picture is made of, else 0.
+    """
+
+    element: ClassVar[str] = "sub-pixel"
+    colours: int
+    levels: int
+    classes: int = 0
+
+    def side(self, n: int) -> int:
+        """Height and width of the square image with ``n`` sub-pixels. Raises ValueError if there is none."""
+        return square(n, self.colours)
+
+    def pictures(
+        self, side: int, rows: Sequence[int], seed: int, data: list[Any] | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Real images, int64 (B, side, side, colours), and their context: ``class`` (B,) where there is one.
+
+        Mosaics of digits, all of one class where the model has classes; or crops of the user's own, which
+        have no class.
+
+        Raises:
+            DataError: no image is that large, or the user's own images meet a model with classes.
+        """
+        if data is not None:
+            if self.classes:
+                raise DataError(Path("images"), "have no classes; this preset is conditioned on them")
+            crops = [self._crop(data, side, np.random.default_rng([seed, row])) for row in rows]
+            return torch.from_numpy(np.stack(crops)), {}
+        labels = [int(np.random.default_rng([seed, row]).integers(DIGIT_CLASSES)) for row in rows]
+        images = [
+            mosaic(
+                side,
+                side,
+                self.colours,
+                seed=seed * 65537 + row,
+                levels=self.levels,
+                label=label if self.classes else None,
+            )
+            for row, label in zip(rows, labels, strict=True)
+        ]
+        return torch.from_numpy(np.stack(images)), {"class": torch.tensor(labels)} if self.classes else {}
+
+    def _crop(self, data: list[Any], side: int, rng: np.random.Generator) -> Any:
+        fitting = [image for image in data if min(image.shape[:2]) >= side]
+        if not fitting:
+            raise DataError(Path("images"), f"none is {side}x{side} pixels or larger")
+        image = fitting[int(rng.integers(len(fitting)))]
+        top, left = (int(rng.integers(size - side + 1)) for size in image.shape[:2])
+        return rescale(image[top : top + side, left : left + side], 256, self.levels)
+
+    @classmethod
+    def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        images, wanted = load_images(path), config.get("colours", 1)
+        if (have := images[0].shape[2]) != wanted:
+            raise DataError(Path(path), f"has {have} channels a pixel; this preset wants {wanted}")
+        return images
+
+
+def square(n: int, each: int = 1) -> int:
+    """The side of a square image with ``n`` elements, ``each`` a pixel, or ValueError if there is none."""
+    side = isqrt(max(n, 0) // each)
+    if n < 1 or each * side * side != n:
+        near = ", ".join(str(m) for m in sorted({each * max(side + d, 1) ** 2 for d in (0, 1)}))
+        image = f"no square image with {each} colours has {n} sub-pixels" if each > 1 else f"no square has {n} pixels"
+        raise ValueError(f"{image}; near: {near}")
+    return side

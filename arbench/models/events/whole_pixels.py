@@ -1,0 +1,121 @@
+"""What models share whose elements are whole pixels, all channels in one integer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isqrt
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from arbench.distributions.pixel_mixture import pack, unpack
+from arbench.models.base import Context, Source
+from arbench.models.events.images import ImageSource, square
+from arbench.models.layers.row_caches import Lines
+from arbench.models.layers.shifted import Entry
+
+
+@dataclass
+class Raster:
+    """What steps keep, pixel after pixel: see ``row_caches`` for why copies share it."""
+
+    at: int
+    """The next pixel."""
+    batch: int
+    side: int
+    lines: Lines
+    image: Tensor | None = None
+    """This row of pixels as they become known, and ones (B, W, C + 1)."""
+    entry: Tensor | None = None
+    """What this row's pixels get from the row above where the image enters: (B, W, F)."""
+
+    def copied(self) -> Self:
+        return replace(self, lines=self.lines.copied())
+
+
+class WholePixels(ImageSource, Source):
+    """Square images in raster order, N = H W, as a ``PixelMixture`` draws them; steps from row caches.
+
+    An element is the pixel's ``colours`` channels, 0 to ``levels`` - 1 each, as one integer in base
+    ``levels``, the first channel most significant. Row caches hold each input twice, for the row itself and
+    for the rows below: more than the least, so that the depth of scoring by steps is one number at every N.
+    A subclass gives ``next_row`` and ``step``.
+    """
+
+    element: ClassVar[str] = "pixel"
+    multiple: int = 1
+    """What the side is a multiple of."""
+    enter: Entry
+    """The image into the stream that steps go through."""
+
+    def side(self, n: int) -> int:
+        """Height and width of the image with ``n`` pixels. Raises ValueError if there is none."""
+        m = self.multiple
+        if m == 1:
+            return square(n)
+        side = isqrt(max(n, 0))
+        if n < 1 or side * side != n or side % m:
+            near = ", ".join(str((m * k) ** 2) for k in (side // m, side // m + 1) if k)
+            raise ValueError(f"no square of {n} pixels has a side that {m} divides; near: {near}")
+        return side
+
+    def schedule(self, n: int) -> Sequence[int]:
+        self.side(n)
+        return range(n + 1)
+
+    def channels(self, f: Tensor, dtype: torch.dtype) -> Tensor:
+        """Values in [-1, 1] of elements (B, M), and a channel of ones that tells them from padding:
+        (B, M, colours + 1)."""
+        wide = torch.promote_types(dtype, torch.float32)
+        values = unpack(f, self.levels, self.colours).to(wide) * (2 / (self.levels - 1)) - 1
+        return pad(values.to(dtype), (0, 1), value=1.0)
+
+    def known(self, state: Raster, before: Tensor) -> None:
+        """Told of the pixel before the next one, (B, C + 1), once it is known. By default nothing."""
+
+    @abstractmethod
+    def next_row(self, state: Raster) -> None:
+        """Begins a row; ``image`` is still the one above, if any, and ``entry`` this row's."""
+
+    @abstractmethod
+    def step(self, state: Raster, x: Tensor) -> Tensor:
+        """Parameters (B, P) of the pixel ``state.at``, from what enters there (B, F)."""
+
+    def extend(self, state: Raster, f: Tensor, g0: int, g1: int) -> tuple[Tensor, Raster]:
+        return torch.stack([self._next(state, f) for _ in range(g0, g1)], dim=1), state
+
+    def _next(self, state: Raster, f: Tensor) -> Tensor:
+        at, ready, before = state.at, state.lines.ready, None
+        column, like = at % state.side, self.enter.above.gain
+        if at:
+            assert state.image is not None
+            before = self.channels(f[:, at - 1 : at], like.dtype)[:, 0]
+            state.image[:, (at - 1) % state.side] = before
+            self.known(state, before)
+        if column == 0:
+            state.entry = self.enter.row(state.image, state.batch, state.side, ready)
+            self.next_row(state)
+            state.image = like.new_zeros(state.batch, state.side, self.colours + 1)
+        assert state.entry is not None
+        params = self.step(state, self.enter.step(state.entry, before if column else None, column, ready))
+        state.at += 1
+        return params
+
+    def rewind(self, state: Raster, mark: tuple[int, Raster], f: Tensor, g: int) -> Raster:
+        """Within a row moves the position back; over ends of rows goes back to the mark's copy."""
+        at, kept = mark
+        here, there, begun = ((pixel - 1) // state.side for pixel in (g, at, state.at))
+        if here not in (there, begun):
+            rewound: Raster = super().rewind(state, mark, f, g)
+            return rewound
+        state = state if here == begun else kept.copied()
+        state.at = g
+        return state
+
+    def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        pictures, context = self.pictures(self.side(n), rows, seed, data)
+        return pack(pictures, self.levels).reshape(len(rows), n), context

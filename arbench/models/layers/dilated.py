@@ -1,0 +1,215 @@
+"""The stack of gated, dilated, causal convolutions that WaveNet and its students are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from arbench.distributions.base import kernel_for
+from arbench.models.base import Context, Switched, lecun_normal_
+
+
+@dataclass
+class Affine:
+    """Per-layer offsets of the gates, bias included: what conditioning comes to.
+
+    ``offset`` is (L, B or 1, F, 2 G); frame t // hop holds for position t, or the only one where ``hop`` is
+    None.
+    """
+
+    offset: Tensor
+    hop: int | None
+
+    def at(self, t0: int, t1: int) -> Tensor:
+        """Offsets of positions t0 .. t1-1 in every layer: (L, B or 1, t1 - t0 or 1, 2 G)."""
+        if self.hop is None:
+            return self.offset
+        frames = torch.arange(t0, t1, device=self.offset.device) // self.hop
+        return self.offset.index_select(2, frames)
+
+    def frame(self, t: int) -> int:
+        """The frame of position t."""
+        return 0 if self.hop is None else t // self.hop
+
+
+@dataclass
+class StackState:
+    """Position, and each layer's ring buffer of past inputs (B, R), as many as its taps reach back: the
+    least that the next step needs. Slot t mod reach holds the input of position t; storing is a reference,
+    not a copy."""
+
+    t: int
+    rings: list[list[Tensor]]
+
+    def copied(self) -> StackState:
+        """A copy to go on with: slots are replaced, never written to."""
+        return StackState(self.t, [list(ring) for ring in self.rings])
+
+
+class DilatedStack(Switched):
+    """L residual layers: h = tanh(W_f * x + c_f) . sigmoid(W_g * x + c_g); x += W_r h; skip += W_s h.
+
+    W * x is a causal convolution of ``kernel`` taps, dilated by 1, 2, 4, ... within each cycle; c is the
+    bias plus the projected local (B, C, F) and global (B,) conditioning.
+
+    Sources: van den Oord et al., *WaveNet*, 2016, eq. 2-4 and section 2.5; Paine et al., *Fast WaveNet*,
+    2016, for the ring buffers. Initialised with variance 1/fan_in, biases zero.
+
+    On the backend "triton" ``forward`` is a launch for each layer; ``extend`` is plain PyTorch on every one.
+
+    Args:
+        layers: L.
+        cycle: layers until the dilation returns to 1.
+        kernel: taps.
+        residual: channels R of the residual stream.
+        gate: channels G of each half of the gate.
+        skip: channels S of the skip stream; 0 for none. With a skip stream the last layer's residual
+            output is computed and unused, as published.
+        local: channels C of local conditioning; 0 for none.
+        hop: positions a frame of local conditioning spans.
+        classes: size of the global conditioning's alphabet; 0 for none.
+        generator: of the initial weights.
+    """
+
+    def __init__(
+        self,
+        *,
+        layers: int,
+        cycle: int,
+        kernel: int,
+        residual: int,
+        gate: int,
+        skip: int,
+        local: int,
+        hop: int,
+        classes: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.dilations = [2 ** (i % cycle) for i in range(layers)]
+        self.kernel, self.residual, self.gate, self.skip, self.hop = (
+            kernel,
+            residual,
+            gate,
+            skip,
+            hop,
+        )
+
+        def weight(*shape: int, fan_in: int) -> nn.Parameter:
+            return nn.Parameter(lecun_normal_(torch.empty(shape), fan_in, generator))
+
+        self.gate_weight = weight(layers, kernel * residual, 2 * gate, fan_in=kernel * residual)
+        self.gate_bias = nn.Parameter(torch.zeros(layers, 2 * gate))
+        self.out_weight = weight(layers, gate, residual + skip, fan_in=gate)
+        self.out_bias = nn.Parameter(torch.zeros(layers, residual + skip))
+        self.local_weight = weight(local, layers * 2 * gate, fan_in=local) if local else None
+        self.global_weight = weight(classes, layers * 2 * gate, fan_in=1) if classes else None
+
+    @property
+    def receptive_field(self) -> int:
+        """Positions an output sees, its own included."""
+        return 1 + (self.kernel - 1) * sum(self.dilations)
+
+    def reach(self, layer: int) -> int:
+        """Past inputs that a layer reads."""
+        return (self.kernel - 1) * self.dilations[layer]
+
+    def encode(self, context: Context) -> Affine:
+        """Projects conditioning once: ``local`` (B, C, F) and ``global`` (B,)."""
+        layers, width = self.gate_bias.shape
+        offset = self.gate_bias.view(layers, 1, 1, width)
+        if self.local_weight is not None:
+            local = context["local"].to(self.local_weight.dtype).transpose(1, 2) @ self.local_weight
+            offset = offset + local.unflatten(-1, (layers, width)).permute(2, 0, 1, 3)
+        if self.global_weight is not None:
+            chosen = self.global_weight[context["global"]].unflatten(-1, (layers, width))
+            offset = offset + chosen.transpose(0, 1).unsqueeze(2)
+        return Affine(offset, self.hop if self.local_weight is not None else None)
+
+    def start(self, batch: int) -> StackState:
+        """State before position 0: a past of zeros."""
+        zero = self.gate_weight.new_zeros(batch, self.residual)
+        return StackState(0, [[zero] * self.reach(i) for i in range(len(self.dilations))])
+
+    def _gated(self, taps: Tensor, offset: Tensor, layer: int) -> Tensor:
+        """The layer's two outputs side by side, (..., R + S), from its taps (..., K R)."""
+        if taps.dim() == 2:
+            a = torch.addmm(offset, taps, self.gate_weight[layer])
+            f, g = a.chunk(2, dim=-1)
+            return torch.addmm(self.out_bias[layer], f.tanh() * g.sigmoid(), self.out_weight[layer])
+        f, g = (taps @ self.gate_weight[layer] + offset).chunk(2, dim=-1)
+        return (f.tanh() * g.sigmoid()) @ self.out_weight[layer] + self.out_bias[layer]
+
+    def _split(self, x: Tensor, skip: Tensor | None, out: Tensor) -> tuple[Tensor, Tensor | None]:
+        if not self.skip:
+            return x + out, None
+        done = out[..., self.residual :]
+        return x + out[..., : self.residual], done if skip is None else skip + done
+
+    def _layer(self, x: Tensor, padded: Tensor, offset: Tensor, layer: int) -> Tensor:
+        d, m = self.dilations[layer], x.shape[1]
+        taps = [padded[:, k * d : k * d + m] for k in range(self.kernel)]
+        return self._gated(torch.cat(taps, dim=-1), offset, layer)
+
+    def forward(self, x: Tensor, affine: Affine) -> Tensor:
+        """The skip sum (B, T, S), or without a skip stream the residual stream (B, T, R), of x (B, T, R)."""
+        layer = kernel_for("wavenet_layer", self.backend, x)
+        if layer is not None:
+            return self._by_kernel(layer, x, affine)
+        skip, offsets = None, affine.at(0, x.shape[1])
+        for i in range(len(self.dilations)):
+            out = self._layer(x, pad(x, (0, 0, self.reach(i), 0)), offsets[i], i)
+            x, skip = self._split(x, skip, out)
+        return x if skip is None else skip
+
+    def _by_kernel(self, layer: Callable[..., tuple[Tensor, Tensor | None]], x: Tensor, affine: Affine) -> Tensor:
+        skip = None
+        for i, dilation in enumerate(self.dilations):
+            x, skip = layer(
+                x,
+                self.gate_weight[i],
+                None,
+                self.out_weight[i],
+                self.out_bias[i],
+                dilation=dilation,
+                offset=affine.offset[i],
+                hop=affine.hop or 1,
+                skip=skip,
+            )
+        return x if skip is None else skip
+
+    def extend(self, state: StackState, x: Tensor, affine: Affine) -> Tensor:
+        """As ``forward`` for the next M positions x (B, M, R); the state is moved on in place."""
+        if x.shape[1] == 1:
+            return self._step(state, x[:, 0], affine).unsqueeze(1)
+        t, m = state.t, x.shape[1]
+        skip, offsets = None, affine.at(t, t + m)
+        for i, ring in enumerate(state.rings):
+            padded, reach = x, self.reach(i)
+            if reach:
+                at = t % reach
+                padded = torch.cat([torch.stack([*ring[at:], *ring[:at]], dim=1), x], dim=1)
+                for k in range(t + max(m - reach, 0), t + m):
+                    ring[k % reach] = x[:, k - t]
+            x, skip = self._split(x, skip, self._layer(x, padded, offsets[i], i))
+        state.t = t + m
+        return x if skip is None else skip
+
+    def _step(self, state: StackState, x: Tensor, affine: Affine) -> Tensor:
+        t = state.t
+        offsets = affine.offset[:, :, affine.frame(t)]
+        skip = None
+        for i, ring in enumerate(state.rings):
+            d, reach = self.dilations[i], self.reach(i)
+            taps = x
+            if reach:
+                past = [ring[(t - k * d) % reach] for k in range(self.kernel - 1, 0, -1)]
+                taps = torch.cat([*past, x], dim=-1)
+                ring[t % reach] = x
+            x, skip = self._split(x, skip, self._gated(taps, offsets[i], i))
+        state.t = t + 1
+        return x if skip is None else skip

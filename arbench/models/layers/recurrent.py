@@ -1,0 +1,104 @@
+"""Layers of LSTM: the fused pass over a sequence, and the step from one element to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+
+def uniform_(tensor: Tensor, bound: float, generator: torch.Generator) -> Tensor:
+    """Fills with U(-bound, bound)."""
+    with torch.no_grad():
+        return tensor.uniform_(-bound, bound, generator=generator)
+
+
+def begun(embedding: Tensor, past: Tensor, first: bool) -> Tensor:
+    """Embeddings (B, M, R) of the symbols before each position.
+
+    Args:
+        embedding: (levels + 1, R), the last row of what stands before the first symbol.
+        past: symbols (B, M), or (B, M - 1) where they are the first.
+        first: whether position 0 is among them.
+    """
+    x = embedding[past]
+    return torch.cat([embedding[-1:].expand(len(past), 1, -1), x], dim=1) if first else x
+
+
+@dataclass
+class Carry:
+    """Hidden and cell state of each layer: (B, H) each. They are replaced, never written to."""
+
+    hidden: list[Tensor]
+    cell: list[Tensor]
+    ready: Sequence[tuple[Tensor, Tensor]] = field(metadata={"constant": True})
+    """Each layer's weight (in + H, 4 H) and bias (4 H), both products in one."""
+
+    def copied(self) -> Carry:
+        """A copy to go on with."""
+        return Carry(list(self.hidden), list(self.cell), self.ready)
+
+
+class LSTMStack(nn.Module):
+    """Layers of i, f, g, o = W x_t + U h_{t-1} + b; c_t = f . c_{t-1} + i . g; h_t = o . tanh(c_t).
+
+    i, f and o through a sigmoid, g through tanh. A sequence is one call of PyTorch's own LSTM; a single
+    element is one product and the gates, layer by layer.
+
+    Source: Hochreiter and Schmidhuber, *Long Short-Term Memory*, 1997, with the forget gate of Gers et al.,
+    2000. All weights and biases start from U(-``bound``, ``bound``).
+
+    Args:
+        inputs: width of x.
+        width: H.
+        layers: one behind the other.
+        bound: of the initial weights.
+        generator: of the initial weights.
+    """
+
+    def __init__(self, inputs: int, width: int, layers: int, bound: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.layers, self.width = layers, width
+        # PyTorch's own initialisation would draw from the global generator
+        empty = nn.LSTM(inputs, width, layers, batch_first=True, device="meta")
+        self.lstm = empty.to_empty(device="cpu")
+        for parameter in self.lstm.parameters():
+            uniform_(parameter, bound, generator)
+
+    def start(self, batch: int, state: tuple[Tensor, Tensor] | None = None) -> Carry:
+        """Before the first element: zeros, or ``state`` (layers, B, H) as ``forward`` returned it."""
+        if state is None:
+            zero = self.lstm.all_weights[0][0].new_zeros(batch, self.width)
+            hidden, cell = [zero] * self.layers, [zero] * self.layers
+        else:
+            hidden, cell = (list(part.unbind(0)) for part in state)
+        ready = []
+        for weights in self.lstm.all_weights:
+            weight_ih, weight_hh, bias_ih, bias_hh = weights
+            ready.append((torch.cat([weight_ih, weight_hh], dim=1).t().contiguous(), bias_ih + bias_hh))
+        return Carry(hidden, cell, ready)
+
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The last layer's h (B, M, H) for x (B, M, inputs), and every layer's h and c at the end, each
+        (layers, B, H)."""
+        found: tuple[Tensor, tuple[Tensor, Tensor]] = self.lstm(x, state)
+        return found
+
+    def extend(self, carry: Carry, x: Tensor) -> Tensor:
+        """As ``forward`` from where ``carry`` stands, which moves on."""
+        if x.shape[1] == 1:
+            return self._step(carry, x[:, 0]).unsqueeze(1)
+        out, (hidden, cell) = self(x, (torch.stack(carry.hidden), torch.stack(carry.cell)))
+        carry.hidden, carry.cell = list(hidden.unbind(0)), list(cell.unbind(0))
+        return out
+
+    def _step(self, carry: Carry, x: Tensor) -> Tensor:
+        for layer, (weight, bias) in enumerate(carry.ready):
+            a = torch.addmm(bias, torch.cat([x, carry.hidden[layer]], dim=-1), weight)
+            i, f, g, o = a.chunk(4, dim=-1)
+            cell = f.sigmoid() * carry.cell[layer] + i.sigmoid() * g.tanh()
+            x = o.sigmoid() * cell.tanh()
+            carry.hidden[layer], carry.cell[layer] = x, cell
+        return x

@@ -1,0 +1,1 @@
+"""What all figures share: their looks, and how they are saved."""

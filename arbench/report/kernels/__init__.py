@@ -1,0 +1,1 @@
+"""What a run of kernels says: tables, fractions of the limit, the roofline."""

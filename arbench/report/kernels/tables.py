@@ -1,0 +1,235 @@
+"""Kernels in words: who implements one, how fast it is, and how near the machine's limit."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+
+from arbench.report.cells import (
+    NONE,
+    Column,
+    interval_of,
+    speed_up_label,
+    status_label,
+    time_interval_label,
+    time_label,
+)
+from arbench.report.labels import STATUS, Settings, of_kernels, shorten
+from arbench.report.roofs import format_percent, per_second, reached, roof_of
+from arbench.report.table import Table, order
+from arbench.results import Case, Results
+from arbench.stats import format_si
+
+_HEADLINE = ("configuration", "op", "implementation", "time", "rate", "of_limit", "outcome")
+_FULL = (
+    "kernel",
+    "configuration",
+    "op",
+    "implementation",
+    "status",
+    "time",
+    "interval",
+    "bytes_rate",
+    "flops_rate",
+    "bound",
+    "of_limit",
+    "speed_up",
+    "bytes",
+    "flops",
+)
+_FEWEST_LETTERS = 12
+"""Of an implementation, where a line is short."""
+
+
+def kernels(results: Results) -> dict[str, list[Case]]:
+    """The cases of each kernel, in the order of its tables."""
+    found: dict[str, list[Case]] = {}
+    for case in order(of_kernels(results)):
+        found.setdefault(case.model, []).append(case)
+    return found
+
+
+def kernel_tables(results: Results, width: int) -> list[Table]:
+    """One table a kernel; one a configuration where that alone fits ``width``."""
+    settings = Settings(results)
+    tables = []
+    for kernel, cases in kernels(results).items():
+        shown, only_checked = _apart(cases)
+        notes = _notes(shown, only_checked, settings)
+        whole = _table(kernel, shown, results, settings, notes, width)
+        if _fits(whole, width):
+            tables.append(whole)
+            continue
+        for preset in dict.fromkeys(case.preset for case in shown):
+            same = [case for case in shown if case.preset == preset]
+            tables.append(_table(kernel, same, results, settings, (), width))
+        tables[-1] = Table(tables[-1].title, tables[-1].columns, tables[-1].rows, notes)
+    return tables
+
+
+def kernel_rows(results: Results) -> Table:
+    """Every case of a kernel in words."""
+    settings = Settings(results)
+    cases = order(of_kernels(results))
+    return Table(
+        settings.of_kernels,
+        [COLUMNS[name] for name in _FULL],
+        [[CELLS[name](case, results, settings) for name in _FULL] for case in cases],
+    )
+
+
+def split_configuration(presets: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """What configurations share, and of each what is its own.
+
+    ``rows=4,width=8`` and ``rows=4,width=9`` share ``rows=4``; a configuration of other keys than the
+    first shares nothing with it.
+    """
+    parts = {preset: re.split(r",\s*(?=\w+=)", preset) for preset in presets}
+    keys = {tuple(part.partition("=")[0] for part in found) for found in parts.values()}
+    shared = set.intersection(*map(set, parts.values())) if len(keys) == 1 and len(parts) > 1 else set()
+    first = next(iter(parts.values()), [])
+    own = {preset: [one for one in found if one not in shared] for preset, found in parts.items()}
+    if len(parts) == 1:
+        return ", ".join(first), dict.fromkeys(parts, "")
+    return ", ".join(one for one in first if one in shared), {p: ", ".join(o) for p, o in own.items()}
+
+
+def _apart(cases: list[Case]) -> tuple[list[Case], list[Case]]:
+    """Cases worth a line, and those of configurations in which nothing could be timed."""
+    timed = {case.preset for case in cases if case.status != "checked"}
+    if not timed:
+        return cases, []
+    return [c for c in cases if c.preset in timed], [c for c in cases if c.preset not in timed]
+
+
+def _notes(shown: list[Case], only_checked: list[Case], settings: Settings) -> list[str]:
+    """``forward torch · eager: unstable in 1 of 3 cases``, and who was checked where nothing was timed."""
+    by_name: dict[tuple[str, str], list[Case]] = {}
+    for case in shown:
+        by_name.setdefault((case.op, settings.method(case)), []).append(case)
+    notes = []
+    for (op, name), cases in by_name.items():
+        unstable = sum(case.unstable for case in cases)
+        if unstable:
+            where = f" in {unstable:,} of {len(cases):,} cases" if unstable < len(cases) else ""
+            notes.append(f"{op} {name}: unstable{where}")
+    if only_checked:
+        names = ", ".join(dict.fromkeys(map(settings.method, only_checked)))
+        notes.append(f"{names}: {STATUS['checked']} in {len(only_checked):,} more cases")
+    return notes
+
+
+def _table(
+    kernel: str,
+    cases: list[Case],
+    results: Results,
+    settings: Settings,
+    notes: Sequence[str],
+    width: int,
+) -> Table:
+    shared, own = split_configuration(dict.fromkeys(case.preset for case in cases))
+    names = [name for name in _HEADLINE if name != "configuration" or len(own) > 1]
+    rows = [
+        [own[case.preset] if name == "configuration" else CELLS[name](case, results, settings) for name in names]
+        for case in cases
+    ]
+    title = "\n  ".join(textwrap.wrap(" · ".join(filter(None, (kernel, shared, settings.of_kernels))), width - 2))
+    table = Table(title, [COLUMNS[name] for name in names], rows, notes)
+    if len(own) == 1 and not _fits(table, width):
+        return _narrowed(table, names, width)
+    return table
+
+
+def _narrowed(table: Table, names: list[str], width: int) -> Table:
+    """The table without its rate; if that is not enough, with names that are cut short."""
+    kept = [i for i, name in enumerate(names) if name != "rate"]
+    rows = [[row[i] for i in kept] for row in table.rows]
+    table = Table(table.title, [table.columns[i] for i in kept], rows, table.notes)
+    over = max(map(len, table.lines())) - width
+    if over <= 0:
+        return table
+    at = [names[i] for i in kept].index("implementation")
+    most = max(_FEWEST_LETTERS, max(len(row[at]) for row in rows) - over)
+    rows = [[shorten(cell, most) if i == at else cell for i, cell in enumerate(row)] for row in rows]
+    return Table(table.title, table.columns, rows, table.notes)
+
+
+def _fits(table: Table, width: int) -> bool:
+    head = len(table.title.splitlines())
+    return max(map(len, table.lines()[head : -len(table.notes) or None])) <= width
+
+
+def _rate(case: Case, count: int | None, unit: str) -> str:
+    value = per_second(case, count)
+    if value is None or count is None:
+        return NONE
+    interval = interval_of(case)
+    ends = None if interval is None else (count / interval[1], count / interval[0])
+    return format_si(value, unit, ends)
+
+
+def _bound_rate(case: Case, results: Results) -> str:
+    """What it moves, or where arithmetic bounds it, what it computes in a second."""
+    top = roof_of(case, results)
+    if top is not None and top.bound == "compute":
+        return _rate(case, case.flops, "FLOP/s")
+    return _rate(case, case.bytes, "B/s")
+
+
+def _of_limit(case: Case, results: Results) -> str:
+    found = reached(case, results)
+    return NONE if found is None else format_percent(found.fraction, found.ends)
+
+
+def _outcome(case: Case, results: Results) -> str:
+    """The speed-up, or why there is no time."""
+    return speed_up_label(case, results) if case.status == "ok" else STATUS[case.status]
+
+
+def _count(value: int | None, unit: str) -> str:
+    return NONE if value is None else format_si(value, unit, (value * 0.9999, value * 1.0001))
+
+
+def _bound(case: Case, results: Results) -> str:
+    top = roof_of(case, results)
+    return NONE if top is None else top.bound
+
+
+Cell = Callable[[Case, Results, Settings], str]
+CELLS: dict[str, Cell] = {
+    "kernel": lambda case, results, settings: case.model,
+    "configuration": lambda case, results, settings: split_configuration([case.preset])[0],
+    "op": lambda case, results, settings: case.op,
+    "implementation": lambda case, results, settings: settings.method(case),
+    "status": lambda case, results, settings: status_label(case),
+    "time": lambda case, results, settings: time_label(case),
+    "interval": lambda case, results, settings: time_interval_label(case),
+    "rate": lambda case, results, settings: _bound_rate(case, results),
+    "bytes_rate": lambda case, results, settings: _rate(case, case.bytes, "B/s"),
+    "flops_rate": lambda case, results, settings: _rate(case, case.flops, "FLOP/s"),
+    "bound": lambda case, results, settings: _bound(case, results),
+    "of_limit": lambda case, results, settings: _of_limit(case, results),
+    "speed_up": lambda case, results, settings: speed_up_label(case, results),
+    "outcome": lambda case, results, settings: _outcome(case, results),
+    "bytes": lambda case, results, settings: _count(case.bytes, "B"),
+    "flops": lambda case, results, settings: _count(case.flops, "FLOP"),
+}
+COLUMNS = {
+    "kernel": Column("kernel", number=False),
+    "configuration": Column("configuration", number=False, wraps=True),
+    "op": Column("op", number=False),
+    "implementation": Column("implementation", number=False),
+    "status": Column("status", number=False),
+    "time": Column("time"),
+    "interval": Column("[95%] or (range)"),
+    "rate": Column("rate"),
+    "bytes_rate": Column("bytes/s"),
+    "flops_rate": Column("FLOPs/s"),
+    "bound": Column("bound by", number=False),
+    "of_limit": Column("of limit"),
+    "speed_up": Column("speed-up"),
+    "outcome": Column("speed-up"),
+    "bytes": Column("bytes"),
+    "flops": Column("FLOPs"),
+}

@@ -1,0 +1,125 @@
+"""What a batch does to the time of an element: a table and a figure, where several batches were timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from arbench.report.cells import NONE, Column, interval_of
+from arbench.report.figures.style import looks, new_figure, styled, value_axis
+from arbench.report.labels import OPS, model_label, of_models
+from arbench.report.models.taxonomy import time_per_element
+from arbench.report.table import Table, order
+from arbench.results import Case, Results
+
+TITLE = "Time of an element by batch"
+_ACROSS = 3
+
+
+def sweeps(results: Results) -> list[list[Case]]:
+    """Timed cases that differ in batch alone, smallest first; each at the largest N that has several."""
+    found: dict[tuple[Any, ...], dict[int, list[Case]]] = {}
+    for case in order(of_models(results)):
+        if case.status == "ok" and case.median_s:
+            sizes = found.setdefault((*case.key[:-1],), {})
+            sizes.setdefault(case.n, []).append(case)
+    kept = []
+    for sizes in found.values():
+        several = [n for n, cases in sizes.items() if len(cases) > 1]
+        if several:
+            kept.append(sorted(sizes[max(several)], key=lambda case: case.batch))
+    return kept
+
+
+def batch_table(results: Results) -> Table | None:
+    """Seconds of an element by batch, one row a method; None where no method was timed at several."""
+    rows = sweeps(results)
+    if not rows:
+        return None
+    batches = sorted({case.batch for cases in rows for case in cases})
+    columns = [
+        *(Column(name, number=False) for name in ("model", "op", "method")),
+        Column("N"),
+        *(Column(f"batch {batch}") for batch in batches),
+        Column("an event gains"),
+    ]
+    return Table(TITLE, columns, [_row(cases, batches) for cases in rows])
+
+
+def _row(cases: list[Case], batches: list[int]) -> list[str]:
+    first = cases[0]
+    times = {case.batch: time_per_element(case) for case in cases}
+    each = [(case.median_s or 0.0) / case.batch for case in (first, cases[-1])]
+    return [
+        model_label(first),
+        OPS[first.op],
+        first.method,
+        f"{first.n:,}",
+        *(times.get(batch, NONE) for batch in batches),
+        f"{each[0] / each[1]:.2g}x",
+    ]
+
+
+def batch_figure(results: Results) -> Figure | None:
+    """Seconds of an element over batch, one panel a model and op; None where none has several."""
+    rows = sweeps(results)
+    if not rows:
+        return None
+    panels: dict[str, list[list[Case]]] = {}
+    for cases in rows:
+        first = cases[0]
+        panels.setdefault(f"{model_label(first)}, {OPS[first.op]}, N = {first.n:,}", []).append(cases)
+    look = looks((cases[0].method, cases[0].method) for cases in rows)
+    values = [(case.median_s or 0.0) / (case.batch * case.n) for cases in rows for case in cases]
+    across = min(_ACROSS, len(panels))
+    down = -(-len(panels) // across)
+    with styled():
+        figure = new_figure(4.2 * across, 3.6 * down)
+        grid = figure.subplots(down, across, sharey=True, squeeze=False).flat
+        for axes, (title, lines) in zip(grid, panels.items(), strict=False):
+            for cases in lines:
+                _line(axes, cases, *look[cases[0].method])
+            _batch_axis(axes, (case.batch for cases in lines for case in cases))
+            value_axis(axes, min(values), max(values), "s")
+            axes.set_title(title)
+            axes.grid(True, which="major")
+            axes.legend()
+            sns.despine(ax=axes)
+        for axes in list(grid)[len(panels) :]:
+            axes.set_visible(False)
+        figure.supylabel("time of an element", fontsize=10)
+    return figure
+
+
+def _line(axes: Axes, cases: list[Case], color: str, marker: str, style: str) -> None:
+    batches = [case.batch for case in cases]
+    elements = np.array([case.batch * case.n for case in cases])
+    times = np.array([case.median_s or 0.0 for case in cases]) / elements
+    ends = np.array([interval_of(case) or (case.median_s, case.median_s) for case in cases], dtype=float)
+    bars = np.abs(ends.T / elements - times)
+    axes.errorbar(
+        batches,
+        times,
+        yerr=bars,
+        color=color,
+        marker=marker,
+        linestyle=style,
+        markersize=5.5,
+        capsize=4.5,
+        linewidth=1.4,
+        label=cases[0].method,
+    )
+
+
+def _batch_axis(axes: Axes, batches: Iterable[int]) -> None:
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(FixedLocator(sorted(set(batches))))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    axes.set_xlabel("batch, events at once")

@@ -1,0 +1,218 @@
+"""The map: how scoring depth grows against how sampling depth grows, all models on one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from arbench.report.figures.style import FAINT, INK, RULE, new_figure, styled
+from arbench.report.labels import GROWTH, OWN, Settings, shorten
+from arbench.report.models.verdicts import Headline, depth_fits, headlines
+from arbench.results import Fit, Results
+
+_ALWAYS = ("1", "log N", "sqrt N", "N")
+_WIDE, _NARROW = 2.85, 0.95
+"""Inches of a column with, at least, and without a model in it."""
+_LETTER, _LONGEST = 0.08, 60
+"""Inches a character takes at most on average, and characters of the longest label."""
+_LINE, _BETWEEN, _PAD, _CAPTION = 0.16, 0.08, 0.14, 0.24
+_LOW = 0.5
+_BEST, _OTHER = "#0173b2", "#cc78bc"
+_CORNERS = {
+    ("1", "1"): "both in a few steps",
+    ("N", "1"): "fast to score, slow to sample",
+    ("1", "N"): "fast to sample, slow to score",
+    ("N", "N"): "both step by step",
+}
+
+
+MANY = 8
+"""More models than this are named in their cells without how, and their presets together."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A mark: a model by its best methods, or (``small``) with one of them exchanged."""
+
+    sample: str
+    score: str
+    lines: tuple[str, ...]
+    small: bool = False
+
+    @property
+    def height(self) -> float:
+        """Inches it takes in its cell."""
+        return _LINE * len(self.lines) + _BETWEEN
+
+
+def places(results: Results) -> list[Place]:
+    """Every model whose depth of both jobs was fitted, each followed by its other methods; of more than
+    ``MANY`` models the names alone."""
+    settings = Settings(results)
+    found = []
+    known = headlines(results)
+    if len(known) > MANY:
+        return _names(known)
+    for headline in known:
+        score, sample = headline.score, headline.sample
+        if score is None or sample is None:
+            continue
+        x, y = sample.fit.fitted or "1", score.fit.fitted or "1"
+        lines = (
+            headline.model,
+            f"score {score.method}, sample {sample.method}",
+            _depths(score.fit, sample.fit, results),
+        )
+        found.append(Place(x, y, tuple(filter(None, lines))))
+        others: dict[tuple[str, str], list[str]] = {}
+        for op in ("score", "sample"):
+            for fit in depth_fits(results, headline.model, op):
+                cell = (x, fit.fitted or "1") if op == "score" else (fit.fitted or "1", y)
+                if cell != (x, y):
+                    others.setdefault(cell, []).append(_other(fit, settings))
+        for cell, said in others.items():
+            found.append(Place(*cell, (headline.model, *said), small=True))
+    return found
+
+
+def _names(known: list[Headline]) -> list[Place]:
+    """``wavenet: tiny, nv`` for each model, in the cells of its presets."""
+    presets: dict[tuple[str, str, str], list[str]] = {}
+    for headline in known:
+        if headline.score is not None and headline.sample is not None:
+            cell = headline.sample.fit.fitted or "1", headline.score.fit.fitted or "1"
+            fit = headline.score.fit
+            presets.setdefault((*cell, fit.model), []).append(fit.preset)
+    return [Place(x, y, (f"{model}: {', '.join(names)}",)) for (x, y, model), names in presets.items()]
+
+
+def _other(fit: Fit, settings: Settings) -> str:
+    condition = ""
+    if fit.method in OWN:
+        condition = ", not outside data"
+    elif (fit.claimed or "").startswith("<="):
+        condition = ", on this data"
+    return f"{fit.op} {settings.method(fit)}{condition}"
+
+
+def _depths(score: Fit, sample: Fit, results: Results) -> str:
+    """Both depths at the largest N at which both are known."""
+    y, x = ({**_by_size(fit), **_by_case(fit, results)} for fit in (score, sample))
+    common = y.keys() & x.keys()
+    if not common:
+        return ""
+    n = max(common)
+    return f"depth {y[n]:,.0f} and {x[n]:,.0f} at N = {n:,}"
+
+
+def _by_size(fit: Fit) -> dict[int, float]:
+    return dict(zip(fit.sizes, fit.values, strict=True))
+
+
+def _by_case(fit: Fit, results: Results) -> dict[int, float]:
+    cases = (case for case in results.cases.values() if case.key == fit.key)
+    return {case.n: case.depth for case in cases if case.depth is not None}
+
+
+def growth_map(results: Results) -> Figure | None:
+    """The map, or None where no model has the depth of both jobs fitted.
+
+    A cell is a pair of growth classes, and marks in one cell are listed below each other, so no
+    label can cover another. Cells on the diagonal, where both jobs grow alike, are shaded.
+    """
+    marks = places(results)
+    if not marks:
+        return None
+    used = {mark.sample for mark in marks} | {mark.score for mark in marks}
+    classes = [name for name in GROWTH if name in _ALWAYS or name in used]
+    widths = [_width([m for m in marks if m.sample == name]) for name in classes]
+    heights = [_height(name, marks, classes) for name in classes]
+    with styled():
+        figure = new_figure(sum(widths) + 1.1, sum(heights) + 1.25)
+        axes = figure.subplots()
+        axes.set_xlim(0, sum(widths))
+        axes.set_ylim(0, sum(heights))
+        left = 0.0
+        for x, width in zip(classes, widths, strict=True):
+            bottom = 0.0
+            for y, height in zip(classes, heights, strict=True):
+                inside = [mark for mark in marks if (mark.sample, mark.score) == (x, y)]
+                _cell(axes, left, bottom, width, height, inside, x == y, _CORNERS.get((x, y)))
+                bottom += height
+            left += width
+        _frame(axes, classes, widths, heights)
+    return figure
+
+
+def _width(marks: list[Place]) -> float:
+    """What the longest label of a column needs, in inches."""
+    if not marks:
+        return _NARROW
+    longest = max(len(shorten(line, _LONGEST)) for mark in marks for line in mark.lines)
+    return max(_WIDE, 0.45 + _LETTER * longest)
+
+
+def _height(score: str, marks: list[Place], classes: list[str]) -> float:
+    """What the fullest cell of a row needs, in inches."""
+    columns = [sum(m.height for m in marks if (m.sample, m.score) == (sample, score)) for sample in classes]
+    captioned = any(y == score for _, y in _CORNERS)
+    return max(_LOW, max(columns) + _PAD + _CAPTION * captioned)
+
+
+def _cell(
+    axes: Axes,
+    left: float,
+    bottom: float,
+    width: float,
+    height: float,
+    marks: list[Place],
+    diagonal: bool,
+    caption: str | None,
+) -> None:
+    shade = RULE if diagonal else "none"
+    axes.add_patch(Rectangle((left, bottom), width, height, fc=shade, ec="none", alpha=0.35))
+    axes.add_patch(Rectangle((left, bottom), width, height, fc="none", ec=RULE, lw=0.8))
+    if caption and width >= _WIDE:
+        axes.text(left + 0.12, bottom + 0.1, caption, color=FAINT, fontsize=8, style="italic")
+    top = bottom + height - _PAD
+    for mark in sorted(marks, key=lambda mark: mark.small):
+        middle = top - 0.09
+        if mark.small:
+            axes.plot(left + 0.17, middle, "D", color=_OTHER, ms=6, clip_on=False)
+        else:
+            axes.plot(left + 0.17, middle, "o", color=_BEST, ms=9, clip_on=False)
+        for i, line in enumerate(mark.lines):
+            first = i == 0
+            axes.text(
+                left + 0.34,
+                middle - _LINE * i,
+                shorten(line, _LONGEST),
+                va="center",
+                color=INK if first else FAINT,
+                fontsize=9 if first else 8,
+                weight="bold" if first and not mark.small else "normal",
+            )
+        top -= mark.height
+
+
+def _frame(axes: Axes, classes: list[str], widths: list[float], heights: list[float]) -> None:
+    def centres(lengths: list[float]) -> list[float]:
+        return [sum(lengths[:i]) + length / 2 for i, length in enumerate(lengths)]
+
+    labels = [GROWTH[name] for name in classes]
+    axes.set_xticks(centres(widths), labels)
+    axes.set_yticks(centres(heights), labels)
+    axes.tick_params(length=0, labelsize=10)
+    axes.set_xlabel("depth of sampling grows as →")
+    axes.set_ylabel("depth of scoring grows as →")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    handles = [
+        Line2D([], [], ls="none", marker="o", ms=9, color=_BEST, label="a model by its best exact methods"),
+        Line2D([], [], ls="none", marker="D", ms=6, color=_OTHER, label="the same with another method"),
+    ]
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)

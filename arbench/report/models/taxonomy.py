@@ -1,0 +1,264 @@
+"""The taxonomy, filled in from measurements: how scoring and sampling grow, model by model, by family."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from arbench.report.cells import NONE, Column, exact_si, interval_of, largest_speed_up
+from arbench.report.labels import GROWTH, OPS, Settings, claim_label, model_label, of_models
+from arbench.report.models.jobs import ELSEWHERE, Job, families, job
+from arbench.report.models.verdicts import exact_growth
+from arbench.report.table import Table
+from arbench.results import Case, Fit, Op, Results
+from arbench.stats import format_ratio, format_seconds
+
+TITLE = "How scoring and sampling grow, by family"
+PER_ELEMENT = {
+    "1": "falls as 1/N",
+    "log N": "falls",
+    "sqrt N": "falls",
+    "N": "constant",
+    "N log N": "grows as log N",
+    "N^2": "grows with N",
+    "N^3": "grows with N²",
+}
+"""What work per element does, by the class of the whole."""
+LEGEND = (
+    "Depth of scoring and of sampling; then of sampling by its best exact method at the largest N: nfe, work "
+    "of an element (= the same at every N, ↑ grows, ↓ falls), time of an element, speed over the reference's."
+)
+_ARROWS = {"constant": "=", "falls": "↓", "falls as 1/N": "↓", NONE: ""}
+Rows = Callable[[Results, str, str], list[list[str]]]
+"""The rows of a model, from its label and the mark of its remark."""
+_MARKS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_FORMULAS, _NAME = (24, 16, 9, 0), 24
+"""Characters of a formula, the most that fits, and of a model's name in a terminal; the page has all."""
+
+
+def taxonomy(results: Results) -> Table | None:
+    """The whole table: one row a model and op; None where fewer than two families were measured."""
+    columns = [
+        Column("model", number=False),
+        Column("N"),
+        Column("op", number=False),
+        Column("by", number=False),
+        Column("claimed", number=False),
+        Column("measured", number=False),
+        Column("depth", number=False),
+        Column("reference", number=False),
+        Column("nfe"),
+        Column("work exponent"),
+        Column("work/element"),
+        Column("as N grows", number=False),
+        Column("time exponent"),
+        Column("time/element"),
+        Column("speed-up"),
+        Column("claims", number=False),
+    ]
+    return _table(results, columns, _rows, None)
+
+
+def brief(results: Results, width: int) -> Table | None:
+    """The table as a terminal shows it: one row a model; None where fewer than two families were measured.
+
+    Args:
+        width: characters a line may have.
+    """
+    columns = [
+        Column("model", number=False),
+        Column("N"),
+        Column("scoring", number=False),
+        Column("sampling", number=False),
+        Column("nfe"),
+        Column("work"),
+        Column("time"),
+        Column("faster"),
+        Column("claims", number=False),
+    ]
+    for most in _FORMULAS:
+        table = _table(results, columns, partial(_brief_row, most=most), width)
+        if table is None or max(map(len, table.lines())) <= width:
+            break
+    return table
+
+
+def _table(results: Results, columns: Sequence[Column], rows_of: Rows, width: int | None) -> Table | None:
+    found = families(results)
+    if len(found.keys() - {ELSEWHERE}) < 2:
+        return None
+    remarks = _remarks(results, found)
+    rows: list[list[str]] = []
+    sections: dict[int, str] = {}
+    for family, labels in found.items():
+        sections[len(rows)] = family
+        for label in labels:
+            rows += rows_of(results, label, remarks.get(label, ("", ""))[0])
+    notes = [f"{mark} {remark}" for mark, remark in dict.fromkeys(remarks.values())]
+    if width is not None:
+        notes = [LEGEND, *notes]
+        notes = [line for note in notes for line in textwrap.wrap(note, width, subsequent_indent="  ")]
+    return Table(TITLE, columns, rows, notes, sections)
+
+
+def _remarks(results: Results, found: dict[str, list[str]]) -> dict[str, tuple[str, str]]:
+    """(mark, remark) of each model that has one; those that say the same share a mark."""
+    said = {model_label(line): " ".join(line.remark.split()) for line in results.models.values()}
+    marks: dict[str, str] = {}
+    for label in (label for labels in found.values() for label in labels):
+        if text := said.get(label):
+            marks.setdefault(text, _mark(len(marks)))
+    return {label: (marks[text], text) for label, text in said.items() if text in marks}
+
+
+def _mark(number: int) -> str:
+    return "".join(_MARKS[int(digit)] for digit in str(number + 1))
+
+
+def _rows(results: Results, model: str, mark: str) -> list[list[str]]:
+    rows: list[list[str]] = []
+    ops: tuple[Op, ...] = ("score", "sample")
+    for op in ops:
+        one = job(results, model, op)
+        first = not rows
+        head = [model + mark if first else "", _sizes(results, model) if first else "", OPS[op]]
+        last = [tally(results, model) if first else ""]
+        if one is None:
+            rows.append([*head, NONE, *["" for _ in range(11)], *last])
+            continue
+        timed = one.timed
+        rows.append(
+            [
+                *head,
+                one.method,
+                claim_label(one.fit.claimed) if one.fit.claimed else NONE,
+                GROWTH[one.fit.fitted or "1"],
+                formula(one.fit),
+                _references(one, results),
+                _nfe(one),
+                _power(one, results, "work"),
+                _work(one),
+                grows(one, results),
+                _power(one, results, "seconds"),
+                time_per_element(timed) if timed else NONE,
+                _speed_up(one, results),
+                *last,
+            ]
+        )
+    return rows
+
+
+def _brief_row(results: Results, model: str, mark: str, most: int) -> list[list[str]]:
+    score, sample = job(results, model, "score"), job(results, model, "sample")
+    name = model if len(model) <= _NAME else model[: _NAME - 1] + "…"
+    row = [name + mark, _sizes(results, model), *(_depth(one, most) for one in (score, sample))]
+    if sample is None:
+        return [[*row, NONE, NONE, NONE, NONE, tally(results, model)]]
+    known, timed = sample.known, sample.timed
+    work = f"{_per_element(known[-1])} {_ARROWS.get(grows(sample, results), '↑')}" if known else NONE
+    return [
+        [
+            *row,
+            _nfe(sample),
+            work,
+            time_per_element(timed) if timed else NONE,
+            _speed_up(sample, results, plain=True),
+            tally(results, model),
+        ]
+    ]
+
+
+def _depth(one: Job | None, most: int) -> str:
+    """``O(N) 34·N + 1``, with the claim before it where it is another."""
+    if one is None:
+        return NONE
+    fitted, claimed = GROWTH[one.fit.fitted or "1"], one.fit.claimed
+    text = formula(one.fit)
+    said = f"{fitted} {text}" if len(text) <= most else fitted
+    bound = claimed is not None and claimed.startswith("<=")
+    if claimed is None or claim_label(claimed) == fitted or (bound and one.fit.verdict == "holds"):
+        return said
+    return f"{claim_label(claimed)} claimed, {fitted}"
+
+
+def formula(fit: Fit) -> str:
+    """Depth as an exact function of N; where there is none, its least and greatest value."""
+    growth = exact_growth(fit)
+    if growth is not None and growth.formula:
+        return growth.formula
+    low, high = min(fit.values), max(fit.values)
+    return f"{low:,.0f} to {high:,.0f}"
+
+
+def grows(one: Job, results: Results) -> str:
+    """What the work of an element does as N grows."""
+    fit = results.fits.get((*one.fit.key, "work"))
+    return PER_ELEMENT[fit.fitted] if fit is not None and fit.fitted in PER_ELEMENT else NONE
+
+
+def tally(results: Results, model: str) -> str:
+    """``18 hold``, ``17 hold, 1 FAILS``."""
+    fits = [fit for fit in results.fits.values() if fit.claimed and model_label(fit) == model]
+    counts = {verdict: sum(fit.verdict == verdict for fit in fits) for verdict in ("holds", "fails", "undecided")}
+    words = {"holds": ("holds", "hold"), "fails": ("FAILS", "FAIL"), "undecided": ("open", "open")}
+    said = [f"{count} {words[verdict][count != 1]}" for verdict, count in counts.items() if count]
+    return ", ".join(said) or NONE
+
+
+def time_per_element(case: Case) -> str:
+    """Seconds of an element of an event, the batch's events apart."""
+    assert case.median_s is not None
+    elements = case.batch * case.n
+    ends = interval_of(case)
+    return format_seconds(case.median_s / elements, ends and (ends[0] / elements, ends[1] / elements))
+
+
+def _per_element(case: Case) -> str:
+    assert case.flops is not None
+    return exact_si(case.flops / (case.batch * case.n), "FLOP")
+
+
+def _work(one: Job) -> str:
+    """Work of an element at the smallest and the largest N."""
+    if not one.known:
+        return NONE
+    ends = [_per_element(one.known[0]), _per_element(one.known[-1])]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _nfe(one: Job) -> str:
+    known = [case.nfe for case in one.cases if case.nfe is not None]
+    return f"{known[-1]:,}" if known else NONE
+
+
+def _power(one: Job, results: Results, metric: str) -> str:
+    """``N^1.02 [0.98, 1.06]``: the free exponent of what grows above a constant."""
+    fit = results.fits.get((*one.fit.key, metric))
+    if fit is None or fit.exponent is None:
+        return NONE
+    interval = fit.exponent_ci95
+    return f"N^{fit.exponent:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+
+
+def _references(one: Job, results: Results) -> str:
+    settings = Settings(results)
+    said = [f"{settings.method(fit)}: {GROWTH[fit.fitted or '1']}, {formula(fit)}" for fit in one.others]
+    return "; ".join(said) or NONE
+
+
+def _speed_up(one: Job, results: Results, plain: bool = False) -> str:
+    found = largest_speed_up(one.cases[-1], results)
+    if found is None:
+        return NONE
+    n, ratio = found
+    text = format_ratio(ratio.ratio, ratio.ci95 or ratio.range)
+    reference = results.cases.get(ratio.reference)
+    if plain or reference is None:
+        return text
+    return f"{text} over {reference.method} at {n:,}"
+
+
+def _sizes(results: Results, model: str) -> str:
+    sizes = {case.n for case in of_models(results) if model_label(case) == model}
+    return f"{min(sizes):,}-{max(sizes):,}" if len(sizes) > 1 else f"{min(sizes):,}"

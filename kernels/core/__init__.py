@@ -1,0 +1,1 @@
+"""What all kernels share: their specification, the launcher, rows, random numbers, Numba rows."""

@@ -1,0 +1,1 @@
+"""Parameters, programs and Numba functions of the mixture of logistics."""

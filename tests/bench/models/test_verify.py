@@ -1,0 +1,344 @@
+"""Verification catches planted faults on every preset, size and dtype, and passes what is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from torch import Tensor
+
+from arbench.bench.case import CaseKey
+from arbench.bench.models import verify
+from arbench.bench.models.settings import Setting
+from arbench.bench.models.verify import InexactError, verify_case, verify_model
+from arbench.bench.plan import Options, make_plan
+from arbench.distributions import Categorical
+from arbench.methods import Outcome, Task
+from arbench.methods.ahead import Window
+from arbench.models import names, resolve
+from arbench.models.wavenet import WaveNet
+
+PRESETS = [f"{name}:{preset}" for name in names() for preset in resolve(name).cls.presets]
+TINY = [spec for spec in PRESETS if ":tiny" in spec]
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+STEPPED = {"x": ("sample", "cached"), "z": ("score", "inversion")}
+"""The method whose steps the faults are planted in, by what a model reads."""
+WAVES = [spec for spec in PRESETS if spec.split(":")[0] in ("wavenet", "parallel_wavenet")]
+PIXELS = [spec for spec in PRESETS if spec.split(":")[0] == "pixelcnn"]
+CONDITIONED = [spec for spec in WAVES if resolve(spec).config.get("local")]
+IN_WAVES = ("wrong_dilation", "ring_off_by_one", "future_leaks", "present_leaks", "padded_too_far")
+IN_PIXELS = ("line_not_cleared", "rows_forgotten", "column_off_by_one", "mask_off_by_one")
+FAULTS = [
+    *((fault, spec) for fault in IN_WAVES for spec in WAVES),
+    *((fault, spec) for fault in ("conditioning_dropped", "conditioning_ignored") for spec in CONDITIONED),
+    *((fault, spec) for fault in IN_PIXELS for spec in PIXELS),
+]
+BEFORE_BUILDING = ("mask_off_by_one",)
+SIZES = {"smallest": 0, "middle": 2, "large": 4}
+"""Where in the default ladder."""
+FAST = {
+    **dict.fromkeys(PRESETS, ()),
+    **dict.fromkeys([*WAVES, *PIXELS], ("smallest",)),
+    **dict.fromkeys(TINY, ("smallest", "middle")),
+    "wavenet:paper": (),
+}
+"""Sizes of each preset in the fast suite."""
+
+
+def sized(rows: list[tuple[str, ...]]) -> list[Any]:
+    """Rows that end in a preset, at every size and dtype; those that take long are marked.
+
+    Half precision is slow on a CPU, so published presets take bfloat16 alone into the fast suite.
+    """
+
+    def fast(spec: str, size: str, dtype: str) -> bool:
+        return size in FAST[spec] and (spec in TINY or dtype != "float16")
+
+    return [
+        pytest.param(*row, size, dtype, marks=() if fast(row[-1], size, dtype) else pytest.mark.slow)
+        for row in rows
+        for size in SIZES
+        for dtype in DTYPES
+    ]
+
+
+@pytest.fixture(autouse=True)
+def no_grad() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+def cases_at(spec: str, dtype: str, size: str, seed: int = 0, **options: Any) -> tuple[Setting, list[CaseKey]]:
+    """All methods' cases at one size of the preset's ladder."""
+    cases = make_plan(Options(models=[spec], dtype=dtype, seed=seed, **options)).cases
+    n = sorted({case.n for case in cases})[SIZES[size]]
+    return Setting(spec, dtype, "cpu", seed), [case for case in cases if case.n == n]
+
+
+def check(setting: Setting, cases: list[CaseKey], plant: Callable[[], None] = lambda: None) -> None:
+    source = setting.build()
+    twin = setting.twin(source)
+    plant()
+    for case in cases:
+        verify_case(setting, source, twin, case)
+    verify_model(setting, source, twin, cases[0])
+
+
+@pytest.mark.parametrize(("spec", "size", "dtype"), sized([(spec,) for spec in PRESETS]))
+def test_what_is_right_passes(spec: str, size: str, dtype: str) -> None:
+    """By every method; by ``naive`` at the smallest size alone, and the fixed point where it is tiny."""
+    setting, cases = cases_at(spec, dtype, size)
+    slow = () if spec in TINY else ("fixed_point", "inversion_fixed_point")
+    check(setting, [c for c in cases if c.method not in slow and (c.method != "naive" or size == "smallest")])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("spec", TINY)
+def test_what_is_right_passes_with_any_seed(spec: str, dtype: str) -> None:
+    for seed in range(1, 4):
+        setting, cases = cases_at(spec, dtype, "smallest", seed, batch=[2])
+        check(setting, [case for case in cases if case.method != "naive"])
+
+
+@pytest.mark.parametrize(("fault", "spec", "size", "dtype"), sized(FAULTS))
+def test_planted_faults_are_caught(
+    fault: str, spec: str, size: str, dtype: str, faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    op, method = STEPPED[resolve(spec).cls.feeds]
+    setting, cases = cases_at(spec, dtype, size, ops=[op], methods=[method])
+
+    def plant() -> None:
+        getattr(faults, fault)(monkeypatch)
+
+    early = fault in BEFORE_BUILDING
+    if early:
+        plant()
+    with pytest.raises(InexactError):
+        check(setting, cases, (lambda: None) if early else plant)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("spec", ["wavenet:tiny", "parallel_wavenet:tiny"])
+def test_conditioning_that_stands_still_is_caught_in_silence(
+    spec: str, dtype: str, faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seed 0's clip of 64 samples is silent: real conditioning does not change in it."""
+    setting, cases = cases_at(spec, dtype, "smallest")
+    local = setting.task(setting.build(), cases[0]).context["local"]
+    assert torch.equal(local, local[..., :1].expand_as(local))
+    faults.first_frame_stays(monkeypatch)
+    source = setting.build()
+    with pytest.raises(InexactError, match="forward and extend differ"):
+        verify_model(setting, source, setting.twin(source), cases[0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("spec", [spec for spec in TINY if not spec.startswith("factorised:")])
+def test_an_iteration_that_stops_early_is_caught(
+    spec: str, dtype: str, faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every model but those of a single group, where the first guess is the answer."""
+    setting, cases = cases_at(spec, dtype, "middle")
+    cases = [case for case in cases if case.data_dependent]
+    faults.settles_at_once(monkeypatch)
+    source = setting.build()
+    with pytest.raises(InexactError):
+        verify_case(setting, source, setting.twin(source), cases[0])
+
+
+# What a method may get wrong in its answer ------------------------------------------------------------
+
+
+def sampled(dtype: str = "float32", method: str = "cached") -> tuple[Setting, CaseKey]:
+    setting, cases = cases_at("wavenet:tiny", dtype, "middle")
+    return setting, next(case for case in cases if case.method == method)
+
+
+def answer(
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Outcome], Outcome],
+    dtype: str = "float32",
+    method: str = "cached",
+) -> dict[str, Any]:
+    """Verifies a case whose outcome was changed."""
+    setting, case = sampled(dtype, method)
+    source, run = setting.build(), verify.run
+
+    def changed(*args: Any) -> Outcome:
+        return change(run(*args))
+
+    monkeypatch.setattr(verify, "run", changed)
+    return verify_case(setting, source, setting.twin(source), case)[0]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("at", [0, 17, 255])
+def test_one_wrong_element_is_found(at: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flip(outcome: Outcome) -> Outcome:
+        x = outcome.x.clone()
+        x[0, at] = (x[0, at] + 1) % 4
+        return replace(outcome, x=x, f=x)
+
+    with pytest.raises(InexactError, match=f"element {at} of row 0") as caught:
+        answer(monkeypatch, flip, dtype)
+    assert caught.value.facts["first_difference"] == [0, at]
+    assert caught.value.facts["differing"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "method", "says"),
+    [
+        (lambda o: replace(o, params=None), "cached", "did not record"),
+        (lambda o: replace(o, params=o.params + 1e-3 * o.params.roll(1, 1)), "cached", "log-probabilit"),
+        (lambda o: replace(o, f=(o.f + 1) % 4), "cached", "fed the network another event"),
+        (lambda o: replace(o, log_prob=None), "sequential", "without a log-probability"),
+        (lambda o: replace(o, log_prob=o.log_prob + 1e-3), "sequential", "log-probabilit"),
+        (lambda o: replace(o, log_prob=o.log_prob.sum(1)), "sequential", r"are \(1,\), elements"),
+        (lambda o: replace(o, log_prob=o.log_prob * torch.nan), "sequential", "log-probabilit"),
+        (lambda o: replace(o, x=(o.x + 1) % 4), "sequential", "scored another event"),
+    ],
+)
+def test_answers_that_are_not_answers(
+    change: Callable[[Any], Outcome], method: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InexactError, match=says):
+        answer(monkeypatch, change, method=method)
+
+
+def test_what_passes_says_how_it_was_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = answer(monkeypatch, lambda outcome: outcome, "float64")
+    assert facts["elements"] == 256
+    assert facts["excused_ties"] == facts["near_ties"] == 0
+    assert 0 <= facts["largest_difference"] <= facts["tolerance"] < 1e-8
+    assert 0 <= facts["parameters_from_float64"] <= verify.PARAMETERS["float64"]
+    assert facts["how"].startswith("x = draw(forward(x), noise)")
+
+
+def test_draws_are_excused_at_near_ties_and_no_more_often_than_margins_predict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In bfloat16: the other outcome in the nearest ties passes; in every tie that may be excused, not."""
+    setting, case = sampled("bfloat16")
+    case = msgspec.structs.replace(case, batch=32)
+    source = setting.build()
+    twin, law = setting.twin(source), source.distribution
+
+    def contrary(within: float) -> Callable[..., Outcome]:
+        """A sampler that takes the second best wherever the margin is within some roundings."""
+
+        def run(source: Any, case: CaseKey, task: Task) -> Outcome:
+            assert task.noise is not None
+            exact_context = {k: v.double() if v.is_floating_point() else v for k, v in task.context.items()}
+            x = torch.zeros(case.batch, case.n, dtype=torch.long)
+            codes = source.encode(task.context, case.n), twin.encode(exact_context, case.n)
+            mine, exact = (m.start(case.batch, case.n, c) for m, c in zip((source, twin), codes, strict=True))
+            kept = []
+            for t in range(case.n):
+                params, mine = source.extend(mine, x, t, t + 1)
+                true, exact = twin.extend(exact, x, t, t + 1)
+                noise = task.noise[:, t : t + 1]
+                rounding = 8 * torch.finfo(torch.bfloat16).eps * true.abs().amax(-1)
+                error = torch.maximum((params.double() - true).abs().amax(-1), rounding)
+                near = law.margin(true, noise.double()) < within * error
+                best = (true + noise.double()).topk(2).indices
+                x[:, t : t + 1] = torch.where(near, best[..., 1], law.draw(params, noise))
+                kept.append(params)
+            return Outcome(x, x, torch.cat(kept, 1))
+
+        return run
+
+    monkeypatch.setattr(verify, "run", contrary(0.3))
+    assert verify_case(setting, source, twin, case)[0]["excused_ties"] >= 3
+    monkeypatch.setattr(verify, "run", contrary(3.9))
+    with pytest.raises(InexactError, match=r"draws differ at near ties; margins predict at most"):
+        verify_case(setting, source, twin, case)
+
+
+def test_parameters_that_are_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting, case = sampled(method="parallel")
+    source = setting.build()
+    source.out_bias.data[0] = torch.inf
+    with pytest.raises(InexactError, match="parameters are not finite") as caught:
+        verify_case(setting, source, setting.twin(source), case)
+    assert caught.value.facts["first_difference"] == [0, 0]
+
+
+def test_a_model_that_is_not_its_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting, case = sampled(method="parallel")
+    source = setting.build()
+    twin = setting.twin(source)
+    source.out_bias.data[0] += 0.5
+    with pytest.raises(InexactError, match="parameters differ from float64's"):
+        verify_case(setting, source, twin, case)
+
+
+# What a model may get wrong beyond the planted faults -------------------------------------------------
+
+
+def broken(monkeypatch: pytest.MonkeyPatch, name: str, change: Callable[..., Any], batch: int = 1) -> None:
+    """Verifies a WaveNet one of whose methods was changed."""
+    setting, case = sampled()
+    case = msgspec.structs.replace(case, batch=batch)
+    inner = getattr(WaveNet, name)
+    monkeypatch.setattr(WaveNet, name, lambda self, *args: change(inner, self, *args))
+    source = setting.build()
+    verify_model(setting, source, setting.twin(source), case)
+
+
+def test_a_model_that_ignores_its_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InexactError, match="change no later parameter"):
+        broken(monkeypatch, "forward", lambda inner, self, f, code: inner(self, torch.zeros_like(f), code))
+
+
+def test_a_model_whose_rows_mix(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mixed(inner: Any, self: Any, f: Any, code: Any) -> Any:
+        params = inner(self, f, code)
+        return params + params.mean(0)
+
+    def mixed_steps(inner: Any, self: Any, state: Any, f: Any, g0: int, g1: int) -> Any:
+        params, state = inner(self, state, f, g0, g1)
+        return params + params.mean(0), state
+
+    extend = WaveNet.extend
+    monkeypatch.setattr(WaveNet, "extend", lambda self, *args: mixed_steps(extend, self, *args))
+    with pytest.raises(InexactError, match="changes with the other rows"):
+        broken(monkeypatch, "forward", mixed, batch=3)
+
+
+def test_a_step_that_reads_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Teacher-forced it would agree with ``forward``: what lies ahead is there."""
+
+    def ahead(inner: Any, self: Any, state: Any, f: Any, g0: int, g1: int) -> Any:
+        params, state = inner(self, state, f, g0, g1)
+        return params + 1e-3 * f[:, g0:g1, None], state
+
+    def forward(self: Any, f: Any, code: Any, inner: Any = WaveNet.forward) -> Any:
+        return inner(self, f, code) + 1e-3 * f[..., None]
+
+    monkeypatch.setattr(WaveNet, "forward", forward)
+    with pytest.raises(InexactError):
+        broken(monkeypatch, "extend", ahead)
+
+
+@pytest.mark.parametrize("bias", ["likeliest", "unlikeliest"])
+def test_draws_of_another_law_are_seen(bias: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only the law is promised, by what was drawn alone."""
+    setting, cases = cases_at("wavenet:tiny", "float32", "middle", methods=["rejection"])
+    draw = Categorical.draw
+    sign = 1 if bias == "likeliest" else -1
+
+    def greedy(self: Categorical, params: Tensor, z: Tensor) -> Tensor:
+        return draw(self, sign * params, 0 * z)
+
+    def plant() -> None:
+        monkeypatch.setattr(Categorical, "draw", greedy)
+        monkeypatch.setattr(Window, "settled", lambda self, same, g1: g1 - self.at)
+
+    check(setting, cases)
+    with pytest.raises(InexactError, match=r"draws are -?\d+(\.\d+)? standard deviations off"):
+        check(setting, cases, plant)

@@ -1,0 +1,410 @@
+"""The timing gate from what it asks of processes to findings, and through real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arbench.findings import Finding
+from arbench.gate.timing.check import APART, ROUNDS, Gate, GateError, MissingError, sizes
+from arbench.gate.timing.holding import HoldingError
+from arbench.gate.timing.protocol import Planned, Refusal, Timed, Verified
+from arbench.gate.timing.trees import Tree
+
+NAME = "wavenet:tiny/sample/cached/eager/cpu/float32/b1/n16"
+OTHER = "wavenet:tiny/score/parallel/eager/cpu/float32/b1/n16"
+HERE = Tree("old", Path("/old"), Path("/old/here"))
+THERE = Tree("new", Path("/new"), Path("/new/there"))
+
+
+class Fake:
+    """Sides whose every call takes as long as is said: seconds by case and side."""
+
+    environment: dict[str, Any] = {"cpu": {"model": "fake"}}
+
+    def __init__(self, seconds: dict[str, tuple[float, float, float]]) -> None:
+        self.seconds = seconds
+        self.status = ["ok", "ok"]
+        self.fails: int | None = None
+        self.clocks: Iterator[float] | None = None
+        self.planned: list[Any] = []
+        self.asked: list[Any] = []
+        self.turned = 0
+
+    def plan(self, options: list[dict[str, Any]], kernels: bool) -> Planned:
+        self.asked.append(options)
+        cases = {name: {"id": name, "n": 16} for name in self.seconds}
+        return Planned(self.planned or [cases] * 3)
+
+    def verify(self, side: int, case: Any) -> Verified:
+        return Verified(self.status[side], None if self.status[side] == "ok" else "element 3 differs")
+
+    def hold(self, cases: Sequence[Any], sides: Sequence[int]) -> float:
+        self.case = cases[0]["id"]
+        if self.fails is not None:
+            raise HoldingError("ValueError: broken", self.fails)
+        return self.seconds[self.case][0]
+
+    def turns(self, rounds: int, calls: int) -> Timed:
+        self.turned += 1
+        clock = None if self.clocks is None else next(self.clocks)
+        return Timed([[side] * rounds for side in self.seconds[self.case]], clock)
+
+
+def gated(fake: Fake, **how: Any) -> Gate:
+    """A gate whose processes are all the same fake."""
+    gate = Gate(HERE, THERE, [{"models": ["wavenet:tiny"], "n": [16]}], **how)
+
+    @contextmanager
+    def held(count: int) -> Iterator[list[Fake]]:
+        yield [fake] * count
+
+    gate._held = held  # type: ignore[method-assign,assignment]
+    return gate
+
+
+def found(fake: Fake, **how: Any) -> list[Finding]:
+    gate = gated(fake, **how)
+    gate.run()
+    return gate.findings
+
+
+def test_slower_faster_and_same() -> None:
+    fake = Fake({NAME: (1e-3, 1.02e-3, 1e-3)})
+    (slower,) = found(fake)
+    assert (slower.outcome, slower.metric, slower.threshold) == ("regression", "seconds", 0.003)
+    assert slower.change == pytest.approx(0.02)
+    assert (slower.before, slower.after) == pytest.approx((1e-3, 1.02e-3))
+    assert slower.text == "cached sampling of wavenet:tiny (N = 16) is 2.0% slower"
+    assert fake.turned == 2 * 4 * 8  # run again by itself
+    (faster,) = found(Fake({NAME: (1e-3, 0.9e-3, 1e-3)}))
+    assert (faster.outcome, faster.text[-12:]) == ("improvement", "10.0% faster")
+    (same,) = found(Fake({NAME: (1e-3, 1.001e-3, 1e-3)}))
+    assert same.outcome == "same"
+
+
+def test_equal_code_that_differs_is_a_veto() -> None:
+    (finding,) = found(Fake({NAME: (1e-3, 1.05e-3, 1.02e-3)}))
+    assert finding.outcome == "undecided"
+    assert "equal code differed by 2.0%" in finding.text
+
+
+def test_only_the_case_that_changed_is_run_again() -> None:
+    fake = Fake({NAME: (1e-3, 1.02e-3, 1e-3), OTHER: (1e-3, 1e-3, 1e-3)})
+    outcomes = {finding.case: finding.outcome for finding in found(fake)}
+    assert outcomes == {NAME: "regression", OTHER: "same"}
+    assert fake.turned == 3 * 4 * 8
+
+
+def test_a_case_may_have_a_threshold_of_its_own() -> None:
+    fake = Fake({NAME: (1e-3, 1.02e-3, 1e-3), OTHER: (1e-3, 1.02e-3, 1e-3)})
+    gate = gated(fake, chosen={"thresholds": {"sample/cached": 0.03}})
+    gate.run()
+    assert {f.case: (f.outcome, f.threshold) for f in gate.findings} == {
+        NAME: ("same", 0.03),
+        OTHER: ("regression", 0.003),
+    }
+
+
+def test_every_instance_is_kept() -> None:
+    gate = gated(Fake({NAME: (1e-3, 1e-3, 1e-3)}))
+    gate.run()
+    assert len(gate.instances) == 32
+    assert gate.instances[0]["ratio"] == gate.instances[0]["equal"] == 1
+    assert gate.environment == Fake.environment
+
+
+def test_a_wrong_answer_is_a_regression_and_is_not_timed() -> None:
+    fake = Fake({NAME: (1e-3, 0.5e-3, 1e-3)})
+    fake.status = ["ok", "inexact"]
+    (finding,) = found(fake)
+    assert (finding.outcome, finding.metric, fake.turned) == ("regression", "verification", 0)
+    assert finding.text == "cached sampling of wavenet:tiny (N = 16) is inexact now: element 3 differs"
+    fake.status = ["inexact", "inexact"]
+    (finding,) = found(fake)
+    assert finding.outcome == "unmeasured"
+    assert finding.text == "cached sampling of wavenet:tiny (N = 16) is inexact: element 3 differs"
+
+
+@pytest.mark.parametrize(("side", "outcome"), [(0, "unmeasured"), (1, "regression"), (2, "unmeasured")])
+def test_what_fails_is_charged_to_its_side(side: int, outcome: str) -> None:
+    fake = Fake({NAME: (1e-3, 1e-3, 1e-3)})
+    fake.fails = side
+    (finding,) = found(fake)
+    assert finding.outcome == outcome
+    assert finding.text.endswith("ValueError: broken")
+
+
+def test_a_call_that_takes_too_long_is_said() -> None:
+    (finding,) = found(Fake({NAME: (2.0, 2.0, 2.0)}))
+    assert finding.outcome == "unmeasured"
+    assert finding.text.endswith("a call takes 2 s, too long here; choose a smaller N")
+
+
+def test_cases_of_one_side_are_no_regression() -> None:
+    fake = Fake({NAME: (1e-3, 1e-3, 1e-3)})
+    fake.planned = [{NAME: {"id": NAME, "n": 16}}, {OTHER: {"id": OTHER, "n": 16}}, {}]
+    outcomes = [(f.case, f.outcome, f.text) for f in found(fake)]
+    assert outcomes == [
+        (NAME, "removed", "cached sampling of wavenet:tiny (N = 16): new does not have it"),
+        (OTHER, "added", "parallel scoring of wavenet:tiny (N = 16): old does not have it"),
+    ]
+    absent = Refusal("no such model", absent=True)
+    fake.planned = [absent, {NAME: {"id": NAME, "n": 16}}, absent]
+    (finding,) = found(fake)
+    assert (finding.outcome, finding.text) == ("added", "wavenet:tiny: old does not have it (no such model)")
+
+
+@pytest.mark.parametrize(("broken", "outcome"), [(0, "unmeasured"), (1, "regression")])
+def test_what_no_longer_imports_is_not_taken_for_removed(broken: int, outcome: str) -> None:
+    fake = Fake({})
+    fake.planned = [{NAME: {"id": NAME, "n": 16}}] * 3
+    fake.planned[broken] = Refusal("importing mine.py failed: SyntaxError", absent=False)
+    (finding,) = found(fake)
+    label = ("old", "new")[broken]
+    assert (finding.outcome, finding.text) == (
+        outcome,
+        f"wavenet:tiny fails in {label}: importing mine.py failed: SyntaxError",
+    )
+
+
+def test_what_neither_has_is_refused() -> None:
+    fake = Fake({})
+    fake.planned = [Refusal(why, absent=True) for why in ("unknown model", "unknown model; did you mean", "")]
+    with pytest.raises(MissingError, match=r"^unknown model; did you mean$"):
+        found(fake)
+
+
+def test_without_a_size_the_smallest_is_taken() -> None:
+    large = NAME.replace("n16", "n64")
+    fake = Fake({NAME: (1e-3,) * 3, large: (1e-3,) * 3})
+    cases = {NAME: {"id": NAME, "n": 16}, large: {"id": large, "n": 64}}
+    fake.planned = [cases] * 3
+    gate = gated(fake)
+    gate.asked = [{"models": ["wavenet:tiny"]}]
+    gate.run()
+    assert [finding.case for finding in gate.findings] == [NAME]
+
+
+def test_a_sagging_clock_is_said() -> None:
+    fake = Fake({NAME: (1e-3, 1e-3, 1e-3)})
+    fake.clocks = iter([1980.0] * 20 + [1500.0] * 12)
+    gate = gated(fake)
+    gate.run()
+    assert gate.notes == ["cached sampling of wavenet:tiny (N = 16): the GPU's clock sagged from 1980 to 1500 MHz"]
+
+
+def test_models_in_files_are_each_trees_own() -> None:
+    fake = Fake({NAME: (1e-3, 1e-3, 1e-3)})
+    gate = gated(fake)
+    gate.asked = [{"models": ["mine.py:Mine:tiny"], "n": [16]}]
+    gate.run()
+    assert [one["models"] for one in fake.asked[0]] == [
+        ["/old/here/mine.py:Mine:tiny"],
+        ["/new/there/mine.py:Mine:tiny"],
+        ["/old/here/mine.py:Mine:tiny"],
+    ]
+
+
+def test_short_calls_are_repeated_and_long_ones_not() -> None:
+    assert sizes(1e-5) == (ROUNDS[1], 30)
+    assert sizes(2e-3) == (ROUNDS[1], 1)
+    assert sizes(1.0) == (ROUNDS[0], 1)
+
+
+# through real processes
+
+SMALL = {"processes": 1, "instances": 2}
+ASKED = {"models": ["wavenet:tiny"], "ops": ["sample"], "methods": ["cached"], "n": [8]}
+Copy = Callable[..., Path]
+
+
+def real(before: Path, after: Path, **how: Any) -> Gate:
+    gate = Gate(Tree("old", before, before), Tree("new", after, after), [ASKED], chosen=SMALL, **how)
+    gate.run()
+    return gate
+
+
+def test_two_copies_share_a_process(copy_of_this_tree: Copy) -> None:
+    gate = real(copy_of_this_tree("a"), copy_of_this_tree("b"))
+    assert not gate.apart
+    assert [(f.metric, f.case.partition("/")[0]) for f in gate.findings] == [("seconds", "wavenet:tiny")]
+    assert [one["case"] for one in gate.instances[:2]] == [gate.findings[0].case] * 2
+    assert all(one["before_s"] > 0 and one["ratio"] > 0 for one in gate.instances)
+
+
+def test_a_case_that_only_the_new_tree_has(copy_of_this_tree: Copy) -> None:
+    more = "\nWaveNet.presets = {**WaveNet.presets, 'mine': WaveNet.presets['tiny']}\n"
+    before, after = copy_of_this_tree("a"), copy_of_this_tree("b", more)
+    asked = {**ASKED, "models": ["wavenet:mine"]}
+    gate = Gate(Tree("old", before, before), Tree("new", after, after), [asked], chosen=SMALL)
+    gate.run()
+    (finding,) = gate.findings
+    assert finding.outcome == "added"
+    assert finding.text.startswith("wavenet:mine: old does not have it (model 'wavenet' has no preset 'mine'")
+
+
+WRONG = """
+_extend = WaveNet.extend
+
+
+def _wrong(self, state, f, g0, g1):
+    params, state = _extend(self, state, f, g0, g1)
+    return params + (params.flip(-1) if g0 == 5 else 0), state
+
+
+WaveNet.extend = _wrong
+"""
+
+
+def test_a_new_tree_that_answers_wrongly_is_found_before_it_is_timed(copy_of_this_tree: Copy) -> None:
+    gate = real(copy_of_this_tree("a"), copy_of_this_tree("b", WRONG))
+    (finding,) = gate.findings
+    assert (finding.outcome, finding.metric, finding.after) == ("regression", "verification", "inexact")
+    assert gate.instances == []
+
+
+REPLACES = """
+import torch as _torch
+_library = _torch.library.Library("aten", "IMPL", "CPU")
+"""
+
+
+def test_versions_that_cannot_share_a_process_get_their_own(copy_of_this_tree: Copy) -> None:
+    gate = real(copy_of_this_tree("a"), copy_of_this_tree("b", REPLACES))
+    assert gate.apart
+    assert gate.notes == [
+        "the versions cannot share a process (it replaces operators of 'aten', which all code in a process "
+        "shares): each has its own, a change counts from 2%"
+    ]
+    (finding,) = gate.findings
+    assert (finding.metric, finding.threshold) == ("seconds", APART.threshold)
+
+
+def test_a_tree_that_does_not_import_is_said(copy_of_this_tree: Copy) -> None:
+    broken = copy_of_this_tree("b")
+    (broken / "arbench" / "__init__.py").write_text("raise RuntimeError('broken')\n")
+    with pytest.raises(GateError, match=r"^new cannot be loaded: RuntimeError: broken$"):
+        real(copy_of_this_tree("a"), broken)
+
+
+ENDS = """
+import os as _os
+WaveNet.extend = lambda self, *_: {how}
+"""
+
+
+@pytest.mark.parametrize("how", ["_os._exit(3)", "(_ for _ in ()).throw(SystemExit(0))"])
+def test_a_new_tree_that_ends_the_process_is_a_regression(copy_of_this_tree: Copy, how: str) -> None:
+    """Of that case alone: the other one is timed, in a fresh process."""
+    other = {"models": ["pixelcnn:tiny"], "ops": ["sample"], "methods": ["cached"], "n": [27]}
+    trees = [copy_of_this_tree("a"), copy_of_this_tree("b", ENDS.format(how=how))]
+    gate = Gate(*(Tree(path.name, path, path) for path in trees), [ASKED, other], chosen=SMALL)
+    gate.run()
+    outcomes = {finding.case.split(":")[0]: (finding.outcome, finding.metric) for finding in gate.findings}
+    assert outcomes == {"wavenet": ("regression", "verification"), "pixelcnn": ("undecided", "seconds")}
+
+
+class Once(Fake):
+    """The first process falls silent; the next answers."""
+
+    left = 1
+    one = (1e-3, 1e-3, 1e-3)
+
+    def turns(self, rounds: int, calls: int) -> Timed:
+        if self.left:
+            self.left -= 1
+            raise HoldingError("no answer within 120 s", gone=True)
+        if rounds == 1:
+            return Timed([[seconds] for seconds in self.one])
+        return super().turns(rounds, calls)
+
+
+@pytest.mark.parametrize(
+    ("one", "outcome"),
+    [((1e-3, 3.0, 1e-3), "regression"), ((3.0, 1e-3, 1e-3), "unmeasured"), ((1e-3,) * 3, "unmeasured")],
+)
+def test_a_version_too_slow_to_finish_is_a_regression(
+    one: tuple[float, float, float], outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the other case is none the worse: it gets a fresh process."""
+    fake = Once({NAME: (1e-3,) * 3, OTHER: (1e-3,) * 3})
+    fake.one = one
+    replaced: list[int] = []
+    monkeypatch.setattr(Gate, "_replace", lambda self, holdings, place: replaced.append(place))
+    findings = found(fake)
+    assert sorted(finding.outcome for finding in findings) == sorted([outcome, "same"])
+    assert replaced == [0]
+
+
+def test_a_case_that_breaks_when_it_is_run_again_is_said() -> None:
+    class Breaks(Fake):
+        def hold(self, cases: Sequence[Any], sides: Sequence[int]) -> float:
+            self.fails = 1 if self.turned == 32 else None
+            return super().hold(cases, sides)
+
+    (finding,) = found(Breaks({NAME: (1e-3, 1.02e-3, 1e-3)}))
+    assert (finding.outcome, finding.metric) == ("regression", "case")
+
+
+def test_an_error_in_verification_is_a_regression_of_that_case_alone() -> None:
+    class Raises(Fake):
+        def verify(self, side: int, case: Any) -> Verified:
+            if side == 1 and case["id"] == NAME:
+                raise HoldingError("RuntimeError: broken", 1)
+            return super().verify(side, case)
+
+    outcomes = {f.case: f.outcome for f in found(Raises({NAME: (1e-3,) * 3, OTHER: (1e-3,) * 3}))}
+    assert outcomes == {NAME: "regression", OTHER: "same"}
+
+
+def test_processes_that_cannot_be_had_are_no_regression() -> None:
+    gate = gated(Fake({NAME: (1e-3,) * 3}))
+    opened = gate._held
+
+    @contextmanager
+    def held(count: int) -> Iterator[list[Fake]]:
+        if count > 1:
+            raise HoldingError("the worker was killed by SIGKILL (out of memory?)")
+        with opened(count) as fakes:
+            yield fakes  # type: ignore[misc]
+
+    gate._held = held  # type: ignore[method-assign,assignment]
+    with pytest.raises(GateError, match=r"^the worker was killed by SIGKILL \(out of memory\?\)$"):
+        gate.run()
+
+
+def test_a_new_model_in_a_folder_is_said() -> None:
+    fake = Fake({})
+    gone = Refusal("no file", absent=True)
+    fake.planned = [gone, {NAME: {"id": NAME, "n": 16}}, gone]
+    gate = gated(fake)
+    gate.asked = [{"models": ["models/mine.py:Mine"], "n": [16]}]
+    gate.run()
+    assert [f.text for f in gate.findings] == ["models/mine.py:Mine: old does not have it (no file)"]
+
+
+def test_nothing_to_time_is_said() -> None:
+    gate = gated(Fake({}))
+    gate.asked = [{"kernels": ["softmax"]}]
+    with pytest.raises(GateError, match=r"^neither version has anything to time of softmax$"):
+        gate.run()
+
+
+def test_more_instances_than_usual_are_not_too_long() -> None:
+    (finding,) = found(Fake({NAME: (2e-3,) * 3}), chosen={"processes": 32, "instances": 16})
+    assert finding.outcome == "same"
+
+
+def test_a_size_that_only_one_version_has_hides_no_other() -> None:
+    small = NAME.replace("n16", "n8")
+    fake = Fake({NAME: (1e-3,) * 3})
+    fake.planned = [{NAME: {"n": 16, "id": NAME}}, {NAME: {"n": 16, "id": NAME}, small: {"n": 8}}, {}]
+    gate = gated(fake)
+    gate.asked = [{"models": ["wavenet:tiny"]}]
+    gate.run()
+    assert [finding.case for finding in gate.findings] == [NAME]

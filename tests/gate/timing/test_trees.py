@@ -1,0 +1,155 @@
+"""A version is found by commit, folder, wheel or environment, and nothing of it is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from arbench.gate.timing.trees import Tree, TreeError, current, find, scratch
+
+Git = Callable[..., str]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, committed: Callable[[Path], Path], git: Git) -> Path:
+    """A package with two commits: 1, then 2 with the tag v2; 3 is in the working tree."""
+    root = tmp_path / "repository"
+    (root / "arbench").mkdir(parents=True)
+    (root / "models").mkdir()
+    module = root / "arbench" / "__init__.py"
+    (root / "models" / "mine.py").write_text("")
+    module.write_text("VALUE = 1\n")
+    committed(root)
+    module.write_text("VALUE = 2\n")
+    git(root, "commit", "-q", "-a", "-m", "second")
+    git(root, "tag", "v2")
+    module.write_text("VALUE = 3\n")
+    return root
+
+
+def value(tree: Tree) -> str:
+    return (tree.root / "arbench" / "__init__.py").read_text().split()[-1]
+
+
+def test_commits_tags_and_branches_are_found(repository: Path, tmp_path: Path, git: Git) -> None:
+    second = git(repository, "rev-parse", "HEAD")
+    found = {spec: find(spec, tmp_path, repository) for spec in ("v2", "HEAD~1", "main", second[:7])}
+    assert {spec: value(tree) for spec, tree in found.items()} == {
+        "v2": "2",
+        "HEAD~1": "1",
+        "main": "2",
+        second[:7]: "2",
+    }
+    assert found["v2"].label == f"v2 ({second[:12]})"
+    assert found[second[:7]].label == second[:7]
+    assert all(tree.has_package and tree.python is None for tree in found.values())
+
+
+def test_the_repository_is_left_as_it_was(repository: Path, tmp_path: Path, git: Git) -> None:
+    before = git(repository, "status", "--porcelain"), sorted(os.listdir(repository / ".git"))
+    find("v2", tmp_path, repository)
+    assert (git(repository, "status", "--porcelain"), sorted(os.listdir(repository / ".git"))) == before
+    assert len(git(repository, "worktree", "list").splitlines()) == 1
+
+
+def test_models_in_files_are_looked_for_where_the_command_was_given(repository: Path, tmp_path: Path) -> None:
+    found = find("v2", tmp_path, repository / "models")
+    assert found.place == found.root / "models"
+    assert (found.place / "mine.py").exists()
+
+
+def test_the_working_tree_is_what_is_checked(repository: Path, tmp_path: Path) -> None:
+    found = current(repository / "models")
+    assert (found.label, found.root, value(found)) == ("the working tree", repository, "3")
+    assert found.place == repository / "models"
+    outside = current(tmp_path)
+    assert outside.has_package
+    assert outside.label.startswith("installed arbench ")
+
+
+def test_a_folder_is_a_version(repository: Path, tmp_path: Path) -> None:
+    assert value(find(str(repository), tmp_path, tmp_path)) == "3"
+    assert not find(str(repository / "models"), tmp_path, tmp_path).has_package
+
+
+def test_a_wheel_is_a_version(tmp_path: Path) -> None:
+    path = tmp_path / "arbench-9-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("arbench/__init__.py", "VALUE = 9\n")
+    assert value(find(str(path), tmp_path, tmp_path)) == "9"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("other/__init__.py", "")
+    with pytest.raises(TreeError, match=r"holds no package arbench$"):
+        find(str(path), tmp_path, tmp_path)
+    path.write_bytes(b"no zip")
+    with pytest.raises(TreeError, match="is no wheel"):
+        find(str(path), tmp_path, tmp_path)
+
+
+def test_an_environment_is_a_version(tmp_path: Path) -> None:
+    """This one: with the same Python and torch its interpreter need not run."""
+    found = find(sys.executable, tmp_path, tmp_path)
+    assert found.has_package
+    assert found.python is None
+
+
+def test_an_environment_without_the_package_is_none(tmp_path: Path) -> None:
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    with pytest.raises(TreeError, match=r"has no arbench to compare with$"):
+        find(str(tmp_path / "env"), tmp_path, tmp_path)
+
+
+def test_another_torch_needs_its_own_interpreter(tmp_path: Path) -> None:
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho \'["/there", "3.11.0", "1.0"]\'\n')
+    python.chmod(0o755)
+    assert find(str(tmp_path / "env"), tmp_path, tmp_path) == Tree(
+        str(tmp_path / "env"), Path("/there"), Path("/there"), str(python)
+    )
+
+
+@pytest.mark.parametrize("spec", ["no-such-thing", "--all", "HEAD~9", ""])
+def test_what_is_no_version_is_refused(spec: str, repository: Path, tmp_path: Path) -> None:
+    with pytest.raises(TreeError, match=f"^'{spec}' is no commit here, and no folder, wheel or environment"):
+        find(spec, tmp_path, repository)
+    with pytest.raises(TreeError, match="is in no git repository"):
+        find(spec, tmp_path, tmp_path)
+
+
+def test_the_scratch_folder_goes_with_its_owner(tmp_path: Path) -> None:
+    with scratch() as folder:
+        (folder / "file").touch()
+    assert not folder.exists()
+
+
+def test_the_scratch_folder_goes_when_its_owner_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import time\nfrom arbench.gate.timing.trees import scratch\n"
+        "with scratch() as folder:\n"
+        "    (folder / 'file').touch()\n    print(folder, flush=True)\n    time.sleep(60)\n"
+    )
+    root = str(Path(__file__).parents[3])
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": root}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) as owner:
+        assert owner.stdout is not None
+        folder = Path(owner.stdout.readline().strip())
+        assert folder.parent == tmp_path
+        assert (folder / "file").exists()
+        owner.send_signal(signal.SIGKILL)
+        owner.wait()
+    deadline = time.monotonic() + 10
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,72 @@
+"""Launches are counted, or recorded instead of run; memory comes from whoever provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+import triton
+import triton.language as tl
+
+from arbench.kernels.core.launch import allocating, empty_like, launch, launched, recording, runs_on
+
+
+@triton.jit
+def add_one(x, n, BLOCK: tl.constexpr):
+    o = tl.arange(0, BLOCK)
+    tl.store(x + o, tl.load(x + o, mask=o < n) + 1, mask=o < n)
+
+
+def device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def test_a_launch_runs_and_is_counted() -> None:
+    x = torch.zeros(4, device=device())
+    before = launched["add_one"]
+    launch(add_one, (1,), x, 3, BLOCK=4)
+    assert launched["add_one"] == before + 1
+    assert x.tolist() == [1, 1, 1, 0]
+
+
+def test_an_empty_grid_launches_nothing() -> None:
+    before = launched.total()
+    launch(add_one, (2, 0), torch.zeros(4), 3, BLOCK=4)
+    assert launched.total() == before
+
+
+def test_recorded_launches_do_not_run() -> None:
+    x = torch.zeros(4)
+    before = launched.total()
+    with recording() as outer:
+        with recording() as inner:
+            launch(add_one, (1,), x, 3, BLOCK=4, num_warps=2)
+        assert runs_on(torch.device("meta"))
+    assert not runs_on(torch.device("meta"))
+    assert launched.total() == before
+    assert not outer
+    assert x.tolist() == [0] * 4
+    (one,) = inner
+    assert (one.grid, one.args["n"], one.constants, one.num_warps) == ((1,), 3, {"BLOCK": 4}, 2)
+    assert one.args["x"] is x
+
+
+def test_a_missing_argument_is_noticed() -> None:
+    with recording(), pytest.raises(ValueError, match="zip"):
+        launch(add_one, (1,), torch.zeros(4), BLOCK=4)
+
+
+def test_outputs_come_from_the_allocator_in_the_order_of_their_model() -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def give(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        asked.append(tuple(shape))
+        return torch.zeros(tuple(shape), dtype=dtype, device=device)
+
+    x = torch.empty(2, 3, 4).permute(2, 0, 1)
+    with allocating(give):
+        y = empty_like(x, torch.float64)
+    assert asked == [(2, 3, 4)]
+    assert (y.shape, y.stride(), y.dtype) == (x.shape, x.stride(), torch.float64)
+    assert empty_like(torch.empty(2, 6)[:, ::2]).stride() == (3, 1)

@@ -1,0 +1,267 @@
+"""A history: one value a commit, machines apart, steps in words, figures of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from arbench.report.history.document import History, document, frame, history, lines, table, write
+from arbench.report.history.figures import draw
+from arbench.results import Case, Results, Run
+
+DAY = "2026-03-{:02}T10:00:00+00:00"
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Stands for ``arbench.commits.Commit``."""
+
+    rank: int
+    time: float
+
+
+def commit(number: int) -> str:
+    return f"{number:012x}"
+
+
+def stored(
+    number: int,
+    seconds: float | None = 1e-3,
+    depth: int | None = 40,
+    git: str | None = "",
+    day: int | None = None,
+    cpu: str = "Chip",
+    torch: str = "2.13.0+cpu",
+    threads: int = 1,
+    method: str = "cached",
+    n: int = 16,
+    status: str = "ok",
+    source: str | None = None,
+    device: str = "cpu",
+    gpu: str | None = None,
+    peak: int | None = None,
+) -> Results:
+    environment = {
+        "cpu": {"model": cpu},
+        "gpu": gpu and {"name": gpu},
+        "threads": {"torch": threads},
+        "versions": {"torch": torch},
+    }
+    plan = {"source": source} if source else {"options": {"threads": threads}}
+    made = DAY.format(number % 28 + 1 if day is None else day)
+    run = Run(1, f"run {number}", made, [], 0, commit(number) if git == "" else git, plan, environment, {})
+    results = Results(run)
+    results.add(
+        Case(
+            id=f"wavenet:tiny/sample/{method}/eager/{device}/float32/b1/n{n}",
+            model="wavenet",
+            preset="tiny",
+            op="sample",
+            method=method,
+            backend="eager",
+            device=device,
+            dtype="float32",
+            batch=1,
+            n=n,
+            element="audio sample",
+            weights=7,
+            status=status,
+            exactness="pointwise",
+            depth=depth,
+            median_s=seconds,
+            peak_bytes=peak,
+        )
+    )
+    return results
+
+
+def stepping(count: int = 24, at: int = 12, factor: float = 1.5, **more) -> list[Results]:
+    noise = np.exp(np.random.default_rng(2).normal(0, 0.01, count))
+    return [stored(i, 1e-3 * e * (factor if i >= at else 1), **more) for i, e in enumerate(noise)]
+
+
+def only(found: History):
+    (one,) = found.series
+    return one
+
+
+def test_a_step_of_time_is_told_with_its_commit_and_in_words() -> None:
+    found = history(stepping())
+    (row,) = table(found).rows
+    assert row[:3] == ["wavenet:tiny sampling cached, N = 16", commit(12), "2026-03-13 10:00"]
+    assert [cell.endswith(" ms") and float(cell[:-3]) for cell in row[3:5]] == pytest.approx([1, 1.5], rel=0.02)
+    assert re.fullmatch(r"(49|50|51)% slower", row[5])
+    assert float(row[6]) <= 0.01
+    faster = history(stepping(factor=1 / 1.5))
+    assert re.fullmatch(r"3[234]% faster", table(faster).rows[0][5])
+    assert table(found).title == "Steps of time over 24 commits, 2026-03-01 to 2026-03-24"
+
+
+def test_every_change_of_a_counter_is_a_step_on_whatever_machine() -> None:
+    files = [stored(i, depth=40 + 3 * (i >= 2) - 2 * (i >= 3), cpu=f"chip {i}") for i in range(4)]
+    found = history(files, "depth")
+    assert [row[1:] for row in table(found).rows] == [
+        [commit(2), "2026-03-03 10:00", "40", "43", "7.5% more"],
+        [commit(3), "2026-03-04 10:00", "43", "41", "4.7% less"],
+    ]
+    assert found.machines == []
+
+
+def test_peak_memory_has_a_tolerance() -> None:
+    peaks = [1000, 1040, 990, 1060]
+    found = history([stored(i, peak=peak) for i, peak in enumerate(peaks)], "peak_bytes")
+    assert [step.index for step in only(found).steps] == [3]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"cpu": "Other"},
+        {"torch": "2.12.1"},
+        {"threads": 2},
+        {"source": "pytest-benchmark"},
+        {"device": "cuda", "gpu": "H200"},
+    ],
+)
+def test_times_of_other_machines_are_other_series(other) -> None:
+    before, after = stepping()[:12], stepping(**other)[12:]
+    found = history(before + after)
+    assert [len(one.points) for one in found.series] == [12, 12]
+    assert not any(one.steps for one in found.series)
+    if "device" not in other:
+        assert len(found.machines) == 2
+        assert "Times are compared within a machine only." in lines(table(found))
+
+
+def test_a_patch_of_torch_and_a_local_build_are_the_same_machine() -> None:
+    files = [stored(0, torch="2.13.0+cpu"), stored(1, torch="2.13.1")]
+    assert history(files).machines == ["Chip, 1 thread, torch 2.13"]
+
+
+def test_several_files_of_a_commit_are_one_value_their_median() -> None:
+    values = [1e-3, 9e-3, 2e-3]
+    found = history([stored(0, second, day=day) for second, day in zip(values, (3, 4, 5), strict=True)])
+    (point,) = only(found).points.to_dict("records")
+    assert (point["value"], point["low"], point["high"], point["count"]) == (2e-3, 1e-3, 9e-3, 3)
+    differing = history([stored(0, depth=40), stored(0, depth=41), stored(1)], "depth")
+    assert "Not the same in all files of a commit in 1 of 1 series: the median." in table(differing).notes
+
+
+def test_time_orders_where_git_is_not_asked() -> None:
+    found = history([stored(5, day=9), stored(6, day=2), stored(7, day=20)])
+    assert found.places["commit"].tolist() == [commit(6), commit(5), commit(7)]
+
+
+def test_git_orders_and_what_it_does_not_know_is_placed_by_time() -> None:
+    def at(day: int) -> float:
+        return pd.Timestamp(DAY.format(day)).timestamp()
+
+    commits = {commit(1): Stand(10, at(1)), commit(2): Stand(11, at(5)), commit(3): Stand(12, at(9))}
+    files = [
+        stored(3, day=20),
+        stored(2, day=21),
+        stored(1, day=22),
+        stored(0, git=commit(1) + "+", day=6),
+        stored(0, git=None, day=10),
+        stored(0, git="feedfeedfeed", day=2),
+    ]
+    found = history(files, commits=commits)
+    assert found.places["commit"].fillna("").tolist() == [
+        commit(1),
+        "feedfeedfeed",
+        commit(2),
+        commit(1),
+        commit(3),
+        "",
+    ]
+    assert found.places["marked"].tolist() == [False, True, False, True, False, True]
+    assert [f"{time:%d}" for time in found.places["time"]] == ["01", "02", "05", "06", "09", "10"]
+    assert any(note.startswith("3 placed by time") for note in table(found).notes)
+
+
+def test_changed_trees_of_one_commit_are_not_one_value() -> None:
+    files = [stored(0, git=commit(1) + "+", day=day) for day in (1, 2)] + [stored(1, day=3)]
+    found = history(files)
+    assert len(only(found).points) == 3
+    assert "+: the tree was changed since that commit (2)." in table(found).notes
+
+
+def test_missing_values_are_no_points() -> None:
+    files = stepping()
+    files[3] = stored(3, None)
+    files[14] = stored(14, 1.0, status="inexact")
+    files[15] = stored(15, 0.0)
+    one, other = history(files + [stored(i, n=32) for i in range(24)]).series
+    assert sorted(set(other.points["place"]) - set(one.points["place"])) == [3, 14, 15]
+    assert one.points["place"].iloc[one.steps[0].index] == 12
+
+
+def test_too_few_commits_are_said() -> None:
+    found = history(stepping(9, 5, 3.0))
+    assert only(found).steps == []
+    assert lines(table(found))[1] == "Too few commits in 1 of 1 series: 10 can tell a step from noise."
+
+
+def test_a_step_in_one_of_many_noisy_cases_must_be_surer() -> None:
+    rng = np.random.default_rng(0)
+    doubled = [stored(i, e * (2 if i >= 5 else 1)) for i, e in enumerate(np.exp(rng.normal(0, 0.03, 10)))]
+    assert only(history(doubled)).steps
+    noise = [stored(i, float(np.exp(rng.normal(0, 0.03))), n=n) for i in range(10) for n in range(100, 130)]
+    assert not any(one.steps for one in history(doubled + noise).series)
+
+
+def test_the_files_hold_what_was_found(tmp_path) -> None:
+    found = history(stepping())
+    page, values, data, *figures = write(found, tmp_path / "out")
+    text = page.read_text()
+    assert f"| {commit(12)} |" in text
+    assert all((tmp_path / "out" / image).is_file() for image in re.findall(r"!\[.*\]\((.+)\)", text))
+    with values.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 24
+    assert [row["commit"] for row in rows if row["step"]] == [commit(12)]
+    assert float(rows[0]["level"]) == pytest.approx(1e-3, rel=0.02)
+    assert float(rows[12]["level"]) == pytest.approx(1.5e-3, rel=0.02)
+    whole = json.loads(data.read_text())
+    assert whole == json.loads(json.dumps(document(found)))
+    (series,) = whole["series"]
+    assert (series["steps"][0]["place"], len(series["points"])) == (12, 24)
+    assert [path.suffix for path in figures] == [".svg", ".png"]
+    assert len(frame(found)) == 24
+
+
+def test_a_figure_marks_each_step_and_says_it() -> None:
+    (drawing,) = draw(history(stepping() + stepping(n=32, factor=1.0)))
+    texts = ["".join(node.itertext()) for node in ET.fromstring(drawing.svg).iter() if node.tag.endswith("}text")]
+    assert sum(text.endswith("% slower") for text in texts) == 1
+    assert {"cached, N = 16", "cached, N = 32", "wavenet:tiny sampling"} <= set(texts)
+    assert commit(0)[:7] in texts
+
+
+def test_many_cases_are_several_figures_of_distinct_names() -> None:
+    files = [stored(i, n=n) for i in range(3) for n in range(1, 20)]
+    names = [one.name for one in draw(history(files))]
+    assert names == ["wavenet-tiny-sampling-seconds" + end for end in ("", "-2", "-3")]
+
+
+def test_one_commit_alone_and_no_dates_are_drawn_too() -> None:
+    alone = stored(0, git=None)
+    alone.run.started_at = ""
+    found = history([alone])
+    assert table(found).title == "Steps of time over 1 commit"
+    assert len(draw(found)) == 1
+    assert document(found)["commits"] == [{"commit": None, "dirty": False, "time": None, "marked": True}]
+
+
+def test_a_sure_step_in_one_of_many_cases_is_told() -> None:
+    rng = np.random.default_rng(1)
+    noise = [stored(i, float(np.exp(rng.normal(0, 0.01))), n=n) for i in range(24) for n in range(100, 220)]
+    found = history(stepping() + noise)
+    assert [one.label for one in found.series if one.steps] == ["cached, N = 16"]

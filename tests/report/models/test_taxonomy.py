@@ -1,0 +1,249 @@
+"""The taxonomy filled in from measurements, what a batch does, and how far guesses went."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from arbench.report import brief, frame, headlines, rows, taxonomy
+from arbench.report.drawings import draw
+from arbench.report.models.batches import batch_figure, batch_table
+from arbench.report.models.jobs import families, job
+from arbench.report.models.map import MANY, growth_map, places
+from arbench.report.models.verdicts import best
+from arbench.report.page import page
+from arbench.report.summary import summary
+from arbench.results import Case, Fit, Model
+
+SEQUENTIAL, FLOW = (
+    "fully sequential, parallel over positions in training",
+    "distilled, inverse autoregressive flow",
+)
+REMARK = "Scoring outside data needs an inversion."
+DESCRIBED = (
+    Model("pixelcnn", "gated", SEQUENTIAL, "sub-pixel", "arXiv:1606.05328"),
+    Model("wavenet", "nv", SEQUENTIAL, "audio sample", "arXiv:1609.03499"),
+    Model("parallel_wavenet", "paper", FLOW, "audio sample", "arXiv:1711.10433", f"{REMARK}\n"),
+)
+NAMES = ["wavenet:nv", "pixelcnn:gated", "parallel_wavenet:paper"]
+
+
+@pytest.fixture(scope="module")
+def write(load):
+    from pathlib import Path
+
+    return load(Path(__file__).parents[1] / "conftest.py").write
+
+
+@pytest.fixture(scope="module")
+def described(write, tmp_path_factory):
+    return write(tmp_path_factory.mktemp("described") / "results.jsonl", described=DESCRIBED)
+
+
+def worked(line):
+    """Work of the cached sampler grows as N, that of the naive one as N squared; claimed so but for one."""
+    if not isinstance(line, Fit) or line.metric != "depth" or line.op != "sample":
+        return line
+    fitted = "N^2" if line.method == "naive" else "N"
+    work = msgspec.structs.replace(
+        line,
+        metric="work",
+        claimed="N",
+        fitted=fitted,
+        exponent=2.0 if fitted == "N^2" else 1.0,
+        verdict="holds" if fitted == "N" else "fails",
+    )
+    return [line, work]
+
+
+def column(table, title: str) -> list[str]:
+    (at,) = [i for i, one in enumerate(table.columns) if one.title == title]
+    return [row[at] for row in table.rows]
+
+
+def test_models_stand_by_family_in_the_order_of_the_file(described):
+    assert families(described) == {
+        SEQUENTIAL: ["pixelcnn:gated", "wavenet:nv"],
+        FLOW: ["parallel_wavenet:paper"],
+    }
+    table = taxonomy(described)
+    assert table.sections == {0: SEQUENTIAL, 4: FLOW}
+    assert column(table, "model") == ["pixelcnn:gated", "", "wavenet:nv", "", "parallel_wavenet:paper¹", ""]
+    assert table.notes == ["¹ " + REMARK]
+    assert brief(described, 110).sections == {0: SEQUENTIAL, 2: FLOW}
+
+
+def test_one_family_or_none_makes_no_taxonomy(results, write, tmp_path):
+    assert taxonomy(results) is None  # from a file without lines on models
+    assert brief(results, 110) is None
+    assert families(results) == {"of no family": NAMES}
+    alone = write(tmp_path / "results.jsonl", described=DESCRIBED[:2])
+    assert families(alone)["of no family"] == ["parallel_wavenet:paper"]
+    assert taxonomy(alone) is None
+
+
+def test_depth_is_claimed_measured_and_a_formula(described):
+    table = taxonomy(described)
+    wavenet = slice(2, 4)
+    assert column(table, "by")[wavenet] == ["parallel", "cached"]
+    assert column(table, "claimed")[wavenet] == ["O(1)", "O(N)"]
+    assert column(table, "measured")[wavenet] == ["O(1)", "O(N)"]
+    assert column(table, "depth")[wavenet] == ["106", "148·N + 3"]
+    assert column(table, "reference")[wavenet] == ["sequential: O(1), 131", "naive: O(N), 106·N"]
+    assert column(table, "nfe")[wavenet] == ["1", "16,384"]
+    (line,) = [row for row in brief(described, 140).rows if row[0] == "wavenet:nv"]
+    assert line[:5] == ["wavenet:nv", "256-16,384", "O(1) 106", "O(N) 148·N + 3", "16,384"]
+
+
+def test_the_sampler_that_keeps_what_it_knows_is_shown_though_naive_was_faster(write, tmp_path):
+    def faster(line):
+        if not isinstance(line, Case) or line.model != "wavenet":
+            return line
+        if line.method == "naive" and line.median_s:
+            return msgspec.structs.replace(line, median_s=1e-6, ci95_s=(1e-6, 1e-6))
+        return None if line.n > 1024 else line  # where naive was not timed
+
+    results = write(tmp_path / "results.jsonl", described=DESCRIBED, edit=faster)
+    assert best(results, "wavenet:nv", "sample").method == "naive"
+    table = taxonomy(results)
+    assert column(table, "by")[2:4] == ["parallel", "cached"]
+
+
+def test_a_claim_that_fails_is_told(write, tmp_path):
+    def wrong(line):
+        if isinstance(line, Fit) and (line.model, line.method, line.metric) == ("wavenet", "cached", "depth"):
+            return msgspec.structs.replace(line, claimed="1", verdict="fails")
+        return line
+
+    results = write(tmp_path / "results.jsonl", described=DESCRIBED, edit=wrong)
+    (line,) = [row for row in brief(results, 110).rows if row[0] == "wavenet:nv"]
+    assert line[3] == "O(1) claimed, O(N)"
+    assert line[-1] == "4 hold, 1 FAILS"
+    assert "4 hold, 1 FAILS" in column(taxonomy(results), "claims")
+
+
+def test_work_of_an_element_says_whether_it_grows(write, tmp_path):
+    results = write(tmp_path / "results.jsonl", described=DESCRIBED, edit=worked)
+    table = taxonomy(results)
+    assert column(table, "as N grows")[2:4] == ["—", "constant"]
+    assert column(table, "work/element")[3] == "938.8 kFLOP"  # 2 x 469,376, at every N
+    assert [row[5] for row in brief(results, 110).rows if row[0] == "wavenet:nv"] == ["938.8 kFLOP ="]
+    naive = msgspec.structs.replace(job(results, "wavenet:nv", "sample").fit, method="naive")
+    assert results.fits[*naive.key, "work"].fitted == "N^2"
+
+    def attention(line):
+        found = worked(line)
+        for one in found if isinstance(found, list) else []:
+            if one.metric == "work":
+                one.fitted = "N^2"
+        return found
+
+    grown = write(tmp_path / "grown.jsonl", described=DESCRIBED, edit=attention)
+    assert column(taxonomy(grown), "as N grows")[3] == "grows with N"
+    assert [row[5] for row in brief(grown, 110).rows if row[0] == "wavenet:nv"] == ["938.8 kFLOP ↑"]
+
+
+def test_a_terminal_gets_no_line_longer_than_it_is(described):
+    for width in (110, 120, 140):
+        assert max(map(len, brief(described, width).lines())) <= width
+    assert [row[3] for row in brief(described, 110).rows] == ["O(N)", "O(N)", "O(1)"]
+    assert [row[3] for row in brief(described, 140).rows] == [
+        "O(N) 173·N + 40·√(N/3) + 12",
+        "O(N) 148·N + 3",
+        "O(1) 249",
+    ]
+
+
+def test_page_and_summary_hold_the_taxonomy_with_its_footnotes(described):
+    html = page(described, draw(described))
+    assert f'colspan="16">{SEQUENTIAL}</th>' in html
+    assert html.index(SEQUENTIAL) < html.index(FLOW) < html.index("¹ " + REMARK)
+    markdown = summary(described)
+    assert f"| **{SEQUENTIAL}** |" in markdown
+    assert f"- ¹ {REMARK}" in markdown
+    lines = markdown.splitlines()
+    (at,) = [i for i, line in enumerate(lines) if line.startswith(f"| **{FLOW}**")]
+    assert lines[at].count("|") == lines[at + 1].count("|") == 17
+
+
+def batched(line):
+    """The cached sampler of WaveNet at N = 512 in batches: 1 and 4 events take as long, 16 twice that."""
+    if not isinstance(line, Case) or (line.model, line.method, line.n) != ("wavenet", "cached", 512):
+        return line
+    more = []
+    for batch, times in ((1, 1), (4, 1), (16, 2)):
+        ends = tuple(end * times for end in line.ci95_s)
+        more.append(
+            msgspec.structs.replace(
+                line, id=f"{line.id}/{batch}", batch=batch, median_s=line.median_s * times, ci95_s=ends
+            )
+        )
+    return more
+
+
+def test_a_sweep_over_batches_is_a_table_and_a_figure(write, tmp_path, described):
+    assert batch_table(described) is None
+    assert batch_figure(described) is None
+    results = write(tmp_path / "results.jsonl", described=DESCRIBED, edit=batched)
+    table = batch_table(results)
+    assert [column.heading for column in table.columns][4:] == [
+        "batch 1",
+        "batch 4",
+        "batch 16",
+        "an event gains",
+    ]
+    (row,) = table.rows
+    assert row[:4] == ["wavenet:nv", "sampling", "cached", "512"]
+    assert row[-1] == "8x"
+    drawn = draw(results)
+    assert "batches" in [drawing.name for drawing in drawn]
+    assert "What a batch does" in page(results, drawn)
+    assert "Time of an element by batch" in summary(results)
+
+
+def test_one_event_at_once_goes_without_saying(write, tmp_path):
+    results = write(tmp_path / "results.jsonl", described=DESCRIBED, edit=batched)
+    methods = column(rows(results), "method")
+    assert {"cached", "cached · batch 4", "cached · batch 16"} <= set(methods)
+    assert not any("batch 1" in method.split(" · ") for method in methods)
+
+
+def test_accepted_lengths_stand_beside_nfe(write, tmp_path, described):
+    def guessed(line):
+        if isinstance(line, Case) and line.method == "fixed_point":
+            return msgspec.structs.replace(line, verified={"accepted": 3.46})
+        return line
+
+    assert "accepted" not in [column.title for column in rows(described).columns]
+    results = write(tmp_path / "results.jsonl", described=DESCRIBED, edit=guessed)
+    table = rows(results)
+    titles = [column.title for column in table.columns]
+    assert titles.index("accepted") == titles.index("nfe") + 1
+    by_method = dict(zip(column(table, "method"), column(table, "accepted"), strict=True))
+    assert (by_method["fixed_point"], by_method["cached"]) == ("3.5", "—")
+    (heading,) = [one for one in headlines(results) if one.model == "wavenet:nv"]
+    assert "groups settled by an evaluation at N = 16,384: 3.5 by fixed_point, 9 evaluations" in heading.details
+    numbers = frame(results)
+    assert set(numbers[numbers.method == "fixed_point"].accepted) == {3.46}
+    assert numbers[numbers.method == "cached"].accepted.isna().all()
+
+
+def test_a_map_of_many_models_names_them(write, tmp_path, described):
+    assert any(place.small for place in places(described))
+    copies = []
+
+    def many(line):
+        if isinstance(line, Case | Fit) and line.model == "wavenet":
+            changed = [msgspec.structs.replace(line, preset=f"p{i}") for i in range(MANY)]
+            if isinstance(line, Case):
+                changed = [msgspec.structs.replace(one, id=f"{one.preset}/{line.id}") for one in changed]
+            copies.append(line)
+            return [line, *changed]
+        return line
+
+    results = write(tmp_path / "results.jsonl", edit=many)
+    assert copies
+    found = {place.lines: (place.sample, place.score) for place in places(results)}
+    assert found["wavenet: nv, " + ", ".join(f"p{i}" for i in range(MANY)),] == ("N", "1")
+    assert found["parallel_wavenet: paper",] == ("1", "N")
+    assert growth_map(results) is not None

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from arbench.report import headlines, sentences
+from arbench.report.gaps import gaps
+from arbench.report.models.verdicts import best, exact_growth
+from arbench.report.summary import summary
+from arbench.results import Case, Fit, Resume, Verification
+
+
+def said(results, model: str, method: str, metric: str):
+    found = [
+        one for one in sentences(results) if one.model == model and f"({method})" in one.subject and metric in one.said
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_one_sentence_a_fit(results) -> None:
+    assert len(sentences(results)) == len(results.fits)
+
+
+def test_exact_claims_are_said_with_their_formula(results) -> None:
+    one = said(results, "wavenet:nv", "cached", "depth")
+    assert one.line == (
+        "holds: wavenet:nv sampling (cached): depth grows as O(N), as claimed: 148·N + 3, "
+        "exact at 6 sizes, 256 to 16,384"
+    )
+    rows = said(results, "pixelcnn:gated", "cached", "depth")
+    assert "173·N + 40·√(N/3) + 12, exact at 5 sizes" in rows.said
+
+
+def test_a_wrong_claim_is_loud(results) -> None:
+    one = said(results, "pixelcnn:gated", "sequential", "depth")
+    assert one.verdict == "fails"
+    assert one.line.startswith("FAILS: pixelcnn:gated scoring (sequential): claimed depth O(1)")
+    assert "measured O(N): 9·N" in one.said
+
+
+def test_a_bound_is_said_as_one(results) -> None:
+    one = said(results, "wavenet:nv", "fixed_point", "depth")
+    assert "within the claimed bound, at most O(N)" in one.said
+
+
+def test_a_bound_that_holds_is_not_said_to_be_exceeded(build) -> None:
+    """Values that scatter may look like the next class."""
+
+    def scattered(line):
+        if isinstance(line, Fit) and (line.method, line.metric) == ("fixed_point", "depth"):
+            return msgspec.structs.replace(line, claimed="<= 1", fitted="log N", why="at most 4 passes")
+        return line
+
+    one = said(build(edit=scattered), "wavenet:nv", "fixed_point", "depth")
+    assert one.said == "depth is at most O(1), as claimed: at most 4 passes"
+
+
+def test_times_are_measured_and_claim_nothing(results) -> None:
+    one = said(results, "wavenet:nv", "cached", "time")
+    assert one.verdict is None
+    assert one.line.startswith("measured: ")
+    assert "N^1.0" in one.said
+
+
+def test_an_undecided_claim_gives_its_reason(build) -> None:
+    def undecided(line):
+        if isinstance(line, Fit) and line.metric == "depth":
+            return msgspec.structs.replace(
+                line, verdict="undecided", fitted=None, residual=None, why="3 sizes measured"
+            )
+        return line
+
+    one = said(build(edit=undecided), "wavenet:nv", "cached", "depth")
+    assert one.line.endswith("whether depth is O(N), as claimed, is open: 3 sizes measured")
+
+
+def test_a_claim_can_hold_or_fail_without_a_class(build) -> None:
+    def classless(line):
+        if isinstance(line, Fit) and line.metric == "depth":
+            return msgspec.structs.replace(line, fitted=None, residual=None, why="N^0.9 at most")
+        return line
+
+    results = build(edit=classless)
+    assert said(results, "wavenet:nv", "cached", "depth").said.endswith("N^0.9 at most")
+    assert "N^0.9 at most" in said(results, "pixelcnn:gated", "sequential", "depth").said
+
+
+def test_headlines_are_the_taxonomy(results) -> None:
+    assert [one.text for one in headlines(results)] == [
+        "scoring depth O(1) (parallel), sampling depth O(N) (cached)",
+        "scoring depth O(1) (parallel), sampling depth O(N) (cached)",
+        "scoring depth O(N) (inversion), sampling depth O(1) (parallel)",
+    ]
+
+
+def test_own_samples_and_bounds_are_details_and_not_headlines(results) -> None:
+    student = headlines(results)[2]
+    details = " / ".join(student.details)
+    assert "own_samples depth is O(1), but only on the model's own samples" in details
+    assert "inversion_fixed_point depth is O(1), on this data; at most O(N)" in details
+
+
+def test_headlines_give_speed_over_the_reference_and_over_real_time(results) -> None:
+    details = " / ".join(headlines(results)[0].details)
+    assert "the speed of naive at N = 1,024" in details
+    assert "real time at N = 16,384" in details
+
+
+def test_approximate_methods_are_never_the_best(build) -> None:
+    def students(line):
+        if isinstance(line, Case) and (line.op, line.method) == ("score", "parallel"):
+            return msgspec.structs.replace(line, exactness="approximate")
+        return line
+
+    found = best(build(edit=students), "wavenet:nv", "score")
+    assert found is not None
+    assert found.method == "sequential"
+
+
+def test_a_bound_is_the_best_where_there_is_nothing_firmer(build) -> None:
+    def only_jacobi(line):
+        kept = getattr(line, "op", None) != "sample" or line.method == "fixed_point"
+        return line if kept else None
+
+    found = best(build(edit=only_jacobi), "wavenet:nv", "sample")
+    assert found is not None
+    assert found.method == "fixed_point"
+
+
+def test_exact_growth_is_only_for_fits_without_residual(results) -> None:
+    for fit in results.fits.values():
+        growth = exact_growth(fit)
+        assert (growth is not None) == (fit.residual == 0)
+        if growth is not None:
+            assert growth.predict(fit.sizes[-1]) == pytest.approx(fit.values[-1])
+
+
+def test_gaps_of_a_whole_run_are_only_its_unstable_cases(results) -> None:
+    assert gaps(results) == ["1 case is unstable: samples scatter more than they should."]
+
+
+def test_gaps_of_broken_runs(build) -> None:
+    def broken(line):
+        if isinstance(line, Case):
+            return msgspec.structs.replace(line, status="error", stopped_by="interrupted")
+        return None if isinstance(line, Fit) else line
+
+    results = build(edit=broken)
+    results.add(Verification("another", "ok", "pointwise", None))
+    results.add(Resume("r", "later", [], {}, {}, ["cpu.name"]))
+    said = " ".join(gaps(results))
+    assert "No case is ok" in said
+    assert "1 case is verified but without a row" in said
+    assert f"{len(results.cases)} cases are interrupted" in said
+    assert "No growth over N was fitted" in said
+    assert "Resumed at later; the environment had changed: cpu.name." in said
+
+
+def test_gaps_of_one_size(build) -> None:
+    def one_size(line):
+        return None if getattr(line, "n", 256) not in (256, 192) else line
+
+    said = " ".join(gaps(build(edit=one_size)))
+    assert "Timed at fewer than four sizes" in said
+
+
+def test_parameters_that_grow_are_said_of_all_methods(build) -> None:
+    sizes = [256, 512, 1024, 2048]
+
+    def more(line):
+        if isinstance(line, Fit) and (line.model, line.method, line.metric) == ("wavenet", "cached", "depth"):
+            grown = dict(metric="weights", claimed=None, fitted="N", verdict="undecided", residual=0.0)
+            values = [3.0 * n + 2 for n in sizes]
+            return [line, msgspec.structs.replace(line, **grown, sizes=sizes, values=values)]
+        return line
+
+    results = build(edit=more)
+    (one,) = [one for one in sentences(results) if one.subject == "all methods"]
+    grows = "number of parameters grows as O(N): 3·N + 2, exact at 4 sizes, 256 to 2,048"
+    assert one.line == f"measured: wavenet:nv all methods: {grows}"
+    (head,) = [head for head in headlines(results) if head.model == "wavenet:nv"]
+    assert f"the {grows}" in head.details
+    assert grows in summary(results)
