@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from arbench.bench.call import Call
 from arbench.bench.case import CaseKey
 from arbench.bench.job import out_of_memory
 from arbench.bench.kernels.peers import adapter
 from arbench.bench.kernels.plan import COMPILE, OWN, TORCH
-from arbench.bench.subject import Call
 from arbench.kernels import Kernel
 
 Inputs = dict[str, Any]

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from arbench.bench.call import Call
 from arbench.bench.case import CaseKey
 from arbench.bench.job import Job, Message, one_line, out_of_memory
 from arbench.bench.kernels.plan import COMPILE, Implementation, config_of
-from arbench.bench.subject import Call
 from arbench.results import Count, Verification
 
 

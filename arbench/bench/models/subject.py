@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from arbench.bench.call import Call
 from arbench.bench.case import CaseKey
 from arbench.bench.job import Job, Message, one_line, out_of_memory
 from arbench.bench.models.counting import counter_for, evaluations
 from arbench.bench.models.settings import Setting, run
-from arbench.bench.subject import Call
 from arbench.meters import peak_bytes
 from arbench.results import Count, Verification
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from arbench.bench.plan import make_plan
-from arbench.gate.counters.baseline import BaselineError, check_replaceable, check_writable, load, save
 from arbench.gate.counters import baseline as module
+from arbench.gate.counters.baseline import BaselineError, check_replaceable, check_writable, load, save
 from arbench.results import Writer, read
 
 ROOT = Path(__file__).parents[3]
