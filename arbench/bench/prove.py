@@ -19,7 +19,8 @@ from arbench.bench import analyse
 from arbench.bench.job import Job
 from arbench.bench.plan import Plan
 from arbench.bench.process import abandon
-from arbench.bench.runner import Fault, Progress, Quiet, Supervisor, revision
+from arbench.bench.runner import Fault, Progress, Quiet, Supervisor
+from arbench.git import revision
 from arbench.meters import environment
 from arbench.results import SCHEMA, Line, Results, Run
 

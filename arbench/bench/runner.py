@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from arbench.bench.case import CaseKey
 from arbench.bench.job import Job
 from arbench.bench.plan import Plan
 from arbench.bench.process import Ended, converse, dismiss, prepare, settle
+from arbench.git import revision
 from arbench.meters import differences, environment, limits
 from arbench.results import (
     FILE_NAME,
@@ -161,26 +161,6 @@ def _open(plan: Plan, recorder: Recorder, resume: bool, argv: list[str], progres
     for name in changed:
         progress.note(f"the environment changed since the run began: {name}")
     recorder.write(Resume(before.run_id, now, argv, here, before.limits, changed))
-
-
-def revision() -> str | None:
-    """Commit of the source tree arbench runs from, with '+' if it was changed; None outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-        tracked = subprocess.run(
-            ["git", "ls-files", "--error-unmatch", __file__], cwd=here, capture_output=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() if tracked.returncode == 0 else None
 
 
 @dataclass

@@ -42,14 +42,14 @@ def command(
     Times are compared within a machine only; depth, nfe, flops, ops, bytes, peak_bytes and weights need none.
     Whatever is found, the exit code is 0.
     """
-    from arbench.commits import CommitsError, ordered
+    from arbench.git import GitError, ordered
     from arbench.report.history.document import MEASURES, document, history, lines, table, write
     from arbench.suggest import did_you_mean
 
     if measure not in MEASURES:
         raise RefusedError(f"unknown measure '{measure}'; {did_you_mean(measure, MEASURES)}")
     files = read_all(paths)
-    with refusing(CommitsError):
+    with refusing(GitError):
         names = {(one.run.git or "").removesuffix("+")[:12] for one in files}
         commits = None if repo is None else ordered(repo, names)
     if out is not None:

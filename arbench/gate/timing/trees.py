@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import arbench
+from arbench import git
 
 _WHERE = """
 import importlib.metadata as m, json, os, sys, arbench
@@ -36,10 +37,6 @@ for _ in range(50):
         pass
     time.sleep(0.1)
 """
-
-
-_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-"""What git sets within a hook, and what would name another repository than the one around the folder."""
 
 
 class TreeError(Exception):
@@ -101,7 +98,7 @@ def find(spec: str, folder: Path, cwd: Path | None = None) -> Tree:
         TreeError: there is no such version.
     """
     cwd = cwd or Path.cwd()
-    if (commit := _commit(spec, cwd)) is not None:
+    if (commit := git.resolve(cwd, spec)) is not None:
         return _archived(spec, commit, folder, cwd)
     path = (cwd / spec).expanduser()
     if path.suffix == ".whl" and path.is_file():
@@ -111,52 +108,32 @@ def find(spec: str, folder: Path, cwd: Path | None = None) -> Tree:
         return _environment(spec, python)
     if spec and path.is_dir():
         return Tree(spec, path.resolve(), path.resolve())
-    where = "" if _toplevel(cwd) else f" ({cwd} is in no git repository)"
+    where = "" if git.toplevel(cwd) else f" ({cwd} is in no git repository)"
     raise TreeError(f"'{spec}' is no commit here{where}, and no folder, wheel or environment either")
 
 
 def current(cwd: Path | None = None) -> Tree:
     """What is checked by default: the repository around ``cwd`` as it stands, or what is installed."""
     cwd = cwd or Path.cwd()
-    if (top := _toplevel(cwd)) is not None:
+    if (top := git.toplevel(cwd)) is not None:
         return Tree("the working tree", top, cwd)
     root = Path(arbench.__file__).resolve().parents[1]
     return Tree(f"installed arbench {version('arbench')}", root, cwd)
 
 
-def _git(cwd: Path, *words: str) -> str | None:
-    """What git answers, or None where it refuses or is missing."""
-    try:
-        mine = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
-        done = subprocess.run(["git", *words], cwd=cwd, env=mine, capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _toplevel(cwd: Path) -> Path | None:
-    found = _git(cwd, "rev-parse", "--show-toplevel")
-    return Path(found).resolve() if found else None
-
-
-def _commit(spec: str, cwd: Path) -> str | None:
-    return _git(cwd, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{spec}^{{commit}}")
-
-
 def _archived(spec: str, commit: str, folder: Path, cwd: Path) -> Tree:
     """The sources of a commit, without a worktree that a killed process could leave behind."""
-    top = _toplevel(cwd)
+    top = git.toplevel(cwd)
     if top is None:
         raise TreeError(f"the repository of '{spec}' has no working tree to compare with")
     root = folder / f"commit-{commit[:12]}"
     if not root.exists():
         root.mkdir()
-        if _git(top, "archive", "--format=tar", "-o", str(folder / "sources.tar"), commit) is None:
-            raise TreeError(f"the sources of '{spec}' cannot be had from git")
         try:
+            git.archive(top, commit, folder / "sources.tar")
             with tarfile.open(folder / "sources.tar") as sources:
                 sources.extractall(root, filter="tar")
-        except (OSError, tarfile.TarError) as error:
+        except (git.GitError, OSError, tarfile.TarError) as error:
             raise TreeError(f"the sources of '{spec}' cannot be unpacked ({error})") from None
     label = spec if commit.startswith(spec) else f"{spec} ({commit[:12]})"
     return Tree(label, root, root / cwd.resolve().relative_to(top))

@@ -44,7 +44,7 @@ MEASURES = {
 
 
 class Placed(Protocol):
-    """What is known of a commit: see ``arbench.commits.Commit``."""
+    """What is known of a commit: see ``arbench.git.Commit``."""
 
     @property
     def rank(self) -> int: ...

@@ -75,7 +75,7 @@ def history(
     Args:
         files: in any order.
         measure: one of ``MEASURES``.
-        commits: as ``arbench.commits.ordered`` gives them; without, time orders.
+        commits: as ``arbench.git.ordered`` gives them; without, time orders.
         keep: which cases.
     """
     asked = MEASURES[measure]

@@ -21,7 +21,7 @@ DAY = "2026-03-{:02}T10:00:00+00:00"
 
 @dataclass(frozen=True)
 class Stand:
-    """Stands for ``arbench.commits.Commit``."""
+    """Stands for ``arbench.git.Commit``."""
 
     rank: int
     time: float

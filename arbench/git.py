@@ -1,0 +1,139 @@
+"""Git commands on a named repository: the only place in the package that starts git."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT_S = 60.0
+LOCATIONS = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NAMESPACE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    }
+)
+"""Variables that git sets within a hook and that point its commands at another repository than the named one."""
+_HASH = re.compile(r"[0-9a-f]{7,40}")
+
+
+class GitError(Exception):
+    """Failure of a git command; the message is one line for the user."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Position of a commit in the history of the requested commits."""
+
+    rank: int
+    """Position in topological order: parents before children."""
+    time: float
+    """Commit time, Unix seconds."""
+
+
+def run(repo: Path, *words: str, stdin: str = "") -> str:
+    """Return what a git command prints.
+
+    Args:
+        repo: a folder in a checkout, or a bare repository; variables set by a hook do not change it.
+        words: the command and its arguments.
+        stdin: text for its standard input.
+
+    Raises:
+        GitError: git is missing, takes longer than ``TIMEOUT_S``, or exits with an error.
+    """
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(repo), *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            errors="replace",
+            env={name: value for name, value in os.environ.items() if name not in LOCATIONS},
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise GitError(f"git does not run ({error}); install git or check PATH") from None
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0]
+        raise GitError(f"{repo}: git cannot read it ({why}); name a git repository")
+    return done.stdout.strip()
+
+
+def toplevel(folder: Path) -> Path | None:
+    """Return the root of the checkout that contains a folder, or None outside a checkout."""
+    try:
+        return Path(run(folder, "rev-parse", "--show-toplevel")).resolve()
+    except GitError:
+        return None
+
+
+def resolve(repo: Path, name: str) -> str | None:
+    """Return the full hash of the commit that a hash, branch or tag names, or None if there is no such commit."""
+    try:
+        return run(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    except GitError:
+        return None
+
+
+def archive(repo: Path, commit: str, file: Path) -> None:
+    """Write the sources of a commit into a tar file. Raises GitError."""
+    run(repo, "archive", "--format=tar", "-o", str(file), commit)
+
+
+def ordered(repo: Path, names: Iterable[str]) -> dict[str, Commit]:
+    """Return the position of each named commit that the repository contains.
+
+    Args:
+        repo: as for ``run``.
+        names: full or abbreviated hashes; anything else is left out, and so are unknown and ambiguous ones.
+
+    Raises:
+        GitError: as for ``run``.
+    """
+    hashes = sorted({name for name in names if _HASH.fullmatch(name)})
+    found = run(repo, "cat-file", "--batch-check", stdin="".join(f"{name}^{{commit}}\n" for name in hashes))
+    known = {
+        name: line.split()[0]
+        for name, line in zip(hashes, found.splitlines(), strict=True)
+        if line.split()[1:2] == ["commit"]
+    }
+    if not known:
+        return {}
+    words = ("--topo-order", "--reverse", "--format=%H %ct", "--no-show-signature", "--stdin")
+    history = run(repo, "log", *words, stdin="\n".join(known.values()) + "\n")
+    commits = {}
+    for rank, line in enumerate(history.splitlines()):
+        full, time = line.split()
+        commits[full] = Commit(rank, float(time))
+    return {name: commits[full] for name, full in known.items()}
+
+
+def revision(file: Path = Path(__file__)) -> str | None:
+    """Return the commit of the checkout that tracks a source file.
+
+    Args:
+        file: a file of the package; this one by default.
+
+    Returns:
+        12 digits of the hash, with '+' where tracked files were changed; None outside a checkout.
+    """
+    try:
+        run(file.parent, "ls-files", "--error-unmatch", str(file))
+        return run(file.parent, "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*")
+    except GitError:
+        return None

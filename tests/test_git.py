@@ -1,0 +1,119 @@
+"""Git commands on repositories made for each test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from arbench.git import GitError, archive, ordered, resolve, revision, run, toplevel
+
+
+def git(repo: Path, *words: str, at: int = 0) -> str:
+    when = f"{1_700_000_000 + at} +0000"
+    environment = os.environ | {
+        "GIT_AUTHOR_DATE": when,
+        "GIT_COMMITTER_DATE": when,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@b",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@b",
+    }
+    done = subprocess.run(["git", "-C", str(repo), *words], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def committed(repo: Path, at: int) -> str:
+    git(repo, "commit", "-q", "--allow-empty", "-m", f"at {at}", at=at)
+    return git(repo, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "-q", "-b", "main")
+    return tmp_path
+
+
+def test_parents_come_before_children_whatever_their_dates(repo: Path) -> None:
+    made = [committed(repo, at) for at in (300, 100, 200)]
+    found = ordered(repo, [made[2][:12], made[0][:12], made[1]])
+    assert sorted(found, key=lambda name: found[name].rank) == [made[0][:12], made[1], made[2][:12]]
+    assert [found[name].time - 1_700_000_000 for name in (made[0][:12], made[1])] == [300, 100]
+
+
+def test_commits_of_two_branches_are_known_and_those_between_count(repo: Path) -> None:
+    base, middle, top = (committed(repo, at) for at in (1, 2, 3))
+    git(repo, "checkout", "-q", "-b", "side", base)
+    side = committed(repo, 4)
+    found = ordered(repo, [base, top, side])
+    assert found[base].rank == 0
+    assert {found[top].rank, found[side].rank} <= {1, 2, 3}
+    assert middle not in found
+
+
+def test_what_is_no_commit_is_left_out(repo: Path) -> None:
+    made = committed(repo, 1)
+    tree = git(repo, "rev-parse", "HEAD^{tree}")
+    names = [made[:12], tree[:12], "0" * 12, "--all", "main", "", f"{made[:12]}\n--all", f"{made[:11]}+"]
+    assert list(ordered(repo, names)) == [made[:12]]
+    assert ordered(repo, []) == {}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_every_function_reads_the_named_repository_within_a_hook(
+    alone: bool, repo: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variables that git sets within a hook, by its own list, point at another, empty repository."""
+    local = git(repo, "rev-parse", "--local-env-vars").split()
+    names = ["GIT_DIR"] if alone else [name for name in local if not name.startswith("GIT_CONFIG")]
+    other = tmp_path_factory.mktemp("other")
+    git(other, "init", "-q")
+    places = {"GIT_WORK_TREE": other, "GIT_INDEX_FILE": other / ".git" / "index"}
+    places["GIT_OBJECT_DIRECTORY"] = other / ".git" / "objects"
+    module = repo / "module.py"
+    module.write_text("VALUE = 1\n")
+    git(repo, "add", "module.py")
+    made = committed(repo, 1)
+    for name in names:
+        monkeypatch.setenv(name, str(places.get(name, other / ".git")))
+    assert run(repo, "rev-parse", "HEAD") == made
+    assert toplevel(repo) == repo.resolve()
+    assert resolve(repo, "main") == made
+    assert list(ordered(repo, [made])) == [made]
+    assert revision(module) == made[:12]
+    archive(repo, made, other / "sources.tar")
+    with tarfile.open(other / "sources.tar") as sources:
+        assert sources.getnames() == ["module.py"]
+
+
+def test_a_revision_marks_changed_files_and_is_none_outside_a_checkout(repo: Path, tmp_path: Path) -> None:
+    module = repo / "module.py"
+    module.write_text("VALUE = 1\n")
+    assert revision(module) is None
+    git(repo, "add", "module.py")
+    made = committed(repo, 1)
+    module.write_text("VALUE = 2\n")
+    assert revision(module) == f"{made[:12]}+"
+    (repo / "untracked.py").write_text("")
+    assert revision(repo / "untracked.py") is None
+    assert revision(Path("/no/such/file.py")) is None
+
+
+def test_a_place_without_a_repository_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(GitError, match=r"git cannot read it \(.*\); name a git repository$") as said:
+        ordered(tmp_path / "none", ["0" * 12])
+    assert "\n" not in str(said.value)
+    with pytest.raises(GitError):
+        ordered(Path("/"), [])
+    assert toplevel(Path("/")) is None
+    assert resolve(Path("/"), "main") is None
+
+
+def test_a_missing_git_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GitError, match=r"^git does not run \(.*\); install git or check PATH$"):
+        run(tmp_path, "status")
