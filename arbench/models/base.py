@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from arbench.distributions import Distribution
-from arbench.models.state import copied
 
 Op = Literal["score", "sample"]
 Context = Mapping[str, Tensor]
+T = TypeVar("T")
 BACKENDS = ("reference", "triton", "numba")
 """Plain PyTorch, and what kernels are written in."""
 
@@ -200,3 +201,32 @@ def lecun_normal_(tensor: Tensor, fan_in: int, generator: torch.Generator, gain:
     """Fills with N(0, gain^2 / fan_in), which keeps the scale of activations (LeCun et al., 1998)."""
     with torch.no_grad():
         return tensor.normal_(0.0, gain / fan_in**0.5, generator=generator)
+
+
+def copied(state: T) -> T:
+    """Return a copy of a model's state that shares no tensor which stepping may write to.
+
+    Tensors are cloned; lists, tuples, deques, dictionaries and dataclasses are rebuilt; an object with a
+    method ``copied`` makes its own copy. Everything else is shared, including a dataclass's fields declared
+    with ``field(metadata={"constant": True})``, such as prepared weights or the encoded context. Tensors that
+    were views of one storage become storages of their own.
+    """
+    return cast(T, _copied(state))
+
+
+def _copied(state: Any) -> Any:
+    if isinstance(state, Tensor):
+        return state.clone()
+    if hasattr(state, "copied"):
+        return state.copied()
+    if isinstance(state, list | deque):
+        return type(state)(map(_copied, state))
+    if isinstance(state, tuple):
+        parts = [_copied(part) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+    if isinstance(state, dict):
+        return {key: _copied(part) for key, part in state.items()}
+    if is_dataclass(state) and not isinstance(state, type):
+        moving = [f.name for f in fields(state) if f.init and not f.metadata.get("constant")]
+        return replace(state, **{name: _copied(getattr(state, name)) for name in moving})
+    return state

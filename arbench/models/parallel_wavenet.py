@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 from arbench.distributions import Logistic
 from arbench.models.base import Claim, Context, Source, lecun_normal_
 from arbench.models.events import audio
+from arbench.models.layers.affine_flow import compose
 from arbench.models.layers.dilated import Affine, DilatedStack, StackState
 
 
@@ -50,13 +51,6 @@ class Flow(nn.Module):
 def shift(x: Tensor) -> Tensor:
     """(B, N) moved one position later, zero first."""
     return pad(x[:, :-1], (1, 0))
-
-
-def compose(first: tuple[Tensor, Tensor] | None, mean: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and log-scale of one affine map after another (eq. 10-11 of the paper)."""
-    if first is None:
-        return mean, log_scale
-    return first[0] * log_scale.exp() + mean, first[1] + log_scale
 
 
 @dataclass

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from arbench.models.flow import AffineFlow, FlowState
 from arbench.models.layers import masked_mlp
+from arbench.models.layers.affine_flow import AffineFlow, FlowState
 from arbench.models.layers.factor_mlps import FactorMLPs
 from arbench.models.layers.masked import Masked
 from arbench.models.layers.masked_mlp import MaskedMLP, MLPState

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from arbench.methods import ahead, base, fixed_point
 from arbench.models import Source, parallel_wavenet, pixelcnn, transformer, wavenet
+from arbench.models.base import copied
 from arbench.models.events import whole_pixels
-from arbench.models.state import copied
 
 Patch = pytest.MonkeyPatch
 Pixel = pixelcnn.PixelCNN
