@@ -1,9 +1,9 @@
-"""Programs compiled ahead of time, for GPUs that are not here: what their machine code uses and loads.
+"""Ahead-of-time compilation for GPUs that are not here: what each program's machine code uses and loads.
 
     python -m arbench.kernels.aot softmax --target sm_90
 
-prints one JSON object a program: every configuration of the kernel's ``matrix``, in float32, float16 and
-bfloat16, forward and backward. Not inside a process where ``TRITON_INTERPRET`` is set.
+prints one JSON object per program: every configuration of the kernel's ``matrix``, in float32, float16 and
+bfloat16, forward and backward. It refuses to run in a process where ``TRITON_INTERPRET`` is set.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import torch
 import triton
 from torch import Tensor
 
+from arbench.kernels.core.fingerprint import fingerprint
 from arbench.kernels.core.launch import Launch, interpreted, most_warps, recording
 from arbench.kernels.core.spec import Config, Kernel
 
@@ -41,33 +43,101 @@ _POINTERS = {
 
 @dataclass(frozen=True)
 class Program:
-    """One program for one target, as its machine code is."""
+    """The machine code of one program for one target."""
 
     kernel: str
     program: str
     config: dict[str, Any]
     dtype: str
     target: str
+    fingerprint: str
+    """The fingerprint of everything that the compiler was given."""
     warps: int
     registers: int
-    """Of a thread."""
+    """Registers per thread."""
     spilled: int
-    """Bytes of a thread (on AMD, registers) that did not fit and go through memory."""
+    """Bytes per thread (on AMD, registers) that did not fit into registers and go through memory."""
     shared: int
-    """Bytes of a program."""
+    """Bytes of shared memory per program."""
     loads: dict[str, int]
-    """How many load instructions from global memory there are, by their width in bits a thread; asynchronous
-    copies into shared memory are among them."""
+    """Number of load instructions from global memory by their width in bits per thread, asynchronous copies into
+    shared memory included."""
     stores: dict[str, int]
-
-    @property
-    def widest(self) -> int:
-        """Bits of the widest load."""
-        return max(map(int, self.loads), default=0)
+    """Number of store instructions to global memory by their width in bits per thread."""
 
 
-def programs(kernel: Kernel, target: str) -> Iterator[Program]:
-    """Compiles the whole matrix of a kernel for a target; a program that two configurations share, once.
+@dataclass(frozen=True)
+class Compilation:
+    """Everything that Triton's compiler is given for one launch on one target."""
+
+    kernel: str
+    config: Config
+    dtype: str
+    target: str
+    fn: Any
+    """The ``triton.jit`` function."""
+    signature: dict[str, str]
+    constants: dict[str, Any]
+    known: dict[tuple[int, ...], Any]
+    """Properties of parameters, by their positions."""
+    options: dict[str, Any]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A fingerprint of the sources, the arguments, the options, the target and Triton's version."""
+        place = _target(self.target)
+        return fingerprint(
+            self.fn,
+            signature=self.signature,
+            constants=self.constants,
+            known=self.known,
+            options=self.options,
+            target=[place.backend, place.arch, place.warp_size],
+            triton=triton.__version__,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return what identifies the program, without compiling it."""
+        return {
+            "kernel": self.kernel,
+            "program": self.fn.__name__,
+            "config": dict(self.config),
+            "dtype": self.dtype,
+            "target": self.target,
+            "fingerprint": self.fingerprint,
+            "warps": self.options["num_warps"],
+        }
+
+    def compiled(self) -> Program:
+        """Compile the program and read its machine code."""
+        from triton.compiler import ASTSource
+
+        place = _target(self.target)
+        made = triton.compile(
+            ASTSource(fn=self.fn, signature=self.signature, constexprs=self.constants, attrs=self.known),
+            target=place,
+            options=self.options,
+        )
+        code = _cuda(made.asm["cubin"]) if place.backend == "cuda" else _hip(made.asm["amdgcn"])
+        return Program(**self.facts(), shared=made.metadata.shared, **code)
+
+
+def programs(kernel: Kernel, target: str, skip: Container[str] = ()) -> Iterator[Program]:
+    """Compile a kernel's whole matrix for a target.
+
+    Args:
+        kernel: The kernel.
+        target: One of ``TARGETS``.
+        skip: Fingerprints of programs that are not compiled.
+
+    Raises:
+        RuntimeError: Triton's interpreter is on.
+    """
+    return (one.compiled() for one in compilations(kernel, target) if one.fingerprint not in skip)
+
+
+def compilations(kernel: Kernel, target: str) -> Iterator[Compilation]:
+    """Yield the compilations of a kernel's whole matrix; a program that two configurations share, once.
 
     Raises:
         RuntimeError: Triton's interpreter is on.
@@ -78,15 +148,14 @@ def programs(kernel: Kernel, target: str) -> Iterator[Program]:
     for config in kernel.matrix:
         for dtype in DTYPES:
             for one in launches(kernel, config, dtype):
-                source = _source(one)
-                key = (one.fn.__name__, str(source[0]), str(source[1]), str(source[2]), one.num_warps)
-                if key not in seen:
-                    seen.add(key)
-                    yield _compiled(kernel.name, config, dtype, one, target)
+                made = _compilation(kernel.name, config, dtype, one, target)
+                if made.fingerprint not in seen:
+                    seen.add(made.fingerprint)
+                    yield made
 
 
 def launches(kernel: Kernel, config: Config, dtype: torch.dtype) -> list[Launch]:
-    """What a call, and its gradient where there is one, would launch."""
+    """Return the launches that a call, and its gradient if it has one, would make."""
     inputs = kernel.inputs(dtype=dtype, device="meta", **config)
     leaves = [inputs[name] for name in kernel.gradients if isinstance(inputs.get(name), Tensor)]
     for leaf in leaves:
@@ -100,8 +169,7 @@ def launches(kernel: Kernel, config: Config, dtype: torch.dtype) -> list[Launch]
 
 
 def _source(launch: Launch) -> tuple[dict[str, str], dict[str, Any], dict[tuple[int, ...], Any]]:
-    """Types of the parameters, values of the constants, and what is known of the others: as Triton's own
-    launcher specialises them."""
+    """Return parameter types, constants and known properties, specialised as Triton's own launcher does."""
     signature: dict[str, str] = {}
     constants = dict(launch.constants)
     known: dict[tuple[int, ...], Any] = {}
@@ -136,30 +204,15 @@ def _target(name: str) -> Any:
     raise ValueError(f"unknown target '{name}'; as in: {', '.join(TARGETS)}")
 
 
-def _compiled(kernel: str, config: Config, dtype: torch.dtype, launch: Launch, target: str) -> Program:
-    from triton.compiler import ASTSource
-
+def _compilation(kernel: str, config: Config, dtype: torch.dtype, launch: Launch, target: str) -> Compilation:
     place = _target(target)
     signature, constants, known = _source(launch)
     if place.backend == "hip" and constants.get("PRECISION") == "tf32x3":  # as launchers decide on AMD
         constants["PRECISION"] = "ieee"
     warps = min(launch.num_warps, most_warps(place.warp_size))
-    made = triton.compile(
-        ASTSource(fn=launch.fn, signature=signature, constexprs=constants, attrs=known),
-        target=place,
-        options={"num_warps": warps, "num_stages": launch.num_stages, "enable_fp_fusion": True},
-    )
-    facts = _cuda(made.asm["cubin"]) if place.backend == "cuda" else _hip(made.asm["amdgcn"])
-    return Program(
-        kernel,
-        launch.fn.__name__,
-        dict(config),
-        str(dtype).removeprefix("torch."),
-        target,
-        warps,
-        shared=made.metadata.shared,
-        **facts,
-    )
+    options = {"num_warps": warps, "num_stages": launch.num_stages, "enable_fp_fusion": True}
+    name = str(dtype).removeprefix("torch.")
+    return Compilation(kernel, config, name, target, launch.fn, signature, constants, known, options)
 
 
 def _cuda(cubin: bytes) -> dict[str, Any]:
@@ -187,7 +240,7 @@ def _cuobjdump(option: str, path: str) -> str:
 
 
 def _widths(suffixes: list[str]) -> dict[str, int]:
-    """Bits of each instruction from its modifiers: 32 where it names no width."""
+    """Count instructions by the width in bits that their modifiers name: 32 without any."""
     found: dict[str, int] = {}
     for suffix in suffixes:
         named = re.search(r"\.[US]?(8|16|64|128|256)\b", suffix)
@@ -237,13 +290,20 @@ def main() -> None:
 
     from arbench.kernels import KERNELS
 
-    parser = argparse.ArgumentParser(description="Compile kernels ahead of time; one JSON object a program.")
-    parser.add_argument("kernel", choices=list(KERNELS))
-    parser.add_argument("--target", action="append", choices=TARGETS, help="repeatable; all without it")
-    asked = parser.parse_args()
-    for target in asked.target or TARGETS:
-        for program in programs(KERNELS[asked.kernel], target):
-            print(json.dumps(asdict(program)), flush=True)
+    parser = argparse.ArgumentParser(description="Compile kernels ahead of time; print one JSON object per program.")
+    parser.add_argument("kernels", metavar="KERNEL", nargs="*", help="all without any: " + ", ".join(KERNELS))
+    parser.add_argument("--target", action="append", choices=TARGETS, help="repeatable; all targets without it")
+    parser.add_argument("--known", type=Path, help="file of fingerprints: list these programs, do not compile them")
+    chosen = parser.parse_args()
+    for name in chosen.kernels:
+        if name not in KERNELS:
+            parser.error(f"unknown kernel '{name}'; choose from: {', '.join(KERNELS)}")
+    known = set(chosen.known.read_text().split()) if chosen.known else set()
+    for name in chosen.kernels or KERNELS:
+        for target in chosen.target or TARGETS:
+            for one in compilations(KERNELS[name], target):
+                facts = one.facts() if one.fingerprint in known else asdict(one.compiled())
+                print(json.dumps(facts), flush=True)
 
 
 if __name__ == "__main__":
