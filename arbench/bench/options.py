@@ -20,7 +20,13 @@ BACKENDS = ("eager", "triton", "numba")
 
 
 class PlanError(Exception):
-    """A question that cannot be asked; the message is one line for the user."""
+    """Refusal of options that make no plan; the message is one line for the user.
+
+    Attributes:
+        absent: whether the options name something that does not exist, as opposed to something broken.
+    """
+
+    absent = False
 
 
 Asked = TypeVar("Asked", bound="Measuring")

@@ -94,7 +94,7 @@ def _checked(entry: Entry) -> Entry:
     known = list(dict.fromkeys(m.name for m in METHODS))
     for name in entry.methods:
         if name not in known:
-            raise PlanError(f"unknown method '{name}'; {did_you_mean(name, known)}")
+            raise _GoneError(f"unknown method '{name}'; {did_you_mean(name, known)}")
     for op in entry.ops:
         if op not in ("score", "sample"):
             raise PlanError(f"unknown op '{op}'; {did_you_mean(op, ('score', 'sample'))}")
@@ -102,7 +102,9 @@ def _checked(entry: Entry) -> Entry:
 
 
 class _GoneError(PlanError):
-    """There is no such model."""
+    """Refusal of a model, preset or method that does not exist; gates of earlier versions know its name."""
+
+    absent = True
 
 
 def _chosen(spec: str) -> Chosen:
@@ -119,7 +121,7 @@ def _model(chosen: Chosen) -> Model:
     if cls.family and cls.family not in FAMILIES:
         raise PlanError(f"model '{chosen.spec}': no family '{cls.family}'; {did_you_mean(cls.family, FAMILIES)}")
     family = FAMILIES.get(cls.family, "")
-    return Model(chosen.name, chosen.preset, family, cls.element, cls.source, cls.remark)
+    return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, cls.remark)
 
 
 def _together(cases: Iterable[CaseKey]) -> list[CaseKey]:
@@ -175,7 +177,7 @@ def _methods(chosen: Chosen, source: Source, entry: Entry, options: Options) -> 
     kept = [m for m in have if (not entry.ops or m.op in entry.ops) and (not entry.methods or m.name in entry.methods)]
     if not kept and not (options.suite and (options.methods or options.ops)):
         names = ", ".join(dict.fromkeys(f"{m.op} {m.name}" for m in have))
-        raise PlanError(f"model '{chosen.name}' has none of the methods asked for; it has: {names}")
+        raise _GoneError(f"model '{chosen.name}' has none of the methods asked for; it has: {names}")
     return kept
 
 
