@@ -65,7 +65,8 @@ def _model(one: Any) -> dict[str, Any]:
         "family": cls.family,
         "summary": (cls.__doc__ or "").strip().split("\n")[0],
         "remark": cls.remark,
-        "source": cls.source,
+        "citation": cls.citation,
+        "source": cls.citation,  # deprecated name, kept for scripts until the next release
         "element": cls.element,
         "default_preset": cls.default_preset,
         "presets": {name: dict(config) for name, config in cls.presets.items()},
@@ -96,7 +97,7 @@ def _show_all(found: dict[str, Any]) -> None:
             continue
         click.echo(title)
         for model in members:
-            click.echo(f"  {model['name']:<20} {model['source']}; element: {model['element']}")
+            click.echo(f"  {model['name']:<20} {model['citation']}; element: {model['element']}")
             click.echo(_wrapped(f"presets: {_presets(model)}"))
             click.echo(_wrapped(f"depth claimed: {_depths(model)}"))
         click.echo()
@@ -129,7 +130,7 @@ def _depths(model: dict[str, Any]) -> str:
 
 
 def _show(model: dict[str, Any], families: dict[str, str]) -> None:
-    click.echo(f"{model['name']}  {model['source']}")
+    click.echo(f"{model['name']}  {model['citation']}")
     click.echo(f"  {model['summary']}")
     click.echo(f"  family: {families.get(model['family'], 'none')}; element: {model['element']}")
     if model["remark"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -75,8 +76,8 @@ class Source(Switched, ABC):
     """Which row of the taxonomy it belongs to: a key of ``FAMILIES``; none by default."""
     remark: ClassVar[str] = ""
     """What a reader must know before comparing its figures; shown beside them."""
-    source: ClassVar[str] = ""
-    """Where the model is published."""
+    citation: ClassVar[str] = ""
+    """Publication of the model: authors, year, and arXiv number or DOI."""
     feeds: ClassVar[Literal["x", "z"]] = "x"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     default_preset: ClassVar[str] = "tiny"
@@ -94,6 +95,14 @@ class Source(Switched, ABC):
     distribution: Distribution
     rate_hz: float | None = None
     """Elements a second of real time (audio)."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Accept ``source``, the deprecated name of ``citation``, on a user's model."""
+        super().__init_subclass__(**kwargs)
+        renamed = vars(cls).get("source")
+        if isinstance(renamed, str) and "citation" not in vars(cls):
+            warnings.warn(f"{cls.__name__}.source is deprecated: name it citation", DeprecationWarning, stacklevel=3)
+            cls.citation = renamed
 
     def schedule(self, n: int) -> Sequence[int]:
         """Bounds of the groups: group g holds elements bounds[g] .. bounds[g+1]-1. Default: one each.

@@ -44,7 +44,7 @@ class Factorised(images.ImageSource, Source):
 
     family = "grouped"
     remark = "models no dependence between sub-pixels: the floor of cost, not of likelihood"
-    source = "Reed et al. 2017, arXiv:1703.03664"
+    citation = "Reed et al. 2017, arXiv:1703.03664"
     default_preset = "digits"
     presets = {
         "digits": dict(frequencies=8, width=64, colours=1, levels=17, classes=10),

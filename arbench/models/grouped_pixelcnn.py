@@ -96,7 +96,7 @@ class GroupedPixelCNN(images.ImageSource, Source):
 
     element = "pixel"
     family = "grouped"
-    source = "Jain et al. 2020, arXiv:2006.12486"
+    citation = "Jain et al. 2020, arXiv:2006.12486"
     default_preset = "digits_g4"
     colours = 1
     presets = {

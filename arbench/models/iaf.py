@@ -39,7 +39,7 @@ class IAF(PixelFlow):
     """
 
     family = "flow"
-    source = "Kingma et al. 2016, arXiv:1606.04934"
+    citation = "Kingma et al. 2016, arXiv:1606.04934"
     feeds = "z"
     default_preset = "mnist"
     presets = {

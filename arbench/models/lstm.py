@@ -53,7 +53,7 @@ class LSTM(TextSource, Source):
     """
 
     family = "recurrent"
-    source = "Zaremba et al. 2014, arXiv:1409.2329"
+    citation = "Zaremba et al. 2014, arXiv:1409.2329"
     default_preset = "small"
     presets = {
         "zaremba_small": dict(layers=2, width=200, embedding=200, levels=10000, bound=0.1),

@@ -73,7 +73,7 @@ class MADE(ordered.OrderedPixels, Source):
     """
 
     family = "sequential"
-    source = "Germain et al. 2015, arXiv:1502.03509"
+    citation = "Germain et al. 2015, arXiv:1502.03509"
     default_preset = "mnist"
     presets = {
         "mnist": dict(pixels=784, hidden=(512, 512)),

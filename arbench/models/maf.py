@@ -49,7 +49,7 @@ class MAF(PixelFlow):
     """
 
     family = "sequential"
-    source = "Papamakarios et al. 2017, arXiv:1705.07057"
+    citation = "Papamakarios et al. 2017, arXiv:1705.07057"
     default_preset = "mnist"
     presets = {
         "mnist": dict(pixels=784, layers=5, hidden=(1024, 1024)),

@@ -153,7 +153,7 @@ class MinGRU(TextSource, Source):
     """
 
     family = "scan"
-    source = "Feng et al. 2024, arXiv:2410.01201"
+    citation = "Feng et al. 2024, arXiv:2410.01201"
     remark = "The scan works in logarithms that grow with N: in float32 its error grows with them."
     default_preset = "small"
     presets = {

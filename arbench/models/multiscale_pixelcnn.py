@@ -94,7 +94,7 @@ class MultiscalePixelCNN(images.ImageSource, Source):
 
     family = "grouped"
     remark = "base resolution and groups are the paper's, depths and widths of the networks this library's"
-    source = "Reed et al. 2017, arXiv:1703.03664"
+    citation = "Reed et al. 2017, arXiv:1703.03664"
     default_preset = "digits"
     presets = {
         "imagenet": dict(

@@ -31,7 +31,7 @@ class NMTTeacher(Transformer):
     """
 
     element = "symbol"
-    source = "Vaswani et al. 2017, arXiv:1706.03762; Gu et al. 2017, arXiv:1711.02281"
+    citation = "Vaswani et al. 2017, arXiv:1706.03762; Gu et al. 2017, arXiv:1711.02281"
     presets = {
         name: dict(
             layers=layers,

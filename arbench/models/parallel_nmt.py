@@ -74,7 +74,7 @@ class ParallelNMT(TranslationSource, Source):
     """
 
     family = "non_autoregressive"
-    source = "Gu et al. 2017, arXiv:1711.02281"
+    citation = "Gu et al. 2017, arXiv:1711.02281"
     remark = (
         "Scores the joint of fertilities and symbols; the marginal over fertilities, the probability of a "
         "translation, is intractable. The O(N) often quoted for scoring this family is that of inverse "

@@ -86,7 +86,7 @@ class ParallelWaveNet(audio.AudioSource, Source):
     """
 
     family = "flow"
-    source = "van den Oord et al. 2017, arXiv:1711.10433"
+    citation = "van den Oord et al. 2017, arXiv:1711.10433"
     feeds = "z"
     default_preset = "paper"
     presets = {

@@ -90,7 +90,7 @@ class PixelCNN(images.ImageSource, Source):
     """
 
     family = "sequential"
-    source = "van den Oord et al. 2016, arXiv:1606.05328"
+    citation = "van den Oord et al. 2016, arXiv:1606.05328"
     default_preset = "gated"
     presets = {
         "gated": dict(layers=15, channels=128, colours=3, levels=256),

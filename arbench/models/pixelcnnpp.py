@@ -73,7 +73,7 @@ class PixelCNNpp(WholePixels):
     """
 
     family = "sequential"
-    source = "Salimans et al. 2017, arXiv:1701.05517"
+    citation = "Salimans et al. 2017, arXiv:1701.05517"
     default_preset = "digits"
     presets = {
         "cifar10": dict(resnets=5, filters=160, halvings=2, colours=3, levels=256),

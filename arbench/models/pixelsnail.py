@@ -86,7 +86,7 @@ class PixelSNAIL(WholePixels):
     """
 
     family = "sequential"
-    source = "Chen et al. 2017, arXiv:1712.09763"
+    citation = "Chen et al. 2017, arXiv:1712.09763"
     default_preset = "digits"
     presets = {
         "cifar10": dict(blocks=12, resnets=4, filters=256, key=16, value=128, colours=3, levels=256),

@@ -70,7 +70,7 @@ class RowLSTM(images.ImageSource, Source):
     """
 
     family = "spatial"
-    source = "van den Oord et al. 2016, arXiv:1601.06759"
+    citation = "van den Oord et al. 2016, arXiv:1601.06759"
     default_preset = "digits"
     presets = {
         "cifar10": dict(layers=12, width=128, head=1024, colours=3, levels=256),

@@ -60,7 +60,7 @@ class Seq2Seq(TranslationSource, Source):
     """
 
     family = "recurrent"
-    source = "Luong et al. 2015, arXiv:1508.04025"
+    citation = "Luong et al. 2015, arXiv:1508.04025"
     default_preset = "small"
     presets = {
         "luong": dict(layers=4, width=1000, embedding=1000, levels=50000, bound=0.1),

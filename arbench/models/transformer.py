@@ -85,7 +85,7 @@ class Transformer(Source):
 
     element = "token"
     family = "sequential"
-    source = "Vaswani et al. 2017, arXiv:1706.03762"
+    citation = "Vaswani et al. 2017, arXiv:1706.03762"
     default_preset = "small"
     presets = {
         "gpt2_small": dict(

@@ -58,7 +58,7 @@ class WaveNet(audio.AudioSource, Source):
     """
 
     family = "sequential"
-    source = "van den Oord et al. 2016, arXiv:1609.03499"
+    citation = "van den Oord et al. 2016, arXiv:1609.03499"
     default_preset = "nv"
     presets = {
         "nv": dict(

@@ -20,6 +20,7 @@ def test_every_model_preset_method_and_claim_is_listed(answer):
     assert {"nv", "vocoder", "paper", "tiny"} <= wavenet["presets"].keys()
     assert wavenet["presets"]["nv"]["layers"] == 20
     assert wavenet["element"] == "audio sample"
+    assert wavenet["citation"] == wavenet["source"] == "van den Oord et al. 2016, arXiv:1609.03499"
     assert listed["families"] == dict(FAMILIES)
     assert wavenet["family"] == "sequential"
     assert all(model["family"] in {*FAMILIES, ""} and "remark" in model for model in listed["models"])

@@ -29,7 +29,7 @@ def test_every_model_says_what_it_is(cls: type[Source]) -> None:
     assert cls.default_preset in cls.presets
     assert any(preset.startswith("tiny") for preset in cls.presets)
     assert cls.element != Source.element
-    assert "arXiv" in cls.source or "doi" in cls.source
+    assert "arXiv" in cls.citation or "doi" in cls.citation
     assert cls.family in FAMILIES
     for preset in cls.presets:
         assert f"{preset}:" in (cls.__doc__ or "") or f"{preset}," in (cls.__doc__ or "")
@@ -103,3 +103,21 @@ def test_a_wavenet_needs_skip_channels() -> None:
 def test_data_of_ones_own_must_be_read_by_the_model() -> None:
     with pytest.raises(NotImplementedError, match="Source does not read data"):
         Source.load_data("nowhere", {})
+
+
+def test_a_model_that_names_its_citation_source_warns_where_it_is_written() -> None:
+    with pytest.warns(DeprecationWarning, match=r"^Old\.source is deprecated: name it citation$") as caught:
+
+        class Old(WaveNet):
+            source = "Somebody 1999"
+
+    assert Old.citation == "Somebody 1999"
+    assert caught[0].filename == __file__
+
+
+def test_a_model_with_both_names_keeps_its_citation() -> None:
+    class Both(WaveNet):
+        citation = "Somebody 2001"
+        source = "Somebody 1999"
+
+    assert Both.citation == "Somebody 2001"
