@@ -107,6 +107,8 @@ class Count(Line, tag="count"):
     bytes: int | None
     peak_bytes: int | None
     count_source: CountSource
+    why_unknown: str | None = None
+    """Why ``depth`` is None; None also in files from before this field."""
 
 
 class Verification(Line, tag="verification"):
@@ -164,6 +166,8 @@ class Case(Line, tag="case"):
     bytes: int | None = None
     peak_bytes: int | None = None
     count_source: CountSource = "none"
+    why_unknown: str | None = None
+    """Why ``depth`` is None, where the case was counted; None also in files from before this field."""
     median_s: float | None = None
     """Median over the workers' medians."""
     ci95_s: tuple[float, float] | None = None
@@ -275,6 +279,15 @@ class Results:
                 self.fits[(*line.key, line.metric)] = line
 
 
+def _encoded(line: Line) -> bytes:
+    """Encode a line; leave ``why_unknown`` out where it is None, so that earlier versions can read the line."""
+    if getattr(line, "why_unknown", "") is not None:
+        return _encoder.encode(line)
+    facts = msgspec.to_builtins(line)
+    del facts["why_unknown"]
+    return _encoder.encode(facts)
+
+
 def _parse(raw: bytes, where: str) -> AnyLine:
     try:
         line = _decoder.decode(raw)
@@ -362,7 +375,7 @@ class Writer:
         Raises:
             WriteError: the disk is full or refuses; every earlier line is intact.
         """
-        raw = _encoder.encode(line) + b"\n"
+        raw = _encoded(line) + b"\n"
         done = 0
         try:
             while done < len(raw):

@@ -52,6 +52,7 @@ class _Counted(msgspec.Struct):
     bytes: int | None = None
     peak_bytes: int | None = None
     count_source: CountSource | None = None
+    why_unknown: str | None = None
     times: int = 1
     """How often one call does what the case names."""
     verified: str | None = None
@@ -160,6 +161,7 @@ def _case(row: _Row) -> Case:
         **facts,
         **counts,
         count_source=found.count_source or ("formula" if known else "none"),
+        why_unknown=found.why_unknown,
         verified={"how": found.verified} if found.verified else None,
         median_s=row.stats.median / found.times,
         workers=1,

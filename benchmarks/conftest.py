@@ -117,8 +117,8 @@ def counters(
     try:
         found = counter_for(*prepared, case, budget_s).direct(case, budget_s)
     except CountBudgetExceeded:
-        return {"count_source": "none"}
-    return {name: getattr(found, name) for name in (*COUNTERS, "peak_bytes", "count_source")}
+        return {"count_source": "none", "why_unknown": f"counting exceeded --arbench-count-budget ({budget_s:g} s)"}
+    return {name: getattr(found, name) for name in (*COUNTERS, "peak_bytes", "count_source", "why_unknown")}
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ def test_kernel(benchmark: BenchmarkFixture, kernel_case: CaseKey, kernels: Kern
         msgspec.to_builtins(kernel_case),
         bytes=count.bytes,
         flops=count.flops,
+        why_unknown=count.why_unknown,
         times=call.times,
         verified=(proof.verified or {}).get("how"),
     )

@@ -13,7 +13,7 @@ import torch
 
 from arbench.bench.job import Job
 from arbench.bench.kernels.plan import KernelOptions, make_kernel_plan
-from arbench.bench.kernels.subject import interpret
+from arbench.bench.kernels.subject import NO_DEPTH, interpret
 from arbench.bench.models.counting import COUNTERS
 from arbench.bench.models.subject import ModelSubject
 from arbench.bench.plan import Options, make_plan
@@ -55,12 +55,15 @@ def benchmarked(stored: Path, suite: str, *words: str) -> list[dict[str, Any]]:
 
 def test_kernels_share_the_runners_cases(tmp_path: Path) -> None:
     words = ["--arbench-kernel=softmax", "--arbench-compiled=0"]
-    found = benchmarked(tmp_path / "stored.json", "test_kernels.py", *words)
+    stored = tmp_path / "stored.json"
+    found = benchmarked(stored, "test_kernels.py", *words)
     cases = make_kernel_plan(KernelOptions(kernels=["softmax"], compiled=0)).cases
     expected = {(case.preset, case.op, case.method) for case in cases if not interpret(case)}
     infos = [one["extra_info"] for one in found]
     assert {(info["preset"], info["op"], info["method"]) for info in infos} == expected
     assert all(info["bytes"] > 0 for info in infos)
+    rows = read_stored(stored).cases.values()
+    assert {(row.depth, row.why_unknown) for row in rows} == {(None, NO_DEPTH)}
 
 
 MODEL = ("--arbench-model=wavenet:tiny", "--arbench-n=8")
@@ -78,7 +81,7 @@ def test_suites_share_the_runners_cases_and_counters(tmp_path: Path) -> None:
         (expected,) = (line for line in ModelSubject(job).count([case], 60.0) if line.case == case.id)
         row = results.cases[case.id]
         assert all(getattr(row, name) == getattr(expected, name) for name in COUNTERS), case.id
-        assert row.count_source == "counted"
+        assert (row.count_source, row.why_unknown) == ("counted", None)
     assert results.run.environment["versions"]["torch"] == torch.__version__
     assert "load" not in results.run.environment
 
@@ -88,6 +91,7 @@ def test_a_case_too_long_to_count_is_stored_without_counters(tmp_path: Path) -> 
     pytest_process("test_models.py", f"--benchmark-json={stored}", *MODEL, "-k", "naive", "--arbench-count-budget=0")
     (case,) = read_stored(stored).cases.values()
     assert (case.depth, case.flops, case.count_source) == (None, None, "none")
+    assert case.why_unknown == "counting exceeded --arbench-count-budget (0 s)"
     assert case.nfe == 8  # known of its verification
 
 

@@ -99,7 +99,7 @@ LINES = [
 
 
 def encoded(lines: list) -> bytes:
-    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+    return b"".join(msgspec.json.encode(line).replace(b',"why_unknown":null', b"") + b"\n" for line in lines)
 
 
 def as_lines(results: Results) -> list:
@@ -145,6 +145,24 @@ def test_every_kind_round_trips(path):
     assert path.read_bytes().count(b"\n") == len(LINES)
     assert alike(as_lines(read(path))) == alike(LINES)
     assert alike(as_lines(read(path.parent))) == alike(LINES)  # the folder of a run means its file
+
+
+def test_why_a_depth_is_unknown_is_written_only_where_it_is_set(path):
+    unknown = [
+        Count(CASE.id, None, 8, None, 99, None, None, "counted", "opaque"),
+        msgspec.structs.replace(CASE, depth=None, why_unknown="opaque"),
+    ]
+    with Writer(path) as writer:
+        for line in (RUN, LINES[3], CASE):
+            writer.write(line)
+        known = path.read_bytes()
+        for line in unknown:
+            writer.write(line)
+    assert b"why_unknown" not in known
+    assert b'"error":null' in known
+    assert path.read_bytes().removeprefix(known) == encoded(unknown)
+    results = read(path)
+    assert (results.counts[CASE.id].why_unknown, results.cases[CASE.id].why_unknown) == ("opaque", "opaque")
 
 
 def test_the_folder_of_a_run_means_its_file(tmp_path):

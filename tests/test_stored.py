@@ -104,7 +104,13 @@ def test_rows_of_our_suites_are_the_cases_that_a_run_names(stored: Any) -> None:
     assert {name: getattr(case, name) for name in counters} == counters
     assert (case.status, case.count_source, case.verified) == ("ok", "counted", {"how": "draws again"})
     assert (case.median_s, case.workers, case.samples) == (0.5, 1, 9)
-    assert (case.ci95_s, case.range_s) == (None, None)
+    assert (case.ci95_s, case.range_s, case.why_unknown) == (None, None, None)
+
+
+def test_a_stored_row_whose_depth_is_unknown_says_why(stored: Any) -> None:
+    info = {**msgspec.to_builtins(KEY), "depth": None, "count_source": "counted", "why_unknown": "opaque"}
+    (case,) = read_stored(stored(row("a", **info))).cases.values()
+    assert (case.depth, case.why_unknown) == (None, "opaque")
 
 
 def test_files_from_before_there_were_counters_and_calls_that_do_it_several_times(stored: Any) -> None:

@@ -13,6 +13,8 @@ from arbench.bench.job import Job, Message, one_line, out_of_memory
 from arbench.bench.kernels.plan import COMPILE, Implementation, config_of
 from arbench.results import Count, Verification
 
+NO_DEPTH = "a kernel's cost formula gives FLOPs and bytes, no depth"
+
 
 def interpret(case: CaseKey) -> bool:
     """Whether a case's programs run in Triton's interpreter."""
@@ -95,7 +97,7 @@ class KernelSubject:
             peak = None
             if case.backend != COMPILE:  # what is compiled does not run under the mode that weighs
                 peak = peak_bytes(self._plain(case, inputs), self.device)
-            yield Count(case.id, None, None, cost.flops, None, cost.bytes, peak, "formula")
+            yield Count(case.id, None, None, cost.flops, None, cost.bytes, peak, "formula", NO_DEPTH)
 
     def build(self) -> Callable[[CaseKey], Call]:
         return lambda case: self._call(case)[1]

@@ -91,7 +91,9 @@ class Counter:
         peak, size = None, found.bytes if self.setting.dtype == case.dtype else None
         if size is not None and (self.all_direct or found.ops * self.per_operation < DIRECT_S):
             peak = peak_bytes(lambda: run(self.source, case, task), self.setting.device)
-        return Count(case.id, found.depth, nfe, found.flops, found.ops, size, peak, "counted")
+        return Count(
+            case.id, found.depth, nfe, found.flops, found.ops, size, peak, "counted", why_unknown=found.why_unknown
+        )
 
     def family(self, cases: list[CaseKey]) -> Iterator[Count]:
         """Counts of the ladder's own sizes, then of every case, sizes ascending."""
@@ -113,7 +115,8 @@ class Counter:
             guess = {name: f(case) for name, f in predict.items()}
             if "ops" in guess and guess["ops"] * self.per_operation > DIRECT_S:
                 known = {name: guess.get(name) for name in COUNTERS}
-                yield Count(case.id, **known, peak_bytes=None, count_source="extrapolated")
+                why = self._why_unpredicted() if known["depth"] is None else None
+                yield Count(case.id, **known, peak_bytes=None, count_source="extrapolated", why_unknown=why)
                 continue
             found = self._within_budget(case)
             wrong = {name for name, value in guess.items() if getattr(found, name) not in (value, None)}
@@ -127,7 +130,13 @@ class Counter:
                 return self.seen[case.n]
             except CountBudgetExceeded:
                 self.exhausted = True
-        return Count(case.id, None, None, None, None, None, None, "none")
+        why = f"counting exceeded --count-budget ({self.budget_s:g} s)"
+        return Count(case.id, None, None, None, None, None, None, "none", why_unknown=why)
+
+    def _why_unpredicted(self) -> str:
+        """Return why the depth of a size that was not counted is unknown."""
+        counted = (count.why_unknown for count in self.seen.values() if count.why_unknown)
+        return next(counted, "the counted sizes fit no polynomial")
 
     def _climb(self, case: CaseKey) -> Iterator[Count]:
         left = self.budget_s

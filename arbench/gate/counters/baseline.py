@@ -171,7 +171,7 @@ def _counted(row: Case) -> bool:
 
 def _row(case: Case) -> Case:
     """The case without its times, and without the figures of its verification, which rounding moves."""
-    timed = ("median_s", "ci95_s", "range_s", "cold_s", "stopped_by", "verified")
+    timed = ("median_s", "ci95_s", "range_s", "cold_s", "stopped_by", "verified", "why_unknown")
     counts = {"workers": 0, "samples": 0, "outliers": 0, "unstable": False}
     return msgspec.structs.replace(case, **dict.fromkeys(timed), **counts)
 

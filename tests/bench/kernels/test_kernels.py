@@ -20,6 +20,7 @@ from arbench.bench.kernels.subject import KernelSubject, interpret, reason
 from arbench.bench.kernels.verify import BASELINE, expected, verify_kernel
 from arbench.bench.models.verify import InexactError
 from arbench.bench.plan import PlanError
+from arbench.bench.pool import WorkerPool
 from arbench.bench.runner import run_plan
 from arbench.bench.subject import opened
 from arbench.bench.worker import measure, prove
@@ -61,11 +62,14 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def inside(known_limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers are this process."""
 
-    def converse(job: Job, timeout: float) -> Iterator[Any]:
-        with torch.no_grad():
-            yield from prove(job) if job.stage == "prove" else measure(job)
+    class Inside(WorkerPool):
+        def prepare(self, count: int) -> None: ...
 
-    monkeypatch.setattr(runner, "converse", converse)
+        def converse(self, job: Job, timeout: float) -> Iterator[Any]:
+            with torch.no_grad():
+                yield from prove(job) if job.stage == "prove" else measure(job)
+
+    monkeypatch.setattr(runner, "WorkerPool", Inside)
 
 
 def test_cases_are_listed_by_configuration_and_op_with_torch_as_reference(registered):
@@ -140,6 +144,7 @@ def test_a_run_times_what_runs_natively_and_checks_the_rest(registered, inside, 
         if not checked:
             passes = 2 if row.op == "forward" else 3
             assert (row.bytes, row.count_source) == (passes * 4 * row.batch * row.n, "formula")
+            assert (row.depth, row.why_unknown) == (None, "a kernel's cost formula gives FLOPs and bytes, no depth")
             assert row.flops == 4 * row.batch * row.n
 
     def place(case: str) -> tuple[str, str, str]:

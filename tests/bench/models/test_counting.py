@@ -16,7 +16,7 @@ from arbench.bench.plan import Options, make_plan
 from arbench.meters import CountBudgetExceeded
 from arbench.methods import methods_for
 from arbench.models import Source, names, resolve
-from arbench.results import Count
+from arbench.results import Count, read
 
 PRESETS = [f"{name}:{preset}" for name in names() for preset in resolve(name).cls.presets]
 TINY = [spec for spec in PRESETS if ":tiny" in spec]
@@ -178,7 +178,48 @@ def test_a_spent_budget_leaves_rows_without_counts() -> None:
     cases = families("wavenet:tiny", ops=["sample"], methods=["cached"])[0]
     found = list(counter(cases[0], budget_s=0.0).family(cases))
     nothing = dict.fromkeys((*COUNTERS, "peak_bytes"))
-    assert found == [Count(case.id, **nothing, count_source="none") for case in cases]
+    why = "counting exceeded --count-budget (0 s)"
+    assert found == [Count(case.id, **nothing, count_source="none", why_unknown=why) for case in cases]
+
+
+OPAQUE = """
+import torch
+
+@torch.library.custom_op("arbench_test::twice_{name}", mutates_args=())
+def twice(x: torch.Tensor) -> torch.Tensor:
+    return x * 2
+
+
+class Mine(WaveNet):
+    claims = {{("score", "parallel"): Claim("1", "N")}}
+
+    def forward(self, f, context):
+        return twice(super().forward(f, context)) / 2
+"""
+
+
+def test_a_row_whose_depth_is_unknown_says_why(measure, model_file, tmp_path) -> None:
+    """A custom operator without a depth formula: its reason reaches the rows of the results file."""
+    spec = model_file(OPAQUE.format(name="end_to_end"))
+    measured = measure(spec, n=[8, 16], methods=["parallel"], out=tmp_path / "out")
+    results = read(tmp_path / "out")
+    assert results == measured
+    reason = "arbench_test::twice_end_to_end is a custom operator without a registered depth formula"
+    rows = list(results.cases.values())
+    assert [(row.n, row.status, row.depth, row.why_unknown) for row in rows] == [
+        (8, "ok", None, reason),
+        (16, "ok", None, reason),
+    ]
+    assert all(row.ops for row in rows)
+    assert {line.why_unknown for line in results.counts.values()} == {reason}
+
+
+def test_an_extrapolated_row_whose_depth_is_unknown_says_why(model_file, extrapolate_all: None) -> None:
+    cases = families(model_file(OPAQUE.format(name="beyond")), ops=["score"], methods=["parallel"], n=[512])[0]
+    *_, last = counter(cases[0]).family(cases)
+    assert (last.count_source, last.depth) == ("extrapolated", None)
+    assert last.ops is not None
+    assert "arbench_test::twice_beyond" in (last.why_unknown or "")
 
 
 def test_the_budget_of_a_ladder_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,15 +42,16 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_what_is_written_reads_back_without_times(side, options, file):
-    results, _ = side(32, 8, 16, row={"median_s": 0.1, "workers": 6, "verified": {"call_s": 0.2}})
+    row = {"median_s": 0.1, "workers": 6, "verified": {"call_s": 0.2}, "why_unknown": "opaque"}
+    results, _ = side(32, 8, 16, row=row)
     assert save(file, results, options)
     found = load(file)
     assert found.options.as_plan() == options.as_plan()
     assert found.written_by_save
     assert [row.n for row in found.rows.values()] == [8, 16, 32]
-    for row in found.rows.values():
-        assert (row.median_s, row.workers, row.verified) == (None, 0, None)
-        assert row.depth == results.cases[row.id].depth
+    for kept in found.rows.values():
+        assert (kept.median_s, kept.workers, kept.verified, kept.why_unknown) == (None, 0, None, None)
+        assert kept.depth == results.cases[kept.id].depth
     assert found.run.argv == []
     assert found.run.environment == {
         "cpu": {"model": "Example", "capability": "AVX2"},
