@@ -17,7 +17,7 @@ from arbench.models.events.partitions import GROWS, PARTITIONS, Partition, check
 from arbench.models.layers.local_masks import LocallyMaskedNet, Past, Taps, Whole
 
 
-class Plan(NamedTuple):
+class Layout(NamedTuple):
     """How an image of one size is generated."""
 
     order: Tensor
@@ -28,11 +28,11 @@ class Plan(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _plan(partition: Partition, groups: int, side: int, kernel: int, dilation: int) -> Plan:
+def _layout(partition: Partition, groups: int, side: int, kernel: int, dilation: int) -> Layout:
     group = checked(partition(side, groups), side, groups)
     order = torch.argsort(group, stable=True)
     bounds = (0, *torch.bincount(group).cumsum(0).tolist())
-    return Plan(order, bounds, Taps.of(group, order, side, kernel, dilation))
+    return Layout(order, bounds, Taps.of(group, order, side, kernel, dilation))
 
 
 @dataclass
@@ -156,12 +156,12 @@ class GroupedPixelCNN(images.ImageSource, Source):
         blocks, channels = min(config["blocks"] // 2, 1), max(config["channels"] // 4, 4)
         return {**config, "stages": 1, "blocks": blocks, "channels": channels}
 
-    def plan(self, n: int) -> Plan:
+    def layout(self, n: int) -> Layout:
         """How an image of ``n`` pixels is generated."""
-        return _plan(self.partition, self.groups, self.side(n), self.kernel, self.dilation)
+        return _layout(self.partition, self.groups, self.side(n), self.kernel, self.dilation)
 
     def schedule(self, n: int) -> Sequence[int]:
-        return self.plan(n).bounds
+        return self.layout(n).bounds
 
     def _read(self, x: Tensor) -> Tensor:
         """What the network reads of elements (B, M): their values in [-1, 1], and ones (B, M, 2)."""
@@ -170,7 +170,7 @@ class GroupedPixelCNN(images.ImageSource, Source):
         return torch.stack([scaled.to(dtype), torch.ones_like(scaled, dtype=dtype)], dim=-1)
 
     def encode(self, context: Context, n: int) -> Taps:
-        return self.plan(n).taps.to(self.net.last.weight.device)
+        return self.layout(n).taps.to(self.net.last.weight.device)
 
     def start(self, batch: int, n: int, code: Taps) -> _State:
         return _State(code, Past(batch, n))
@@ -193,4 +193,4 @@ class GroupedPixelCNN(images.ImageSource, Source):
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         pictures, context = self.pictures(self.side(n), rows, seed, data)
-        return pictures.reshape(len(rows), n)[:, self.plan(n).order], context
+        return pictures.reshape(len(rows), n)[:, self.layout(n).order], context

@@ -95,7 +95,7 @@ def test_the_network_is_the_published_one(spec: str) -> None:
     source = resolve(f"grouped_pixelcnn:{spec}").build(dtype=torch.float64)
     assert isinstance(source, GroupedPixelCNN)
     x, context = source.observe(49, [0, 1], seed=0)
-    order = source.plan(49).order
+    order = source.layout(49).order
     picture = torch.empty_like(x)
     picture[:, order] = x
     expected = plain(source, picture.view(2, 7, 7))[:, order]
@@ -135,7 +135,7 @@ def test_any_partition_of_ones_own() -> None:
     config = {**GroupedPixelCNN.presets["tiny"], "partition": rings}
     source = GroupedPixelCNN(**{**config, "groups": 0})
     assert len(source.schedule(81)) - 1 == 5
-    assert list(source.plan(81).order[:1]) == [40]
+    assert list(source.layout(81).order[:1]) == [40]
     assert source.claims == {}
     source = GroupedPixelCNN(**{**config, "groups": 3})
     assert len(source.schedule(81)) - 1 == 3
