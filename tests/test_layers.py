@@ -29,6 +29,8 @@ def test_contracts_are_kept() -> None:
     [
         ("arbench.bench", "arbench.cli"),
         ("arbench.models", "arbench.methods"),
+        ("arbench.models.wavenet", "arbench.models.pixelcnn"),
+        ("arbench.models.layers", "arbench.models.events"),
         ("arbench.kernels", "arbench.data"),
         ("arbench.results", "arbench.report"),
         ("arbench.stats", "arbench.meters"),
