@@ -13,7 +13,7 @@ PLAIN_EVERY_S = 10.0
 
 
 class Display:
-    """Shows a run's stages on standard error; implements ``arbench.bench.runner.Progress``.
+    """Shows a run's stages on standard error; implements ``arbench.bench.progress.Progress``.
 
     Args:
         opening: called before the first stage: what to say once nothing can be refused any more.

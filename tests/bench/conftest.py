@@ -50,7 +50,7 @@ def measure(known_limits: dict[str, Any]) -> Callable[..., Results]:
 
 @dataclass
 class Pretender:
-    """Stands in for ``runner.converse``: says at once what a worker would have said.
+    """Stand-in for ``runner.WorkerPool``: yields at once the messages that a worker would have sent.
 
     Args:
         call_s: seconds of a call of a case.
@@ -62,8 +62,22 @@ class Pretender:
     start_s: float = 0.0
     interfere: Callable[[Job, Message], Any] = lambda job, message: message
     jobs: list[Job] = field(default_factory=list)
+    closed: bool = False
 
-    def __call__(self, job: Job, timeout: float) -> Iterator[Any]:
+    def __enter__(self) -> Pretender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def prepare(self, count: int) -> None: ...
+
+    def settle(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+    def converse(self, job: Job, timeout: float) -> Iterator[Any]:
         self.jobs.append(job)
         time.sleep(self.start_s)
         for message in self._prove(job) if job.stage == "prove" else self._time(job):
@@ -100,8 +114,7 @@ def pretend(known_limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Ca
 
     def put(**more: Any) -> Pretender:
         pretender = Pretender(**more)
-        monkeypatch.setattr(runner, "converse", pretender)
-        monkeypatch.setattr(runner, "prepare", lambda count: None)
+        monkeypatch.setattr(runner, "WorkerPool", lambda: pretender)
         return pretender
 
     return put

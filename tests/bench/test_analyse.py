@@ -135,9 +135,9 @@ def test_cold_is_the_median_over_workers_that_have_it():
 
 def test_what_was_charged_keeps_its_reason_and_its_samples():
     case = key()
-    proof = Verification(case.id, "timeout", "pointwise", {"how": "fixed point"}, "no sign of life for 5 s")
+    proof = Verification(case.id, "timeout", "pointwise", {"how": "fixed point"}, "no response for 5 s")
     (row,) = derive(fabricated([case], *proved(case), proof, *timed(case, 1.0)))
-    assert (row.status, row.error, row.samples) == ("timeout", "no sign of life for 5 s", 1)
+    assert (row.status, row.error, row.samples) == ("timeout", "no response for 5 s", 1)
 
 
 def test_counts_join_their_case_and_passes_come_from_the_check_where_none_were_counted():

@@ -44,8 +44,8 @@ EXPECTED = {
     11: ("oom", r"MemoryError: no room for it"),
     12: ("oom", r"RuntimeError: DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"),
     13: ("error", r"ValueError: a bad day for elements"),
-    14: ("timeout", r"no sign of life for 5 s"),
-    15: ("error", r"the worker ended with exit code 3.*"),
+    14: ("timeout", r"no response for 5 s"),
+    15: ("error", r"the worker exited with code 3.*"),
 }
 SOUND = (9, 16)
 

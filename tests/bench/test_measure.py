@@ -20,7 +20,7 @@ def test_measure_returns_results_and_leaves_a_file(measure, tmp_path):
     assert [(case.method, case.n, case.status) for case in results.cases.values()] == [("cached", 8, "ok")]
     assert results.run.seed == 3
     assert read(tmp_path) == results
-    with pytest.raises(ResultsError, match=re.escape("holds a run already; --resume goes on with it")):
+    with pytest.raises(ResultsError, match=re.escape("already contains a run; continue it with --resume")):
         measure("wavenet:tiny", n=[8], methods=["cached"], seed=3, out=tmp_path)
     again = measure("wavenet:tiny", n=[8], methods=["cached"], seed=3, out=tmp_path, resume=True)
     assert again.samples == results.samples

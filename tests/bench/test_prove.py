@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from arbench.bench import prove
 from arbench.bench.plan import Options, make_plan
 from arbench.bench.prove import prove_plan
+from arbench.bench.recorder import Recorder
 
 
 def proved(**options):
@@ -61,6 +61,6 @@ def test_what_failed_is_told_and_not_that_the_others_were_stopped(model_file, mo
     def full(self, line):
         raise MemoryError("full")
 
-    monkeypatch.setattr(prove._Kept, "write", full)
+    monkeypatch.setattr(Recorder, "write", full)
     with pytest.raises(MemoryError, match="full"):
-        prove.prove_plan(plan, at_once=2)
+        prove_plan(plan, at_once=2)

@@ -11,8 +11,11 @@ from collections import Counter
 import msgspec
 import pytest
 
-from arbench.bench import process, runner
-from arbench.bench.runner import Ended, Writer, run_plan
+from arbench.bench import runner
+from arbench.bench.pool import PoolStoppedError, WorkerPool
+from arbench.bench.process import WorkerFailure, exit_reason
+from arbench.bench.progress import Quiet
+from arbench.bench.runner import Writer, run_plan
 from arbench.bench.worker import Job, Message
 from arbench.results import ResultsError, Samples, WriteError, read
 
@@ -144,10 +147,10 @@ def test_a_folder_that_holds_a_run_is_refused(pretend, plan, tmp_path):
     path = tmp_path / "results.jsonl"
     with pytest.raises(ResultsError) as refused:
         run_plan(plan(), tmp_path)
-    assert str(refused.value) == f"{path} holds a run already; --resume goes on with it, or choose another --out"
+    assert str(refused.value) == f"{path} already contains a run; continue it with --resume, or choose another --out"
     with pytest.raises(ResultsError) as refused:
         run_plan(plan(seed=1), tmp_path, resume=True)
-    assert str(refused.value) == f"{path} holds a run that was asked something else; resume it with its own options"
+    assert str(refused.value) == f"{path} contains a run with other options; resume it without changing them"
     assert path.read_bytes() == before
 
 
@@ -162,7 +165,7 @@ def test_a_changed_environment_is_said_and_recorded(pretend, plan, tmp_path):
     path.write_bytes(msgspec.json.encode(run) + b"\n" + rest)
     said = []
 
-    class Told(runner.Quiet):
+    class Told(Quiet):
         def note(self, text):
             said.append(text)
 
@@ -216,8 +219,8 @@ def test_a_full_disk_passes_on_and_keeps_what_there_is(pretend, plan, tmp_path, 
 
 
 FAULTS = [
-    (Ended("error", "the worker was killed by SIGKILL"), "error"),
-    (Ended("timeout", "no sign of life for 9 s"), "timeout"),
+    (WorkerFailure("error", "the worker was killed by SIGKILL"), "error"),
+    (WorkerFailure("timeout", "no response for 9 s"), "timeout"),
     (Message(error="MemoryError: all gone", oom=True), "oom"),
     (Message(error="ValueError: no"), "error"),
 ]
@@ -271,10 +274,10 @@ def test_a_fault_in_counting_costs_the_counts_of_its_method(pretend, plan, tmp_p
 
 
 def test_a_worker_that_never_begins_costs_the_cases_it_was_given(pretend, plan, tmp_path):
-    pretend(interfere=lambda job, message: Ended("error", "the worker ended with exit code 1: ImportError"))
+    pretend(interfere=lambda job, message: WorkerFailure("error", "the worker exited with code 1: ImportError"))
     results = run_plan(plan(), tmp_path)
     assert {case.status for case in results.cases.values()} == {"error"}
-    assert {case.error for case in results.cases.values()} == {"the worker ended with exit code 1: ImportError"}
+    assert {case.error for case in results.cases.values()} == {"the worker exited with code 1: ImportError"}
 
 
 def test_the_longest_cases_are_set_aside_until_a_round_fits(pretend, plan, tmp_path):
@@ -331,43 +334,55 @@ def test_a_limit_that_was_measured_too_low_is_forgiven(pretend, plan, tmp_path, 
     assert len(pretender.jobs) == 3  # the limit alone explained it
 
 
-def test_last_words_of_a_process():
-    assert process._last_words(-signal.SIGSEGV, b"") == "the worker was killed by SIGSEGV"
-    assert process._last_words(-signal.SIGKILL, b"x") == "the worker was killed by SIGKILL (out of memory?)"
-    assert process._last_words(3, b"") == "the worker ended with exit code 3"
-    assert process._last_words(1, b"a\nb: \xff\n") == "the worker ended with exit code 1: b: \ufffd"
+def test_why_a_process_exited():
+    assert exit_reason(-signal.SIGSEGV, b"") == "the worker was killed by SIGSEGV"
+    assert exit_reason(-signal.SIGKILL, b"x") == "the worker was killed by SIGKILL (out of memory?)"
+    assert exit_reason(3, b"") == "the worker exited with code 3"
+    assert exit_reason(1, b"a\nb: \xff\n") == "the worker exited with code 1: b: \ufffd"
 
 
 def test_a_worker_that_cannot_start_says_why(plan, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    (said,) = process.converse(Job("prove", plan().cases, 0, None, None, None), timeout=5.0)
-    assert said == Ended("error", "the worker ended with exit code 1")
+    with WorkerPool() as pool:
+        (said,) = pool.converse(Job("prove", plan().cases, 0, None, None, None), timeout=5.0)
+    assert said == WorkerFailure("error", "the worker exited with code 1")
 
 
-def test_workers_made_ready_do_the_next_jobs_and_none_is_left_over(plan):
-    process.prepare(2)
-    process.prepare(2)  # there are two: no third is started
-    ready = [worker.process for worker in process._spare]
-    assert len(ready) == 2
-    process.settle()
-    assert all(worker.waits for worker in process._spare)
+def test_prepared_workers_do_the_next_jobs_and_none_is_left_over(plan):
+    with WorkerPool() as pool:
+        pool.prepare(2)
+        pool.prepare(2)  # there are two: no third is started
+        prepared = [worker.process for worker in pool.idle]
+        assert len(prepared) == 2
+        pool.settle()
+        assert all(worker.ready for worker in pool.idle)
+        job = Job("prove", plan(methods=["parallel"], n=[8]).cases, 0, 1, share_s=10.0)
+        said = list(pool.converse(job, timeout=60.0))
+        assert [message.line for message in said if message.line][-1].count_source == "counted"
+        assert not any(message.ready for message in said)
+        assert [worker.process for worker in pool.idle] == prepared[1:]
+    assert [one.returncode for one in prepared] == [-signal.SIGKILL] * 2
+    assert pool.idle == ()
+
+
+def test_a_stopped_pool_kills_its_workers_and_takes_no_job(plan):
     job = Job("prove", plan(methods=["parallel"], n=[8]).cases, 0, 1, share_s=10.0)
-    said = list(process.converse(job, timeout=60.0))
-    assert [message.line for message in said if message.line][-1].count_source == "counted"
-    assert not any(message.ready for message in said)
-    assert [worker.process for worker in process._spare] == ready[1:]
-    process.dismiss()
-    assert [one.returncode for one in ready] == [-signal.SIGKILL] * 2
-    assert process._spare == []
+    with WorkerPool() as pool:
+        messages = pool.converse(job, timeout=60.0)
+        assert next(messages).begin == job.cases[0].id
+        pool.stop()
+        with pytest.raises(PoolStoppedError):
+            list(messages)
+        with pytest.raises(PoolStoppedError):
+            next(pool.converse(job, timeout=60.0))
+        assert pool.idle == ()
 
 
-def test_a_run_that_fails_leaves_no_worker_behind(pretend, plan, tmp_path, monkeypatch):
+def test_a_run_that_fails_leaves_no_worker_behind(pretend, plan, tmp_path):
     def broken(job, message):
         raise WriteError("the disk is full")
 
-    pretend(interfere=broken)
-    started = []
-    monkeypatch.setattr(runner, "dismiss", lambda: started.append("dismissed"))
+    pretender = pretend(interfere=broken)
     with pytest.raises(WriteError):
         run_plan(plan(), tmp_path)
-    assert started == ["dismissed"]
+    assert pretender.closed

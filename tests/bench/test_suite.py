@@ -160,7 +160,7 @@ def test_a_run_of_a_suite_goes_on_while_the_suite_asks_the_same(mine, pretend, t
     assert list(again.models.values()) == plan.models
     before = (tmp_path / "out" / "results.jsonl").read_bytes()
     mine.write_text(MINE.replace("n = 12", "n = 27"))
-    with pytest.raises(ResultsError, match=f"{mine} has changed since; put it back as it was"):
+    with pytest.raises(ResultsError, match=f"{mine} has changed since; restore it"):
         run_plan(make_plan(recorded), tmp_path / "out", resume=True)
     assert (tmp_path / "out" / "results.jsonl").read_bytes() == before
 

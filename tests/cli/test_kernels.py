@@ -90,7 +90,7 @@ def test_a_folder_is_gone_on_with_by_its_own_command(refusal, copied, finished, 
     said = refusal("kernels", "--resume", "--out", models)
     assert said == "the results file is of models; go on with: arbench run --resume"
     said = refusal("kernels", *SMALL.split(), "--out", copied)
-    assert said == (f"{copied}/results.jsonl holds a run already; --resume goes on with it, or choose another --out")
+    assert said == (f"{copied}/results.jsonl already contains a run; continue it with --resume, or choose another --out")
 
 
 def test_the_list_says_what_each_costs(answer):

@@ -48,6 +48,6 @@ def test_a_suite_is_run_shown_by_family_and_gone_on_with(answer, refusal, known_
     assert read(out).samples == results.samples
     suite.write_text(MINE)
     said = refusal("run", "--resume", "--out", out)
-    assert said.startswith(f"{out}/results.jsonl holds a run of other cases: {suite} has changed since")
+    assert said.startswith(f"{out}/results.jsonl contains a run of other cases: {suite} has changed since")
     suite.unlink()
     assert refusal("run", "--resume", "--out", out) == f"suite {suite}: No such file or directory"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from arbench.bench.runner import Quiet
+from arbench.bench.progress import Quiet
 from arbench.findings import Check
 from arbench.gate.counters.check import open_gate
 from arbench.results import read

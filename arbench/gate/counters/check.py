@@ -9,8 +9,8 @@ from typing import Any
 
 from arbench.bench.options import Options
 from arbench.bench.plan import Plan
+from arbench.bench.progress import Progress
 from arbench.bench.prove import prove_plan
-from arbench.bench.runner import Progress
 from arbench.findings import Finding
 from arbench.gate.counters.baseline import (
     Baseline,

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from arbench.bench.runner import Progress, Quiet
+from arbench.bench.progress import Progress, Quiet
 from arbench.findings import Finding, Outcome
 from arbench.gate.timing.holding import Apart, Cases, HoldingError, Together
 from arbench.gate.timing.protocol import Refusal, Verified

@@ -94,7 +94,7 @@ class Process:
         environment["PYTHONPATH"] = os.pathsep.join([HERE, *filter(None, [os.environ.get("PYTHONPATH")])])
         self.worker = Worker([python or sys.executable, "-P", "-m", "arbench.gate.timing.worker"], environment)
         self.timeout = timeout
-        self.worker.tell(Brief([str(root) for root in roots], seed, threads, dict(facts)))
+        self.worker.send(Brief([str(root) for root in roots], seed, threads, dict(facts)))
 
     def ready(self) -> dict[str, Any]:
         """Waits until its sides are loaded; returns its environment."""
@@ -102,16 +102,16 @@ class Process:
 
     def ask(self, question: Question, wanted: type[Wanted]) -> Wanted:
         """The answer to a question. Raises HoldingError."""
-        self.worker.tell(question)
+        self.worker.send(question)
         return self._hear(wanted, self.timeout)
 
     def _hear(self, wanted: type[Wanted], patience: float) -> Wanted:
         try:
-            raw = self.worker.heard.get(timeout=patience)
+            raw = self.worker.replies.get(timeout=patience)
         except queue.Empty:
             raise HoldingError(f"no answer within {patience:g} s", gone=True) from None
         if raw is None:
-            raise HoldingError(self.worker.last_words(self.worker.process.wait()), gone=True)
+            raise HoldingError(self.worker.exit_reason(self.worker.process.wait()), gone=True)
         answer = msgspec.json.decode(raw, type=Answer)
         if isinstance(answer, Failed):
             raise HoldingError(answer.error, answer.side, answer.apart)

@@ -1,0 +1,258 @@
+"""The supervisor of one worker's cases: verifies and counts them, times them, and isolates failures."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from arbench.bench import analyse
+from arbench.bench.case import CaseKey
+from arbench.bench.job import Job
+from arbench.bench.plan import Plan
+from arbench.bench.pool import WorkerPool
+from arbench.bench.process import WorkerFailure
+from arbench.bench.progress import Progress
+from arbench.bench.recorder import Recorder
+from arbench.results import Count, Results, Status, StoppedBy, Verification
+from arbench.stats import decide, summarise
+
+MOST_WORKERS = 64
+"""More fresh processes than this do not narrow an interval enough to be worth the wait."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A failure of a worker, with the case and step that were running."""
+
+    case: str | None
+    step: str | None
+    status: Status
+    error: str
+
+
+@dataclass
+class Supervisor:
+    """Runs the cases of one worker: proves them in one process, then times them in several fresh ones.
+
+    Args:
+        plan: the whole plan.
+        cases: the cases that one worker loads together.
+        recorder: receives every line at once; its earlier lines are not measured again.
+        progress: receives reports.
+        pool: provides the processes.
+        spares: workers to start while proving: the first that times, and the one that proves the next model.
+        direct: count every size itself where that is quick; see ``Job``.
+    """
+
+    plan: Plan
+    cases: list[CaseKey]
+    recorder: Recorder
+    progress: Progress
+    pool: WorkerPool
+    spares: int = 0
+    direct: bool = False
+    _widths: dict[str, list[float | None]] = field(default_factory=dict)
+
+    def run(self) -> dict[str, StoppedBy]:
+        """Prove and time the cases; return why the timing of each stopped."""
+        options = self.plan.options
+        name = self.cases[0].title
+        self.progress.stage(f"{name}: verifying and counting", len(self.cases), 0)
+        self.prove()
+        self._drop_over_budget()
+        kept = self._timeable()
+        if not kept:
+            return {}
+        self.pool.settle()
+        if (stopped := self._stopped_before(kept)) is not None:
+            return stopped
+        calls = sum(self._call_s(case) for case in kept)
+        self.progress.stage(
+            f"{name}: timing",
+            options.workers * len(kept) * (options.rounds or 1),
+            options.workers * max(self._share_s, calls) if options.rounds is None else 0,
+        )
+        return self._time()
+
+    def prove(self) -> None:
+        """Verify every case, and count every verified one, except those that a failure is charged to."""
+        charged: set[str] = set()
+        while True:
+            proofs, counts = self._results.verifications, self._results.counts
+            counted = ("ok", "over_budget")
+            failed = {c.id for c in self.cases if c.id in proofs and proofs[c.id].status not in counted}
+            todo = [c for c in self.cases if c.id not in failed | charged]
+            if all(c.id in proofs and c.id in counts for c in todo):
+                return
+            verified = [c.id for c in self.cases if c.id in proofs]
+            job = self._job(
+                "prove",
+                todo,
+                share_s=self._longest_s / 3,
+                verified=verified,
+                counted=list(counts),
+                direct=self.direct,
+            )
+            fault = self._attend(job)
+            if fault is None:
+                return
+            charged |= self._charge(fault, todo)
+
+    def time_again(self, worker: int) -> None:
+        """Time all cases in one more process, whatever was decided about them before.
+
+        Args:
+            worker: number of the process, not used by an earlier one.
+        """
+        self._time_in(worker, self.cases)
+
+    @property
+    def _results(self) -> Results:
+        return self.recorder.results
+
+    @property
+    def _share_s(self) -> float:
+        """Seconds of timing for each worker."""
+        return self.plan.options.budget / self.plan.options.workers
+
+    @property
+    def _longest_s(self) -> float:
+        """Seconds that three calls of a case may take."""
+        options = self.plan.options
+        return self._share_s if options.rounds is None and not self.direct else options.timeout
+
+    def _timeable(self) -> list[CaseKey]:
+        proofs = self._results.verifications
+        return [case for case in self.cases if case.id in proofs and proofs[case.id].status == "ok"]
+
+    def _stopped_before(self, cases: list[CaseKey]) -> dict[str, StoppedBy] | None:
+        """Return why timing stopped if an earlier process of this run finished it, else None."""
+        rows = self._results.cases
+        reasons = {c.id: rows[c.id].stopped_by for c in cases if c.id in rows}
+        known = {case: reason for case, reason in reasons.items() if reason not in (None, "interrupted")}
+        return known if len(known) == len(cases) else None
+
+    def _spent_s(self) -> float:
+        """Return the seconds that earlier processes of this run spent on timing these cases."""
+        mine = {case.id for case in self.cases}
+        spans: dict[int, tuple[float, float]] = {}
+        for line in self._results.samples:
+            if line.case in mine:
+                first, last = spans.get(line.worker, (line.started_at, 0.0))
+                end = line.started_at + sum(line.seconds)
+                spans[line.worker] = min(first, line.started_at), max(last, end)
+        return sum(last - first for first, last in spans.values())
+
+    def _call_s(self, case: CaseKey) -> float:
+        verified = self._results.verifications[case.id].verified or {}
+        return float(verified.get("call_s", 0.0))
+
+    def _job(self, stage: str, cases: list[CaseKey], **more: Any) -> Job:
+        options = self.plan.options
+        proofs = self._results.verifications
+        calls = {c.id: self._call_s(c) for c in cases if c.id in proofs and proofs[c.id].verified}
+        return Job(stage, cases, options.seed, options.threads, call_s=calls, **options.worker_facts(), **more)
+
+    def _drop_over_budget(self) -> None:
+        """Mark the longest cases over budget until one round of the rest fits a worker's share."""
+        if self.plan.options.rounds is not None:
+            return
+        left = self._share_s
+        for case in sorted(self._timeable(), key=self._call_s):
+            left -= self._call_s(case)
+            if left < 0:
+                proof = self._results.verifications[case.id]
+                why = f"a call takes {self._call_s(case):.3g} s; a round with it exceeds the budget"
+                self.recorder.write(Verification(case.id, "over_budget", proof.exactness, proof.verified, why))
+
+    def _time(self) -> dict[str, StoppedBy]:
+        options = self.plan.options
+        began, worker = time.monotonic() - self._spent_s(), 0
+        while True:
+            if self._timeable():
+                self._time_in(worker)
+            worker += 1
+            if worker < options.workers:
+                continue
+            if options.rounds is not None:
+                return {case.id: "rounds" for case in self._timeable()}
+            elapsed = time.monotonic() - began
+            if worker >= MOST_WORKERS:
+                elapsed = max(elapsed, options.budget)
+            reasons = {case.id: self._decide(case, elapsed) for case in self._timeable()}
+            if all(reasons.values()) or any(reason == "budget" for reason in reasons.values()):
+                return {case: reason or "budget" for case, reason in reasons.items()}
+
+    def _decide(self, case: CaseKey, elapsed: float) -> StoppedBy | None:
+        found = analyse.by_case(self._results.samples)[case.id]
+        widths = self._widths.setdefault(case.id, [])
+        if seconds := analyse.seconds_by_worker(found):
+            summary = summarise(seconds)
+            low, high = summary.ci95_s or (0.0, float("inf"))
+            widths.append((high - low) / summary.median_s if summary.ci95_s else None)
+        reserve = self._share_s if elapsed + self._share_s > self.plan.options.budget else 0.0
+        return decide(widths, self.plan.options.target_ci, elapsed + reserve, self.plan.options.budget)
+
+    def _time_in(self, worker: int, cases: list[CaseKey] | None = None) -> None:
+        """Time cases in one fresh process, and what is left in another one if it dies.
+
+        Args:
+            worker: number of the process.
+            cases: by default all that can be timed, minus those that a failure is charged to.
+        """
+        options = self.plan.options
+        while True:
+            kept = cases or self._timeable()
+            known = {case.id for case in kept}
+            mine = [s for s in self._results.samples if s.worker == worker and s.case in known]
+            done = [(s.case, s.round) for s in mine]
+            if kept and options.rounds is None and {case for case, _ in done} >= {c.id for c in kept}:
+                return
+            if not kept or (options.rounds and len(done) >= len(kept) * options.rounds):
+                return
+            job = self._job("time", kept, worker=worker, rounds=options.rounds, share_s=self._share_s, done=done)
+            fault = self._attend(job)
+            if fault is None:
+                return
+            self._charge(fault, kept)
+            if cases:
+                return
+
+    def _charge(self, fault: Fault, cases: list[CaseKey]) -> set[str]:
+        """Record a failure for the case that was running, and return the ids of the cases to leave out."""
+        known = {case.id: case for case in self.cases}
+        charged = {fault.case} if fault.case in known else {case.id for case in cases}
+        if fault.step == "count":
+            self.progress.note(f"not counted: {fault.case}: {fault.error}")
+            family = analyse.family_of(fault.case or cases[0].id)[0]
+            lost = {c.id for c in cases if analyse.family_of(c.id)[0] == family}
+            for case in sorted(lost - self._results.counts.keys()):
+                self.recorder.write(Count(case, None, None, None, None, None, None, "none", why_unknown=fault.error))
+            return lost
+        for case in charged:
+            self.progress.note(f"{fault.status}: {case}: {fault.error}")
+            proof = self._results.verifications.get(case)
+            self.recorder.write(
+                Verification(case, fault.status, known[case].exactness, proof.verified if proof else None, fault.error)
+            )
+        return charged
+
+    def _attend(self, job: Job) -> Fault | None:
+        """Have one worker do a job and record its lines; return the fault that stopped it, if any."""
+        case: str | None = None
+        step: str | None = None
+        for message in self.pool.converse(job, self.plan.options.timeout):
+            if job.stage == "prove":
+                self.pool.prepare(self.spares)
+            if isinstance(message, WorkerFailure):
+                return Fault(case, step, message.status, message.error)
+            if message.begin is not None:
+                case, step = message.begin, message.step
+            if message.line is not None:
+                self.recorder.write(message.line)
+                if not isinstance(message.line, Count):
+                    self.progress.step(message.line.case)
+            if message.error is not None:
+                return Fault(case, step, "oom" if message.oom else "error", message.error)
+        return None
