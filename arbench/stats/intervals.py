@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,34 +25,39 @@ def _sorted(values: Values) -> np.ndarray:
 
 
 def order_statistic_interval(values: Values, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Interval for the median from order statistics, valid for any continuous distribution.
+    """Return an interval for the median from order statistics, valid for any continuous distribution.
 
-    The k-th least and k-th greatest of n independent values hold the median between them with
-    probability 1 - 2 B(k - 1; n, 1/2), B the binomial distribution function; the largest k that
-    still reaches ``confidence`` is taken, so the coverage is at least what is asked.
+    The k-th smallest and k-th largest of n independent values enclose the median with probability
+    1 - 2 B(k - 1; n, 1/2), where B is the binomial distribution function. SciPy takes the largest k whose
+    coverage exceeds ``confidence``.
 
     Args:
         values: independent observations, in any order.
-        confidence: coverage asked for, in (0, 1).
+        confidence: coverage, in (0, 1).
 
     Returns:
         (low, high) in the unit of ``values``, or None where even their whole range does not reach
         ``confidence``: below 6 values for 95%.
 
     Raises:
-        ValueError: no values, or not all finite.
+        ValueError: no values, values that are not all finite, or ``confidence`` outside (0, 1).
 
     Source: David and Nagaraja, *Order Statistics*, section 7.1.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
-    from scipy.special import bdtr  # a worker needs no interval, and waits for no SciPy
-
     array = _sorted(values)
-    ranks = np.arange(1, array.size // 2 + 1)
-    coverage = 1 - 2 * bdtr(ranks - 1.0, array.size, 0.5)
-    k = int((coverage >= confidence).sum())
-    return (float(array[k - 1]), float(array[-k])) if k else None
+    ranks = _ranks_about_median(array.size, confidence)
+    return (float(array[ranks[0]]), float(array[ranks[1]])) if ranks else None
+
+
+@cache
+def _ranks_about_median(n: int, confidence: float) -> tuple[int, int] | None:
+    """Return the indices, in a sorted sample of ``n``, that bound the median; None where no two do."""
+    from scipy.stats import quantile_test  # workers compute no interval and need not wait for the import
+
+    low, high = quantile_test(range(n), p=0.5).confidence_interval(confidence)
+    return None if math.isnan(low) or math.isnan(high) else (int(low), int(high))
 
 
 def signed_rank_interval(values: Values, confidence: float = 0.95) -> tuple[float, float, float] | None:

@@ -1,4 +1,8 @@
+"""Intervals, quantiles, outliers and spread: coverage by simulation, ranks by the closed form."""
+
 from __future__ import annotations
+
+from math import comb
 
 import numpy as np
 import pytest
@@ -34,7 +38,16 @@ def test_interval_is_as_narrow_as_the_ranks_allow() -> None:
     assert order_statistic_interval([*range(1, 21)]) == (6, 15)
 
 
-@pytest.mark.parametrize(("confidence", "fewest"), [(0.5, 2), (0.9, 5), (0.95, 6), (0.99, 8), (0.999, 11)])
+@pytest.mark.parametrize("size", range(1, 40))
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+def test_interval_is_the_closed_form(confidence: float, size: int) -> None:
+    """The largest k with 1 - 2 P(fewer than k of n fair coins show heads) above the confidence, in integers."""
+    reached = [k for k in range(1, size) if 2**size - 2 * sum(comb(size, i) for i in range(k)) > confidence * 2**size]
+    expected = (max(reached), size + 1 - max(reached)) if reached else None
+    assert order_statistic_interval(range(size, 0, -1), confidence) == expected
+
+
+@pytest.mark.parametrize(("confidence", "fewest"), [(0.49, 2), (0.9, 5), (0.95, 6), (0.99, 8), (0.999, 11)])
 def test_interval_needs_enough_values(confidence: float, fewest: int) -> None:
     assert order_statistic_interval([1.0] * (fewest - 1), confidence) is None
     assert order_statistic_interval([1.0] * fewest, confidence) == (1.0, 1.0)
