@@ -13,7 +13,7 @@ from arbench.bench.job import Job
 from arbench.bench.kernels.plan import KernelOptions, make_kernel_plan
 from arbench.bench.kernels.subject import KernelSubject, interpret
 from arbench.bench.models.counting import COUNTERS, counter_for
-from arbench.bench.models.settings import Setting
+from arbench.bench.models.setup import ModelSetup
 from arbench.bench.plan import Options, make_plan
 from arbench.meters import CountBudgetExceeded, environment
 from arbench.meters.environment import VOLATILE
@@ -95,22 +95,22 @@ def chosen(config: pytest.Config) -> list[CaseKey]:
 
 
 @cache
-def built(spec: str, device: str, dtype: str) -> tuple[Setting, Source, Source]:
-    """A setting, its model and the float64 twin, kept for all cases that share them."""
-    setting = Setting(spec, dtype, device, seed=0)
-    source = setting.build()
-    return setting, source, setting.twin(source)
+def built(spec: str, device: str, dtype: str) -> tuple[ModelSetup, Source, Source]:
+    """A setup, its model and the float64 twin, kept for all cases that share them."""
+    setup = ModelSetup(spec, dtype, device, seed=0)
+    source = setup.build()
+    return setup, source, setup.twin(source)
 
 
 @pytest.fixture
-def prepared(case: CaseKey) -> tuple[Setting, Source, Source]:
+def prepared(case: CaseKey) -> tuple[ModelSetup, Source, Source]:
     torch.set_grad_enabled(False)
     return built(case.spec, case.device, case.dtype)
 
 
 @pytest.fixture
 def counters(
-    request: pytest.FixtureRequest, case: CaseKey, prepared: tuple[Setting, Source, Source]
+    request: pytest.FixtureRequest, case: CaseKey, prepared: tuple[ModelSetup, Source, Source]
 ) -> dict[str, int | str | None]:
     """Counters of a case, as ``arbench run`` counts them; none where that takes too long."""
     budget_s = request.config.getoption("--arbench-count-budget")

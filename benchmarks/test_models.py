@@ -15,21 +15,21 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from arbench.bench.case import CaseKey
 from arbench.bench.models.counting import evaluations
-from arbench.bench.models.settings import Setting, run
-from arbench.bench.models.verify import verify_case
+from arbench.bench.models.setup import ModelSetup, run
+from arbench.bench.models.verify_method import verify_method
 from arbench.models import Source
 
 
 def test_case(
     benchmark: BenchmarkFixture,
     case: CaseKey,
-    prepared: tuple[Setting, Source, Source],
+    prepared: tuple[ModelSetup, Source, Source],
     counters: dict[str, int | str | None],
 ) -> None:
-    setting, source, twin = prepared
+    setup, source, twin = prepared
     with evaluations(source) as calls:
-        facts, _, nfe = verify_case(setting, source, twin, case, calls)
-    task = setting.task(source, case)
+        facts, _, nfe = verify_method(setup, source, twin, case, calls)
+    task = setup.task(source, case)
     benchmark.group = f"{case.model}:{case.preset} {case.op} n={case.n}"
     benchmark.extra_info.update(msgspec.to_builtins(case), verified=facts.get("how"), **{"nfe": nfe, **counters})
 

@@ -93,16 +93,16 @@ def scorer(device: str = "cpu", n: int = 64, seed: int = 0) -> Callable[[], Call
     """Builds the work a trial repeats: ``wavenet:nv`` scoring ``n`` samples in one pass."""
     import torch
 
-    from arbench.bench.models.settings import Setting, run
+    from arbench.bench.models.setup import ModelSetup, run
     from arbench.bench.plan import Options, make_plan
 
     options = Options(models=["wavenet:nv"], ops=["score"], methods=["parallel"], n=[n], device=device, seed=seed)
     case = make_plan(options).cases[0]
-    setting = Setting(case.spec, case.dtype, case.device, seed)
+    setup = ModelSetup(case.spec, case.dtype, case.device, seed)
 
     def build() -> Call:
-        source = setting.build()
-        task = setting.task(source, case)
+        source = setup.build()
+        task = setup.task(source, case)
 
         def call() -> Any:
             with torch.no_grad():

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from arbench.bench.models.settings import DTYPES
+from arbench.bench.dtypes import DTYPES
 from arbench.results import Run
 from arbench.suggest import did_you_mean
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from arbench.bench.case import CaseKey
-from arbench.bench.models.settings import DTYPES
+from arbench.bench.dtypes import DTYPES
 from arbench.bench.options import Measuring as Measuring
 from arbench.bench.options import Options as Options
 from arbench.bench.options import PlanError as PlanError

@@ -26,7 +26,7 @@ def command(models: tuple[str, ...], as_json: bool) -> None:
     """List models by family, with their presets, elements and claims; suites; devices."""
     import torch
 
-    from arbench.bench.models.settings import DTYPES
+    from arbench.bench.dtypes import DTYPES
     from arbench.bench.options import PlanError
     from arbench.bench.suite import shipped
     from arbench.models import FAMILIES, ModelError, names, resolve

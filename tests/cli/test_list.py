@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from arbench.bench.models.settings import DTYPES
+from arbench.bench.dtypes import DTYPES
 from arbench.models import FAMILIES, names
 
 

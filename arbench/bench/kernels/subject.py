@@ -9,6 +9,8 @@ from typing import Any
 
 from arbench.bench.call import Call
 from arbench.bench.case import CaseKey
+from arbench.bench.dtypes import DTYPES
+from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, one_line, out_of_memory
 from arbench.bench.kernels.plan import COMPILE, Implementation, config_of
 from arbench.results import Count, Verification
@@ -32,7 +34,6 @@ class KernelSubject:
             os.environ["TRITON_INTERPRET"] = "1"
         import arbench.kernels as kernels
         from arbench.bench.kernels.calls import Function
-        from arbench.bench.models.settings import DTYPES
 
         self.kernels = kernels.KERNELS
         self.device, self.dtype = case.device, DTYPES[case.dtype]
@@ -48,8 +49,6 @@ class KernelSubject:
 
     def verification(self, case: CaseKey) -> Verification:
         """What holding a case against the float64 reference found."""
-        from arbench.bench.models.verify import InexactError
-
         try:
             facts = self._facts(case)
         except InexactError as error:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from arbench.bench.case import CaseKey
+from arbench.bench.dtypes import as_float64
+from arbench.bench.inexact import InexactError
 from arbench.bench.kernels.calls import Function, Inputs, backward, copied, leaves_of, outputs
 from arbench.bench.kernels.plan import TORCH
-from arbench.bench.models.settings import as_float64
-from arbench.bench.models.verify import InexactError
 from arbench.kernels import Kernel
 from arbench.kernels.core.spec import normal
 

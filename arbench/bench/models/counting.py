@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from arbench.bench.case import CaseKey
-from arbench.bench.models.settings import Setting, run
+from arbench.bench.models.setup import ModelSetup, run
 from arbench.meters import CountBudgetExceeded, Counts, count, peak_bytes
 from arbench.models import Source
 from arbench.results import Count
@@ -64,13 +64,13 @@ class Counter:
     only what remains is extrapolated.
 
     Args:
-        setting: what they run on.
+        setup: what they run on.
         source: the model, in float64 where the method's path depends on values.
         budget_s: seconds for the whole ladder, and a quarter of it for any one case beyond.
         all_direct: whether the ladder is climbed only once a case was beyond its budget.
     """
 
-    setting: Setting
+    setup: ModelSetup
     source: Source
     budget_s: float
     all_direct: bool = False
@@ -82,15 +82,15 @@ class Counter:
 
     def direct(self, case: CaseKey, budget_s: float) -> Count:
         """Counts one case operation by operation. Raises CountBudgetExceeded."""
-        task = self.setting.task(self.source, case)
+        task = self.setup.task(self.source, case)
         started = time.perf_counter()
         with evaluations(self.source) as calls:
             found = count(lambda: run(self.source, case, task), budget_s=budget_s)
             nfe = calls()
         self.per_operation = (time.perf_counter() - started) / max(found.ops, 1)
-        peak, size = None, found.bytes if self.setting.dtype == case.dtype else None
+        peak, size = None, found.bytes if self.setup.dtype == case.dtype else None
         if size is not None and (self.all_direct or found.ops * self.per_operation < DIRECT_S):
-            peak = peak_bytes(lambda: run(self.source, case, task), self.setting.device)
+            peak = peak_bytes(lambda: run(self.source, case, task), self.setup.device)
         return Count(
             case.id, found.depth, nfe, found.flops, found.ops, size, peak, "counted", why_unknown=found.why_unknown
         )
@@ -152,7 +152,7 @@ class Counter:
                 return
 
     def _encoding(self, case: CaseKey) -> Counts:
-        context = self.setting.task(self.source, case).context
+        context = self.setup.task(self.source, case).context
         return count(lambda: self.source.encode(context, case.n))
 
     def _extrapolators(self, case: CaseKey) -> dict[str, Callable[[CaseKey], int]]:
@@ -182,9 +182,9 @@ class Counter:
 
 
 def counter_for(
-    setting: Setting, source: Source, twin: Source, case: CaseKey, budget_s: float, all_direct: bool = False
+    setup: ModelSetup, source: Source, twin: Source, case: CaseKey, budget_s: float, all_direct: bool = False
 ) -> Counter:
     """The counter of a case's family. What depends on values is counted in float64, so as to be exact."""
     if case.data_dependent:
-        return Counter(replace(setting, dtype="float64"), twin, budget_s, all_direct)
-    return Counter(setting, source, budget_s, all_direct)
+        return Counter(replace(setup, dtype="float64"), twin, budget_s, all_direct)
+    return Counter(setup, source, budget_s, all_direct)

@@ -9,9 +9,10 @@ from typing import Any
 
 from arbench.bench.call import Call
 from arbench.bench.case import CaseKey
+from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, one_line, out_of_memory
 from arbench.bench.models.counting import counter_for, evaluations
-from arbench.bench.models.settings import Setting, run
+from arbench.bench.models.setup import ModelSetup, run
 from arbench.meters import peak_bytes
 from arbench.results import Count, Verification
 
@@ -21,7 +22,7 @@ class ModelSubject:
 
     def __init__(self, job: Job) -> None:
         case = job.cases[0]
-        self.setting = Setting(case.spec, case.dtype, case.device, job.seed, job.weights, job.data, case.backend)
+        self.setup = ModelSetup(case.spec, case.dtype, case.device, job.seed, job.weights, job.data, case.backend)
         self._direct = job.direct
         self._pair: tuple[Any, Any] | None = None
 
@@ -29,22 +30,22 @@ class ModelSubject:
     def pair(self) -> tuple[Any, Any]:
         """The model and its float64 twin, built once."""
         if self._pair is None:
-            source = self.setting.build()
-            self._pair = source, self.setting.twin(source)
+            source = self.setup.build()
+            self._pair = source, self.setup.twin(source)
         return self._pair
 
     def build(self) -> Callable[[CaseKey], Call]:
-        source = self.setting.build()
-        return lambda case: Call(partial(run, source, case, self.setting.task(source, case)))
+        source = self.setup.build()
+        return lambda case: Call(partial(run, source, case, self.setup.task(source, case)))
 
     def count(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
         """On plain PyTorch whatever the backend, but for the memory, which is the backend's own."""
         source, twin = self.pair
-        if self.setting.backend == "eager":
-            yield from counter_for(self.setting, source, twin, cases[0], budget_s, self._direct).family(cases)
+        if self.setup.backend == "eager":
+            yield from counter_for(self.setup, source, twin, cases[0], budget_s, self._direct).family(cases)
             return
-        setting, known = self.setting.eager, {case.id: case for case in cases}
-        counter = counter_for(setting, setting.build(), twin, cases[0], budget_s, self._direct)
+        setup, known = self.setup.eager, {case.id: case for case in cases}
+        counter = counter_for(setup, setup.build(), twin, cases[0], budget_s, self._direct)
         for line in counter.family(cases):
             if line.peak_bytes is not None:
                 line.peak_bytes = self._peak_bytes(known[line.case]) if line.case in known else None
@@ -52,12 +53,12 @@ class ModelSubject:
 
     def _peak_bytes(self, case: CaseKey) -> int:
         source = self.pair[0]
-        task = self.setting.task(source, case)
-        return peak_bytes(lambda: run(source, case, task), self.setting.device)
+        task = self.setup.task(source, case)
+        return peak_bytes(lambda: run(source, case, task), self.setup.device)
 
     def verify(self, job: Job) -> Iterator[Message]:
         """Sizes ascending, so that a long case is foreseen."""
-        from arbench.bench.models.verify import InexactError, verify_model
+        from arbench.bench.models.verify_model import verify_model
 
         source, twin = self.pair
         probed: dict[tuple[int, int], str | dict[str, Any]] = {}
@@ -77,7 +78,7 @@ class ModelSubject:
             where = (case.n, case.batch)
             if where not in probed:
                 try:
-                    probed[where] = verify_model(self.setting, source, twin, case)
+                    probed[where] = verify_model(self.setup, source, twin, case)
                 except InexactError as error:
                     probed[where] = str(error)
             model = probed[where]
@@ -91,12 +92,12 @@ class ModelSubject:
             yield Message(line=line)
 
     def _verification(self, case: CaseKey, model: dict[str, Any]) -> Verification:
-        from arbench.bench.models.verify import InexactError, verify_case
+        from arbench.bench.models.verify_method import verify_method
 
         source, twin = self.pair
         try:
             with evaluations(source) as calls:
-                facts, seconds, evaluated = verify_case(self.setting, source, twin, case, calls)
+                facts, seconds, evaluated = verify_method(self.setup, source, twin, case, calls)
         except InexactError as error:
             return Verification(case.id, "inexact", case.exactness, error.facts, str(error))
         except (RuntimeError, MemoryError) as error:

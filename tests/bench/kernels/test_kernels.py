@@ -12,13 +12,13 @@ import torch
 import arbench.kernels
 from arbench.bench import runner
 from arbench.bench.analyse import above_roof
+from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job
 from arbench.bench.kernels.calls import MOST_COPIES, WORKING_SET, Replay, compiled, copied, copies_of, waits
 from arbench.bench.kernels.peers import PEERS
 from arbench.bench.kernels.plan import KernelOptions, config_of, make_kernel_plan, text_of
 from arbench.bench.kernels.subject import KernelSubject, interpret, reason
 from arbench.bench.kernels.verify import BASELINE, expected, verify_kernel
-from arbench.bench.models.verify import InexactError
 from arbench.bench.plan import PlanError
 from arbench.bench.pool import WorkerPool
 from arbench.bench.runner import run_plan

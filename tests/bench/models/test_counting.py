@@ -11,7 +11,7 @@ import torch
 from arbench.bench.case import CaseKey
 from arbench.bench.models import counting
 from arbench.bench.models.counting import COUNTERS, Counter, counter_for, evaluations
-from arbench.bench.models.settings import Setting, run
+from arbench.bench.models.setup import ModelSetup, run
 from arbench.bench.plan import Options, make_plan
 from arbench.meters import CountBudgetExceeded
 from arbench.methods import methods_for
@@ -45,9 +45,9 @@ HALF_POWERS = {("grouped_pixelcnn:tiny_rows", "naive")}
 
 
 def counter(case: CaseKey, budget_s: float = 60.0) -> Counter:
-    setting = Setting(case.spec, case.dtype, case.device, seed=0)
-    source = setting.build()
-    return counter_for(setting, source, setting.twin(source), case, budget_s)
+    setup = ModelSetup(case.spec, case.dtype, case.device, seed=0)
+    source = setup.build()
+    return counter_for(setup, source, setup.twin(source), case, budget_s)
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_what_depends_on_values_is_counted_in_float64() -> None:
         one = counter(case)
         dtype = {p.dtype for p in one.source.parameters()}
         assert dtype == {torch.float64 if case.data_dependent else torch.bfloat16}
-        task = one.setting.task(one.source, case)
+        task = one.setup.task(one.source, case)
         assert task.context["local"].dtype in dtype
 
 
@@ -268,7 +268,7 @@ def test_counting_changes_no_draw() -> None:
     case = families("wavenet:tiny", ops=["sample"], methods=["cached"])[0][0]
     case = msgspec.structs.replace(case, n=24)
     one = counter(case)
-    task = one.setting.task(one.source, case)
+    task = one.setup.task(one.source, case)
     with torch.no_grad():
         before = run(one.source, case, task).x
         one.direct(case, 60.0)

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from arbench.bench.case import CaseKey
-from arbench.bench.models import verify
-from arbench.bench.models.settings import Setting
-from arbench.bench.models.verify import InexactError, verify_case, verify_model
+from arbench.bench.inexact import InexactError
+from arbench.bench.models import verify_method as method_check
+from arbench.bench.models.setup import ModelSetup
+from arbench.bench.models.verify_method import verify_method
+from arbench.bench.models.verify_model import verify_model
 from arbench.bench.plan import Options, make_plan
 from arbench.distributions import Categorical
 from arbench.methods import Outcome, Task
@@ -73,36 +75,36 @@ def no_grad() -> Iterator[None]:
         yield
 
 
-def cases_at(spec: str, dtype: str, size: str, seed: int = 0, **options: Any) -> tuple[Setting, list[CaseKey]]:
+def cases_at(spec: str, dtype: str, size: str, seed: int = 0, **options: Any) -> tuple[ModelSetup, list[CaseKey]]:
     """All methods' cases at one size of the preset's ladder."""
     cases = make_plan(Options(models=[spec], dtype=dtype, seed=seed, **options)).cases
     n = sorted({case.n for case in cases})[SIZES[size]]
-    return Setting(spec, dtype, "cpu", seed), [case for case in cases if case.n == n]
+    return ModelSetup(spec, dtype, "cpu", seed), [case for case in cases if case.n == n]
 
 
-def check(setting: Setting, cases: list[CaseKey], plant: Callable[[], None] = lambda: None) -> None:
-    source = setting.build()
-    twin = setting.twin(source)
+def check(setup: ModelSetup, cases: list[CaseKey], plant: Callable[[], None] = lambda: None) -> None:
+    source = setup.build()
+    twin = setup.twin(source)
     plant()
     for case in cases:
-        verify_case(setting, source, twin, case)
-    verify_model(setting, source, twin, cases[0])
+        verify_method(setup, source, twin, case)
+    verify_model(setup, source, twin, cases[0])
 
 
 @pytest.mark.parametrize(("spec", "size", "dtype"), sized([(spec,) for spec in PRESETS]))
 def test_what_is_right_passes(spec: str, size: str, dtype: str) -> None:
     """By every method; by ``naive`` at the smallest size alone, and the fixed point where it is tiny."""
-    setting, cases = cases_at(spec, dtype, size)
+    setup, cases = cases_at(spec, dtype, size)
     slow = () if spec in TINY else ("fixed_point", "inversion_fixed_point")
-    check(setting, [c for c in cases if c.method not in slow and (c.method != "naive" or size == "smallest")])
+    check(setup, [c for c in cases if c.method not in slow and (c.method != "naive" or size == "smallest")])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("spec", TINY)
 def test_what_is_right_passes_with_any_seed(spec: str, dtype: str) -> None:
     for seed in range(1, 4):
-        setting, cases = cases_at(spec, dtype, "smallest", seed, batch=[2])
-        check(setting, [case for case in cases if case.method != "naive"])
+        setup, cases = cases_at(spec, dtype, "smallest", seed, batch=[2])
+        check(setup, [case for case in cases if case.method != "naive"])
 
 
 @pytest.mark.parametrize(("fault", "spec", "size", "dtype"), sized(FAULTS))
@@ -110,7 +112,7 @@ def test_planted_faults_are_caught(
     fault: str, spec: str, size: str, dtype: str, faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     op, method = STEPPED[resolve(spec).cls.feeds]
-    setting, cases = cases_at(spec, dtype, size, ops=[op], methods=[method])
+    setup, cases = cases_at(spec, dtype, size, ops=[op], methods=[method])
 
     def plant() -> None:
         getattr(faults, fault)(monkeypatch)
@@ -119,7 +121,7 @@ def test_planted_faults_are_caught(
     if early:
         plant()
     with pytest.raises(InexactError):
-        check(setting, cases, (lambda: None) if early else plant)
+        check(setup, cases, (lambda: None) if early else plant)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -128,13 +130,13 @@ def test_conditioning_that_stands_still_is_caught_in_silence(
     spec: str, dtype: str, faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seed 0's clip of 64 samples is silent: real conditioning does not change in it."""
-    setting, cases = cases_at(spec, dtype, "smallest")
-    local = setting.task(setting.build(), cases[0]).context["local"]
+    setup, cases = cases_at(spec, dtype, "smallest")
+    local = setup.task(setup.build(), cases[0]).context["local"]
     assert torch.equal(local, local[..., :1].expand_as(local))
     faults.first_frame_stays(monkeypatch)
-    source = setting.build()
+    source = setup.build()
     with pytest.raises(InexactError, match="forward and extend differ"):
-        verify_model(setting, source, setting.twin(source), cases[0])
+        verify_model(setup, source, setup.twin(source), cases[0])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -143,20 +145,20 @@ def test_an_iteration_that_stops_early_is_caught(
     spec: str, dtype: str, faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of every model but those of a single group, where the first guess is the answer."""
-    setting, cases = cases_at(spec, dtype, "middle")
+    setup, cases = cases_at(spec, dtype, "middle")
     cases = [case for case in cases if case.data_dependent]
     faults.settles_at_once(monkeypatch)
-    source = setting.build()
+    source = setup.build()
     with pytest.raises(InexactError):
-        verify_case(setting, source, setting.twin(source), cases[0])
+        verify_method(setup, source, setup.twin(source), cases[0])
 
 
 # What a method may get wrong in its answer ------------------------------------------------------------
 
 
-def sampled(dtype: str = "float32", method: str = "cached") -> tuple[Setting, CaseKey]:
-    setting, cases = cases_at("wavenet:tiny", dtype, "middle")
-    return setting, next(case for case in cases if case.method == method)
+def sampled(dtype: str = "float32", method: str = "cached") -> tuple[ModelSetup, CaseKey]:
+    setup, cases = cases_at("wavenet:tiny", dtype, "middle")
+    return setup, next(case for case in cases if case.method == method)
 
 
 def answer(
@@ -166,14 +168,14 @@ def answer(
     method: str = "cached",
 ) -> dict[str, Any]:
     """Verifies a case whose outcome was changed."""
-    setting, case = sampled(dtype, method)
-    source, run = setting.build(), verify.run
+    setup, case = sampled(dtype, method)
+    source, run = setup.build(), method_check.run
 
     def changed(*args: Any) -> Outcome:
         return change(run(*args))
 
-    monkeypatch.setattr(verify, "run", changed)
-    return verify_case(setting, source, setting.twin(source), case)[0]
+    monkeypatch.setattr(method_check, "run", changed)
+    return verify_method(setup, source, setup.twin(source), case)[0]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -215,7 +217,7 @@ def test_what_passes_says_how_it_was_verified(monkeypatch: pytest.MonkeyPatch) -
     assert facts["elements"] == 256
     assert facts["excused_ties"] == facts["near_ties"] == 0
     assert 0 <= facts["largest_difference"] <= facts["tolerance"] < 1e-8
-    assert 0 <= facts["parameters_from_float64"] <= verify.PARAMETERS["float64"]
+    assert 0 <= facts["parameters_from_float64"] <= method_check.PARAMETERS["float64"]
     assert facts["how"].startswith("x = draw(forward(x), noise)")
 
 
@@ -223,10 +225,10 @@ def test_draws_are_excused_at_near_ties_and_no_more_often_than_margins_predict(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In bfloat16: the other outcome in the nearest ties passes; in every tie that may be excused, not."""
-    setting, case = sampled("bfloat16")
+    setup, case = sampled("bfloat16")
     case = msgspec.structs.replace(case, batch=32)
-    source = setting.build()
-    twin, law = setting.twin(source), source.distribution
+    source = setup.build()
+    twin, law = setup.twin(source), source.distribution
 
     def contrary(within: float) -> Callable[..., Outcome]:
         """A sampler that takes the second best wherever the margin is within some roundings."""
@@ -252,29 +254,29 @@ def test_draws_are_excused_at_near_ties_and_no_more_often_than_margins_predict(
 
         return run
 
-    monkeypatch.setattr(verify, "run", contrary(0.3))
-    assert verify_case(setting, source, twin, case)[0]["excused_ties"] >= 3
-    monkeypatch.setattr(verify, "run", contrary(3.9))
+    monkeypatch.setattr(method_check, "run", contrary(0.3))
+    assert verify_method(setup, source, twin, case)[0]["excused_ties"] >= 3
+    monkeypatch.setattr(method_check, "run", contrary(3.9))
     with pytest.raises(InexactError, match=r"draws differ at near ties; margins predict at most"):
-        verify_case(setting, source, twin, case)
+        verify_method(setup, source, twin, case)
 
 
 def test_parameters_that_are_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
-    setting, case = sampled(method="parallel")
-    source = setting.build()
+    setup, case = sampled(method="parallel")
+    source = setup.build()
     source.out_bias.data[0] = torch.inf
     with pytest.raises(InexactError, match="parameters are not finite") as caught:
-        verify_case(setting, source, setting.twin(source), case)
+        verify_method(setup, source, setup.twin(source), case)
     assert caught.value.facts["first_difference"] == [0, 0]
 
 
 def test_a_model_that_is_not_its_twin(monkeypatch: pytest.MonkeyPatch) -> None:
-    setting, case = sampled(method="parallel")
-    source = setting.build()
-    twin = setting.twin(source)
+    setup, case = sampled(method="parallel")
+    source = setup.build()
+    twin = setup.twin(source)
     source.out_bias.data[0] += 0.5
     with pytest.raises(InexactError, match="parameters differ from float64's"):
-        verify_case(setting, source, twin, case)
+        verify_method(setup, source, twin, case)
 
 
 # What a model may get wrong beyond the planted faults -------------------------------------------------
@@ -282,12 +284,12 @@ def test_a_model_that_is_not_its_twin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def broken(monkeypatch: pytest.MonkeyPatch, name: str, change: Callable[..., Any], batch: int = 1) -> None:
     """Verifies a WaveNet one of whose methods was changed."""
-    setting, case = sampled()
+    setup, case = sampled()
     case = msgspec.structs.replace(case, batch=batch)
     inner = getattr(WaveNet, name)
     monkeypatch.setattr(WaveNet, name, lambda self, *args: change(inner, self, *args))
-    source = setting.build()
-    verify_model(setting, source, setting.twin(source), case)
+    source = setup.build()
+    verify_model(setup, source, setup.twin(source), case)
 
 
 def test_a_model_that_ignores_its_feed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +330,7 @@ def test_a_step_that_reads_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("bias", ["likeliest", "unlikeliest"])
 def test_draws_of_another_law_are_seen(bias: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where only the law is promised, by what was drawn alone."""
-    setting, cases = cases_at("wavenet:tiny", "float32", "middle", methods=["rejection"])
+    setup, cases = cases_at("wavenet:tiny", "float32", "middle", methods=["rejection"])
     draw = Categorical.draw
     sign = 1 if bias == "likeliest" else -1
 
@@ -339,6 +341,6 @@ def test_draws_of_another_law_are_seen(bias: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(Categorical, "draw", greedy)
         monkeypatch.setattr(Window, "settled", lambda self, same, g1: g1 - self.at)
 
-    check(setting, cases)
+    check(setup, cases)
     with pytest.raises(InexactError, match=r"draws are -?\d+(\.\d+)? standard deviations off"):
-        check(setting, cases, plant)
+        check(setup, cases, plant)

@@ -1,43 +1,42 @@
-"""A model made ready to be measured: built, with its float64 twin, its data and its tasks."""
+"""A model ready to be measured: built, with its float64 twin, its data and its tasks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from arbench.bench.case import CaseKey
+from arbench.bench.dtypes import DTYPES
 from arbench.distributions import uniforms
 from arbench.methods import METHODS, Method, Outcome, Task
 from arbench.models import Context, Source, resolve
 
-DTYPES = {
-    "float64": torch.float64,
-    "float32": torch.float32,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-}
-
 
 def method_of(case: CaseKey, source: Source) -> Method:
-    """The method that a case names, for this kind of model."""
+    """Return the method that a case names, for a model of this feed."""
     return next(m for m in METHODS if (m.op, m.name, m.feeds) == (case.op, case.method, source.feeds))
 
 
+def run(source: Source, case: CaseKey, task: Task) -> Outcome:
+    """Run the method of a case: the call that is measured."""
+    return method_of(case, source).run(source, task)
+
+
 @dataclass
-class Setting:
-    """One model in one dtype on one device, and everything its cases run on.
+class ModelSetup:
+    """One model in one dtype on one device, and what its cases need.
 
     Args:
-        spec: of the model.
-        dtype, device: as in ``Options``.
-        seed: of weights, noise and data.
-        weights: safetensors file, or None for random weights.
-        data: path of the user's data, or None.
-        backend: what runs the kernels within: 'eager', 'triton' or 'numba'.
+        spec: names the model for ``arbench.models.resolve``.
+        dtype: as in ``Options``.
+        device: as in ``Options``.
+        seed: seed of weights, noise and data.
+        weights: safetensors file; None for random weights.
+        data: path of the user's data; None for the data that ships.
+        backend: backend of the kernels within the model: 'eager', 'triton' or 'numba'.
     """
 
     spec: str
@@ -53,26 +52,26 @@ class Setting:
         self.loaded = self.chosen.cls.load_data(self.data, self.chosen.config) if self.data else None
 
     def build(self, dtype: str | None = None) -> Source:
-        """The model, anew in fresh memory."""
+        """Build the model in fresh memory."""
         weights = Path(self.weights) if self.weights else None
         more = {} if self.backend == "eager" else {"backend": self.backend}
         return self.chosen.build(self.seed, DTYPES[dtype or self.dtype], self.device, weights, **more)
 
     @property
-    def eager(self) -> Setting:
-        """The same on plain PyTorch, where every operation can be seen and counted."""
+    def eager(self) -> ModelSetup:
+        """The same setup on plain PyTorch, where every operation can be seen and counted."""
         return replace(self, backend="eager")
 
     def twin(self, source: Source) -> Source:
-        """The model in float64 and on plain PyTorch, with the weights as ``source`` has rounded them."""
+        """Build the model in float64 on plain PyTorch, with the weights that ``source`` has after rounding."""
         other = self.eager.build("float64")
         other.load_state_dict({k: v.double() for k, v in source.state_dict().items()})
         return other
 
     def task(self, source: Source, case: CaseKey, record: bool = False) -> Task:
-        """What the case runs on: noise made beforehand, real events, their conditioning.
+        """Return the input of a case: noise, real events and their conditioning.
 
-        Rows are numbered from 0, so that a batch's first row is the single event of batch 1.
+        Rows are numbered from 0, so the first row of a batch equals the single event of batch 1.
         """
         kind = DTYPES[self.dtype]
         rows = range(case.batch)
@@ -81,7 +80,7 @@ class Setting:
         noise = source.distribution.noise(self.seed, rows, range(case.n), kind, self.device)
         if case.op == "sample":
             chance = None
-            if method_of(case, source).chance:  # a stream of its own beside the noise
+            if method_of(case, source).chance:  # a random stream independent of the noise
                 width = 1 + source.distribution.noise_width
                 chance = uniforms(self.seed + 2**63, rows, range(case.n), width).to(self.device)
             return Task(case.n, context, noise=noise, chance=chance, record=record)
@@ -96,19 +95,5 @@ class Setting:
             return source.distribution.draw(source(noise.squeeze(-1), source.encode(context, n)), noise)
 
 
-def run(source: Source, case: CaseKey, task: Task) -> Outcome:
-    """The call that is measured."""
-    return method_of(case, source).run(source, task)
-
-
 def _moved(value: Tensor, device: str, dtype: torch.dtype) -> Tensor:
     return value.to(device, dtype) if value.is_floating_point() else value.to(device)
-
-
-def as_float64(value: Any) -> Any:
-    """``value`` with floating-point tensors in float64, through the containers a task holds."""
-    if isinstance(value, Tensor):
-        return value.double() if value.is_floating_point() else value
-    if isinstance(value, dict):
-        return {k: as_float64(v) for k, v in value.items()}
-    return value

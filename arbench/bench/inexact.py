@@ -1,0 +1,18 @@
+"""The error of a verification that fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class InexactError(Exception):
+    """Evidence that a method, model or kernel breaks its own promise.
+
+    Args:
+        what: the promise and how it is broken, on one line.
+        facts: further entries for the results file, such as ``first_difference``.
+    """
+
+    def __init__(self, what: str, **facts: Any) -> None:
+        super().__init__(what)
+        self.facts = facts

@@ -1,0 +1,249 @@
+"""Verification of a method: no case is timed before its answer agrees with the model's own definition.
+
+The output of a pointwise exact sampler is the only fixed point of x -> draw(forward(x), noise), so one parallel
+forward checks it at any N, each element given its own prefix. Equal draws alone are weak evidence, so the
+log-probabilities of what was drawn are compared too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arbench.bench.case import CaseKey
+from arbench.bench.dtypes import DTYPES, as_float64
+from arbench.bench.inexact import InexactError
+from arbench.bench.models.evidence import EXACT, Evidence, evidence, first_difference
+from arbench.bench.models.setup import ModelSetup, run
+from arbench.distributions import Categorical
+from arbench.methods import Outcome, Task
+from arbench.models import Source
+
+PARAMETERS = {"float64": 1e-9, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
+"""Largest difference of parameters from float64's, over 1 + the largest of them: deep stacks add up rounding errors."""
+TYPICAL = 4.0
+"""Largest average difference of log-probabilities from forward's, over the average error of the dtype itself."""
+USUAL = 2.5
+"""Largest average difference between real elements and f(z), over the error of the dtype itself; x rounds on top."""
+SURPRISE = 6.0
+"""Largest deviation of draws in log-probability, in standard deviations, for methods that promise only the law."""
+
+
+def verify_method(
+    setup: ModelSetup,
+    source: Source,
+    twin: Source,
+    case: CaseKey,
+    evaluated: Callable[[], int] = lambda: 0,
+) -> tuple[dict[str, Any], float, int]:
+    """Run a case once and check its outcome.
+
+    Args:
+        setup: provides the input.
+        source: the model.
+        twin: the model in float64.
+        case: what to run.
+        evaluated: returns how often the network was evaluated so far.
+
+    Returns:
+        Facts for the results file (``how``, ``largest_difference``, ...), the seconds that the call took, and how
+        often it evaluated the network.
+
+    Raises:
+        InexactError: the outcome is wrong; names the first element that differs.
+    """
+    task = setup.task(source, case, record=case.op == "sample")
+    started = time.perf_counter()
+    outcome = run(source, case, task)
+    if setup.device.startswith("cuda"):
+        torch.cuda.synchronize(setup.device)
+    seconds, calls = time.perf_counter() - started, evaluated()
+    proof = evidence(source, twin, outcome.f, task)
+    _answers_the_task(source, case, task, outcome)
+    facts = _parameters_near(proof, case.dtype)
+    if outcome.accepted:
+        facts["accepted"] = sum(outcome.accepted) / len(outcome.accepted)
+    if case.op == "sample" and case.exactness == "pointwise":
+        facts |= _draws(source, proof, outcome, task, case.dtype)
+    elif case.op == "sample":
+        facts |= _typical(source, proof, outcome)
+    elif source.feeds == "z":
+        facts |= _residual(source, proof, outcome, outcome.f.unsqueeze(-1), case.dtype)
+    facts |= _log_probs(source, proof, outcome, case.dtype)
+    return facts, seconds, calls
+
+
+def _answers_the_task(source: Source, case: CaseKey, task: Task, outcome: Outcome) -> None:
+    """Check that the method did its task on the given input."""
+    if case.op == "score":
+        if outcome.log_prob is None:
+            raise InexactError("scored without a log-probability")
+        if not torch.equal(outcome.x, task.x):  # type: ignore[arg-type]
+            raise InexactError("scored another event than the one given")
+    elif outcome.params is None:
+        raise InexactError("did not record the parameters it drew from")
+    if source.feeds == "x" and not torch.equal(outcome.f, outcome.x):
+        raise InexactError("fed the network another event than it returned")
+    if source.feeds == "z" and task.noise is not None and not torch.equal(outcome.f, task.noise.squeeze(-1)):
+        raise InexactError("fed the network other noise than it was given")
+
+
+def _parameters_near(proof: Evidence, dtype: str) -> dict[str, Any]:
+    if not proof.params.isfinite().all():
+        raise InexactError(
+            "the model's parameters are not finite", first_difference=first_difference(~proof.params.isfinite())
+        )
+    worst = float(proof.own_error.max()) / (1 + float(proof.exact.abs().max()))
+    if not worst <= PARAMETERS[dtype]:
+        raise InexactError(f"parameters differ from float64's by {worst:.3g}, allowed {PARAMETERS[dtype]:g}")
+    return {"parameters_from_float64": worst}
+
+
+def _draws(source: Source, proof: Evidence, outcome: Outcome, task: Task, dtype: str) -> dict[str, Any]:
+    assert task.noise is not None
+    again = source.distribution.draw(proof.params, task.noise)
+    if not source.distribution.finite:
+        return _residual(source, proof, outcome, task.noise, dtype)
+    wrong = again != outcome.x
+    near, predicted = _near_ties(source, proof, task.noise, dtype)
+    bad = wrong & ~near
+    if bad.any():
+        row, at = first_difference(bad)
+        raise InexactError(
+            f"element {at} of row {row} is {int(outcome.x[row, at])}, but the parameters that its own prefix "
+            f"implies draw {int(again[row, at])}",
+            first_difference=[row, at],
+            differing=int(bad.sum()),
+        )
+    return {
+        "how": "x = draw(forward(x), noise), element by element",
+        "elements": again.numel(),
+        **_excused(wrong, near, predicted),
+    }
+
+
+def _typical(source: Source, proof: Evidence, outcome: Outcome) -> dict[str, Any]:
+    """Check that draws are as probable as draws of a categorical law must be, where the exact draws are not known.
+
+    Whatever was drawn before, the log-probability of the next element has a known mean (minus the entropy)
+    and variance, so the sum over all elements is a martingale: standardised, it is about normal.
+    """
+    if not isinstance(source.distribution, Categorical):
+        raise InexactError(
+            f"a method that promises only the law of a {type(source.distribution).__name__} cannot be verified"
+        )
+    log_p = proof.exact.log_softmax(-1)
+    p = log_p.exp()
+    mean = (p * log_p).sum(-1)
+    variance = (p * (log_p - mean.unsqueeze(-1)) ** 2).sum(-1)
+    drawn = log_p.gather(-1, outcome.x.unsqueeze(-1)).squeeze(-1)
+    deviation = float((drawn - mean).sum() / variance.sum().sqrt().clamp_min(1e-12))
+    if not abs(deviation) <= SURPRISE:
+        raise InexactError(
+            f"draws are {deviation:.3g} standard deviations off in log-probability, allowed {SURPRISE:g}"
+        )
+    return {"how": "log-probability of all draws against the law's entropy", "deviation": deviation}
+
+
+def _near_ties(source: Source, proof: Evidence, noise: Tensor, dtype: str) -> tuple[Tensor, float]:
+    """Return where (B, N) rounding may change a draw, and how often it should at most."""
+    error = proof.error.clamp_min(float(proof.error.mean()))
+    floor = 8 * torch.finfo(DTYPES[dtype]).eps * proof.exact.abs().amax(-1)
+    error = torch.maximum(error, floor)
+    margin = source.distribution.margin(proof.exact, noise.double())
+    # two rounded values, each off by about the error, flip a draw when they differ by half its margin
+    expected = float(torch.erfc(margin / (2 * 2**0.5 * error)).sum())
+    return margin < 4 * error, expected + 3 * expected**0.5 + 1
+
+
+def _excused(wrong: Tensor, near: Tensor, predicted: float) -> dict[str, Any]:
+    excused = int((wrong & near).sum())
+    if excused > predicted:
+        raise InexactError(f"{excused} draws differ at near ties; margins predict at most {predicted:.0f}")
+    return {"near_ties": int(near.sum()), "excused_ties": excused}
+
+
+def _residual(source: Source, proof: Evidence, outcome: Outcome, noise: Tensor, dtype: str) -> dict[str, Any]:
+    """Check |x - draw(forward(f), noise)| in noise units: the distance that one unit of noise moves an element."""
+    law, x, z = source.distribution, outcome.x.double(), noise.double()
+    scale = (law.draw(proof.exact, z + 1) - law.draw(proof.exact, z)).abs()
+    difference = (x - law.draw(proof.exact, z)).abs() / scale
+    size = z.abs().amax(-1)
+    eps = torch.finfo(DTYPES[dtype]).eps
+    allowed = EXACT * (1 + size + x.abs() / scale)
+    near, predicted = _near_ties(source, proof, noise, dtype)  # which component a mixture draws from
+    if dtype != "float64":
+        rounding = eps * (size + x.abs() / scale)
+        allowed = allowed + 4 * float(proof.error.max()) * (1 / scale + size) + 4 * rounding
+        drawn = law.draw(proof.exact, z)
+        own = (
+            torch.maximum(
+                (law.draw(proof.params.double(), z) - drawn).abs(),
+                (law.draw(proof.plain.double(), z) - drawn).abs(),
+            )
+            / scale
+        )
+        usual = float(difference[~near].mean())
+        allowed_usual = float((USUAL * own + rounding / 2)[~near].mean())
+        if not near.all() and not usual <= allowed_usual:
+            raise InexactError(
+                f"elements differ from f(z) by {usual:.3g} noise units on average, allowed {allowed_usual:.3g}"
+            )
+    wrong = ~(difference <= allowed)
+    bad = wrong & ~near
+    if bad.any():
+        row, at = first_difference(bad)
+        raise InexactError(
+            f"element {at} of row {row} differs from f(z) by {float(difference[row, at]):.3g} noise units, "
+            f"allowed {float(allowed[row, at]):.3g}",
+            first_difference=[row, at],
+            differing=int(bad.sum()),
+        )
+    return {
+        "how": "x = draw(forward(f), noise), element by element",
+        "residual": float(difference[~near].max()) if not near.all() else None,
+        **_excused(wrong, near, predicted),
+        "residual_allowed": float(allowed.max()),
+    }
+
+
+def _log_probs(source: Source, proof: Evidence, outcome: Outcome, dtype: str) -> dict[str, Any]:
+    """Check the method's log-probabilities against forward's, on the scale of the dtype's own error."""
+    law = source.distribution
+    exact = law.log_prob(proof.exact, as_float64(outcome.x))
+    own = law.log_prob(proof.params, outcome.x).double()
+    found = outcome.log_prob
+    if found is None:
+        assert outcome.params is not None
+        found = law.log_prob(outcome.params, outcome.x)
+    if found.shape != own.shape:
+        raise InexactError(f"log-probabilities are {tuple(found.shape)}, elements {tuple(own.shape)}")
+    mine = found.double()
+    difference = (mine - own).abs()
+    off = (own - exact).abs()
+    if proof.plain is not proof.params:
+        off = torch.maximum(off, (law.log_prob(proof.plain, outcome.x).double() - exact).abs())
+    rounding = float(off.max())
+    scale = 1 + float(exact.abs().max())
+    allowed = EXACT * scale if dtype == "float64" else 8 * rounding + 8 * torch.finfo(DTYPES[dtype]).eps * scale
+    usual = float(difference.mean())
+    # the second term: a handful of elements may all have small rounding errors by chance
+    few = 4 * torch.finfo(DTYPES[dtype]).eps * scale / difference.numel()
+    allowed_usual = TYPICAL * float(off.mean()) + few
+    if dtype != "float64" and not usual <= allowed_usual:
+        raise InexactError(
+            f"log-probabilities differ from forward's by {usual:.3g} on average, allowed {allowed_usual:.3g}"
+        )
+    worst = float(difference.max())
+    if not worst <= allowed:
+        row, at = first_difference(~(difference <= allowed))
+        raise InexactError(
+            f"log-probability of element {at} of row {row} differs from forward's by "
+            f"{float(difference[row, at]):.3g}, allowed {allowed:.3g}",
+            first_difference=[row, at],
+        )
+    return {"largest_difference": worst, "tolerance": allowed}
