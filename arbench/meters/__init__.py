@@ -2,7 +2,8 @@
 
 from arbench.meters.clock import Clock
 from arbench.meters.count import CountBudgetExceeded, Counts, count
-from arbench.meters.environment import differences, environment, gpu_clock_mhz
+from arbench.meters.environment import differences, environment
+from arbench.meters.gpu import gpu_clock_mhz
 from arbench.meters.limits import limits
 from arbench.meters.memory import peak_bytes
 from arbench.meters.opaque import register_opaque

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +15,8 @@ from typing import Any
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 import torch
+
+from arbench.meters.gpu import gpu_facts
 
 Facts = dict[str, Any]
 
@@ -33,18 +33,6 @@ _VARIABLES = (
     "KMP_BLOCKTIME",
     "GOMP_CPU_AFFINITY",
 )
-_SMI = {
-    "driver_version": "driver",
-    "clocks.sm": "clock_sm_mhz",
-    "clocks.max.sm": "clock_sm_max_mhz",
-    "clocks.max.memory": "clock_memory_max_mhz",
-    "clocks.applications.graphics": "clock_applications_mhz",
-    "power.limit": "power_limit_w",
-    "temperature.gpu": "temperature_c",
-    "persistence_mode": "persistence_mode",
-    "mig.mode.current": "mig",
-}
-"""What ``nvidia-smi`` is asked, and what the answer is called here."""
 
 
 def environment(device: str) -> Facts:
@@ -146,36 +134,8 @@ def _gpu(device: torch.device) -> Facts:
         "multiprocessors": properties.multi_processor_count,
         "capability": f"{properties.major}.{properties.minor}",
         "l2_bytes": properties.L2_cache_size,
-        **_smi(f"GPU-{properties.uuid}"),
+        **gpu_facts(device),
     }
-
-
-def gpu_clock_mhz(device: str) -> float | None:
-    """The clock of a GPU's multiprocessors at this moment, in MHz; None where its driver does not tell."""
-    found = _smi(f"GPU-{torch.cuda.get_device_properties(torch.device(device)).uuid}")["clock_sm_mhz"]
-    return found if isinstance(found, float) else None
-
-
-def _smi(uuid: str) -> Facts:
-    """What the driver's own tool says of one GPU; None throughout where it is missing or refuses."""
-    answers: list[str] = []
-    program = shutil.which("nvidia-smi")
-    if program:
-        query = [program, "-i", uuid, f"--query-gpu={','.join(_SMI)}", "--format=csv,noheader,nounits"]
-        with suppress(OSError, subprocess.SubprocessError):
-            done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
-            answers = [answer.strip() for answer in done.stdout.strip().split(",")]
-    if len(answers) != len(_SMI):
-        return dict.fromkeys(_SMI.values())
-    return dict(zip(_SMI.values(), (_value(answer) for answer in answers), strict=True))
-
-
-def _value(answer: str) -> float | str | None:
-    if answer.startswith("["):  # "[N/A]", "[Not Supported]"
-        return None
-    with suppress(ValueError):
-        return float(answer)
-    return answer
 
 
 def _versions() -> Facts:

@@ -16,7 +16,7 @@ try:
     main(sys.argv[1:])
 except SystemExit as ended:
     assert ended.code == 0, ended.code
-heavy = {"torch", "numpy", "scipy", "matplotlib", "pandas"} & sys.modules.keys()
+heavy = {"torch", "numpy", "scipy", "matplotlib", "pandas", "pynvml"} & sys.modules.keys()
 assert not heavy, heavy
 """
 
