@@ -1,4 +1,4 @@
-"""Autoregressive generators, one file each; ``resolve`` finds them by what a user types."""
+"""Autoregressive generators, one file each; ``resolve`` finds one by the name a user types."""
 
 from arbench.models.base import FAMILIES as FAMILIES
 from arbench.models.base import Claim as Claim

@@ -1,4 +1,4 @@
-"""The protocol of an autoregressive generator: what each model states once, so that methods are generic."""
+"""The protocol of autoregressive generators: every method runs any model that follows it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from torch import Tensor, nn
 from arbench.distributions import Distribution
 
 Op = Literal["score", "sample"]
+"""Operation of a model."""
 Context = Mapping[str, Tensor]
+"""Conditioning of events: tensors by name, their first axis the batch."""
 T = TypeVar("T")
 BACKENDS = ("reference", "triton", "numba")
-"""Plain PyTorch, and what kernels are written in."""
+"""Plain PyTorch, and the two kernel languages."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a model states of one method: growth classes over N of depth and work.
+    """A model's claim about one method: the growth classes of depth and work over N.
 
-    '1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', 'N^3', or such a class behind '<= ' for "at most".
+    A class is '1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2' or 'N^3'; the prefix '<= ' means "at most".
     """
 
     depth: str
@@ -41,60 +43,60 @@ FAMILIES: Mapping[str, str] = {
     "flow": "distilled, inverse autoregressive flow",
     "non_autoregressive": "distilled, non-autoregressive transformer",
 }
-"""The taxonomy of *Deep Learning: Practice and Trends* (NIPS 2017), in the order of its table."""
+"""Families of the taxonomy in *Deep Learning: Practice and Trends* (NIPS 2017), in the order of its table."""
 
 
 def at_most(depth: str = "N", work: str = "N^2") -> dict[tuple[Op, str], Claim]:
-    """Claims of the samplers that guess ahead: how often they evaluate the network depends on the data."""
+    """Return the claims of samplers that guess ahead, whose network evaluations depend on the data."""
     claim = Claim(f"<= {depth}", f"<= {work}")
     return {("sample", name): claim for name in ("fixed_point", "blocks", "forecast")}
 
 
 class Switched(nn.Module):
-    """A part of a model that has kernels."""
+    """A part of a model that may run on kernels."""
 
     backend: str = "reference"
-    """What runs them: one of ``BACKENDS``. Set by ``Source.use``."""
+    """Backend of the kernels, one of ``BACKENDS``; ``Source.use`` sets it."""
 
 
 class Source(Switched, ABC):
-    """An autoregressive generator: P(x) = prod_g P(x_g | what came before), g over groups of elements.
+    """An autoregressive generator: P(x) = prod_g P(x_g | x_<g), where g runs over groups of elements.
 
-    An event x is (B, N). Elements are numbered in the order of generation, and a group is a run of
-    consecutive elements that are independent given the groups before; ``schedule`` says where groups end.
+    An event x has shape (B, N). Elements are numbered in the order of generation. A group is a run of
+    consecutive elements that are independent given the groups before it; ``schedule`` gives the bounds.
     The network reads a *feed* f (B, N): the event itself (``feeds == "x"``), or the noise that drew it
     (``feeds == "z"``, an inverse autoregressive flow).
 
-    A subclass gives ``__init__`` (keyword configuration), ``presets``, ``claims`` and the methods below.
-    Contract: ``forward`` equals ``extend`` over all groups, and parameters of group g depend on nothing
-    but the feed of groups before g and the context.
+    A subclass defines ``__init__`` (keyword configuration), ``presets``, ``claims`` and the methods below.
+    Contract: ``forward`` equals ``extend`` over all groups, and the parameters of group g depend only on the
+    feed of the groups before g and on the context.
     """
 
     element: ClassVar[str] = "element"
-    """What an element is."""
+    """Name of an element: audio sample, sub-pixel, token, ..."""
     family: ClassVar[str] = ""
-    """Which row of the taxonomy it belongs to: a key of ``FAMILIES``; none by default."""
+    """Row of the taxonomy, a key of ``FAMILIES``; empty for none."""
     remark: ClassVar[str] = ""
-    """What a reader must know before comparing its figures; shown beside them."""
+    """Caveat that a reader needs before comparing figures; shown beside them."""
     citation: ClassVar[str] = ""
     """Publication of the model: authors, year, and arXiv number or DOI."""
     feeds: ClassVar[Literal["x", "z"]] = "x"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     default_preset: ClassVar[str] = "tiny"
     claims: ClassVar[Mapping[tuple[Op, str], Claim]] = {}
-    """By (op, method)."""
+    """Claims by (op, method)."""
     ladder: Sequence[int] = (64, 128, 256, 512, 1024)
-    """Default N to measure: at least five, spanning 16x."""
+    """Default sizes N to measure: at least five, spanning 16x."""
     count_ladder: Sequence[int] = (4, 8, 12, 16, 24)
-    """Small N at which operations are counted one by one."""
+    """Small sizes N at which operations are counted one by one."""
 
     alphabets: Mapping[str, int] = {}
-    """How many values each integer entry of the context takes."""
+    """Number of values of each integer entry of the context."""
     draft: Source | None = None
-    """A smaller model of the same events that guesses for speculative sampling; made by ``Chosen.build``."""
+    """Smaller model of the same events that guesses for speculative sampling; ``Chosen.build`` makes it."""
     distribution: Distribution
     rate_hz: float | None = None
-    """Elements a second of real time (audio)."""
+    """Elements per second of real time, for audio."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Accept ``source``, the deprecated name of ``citation``, on a user's model."""
@@ -105,10 +107,12 @@ class Source(Switched, ABC):
             cls.citation = renamed
 
     def schedule(self, n: int) -> Sequence[int]:
-        """Bounds of the groups: group g holds elements bounds[g] .. bounds[g+1]-1. Default: one each.
+        """Return the bounds of the groups: group g contains elements bounds[g] .. bounds[g+1]-1.
+
+        By default each element is a group.
 
         Raises:
-            ValueError: the model has no event of ``n`` elements; the message says which it has.
+            ValueError: the model has no event of ``n`` elements; the message gives sizes that it has.
         """
         if n < 1:
             raise ValueError(f"an event has at least one element, got {n}")
@@ -116,37 +120,51 @@ class Source(Switched, ABC):
 
     @abstractmethod
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
-        """Real events (B, N) with their context, one for each global row index; reproducible from ``seed``.
+        """Return real events (B, N) and their context, one for each global row index.
 
         Args:
-            data: what ``load_data`` returned, or None for the data that ships.
+            n: number of elements N.
+            rows: global row indices; an event is reproducible from (seed, row).
+            seed: seed of the run.
+            data: result of ``load_data``, or None for the data that ships.
         """
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Configuration of a smaller model of the same events, context and distribution; None for none."""
+        """Return the configuration of a smaller model of the same events, context and distribution, if any."""
         return None
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
-        """Reads the user's own data for ``observe``. Raises ``arbench.data.DataError``."""
+        """Read the user's own data for ``observe``.
+
+        Args:
+            path: file or folder of the data.
+            config: configuration of the model, as in ``presets``.
+
+        Raises:
+            arbench.data.DataError: the data cannot be read or does not fit the configuration.
+            NotImplementedError: the model reads no data of the user's.
+        """
         raise NotImplementedError(f"{cls.__name__} does not read data from a path")
 
     def encode(self, context: Context, n: int) -> Any:
-        """Whatever of the context can be computed once a draw, for events of ``n`` elements."""
+        """Compute once per draw whatever depends on the context alone, for events of ``n`` elements."""
         return context
 
     @abstractmethod
     def start(self, batch: int, n: int, code: Any) -> Any:
-        """State before the first group. A reset is a new state."""
+        """Return a new state, before the first group; a reset is another call."""
 
     @abstractmethod
     def extend(self, state: Any, f: Tensor, g0: int, g1: int) -> tuple[Tensor, Any]:
-        """Parameters of groups g0 .. g1-1, teacher-forced on the feed.
+        """Return the parameters of groups g0 .. g1-1, teacher-forced on the feed, and the state at g1.
 
         Args:
-            state: as left by the extension that ended at g0; may be changed in place.
+            state: state after the extension that stopped at g0; may be changed in place.
             f: feed (B, N); only groups before g1 - 1 are read.
+            g0: first group.
+            g1: group after the last.
 
         Returns:
             parameters (B, elements of these groups, P), and the state at g1.
@@ -154,39 +172,44 @@ class Source(Switched, ABC):
 
     @abstractmethod
     def forward(self, f: Tensor, code: Any) -> Tensor:
-        """Parameters (B, N, P) of every element from the whole feed, in one parallel pass."""
+        """Return the parameters (B, N, P) of every element from the whole feed, in one parallel pass."""
 
     def mark(self, state: Any, g: int) -> Any:
-        """Remembers the state at group ``g``, for methods that take guesses back. By default a copy."""
+        """Return a mark of the state at group ``g``, for methods that take guesses back; by default a copy."""
         return g, copied(state)
 
     def rewind(self, state: Any, mark: Any, f: Tensor, g: int) -> Any:
-        """The state at group ``g``, not before the mark's, from one that went beyond it. A mark can be gone
-        back to many times.
+        """Return the state at group ``g`` from one that went beyond it.
 
-        Before group ``g`` - 1 the feed (B, N) is what the state was extended on; from there on it may have
-        been another, which a state at ``g`` has not read.
+        By default this extends the mark's copy to ``g``, which evaluates the network unless ``g`` is the
+        mark's own group. A model whose state is a buffer with a position moves the position back instead.
 
-        By default the copy extended to ``g``: an evaluation of the network, and none where ``g`` is the
-        mark's. A model whose state is a buffer with a position moves the position back.
+        Args:
+            state: state to take back.
+            mark: result of ``mark`` at ``g`` or before; it can be used many times.
+            f: feed (B, N), up to group ``g`` - 2 the one that the state was extended on; later groups may
+                differ, since a state at ``g`` has not read them.
+            g: group to return to.
         """
         at, kept = mark
         state = copied(kept)
         return self.extend(state, f, at, g)[1] if g > at else state
 
     def initialise(self, f: Tensor, code: Any) -> None:
-        """Initialisation from data, where the model's source has one: from a feed (B, N). An explicit call,
-        never the first forward. By default nothing."""
+        """Initialise the weights from a feed (B, N), where the model's publication does so.
+
+        This is an explicit call, never part of the first ``forward``. By default it does nothing.
+        """
 
     def use(self, backend: str) -> Self:
-        """Runs whatever has a kernel on ``backend``, here, in the distribution and in every part.
+        """Select the backend of every kernel in the model, its distribution, its parts and its draft.
 
         Args:
-            backend: "reference" for plain PyTorch, "triton" or "numba"; where a kernel has no such backend,
+            backend: "reference" for plain PyTorch, "triton" or "numba"; a kernel without that backend runs in
                 plain PyTorch.
 
         Returns:
-            itself.
+            the model itself.
 
         Raises:
             ValueError: there is no such backend.
@@ -202,12 +225,12 @@ class Source(Switched, ABC):
         return self
 
     def weights(self, n: int) -> int:
-        """How many parameters an event of ``n`` elements needs; the draft's are not among them."""
+        """Return the number of parameters that an event of ``n`` elements needs, without the draft's."""
         return sum(p.numel() for p in self.parameters())
 
 
 def lecun_normal_(tensor: Tensor, fan_in: int, generator: torch.Generator, gain: float = 1.0) -> Tensor:
-    """Fills with N(0, gain^2 / fan_in), which keeps the scale of activations (LeCun et al., 1998)."""
+    """Fill a tensor with N(0, gain^2 / fan_in), which keeps the scale of activations (LeCun et al., 1998)."""
     with torch.no_grad():
         return tensor.normal_(0.0, gain / fan_in**0.5, generator=generator)
 

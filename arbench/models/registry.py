@@ -1,4 +1,4 @@
-"""From what a user types to a model: names, presets, files of their own, weights."""
+"""Models by the name a user types: built in, from other packages, from the user's own files."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ BUILT_IN = {
     "seq2seq": "arbench.models.seq2seq:Seq2Seq",
     "mingru": "arbench.models.mingru:MinGRU",
 }
-"""By name; other packages add theirs as entry points of the group ``arbench.models``."""
+"""Class of each built-in model, by name; other packages add entry points of the group ``arbench.models``."""
 
 
 class ModelError(Exception):
-    """A model that cannot be had; the message is one line for the user."""
+    """Unusable model; the message is one line for the user."""
 
 
 class NoModelError(ModelError):
-    """There is no such model, file, class or preset, as against one that is broken."""
+    """Model, file, class or preset that does not exist, as opposed to one that is broken."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A model and its configuration, not yet built."""
+    """A model's class and configuration, ready to be built."""
 
     spec: str
-    """What finds it again: NAME:PRESET, path.py:Class:PRESET or package.module:Class:PRESET."""
+    """Specification that ``resolve`` accepts: NAME:PRESET, path.py:Class:PRESET or package.module:Class:PRESET."""
     name: str
     preset: str
     cls: type[Source]
@@ -69,14 +69,19 @@ class Chosen:
         weights: Path | None = None,
         backend: str = "reference",
     ) -> Source:
-        """The model, weights random from ``seed`` or read from a safetensors file, in evaluation mode.
+        """Build the model in evaluation mode, with its draft where the distribution is finite.
 
-        Weights are made in float32 on the host whatever the dtype, so that models of several dtypes are
-        roundings of one. ``backend`` is what runs its kernels: see ``Source.use``.
+        Args:
+            seed: seed of random weights, which are made in float32 on the host whatever the dtype, so that
+                models of several dtypes are roundings of one.
+            dtype: dtype of the weights.
+            device: device of the weights.
+            weights: safetensors file to read instead.
+            backend: backend of the kernels, see ``Source.use``.
 
         Raises:
-            WeightsError: the weights file is unreadable or of another model.
-            ModelError: there is no such backend, or it does not run on the device.
+            WeightsError: the weights file is unreadable or belongs to another model.
+            ModelError: there is no such backend, it does not run on the device, or a setting is invalid.
         """
         from arbench.models.weights import load
 
@@ -88,7 +93,7 @@ class Chosen:
         model = model.to(device, dtype).eval().requires_grad_(False)
         if smaller is not None:
             draft = self._made(smaller, seed + 1).to(device, dtype).eval().requires_grad_(False)
-            object.__setattr__(model, "draft", draft)  # no part of the model: not among its weights
+            object.__setattr__(model, "draft", draft)  # set past nn.Module, so that its weights are not the model's
         return model.use(backend)
 
     def _made(self, config: Mapping[str, Any], seed: int) -> Source:
@@ -96,7 +101,7 @@ class Chosen:
             return self.cls(**{**config, "seed": seed})
         except (TypeError, ValueError) as error:
             if "," not in self.preset:
-                raise  # no setting of the user's is to blame
+                raise  # a fault of the preset, not of the user's settings
             raise ModelError(f"model '{self.name}:{self.preset}': {' '.join(str(error).split())}") from None
 
 
@@ -104,27 +109,27 @@ def _can_run(backend: str, device: torch.device) -> None:
     if backend not in BACKENDS:
         raise ModelError(f"unknown backend '{backend}'; {did_you_mean(backend, BACKENDS)}")
     if backend == "numba" and device.type != "cpu":
-        raise ModelError(f"the backend 'numba' runs on the CPU, not on {device}")
+        raise ModelError(f"backend 'numba' needs the CPU; the model is on {device}")
     if backend == "triton":
         from arbench.kernels.core.launch import runs_on
 
         if not runs_on(device):
-            raise ModelError(f"the backend 'triton' needs a GPU; the model is on {device}")
+            raise ModelError(f"backend 'triton' needs a GPU; the model is on {device}")
 
 
 def names() -> dict[str, str]:
-    """Every model that has a name, with the place of its class."""
+    """Return the import path of each named model's class, by name."""
     found = {e.name: e.value for e in entry_points(group="arbench.models")}
     return {**found, **BUILT_IN}
 
 
 def resolve(spec: str) -> Chosen:
-    """Finds NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET].
+    """Find a model by NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET].
 
-    Behind the preset settings of its configuration can be changed: ``wavenet:nv,layers=10,kernel=3``.
+    Settings after the preset override its configuration: ``wavenet:nv,layers=10,kernel=3``.
 
     Raises:
-        ModelError: no such model, class, preset or setting; a close name is suggested.
+        ModelError: there is no such model, class, preset or setting; the message suggests a close name.
     """
     place, _, preset = spec.partition(":")
     if place in names():
@@ -132,7 +137,7 @@ def resolve(spec: str) -> Chosen:
     elif place.endswith(".py") or "." in place:
         attribute, _, preset = preset.partition(":")
         if not attribute:
-            raise ModelError(f"model '{spec}': say which class, as in {place}:MyModel")
+            raise ModelError(f"model '{spec}' names no class; add one, as in {place}:MyModel")
         name, cls = f"{Path(place).stem}.{attribute}", _import(f"{place}:{attribute}", spec)
         place = f"{place}:{attribute}"
     else:
@@ -149,13 +154,13 @@ def resolve(spec: str) -> Chosen:
 
 
 def _overrides(text: str, cls: type[Source], name: str) -> dict[str, Any]:
-    """The settings of KEY=VALUE[,KEY=VALUE...], values as TOML has them, or words. Raises ModelError."""
+    """Parse KEY=VALUE[,KEY=VALUE...], where a value is TOML or else a string. Raise ModelError if invalid."""
     known = [key for key in inspect.signature(cls.__init__).parameters if key not in ("self", "seed")]
     found = {}
     for part in re.split(r",(?![^\[]*\])", text):
         key, equals, value = part.partition("=")
         if not equals:
-            raise ModelError(f"model '{name}': '{part}' is not KEY=VALUE")
+            raise ModelError(f"model '{name}': expected KEY=VALUE, got '{part}'")
         if key not in known:
             raise ModelError(f"model '{name}' has no setting '{key}'; {did_you_mean(key, known)}")
         try:

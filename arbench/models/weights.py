@@ -1,4 +1,4 @@
-"""Weights as safetensors: saved with the model they belong to, loaded only into the same."""
+"""Weights as safetensors files, loaded only into the model that they belong to."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from arbench.models.base import Source
 
 
 class WeightsError(Exception):
-    """A weights file that cannot be used; the message is one line for the user."""
+    """Unusable weights file; the message is one line for the user."""
 
 
 def save(model: Source, path: Path) -> None:
-    """Writes the model's weights, as they are, to a safetensors file."""
+    """Write the model's weights to a safetensors file, in their own dtype."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, path, metadata={"arbench.class": type(model).__name__})
 
 
 def load(model: Source, path: Path) -> None:
-    """Reads weights saved by ``save`` into ``model``, in the model's own dtype.
+    """Read weights saved by ``save`` into ``model``, converted to the model's dtype.
 
     Raises:
-        WeightsError: not a safetensors file, or names or shapes of another model.
+        WeightsError: the file is not a safetensors file, or its names or shapes are those of another model.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -38,6 +38,6 @@ def load(model: Source, path: Path) -> None:
         if have != want:
             kind = type(model).__name__
             raise WeightsError(
-                f"weights {path}: of another model or preset: '{name}' is {have}, this {kind} has {want}"
+                f"weights {path}: saved from another model or preset: '{name}' is {have}, this {kind} has {want}"
             )
     model.load_state_dict(found)

@@ -103,7 +103,7 @@ NUMBER = "is not a whole number, nor several behind commas"
             "--weights belongs to one model; run the others apart",
         ),
         ("--model none.py:Mine", "model 'none.py:Mine': no file none.py"),
-        ("--model none.py", "model 'none.py': say which class, as in none.py:MyModel"),
+        ("--model none.py", "model 'none.py' names no class; add one, as in none.py:MyModel"),
         (
             "--model no.such.package:Mine",
             "model 'no.such.package:Mine': importing no.such.package failed: ModuleNotFoundError: No module named 'no'",
@@ -230,7 +230,7 @@ def weights(path: Path, spec: str = "wavenet:tiny") -> Path:
 def test_weights_of_another_model(refusal, here):
     weights(here / "w", "pixelcnn:tiny")
     said = refusal("run", "--model", "wavenet:tiny", "--out", "out", "--weights", "w")
-    assert said.startswith("weights w: of another model or preset: ")
+    assert said.startswith("weights w: saved from another model or preset: ")
     assert "WaveNet" in said
     assert left(here) == {"w"}
 
@@ -238,7 +238,7 @@ def test_weights_of_another_model(refusal, here):
 def test_weights_of_another_preset(refusal, here):
     weights(here / "w", "wavenet:tiny_logistic")
     said = refusal("run", "--model", "wavenet:tiny", "--out", "out", "--weights", "w")
-    assert said.startswith("weights w: of another model or preset: ")
+    assert said.startswith("weights w: saved from another model or preset: ")
 
 
 class Trap:

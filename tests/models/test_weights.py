@@ -75,7 +75,7 @@ def test_weights_of_another_model_are_refused(spec: str, path: Path) -> None:
     others = [other for other in TINY if other != spec]
     for other in others:
         save(resolve(other).build(), path)
-        assert "of another model or preset: '" in refusal(path, spec)
+        assert "saved from another model or preset: '" in refusal(path, spec)
 
 
 @pytest.mark.parametrize("extra", [True, False])
