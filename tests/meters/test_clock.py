@@ -1,42 +1,88 @@
+"""The stopwatch, on a counter and a GPU that only pretend: what it reads, in which order, and what it leaves alone."""
+
+from __future__ import annotations
+
 import gc
-import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
+from arbench.meters import clock as module
 from arbench.meters.clock import Clock
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 
 
-def spin(seconds):
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        pass
+class FakeCounter:
+    """Stands in for ``perf_counter_ns``: each reading takes some nanoseconds, and so does what is waited for."""
+
+    def __init__(self, reading_ns: int = 0) -> None:
+        self.now = 0
+        self.reading_ns = reading_ns
+        self.readings = 0
+
+    def __call__(self) -> int:
+        self.readings += 1
+        self.now += self.reading_ns
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += round(seconds * 1e9)
 
 
-def test_a_call_takes_as_long_as_it_takes():
+@pytest.fixture
+def counter(monkeypatch: pytest.MonkeyPatch) -> FakeCounter:
+    fake = FakeCounter()
+    monkeypatch.setattr(module, "perf_counter_ns", fake)
+    return fake
+
+
+def test_a_call_takes_as_long_as_it_takes(counter):
     clock = Clock("cpu")
-    fastest = min(clock.time(lambda: spin(0.002)) for _ in range(20))
-    assert 0.002 <= fastest < 0.0025
-    assert clock.wall_s >= 0.002
+    counter.wait(5.0)
+    calls = []
+    assert clock.time(lambda: (calls.append(1), counter.wait(0.002))) == pytest.approx(0.002)
+    assert clock.wall_s == pytest.approx(0.002)
+    assert clock.time(lambda: counter.wait(3e-9)) == pytest.approx(3e-9)
+    assert len(calls) == 1
 
 
-def test_the_overhead_is_that_of_a_call_that_does_nothing():
+def test_the_overhead_is_that_of_a_call_that_does_nothing(counter):
     clock = Clock("cpu")
-    overhead = clock.overhead_s()
-    assert 0 < overhead < 1e-5
-    assert clock.overhead_s() == overhead
-    assert min(clock.time(lambda: None) for _ in range(1000)) <= overhead
+    clock.time(lambda: counter.wait(0.5))
+    counter.reading_ns = 70
+    assert clock.overhead_s() == pytest.approx(70e-9)
+    assert clock.wall_s == pytest.approx(0.5), "measuring the overhead is no timed call"
+    measured = counter.readings
+    assert clock.overhead_s() == pytest.approx(70e-9)
+    assert counter.readings == measured
 
 
-def test_the_shortest_duration_follows_from_the_overhead():
+def test_the_overhead_is_a_median(counter, monkeypatch):
     clock = Clock("cpu")
-    assert clock.shortest_s() == pytest.approx(100 * clock.overhead_s())
-    assert clock.shortest_s(0.1) == pytest.approx(10 * clock.overhead_s())
+    durations = [1.0, *[2e-7] * (module._NO_OPS - 1)]
+    monkeypatch.setattr(module, "_nothing", lambda: counter.wait(durations.pop()))
+    assert clock.overhead_s() == pytest.approx(2e-7)
+    assert durations == []
+
+
+def test_the_shortest_duration_follows_from_the_overhead(counter):
+    counter.reading_ns = 50
+    clock = Clock("cpu")
+    assert clock.shortest_s() == pytest.approx(50e-9 / 0.01)
+    assert clock.shortest_s(0.1) == pytest.approx(50e-9 / 0.1)
     for share in (0, 1, -1):
         with pytest.raises(ValueError, match="between 0 and 1"):
             clock.shortest_s(share)
+
+
+def test_the_counter_of_this_machine_goes_forward():
+    clock = Clock("cpu")
+    assert clock.time(lambda: None) >= 0
+    assert clock.overhead_s() >= 0
 
 
 @pytest.mark.parametrize("collects", [True, False])
@@ -60,13 +106,68 @@ def test_devices_that_have_no_clock_are_refused():
         Clock("cuda:99")
 
 
+class FakeGpu:
+    """Stands in for ``torch.cuda``: notes what is done, and takes time only where the host waits."""
+
+    def __init__(self, counter: FakeCounter) -> None:
+        self.counter = counter
+        self.steps: list[str] = []
+
+    def note(self, step: str, seconds: float = 0.0) -> Callable[..., None]:
+        """Return a function that notes ``step``."""
+
+        def noted(*_: Any) -> None:
+            self.steps.append(step)
+            self.counter.wait(seconds)
+
+        return noted
+
+    def event(self, enable_timing: bool) -> FakeEvent:
+        """Stand in for ``torch.cuda.Event``."""
+        assert enable_timing
+        return FakeEvent(self)
+
+
+class FakeEvent:
+    """A mark in a pretended stream."""
+
+    def __init__(self, gpu: FakeGpu) -> None:
+        self.record = gpu.note("record")
+        self.synchronize = gpu.note("wait for the event", seconds=0.004)
+
+    def elapsed_time(self, end: FakeEvent) -> float:
+        assert end is not self
+        return 3.5
+
+
+class FakeDevice:
+    """Stands in for the context that makes a GPU current."""
+
+    def __init__(self, device: torch.device) -> None:
+        assert device == torch.device("cuda:1")
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_a_gpu_is_idle_before_the_call_and_waited_for_after_it(counter, monkeypatch):
+    gpu = FakeGpu(counter)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "device", FakeDevice)
+    monkeypatch.setattr(torch.cuda, "Event", gpu.event)
+    monkeypatch.setattr(torch.cuda, "synchronize", gpu.note("wait until idle", seconds=9.0))
+    clock = Clock("cuda:1")
+    assert clock.time(gpu.note("call")) == pytest.approx(3.5e-3), "milliseconds of the device's own clock"
+    assert gpu.steps == ["wait until idle", "record", "call", "record", "wait for the event"]
+    assert clock.wall_s == pytest.approx(0.004), "without the wait before the call"
+
+
 @cuda
-def test_a_gpu_is_waited_for():
+def test_a_gpu_has_finished_once_its_time_is_known():
     clock = Clock("cuda")
     a = torch.randn(4096, 4096, device="cuda")
-    for n in (1, 4):
-        clock.time(lambda n=n: [a @ a for _ in range(n)])
-    one, four = (min(clock.time(lambda n=n: [a @ a for _ in range(n)]) for _ in range(10)) for n in (1, 4))
-    assert 3 < four / one < 5
-    assert clock.wall_s >= four
-    assert clock.overhead_s() < one
+    assert clock.time(lambda: [a @ a for _ in range(20)]) > 0
+    assert torch.cuda.current_stream().query()
