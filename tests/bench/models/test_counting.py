@@ -24,7 +24,7 @@ TINY = [spec for spec in PRESETS if ":tiny" in spec]
 
 def families(spec: str, **options: object) -> list[list[CaseKey]]:
     cases = make_plan(Options(models=[spec], **options)).cases  # type: ignore[arg-type]
-    return [list(group) for _, group in groupby(cases, key=lambda case: case.family)]
+    return [list(group) for _, group in groupby(cases, key=lambda case: case.key)]
 
 
 FAMILIES = [
@@ -65,7 +65,7 @@ def test_extrapolated_is_what_would_be_counted(spec: str, op: str, method: str, 
         one.source.count_ladder = sorted(one.source.count_ladder)[:-1]
     cases = [case for case in cases if case.n not in one.source.count_ladder][:2]
     assert cases
-    found = {count.case: count for count in one.family(cases)}
+    found = {count.case: count for count in one.counts(cases)}
     for case in cases:
         count, direct = found[case.id], counter(case).direct(case, 60.0)
         assert count.count_source == ("counted" if (spec, method) in UNEVEN else "extrapolated")
@@ -79,7 +79,7 @@ def test_extrapolated_is_what_would_be_counted(spec: str, op: str, method: str, 
 
 def test_what_depends_on_values_is_never_extrapolated(extrapolate_all: None) -> None:
     for cases in families("wavenet:tiny", n=[40]):
-        (last,) = [count for count in counter(cases[0]).family(cases) if count.case == cases[0].id]
+        (last,) = [count for count in counter(cases[0]).counts(cases) if count.case == cases[0].id]
         assert last.count_source == ("counted" if cases[0].data_dependent else "extrapolated")
 
 
@@ -147,15 +147,6 @@ def test_calls_inside_a_call_are_not_lost() -> None:
         assert calls() == 3
 
 
-@pytest.mark.parametrize("spec", TINY)
-def test_counts_repeat(spec: str) -> None:
-    for cases in families(spec):
-        n = resolve(spec).build().count_ladder[0]
-        case = msgspec.structs.replace(cases[0], n=n)
-        first, again = counter(case).direct(case, 60.0), counter(case).direct(case, 60.0)
-        assert msgspec.structs.replace(first, peak_bytes=None) == msgspec.structs.replace(again, peak_bytes=None)
-
-
 def test_what_depends_on_values_is_counted_in_float64() -> None:
     for case, *_ in families("wavenet:tiny", dtype="bfloat16"):
         one = counter(case)
@@ -176,7 +167,7 @@ def test_peak_bytes_are_taken_where_they_are_cheap(monkeypatch: pytest.MonkeyPat
 
 def test_a_spent_budget_leaves_rows_without_counts() -> None:
     cases = families("wavenet:tiny", ops=["sample"], methods=["cached"])[0]
-    found = list(counter(cases[0], budget_s=0.0).family(cases))
+    found = list(counter(cases[0], budget_s=0.0).counts(cases))
     nothing = dict.fromkeys((*COUNTERS, "peak_bytes"))
     why = "counting exceeded --count-budget (0 s)"
     assert found == [Count(case.id, **nothing, count_source="none", why_unknown=why) for case in cases]
@@ -216,7 +207,7 @@ def test_a_row_whose_depth_is_unknown_says_why(measure, model_file, tmp_path) ->
 
 def test_an_extrapolated_row_whose_depth_is_unknown_says_why(model_file, extrapolate_all: None) -> None:
     cases = families(model_file(OPAQUE.format(name="beyond")), ops=["score"], methods=["parallel"], n=[512])[0]
-    *_, last = counter(cases[0]).family(cases)
+    *_, last = counter(cases[0]).counts(cases)
     assert (last.count_source, last.depth) == ("extrapolated", None)
     assert last.ops is not None
     assert "arbench_test::twice_beyond" in (last.why_unknown or "")
@@ -236,7 +227,7 @@ def test_the_budget_of_a_ladder_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(Counter, "direct", limited)
     cases = [msgspec.structs.replace(case, n=n) for n in (64, 32)]
-    found = list(one.family(cases))
+    found = list(one.counts(cases))
     assert [count.count_source for count in found] == ["counted", "counted", "none", "none"]
     assert tried == [4, 8, 12, 32], "once spent, no further size is tried"
 
@@ -255,7 +246,7 @@ def test_a_law_that_breaks_beyond_the_ladder_is_not_trusted_again(model_file, mo
     """The first size counted against the polynomial refutes it; all larger ones are counted."""
     cases = families(model_file(BENDS), ops=["sample"], methods=["cached"], n=[32, 40, 48])[0]
     one = counter(cases[0])
-    found = {count.case: count for count in one.family(cases)}
+    found = {count.case: count for count in one.counts(cases)}
     monkeypatch.setattr(counting, "DIRECT_S", 60.0)
     assert found[cases[0].id].count_source == "counted"
     for case in cases:
