@@ -39,10 +39,10 @@ SLUG = $(PY) -c 'import re, torch; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-oldest lint bench gpu clean
+.PHONY: help run test test-slow test-compile test-oldest lint bench gpu clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: $(INSTALLED) ## install, then score and sample a WaveNet and write the report
 	$(BIN)arbench run --model wavenet $(ARGS)
@@ -50,8 +50,11 @@ run: $(INSTALLED) ## install, then score and sample a WaveNet and write the repo
 test: lint ## lint, then every test but the slow ones
 	OMP_NUM_THREADS=1 $(BIN)pytest -n auto --dist worksteal -m "not slow" $(ARGS)
 
-test-slow: $(INSTALLED_DEV) ## the slow tests: published presets, long trials
+test-slow: $(INSTALLED_DEV) ## the slow tests: published presets, long trials, test-compile
 	OMP_NUM_THREADS=1 $(BIN)pytest -n auto -m slow $(ARGS)
+
+test-compile: $(INSTALLED_DEV) ## every Triton program compiled, and held against reports/kernels/programs.csv
+	OMP_NUM_THREADS=1 $(BIN)pytest -n auto --dist worksteal -m slow tests/kernels/test_aot.py $(ARGS)
 
 # An environment whose own Triton hides that of $(VENV), and which has everything else from there. Its NumPy is
 # older too: the interpreter of that Triton turns arrays into numbers in a way that NumPy 2.4 refuses.
@@ -65,9 +68,9 @@ $(OLDEST)/.installed: $(INSTALLED_DEV)
 	  > "$$($(OLDEST)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/others.pth"
 	@touch $@
 
-test-oldest: $(OLDEST)/.installed ## every kernel compiled and checked with the oldest Triton, in its own environment
+test-oldest: $(OLDEST)/.installed ## every kernel checked with the oldest Triton, in its own environment
 	$(OLDEST)/bin/python -c 'import triton; assert triton.__version__ == "$(OLDEST_TRITON)", triton.__version__'
-	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n auto --dist worksteal \
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n auto --dist worksteal -m "not slow" \
 	  -W "ignore:Conversion of an array with ndim:DeprecationWarning" \
 	  -k "not sm_80 and not sm_100" tests/kernels/test_aot.py tests/kernels/test_every_kernel.py $(ARGS)
 

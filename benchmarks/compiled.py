@@ -1,45 +1,120 @@
 """Compiles every kernel for GPUs that need not be here, and tables what the machine code uses.
 
-    python benchmarks/compiled.py --out reports/kernels
+    python benchmarks/compiled.py
 
-leaves ``programs.csv`` (a row a program, configuration, dtype and target) and ``README.md`` (its summary).
+leaves ``programs.csv`` (a row per program, configuration, dtype and target) and ``README.md`` (its summary) in
+``reports/kernels``. A row carries the program's fingerprint: a program whose fingerprint is in the table
+already is not compiled again, unless ``--all`` is given. The oldest Triton has a table of its own:
+
+    python benchmarks/compiled.py --out reports/kernels/oldest --target sm_90 --target gfx942
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import click
 import pandas as pd
 
+IDENTITY = ("kernel", "program", "config", "dtype", "target")
+"""Columns that say which program a row is of; a call that launches a program twice has two such rows."""
+FIGURES = ("warps", "registers", "spilled", "shared", "loads", "stores")
+"""Columns read off the machine code."""
+COLUMNS = (*IDENTITY, *FIGURES, "triton", "fingerprint")
+
 HEAD = """# What the kernels compile to
 
 Every program in every variant of its kernel's `matrix`, in float32, float16 and bfloat16, compiled ahead of
-time by Triton {triton}, without a GPU (`python benchmarks/compiled.py --out reports/kernels`). Each row is
+time by Triton {triton}, without a GPU (`{command}`). Each row is
 the worst over a program's variants and dtypes; [programs.csv](programs.csv) has all of them. *Spilled* is
 what of a thread's registers did not fit (bytes of stack on NVIDIA, registers on AMD). *Widest load* is the
 widest load instruction of the least favourable variant, and of the most favourable one: 128 bits where the
 layout allows it. Nothing here was timed.
 
+A row of `programs.csv` also carries a fingerprint of everything that the machine code depends on: the sources of
+the program and of all it calls, types, constants, options, target and Triton version. `make test` compiles the
+programs whose fingerprint differs from their row's, and a twentieth of the others, which changes with the
+commit; `make test-compile` compiles all of them.
+
 """
 
-
-def compiled(kernel: str) -> list[dict[str, object]]:
-    """Every program of a kernel, as a process without the interpreter compiles it."""
-    plain = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    command = [sys.executable, "-m", "arbench.kernels.aot", kernel]
-    out = subprocess.run(command, env=plain, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return [json.loads(line) for line in out.splitlines()]
+Row = dict[str, str]
 
 
-def table(programs: pd.DataFrame) -> pd.DataFrame:
-    """One row a kernel, program and target: how many variants, and the worst of each figure."""
-    grouped = programs.groupby(["kernel", "program", "target"], sort=False)
+def compiled(kernels: Sequence[str], targets: Iterable[str] = (), known: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """Compile the programs of some kernels in a process without Triton's interpreter, and without its cache.
+
+    Args:
+        kernels: Names of the kernels; all of them without any.
+        targets: Names of the targets; all of them without any.
+        known: Fingerprints of programs to list without figures, and not to compile.
+
+    Returns:
+        What ``arbench.kernels.aot`` prints of each program, in its order.
+
+    Raises:
+        RuntimeError: A program does not compile.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        plain = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+        plain["TRITON_CACHE_DIR"] = folder
+        file = Path(folder, "known")
+        file.write_text("\n".join(known))
+        command = [sys.executable, "-m", "arbench.kernels.aot", *kernels, "--known", str(file)]
+        command += [word for target in targets for word in ("--target", target)]
+        run = subprocess.run(command, env=plain, capture_output=True, text=True)
+    if run.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{run.stderr[-4000:]}")
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def row(program: dict[str, Any]) -> Row:
+    """Return the table's row of a program, as ``compiled`` gives it; one that was only listed has no figures."""
+    import triton
+
+    cells = {**program, "triton": triton.__version__}
+    cells["config"] = ", ".join(f"{k}={v}" for k, v in program["config"].items())
+    for name in ("loads", "stores"):
+        if name in program:
+            cells[name] = " ".join(f"{count}x{bits}" for bits, count in program[name].items())
+    return {name: str(cells[name]) for name in COLUMNS if name in cells}
+
+
+def read(path: Path) -> list[Row]:
+    """Return the rows of a table; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write(path: Path, rows: Iterable[Row]) -> None:
+    """Write a table."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def bits(loads: str) -> list[int]:
+    """Return the widths of a row's load or store instructions, in bits."""
+    return [int(item.partition("x")[2]) for item in loads.split()]
+
+
+def summary(rows: Iterable[Row]) -> pd.DataFrame:
+    """Return one row per kernel, program and target: how many variants, and the worst of each figure."""
+    frame = pd.DataFrame(rows).astype({"registers": int, "spilled": int, "shared": int})
+    frame["widest load"] = [max(bits(loads), default=0) for loads in frame["loads"]]
+    grouped = frame.groupby(["kernel", "program", "target"], sort=False)
     return pd.DataFrame(
         {
             "variants": grouped.size(),
@@ -54,31 +129,36 @@ def table(programs: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """A frame as a markdown table."""
+    """Return a frame as a markdown table."""
     rows = [list(frame.columns), ["---"] * len(frame.columns), *frame.astype(str).to_numpy().tolist()]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports/kernels"), show_default=True)
+@click.option("--target", "targets", multiple=True, help="Repeatable; all targets without it.")
+@click.option("--all", "everything", is_flag=True, help="Compile every program, also where its row is up to date.")
 @click.option("--jobs", type=int, default=2, show_default=True, help="Kernels compiled at a time.")
-def main(out: Path, jobs: int) -> None:
-    """Compile every kernel for every target and write the table."""
+def main(out: Path, targets: tuple[str, ...], everything: bool, jobs: int) -> None:
+    """Bring the table of compiled programs up to date."""
     import triton
 
     from arbench.kernels import KERNELS
 
+    path = out / "programs.csv"
+    before = {} if everything else {old["fingerprint"]: old for old in read(path) if old.get("fingerprint")}
     with ThreadPoolExecutor(jobs) as pool:
-        rows = [row for found in pool.map(compiled, KERNELS) for row in found]
-    programs = pd.DataFrame(rows)
-    programs["widest load"] = [max(map(int, loads), default=0) for loads in programs["loads"]]
-    programs["config"] = [", ".join(f"{k}={v}" for k, v in config.items()) for config in programs["config"]]
-    for name in ("loads", "stores"):
-        programs[name] = [" ".join(f"{n}x{bits}" for bits, n in found.items()) for found in programs[name]]
+        found = pool.map(lambda kernel: compiled([kernel], targets, before), KERNELS)
+        programs = [program for one in found for program in one]
+    rows = [{**before.get(program["fingerprint"], {}), **row(program)} for program in programs]
     out.mkdir(parents=True, exist_ok=True)
-    programs.drop(columns="widest load").to_csv(out / "programs.csv", index=False, lineterminator="\n")
-    (out / "README.md").write_text(HEAD.format(triton=triton.__version__) + markdown(table(programs)))
-    click.echo(f"{len(programs)} programs, {int((programs['spilled'] > 0).sum())} of them spill: {out}")
+    write(path, rows)
+    words = [f"--out {out.as_posix()}", *(f"--target {target}" for target in targets)]
+    command = " ".join(["python benchmarks/compiled.py", *words])
+    (out / "README.md").write_text(HEAD.format(triton=triton.__version__, command=command) + markdown(summary(rows)))
+    fresh = sum("registers" in program for program in programs)
+    spill = sum(one["spilled"] != "0" for one in rows)
+    click.echo(f"{len(rows)} programs, {fresh} of them compiled, {spill} of them spill: {path}")
 
 
 if __name__ == "__main__":

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-import subprocess
-import sys
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
+import triton
 
 from arbench.kernels import KERNELS, SOFTMAX
-from arbench.kernels.aot import DTYPES, TARGETS, _hip, _source, _target, _widths, launches, programs
+from arbench.kernels.aot import TARGETS, _compilation, _hip, _source, _target, _widths, launches, programs
 from arbench.kernels.core.launch import interpreted
 
-TABLE = Path(__file__).parents[2] / "reports" / "kernels" / "programs.csv"
+ROOT = Path(__file__).parents[2]
+TABLES = [ROOT / "reports" / "kernels" / "programs.csv", ROOT / "reports" / "kernels" / "oldest" / "programs.csv"]
+SHARED = {"sm_80": 163 << 10, "sm_90": 227 << 10, "sm_100": 227 << 10, "gfx942": 64 << 10}
+"""Most bytes of shared memory that a program may have."""
+
+
+@pytest.fixture(scope="session")
+def compiled(load: Callable[[Path], ModuleType]) -> ModuleType:
+    return load(ROOT / "benchmarks" / "compiled.py")
+
+
+@pytest.fixture(scope="session")
+def table(load: Callable[[Path], ModuleType]) -> ModuleType:
+    return load(Path(__file__).with_name("table.py"))
 
 
 def test_widths_of_loads() -> None:
@@ -75,43 +89,86 @@ def test_the_interpreter_does_not_compile() -> None:
         next(programs(SOFTMAX, "sm_90"))
 
 
+def test_everything_a_compiler_is_given_is_in_the_fingerprint() -> None:
+    (forward, *_) = launches(SOFTMAX, SOFTMAX.matrix[0], torch.float32)
+    made = _compilation("softmax", SOFTMAX.matrix[0], torch.float32, forward, "sm_90")
+    (name, *_), (constant, *_) = made.signature, made.constants
+    others = [
+        replace(made, target="sm_80"),
+        replace(made, target="gfx942"),
+        replace(made, signature={**made.signature, name: "*fp16"}),
+        replace(made, constants={**made.constants, constant: -1}),
+        replace(made, known={}),
+        replace(made, options={**made.options, "num_warps": 2 * made.options["num_warps"]}),
+        replace(made, options={**made.options, "num_stages": 1 + made.options["num_stages"]}),
+    ]
+    assert len({made.fingerprint, *(one.fingerprint for one in others)}) == 1 + len(others)
+    assert replace(made, kernel="other", config={}, dtype="float16").fingerprint == made.fingerprint
+
+
+def test_a_stale_row_and_a_wrong_figure_are_compiled_and_found(compiled: ModuleType, table: ModuleType) -> None:
+    _, rows = _table(compiled, "gfx942")
+    rows = [row for row in rows if row["kernel"] == "log_softmax"]
+    rows[0] = stale = {**rows[0], "fingerprint": "stale"}
+    rows[1] = wrong = {**rows[1], "registers": "1"}
+    known = {row["fingerprint"] for row in rows} - {wrong["fingerprint"]}
+    found = [compiled.row(p) for p in compiled.compiled(["log_softmax"], ["gfx942"], known)]
+    assert "registers" in found[0]
+    result = table.compare(rows, found, compiled.IDENTITY, compiled.FIGURES)
+    assert result.changed >= 1
+    place = " ".join(wrong[name] for name in compiled.IDENTITY)
+    assert result.wrong == [f"{place}: registers 1 in the table, {found[1]['registers']} now"]
+    assert [found[0][name] for name in compiled.FIGURES] == [stale[name] for name in compiled.FIGURES]
+
+
+@pytest.mark.filterwarnings("default:.*programs.csv")
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_program_is_in_the_table_without_a_spill(compiled: ModuleType, table: ModuleType, target: str) -> None:
+    """Compiles what the table does not know, and a sample of the rest that depends on the commit."""
+    path, rows = _table(compiled, target)
+    known = {row["fingerprint"] for row in rows}
+    found = compiled.compiled([], [target], known - table.sample(known, table.seed(path)))
+    _check(compiled, table, rows, found, KERNELS, target)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", KERNELS)
-def test_every_program_compiles_without_a_spill(name: str, target: str) -> None:
-    """Every variant, in a process without the interpreter."""
-    plain = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    command = [sys.executable, "-m", "arbench.kernels.aot", name, "--target", target]
-    run = subprocess.run(command, env=plain, capture_output=True, text=True, timeout=900)
-    assert run.returncode == 0, run.stderr[-4000:]
-    found = [json.loads(line) for line in run.stdout.splitlines()]
-    kernel = KERNELS[name]
-    assert {p["target"] for p in found} == {target}
-    expected = {one.fn.__name__ for c in kernel.matrix for d in DTYPES for one in launches(kernel, c, d)}
-    assert {p["program"] for p in found} == expected
-    assert {p["dtype"] for p in found} == {"float32", "float16", "bfloat16"}
-    spilled = [p for p in found if p["spilled"]]
-    assert not spilled
-    wide = [p for p in found if kernel.vectorised(p["program"], p["config"])]
-    assert wide, "no configuration is said to allow 128-bit loads"
-    narrow = [p for p in wide if "128" not in p["loads"]]
-    assert not narrow
-    most = {"sm_80": 163 << 10, "sm_90": 227 << 10, "sm_100": 227 << 10, "gfx942": 64 << 10}
-    assert all(p["shared"] <= most[target] for p in found)
+def test_every_program_compiles_to_its_row(compiled: ModuleType, table: ModuleType, name: str, target: str) -> None:
+    _, rows = _table(compiled, target)
+    found = compiled.compiled([name], [target])
+    _check(compiled, table, [row for row in rows if row["kernel"] == name], found, [name], target)
 
 
-@pytest.mark.parametrize("name", KERNELS)
-def test_the_table_in_reports_is_of_the_present_programs(name: str) -> None:
-    kernel = KERNELS[name]
-    here = {
-        (one.fn.__name__, str(dtype).removeprefix("torch."), target)
-        for config in kernel.matrix
-        for dtype in DTYPES
-        for one in launches(kernel, config, dtype)
-        for target in TARGETS
-    }
-    with TABLE.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["kernel"] == name]
-    assert {(row["program"], row["dtype"], row["target"]) for row in rows} == here
-    configs = {", ".join(f"{k}={v}" for k, v in config.items()) for config in kernel.matrix}
-    assert {row["config"] for row in rows} <= configs
-    assert {row["spilled"] for row in rows} == {"0"}
+def _table(compiled: ModuleType, target: str) -> tuple[Path, list[dict[str, str]]]:
+    """Return the table of the installed Triton, or that of the newest, and its rows of a target."""
+    tables = [(path, compiled.read(path)) for path in TABLES]
+    path, rows = next((t for t in tables if t[1] and t[1][0]["triton"] == triton.__version__), tables[0])
+    return path, [row for row in rows if row["target"] == target]
+
+
+def _check(
+    compiled: ModuleType,
+    table: ModuleType,
+    rows: list[dict[str, str]],
+    found: list[dict[str, Any]],
+    names: Iterable[str],
+    target: str,
+) -> None:
+    result = table.compare(rows, [compiled.row(p) for p in found], compiled.IDENTITY, compiled.FIGURES)
+    assert not result.wrong, "bring the table up to date with: python benchmarks/compiled.py"
+    for name in names:
+        kernel = KERNELS[name]
+        pairs = [(p, row) for p, row in zip(found, result.programs, strict=True) if p["kernel"] == name]
+        assert {row["dtype"] for _, row in pairs} == {"float32", "float16", "bfloat16"}
+        assert not [row for _, row in pairs if row["spilled"] != "0"]
+        assert not [row for _, row in pairs if int(row["shared"]) > SHARED[target]]
+        wide = [row for p, row in pairs if kernel.vectorised(p["program"], p["config"])]
+        assert wide, "no configuration is said to allow 128-bit loads"
+        assert not [row for row in wide if 128 not in compiled.bits(row["loads"])]
+    if result.changed:
+        warnings.warn(
+            f"{result.changed} programs for {target} changed, or Triton did, and programs.csv does not know them: "
+            "compile them once with python benchmarks/compiled.py",
+            stacklevel=1,
+        )
