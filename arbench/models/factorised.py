@@ -1,4 +1,4 @@
-"""The fully factorised image model: every sub-pixel by itself, all of them at once."""
+"""Fully factorised image model: all sub-pixels are independent and drawn at once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from arbench.models.events import images
 class Factorised(images.ImageSource, Source):
     """An element is one sub-pixel, in order of rows, columns, colours: one group of N = C H W, one step.
 
-    A sub-pixel's law depends on where it lies and on the class, and on no other sub-pixel. A small network
-    of two hidden layers (ReLU) reads sines and cosines of row and column and what colour and which class it
-    is, so that the number of weights does not grow with N.
+    A sub-pixel's distribution depends on its position and on the class, and on no other sub-pixel. A small
+    network of two hidden layers (ReLU) reads sines and cosines of row and column, the colour and the class,
+    so the number of weights does not grow with N.
 
     Presets:
         digits: 8 frequencies, 64 wide, 17-way softmax, grey, conditioned on the digit.
@@ -26,20 +26,20 @@ class Factorised(images.ImageSource, Source):
         tiny, tiny_colour: for tests.
 
     Sources: Reed et al., *Parallel Multiscale Autoregressive Density Estimation*, 2017, section 1: pixels
-    can be drawn at once where they are modelled as independent; no network is published for it, so the one
-    here is this library's own. Vaswani et al., *Attention Is All You Need*, 2017, section 3.5, for the
-    features of position, here of rows and of columns. Weights start with variance 1/fan_in, biases at zero.
+    modelled as independent can be drawn at once. It publishes no network for this case, so the network here
+    is this library's own. Vaswani et al., *Attention Is All You Need*, 2017, section 3.5, for the features
+    of position, here of rows and of columns. Weights start with variance 1/fan_in, biases at zero.
 
     Args:
-        frequencies: of each axis' sines and cosines.
-        width: of both hidden layers.
+        frequencies: number of frequencies of the sines and cosines of each axis.
+        width: width of both hidden layers.
         colours: sub-pixels of a pixel.
         levels: values of a sub-pixel.
-        classes: 10 where conditioned on which digit the picture is made of, else 0.
-        seed: of the initial weights.
+        classes: 10 to condition on the digit that the picture is made of, else 0.
+        seed: seed of the initial weights.
 
     Raises:
-        ValueError: no frequency, or another number of classes.
+        ValueError: there is no frequency, or the number of classes is neither 0 nor 10.
     """
 
     family = "grouped"
@@ -67,7 +67,7 @@ class Factorised(images.ImageSource, Source):
         if frequencies < 1:
             raise ValueError(f"a position needs at least 1 frequency, got {frequencies}")
         if classes not in (0, images.DIGIT_CLASSES):
-            raise ValueError(f"there are {images.DIGIT_CLASSES} classes of pictures, got {classes}")
+            raise ValueError(f"classes must be 0 or {images.DIGIT_CLASSES}, got {classes}")
         g = torch.Generator().manual_seed(seed)
         self.frequencies, self.colours, self.levels, self.classes = frequencies, colours, levels, classes
         self.distribution = Categorical(levels)
@@ -85,11 +85,12 @@ class Factorised(images.ImageSource, Source):
         self.count_ladder = [colours * side * side for side in (2, 3, 4, 5, 6)]
 
     def schedule(self, n: int) -> Sequence[int]:
+        """Return the bounds of the single group, which contains all elements."""
         self.side(n)
         return range(0, n + 1, n)
 
     def _features(self, side: int) -> Tensor:
-        """Sines and cosines (side, side, 4 F) of row and column, wavelengths from 2 pi to 2 pi 1000."""
+        """Return sines and cosines (side, side, 4 F) of row and column, wavelengths from 2 pi to 2 pi 1000."""
         dtype, device = self.position.dtype, self.position.device
         at = torch.arange(side, dtype=dtype, device=device)
         exponents = torch.arange(self.frequencies, dtype=dtype, device=device) / max(self.frequencies - 1, 1)
@@ -106,15 +107,19 @@ class Factorised(images.ImageSource, Source):
         return hidden @ self.out + self.out_bias
 
     def start(self, batch: int, n: int, code: Context) -> Context:
+        """Return the context: there is nothing to keep between groups."""
         return code
 
     def extend(self, state: Context, f: Tensor, g0: int, g1: int) -> tuple[Tensor, Context]:
+        """Return the parameters of all elements, or of none if g1 is g0."""
         params = self._params(f.shape[0], f.shape[1], state)
         return params if g1 > g0 else params[:, :0], state
 
     def forward(self, f: Tensor, code: Context) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one parallel pass."""
         return self._params(f.shape[0], f.shape[1], code)
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        """Return real images as sub-pixels in order of rows, columns and colours."""
         pictures, context = self.pictures(self.side(n), rows, seed, data)
         return pictures.reshape(len(rows), n), context

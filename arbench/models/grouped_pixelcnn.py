@@ -1,4 +1,4 @@
-"""Grouped PixelCNN: pixels in groups by any partition of the image, each group drawn at once."""
+"""Grouped PixelCNN: any partition of the image into groups of pixels, each group drawn at once."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from arbench.models.layers.local_masks import LocallyMaskedNet, Past, Taps, Whol
 
 
 class Layout(NamedTuple):
-    """How an image of one size is generated."""
+    """Order and groups in which an image of one size is generated."""
 
     order: Tensor
-    """(N,) the pixel of each element, in raster numbers."""
+    """Raster number of each element's pixel, (N,)."""
     bounds: tuple[int, ...]
-    """Of the groups."""
+    """Bounds of the groups."""
     taps: Taps
+    """Elements that each element reads."""
 
 
 @lru_cache(maxsize=64)
@@ -42,7 +43,7 @@ class _State:
 
 
 def _claims(depth: str) -> Mapping[tuple[Op, str], Claim]:
-    """Where the number of groups grows as ``depth``."""
+    """Return the claims for a number of groups that grows as ``depth``."""
     naive = {"1": "N", "sqrt N": "<= N^2", "N": "N^2"}[depth]
     most = Claim(f"<= {depth}", f"<= {'N' if depth == '1' else 'N^2'}")
     return {
@@ -59,39 +60,41 @@ def _claims(depth: str) -> Mapping[tuple[Op, str], Claim]:
 class GroupedPixelCNN(images.ImageSource, Source):
     """An element is one grey pixel; pixels of a group are independent given all groups before.
 
-    Which pixels form a group is free: every position of a convolution has a mask of its own, which lets it
-    see earlier groups in the first layer, and the features of its own group too in later ones. Scoring is
-    one pass whatever the order. Sampling takes as many steps as there are groups: a fixed number, one a row
-    (sqrt N), or one a pixel (N). A step computes its own pixels only and keeps the features of all earlier
-    ones, for which of them will be read depends on the partition.
+    The partition into groups is free: every position of a convolution has its own mask, which admits earlier
+    groups in the first layer, and also the features of its own group in later ones. Scoring is one pass
+    whatever the order. Sampling takes as many steps as there are groups: a fixed number, one per row
+    (sqrt N), or one per pixel (N). A step computes only its own pixels and keeps the features of all earlier
+    ones, since the partition decides which of them later steps read.
 
     Presets:
         mnist: the published network on 28x28 grey: 3 stages of 5 blocks, 160 channels, kernel 3, dilation 2
             between stages, mixture of 10 logistics over 256 levels, a pixel at a time along an S-curve.
         digits_g4, digits_g16: 2 stages of 2 blocks, 32 channels, 17-way softmax, in 4 or 16 groups of
-            pixels apart from each other.
+            pixels that are spread apart.
         digits_rows: the same network, a row at a time.
         tiny, tiny_random, tiny_rows, tiny_curve, tiny_logistic: for tests.
 
     Source: Jain et al., *Locally Masked Convolution for Autoregressive Models*, 2020, for the network and
-    the S-curve; published with one pixel a group, which groups larger than that generalise. Its CIFAR-10
+    the S-curve. The publication has one pixel per group; larger groups are a generalisation. Its CIFAR-10
     model draws a pixel's three colours jointly; images are grey here. Weights start with variance 1/fan_in,
     biases at zero, where the published code has PyTorch's defaults.
 
     Args:
         partition: 'rows', 'stripes', 'checkerboard', 'random' or 's_curve'; or a function of (side, groups)
-            that gives the group of each pixel, integers (side, side).
-        groups: how many; 0 where the partition says so: a row each of 'rows', a pixel each of 'random' and
-            's_curve'.
-        stages, blocks, channels: see ``LocallyMaskedNet``.
+            that returns the group of each pixel, integers (side, side).
+        groups: number of groups; 0 for the partition's own: one per row for 'rows', one per pixel for
+            'random' and 's_curve'.
+        stages: see ``LocallyMaskedNet``.
+        blocks: see ``LocallyMaskedNet``.
+        channels: see ``LocallyMaskedNet``.
         levels: values of a pixel.
-        components: of the logistic mixture; 0 for the softmax.
+        components: components of the logistic mixture; 0 for a softmax.
         kernel: width of the convolutions, odd.
-        dilation: of those between stages.
-        seed: of the initial weights.
+        dilation: dilation of the convolutions between stages.
+        seed: seed of the initial weights.
 
     Raises:
-        ValueError: there is no such partition, it needs a number of groups, or the kernel has no middle.
+        ValueError: there is no such partition, it needs a number of groups, or the kernel is even.
     """
 
     element = "pixel"
@@ -130,9 +133,9 @@ class GroupedPixelCNN(images.ImageSource, Source):
         if isinstance(partition, str) and partition not in PARTITIONS:
             raise ValueError(f"unknown partition '{partition}'; there is: {', '.join(PARTITIONS)}")
         if groups < 0 or (isinstance(partition, str) and not groups and partition not in GROWS):
-            raise ValueError(f"partition '{partition}' needs how many groups, got {groups}")
+            raise ValueError(f"partition '{partition}' needs a positive number of groups, got {groups}")
         if kernel % 2 == 0:
-            raise ValueError(f"a kernel has a middle: an odd width, got {kernel}")
+            raise ValueError(f"kernel must be odd, got {kernel}")
         self.partition = PARTITIONS[partition] if isinstance(partition, str) else partition
         self.groups, self.levels, self.kernel, self.dilation = groups, levels, kernel, dilation
         self.distribution = DiscretizedLogisticMixture(levels, components) if components else Categorical(levels)
@@ -153,44 +156,52 @@ class GroupedPixelCNN(images.ImageSource, Source):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the configuration of a smaller model that guesses for this one."""
         blocks, channels = min(config["blocks"] // 2, 1), max(config["channels"] // 4, 4)
         return {**config, "stages": 1, "blocks": blocks, "channels": channels}
 
     def layout(self, n: int) -> Layout:
-        """How an image of ``n`` pixels is generated."""
+        """Return order and groups of an image of ``n`` pixels."""
         return _layout(self.partition, self.groups, self.side(n), self.kernel, self.dilation)
 
     def schedule(self, n: int) -> Sequence[int]:
+        """Return the bounds of the groups that the partition makes."""
         return self.layout(n).bounds
 
     def _read(self, x: Tensor) -> Tensor:
-        """What the network reads of elements (B, M): their values in [-1, 1], and ones (B, M, 2)."""
+        """Turn elements (B, M) into the network's input (B, M, 2): values in [-1, 1], and ones."""
         dtype = self.net.last.weight.dtype
         scaled = x.to(torch.promote_types(dtype, torch.float32)) * (2 / (self.levels - 1)) - 1
         return torch.stack([scaled.to(dtype), torch.ones_like(scaled, dtype=dtype)], dim=-1)
 
     def encode(self, context: Context, n: int) -> Taps:
+        """Return where each element reads, on the device of the weights."""
         return self.layout(n).taps.to(self.net.last.weight.device)
 
     def start(self, batch: int, n: int, code: Taps) -> _State:
+        """Return the state before the first element."""
         return _State(code, Past(batch, n))
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        """Return the parameters of groups g0 .. g1-1 and the advanced state."""
         bounds = self.schedule(f.shape[1])
         begin, end = bounds[max(g0 - 1, 0)], bounds[max(g1 - 1, 0)]
         read = self._read(f[:, begin:end])
         return self.net(read, state.past, begin, bounds[g0], bounds[g1], state.taps), state
 
     def forward(self, f: Tensor, code: Taps) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one parallel pass."""
         return self.net(self._read(f), Whole(), 0, 0, f.shape[1], code)
 
     def mark(self, state: _State, g: int) -> int:
+        """Return the group: later rows of the state are written again before they are read."""
         return g
 
     def rewind(self, state: _State, mark: int, f: Tensor, g: int) -> _State:
-        """Nothing to do: rows of later groups are written again before they are read."""
+        """Return the state as it is: rows of later groups are written again before they are read."""
         return state
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        """Return real images as pixels in the order of generation."""
         pictures, context = self.pictures(self.side(n), rows, seed, data)
         return pictures.reshape(len(rows), n)[:, self.layout(n).order], context

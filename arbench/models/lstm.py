@@ -1,4 +1,4 @@
-"""LSTM language model: bytes of text, one by one, from a state that is carried along."""
+"""LSTM language model: bytes of text, one by one, each from the recurrent state before it."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ class _State:
 
 
 class LSTM(TextSource, Source):
-    """An element is a byte; N steps, for scoring as for sampling, since each state needs the one before.
+    """An element is a byte; scoring and sampling both take N steps, since each state needs the one before.
 
-    The byte before, embedded or one-hot (``embedding=0``), enters layers of LSTM; a product with the last
-    layer's output gives the logits. Position 0 sees a vector of zeros.
+    The previous byte, embedded or one-hot (``embedding=0``), enters layers of LSTM; a product with the last
+    layer's output gives the logits. Position 0 reads a vector of zeros.
 
     Presets:
         zaremba_small, zaremba_medium, zaremba_large: 2 layers of 200, 650 and 1500 units over a vocabulary
-            of 10,000, from U(-0.1, 0.1), U(-0.05, 0.05) and U(-0.04, 0.04); 4.65, 19.8 and 66.0 million
-            parameters. Without the words of the Penn Treebank the events are bytes of text as the first 256
-            tokens.
+            of 10,000, initialised from U(-0.1, 0.1), U(-0.05, 0.05) and U(-0.04, 0.04); 4.65, 19.8 and 66.0
+            million parameters. The words of the Penn Treebank do not ship: events are bytes of text as the
+            first 256 tokens.
         graves: the character network of the Penn Treebank: one layer of 1000 units, 49 symbols one-hot, 4.3
-            million weights; without peepholes, which PyTorch's LSTM does not have (3,000 weights), and from
-            U(-0.1, 0.1), since the source gives no initialisation.
-        small: 2 layers of 128 units over bytes, from U(-0.05, 0.05).
+            million weights; without peepholes, which PyTorch's LSTM does not have (3,000 weights), and
+            initialised from U(-0.1, 0.1), since the publication gives no initialisation.
+        small: 2 layers of 128 units over bytes, initialised from U(-0.05, 0.05).
         tiny, tiny_one_hot: for tests.
 
-    Sources: Zaremba et al., *Recurrent Neural Network Regularization*, 2014, section 4.1, whose dropout, a
-    matter of training, is left out; Graves, *Generating Sequences With Recurrent Neural Networks*, 2013,
-    section 3.1, arXiv:1308.0850. All weights and biases start from U(-``bound``, ``bound``).
+    Sources: Zaremba et al., *Recurrent Neural Network Regularization*, 2014, section 4.1, without its
+    dropout, which matters only in training; Graves, *Generating Sequences With Recurrent Neural Networks*,
+    2013, section 3.1, arXiv:1308.0850. All weights and biases start from U(-``bound``, ``bound``).
 
     Args:
-        layers: of LSTM.
+        layers: layers of LSTM.
         width: units of a layer.
         embedding: width of a byte's vector; 0 for one-hot.
-        levels: of an element.
-        bound: of the initial weights.
-        seed: of the initial weights.
+        levels: values of an element.
+        bound: largest magnitude of an initial weight.
+        seed: seed of the initial weights.
     """
 
     family = "recurrent"
@@ -80,7 +80,7 @@ class LSTM(TextSource, Source):
         g = torch.Generator().manual_seed(seed)
         self.levels = levels
         self.distribution = Categorical(levels)
-        if levels > 256:  # the noise of a draw is one number a level
+        if levels > 256:  # the noise of a draw is one number per level
             self.ladder = (8, 16, 32, 64, 128)
 
         def weight(*shape: int) -> nn.Parameter:
@@ -93,10 +93,11 @@ class LSTM(TextSource, Source):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the configuration of a smaller model that guesses for this one."""
         return {**config, "layers": 1, "width": max(config["width"] // 4, 4)}
 
     def encode(self, context: Context, n: int) -> Tensor:
-        """What stands for each byte: (levels, inputs)."""
+        """Return the vector of each byte: (levels, inputs)."""
         if self.embedding is not None:
             return self.embedding
         return torch.eye(self.levels, dtype=self.out.dtype, device=self.out.device)
@@ -105,15 +106,19 @@ class LSTM(TextSource, Source):
         return hidden @ self.out + self.out_bias
 
     def forward(self, f: Tensor, code: Tensor) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one pass over the sequence."""
         return self._head(self.stack(pad(code[f[:, :-1]], (0, 0, 1, 0)))[0])
 
     def start(self, batch: int, n: int, code: Tensor) -> _State:
+        """Return the state before the first element."""
         return _State(code, self.stack.start(batch))
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         past = state.table[f[:, max(g0 - 1, 0) : g1 - 1]]
         x = past if g0 else pad(past, (0, 0, 1, 0))
         return self._head(self.stack.extend(state.carry, x)), state
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        """Return passages of real text; there is no context."""
         return self.passages(n, rows, seed, data), {}

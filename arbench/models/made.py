@@ -15,10 +15,11 @@ from arbench.models.layers.factor_mlps import FactorMLPs
 from arbench.models.layers.masked_mlp import LARGEST, MaskedMLP
 
 SHARING = ("all", "none")
+"""Whose weights factors share: all of them one set, or none of them any."""
 
 
 def _claims(depth: str, work: str, repeated: str) -> Mapping[tuple[Op, str], Claim]:
-    """Args: depth of scoring step by step, work of one pass, and of one for each element."""
+    """Return the claims, given depth of stepwise scoring, work of one pass and of one pass per element."""
     most = Claim("<= N", f"<= {repeated}")
     return {
         ("score", "parallel"): Claim("1", work),
@@ -34,42 +35,42 @@ def _claims(depth: str, work: str, repeated: str) -> Mapping[tuple[Op, str], Cla
 class MADE(ordered.OrderedPixels, Source):
     """An element is one grey pixel, in any order; an event of n elements is the first n of that order.
 
-    One perceptron with masked weights computes the parameters of all pixels; a pixel enters as a number 0
-    to 1, or with more than 2 levels under ``loss="softmax"`` as one-hot. Real pixels (``loss="gaussian"``
-    and others) are dequantised and put through the logit. A step adds the pixel before to the first layer's
+    One perceptron with masked weights computes the parameters of all pixels. A pixel enters as a number from
+    0 to 1, or one-hot with more than 2 levels under ``loss="softmax"``. Real pixels (``loss="gaussian"`` and
+    others) are dequantised and put through the logit. A step adds the previous pixel to the first layer's
     sums, a chain of N additions, and evaluates the units that it completes: its work does not grow with N.
 
-    With ``sharing="none"`` there is one perceptron for each pixel, of its own weights: their number grows as
-    N^2, with ``sharing="all"`` as N. A step then reads all pixels before.
+    With ``sharing="none"`` each pixel has a perceptron with its own weights, whose number grows as N^2; with
+    ``sharing="all"`` it grows as N. A step then reads all earlier pixels.
 
     Presets:
         mnist: 2 hidden layers of 512, 28x28 binary pixels.
         paper: 2 hidden layers of 8,000, 28x28 binary pixels, the best of MADE's on MNIST.
-        mnist_gaussian: 2 hidden layers of 1,024, one Gaussian a pixel, as MAF is compared with.
+        mnist_gaussian: 2 hidden layers of 1,024, one Gaussian per pixel: the baseline of MAF's publication.
         digits: 2 hidden layers of 512, 8x8 pixels of 17 levels.
         factors: 64 networks of one hidden layer of 16, 8x8 binary pixels, nothing shared.
         tiny, tiny_levels, tiny_factors, tiny_gaussian: for tests.
 
     Sources: Germain et al., *MADE: Masked Autoencoder for Distribution Estimation*, 2015; for Gaussians
-    Papamakarios et al., *Masked Autoregressive Flow*, 2017. Against the published code: a binary pixel has
-    two logits, not one; degrees are evenly spaced; there is one mask and one order, not 32; direct
+    Papamakarios et al., *Masked Autoregressive Flow*, 2017. Deviations from the published code: a binary
+    pixel has two logits, not one; degrees are evenly spaced; there is one mask and one order, not 32; direct
     connections from inputs to outputs, which make a step's work grow with N, are left out. Weights start with
-    variance 1/fan_in of what is not masked, those of a real pixel's parameters with a tenth of that scale;
+    variance 1/fan_in of the unmasked inputs, those of a real pixel's parameters with a tenth of that scale;
     biases at zero.
 
     Args:
         pixels: D of a square picture, the most elements of an event.
-        hidden: units of each hidden layer; of each pixel's network where nothing is shared.
-        levels: of a pixel.
+        hidden: units of each hidden layer; of each pixel's network with ``sharing="none"``.
+        levels: levels of a pixel.
         order: "raster", "reverse", "random", or the number of each element's pixel.
-        sharing: "all" for one set of weights, "none" for one a pixel.
-        loss: names the law of a pixel: a key of ``arbench.distributions.LOSSES``.
-        components: of a mixture.
-        seed: of the initial weights.
+        sharing: "all" for one set of weights, "none" for one set per pixel.
+        loss: name of a pixel's distribution: a key of ``arbench.distributions.LOSSES``.
+        components: components of a mixture.
+        seed: seed of the initial weights.
 
     Raises:
-        ValueError: no square has so many pixels, an order that is no permutation of them, no such sharing
-            or loss.
+        ValueError: no square has so many pixels, the order is not a permutation of them, or there is no such
+            sharing or loss.
     """
 
     family = "sequential"
@@ -102,7 +103,7 @@ class MADE(ordered.OrderedPixels, Source):
     ) -> None:
         super().__init__()
         if sharing not in SHARING:
-            raise ValueError(f"'all' factors share weights or 'none' do, not '{sharing}'")
+            raise ValueError(f"unknown sharing '{sharing}'; there is: {', '.join(SHARING)}")
         self.distribution = by_name(loss, levels, components)
         self.arrange(pixels, order, levels, real=not self.distribution.finite)
         self.symbols: Tensor | None
@@ -122,13 +123,15 @@ class MADE(ordered.OrderedPixels, Source):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the configuration of a smaller model that guesses for this one."""
         return {**config, "hidden": (max(config["hidden"][0] // 4, 4),)}
 
     def weights(self, n: int) -> int:
+        """Return the number of parameters that ``n`` elements need."""
         return self.net.weights(n)
 
     def _enter(self, f: Tensor) -> Tensor:
-        """(B, M) elements to (B, M, E)."""
+        """Turn elements (B, M) into the network's input (B, M, E)."""
         dtype = next(self.net.parameters()).dtype
         if self.symbols is not None:
             return (f.unsqueeze(-1) == self.symbols).to(dtype)
@@ -138,14 +141,18 @@ class MADE(ordered.OrderedPixels, Source):
         return (value if self.levels == 2 else value / (self.levels - 1)).unsqueeze(-1)
 
     def encode(self, context: Context, n: int) -> Any:
+        """Return the weights for events of ``n`` elements; there is no context."""
         return self.net.ready(n)
 
     def start(self, batch: int, n: int, code: Any) -> Any:
+        """Return the state before the first element."""
         return self.net.start(batch, code)
 
     def extend(self, state: Any, f: Tensor, g0: int, g1: int) -> tuple[Tensor, Any]:
+        """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         inputs = self._enter(f[:, self.net.reads_from(g0) : g1 - 1])
         return self.net.extend(state, inputs, g0, g1), state
 
     def forward(self, f: Tensor, code: Any) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one parallel pass."""
         return self.net(self._enter(f[:, :-1]), code)

@@ -1,4 +1,4 @@
-"""minGRU: a recurrence linear in its state, so that a scan computes all of it at once."""
+"""minGRU: a recurrence that is linear in its state, so a scan computes all states at once."""
 
 from __future__ import annotations
 
@@ -17,31 +17,36 @@ from arbench.models.layers.recurrent import begun
 
 
 def log_positive(x: Tensor) -> Tensor:
-    """log g(x), where g(x) = x + 0.5 from zero on and sigmoid(x) below (Feng et al., appendix B)."""
+    """Return log g(x), where g(x) = x + 0.5 for x >= 0, sigmoid(x) otherwise (Feng et al., appendix B)."""
     return torch.where(x >= 0, torch.log(torch.relu(x) + 0.5), logsigmoid(x))
 
 
 def positive(x: Tensor) -> Tensor:
-    """g(x) itself."""
+    """Return g(x), defined in ``log_positive``."""
     return torch.where(x >= 0, x + 0.5, x.sigmoid())
 
 
 def scan(gate: Tensor, candidate: Tensor, before: Tensor | None) -> Tensor:
-    """h_t = (1 - z_t) h_{t-1} + z_t g(candidate_t) for all t at once, in logarithms; z is sigmoid(gate).
+    """Compute h_t = (1 - z_t) h_{t-1} + z_t g(candidate_t) for all t at once, with z = sigmoid(gate).
 
-    log h_t = A_t + logcumsumexp(log(z g) - A)_t with A the running sum of log(1 - z): two prefix scans.
-    A grows with t, so the relative error of h is up to about t times the dtype's, 1e-4 of a float32 at
-    t = 1,024. Half precision, which would leave no digit of it, is scanned in float32.
-
-    Args:
-        gate, candidate: (B, M, H).
-        before: h (B, H) before the first of them; None for zero.
+    The computation is in logarithms: log h_t = A_t + logcumsumexp(log(z g) - A)_t, where A is the running sum
+    of log(1 - z): two prefix scans. A grows with t, so the relative error of h is up to about t times the
+    dtype's: 1e-4 for float32 at t = 1,024. Half precision would leave no correct digit, so it is scanned in
+    float32.
 
     Source: Heinsen, *Efficient Parallelization of a Ubiquitous Sequential Computation*, 2023.
+
+    Args:
+        gate: (B, M, H).
+        candidate: (B, M, H).
+        before: h (B, H) before the first position; None for zero.
+
+    Returns:
+        h (B, M, H).
     """
     narrow, wide = gate.dtype, torch.promote_types(gate.dtype, torch.float32)
     gate, candidate = gate.to(wide), candidate.to(wide)
-    keep = logsigmoid(-gate).cumsum(1)  # softplus is linear from 20 on, which is 2e-9 off
+    keep = logsigmoid(-gate).cumsum(1)  # softplus is linear above 20, an error of 2e-9
     new = log_positive(candidate) + logsigmoid(gate) - keep
     if before is None:
         return (keep + new.logcumsumexp(1)).exp().to(narrow)
@@ -52,16 +57,17 @@ def scan(gate: Tensor, candidate: Tensor, before: Tensor | None) -> Tensor:
 @dataclass
 class _State:
     hidden: list[Tensor | None]
-    """Each layer's h (B, H); None at the beginning. Replaced, never written to."""
+    """Each layer's h (B, H), None before the first element; replaced, never written to."""
     rings: list[list[Tensor]]
-    """Each layer's last kernel - 1 inputs of the convolution, oldest first: (B, D). Replaced likewise."""
+    """Each layer's last kernel - 1 inputs (B, D) of the convolution, oldest first; replaced likewise."""
 
     def copied(self) -> _State:
+        """Return a copy to step from: tensors are replaced, never written to."""
         return _State(list(self.hidden), [list(ring) for ring in self.rings])
 
 
 class Layer(nn.Module):
-    """x += conv(x); x += W h(norm x); x += MLP(norm x); h of minGRU, the convolution where there is one.
+    """A layer: x += conv(x), if there is a convolution; x += W h(norm x), h of minGRU; x += MLP(norm x).
 
     The convolution is causal, depthwise, and followed by a product; the norm is RMSNorm; the MLP has one
     hidden layer of 4 D and a GELU.
@@ -88,7 +94,7 @@ class Layer(nn.Module):
         self.down_bias = nn.Parameter(torch.zeros(width))
 
     def _convolved(self, x: Tensor, past: Sequence[Tensor] | None) -> Tensor:
-        """The convolution's (B, M, D), ``past`` its kernel - 1 inputs before, zeros where None."""
+        """Return the convolution (B, M, D), given its previous kernel - 1 inputs ``past``; None for zeros."""
         assert self.taps is not None
         assert self.taps_bias is not None
         assert self.conv is not None
@@ -108,7 +114,7 @@ class Layer(nn.Module):
     def forward(
         self, x: Tensor, before: Tensor | None = None, past: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Outputs (B, M, D) of inputs (B, M, D); h (B, H) at the end, and the convolution's last inputs."""
+        """Return outputs (B, M, D), the final h (B, H) and the convolution's last inputs, given x (B, M, D)."""
         ring: list[Tensor] = []
         if self.kernel:
             if past is not None:
@@ -124,37 +130,39 @@ class Layer(nn.Module):
 
 
 class MinGRU(TextSource, Source):
-    """An element is a byte; scored in O(log N) by two scans a layer, drawn in N steps.
+    """An element is a byte; scoring takes O(log N) depth by two scans a layer, sampling N steps.
 
-    The byte before, embedded, goes through layers of a causal convolution (where there is one), minGRU and
-    MLP, each with a residual connection, and RMSNorm before the last two. Position 0 sees a vector of its
-    own. h_t = (1 - z_t) h_{t-1} + z_t g(W x_t), and neither z nor the candidate reads h: that is what a scan
-    needs.
+    The embedding of the previous byte goes through layers of a causal convolution (optional), minGRU and MLP,
+    each with a residual connection, and RMSNorm before the last two. Position 0 reads a learned vector.
+    h_t = (1 - z_t) h_{t-1} + z_t g(W x_t), and neither z nor the candidate reads h, so a scan can compute it.
 
     Presets:
-        shakespeare: the character model of the source: 3 layers of width 384, minGRU twice as wide, a
-            convolution of 4; over bytes where the source had 65 characters.
+        shakespeare: the publication's character model: 3 layers of width 384, minGRU twice as wide, a
+            convolution of 4; over bytes, where the publication has 65 characters.
         enwik8: the public implementation's (lucidrains/minGRU-pytorch) over bytes: 6 layers of width 512,
             minGRU 1.5 times as wide, no convolution; 19.9 million parameters.
         small: 2 layers of width 96.
         tiny, tiny_conv: for tests.
 
     Source: Feng et al., *Were RNNs All We Needed?*, 2024, section 3.1 and appendix B, in logarithms; the
-    order of a layer's parts and where the norms stand are the public implementation's. Weights start with
+    order of a layer's parts and the places of the norms are the public implementation's. Weights start with
     variance 1/fan_in, embeddings with 1, biases at zero, norms at one; dropout is left out.
 
     Args:
-        layers: one behind the other.
-        width: D.
-        expansion: of minGRU's state over D.
+        layers: number of layers.
+        width: D, the width of the residual stream.
+        expansion: width of minGRU's state relative to D.
         kernel: taps of the convolution; 0 for none.
-        levels: of an element.
-        seed: of the initial weights.
+        levels: values of an element.
+        seed: seed of the initial weights.
+
+    Raises:
+        ValueError: the state would have no unit.
     """
 
     family = "scan"
     citation = "Feng et al. 2024, arXiv:2410.01201"
-    remark = "The scan works in logarithms that grow with N: in float32 its error grows with them."
+    remark = "The scan works on logarithms that grow with N, and its float32 error grows with them."
     default_preset = "small"
     presets = {
         "shakespeare": dict(layers=3, width=384, expansion=2.0, kernel=4, levels=256),
@@ -174,7 +182,7 @@ class MinGRU(TextSource, Source):
     }
 
     count_ladder = (8, 12, 16, 24, 32, 48)
-    """From 8 on the scans are the longer way through a layer."""
+    """Sizes from 8, where the scans become the longest path through a layer."""
 
     def __init__(self, *, layers: int, width: int, expansion: float, kernel: int, levels: int, seed: int = 0) -> None:
         super().__init__()
@@ -183,7 +191,7 @@ class MinGRU(TextSource, Source):
         self.distribution = Categorical(levels)
         hidden = int(expansion * width)
         if hidden < 1:
-            raise ValueError(f"the state has a unit at least, got {expansion:g} of {width}")
+            raise ValueError(f"expansion {expansion:g} of width {width} leaves the state without a unit; raise either")
         self.embedding = nn.Parameter(lecun_normal_(torch.empty(levels + 1, width), 1, g))
         self.layers = nn.ModuleList(Layer(width, hidden, kernel, g) for _ in range(layers))
         self.norm = nn.Parameter(torch.ones(width))
@@ -191,6 +199,7 @@ class MinGRU(TextSource, Source):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the configuration of a smaller model that guesses for this one."""
         return {**config, "layers": 1, "width": max(config["width"] // 2, 4)}
 
     def _layers(self) -> list[Layer]:
@@ -200,21 +209,25 @@ class MinGRU(TextSource, Source):
         return rms_norm(x, x.shape[-1:], self.norm) @ self.out
 
     def forward(self, f: Tensor, code: Context) -> Tensor:
+        """Return the parameters (B, N, P) of all elements by two scans a layer."""
         x = begun(self.embedding, f[:, :-1], first=True)
         for layer in self._layers():
             x, _, _ = layer(x)
         return self._head(x)
 
     def start(self, batch: int, n: int, code: Context) -> _State:
+        """Return the state before the first element."""
         zero = self.embedding.new_zeros(batch, self.embedding.shape[1])
         layers = self._layers()
         return _State([None] * len(layers), [[zero] * max(layer.kernel - 1, 0) for layer in layers])
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         x = begun(self.embedding, f[:, max(g0 - 1, 0) : g1 - 1], first=g0 == 0)
         for i, layer in enumerate(self._layers()):
             x, state.hidden[i], state.rings[i] = layer(x, state.hidden[i], state.rings[i])
         return self._head(x), state
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        """Return passages of real text; there is no context."""
         return self.passages(n, rows, seed, data), {}

@@ -1,4 +1,4 @@
-"""Multiscale PixelCNN: a small base image pixel by pixel, then doublings of three groups each."""
+"""Multiscale PixelCNN: a small base image pixel by pixel, then doublings of the resolution in a few groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from arbench.models.layers.upscaling import CORNERS, Upscaler
 from arbench.models.pixelcnn import PixelCNN
 
 UNSEEN = len(CORNERS) - 1
-"""Corners of a block that a doubling draws."""
+"""Number of corners of a block that a doubling draws."""
 
 
 @dataclass
@@ -30,16 +30,16 @@ class _Code:
 class _State:
     code: _Code = field(metadata={"constant": True})
     base: Any
-    """Of the base model."""
+    """State of the base model."""
     corner: int | None = None
-    """Which doubling's corner ``features`` are of, counted over all doublings."""
+    """Corner that ``features`` belong to, counted over all doublings."""
     features: Tensor | None = None
-    """(B, S S, W), kept while the colours of a corner are drawn."""
+    """Features (B, S S, W) of that corner, kept while its colours are drawn."""
 
 
 @lru_cache(maxsize=32)
 def _places(base: int, colours: int, doublings: int) -> Tensor:
-    """The element at each place (colours, side, side) of the image after so many doublings."""
+    """Return the element at each place (colours, side, side) of the image after ``doublings``."""
     if not doublings:
         return torch.arange(base * base * colours).view(base, base, colours).permute(2, 0, 1)
     before = _places(base, colours, doublings - 1)
@@ -54,46 +54,47 @@ def _places(base: int, colours: int, doublings: int) -> Tensor:
 class MultiscalePixelCNN(images.ImageSource, Source):
     """An element is one sub-pixel: N = C b^2 4^k after k doublings of a base image of b x b pixels.
 
-    The base image comes sub-pixel by sub-pixel from a gated PixelCNN. Each doubling takes what is there for
-    the upper left corners of 2x2 blocks and draws the upper right ones, then the lower left, then the lower
+    A gated PixelCNN draws the base image sub-pixel by sub-pixel. Each doubling takes the current image as the
+    upper left corners of 2x2 blocks and draws the upper right ones, then the lower left, then the lower
     right, all pixels of a corner at once and colour after colour: 3 C groups. So sampling takes C b^2 + 3 C k
-    steps, O(log N), and the likelihood is exact. Of a given image all resolutions are known, so they are
-    scored at once, by networks that do not wait for each other. Lower resolutions are images of every other
-    pixel, not averages.
+    steps, O(log N), and the likelihood is exact. In scoring all resolutions are known, so their networks run
+    at once, none waiting for another. Lower resolutions are images of every other pixel, not averages.
 
-    Every corner of every doubling has a network of its own; doublings beyond ``scales`` share the last's.
+    Every corner of every doubling has its own network; doublings beyond ``scales`` share the last one's.
 
     Presets:
-        imagenet: 4x4 base by 10 gated layers of 128 channels, 6 doublings (to 256x256) of 12 residual
+        imagenet: 4x4 base from 10 gated layers of 128 channels, 6 doublings (to 256x256) of 12 residual
             blocks, 128 channels, 256-way softmax, 3 colours.
-        digits: 2x2 base by 4 layers of 32 channels, 4 doublings (to 32x32) of 4 blocks, 32 channels, 17-way
+        digits: 2x2 base from 4 layers of 32 channels, 4 doublings (to 32x32) of 4 blocks, 32 channels, 17-way
             softmax, grey, conditioned on the digit.
         tiny, tiny_colour, tiny_class: 1x1 base, for tests.
 
     Source: Reed et al., *Parallel Multiscale Autoregressive Density Estimation*, 2017, sections 3 and 3.1.
     Upscaling networks are of its first kind (figure 2a: all pixels of a group independent), not of the second
-    with a shallow PixelCNN over patches. The published one evaluates the whole network again for each colour
-    through channel masks; here the network is evaluated once a corner and small heads read the earlier
-    colours. Depths and widths are this library's: the base resolution and the groups are the paper's. Weights
-    start with variance 1/fan_in, embeddings of a class with variance 1, biases at zero.
+    with a shallow PixelCNN over patches. The published network is evaluated again for each colour through
+    channel masks; here it is evaluated once per corner, and small heads read the earlier colours. The base
+    resolution and the groups are the paper's; depths and widths are this library's own. Weights start with
+    variance 1/fan_in, embeddings of a class with variance 1, biases at zero.
 
     Args:
         base: side b of the base image.
-        scales: doublings with weights of their own, at least 1.
-        base_layers, base_channels: of the base's PixelCNN.
-        blocks, width: of the upscaling networks.
+        scales: doublings with their own weights, at least 1.
+        base_layers: layers of the base's PixelCNN.
+        base_channels: channels of the base's PixelCNN.
+        blocks: residual blocks of an upscaling network.
+        width: channels of an upscaling network.
         colours: sub-pixels of a pixel.
         levels: values of a sub-pixel.
-        classes: 10 to be conditioned on which digit the picture is made of, 0 not to be.
-        kernels: of the base's PixelCNN.
-        seed: of the initial weights.
+        classes: 10 to condition on the digit that the picture is made of, else 0.
+        kernels: kernel widths of the base's PixelCNN.
+        seed: seed of the initial weights.
 
     Raises:
-        ValueError: no base or no scales, or another number of classes.
+        ValueError: there is no base or no scale, or the number of classes is neither 0 nor 10.
     """
 
     family = "grouped"
-    remark = "base resolution and groups are the paper's, depths and widths of the networks this library's"
+    remark = "base resolution and groups are the paper's; depths and widths of the networks are this library's"
     citation = "Reed et al. 2017, arXiv:1703.03664"
     default_preset = "digits"
     presets = {
@@ -182,12 +183,13 @@ class MultiscalePixelCNN(images.ImageSource, Source):
             )
             for _ in range(scales)
         )
-        smallest = 1 if base > 1 else 2  # of digits' corners, too dark for two of them to differ
+        smallest = 1 if base > 1 else 2  # single corners of digits are too dark to differ from each other
         self.ladder = [self._size(k) for k in range(smallest, smallest + 5)]
         self.count_ladder = [self._size(k) for k in range(1, 7)]
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the configuration of a smaller model that guesses for this one."""
         return {
             **config,
             "base_layers": max(config["base_layers"] // 4, 1),
@@ -197,23 +199,24 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         }
 
     def _size(self, doublings: int) -> int:
-        """N after so many doublings."""
+        """Return N after ``doublings``."""
         return self.colours * self.first**2 * 4**doublings
 
     def _doublings(self, n: int) -> int:
-        """How many lead to an image of ``n`` sub-pixels. Raises ValueError where none do."""
+        """Return how many doublings lead to ``n`` sub-pixels. Raise ValueError if none do."""
         k = 0
         while self._size(k) < n:
             k += 1
         if self._size(k) != n:
             near = sorted({self._size(max(k - 1, 0)), self._size(k)})
             raise ValueError(
-                f"no doublings of {self.first}x{self.first} pixels with {self.colours} colours have {n} "
+                f"doubling {self.first}x{self.first} pixels with {self.colours} colours never gives {n} "
                 f"sub-pixels; near: {', '.join(map(str, near))}"
             )
         return k
 
     def schedule(self, n: int) -> Sequence[int]:
+        """Return the bounds of the groups: sub-pixels of the base image, then colours of each corner."""
         found = list(range(self._size(0) + 1))
         for k in range(self._doublings(n)):
             pixels = self._size(k) // self.colours
@@ -221,23 +224,25 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         return found
 
     def weights(self, n: int) -> int:
+        """Return the number of parameters that ``n`` elements need."""
         used = list(self.scales)[: self._doublings(n)]
         return sum(p.numel() for part in (self.base, *used) for p in part.parameters())
 
     def encode(self, context: Context, n: int) -> _Code:
+        """Return the encoded context of the base image and the class."""
         return _Code(self.base.encode(context, self._size(0)), context["class"] if self.classes else None)
 
     def _values(self, f: Tensor) -> Tensor:
-        """Levels in [-1, 1]."""
+        """Scale levels to [-1, 1]."""
         return f.to(self.base.hidden.weight.dtype) * (2 / (self.levels - 1)) - 1
 
     def _upscaler(self, corner: int) -> Upscaler:
-        """Of a corner, counted over all doublings."""
+        """Return the network of a corner, counted over all doublings."""
         k = min(corner // UNSEEN, len(self.scales) - 1)
         return cast(Upscaler, cast(nn.ModuleList, self.scales[k])[corner % UNSEEN])
 
     def _known(self, values: Tensor, corner: int) -> list[Tensor]:
-        """The corners before one, (B, C, S, S) each, from the values (B, ..) of all elements before."""
+        """Return the corners before ``corner``, (B, C, S, S) each, from the values (B, ..) of earlier elements."""
         k, number = divmod(corner, UNSEEN)
         places, size = _places(self.first, self.colours, k), self._size(k)
         shape = (values.shape[0], *places.shape)
@@ -245,7 +250,7 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         return [lower, *(values[:, size * i : size * (i + 1)].view(shape) for i in range(1, number + 1))]
 
     def _colours(self, features: Tensor, values: Tensor, corner: int, first: int, last: int) -> list[Tensor]:
-        """Parameters (B, S S, P) of a corner's colours first .. last-1, given the values of all before."""
+        """Return parameters (B, S S, P) of a corner's colours first .. last-1, given all earlier values."""
         k, number = divmod(corner, UNSEEN)
         begin, pixels = self._size(k) * (number + 1), self._size(k) // self.colours
         own = values[:, begin : begin + pixels * (last - 1)].unflatten(1, (-1, pixels)).transpose(1, 2)
@@ -253,6 +258,7 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         return [heads[colour](features, own[..., :colour]) for colour in range(first, last)]
 
     def forward(self, f: Tensor, code: _Code) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one parallel pass."""
         values, size = self._values(f), self._size(0)
         found = [self.base(f[:, :size], code.base)]
         for corner in range(UNSEEN * self._doublings(f.shape[1])):
@@ -261,9 +267,11 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         return torch.cat(found, dim=1)
 
     def start(self, batch: int, n: int, code: _Code) -> _State:
+        """Return the state before the first element."""
         return _State(code, self.base.start(batch, self._size(0), code.base))
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        """Return the parameters of groups g0 .. g1-1 and the advanced state."""
         size, found = self._size(0), []
         if g0 < min(g1, size):
             params, state.base = self.base.extend(state.base, f, g0, min(g1, size))
@@ -277,7 +285,7 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         return torch.cat(found, dim=1) if len(found) > 1 else found[0], state
 
     def _step(self, state: _State, f: Tensor, corner: int, first: int, last: int) -> list[Tensor]:
-        """Parameters of a corner's colours first .. last-1."""
+        """Return parameters of a corner's colours first .. last-1, with its features from the state."""
         k, number = divmod(corner, UNSEEN)
         begin, pixels = self._size(k) * (number + 1), self._size(k) // self.colours
         values = self._values(f[:, : begin + pixels * (last - 1)])
@@ -287,10 +295,11 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         return self._colours(state.features, values, corner, first, last)
 
     def mark(self, state: _State, g: int) -> tuple[int, Any]:
-        """The base model's own mark; what doublings keep is found again from the feed."""
+        """Return the base model's own mark; doublings recompute their features from the feed."""
         return g, self.base.mark(state.base, g) if g < self._size(0) else None
 
     def rewind(self, state: _State, mark: tuple[int, Any], f: Tensor, g: int) -> _State:
+        """Rewind the base model and drop the features of the current corner."""
         at, kept = mark
         if at < self._size(0):
             state.base = self.base.rewind(state.base, kept, f, min(g, self._size(0)))
@@ -298,6 +307,7 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         return state
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        """Return real images as elements in the order of generation."""
         places = _places(self.first, self.colours, self._doublings(n))
         pictures, context = self.pictures(places.shape[-1], rows, seed, data)
         x = torch.empty(len(rows), n, dtype=pictures.dtype)

@@ -10,24 +10,24 @@ TRANSLATION: dict[str, Any] = dict(kind="translation", tied=True, scaled=True, s
 
 
 class NMTTeacher(Transformer):
-    """An element is a symbol of a translation; N steps over a key-value cache, and the source has N symbols.
+    """An element is a symbol of a translation; N steps over a key-value cache; the source has N symbols too.
 
-    A ``Transformer`` with an encoder: source, target and output product share one embedding, positions are
-    sinusoids, normalisation comes last. Symbols are bytes for the same reason as in ``ParallelNMT``.
+    This is a ``Transformer`` with an encoder: source, target and output product share one embedding,
+    positions are sinusoids, normalisation comes last. Symbols are bytes for the same reason as in
+    ``ParallelNMT``.
 
     Presets:
         base: Transformer-base: 6 layers, 8 heads, D=512, feed-forward 2048; 63 million parameters with 37,000
             symbols, which the paper rounds to 65.
-        released: the same with feed-forward 512, as Gu et al.'s program has it (salesforce/nonauto-nmt).
+        released: the same with feed-forward 512, as in Gu et al.'s program (salesforce/nonauto-nmt).
         iwslt: that program's shape for IWSLT: 5 layers, 2 heads, D=278, feed-forward 507.
-        small: 2 layers, 4 heads, D=64, feed-forward 128: the measure of parallel_nmt:small.
+        small: 2 layers, 4 heads, D=64, feed-forward 128: the counterpart of parallel_nmt:small.
         tiny: for tests.
 
     Sources: Vaswani et al., *Attention Is All You Need*, 2017; Gu et al., *Non-Autoregressive Neural Machine
     Translation*, 2017.
 
-    Args:
-        as ``Transformer``'s.
+    The arguments are those of ``Transformer``.
     """
 
     element = "symbol"

@@ -18,45 +18,46 @@ from arbench.models.layers.attention import Init, Memory, Stack, sinusoids
 from arbench.models.layers.parallel_decoder import ParallelDecoder
 
 IMPOSSIBLE = -1e4
-"""Logit of what cannot be: its probability is exactly zero in every dtype, its logarithm finite."""
+"""Logit of an impossible value: its probability is exactly zero in every dtype, its logarithm finite."""
 
 
 @dataclass(frozen=True)
 class _Code:
-    """Whatever is known from the source: no state moves from one group to the next."""
+    """Everything computed from the source; no state passes from one group to the next."""
 
     fertility: Tensor
     """Parameters of the first group, (B, S, P)."""
     inputs: Tensor
-    """What the encoder read, (B, S, D)."""
+    """Inputs of the encoder, (B, S, D)."""
     positions: Tensor
     """Encodings of the target's positions, (1, T, D)."""
     memories: list[Memory]
 
 
 class ParallelNMT(TranslationSource, Source):
-    """An event is a translation and how it came about: S = N // 2 fertilities, one a source symbol, then
-    T = N - S target symbols. Two groups, so two evaluations, whatever N.
+    """An element is a fertility or a target symbol, drawn in two groups: two evaluations whatever N.
 
-    The encoder reads the source; a linear layer on its output gives the law of each symbol's fertility, 0 to
-    ``fertilities`` - 1. Each source symbol's encoder input, copied as often as its fertility says, is what
-    the decoder reads, which has no causal mask; a position sees all others but itself. Positions beyond the
-    sum of the fertilities hold symbol 0 with probability one; a sum above T is cut. One alphabet serves both
-    groups, as large as the larger; what a group cannot have has probability zero.
+    An event is S = N // 2 fertilities, one per source symbol, then T = N - S target symbols. The encoder reads
+    the source; a linear layer on its output gives the distribution of each symbol's fertility, 0 to
+    ``fertilities`` - 1. The decoder reads each source symbol's encoder input, copied as often as its
+    fertility says. It has no causal mask; a position sees all others but not itself. Positions beyond the
+    sum of the fertilities contain symbol 0 with probability one; a sum above T is cut. Both groups use one
+    alphabet, the larger of the two; values that a group cannot take have probability zero.
 
-    Embeddings of source and target and the output product are one table, of variance 1/D, times sqrt(D)
-    where read; all else starts with variance 1/fan_in, biases at zero, normalisations as the identity.
+    Source embedding, target embedding and output product are one table, of variance 1/D, multiplied by
+    sqrt(D) where it is read; all else starts with variance 1/fan_in, biases at zero, normalisations as the
+    identity.
 
-    Deviations: symbols are bytes where the authors had a shared byte-pair vocabulary, which does not ship
-    (``levels`` may be any number); what fills a source behind its sentences is read as other symbols are;
-    every decoder layer attends to the last encoder layer, as in the Transformer, where the authors' program
-    pairs layers; real pairs are aligned along the diagonal, by ``fertility.aligned``, not by fast_align. No
-    noisy parallel decoding: its candidates are further rows of a batch.
+    Deviations: symbols are bytes, since the authors' shared byte-pair vocabulary does not ship (``levels``
+    may be any number); padding after the source's sentences is read like other symbols; every decoder layer
+    attends to the last encoder layer, as in the Transformer, where the authors' program pairs layers; real
+    pairs are aligned along the diagonal, by ``fertility.aligned``, not by fast_align. Noisy parallel decoding
+    is left out: its candidates would be further rows of a batch.
 
     Presets:
         base: Transformer-base, the shape for WMT: 6 layers, 8 heads, D=512, feed-forward 2048, fertilities
             below 50; 50,605,362 parameters.
-        released: the same with feed-forward 512, as the authors' program has it (salesforce/nonauto-nmt).
+        released: the same with feed-forward 512, as in the authors' program (salesforce/nonauto-nmt).
         iwslt: that program's shape for IWSLT: 5 layers, 2 heads, D=278, feed-forward 507.
         small: 2 layers, 4 heads, D=64, feed-forward 128, fertilities below 8.
         tiny: for tests.
@@ -64,13 +65,16 @@ class ParallelNMT(TranslationSource, Source):
     Source: Gu et al., *Non-Autoregressive Neural Machine Translation*, 2017, section 3.
 
     Args:
-        layers: of the encoder, and of the decoder.
-        width: D.
-        heads: of every attention, a divisor of D.
+        layers: layers of the encoder, and of the decoder.
+        width: D, the width of the layers.
+        heads: heads of every attention, a divisor of D.
         hidden: width of the feed-forward layers.
-        levels: V symbols.
-        fertilities: L; a symbol is copied at most L - 1 times.
-        seed: of the initial weights.
+        levels: V, the number of symbols, at least 3.
+        fertilities: L, the number of fertilities, at least 2; a symbol is copied at most L - 1 times.
+        seed: seed of the initial weights.
+
+    Raises:
+        ValueError: there are too few levels or fertilities, or ``heads`` does not divide ``width``.
     """
 
     family = "non_autoregressive"
@@ -109,9 +113,9 @@ class ParallelNMT(TranslationSource, Source):
     ) -> None:
         super().__init__()
         if levels < 3:
-            raise ValueError(f"translation needs 3 levels at least, an end and two symbols; got {levels}")
+            raise ValueError(f"translation needs at least 3 levels, an end and two symbols; got {levels}")
         if fertilities < 2:
-            raise ValueError(f"there are 2 fertilities at least, none and one; got {fertilities}")
+            raise ValueError(f"fertilities must be at least 2, zero and one; got {fertilities}")
         init = Init(torch.Generator().manual_seed(seed))
         self.levels, self.width, self.fertilities = levels, width, fertilities
         self.alphabets = {"source": levels}
@@ -123,15 +127,17 @@ class ParallelNMT(TranslationSource, Source):
         self.out_bias = nn.Parameter(torch.zeros(levels))
 
     def schedule(self, n: int) -> Sequence[int]:
+        """Return the bounds of the two groups: fertilities, then symbols."""
         if n < 2:
             raise ValueError(f"an event has at least 2 elements, a fertility and a symbol; got {n}")
         return (0, n // 2, n)
 
     def _logits(self, found: Tensor) -> Tensor:
-        """Padded with what is impossible to one logit a level: (B, M, P)."""
+        """Pad logits with impossible values to one per level: (B, M, P)."""
         return pad(found, (0, self.distribution.params_width - found.shape[-1]), value=IMPOSSIBLE)
 
     def encode(self, context: Context, n: int) -> _Code:
+        """Encode the source sentence; return the parameters of fertilities and what the decoder reads."""
         source = context["source"]
         s, t = source.shape[1], n - n // 2
         positions = sinusoids(max(s, t), self.width, self.embedding)
@@ -141,7 +147,7 @@ class ParallelNMT(TranslationSource, Source):
         return _Code(fertility, inputs, positions[:t].unsqueeze(0), self.decoder.remember(encoded))
 
     def _symbols(self, fertility: Tensor, code: _Code) -> Tensor:
-        """Parameters of all symbols (B, T, P) given the fertilities (B, S)."""
+        """Return the parameters of all symbols (B, T, P) given the fertilities (B, S)."""
         index, inside = copies(fertility, code.positions.shape[1])
         x = code.inputs.gather(1, index.unsqueeze(-1).expand(-1, -1, self.width))
         decoded = self.decoder(x, code.positions, inside, code.memories)
@@ -150,26 +156,32 @@ class ParallelNMT(TranslationSource, Source):
         return logits.masked_fill(~inside.unsqueeze(-1) & symbol, IMPOSSIBLE)
 
     def start(self, batch: int, n: int, code: _Code) -> _Code:
+        """Return the encoded source: nothing changes between groups."""
         return code
 
     def extend(self, state: _Code, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _Code]:
+        """Return the parameters of groups g0 .. g1-1 and the unchanged state."""
         parts = [state.fertility] if g0 == 0 else []
         if g1 == 2:
             parts.append(self._symbols(f[:, : state.fertility.shape[1]], state))
         return torch.cat(parts, dim=1), state
 
     def forward(self, f: Tensor, code: _Code) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one parallel pass."""
         return self.extend(code, f, 0, 2)[0]
 
     def mark(self, state: _Code, g: int) -> None:
-        """Nothing: the state stays as it is."""
+        """Return nothing: the state does not change."""
 
     def rewind(self, state: _Code, mark: None, f: Tensor, g: int) -> _Code:
+        """Return the state unchanged."""
         return state
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
-        """Real pairs with fertilities from ``fertility.aligned``; of a translation longer than its source
-        can be copied, what is beyond is cut."""
+        """Return real pairs, with fertilities from ``fertility.aligned``.
+
+        A translation that is longer than its source can be copied is cut.
+        """
         s = n // 2
         target, context = self.sentences(n - s, rows, seed, data, source=s)
         found = [

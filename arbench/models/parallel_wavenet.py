@@ -20,7 +20,7 @@ from arbench.models.layers.dilated import Affine, DilatedStack, StackState
 class Flow(nn.Module):
     """One flow: mean and log-scale of position t from its input before t.
 
-    A scalar enters a 1x1 convolution, then a stack without skip connections; ReLU, 1x1, ReLU, 1x1.
+    A scalar enters a 1x1 convolution, then a stack without skip connections; ReLU, 1x1, ReLU, 1x1 follow.
     """
 
     def __init__(self, *, residual: int, generator: torch.Generator, **stack: Any) -> None:
@@ -40,16 +40,16 @@ class Flow(nn.Module):
         return mean, log_scale
 
     def forward(self, past: Tensor, affine: Affine) -> tuple[Tensor, Tensor]:
-        """(mean, log-scale), (B, N) each, from the input shifted by one (B, N)."""
+        """Return mean and log-scale, (B, N) each, from the input (B, N) shifted by one."""
         return self._head(self.stack(past.unsqueeze(-1) * self.inputs, affine))
 
     def extend(self, state: StackState, past: Tensor, affine: Affine) -> tuple[Tensor, Tensor]:
-        """As ``forward`` for the next positions."""
+        """Return what ``forward`` does, for the next positions alone."""
         return self._head(self.stack.extend(state, past.unsqueeze(-1) * self.inputs, affine))
 
 
 def shift(x: Tensor) -> Tensor:
-    """(B, N) moved one position later, zero first."""
+    """Shift x (B, N) one position later, with a zero first."""
     return pad(x[:, :-1], (1, 0))
 
 
@@ -58,7 +58,7 @@ class _State:
     codes: list[Affine] = field(metadata={"constant": True})
     stacks: list[StackState]
     last: list[tuple[Tensor, Tensor]]
-    """Each flow's mean and log-scale (B, 1) at the position before."""
+    """Each flow's mean and log-scale (B, 1) at the previous position."""
 
 
 class ParallelWaveNet(audio.AudioSource, Source):
@@ -66,7 +66,7 @@ class ParallelWaveNet(audio.AudioSource, Source):
 
     Flow i maps z_i = z_(i-1) exp(s_i) + m_i with m_i, s_i functions of z_(i-1) before t; given the noise
     before t, x_t is logistic with the composed mean and scale. Scoring its own samples, whose noise is
-    known, is free; scoring outside audio must find the noise first, step by step or by fixed-point
+    known, is free; to score other audio the noise must be found first, step by step or by fixed-point
     iteration.
 
     Presets:
@@ -75,14 +75,20 @@ class ParallelWaveNet(audio.AudioSource, Source):
         tiny: for tests.
 
     Source: van den Oord et al., *Parallel WaveNet: Fast High-Fidelity Speech Synthesis*, 2017, section 4.
-    Weights start with variance 1/fan_in, biases at zero, the last layer of each flow a tenth of that, so
-    that a flow starts near the identity and can be inverted.
+    Weights start with variance 1/fan_in, biases at zero, the last layer of each flow at a tenth of that
+    scale, so that a flow starts near the identity and can be inverted.
 
     Args:
         flows: layers of each flow.
-        cycle, kernel, residual, gate, local, hop, classes: see ``DilatedStack``.
-        rate_hz: of the audio.
-        seed: of the initial weights.
+        cycle: see ``DilatedStack``.
+        kernel: see ``DilatedStack``.
+        residual: see ``DilatedStack``.
+        gate: see ``DilatedStack``.
+        local: see ``DilatedStack``.
+        hop: see ``DilatedStack``.
+        classes: see ``DilatedStack``.
+        rate_hz: sampling rate of the audio.
+        seed: seed of the initial weights.
     """
 
     family = "flow"
@@ -149,14 +155,17 @@ class ParallelWaveNet(audio.AudioSource, Source):
         return [flow for flow in self.flows if isinstance(flow, Flow)]
 
     def encode(self, context: Context, n: int) -> list[Affine]:
+        """Return each flow's projected conditioning."""
         return [flow.stack.encode(context) for flow in self._flows()]
 
     def start(self, batch: int, n: int, code: list[Affine]) -> _State:
+        """Return the state before the first element."""
         flows = self._flows()
         zero = flows[0].inputs.new_zeros(batch, 1)
         return _State(code, [flow.stack.start(batch) for flow in flows], [(zero, zero)] * len(flows))
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         past = f[:, g0 - 1 : g1 - 1] if g0 else shift(f[:, :g1])
         composed = None
         for i, flow in enumerate(self._flows()):
@@ -171,6 +180,7 @@ class ParallelWaveNet(audio.AudioSource, Source):
         return torch.stack(composed, dim=-1), state
 
     def forward(self, f: Tensor, code: list[Affine]) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one parallel pass."""
         z, composed = f, None
         for flow, affine in zip(self._flows(), code, strict=True):
             mean, log_scale = flow(shift(z), affine)
@@ -180,8 +190,10 @@ class ParallelWaveNet(audio.AudioSource, Source):
         return torch.stack(composed, dim=-1)
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        """Return clips of real speech with their conditioning."""
         return self.clips(n, rows, seed, data)
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        """Read the user's recording at the rate of the preset."""
         return audio.load(path, config["rate_hz"])

@@ -21,7 +21,7 @@ from arbench.models.layers.masked import Layer, Masked, Offsets, bounds, gate, g
 
 @dataclass
 class _Columns:
-    """One colour's columns of a layer's products, contiguous, for a single sub-pixel's step."""
+    """One colour's columns of a layer's products, contiguous, for the step of a single sub-pixel."""
 
     horizontal: Tensor
     out: Tensor
@@ -31,7 +31,6 @@ class _Columns:
 @dataclass
 class _State:
     at: int
-    height: int
     width: int
     rows: list[deque[Tensor]]
     """Each layer's vertical inputs: the last reach + 1 rows, (B, W + 2 reach, C)."""
@@ -43,9 +42,9 @@ class _State:
     """Each layer's gate output at this pixel, and the head's hidden features: (B, C)."""
     columns: list[list[_Columns]] = field(metadata={"constant": True})
     crossing: list[tuple[Tensor, Tensor]] = field(metadata={"constant": True})
-    """Weight and offset, class and biases included, of what each layer's vertical stack adds to this row."""
+    """Weight and offset (class and biases included) of each layer's vertical contribution to this row."""
     vertical: list[Tensor | None] = field(metadata={"constant": True})
-    """What the class adds to each layer's vertical convolution: (B, 1, 2 C)."""
+    """The class's addition to each layer's vertical convolution: (B, 1, 2 C)."""
     head: list[list[tuple[Tensor, Tensor]]] = field(metadata={"constant": True})
     """Weight and bias of the head's two products, by colour."""
 
@@ -53,19 +52,19 @@ class _State:
 class PixelCNN(images.ImageSource, Source):
     """An element is one sub-pixel, in order of rows, columns, colours: N = C H W on a square image.
 
-    No blind spot: the vertical stack reads every row above through a kernel of (k // 2 + 1) x k, the
-    horizontal one its own row to the left, and takes the vertical one in. The first layer's kernel is 7
-    wide, the others' 3. Colours condition on the earlier ones of the same pixel through channel groups.
-    With ``raster="columns"`` the order is columns, rows, colours: the network reads the picture transposed,
-    and so do its events.
+    There is no blind spot: the vertical stack reads every row above through a kernel of (k // 2 + 1) x k; the
+    horizontal stack reads its own row to the left and the vertical stack. The first layer's kernel is 7 wide,
+    the others' 3. Colours condition on the earlier ones of the same pixel through channel groups. With
+    ``raster="columns"`` the order is columns, rows, colours: network and events are those of the transposed
+    picture.
 
     An element is a level 0 to ``levels`` - 1 with ``loss="softmax"`` or "discretized_logistic_mixture"; with
-    the other losses a real number in [-1, 1]: the level dequantised by uniform noise.
+    the other losses it is a real number in [-1, 1]: the level dequantised by uniform noise.
 
     Presets:
         gated: 15 layers, 128 channels, 256-way softmax, 3 colours (published at 32x32).
         digits: 8 layers, 64 channels, 17-way softmax, grey, on the UCI digits' own levels.
-        class_conditional: digits, conditioned on which digit it is.
+        class_conditional: digits, conditioned on the digit.
         tiny, tiny_class, tiny_columns, tiny_mixture, tiny_gaussian: for tests.
 
     Sources: van den Oord et al., *Conditional Image Generation with PixelCNN Decoders*, 2016, section 2, with
@@ -75,18 +74,18 @@ class PixelCNN(images.ImageSource, Source):
 
     Args:
         layers: gated layers.
-        channels: C of both stacks.
+        channels: C, the channels of both stacks.
         colours: sub-pixels of a pixel.
         levels: values of a sub-pixel.
-        kernels: widths of the first and of the later layers, odd.
-        loss: names the law of an element: a key of ``arbench.distributions.LOSSES``.
-        components: of a mixture.
-        classes: 10 to be conditioned on which digit the picture is made of, 0 not to be.
+        kernels: kernel widths of the first and of the later layers, odd.
+        loss: name of an element's distribution: a key of ``arbench.distributions.LOSSES``.
+        components: components of a mixture.
+        classes: 10 to condition on the digit that the picture is made of, else 0.
         raster: "rows" or "columns".
-        seed: of the initial weights.
+        seed: seed of the initial weights.
 
     Raises:
-        ValueError: there is no such loss or raster, or another number of classes.
+        ValueError: there is no such loss or raster, or the number of classes is neither 0 nor 10.
     """
 
     family = "sequential"
@@ -136,9 +135,9 @@ class PixelCNN(images.ImageSource, Source):
     ) -> None:
         super().__init__()
         if raster not in ("rows", "columns"):
-            raise ValueError(f"a raster is of rows or columns, got '{raster}'")
+            raise ValueError(f"raster must be 'rows' or 'columns', got '{raster}'")
         if classes not in (0, images.DIGIT_CLASSES):
-            raise ValueError(f"there are {images.DIGIT_CLASSES} classes of pictures, got {classes}")
+            raise ValueError(f"classes must be 0 or {images.DIGIT_CLASSES}, got {classes}")
         g = torch.Generator().manual_seed(seed)
         self.colours, self.levels, self.channels = colours, levels, channels
         self.classes, self.raster = classes, raster
@@ -161,6 +160,7 @@ class PixelCNN(images.ImageSource, Source):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the configuration of a smaller model that guesses for this one."""
         return {
             **config,
             "layers": max(config["layers"] // 5, 1),
@@ -168,6 +168,7 @@ class PixelCNN(images.ImageSource, Source):
         }
 
     def schedule(self, n: int) -> Sequence[int]:
+        """Return the bounds of the groups, one element each."""
         self.side(n)
         return range(n + 1)
 
@@ -176,10 +177,12 @@ class PixelCNN(images.ImageSource, Source):
         return x * (2 / (self.levels - 1)) - 1 if self.distribution.finite else x
 
     def encode(self, context: Context, n: int) -> list[Offsets | None]:
+        """Return what the class adds to each layer's gates, if anything."""
         label = context["class"] if self.classes else None
         return [layer.offsets(label) for layer in self._layers()]
 
     def forward(self, f: Tensor, code: list[Offsets | None]) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one parallel pass."""
         side = self.side(f.shape[1])
         h = self._scaled(f).view(-1, side, side, self.colours)
         v = pad(h[:, :-1], (0, 0, 0, 0, 1, 0))
@@ -189,6 +192,7 @@ class PixelCNN(images.ImageSource, Source):
         return params.reshape(f.shape[0], -1, self.distribution.params_width)
 
     def start(self, batch: int, n: int, code: list[Offsets | None]) -> _State:
+        """Return the state before the first element."""
         side = self.side(n)
         new = self.hidden.weight.new_zeros
         layers, split = self._layers(), self.split
@@ -202,7 +206,7 @@ class PixelCNN(images.ImageSource, Source):
         order = [i for group in both for i in group]
         columns, crossing, vertical = [], [], []
         for layer, offsets in zip(layers, code, strict=True):
-            # what else the horizontal gate adds joins the vertical contribution: no addition a step
+            # the horizontal gate's own offsets join the vertical contribution, which saves a step an addition
             bias = layer.across.bias + layer.horizontal.bias
             if offsets is not None:
                 bias = (bias + offsets[1]).unsqueeze(1)
@@ -229,14 +233,15 @@ class PixelCNN(images.ImageSource, Source):
             for product, width in ((self.hidden, split), (self.params, self.params_of))
         ]
         gated = [new(batch, c) for _ in range(len(layers) + 1)]
-        return _State(0, side, side, rows, [], [], gated, columns, crossing, vertical, head)
+        return _State(0, side, rows, [], [], gated, columns, crossing, vertical, head)
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         steps = [self._step(state, f[:, g - 1 : g] if g else None) for g in range(g0, g1)]
         return torch.stack(steps, dim=1), state
 
     def _step(self, state: _State, before: Tensor | None) -> Tensor:
-        """Parameters (B, P) of the next sub-pixel, given the one before it (B, 1)."""
+        """Return the parameters (B, P) of the next sub-pixel, given the previous one (B, 1)."""
         layers, split = self._layers(), self.split
         pixel, colour = divmod(state.at, self.colours)
         column = pixel % state.width
@@ -265,7 +270,7 @@ class PixelCNN(images.ImageSource, Source):
         return torch.addmm(last_bias, state.gated[-1][:, :hi], last_weight)
 
     def _next_row(self, state: _State) -> None:
-        """Moves the vertical stack one row down, all columns at once, and clears the horizontal lines."""
+        """Move the vertical stack one row down, all columns at once, and clear the horizontal lines."""
         layers = self._layers()
         batch = state.gated[0].shape[0]
         new = self.hidden.weight.new_zeros
@@ -285,6 +290,7 @@ class PixelCNN(images.ImageSource, Source):
         state.lines = [new(batch, reach + state.width, c) for reach, c in zip(widths, channels, strict=True)]
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        """Return real images as sub-pixels in the order of the raster."""
         pictures, context = self.pictures(self.side(n), rows, seed, data)
         if self.raster == "columns":
             pictures = pictures.transpose(1, 2)

@@ -1,4 +1,4 @@
-"""PixelCNN++: whole pixels of an image in raster order, from two streams that see it at several sizes."""
+"""PixelCNN++: whole pixels of an image in raster order, from two streams at several resolutions."""
 
 from __future__ import annotations
 
@@ -34,42 +34,46 @@ class _State(Raster):
     doubled: dict[int, Tensor] = field(default_factory=dict)
 
     def copied(self) -> Self:
+        """Return a copy to step from."""
         return replace(super().copied(), rows=self.rows.copied(), second=dict(self.second), doubled=dict(self.doubled))
 
 
 class PixelCNNpp(WholePixels):
-    """An element is a whole pixel of ``colours`` channels: N = H W on a square image, its side a multiple of
-    2^halvings.
+    """An element is a whole pixel of ``colours`` channels: N = H W on a square image.
 
-    One stream of shifted convolutions sees the rows above, the other the rows above and the pixels to the
-    left, and takes the first one in. Both go down from the image to one ``halvings`` times halved and back
-    up, with short-cuts between layers of one size. Steps run the first stream a row at a time and the second
-    a pixel at a time, a coarser one only where a pixel of it begins: work per pixel does not grow with N.
+    The side of the image is a multiple of 2^halvings. One stream of shifted convolutions reads the rows above;
+    the other reads the rows above, the pixels to the left and the first stream. Both go down from the image
+    to one that is halved ``halvings`` times and back up, with short-cuts between layers of one resolution.
+    Steps run the first stream a row at a time and the second a pixel at a time, and a coarser resolution only
+    where one of its pixels begins: work per pixel does not grow with N.
 
     Presets:
-        cifar10: 5 resnets a level, 160 filters, 3 sizes, 10 logistics, RGB (published at 32x32); 53,659,080
-            parameters.
-        digits: 1 resnet a level, 32 filters, 2 sizes, 5 logistics, grey, on the UCI digits' own levels.
-        digits_class: digits, conditioned on which digit it is.
+        cifar10: 5 resnets per level, 160 filters, 3 resolutions, 10 logistics, RGB (published at 32x32);
+            53,659,080 parameters.
+        digits: 1 resnet per level, 32 filters, 2 resolutions, 5 logistics, grey, on the UCI digits' own
+            levels.
+        digits_class: digits, conditioned on the digit.
         tiny, tiny_class: for tests.
 
     Sources: Salimans et al., *PixelCNN++*, 2017, and its published code; Ramachandran et al., *Fast
     Generation for Convolutional Autoregressive Models*, 2017, arXiv:1704.06001, for the steps. Dropout is
-    left out: nothing is trained here. Directions and class weights start as N(0, 0.05^2); gains and biases at
-    1 (0.1 for second convolutions) and 0, or by ``initialise`` from data, as published.
+    left out: nothing is trained here. Directions and class weights start as N(0, 0.05^2), gains at 1 (0.1 for
+    second convolutions), biases at 0; ``initialise`` sets gains and biases from data, as published.
 
     Args:
-        resnets: a level and stream on the way down; on the way up one more at all but the coarsest.
-        filters: of every layer.
-        halvings: sizes of the image but one.
-        colours, levels: channels of a pixel, and values of a channel.
-        components: of the mixture.
-        activation: of the resnets, "concat_elu" or "elu".
-        classes: 10 to be conditioned on which digit the picture is made of, 0 not to be.
-        seed: of the initial weights.
+        resnets: resnets per level and stream on the way down; on the way up one more, except at the coarsest.
+        filters: filters of every layer.
+        halvings: number of resolutions below the image's own.
+        colours: channels of a pixel.
+        levels: values of a channel.
+        components: components of the mixture.
+        activation: activation of the resnets, "concat_elu" or "elu".
+        classes: 10 to condition on the digit that the picture is made of, else 0.
+        seed: seed of the initial weights.
 
     Raises:
-        ValueError: no such activation, another number of classes, or a negative number of halvings.
+        ValueError: there is no such activation, the number of classes is neither 0 nor 10, or ``halvings`` is
+            negative.
     """
 
     family = "sequential"
@@ -109,9 +113,9 @@ class PixelCNNpp(WholePixels):
     ) -> None:
         super().__init__()
         if classes not in (0, DIGIT_CLASSES):
-            raise ValueError(f"there are {DIGIT_CLASSES} classes of pictures, got {classes}")
+            raise ValueError(f"classes must be 0 or {DIGIT_CLASSES}, got {classes}")
         if halvings < 0:
-            raise ValueError(f"an image is halved 0 times or more, got {halvings}")
+            raise ValueError(f"halvings must be 0 or more, got {halvings}")
         g = torch.Generator().manual_seed(seed)
         self.colours, self.levels, self.classes = colours, levels, classes
         self.alphabets = {"class": classes} if classes else {}
@@ -127,6 +131,7 @@ class PixelCNNpp(WholePixels):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the configuration of a smaller model that guesses for this one."""
         return {
             **config,
             "resnets": max(config["resnets"] // 5, 1),
@@ -134,10 +139,12 @@ class PixelCNNpp(WholePixels):
         }
 
     def encode(self, context: Context, n: int) -> _Code:
+        """Return the folded weights and what the class adds to each resnet."""
         label = context["class"] if self.classes else None
         return _Code(Ready(self), offsets([self.above, self.left], label))
 
     def forward(self, f: Tensor, code: _Code) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one parallel pass."""
         side, ready = self.side(f.shape[1]), code.ready
         x = self.channels(f, self.params.gain.dtype).unflatten(1, (side, side))
         above = Whole(ready, code.offsets)
@@ -146,14 +153,16 @@ class PixelCNNpp(WholePixels):
         return ready(self.params, elu(out)).flatten(1, 2)
 
     def initialise(self, f: Tensor, code: _Code) -> None:
-        """Gains and biases from a batch of events (B, N): see ``Fitting``. Context is to be encoded again."""
+        """Set gains and biases from events (B, N), see ``Fitting``; encode the context again afterwards."""
         self.forward(f, _Code(Fitting(self), code.offsets))
 
     def start(self, batch: int, n: int, code: _Code) -> _State:
+        """Return the state before the first element."""
         rows, lines = Rows(code.ready), Lines(code.ready)
         return _State(0, batch, self.side(n), lines, rows=rows, offsets=code.offsets)
 
     def next_row(self, state: Raster) -> None:
+        """Run the stream of the rows above for a row, and prepare the other stream."""
         assert isinstance(state, _State)
         row, shape = state.at // state.side, (state.batch, state.side)
         if state.image is None:
@@ -165,6 +174,7 @@ class PixelCNNpp(WholePixels):
         ByPixel.begin_row(self.left, state.lines, state.doubled, state.offsets, above.left, row, *shape)
 
     def step(self, state: Raster, x: Tensor) -> Tensor:
+        """Return the parameters (B, P) of the next pixel."""
         assert isinstance(state, _State)
         x = self.left.run(x, ByPixel(state.lines, state.doubled, *divmod(state.at, state.side)))
         return state.lines.ready(self.params, elu(x))

@@ -1,4 +1,4 @@
-"""PixelSNAIL: whole pixels in raster order, from causal convolutions and attention to all pixels before."""
+"""PixelSNAIL: whole pixels in raster order, from causal convolutions and attention to all earlier pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from arbench.models.layers.weight_norm import Fitting, Ready, WeightNormed
 
 
 class Block(nn.Module):
-    """Residual layers of down-right convolutions, then attention to all pixels before."""
+    """A block: residual layers of down-right convolutions, then attention to all earlier pixels."""
 
     def __init__(
         self,
@@ -37,27 +37,28 @@ class Block(nn.Module):
         self.attention = PixelAttention(filters, colours, key, value, activation, generator)
 
     def layers(self) -> list[GatedResnet]:
+        """Return the residual layers in order."""
         return [layer for layer in self.resnets if isinstance(layer, GatedResnet)]
 
 
 @dataclass
 class _State(Raster):
     places: Tensor = field(kw_only=True)
-    """Of each pixel, (N, 2)."""
+    """Row and column of each pixel, (N, 2)."""
     slots: list[Tensor] = field(kw_only=True)
-    """By block, keys and values of the pixels before (B, N, key + value)."""
+    """Keys and values of earlier pixels, by block: (B, N, key + value)."""
     inputs: list[Tensor] = field(default_factory=list)
-    """By block, what entered its attention in this row (B, W, F)."""
+    """Inputs of the attention in this row, by block: (B, W, F)."""
 
 
 class PixelSNAIL(WholePixels):
     """An element is a whole pixel of ``colours`` channels: N = H W on a square image.
 
-    Blocks of residual layers, each then attending to all pixels before the one to be drawn by a single head:
-    keys and values are made of a pixel, the features that drew it and its place; the query of features and
-    place. Steps keep a row of every convolution's inputs and the key and value of every pixel and block; a
-    pixel's are made as soon as it is known. Attention is to the whole past: a step costs as much as there is
-    past, and N steps N^2.
+    Each block of residual layers ends in attention by a single head to all pixels before the one to be drawn.
+    Keys and values are computed from a pixel, the features that drew it and its position; the query from
+    features and position. Steps keep a row of every convolution's inputs, and the key and value of every
+    pixel and block, computed as soon as the pixel is known. Attention reads the whole past: the cost of a
+    step grows with its position, and N steps cost N^2.
 
     Presets:
         cifar10: 12 blocks of 4 layers, 256 filters, keys of 16 and values of 128, 10 logistics, RGB
@@ -67,22 +68,24 @@ class PixelSNAIL(WholePixels):
         tiny, tiny_grey: for tests.
 
     Source: Chen et al., *PixelSNAIL: An Improved Autoregressive Generative Model*, 2017, and its published
-    code, whose attention weights add up to 1e-6 less than 1; here they are the softmax. Dropout is left out:
-    nothing is trained here. Directions start as N(0, 0.05^2); gains and biases at 1 (0.1 for second
-    convolutions) and 0, or by ``initialise`` from data, as published.
+    code, whose attention weights sum to 1 - 1e-6; here they are the softmax. Dropout is left out: nothing is
+    trained here. Directions start as N(0, 0.05^2), gains at 1 (0.1 for second convolutions), biases at 0;
+    ``initialise`` sets gains and biases from data, as published.
 
     Args:
-        blocks: L.
-        resnets: layers of a block.
-        filters: F.
-        key, value: widths.
-        colours, levels: channels of a pixel, and values of a channel.
-        components: of the mixture.
-        activation: of the layers, "elu" or "concat_elu".
-        seed: of the initial weights.
+        blocks: number of blocks.
+        resnets: residual layers of a block.
+        filters: F, the filters of every layer.
+        key: width of a key.
+        value: width of a value.
+        colours: channels of a pixel.
+        levels: values of a channel.
+        components: components of the mixture.
+        activation: activation of the layers, "elu" or "concat_elu".
+        seed: seed of the initial weights.
 
     Raises:
-        ValueError: no such activation, or no blocks.
+        ValueError: there is no such activation, or no block.
     """
 
     family = "sequential"
@@ -113,7 +116,7 @@ class PixelSNAIL(WholePixels):
         ("sample", "speculative"): Claim("<= N", "<= N^2"),
         ("sample", "rejection"): Claim("<= N", "<= N^2"),
         **at_most(),
-        ("sample", "fixed_point"): Claim("<= N", "<= N^3"),  # every pass over the whole length
+        ("sample", "fixed_point"): Claim("<= N", "<= N^3"),  # every pass covers the whole length
     }
 
     def __init__(
@@ -132,7 +135,7 @@ class PixelSNAIL(WholePixels):
     ) -> None:
         super().__init__()
         if blocks < 1:
-            raise ValueError(f"PixelSNAIL has at least one block, got {blocks}")
+            raise ValueError(f"PixelSNAIL needs at least one block, got {blocks}")
         g = torch.Generator().manual_seed(seed)
         self.colours, self.levels = colours, levels
         self.distribution = PixelMixture(levels, colours, components)
@@ -147,6 +150,7 @@ class PixelSNAIL(WholePixels):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the configuration of a smaller model that guesses for this one."""
         return {
             **config,
             "blocks": max(config["blocks"] // 4, 1),
@@ -155,14 +159,16 @@ class PixelSNAIL(WholePixels):
         }
 
     def encode(self, context: Context, n: int) -> Ready:
+        """Return the folded weights; there is no context."""
         return Ready(self)
 
     def _places(self, side: int) -> Tensor:
-        """Row and column of each pixel in [-1/2, 1/2): (N, 2)."""
+        """Return row and column of each pixel, scaled to [-1/2, 1/2): (N, 2)."""
         scale = torch.arange(side, dtype=self.params.gain.dtype, device=self.params.gain.device) / side - 0.5
         return torch.cartesian_prod(scale, scale)
 
     def forward(self, f: Tensor, code: Ready) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one parallel pass."""
         side = self.side(f.shape[1])
         pixels, places = self.channels(f, self.params.gain.dtype), self._places(side)
         x = self.enter(pixels.unflatten(1, (side, side)), code)
@@ -173,16 +179,18 @@ class PixelSNAIL(WholePixels):
         return code(self.params, elu(x)).flatten(1, 2)
 
     def initialise(self, f: Tensor, code: Ready) -> None:
-        """Gains and biases from a batch of events (B, N): see ``Fitting``. Context is to be encoded again."""
+        """Set gains and biases from events (B, N), see ``Fitting``; encode the context again afterwards."""
         self.forward(f, Fitting(self))
 
     def start(self, batch: int, n: int, code: Ready) -> _State:
+        """Return the state before the first element."""
         side, new = self.side(n), self.params.gain.new_empty
         heads = [block.attention for block in self._blocks()]
         slots = [new(batch, n, head.key + head.value) for head in heads]
         return _State(0, batch, side, Lines(code), places=self._places(side), slots=slots)
 
     def known(self, state: Raster, before: Tensor) -> None:
+        """Store the key and value that each block makes of the pixel just drawn."""
         assert isinstance(state, _State)
         at = state.at - 1
         for block, x, slots in zip(self._blocks(), state.inputs, state.slots, strict=True):
@@ -190,6 +198,7 @@ class PixelSNAIL(WholePixels):
             slots[:, at] = block.attention.content(x, before[:, :-1], place, state.lines.ready)
 
     def next_row(self, state: Raster) -> None:
+        """Prepare the convolutions and attention inputs of a new row."""
         assert isinstance(state, _State)
         for block in self._blocks():
             for layer in block.layers():
@@ -199,6 +208,7 @@ class PixelSNAIL(WholePixels):
         state.inputs = [self.params.gain.new_empty(shape) for _ in self.blocks]
 
     def step(self, state: Raster, x: Tensor) -> Tensor:
+        """Return the parameters (B, P) of the next pixel."""
         assert isinstance(state, _State)
         lines, ready, at, column = state.lines, state.lines.ready, state.at, state.at % state.side
 

@@ -24,13 +24,13 @@ class _State:
     at: int
     side: int
     pictures: deque[Tensor]
-    """The rows of the picture above that the first convolution reads, padded: (B, W + 2 reach, C)."""
+    """Rows above that the first convolution reads, padded: (B, W + 2 reach, C)."""
     line: Tensor
-    """This row of the picture, padded on both sides: (B, W + 2 reach, C)."""
+    """Current row of the picture, padded on both sides: (B, W + 2 reach, C)."""
     from_above: Tensor
-    """What the first convolution has from the rows above, bias included: (B, W, 2 H)."""
+    """Contribution of the rows above to the first convolution, bias included: (B, W, 2 H)."""
     features: list[Tensor]
-    """This row of what each layer reads, and last the head, padded on the left: (B, 1 + W, 2 H)."""
+    """Current row of each layer's inputs and, last, of the head's, padded on the left: (B, 1 + W, 2 H)."""
     rows: list[RowState]
     pixel: Tensor
     """The head's hidden features of this pixel: (B, F)."""
@@ -43,16 +43,17 @@ class _State:
 class RowLSTM(images.ImageSource, Source):
     """An element is one sub-pixel, in order of rows, columns, colours: N = C H W on a square image.
 
-    A convolution under mask A, layers of Row LSTM with residual connections, and two products, each behind
-    a ReLU, to the softmax of each colour. Scoring takes a step a row, O(sqrt N), since a row's state needs
-    that of the row above and nothing of its own row; sampling takes N. A step keeps one row of each layer's
-    state. What a pixel sees above widens by one column a row, so that some of the picture stays unseen.
+    A convolution under mask A is followed by layers of Row LSTM with residual connections, and by two
+    products, each after a ReLU, to the softmax of each colour. Scoring takes one step per row, O(sqrt N),
+    since a row's state needs only the state of the row above; sampling takes N steps. A step keeps one row of
+    each layer's state. The receptive field widens by one column per row above, so that a pixel does not see
+    the whole picture above it.
 
     Presets:
         cifar10: 12 layers, H=128, F=1024, 256-way softmax, 3 colours (published at 32x32).
         imagenet32: 12 layers, H=384, F=1024.
-        mnist: 7 layers, H=16, F=32, grey, two levels, which the source published with Diagonal BiLSTMs in
-            place of rows; a softmax over two levels is its sigmoid.
+        mnist: 7 layers, H=16, F=32, grey, two levels; published with Diagonal BiLSTMs instead of Row LSTMs,
+            and with a sigmoid, which a softmax over two levels equals.
         digits: 3 layers, H=32, F=32, 17-way softmax, grey, on the UCI digits' own levels.
         tiny: for tests.
 
@@ -60,13 +61,16 @@ class RowLSTM(images.ImageSource, Source):
     5. Weights start with variance 1/fan_in of the unmasked inputs, biases at zero.
 
     Args:
-        layers: of Row LSTM.
-        width: H units of a layer; between layers there are 2 H channels.
-        head: F features between the last two products.
+        layers: layers of Row LSTM.
+        width: H, the units of a layer; there are 2 H channels between layers.
+        head: F, the features between the last two products.
         colours: sub-pixels of a pixel.
         levels: values of a sub-pixel.
         kernel: width of the first convolution, odd.
-        seed: of the initial weights.
+        seed: seed of the initial weights.
+
+    Raises:
+        ValueError: the kernel is even.
     """
 
     family = "spatial"
@@ -102,7 +106,7 @@ class RowLSTM(images.ImageSource, Source):
     ) -> None:
         super().__init__()
         if kernel % 2 == 0:
-            raise ValueError(f"the first convolution's kernel is odd, got {kernel}")
+            raise ValueError(f"kernel must be odd, got {kernel}")
         g = torch.Generator().manual_seed(seed)
         self.colours, self.levels, self.width = colours, levels, width
         self.kernel, self.reach = kernel, kernel // 2
@@ -125,9 +129,11 @@ class RowLSTM(images.ImageSource, Source):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the configuration of a smaller model that guesses for this one."""
         return {**config, "layers": max(config["layers"] // 4, 1), "width": max(config["width"] // 2, 6)}
 
     def schedule(self, n: int) -> Sequence[int]:
+        """Return the bounds of the groups, one element each."""
         self.side(n)
         return range(n + 1)
 
@@ -135,6 +141,7 @@ class RowLSTM(images.ImageSource, Source):
         return x.to(self.hidden.weight.dtype) * (2 / (self.levels - 1)) - 1
 
     def forward(self, f: Tensor, code: Context) -> Tensor:
+        """Return the parameters (B, N, P) of all elements, row after row."""
         side, r = self.side(f.shape[1]), self.reach
         padded = pad(self._scaled(f).view(-1, side, side, self.colours), (0, 0, r, r, r, 0))
         above = [(i, j) for i in range(r) for j in range(self.kernel)]
@@ -147,6 +154,7 @@ class RowLSTM(images.ImageSource, Source):
         return params.reshape(f.shape[0], -1, self.levels)
 
     def start(self, batch: int, n: int, code: Context) -> _State:
+        """Return the state before the first element."""
         side, layers = self.side(n), self._layers()
         new = self.hidden.weight.new_zeros
         here = self.first.weight[self.reach * self.kernel * self.colours :]
@@ -175,11 +183,12 @@ class RowLSTM(images.ImageSource, Source):
         )
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         steps = [self._step(state, f[:, g - 1 : g] if g else None) for g in range(g0, g1)]
         return torch.stack(steps, dim=1), state
 
     def _step(self, state: _State, before: Tensor | None) -> Tensor:
-        """Parameters (B, P) of the next sub-pixel, given the one before it (B, 1)."""
+        """Return the parameters (B, P) of the next sub-pixel, given the previous one (B, 1)."""
         pixel, colour = divmod(state.at, self.colours)
         column = pixel % state.side
         if before is not None:
@@ -203,7 +212,7 @@ class RowLSTM(images.ImageSource, Source):
         return torch.addmm(last_bias, state.pixel[:, :upto], last_weight)
 
     def _next_row(self, state: _State) -> None:
-        """Turns every layer to the next row, all columns at once."""
+        """Advance every layer to the next row, all columns at once."""
         if state.at:
             state.pictures.append(state.line)
             state.pictures.popleft()
@@ -219,5 +228,6 @@ class RowLSTM(images.ImageSource, Source):
         ]
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        """Return real images as sub-pixels in order of rows, columns and colours."""
         pictures, context = self.pictures(self.side(n), rows, seed, data)
         return pictures.reshape(len(rows), n), context

@@ -1,4 +1,4 @@
-"""Sequence to sequence: an LSTM reads a sentence, another writes its translation and attends to the first."""
+"""Sequence to sequence: one LSTM reads a sentence, another writes its translation and attends to the first."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from arbench.models.layers.recurrent import Carry, LSTMStack, begun, uniform_
 @dataclass
 class _Code:
     memory: Tensor
-    """The encoder's outputs, of its last layer: (B, S, H)."""
+    """Outputs of the encoder's last layer: (B, S, H)."""
     state: tuple[Tensor, Tensor]
-    """h and c of every layer of it at the end: (layers, B, H) each."""
+    """Final h and c of every encoder layer: (layers, B, H) each."""
 
 
 @dataclass
@@ -31,32 +31,35 @@ class _State:
 
 
 class Seq2Seq(TranslationSource, Source):
-    """An element is a symbol of a translation; the source has N symbols as well. N steps, for scoring too.
+    """An element is a symbol of a translation; scoring and sampling take N steps; the source has N symbols too.
 
-    Layers of LSTM read the source from its end to its beginning, once a draw; the decoder's layers begin in
-    the state that they end in. The symbol before, embedded, enters the decoder; its output h attends to the
-    encoder's outputs by dot products, and softmax(W_s tanh(W_c [context; h])) is the next symbol's law.
-    Position 0 sees a vector of its own.
+    Layers of LSTM read the source from its end to its beginning, once per draw; the decoder's layers start
+    from the state in which they stop. The embedding of the previous symbol enters the decoder; its output h
+    attends to the encoder's outputs by dot products, and softmax(W_s tanh(W_c [context; h])) is the
+    distribution of the next symbol. Position 0 reads a learned vector.
 
     Presets:
-        luong: 4 layers of 1000 units, embeddings of 1000, 50,000 symbols in each language, from
-            U(-0.1, 0.1); without that vocabulary the events are bytes as the first 256 symbols.
-        small: 2 layers of 128 units over bytes, from U(-0.05, 0.05).
+        luong: 4 layers of 1000 units, embeddings of 1000, 50,000 symbols in each language, initialised from
+            U(-0.1, 0.1); that vocabulary does not ship, so events are bytes as the first 256 symbols.
+        small: 2 layers of 128 units over bytes, initialised from U(-0.05, 0.05).
         tiny: for tests.
 
     Sources: Luong et al., *Effective Approaches to Attention-based Neural Machine Translation*, 2015, section
-    3.1 (global attention, dot), the variant without input feeding, under which no layer could run over a
-    whole sentence at once; Sutskever et al., *Sequence to Sequence Learning with Neural Networks*, 2014,
-    arXiv:1409.3215, for the reversed source. What fills a source behind its sentences is read and attended to
-    as other symbols are. All weights and biases start from U(-``bound``, ``bound``); dropout is left out.
+    3.1 (global attention, dot), the variant without input feeding, which would keep a layer from running over
+    a whole sentence at once; Sutskever et al., *Sequence to Sequence Learning with Neural Networks*, 2014,
+    arXiv:1409.3215, for the reversed source. Padding after the source's sentences is read and attended to
+    like other symbols. All weights and biases start from U(-``bound``, ``bound``); dropout is left out.
 
     Args:
-        layers: of the encoder, and of the decoder.
-        width: units H of a layer.
+        layers: layers of the encoder, and of the decoder.
+        width: H, the units of a layer.
         embedding: width of a symbol's vector.
-        levels: symbols of each language.
-        bound: of the initial weights.
-        seed: of the initial weights.
+        levels: symbols of each language, at least 3.
+        bound: largest magnitude of an initial weight.
+        seed: seed of the initial weights.
+
+    Raises:
+        ValueError: there are fewer than 3 levels.
     """
 
     family = "recurrent"
@@ -81,12 +84,12 @@ class Seq2Seq(TranslationSource, Source):
     def __init__(self, *, layers: int, width: int, embedding: int, levels: int, bound: float, seed: int = 0) -> None:
         super().__init__()
         if levels < 3:
-            raise ValueError(f"translation needs 3 levels at least, an end and two symbols; got {levels}")
+            raise ValueError(f"translation needs at least 3 levels, an end and two symbols; got {levels}")
         g = torch.Generator().manual_seed(seed)
         self.levels = levels
         self.alphabets = {"source": levels}
         self.distribution = Categorical(levels)
-        if levels > 256:  # the noise of a draw is one number a level
+        if levels > 256:  # the noise of a draw is one number per level
             self.ladder = (8, 16, 32, 64, 128)
 
         def weight(*shape: int) -> nn.Parameter:
@@ -101,27 +104,33 @@ class Seq2Seq(TranslationSource, Source):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the configuration of a smaller model that guesses for this one."""
         return {**config, "layers": 1, "width": max(config["width"] // 4, 4)}
 
     def encode(self, context: Context, n: int) -> _Code:
+        """Return the encoder's outputs and final states for the source sentence, read backwards."""
         return _Code(*self.encoder(self.source_embedding[context["source"].flip(1)]))
 
     def _head(self, hidden: Tensor, memory: Tensor) -> Tensor:
-        """Logits (B, M, levels) from the decoder's outputs (B, M, H)."""
+        """Return logits (B, M, levels) from the decoder's outputs (B, M, H)."""
         keys = memory.unsqueeze(1)
         read = scaled_dot_product_attention(hidden.unsqueeze(1), keys, keys, scale=1.0).squeeze(1)
         return torch.tanh(torch.cat([read, hidden], dim=-1) @ self.attend) @ self.out
 
     def forward(self, f: Tensor, code: _Code) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one pass over the sequence."""
         hidden, _ = self.decoder(begun(self.embedding, f[:, :-1], first=True), code.state)
         return self._head(hidden, code.memory)
 
     def start(self, batch: int, n: int, code: _Code) -> _State:
+        """Return the state before the first element."""
         return _State(code, self.decoder.start(batch, code.state))
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         x = begun(self.embedding, f[:, max(g0 - 1, 0) : g1 - 1], first=g0 == 0)
         return self._head(self.decoder.extend(state.carry, x), state.code.memory), state
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        """Return real translations with the sentences that they translate."""
         return self.sentences(n, rows, seed, data)

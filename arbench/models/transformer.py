@@ -16,15 +16,15 @@ from arbench.models.events.kinds import KINDS
 from arbench.models.layers.attention import Cache, Init, Memory, Stack, sinusoids
 
 BASE = dict(layers=6, width=512, heads=8, hidden=2048)
-"""Vaswani et al. 2017, table 3, the row *base*."""
+"""Configuration *base* of Vaswani et al. 2017, table 3."""
 
 
 @dataclass
 class _Code:
     offset: Tensor
-    """What is added to the inputs: positions, and the label's vector: (B or 1, N, D)."""
+    """Positions plus the label's vector, added to the inputs: (B or 1, N, D)."""
     memories: list[Memory]
-    """The source's keys and values in every layer; none without a source."""
+    """The source's keys and values in every layer; empty without a source."""
 
 
 @dataclass
@@ -36,51 +36,61 @@ class _State:
 class Transformer(Source):
     """An element is a token of its kind: a byte, a sub-pixel, a mu-law code; N steps over a key-value cache.
 
-    The element before, scaled, plus its position (and the label's vector) goes through layers of causal
-    self-attention; where there is a source, an encoder of it runs once a draw and each layer attends to what
-    came out. Position 0 sees a vector of its own. Logits are products with the embedding (``tied``), or with
-    a matrix of their own. Attention is to the whole past: a step costs as much as there is past, and N steps
-    N^2.
+    The previous element's embedding, scaled, plus its position (and the label's vector) goes through layers of
+    causal self-attention; if there is a source, its encoder runs once per draw and each layer attends to the
+    encoder's output. Position 0 reads a learned vector. Logits are products with the embedding (``tied``) or
+    with a separate matrix. Attention reads the whole past: the cost of a step grows with its position, and N
+    steps cost N^2.
 
     Presets:
         gpt2_small: GPT-2's smallest: 12 layers of width 768, 12 heads, learned positions, normalisation
-            first, 50,257 tied tokens, begun by the last; 124,439,808 parameters. Without its tokeniser the
-            events are bytes of text as the first 256 tokens, which is not what those stand for there.
-        base: Transformer-base as a decoder alone, over bytes.
+            first, 50,257 tied tokens, of which the last begins an event; 124,439,808 parameters. GPT-2's
+            tokeniser does not ship: events are bytes of text as the first 256 tokens, which mean other bytes
+            in GPT-2.
+        base: Transformer-base, decoder only, over bytes.
         small: 4 layers of width 128 over bytes: GPT-2's shape at nanoGPT's settings for a CPU.
-        pixels: the Image Transformer of CIFAR-10 by softmax: 12 layers of width 512, 4 heads, RGB
-            (published at 32x32), but over the whole past and not a block of 256, with plain positions.
-        digits: pixels of the UCI digits and mosaics of them, given which digit.
+        pixels: the Image Transformer of CIFAR-10 with a softmax: 12 layers of width 512, 4 heads, RGB
+            (published at 32x32); attention is to the whole past instead of a block of 256, and positions are
+            one-dimensional.
+        digits: pixels of the UCI digits and mosaics of them, conditioned on the digit.
         audio: Transformer-base over mu-law codes at 16 kHz.
         digit_from_word: a digit's pixels from the bytes of its word.
         word_from_digit: a digit's word from its pixels.
-        audio_from_text: Transformer-base, mu-law codes from the text that is spoken.
+        audio_from_text: Transformer-base, mu-law codes from the spoken text.
         tiny, tiny_source: for tests.
 
     Sources: Vaswani et al., *Attention Is All You Need*, 2017; Radford et al., *Language Models are
     Unsupervised Multitask Learners*, 2019; Parmar et al., *Image Transformer*, 2018, arXiv:1802.05751.
-    Weights start with variance 1/fan_in and embeddings with 1/width, or as GPT-2's with ``std``: all
-    N(0, std^2), positions too, which its published code has at half of that; what ends in the residual stream
-    by 1/sqrt(2 layers) less. Biases start at zero. Dropout is
-    left out: nothing is trained here.
+    Weights start with variance 1/fan_in and embeddings with 1/width. With ``std`` they start as GPT-2's: all
+    N(0, std^2), positions included (at half of that in its published code), and products that end in the
+    residual stream scaled by 1/sqrt(2 layers). Biases start at zero. Dropout is left out: nothing is trained
+    here.
 
     Args:
-        layers, width, heads, hidden, norm_first, activation: see ``Stack``.
-        kind: of the events, a key of ``KINDS``.
-        levels: of an element.
+        layers: layers of the decoder, see ``Stack``.
+        width: D, see ``Stack``.
+        heads: see ``Stack``.
+        hidden: see ``Stack``.
+        kind: kind of the events, a key of ``KINDS``.
+        levels: values of an element.
         colours: sub-pixels of a pixel.
-        rate_hz: of audio.
+        rate_hz: sampling rate of audio.
         classes: size of the label's alphabet; 0 for none.
-        source_levels: of an entry of the source; 0 where the kind has none.
-        encoder_layers: of the source's encoder.
-        shared: whether a source of the elements' own alphabet is embedded as they are.
-        positions: how many positions are learned, and so the largest N; 0 for sinusoids. A source's are
-            sinusoids always.
+        source_levels: values of an entry of the source; 0 if the kind has none.
+        encoder_layers: layers of the source's encoder.
+        shared: whether source and elements share one alphabet and one embedding.
+        positions: number of learned positions, the largest N; 0 for sinusoids. A source's positions are always
+            sinusoids.
         tied: whether logits are products with the embedding.
         scaled: whether embeddings are multiplied by sqrt(width).
-        begin: the token that stands before the first; None for a vector of its own.
+        begin: token that precedes the first element; None for a learned vector.
+        norm_first: see ``Stack``.
+        activation: see ``Stack``.
         std: standard deviation of initial weights; None for 1/sqrt(fan_in).
-        seed: of the initial weights.
+        seed: seed of the initial weights.
+
+    Raises:
+        ValueError: the settings contradict each other; the message says which.
     """
 
     element = "token"
@@ -216,7 +226,7 @@ class Transformer(Source):
         )
         self.rate_hz = self.events.rate_hz
         self.ladder, self.count_ladder = self.events.ladder, self.events.count_ladder
-        if levels > 256:  # the noise of a draw is one number a level
+        if levels > 256:  # the noise of a draw is one number per level
             self.ladder = (8, 16, 32, 64, 128)
         self.alphabets = {self.events.label: classes} if classes else {}
         self.distribution = Categorical(levels)
@@ -228,7 +238,7 @@ class Transformer(Source):
             return Stack(number, width, heads, hidden, init, cross=cross, norm_first=norm_first, activation=activation)
 
         if begin is not None and not 0 <= begin < levels:
-            raise ValueError(f"there is no token {begin} to begin with; there are {levels}")
+            raise ValueError(f"begin must be a token from 0 to {levels - 1}, got {begin}")
         self.begin = levels if begin is None else begin
         self.embedding = init.table(levels + (begin is None), width)
         self.positions = init.table(positions, width) if positions else None
@@ -238,7 +248,7 @@ class Transformer(Source):
         self.encoder = self.source_embedding = None
         if source_levels:
             if encoder_layers < 1:
-                raise ValueError("a source needs an encoder: encoder_layers of at least 1")
+                raise ValueError("a source needs an encoder: set encoder_layers to 1 or more")
             self.alphabets["source"] = source_levels
             if shared and source_levels != levels:
                 raise ValueError(f"a shared embedding needs one alphabet, got {levels} and {source_levels}")
@@ -247,16 +257,19 @@ class Transformer(Source):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the configuration of a smaller model that guesses for this one."""
         depths = {key: max(config[key] // 4, 1) for key in ("layers", "encoder_layers") if key in config}
         return {**config, **depths}
 
     def schedule(self, n: int) -> Sequence[int]:
+        """Return the bounds of the groups, one element each."""
         if self.positions is not None and n > len(self.positions):
-            raise ValueError(f"there are learned positions for {len(self.positions)} elements, got {n}")
+            raise ValueError(f"an event has at most {len(self.positions)} elements, the learned positions; got {n}")
         self.events.check(n)
         return super().schedule(n)
 
     def encode(self, context: Context, n: int) -> _Code:
+        """Return positions plus the label's vector, and the source's keys and values if there is a source."""
         if self.positions is not None:
             offset = self.positions[:n].unsqueeze(0)
         else:
@@ -271,7 +284,7 @@ class Transformer(Source):
         return _Code(offset, self.decoder.remember(self.encoder(source, causal=False)))
 
     def _inputs(self, past: Tensor, offset: Tensor, first: bool) -> Tensor:
-        """Inputs (B, M, D) from the elements before them, without one for the ``first`` position."""
+        """Return inputs (B, M, D) from the previous elements; the ``first`` position has none."""
         x = self.embedding[past] * self.scale
         if first:
             x = torch.cat([self.embedding[self.begin].expand(len(past), 1, -1) * self.scale, x], dim=1)
@@ -281,28 +294,34 @@ class Transformer(Source):
         return linear(x, self.embedding[: self.levels] if self.logits is None else self.logits)
 
     def forward(self, f: Tensor, code: _Code) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one parallel pass."""
         x = self._inputs(f[:, :-1], code.offset, first=True)
         return self._head(self.decoder(x, code.memories, causal=True))
 
     def start(self, batch: int, n: int, code: _Code) -> _State:
+        """Return the state before the first element."""
         return _State(code, self.decoder.start(batch, n))
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         past = f[:, max(g0 - 1, 0) : g1 - 1]
         x = self._inputs(past, state.code.offset[:, g0:g1], first=g0 == 0)
         return self._head(self.decoder.extend(x, state.cache, state.code.memories)), state
 
     def mark(self, state: _State, g: int) -> int:
+        """Return the position: the cache beyond it is overwritten before it is read."""
         return g
 
     def rewind(self, state: _State, mark: int, f: Tensor, g: int) -> _State:
-        """Moves the cache back to position ``g``: what it holds before is of the feed that was right."""
+        """Move the cache back to position ``g``: its contents before ``g`` come from the accepted feed."""
         state.cache.t = g
         return state
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        """Return real events of the configured kind with their context."""
         return self.events.observe(n, rows, seed, data)
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        """Read the user's own data of the configured kind."""
         return KINDS[config["kind"]].load_data(path, config)

@@ -1,4 +1,4 @@
-"""WaveNet: samples of audio, one by one, from a stack of dilated causal convolutions."""
+"""WaveNet: audio samples, one by one, from a stack of dilated causal convolutions."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class _State:
 
 
 class WaveNet(audio.AudioSource, Source):
-    """An element is one audio sample; N steps, each O(L).
+    """An element is one audio sample; N steps, each O(L) for L layers.
 
-    The sample before enters a 1x1 convolution, then the stack; the skip sum goes through ReLU, 1x1, ReLU,
-    1x1 to the parameters. Position 0 sees zeros. With ``loss="softmax"`` an element is a mu-law class, which
-    enters by an embedding; with "discretized_logistic_mixture" a level of linear amplitude; with
-    "gaussian", "gaussian_mixture", "logistic" and "logistic_mixture" a real amplitude, of [-1, 1] in real
-    audio and unbounded in draws. Both of these enter as one number.
+    The previous sample enters a 1x1 convolution, then the stack; the skip sum goes through ReLU, 1x1, ReLU,
+    1x1 to the parameters. Position 0 reads zeros. With ``loss="softmax"`` an element is a mu-law class, which
+    enters as an embedding; with "discretized_logistic_mixture" it is a level of linear amplitude; with
+    "gaussian", "gaussian_mixture", "logistic" and "logistic_mixture" it is a real amplitude, within [-1, 1]
+    in real audio and unbounded in draws. Levels and amplitudes enter as one number.
 
     Presets:
         nv: 20 layers in 2 cycles, kernel 2, R=64, S=128, A=256, mu-law softmax at 16 kHz, mel conditioning
@@ -39,9 +39,9 @@ class WaveNet(audio.AudioSource, Source):
         paper: the Parallel WaveNet teacher: 30 layers in 3 cycles, kernel 3, R=512, gate 512, S=256,
             mixture of 10 logistics over 16 bits at 24 kHz; mel frames at 200 Hz stand in for its
             linguistic features, and voices for its speakers.
-        clarinet: the Gaussian teacher of ClariNet as its public version on 22.05 kHz speech has it: 20
-            layers in 2 cycles, kernel 2, R=128, gate 256, S=128, mel conditioning; its first convolution of
-            32 taps is 1x1 here, and frames are repeated where it upsamples them.
+        clarinet: the Gaussian teacher of ClariNet in its public version for 22.05 kHz speech: 20 layers in 2
+            cycles, kernel 2, R=128, gate 256, S=128, mel conditioning; here the first convolution is 1x1
+            instead of 32 taps, and frames are repeated instead of upsampled.
         tiny, tiny_logistic, tiny_gaussian, tiny_gaussian_mixture: for tests.
 
     Sources: van den Oord et al., *WaveNet: A Generative Model for Raw Audio*, 2016; *Parallel WaveNet*,
@@ -49,12 +49,23 @@ class WaveNet(audio.AudioSource, Source):
     variance 1/fan_in, biases at zero.
 
     Args:
-        loss: names the law of an element: a key of ``arbench.distributions.LOSSES``.
-        levels: of an element, mu-law classes or levels of amplitude; unused where it is real.
-        components: of a mixture.
-        rate_hz: of the audio.
-        seed: of the initial weights.
-        layers, cycle, kernel, residual, gate, skip, local, hop, classes: see ``DilatedStack``.
+        layers: see ``DilatedStack``.
+        cycle: see ``DilatedStack``.
+        kernel: see ``DilatedStack``.
+        residual: see ``DilatedStack``.
+        gate: see ``DilatedStack``.
+        skip: see ``DilatedStack``; at least 1.
+        loss: name of an element's distribution: a key of ``arbench.distributions.LOSSES``.
+        levels: mu-law classes or levels of amplitude of an element; unused if it is real.
+        components: components of a mixture.
+        local: see ``DilatedStack``.
+        hop: see ``DilatedStack``.
+        classes: see ``DilatedStack``.
+        rate_hz: sampling rate of the audio.
+        seed: seed of the initial weights.
+
+    Raises:
+        ValueError: there are no skip channels, or there is no such loss.
     """
 
     family = "sequential"
@@ -194,7 +205,7 @@ class WaveNet(audio.AudioSource, Source):
     ) -> None:
         super().__init__()
         if skip < 1:
-            raise ValueError("WaveNet needs skip channels")
+            raise ValueError(f"WaveNet needs skip channels, got {skip}")
         g = torch.Generator().manual_seed(seed)
         self.levels, self.rate_hz, self.local, self.classes, self.hop = (
             levels,
@@ -229,15 +240,16 @@ class WaveNet(audio.AudioSource, Source):
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the configuration of a smaller model that guesses for this one."""
         return {**config, "layers": max(config["layers"] // 4, 1), "cycle": max(config["layers"] // 4, 1)}
 
     def _embed(self, x: Tensor) -> Tensor:
-        """(B, M) elements to (B, M, R)."""
+        """Turn elements (B, M) into inputs of the stack (B, M, R)."""
         if self.companded:
             return self.embedding[x]
         if not self.distribution.finite:
             return x.unsqueeze(-1) * self.embedding[0]
-        dtype = self.embedding.dtype  # half precision does not hold 65,536 levels
+        dtype = self.embedding.dtype  # half precision cannot represent 65,536 levels
         scaled = x.to(torch.promote_types(dtype, torch.float32)) * (2 / (self.levels - 1)) - 1
         return scaled.to(dtype).unsqueeze(-1) * self.embedding[0]
 
@@ -246,20 +258,25 @@ class WaveNet(audio.AudioSource, Source):
         return torch.relu(hidden) @ self.out + self.out_bias
 
     def encode(self, context: Context, n: int) -> Affine:
+        """Return the projected conditioning of each layer."""
         return self.stack.encode(context)
 
     def start(self, batch: int, n: int, code: Affine) -> _State:
+        """Return the state before the first element."""
         return _State(code, self.stack.start(batch))
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
+        """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         past = self._embed(f[:, max(g0 - 1, 0) : g1 - 1])
         inputs = past if g0 else pad(past, (0, 0, 1, 0))
         return self._head(self.stack.extend(state.stack, inputs, state.code)), state
 
     def forward(self, f: Tensor, code: Affine) -> Tensor:
+        """Return the parameters (B, N, P) of all elements in one parallel pass."""
         return self._head(self.stack(pad(self._embed(f[:, :-1]), (0, 0, 1, 0)), code))
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        """Return clips of real speech with their conditioning, quantised where elements are levels."""
         clips, context = self.clips(n, rows, seed, data)
         if not self.distribution.finite:
             return clips, context
@@ -267,4 +284,5 @@ class WaveNet(audio.AudioSource, Source):
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        """Read the user's recording at the rate of the preset."""
         return audio.load(path, config["rate_hz"])

@@ -48,7 +48,7 @@ def test_a_place_is_where_it_is_counted_from_the_upper_left() -> None:
     ("setting", "says"),
     [
         ("frequencies=0", "a position needs at least 1 frequency, got 0"),
-        ("classes=7", "there are 10 classes of pictures, got 7"),
+        ("classes=7", "classes must be 0 or 10, got 7"),
     ],
 )
 def test_wrong_settings_are_refused(setting: str, says: str) -> None:

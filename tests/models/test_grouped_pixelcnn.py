@@ -154,9 +154,9 @@ def test_any_partition_of_ones_own() -> None:
             "partition=spiral",
             "unknown partition 'spiral'; there is: rows, stripes, checkerboard, random, s_curve",
         ),
-        ("groups=0", "partition 'checkerboard' needs how many groups, got 0"),
-        ("groups=-1", "partition 'checkerboard' needs how many groups, got -1"),
-        ("kernel=4", "an odd width, got 4"),
+        ("groups=0", "partition 'checkerboard' needs a positive number of groups, got 0"),
+        ("groups=-1", "partition 'checkerboard' needs a positive number of groups, got -1"),
+        ("kernel=4", "kernel must be odd, got 4"),
     ],
 )
 def test_wrong_settings_are_refused(setting: str, says: str) -> None:

@@ -142,7 +142,7 @@ def test_a_unit_has_its_weights_side_by_side_in_any_dtype() -> None:
         ("order=[1,2]", "an order has each of the numbers 0 to 63 once; there is no 0"),
         (f"order={[*range(64), 3]}", "an order has each of the numbers 0 to 63 once; there are 65 entries"),
         ("pixels=4,order=[0,1,2,1.5]", "an order has each of the numbers 0 to 3 once; there is no 3"),
-        ("sharing=some", "'all' factors share weights or 'none' do, not 'some'"),
+        ("sharing=some", "unknown sharing 'some'; there is: all, none"),
         ("pixels=63", "no square has 63 pixels; near: 49, 64"),
         ("pixels=1", "a picture has 4 pixels at least"),
         ("levels=1", "a pixel has 2 levels at least, got 1"),

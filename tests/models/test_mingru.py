@@ -114,4 +114,6 @@ def test_published_presets_score_and_sample(preset: str) -> None:
 def test_misuse_is_one_line() -> None:
     with pytest.raises(ModelError) as caught:
         resolve("mingru:tiny,expansion=0").build()
-    assert str(caught.value) == "model 'mingru:tiny,expansion=0': the state has a unit at least, got 0 of 6"
+    assert str(caught.value) == (
+        "model 'mingru:tiny,expansion=0': expansion 0 of width 6 leaves the state without a unit; raise either"
+    )

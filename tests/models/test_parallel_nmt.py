@@ -182,8 +182,8 @@ def test_a_translation_longer_than_can_be_copied_is_cut(tmp_path: object) -> Non
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("levels=2", "translation needs 3 levels at least, an end and two symbols; got 2"),
-        ("fertilities=1", "there are 2 fertilities at least, none and one; got 1"),
+        ("levels=2", "translation needs at least 3 levels, an end and two symbols; got 2"),
+        ("fertilities=1", "fertilities must be at least 2, zero and one; got 1"),
         ("heads=3", "attention of width 8 cannot be split into 3 heads"),
     ],
 )

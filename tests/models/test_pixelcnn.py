@@ -112,8 +112,8 @@ def test_the_class_is_no_more_operations_a_step() -> None:
     ("setting", "said"),
     [
         ("loss=softmaxx", "unknown loss 'softmaxx'; did you mean 'softmax'?"),
-        ("raster=diagonal", "a raster is of rows or columns, got 'diagonal'"),
-        ("classes=3", "there are 10 classes of pictures, got 3"),
+        ("raster=diagonal", "raster must be 'rows' or 'columns', got 'diagonal'"),
+        ("classes=3", "classes must be 0 or 10, got 3"),
     ],
 )
 def test_misuse_is_one_line(setting: str, said: str) -> None:

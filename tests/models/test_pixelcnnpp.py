@@ -185,8 +185,8 @@ def test_sides_that_cannot_be_halved_are_refused(n: int, near: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (dict(classes=3), "10 classes of pictures, got 3"),
-        (dict(halvings=-1), "halved 0 times or more, got -1"),
+        (dict(classes=3), "classes must be 0 or 10, got 3"),
+        (dict(halvings=-1), "halvings must be 0 or more, got -1"),
         (dict(activation="relu"), "no activation 'relu'"),
         (dict(components=0), "got 2, 3 and 0"),
     ],

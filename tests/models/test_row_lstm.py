@@ -122,7 +122,7 @@ def test_published_presets_score_and_sample(preset: str) -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("kernel=4", "the first convolution's kernel is odd, got 4"),
+        ("kernel=4", "kernel must be odd, got 4"),
         ("levels=0", "an alphabet needs at least one level, got 0"),
     ],
 )

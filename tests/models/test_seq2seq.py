@@ -79,5 +79,5 @@ def test_misuse_is_one_line() -> None:
     with pytest.raises(ModelError) as caught:
         resolve("seq2seq:tiny,levels=2").build()
     assert str(caught.value) == (
-        "model 'seq2seq:tiny,levels=2': translation needs 3 levels at least, an end and two symbols; got 2"
+        "model 'seq2seq:tiny,levels=2': translation needs at least 3 levels, an end and two symbols; got 2"
     )

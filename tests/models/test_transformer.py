@@ -209,8 +209,8 @@ def test_the_source_is_encoded_once_a_draw() -> None:
         ("tiny,kind=smell", "no kind of events 'smell'; there is: text, pixels"),
         ("tiny,source_levels=3", "Text has no source"),
         ("tiny,activation=tanh", "no activation 'tanh'; there is: relu"),
-        ("tiny_source,encoder_layers=0", "a source needs an encoder: encoder_layers of at least 1"),
-        ("tiny,begin=4", "there is no token 4 to begin with; there are 4"),
+        ("tiny_source,encoder_layers=0", "a source needs an encoder: set encoder_layers to 1 or more"),
+        ("tiny,begin=4", "begin must be a token from 0 to 3, got 4"),
     ],
 )
 def test_settings_that_make_no_model(spec: str, message: str) -> None:
@@ -221,7 +221,7 @@ def test_settings_that_make_no_model(spec: str, message: str) -> None:
 def test_no_more_elements_than_learned_positions() -> None:
     model: Source = resolve("transformer:tiny").build()
     assert model.schedule(256)[-1] == 256
-    with pytest.raises(ValueError, match="learned positions for 256 elements, got 257"):
+    with pytest.raises(ValueError, match="at most 256 elements, the learned positions; got 257"):
         model.schedule(257)
     assert resolve("transformer:base").build().schedule(5000)[-1] == 5000
 

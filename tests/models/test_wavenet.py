@@ -81,7 +81,7 @@ def test_a_level_enters_as_the_amplitude_that_it_stands_for() -> None:
             "loss=discretized_logistic_mixture,levels=1",
             "need at least 2 levels and 1 component, got 1 and 10",
         ),
-        ("skip=0", "WaveNet needs skip channels"),
+        ("skip=0", "WaveNet needs skip channels, got 0"),
     ],
 )
 def test_misuse_is_one_line(setting: str, said: str) -> None:
