@@ -1,9 +1,11 @@
-"""Arrays to numbers: intervals, paired ratios, growth over N."""
+"""Statistics of measurements: intervals, paired ratios, growth over N."""
 
 from arbench.stats.claims import judge, judge_counts
+from arbench.stats.classes import CLASSES, Growth
 from arbench.stats.digits import format_interval, format_ratio, format_seconds, format_si
-from arbench.stats.growth import CLASSES, Growth, extrapolator, fit_exact, fit_noisy
-from arbench.stats.intervals import order_statistic_interval, outliers, quantile, spread
+from arbench.stats.exact import extrapolator, fit_exact
+from arbench.stats.intervals import order_statistic_interval, outliers, spread
+from arbench.stats.noisy import fit_noisy
 from arbench.stats.paired import PairedRatio, ratio
 from arbench.stats.stopping import decide
 from arbench.stats.summary import Summary, summarise
@@ -25,7 +27,6 @@ __all__ = [
     "judge_counts",
     "order_statistic_interval",
     "outliers",
-    "quantile",
     "ratio",
     "spread",
     "summarise",

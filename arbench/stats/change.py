@@ -1,11 +1,11 @@
-"""Whether one version is slower than another, from instances that timed both in turns.
+"""Decision that one version is slower than another, from instances that timed both in turns.
 
-An instance builds every side anew and times them in turns; the median of the ratios of its pairs is one
-observation. A run is several instances in each of several fresh processes. A change counts if the exact
-interval over instances lies beyond the least change that counts, and does so again when the case is run again
-by itself. In the same instances the old version is timed against another copy of itself:
-if equal code differs, the machine cannot tell, and nothing is decided. That never excuses a change: widening
-what counts by the scatter of equal code would hide real ones.
+An instance builds every version afresh and times them in turns; the median ratio of its pairs is one
+observation. A case is timed in several instances in each of several fresh processes. A change is reported if the
+exact interval over instances lies beyond the threshold, and does so again when the case alone is timed a second
+time. Each instance also times the old version against another copy of itself: if equal code differs by more than
+the threshold, the machine is too noisy and the case is undecided. The scatter of equal code never widens the
+threshold, because that would hide real changes.
 """
 
 from __future__ import annotations
@@ -20,33 +20,38 @@ from arbench.stats.intervals import signed_rank_interval
 
 Outcome = Literal["regression", "improvement", "same", "undecided"]
 ALARMS = 0.01
-"""Chance, at most, that equal code reads as slower in the first run, over all cases of a check; as much for
-faster. A false alarm needs the second run as well."""
+"""Largest chance that the first timing shows equal code as slower in any case of a check, and as much for faster.
+
+A false alarm needs the second timing as well.
+"""
 SAME = 3.0
-"""Thresholds within which the whole interval must lie for two versions to be called the same."""
+"""Multiple of the threshold within which the whole interval must lie for two versions to be the same."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """The instances of one run of a case; above 1 the second of two is slower."""
+class Observations:
+    """Ratios of seconds from one timing of a case, one per instance."""
 
     ratios: Sequence[float]
-    """Of the new version's seconds over the old one's, one an instance."""
+    """New version over old version; above 1 the new version is slower."""
     equal: Sequence[float]
-    """The same of equal code: another copy of the old version over it."""
+    """Second copy of the old version over the first copy."""
+
+
+Run = Observations
 
 
 @dataclass(frozen=True)
 class Change:
-    """How much slower; relative, 0.02 is two percent more time."""
+    """Relative change of time: 0.02 is two percent more."""
 
     change: float
     """Hodges-Lehmann estimate over instances."""
     interval: tuple[float, float] | None
-    """By signed ranks; None where there are too few instances for any."""
+    """Signed-rank interval; None with too few instances."""
 
     def clears(self, threshold: float) -> Literal["slower", "faster"] | None:
-        """Whether the whole interval lies beyond a change of ``threshold``, and on which side."""
+        """Return the side on which the whole interval lies beyond ``threshold``; None if it does not."""
         if self.interval is None:
             return None
         low, high = self.interval
@@ -55,7 +60,7 @@ class Change:
         return "faster" if high < 1 / (1 + threshold) - 1 else None
 
     def within(self, threshold: float) -> bool:
-        """Whether the whole interval lies within a change of ``threshold``."""
+        """Return True if the whole interval lies within a change of ``threshold``."""
         if self.interval is None:
             return False
         low, high = self.interval
@@ -64,24 +69,26 @@ class Change:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is said of a case."""
+    """Outcome of one case."""
 
     outcome: Outcome
     change: Change
-    """Of the last run that was made: of a change that counts the second, which did not choose it."""
+    """Estimate of the last timing: the second one for a reported change, because the first selected it."""
     why: str = ""
-    """Why nothing is decided."""
+    """Reason for ``undecided``."""
 
 
 def estimate(ratios: Sequence[float], confidence: float) -> Change:
-    """The change over instances and its exact interval, on logarithms: equal code has them symmetric about 0.
+    """Return the change over instances and its exact interval.
+
+    Both are computed on logarithms, which are symmetric about 0 for equal code.
 
     Args:
-        ratios: positive, one an instance.
-        confidence: of the interval, two-sided.
+        ratios: positive ratios, one per instance.
+        confidence: two-sided coverage of the interval.
 
     Raises:
-        ValueError: no ratios, or not all positive and finite.
+        ValueError: no ratios, or ratios that are not all positive and finite.
     """
     if not all(ratio > 0 and math.isfinite(ratio) for ratio in ratios):
         raise ValueError("ratios must be positive and finite")
@@ -96,25 +103,25 @@ def estimate(ratios: Sequence[float], confidence: float) -> Change:
 
 
 def fewest(cases: int) -> int:
-    """How many instances an interval takes in the first run of a check of so many cases."""
+    """Return the number of instances that the first timing of a check of ``cases`` cases needs for an interval."""
     return math.ceil(math.log2(cases / ALARMS))
 
 
-def decide(first: Run, again: Callable[[], Run], threshold: float, cases: int = 1) -> Decision:
-    """Judges one case of a check.
+def decide(first: Observations, again: Callable[[], Observations], threshold: float, cases: int = 1) -> Decision:
+    """Decide one case of a check.
 
     Args:
-        first: its instances.
-        again: runs the case by itself once more, in fresh processes; called only if the first run shows a
-            change that counts.
-        threshold: the least change that counts, above 0.
-        cases: in the whole check; the first run's confidence is raised to hold over all of them (Bonferroni).
+        first: the first timing.
+        again: times the case alone once more, in fresh processes; called only if the first timing shows a change
+            beyond the threshold.
+        threshold: smallest relative change to report, above 0.
+        cases: number of cases in the check; the confidence of the first timing covers all of them (Bonferroni).
 
     Raises:
-        ValueError: a threshold that is not above 0, fewer than one case, or a run without instances.
+        ValueError: a threshold that is not above 0, fewer than one case, or a timing without instances.
     """
     if threshold <= 0 or cases < 1:
-        raise ValueError(f"needs a threshold above 0 and a case, got {threshold:g} and {cases}")
+        raise ValueError(f"needs a threshold above 0 and at least one case, got {threshold:g} and {cases}")
     confidence = 1 - 2 * ALARMS / cases
     found = estimate(first.ratios, confidence)
     shown = found.clears(threshold)
@@ -133,14 +140,14 @@ def decide(first: Run, again: Callable[[], Run], threshold: float, cases: int = 
         return Decision(
             "undecided",
             confirmed,
-            f"{abs(found.change):.1%} {shown} at first, and not clearly when run again",
+            f"{abs(found.change):.1%} {shown} at first, but not clearly when timed again",
         )
     return Decision("regression" if shown == "slower" else "improvement", confirmed)
 
 
-def _doubt(run: Run, confidence: float, threshold: float) -> str:
-    """Why a run says nothing, where equal code differed by what would count as a change."""
-    equal = estimate(run.equal, confidence)
+def _doubt(found: Observations, confidence: float, threshold: float) -> str:
+    """Return why a timing decides nothing: equal code differed by more than the threshold; empty if it did not."""
+    equal = estimate(found.equal, confidence)
     if equal.clears(threshold) is None:
         return ""
     return f"equal code differed by {abs(equal.change):.1%} in the same processes"

@@ -1,4 +1,4 @@
-"""Whether a measured growth is the one that was claimed."""
+"""Verdicts on claims: comparison of a measured growth with the claimed one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Verdict = Literal["holds", "fails", "undecided"]
 
 _NOMINAL = {"1": 0.0, "log N": 0.0, "sqrt N": 0.5, "N": 1.0, "N^2": 2.0, "N^3": 3.0}
 _NEAR = 0.05
-"""Exponents this close are one: a constant's and a logarithm's differ by less at no useful N."""
+"""Largest difference of exponents that count as equal; at useful N a constant and a logarithm differ by more."""
 
 
 def parse(claimed: str) -> tuple[str, bool]:
-    """A claim's class, and whether it is an upper bound: ``'<= N'`` is ``('N', True)``.
+    """Return the class of a claim, and True if it is an upper bound: ``'<= N'`` is ``('N', True)``.
 
     Raises:
         ValueError: not a class of `CLASSES`, with or without a leading ``<=``.
@@ -27,19 +27,19 @@ def parse(claimed: str) -> tuple[str, bool]:
 
 
 def judge(claimed: str, growth: Growth, exact: bool) -> tuple[Verdict, str]:
-    """Holds a claim against a measured growth.
+    """Return the verdict on a claim, given the measured growth.
 
     - Fewer than four sizes, or sizes that span less than 4x: ``undecided``.
-    - A class was fitted: ``holds`` if it, and all that the noise does not tell from it, are
-      claimed; ``fails`` if none is, and for noisy values the claimed exponent lies outside the
-      measured interval; ``undecided`` otherwise.
-    - No class was fitted: the interval of the free exponent decides. It can refute any claim,
-      and confirm one of the form ``<=``.
+    - A class was fitted: ``holds`` if the claim covers it and every class that noise makes indistinguishable
+      from it; ``fails`` if the claim covers none of them, and for noisy values the claimed exponent lies outside
+      the measured interval; ``undecided`` otherwise.
+    - No class was fitted: the interval of the free exponent decides. It can refute any claim, and confirm one of
+      the form ``<=``.
 
     Args:
-        claimed: '1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', 'N^3', or with a leading '<= '.
-        growth: what was measured.
-        exact: whether ``growth`` comes from integers without noise.
+        claimed: '1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', 'N^3', or one of them after '<= '.
+        growth: the measured growth.
+        exact: True if ``growth`` comes from integers without noise.
 
     Returns:
         The verdict, and its reason in plain words.
@@ -69,11 +69,11 @@ def judge(claimed: str, growth: Growth, exact: bool) -> tuple[Verdict, str]:
 
 
 def judge_counts(claimed: str, growth: Growth) -> tuple[Verdict, str]:
-    """As ``judge``, for counts: exact where a class reproduces them.
+    """Return the verdict on a claim about counts; it is exact where a class reproduces them.
 
-    Where none does (frames of conditioning come in steps) the class is a fit's, without noise but with
-    terms that fade. They hide growth and never add to it, so a claim above what was fitted is open rather
-    than refuted, and an upper bound is confirmed only if the free exponent lies below it too.
+    Otherwise (conditioning frames, for example, come in steps) the class is that of a fit without noise, but with
+    terms that fade as N grows. Such terms hide growth and never add to it. So a claim above the fitted class is
+    undecided rather than refuted, and an upper bound is confirmed only if the free exponent lies below it too.
     """
     verdict, why = judge(claimed, growth, exact=growth.formula is not None or growth.fitted is None)
     if growth.formula is not None or growth.fitted is None or growth.exponent_ci95 is None:
@@ -108,9 +108,9 @@ def _by_exponent(claimed: str, growth: Growth, exact: bool) -> tuple[Verdict, st
 
 
 def _refuted(name: str, at_most: bool, growth: Growth) -> bool:
-    """Whether the claimed class is clearly not what was measured: by exponent, or by rise.
+    """Return True if the measurement refutes the claimed class, by its exponent or by its rise.
 
-    Where a constant is claimed or measured exponents do not help, for a logarithm's is nearly 0.
+    Exponents do not help where a constant is claimed or measured, because a logarithm's exponent is nearly 0.
     """
     if growth.fitted is not None and "1" in (name, growth.fitted):
         rise = growth.predict(growth.sizes[-1]) / growth.predict(growth.sizes[0])
@@ -121,7 +121,7 @@ def _refuted(name: str, at_most: bool, growth: Growth) -> bool:
 
 
 def _exponent(name: str, sizes: tuple[int, ...]) -> float:
-    """What a free power makes of the class over these sizes."""
+    """Return the exponent of a free power fitted to the class over these sizes."""
     if name in _NOMINAL:
         return _NOMINAL[name]
     exponent, _ = free_exponent(sizes, [basis(name, n) for n in sizes])

@@ -1,4 +1,4 @@
-"""The growth classes, and what a fit to one of them says."""
+"""The growth classes, and the result of a fit to one of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 CLASSES = ("1", "log N", "sqrt N", "N", "N log N", "N^2", "N^3")
-"""Slowest first. Logarithms are base 2."""
+"""Classes from the slowest growth to the fastest. Logarithms are base 2."""
 
 BASIS: Mapping[str, Callable[[float], float]] = {
     "1": lambda n: 1.0,
@@ -20,36 +20,36 @@ BASIS: Mapping[str, Callable[[float], float]] = {
 }
 
 FEWEST_SIZES = 4
-"""Sizes below which no class is named."""
+"""Number of sizes below which no class is named."""
 LEAST_SPAN = 4.0
-"""Largest over smallest size below which noisy values name no class, and no claim is judged."""
+"""Ratio of largest to smallest size below which noisy values name no class and no claim is judged."""
 
 
 @dataclass(frozen=True)
 class Growth:
-    """How a quantity grows over N: ``intercept + slope * g(N)``, and in exact fits lower terms."""
+    """Growth of a quantity over N: ``intercept + slope * g(N)``, and lower terms in exact fits."""
 
     fitted: str | None
-    """The class, of `CLASSES`; None where no class may be named."""
+    """A class of `CLASSES`; None where no class may be named."""
     exponent: float | None
-    """p of ``a + b N^p``, the part that grows after the intercept; 0 for a constant."""
+    """The p of ``a + b N^p``, the part that grows after the intercept; 0 for a constant."""
     exponent_ci95: tuple[float, float] | None
     """95% interval of a noisy exponent; None for an exact one and for a constant."""
     intercept: float | None
     slope: float | None
     residual: float | None
-    """Root mean square relative error of the fit; 0 for an exact one."""
+    """Root mean square relative error of the fit; 0 for an exact fit."""
     sizes: tuple[int, ...]
     values: tuple[float, ...]
     lower: tuple[tuple[str, float], ...] = ()
     """Terms between the intercept and the leading one: (class, coefficient)."""
     rivals: tuple[str, ...] = ()
-    """Classes that the noise does not tell from ``fitted``."""
+    """Classes that noise makes indistinguishable from ``fitted``."""
     formula: str | None = None
     """An exact fit written out, such as ``221·N + 3``."""
 
     def predict(self, n: int) -> float:
-        """The fit's value at ``n``.
+        """Return the value of the fit at ``n``.
 
         Raises:
             ValueError: no class was fitted, or ``n`` below 1.
@@ -64,7 +64,7 @@ class Growth:
 
 
 def basis(name: str, n: float, exact: bool = False) -> float:
-    """g(n) of a class. In exact fits a logarithm is ceil(log2 n): the depth of a scan."""
+    """Return g(n) of a class. In exact fits a logarithm is ceil(log2 n), the depth of a scan."""
     if exact and name == "log N":
         return float(ceil_log2(int(n)))
     if exact and name == "N log N":
@@ -73,15 +73,15 @@ def basis(name: str, n: float, exact: bool = False) -> float:
 
 
 def ceil_log2(n: int) -> int:
-    """ceil(log2 n) of a positive integer."""
+    """Return ceil(log2 n) of a positive integer."""
     return (n - 1).bit_length()
 
 
 def by_size(sizes: Sequence[int], values: Sequence[float]) -> list[tuple[int, float]]:
-    """(size, value) pairs in order of size.
+    """Return (size, value) pairs in order of size.
 
     Raises:
-        ValueError: lengths differ, no sizes, a size twice or below 1.
+        ValueError: lengths that differ, no sizes, a duplicate size, or a size below 1.
     """
     if len(sizes) != len(values):
         raise ValueError(f"{len(sizes)} sizes but {len(values)} values")

@@ -1,4 +1,4 @@
-"""Numbers as text, with no digit that the interval beside them does not support."""
+"""Numbers as text, with only the digits that their interval supports."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ _DIGITS_ALONE = 2
 
 
 def last_place(value: float, interval: Interval | None) -> int:
-    """Power of ten of the last digit of ``value`` worth printing.
+    """Return the power of ten of the last digit of ``value`` to print.
 
-    That is the place of the leading digit of the interval's half-width, but never so fine that
-    more than four digits are printed, nor so coarse that none is. Without an interval nothing is
-    known about the digits, and two are given.
+    It is the place of the leading digit of the interval's half-width, limited so that at least one digit and at
+    most four are printed. Without an interval two digits are printed.
     """
     leading = _exponent(value)
     if interval is None:
@@ -27,45 +26,45 @@ def last_place(value: float, interval: Interval | None) -> int:
 
 
 def format_si(value: float, unit: str, interval: Interval | None = None) -> str:
-    """``value`` with an SI prefix and only the digits its interval supports: ``12.3 ms``.
+    """Return ``value`` with an SI prefix and only the digits its interval supports: ``12.3 ms``.
 
-    Where the last supported digit would stand before the unit's place, the next larger prefix is
-    taken (``0.12 s`` and not ``120 ms``), so no zero poses as a digit.
+    Where the last supported digit would come before the unit's place, the next larger prefix is used
+    (``0.12 s``, not ``120 ms``), so that no zero looks like a significant digit.
 
     Args:
-        value: in ``unit``.
-        unit: what it is measured in; 's' is never given a prefix above one.
+        value: number in ``unit``.
+        unit: unit of ``value``; 's' never gets a prefix above one.
         interval: (low, high) around ``value``, or None.
 
     Raises:
-        ValueError: not finite.
+        ValueError: ``value`` is not finite.
     """
     text, exponent = _scaled(value, unit, interval)
     return f"{text} {_PREFIXES[exponent]}{unit}".rstrip()
 
 
 def format_seconds(value: float, interval: Interval | None = None) -> str:
-    """A duration such as ``12.3 ms``; see `format_si`."""
+    """Return a duration as text, for example ``12.3 ms``; see `format_si`."""
     return format_si(value, "s", interval)
 
 
 def format_ratio(value: float, interval: Interval | None = None) -> str:
-    """A factor such as ``3.07x``, with only the digits its interval supports."""
+    """Return a factor as text, for example ``3.07x``, with only the digits its interval supports."""
     _check(value)
     place = last_place(value, interval)
     return f"{_fixed(value, place)}x"
 
 
 def format_interval(value: float, interval: Interval, unit: str = "", ends: str = "[]") -> str:
-    """The interval's ends as `format_si` (``unit`` 'x': `format_ratio`) prints ``value``.
+    """Return the ends of an interval with the prefix and last place of ``value``: ``[12.1, 12.6]``.
 
-    Same prefix, same last place, rounded outward, unit left out since ``value`` stands beside:
-    ``[12.1, 12.6]``.
+    They match the output of `format_si` (for ``unit`` 'x', of `format_ratio`) for ``value``, are rounded outward
+    and have no unit, because ``value`` with its unit is printed beside them.
     """
     place = last_place(value, interval)
     exponent = 0 if unit == "x" else _scaled(value, unit, interval)[1]
     scale = 10.0**place
-    # A nudge keeps an end that lies on the grid, but for rounding, from being moved outward.
+    # The tolerance keeps an end on the grid, up to rounding, from moving outward.
     low = math.floor(interval[0] / scale + 1e-9) * scale
     high = math.ceil(interval[1] / scale - 1e-9) * scale
     low, high = low / 10.0**exponent, high / 10.0**exponent
@@ -74,7 +73,7 @@ def format_interval(value: float, interval: Interval, unit: str = "", ends: str 
 
 def _check(value: float) -> None:
     if not math.isfinite(value):
-        raise ValueError(f"cannot print {value}")
+        raise ValueError(f"cannot format {value}: expected a finite number")
 
 
 def _exponent(value: float) -> int:

@@ -14,7 +14,7 @@ from arbench.stats.classes import CLASSES, FEWEST_SIZES, Growth, by_size, ceil_l
 from arbench.stats.noisy import free_exponent
 
 HELD_OUT = 2
-"""Sizes a fit must reproduce beyond the number of its terms."""
+"""Number of sizes that a fit must reproduce beyond the number of its terms."""
 _MOST_TERMS = 4
 _EXPONENTS = {"1": 0.0, "sqrt N": 0.5, "N": 1.0, "N^2": 2.0, "N^3": 3.0}
 _EXTRAPOLATED = ("log N", "sqrt N", "N", "N log N", "N^2", "N^3")
@@ -23,37 +23,37 @@ _EXTRAPOLATED = ("log N", "sqrt N", "N", "N log N", "N^2", "N^3")
 @dataclass(frozen=True)
 class _Fit:
     terms: tuple[str, ...]
-    """Slowest first, '1' always the first."""
+    """Classes from the slowest to the fastest; the first is always '1'."""
     factors: tuple[Fraction, ...]
     root: int
-    """Square-free r: the sizes are r m^2, and the term 'sqrt N' is m = sqrt(N / r)."""
+    """Square-free r such that the sizes are r m^2; the term 'sqrt N' is m = sqrt(N / r)."""
 
     def at(self, n: int) -> Fraction | None:
-        """The exact value at ``n``; None where sqrt(n / root) is needed and is no integer."""
+        """Return the exact value at ``n``; None where sqrt(n / root) is needed and is not an integer."""
         row = _row(self.terms, n, self.root)
         return None if row is None else sum(map(Fraction.__mul__, self.factors, row), Fraction(0))
 
 
 def fit_exact(sizes: Sequence[int], values: Sequence[int]) -> Growth:
-    """The simplest sum of classes that reproduces every value without residual.
+    """Fit the simplest sum of classes that reproduces every value without residual.
 
-    An intercept is always among the terms; a fit with fewer terms wins, and among equals the one
-    whose leading term grows slower. At least four sizes must be reproduced, and at least two more
-    than there are terms, so a coincidence cannot pass. Lower terms are allowed because they are
-    real: a raster-scan image model has depth a N + b sqrt(N) + c. A logarithm is ceil(log2 N),
-    what a prefix scan counts; sqrt N is offered where all sizes share their square-free part,
-    which makes it rational up to a constant.
+    The terms always include an intercept. A fit with fewer terms wins, and among equals the one whose leading term
+    grows more slowly. At least four sizes must be reproduced, and at least two more than there are terms, so that
+    a coincidence cannot pass. Lower terms are allowed because they occur: a raster-scan image model has depth
+    a N + b sqrt(N) + c. A logarithm is ceil(log2 N), the count of a prefix scan. sqrt N is tried where all sizes
+    share their square-free part, which makes it rational up to a constant.
 
     Args:
         sizes: distinct N, in any order.
-        values: the integers measured there.
+        values: the integer measured at each size.
 
     Returns:
-        The growth, ``residual`` 0; or with ``fitted`` None where no such sum exists or the sizes
-        are too few. From four sizes on it then still gives the exponent of a free power.
+        The growth, with ``residual`` 0. If no such sum exists or there are too few sizes, ``fitted`` is None; with
+        four sizes or more it still has the exponent of a free power.
 
     Raises:
-        ValueError: lengths differ, no sizes, a size twice or below 1, or a value not an integer.
+        ValueError: lengths that differ, no sizes, a duplicate size, a size below 1, or a value that is not an
+            integer.
     """
     pairs = [(n, _integer(value)) for n, value in by_size(sizes, values)]
     ns, ys = tuple(n for n, _ in pairs), tuple(float(y) for _, y in pairs)
@@ -80,24 +80,24 @@ def fit_exact(sizes: Sequence[int], values: Sequence[int]) -> Growth:
 
 
 def extrapolator(sizes: Sequence[int], values: Sequence[int], held_out: tuple[int, int]) -> Callable[[int], int] | None:
-    """A sum of classes that predicted ``held_out`` exactly.
+    """Return a sum of classes that predicts ``held_out`` exactly, as a function of N.
 
     Args:
         sizes: distinct N, at least one more than the sum has terms.
-        values: the integers counted there, all reproduced without residual.
-        held_out: (N, value) that took no part in the fit.
+        values: the integer counted at each size; the sum reproduces all of them without residual.
+        held_out: (N, value) that is not used in the fit.
 
     Returns:
-        N to value; it raises ValueError where the sum gives no whole number or sqrt N is
-        out of reach of the ladder. None if no sum passed.
+        A function from N to the value. It raises ValueError where the sum is not an integer, or where sqrt N is not
+        rational for the square-free part of ``sizes``. None if no sum predicts the held-out value.
 
     Raises:
-        ValueError: as `fit_exact`; or the held-out size is among ``sizes``.
+        ValueError: as `fit_exact`, or the held-out size is among ``sizes``.
     """
     pairs = [(n, _integer(value)) for n, value in by_size(sizes, values)]
     n, value = held_out
     if n in sizes:
-        raise ValueError(f"the held-out size {n} took part in the fit")
+        raise ValueError(f"the held-out size {n} is among the sizes of the fit")
     for fit in _fits(pairs, _EXTRAPOLATED, 1):
         if fit.at(n) == value:
             return lambda n: _whole(fit.at(n), n)
@@ -106,7 +106,7 @@ def extrapolator(sizes: Sequence[int], values: Sequence[int], held_out: tuple[in
 
 def _whole(value: Fraction | None, n: int) -> int:
     if value is None or value.denominator != 1:
-        raise ValueError(f"the exact fit does not reach n = {n}")
+        raise ValueError(f"the exact fit has no integer value at n = {n}")
     return value.numerator
 
 
@@ -117,7 +117,7 @@ def _integer(value: float) -> int:
 
 
 def _fits(pairs: list[tuple[int, int]], names: Sequence[str], spare: int) -> Iterator[_Fit]:
-    """Exact fits with at least ``spare`` more sizes than terms; fewest terms first."""
+    """Yield exact fits with at least ``spare`` more sizes than terms, fewest terms first."""
     root = _square_free(pairs[0][0])
     growing = [name for name in names if all(_row((name,), n, root) for n, _ in pairs)]
     for count in range(min(_MOST_TERMS, len(pairs) - spare)):
@@ -145,7 +145,7 @@ def _row(terms: Sequence[str], n: int, root: int) -> tuple[Fraction, ...] | None
 
 
 def _solve(rows: Sequence[Sequence[Fraction]]) -> tuple[Fraction, ...] | None:
-    """The one solution of the overdetermined system [A | y]; None if there is none, or many."""
+    """Return the unique solution of the overdetermined system [A | y]; None if there is none, or several."""
     matrix = [list(row) for row in rows]
     unknowns = len(matrix[0]) - 1
     for column in range(unknowns):
@@ -172,7 +172,7 @@ def _square_free(n: int) -> int:
 
 
 def _exponent(fit: _Fit, sizes: Sequence[int], values: Sequence[float]) -> float:
-    """Nominal where one power grows, else the log-log slope of what is above the intercept."""
+    """Return the nominal exponent of a single power, or else the log-log slope of the part above the intercept."""
     leading = fit.terms[-1]
     if len(fit.terms) <= 2 and leading in _EXPONENTS:
         return _EXPONENTS[leading]

@@ -1,4 +1,4 @@
-"""Statements about one sample that need no normal distribution: intervals, quantile, outliers, spread."""
+"""Distribution-free statistics of one sample: intervals, outliers, spread."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = Sequence[float] | NDArray[np.float64]
-
-SUPPORT = 0.99
-"""Chance with which a sample must reach beyond a quantile before the quantile is printed."""
 
 
 def _sorted(values: Values) -> np.ndarray:
@@ -61,23 +58,23 @@ def _ranks_about_median(n: int, confidence: float) -> tuple[int, int] | None:
 
 
 def signed_rank_interval(values: Values, confidence: float = 0.95) -> tuple[float, float, float] | None:
-    """Hodges-Lehmann estimate of a centre of symmetry, and its exact interval by Wilcoxon's signed ranks.
+    """Return the Hodges-Lehmann estimate of a centre of symmetry and its exact Wilcoxon signed-rank interval.
 
-    The estimate is the median of the means of all pairs, a value with itself included. The k-th least and
-    k-th greatest of these hold the centre with probability 1 - 2 P(T < k), T the signed-rank statistic, for
-    any distribution that is symmetric, as the difference of two sides is whose noise is alike. Under normal
-    noise it is shorter by a fifth than the interval from order statistics.
+    The estimate is the median of the means of all pairs, each value paired with itself too. The k-th smallest and
+    k-th largest of these means enclose the centre with probability 1 - 2 P(T < k), where T is the signed-rank
+    statistic, for any symmetric distribution. The difference of two sides with equal noise is symmetric. Under
+    normal noise this interval is a fifth shorter than the one from order statistics.
 
     Args:
         values: independent observations, in any order.
-        confidence: coverage asked for, in (0, 1).
+        confidence: coverage, in (0, 1).
 
     Returns:
         (estimate, low, high), or None where even the whole range does not reach ``confidence``: below 6
         values for 95%.
 
     Raises:
-        ValueError: no values, or not all finite.
+        ValueError: no values, values that are not all finite, or ``confidence`` outside (0, 1).
 
     Source: Hollander, Wolfe and Chicken, *Nonparametric Statistical Methods*, 3rd edition, sections 3.2, 3.3.
     """
@@ -96,37 +93,18 @@ def signed_rank_interval(values: Values, confidence: float = 0.95) -> tuple[floa
     return (float(np.median(means)), float(means[k - 1]), float(means[-k])) if k else None
 
 
-def quantile(values: Values, q: float) -> float | None:
-    """The ``q``-quantile, or None where the sample is too small to support it.
-
-    It is supported once the sample reaches beyond the true quantile with probability 99%: the
-    chance that all n values fall short of it is q^n (for q below 1/2, (1 - q)^n), so
-    n >= log(0.01) / log(max(q, 1 - q)): 7 for the median, 90 for p95, 459 for p99.
-
-    Raises:
-        ValueError: ``q`` outside (0, 1), no values, or not all finite.
-    """
-    if not 0 < q < 1:
-        raise ValueError(f"q must lie between 0 and 1, not {q}")
-    array = _sorted(values)
-    if array.size < math.log(1 - SUPPORT) / math.log(max(q, 1 - q)):
-        return None
-    return float(np.quantile(array, q))
-
-
 def outliers(values: Values, fence: float = 1.5) -> int:
-    """How many values lie outside Tukey's fences on the logarithms. Counted, never dropped.
+    """Count the values outside Tukey's fences on the logarithms; none is dropped.
 
-    Logarithms, because durations are positive and skewed to the right: on them the fence is a
-    factor, the same for nanoseconds and minutes. Below four values there are no quartiles to
-    speak of, and the count is 0.
+    Durations are positive and skewed to the right. On their logarithms the fence is a factor, the same for
+    nanoseconds and minutes. Fewer than four values have no meaningful quartiles, and the count is 0.
 
     Args:
         values: positive durations of equal work.
-        fence: interquartile ranges beyond the quartiles.
+        fence: distance of the fences from the quartiles, in interquartile ranges.
 
     Raises:
-        ValueError: no values, or not all positive and finite.
+        ValueError: no values, or values that are not all positive and finite.
     """
     array = _sorted(values)
     if array[0] <= 0:
@@ -135,16 +113,16 @@ def outliers(values: Values, fence: float = 1.5) -> int:
         return 0
     logs = np.log(array)
     low, high = np.quantile(logs, [0.25, 0.75])
-    # A clock's ticks can make the quartiles equal; rounding of the logarithm is then no outlier.
+    # The clock's resolution can make the quartiles equal; rounding of the logarithm is then no outlier.
     reach = fence * (high - low) + 1e-12
     return int(((logs < low - reach) | (logs > high + reach)).sum())
 
 
 def spread(values: Values) -> float:
-    """Interquartile range over the median: relative, robust; 0 for a single value.
+    """Return the interquartile range over the median, a robust relative spread; 0 for a single value.
 
     Raises:
-        ValueError: no values, not all finite, or a median that is not positive.
+        ValueError: no values, values that are not all finite, or a median that is not positive.
     """
     low, middle, high = np.quantile(_sorted(values), [0.25, 0.5, 0.75])
     if middle <= 0:

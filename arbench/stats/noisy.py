@@ -1,4 +1,4 @@
-"""Fits of durations, and of anything else that scatters."""
+"""Fits of durations and other noisy values."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from arbench.stats.classes import CLASSES, FEWEST_SIZES, LEAST_SPAN, Growth, basis, by_size
 
 LEAST_NOISE = 0.01
-"""Relative error taken as known of any median, however well its workers agree."""
+"""Smallest relative standard error assumed for a median, however well its workers agree."""
 TIES = 2.0
-"""A class whose leave-one-out error is within this factor of the best is not told from it."""
+"""Factor of the best leave-one-out error within which a class is indistinguishable from the best."""
 NOTHING_FITS = 0.5
-"""Leave-one-out error of the best class above which none is named."""
+"""Leave-one-out error of the best class above which no class is named."""
 FLAT = 0.10
-"""Leave-one-out error up to which a constant that ties is taken for one."""
+"""Leave-one-out error up to which a constant that ties is reported as a constant."""
 _POWERS = np.arange(0.01, 4.0001, 0.01)
 
 
@@ -23,28 +23,28 @@ def fit_noisy(
     sizes: Sequence[int],
     seconds: Mapping[int, Mapping[int, float]] | Sequence[Sequence[float]],
 ) -> Growth:
-    """The class whose fit predicts left-out sizes best, and the exponent of a free power.
+    """Fit the class that predicts left-out sizes best, and the exponent of a free power.
 
-    Every class is fitted to the medians as ``a + b g(N)``, a and b not negative, by least squares
-    on relative errors. The class with the least leave-one-out error is ``fitted``; classes within
-    twice that error, or within the noise of the medians, are its ``rivals``. A constant that ties
-    wins, since the others then only add a slope that nothing asks for.
+    Every class is fitted to the medians as ``a + b g(N)``, with a and b not negative, by least squares on relative
+    errors. The class with the smallest leave-one-out error is ``fitted``; classes within twice that error, or
+    within the noise of the medians, are its ``rivals``. A constant that ties wins, because the data do not support
+    the slope that the others add.
 
-    The exponent is p of ``a + b N^p``; its 95% interval is the profile of the squared relative
-    error (F with 1 and n - 3 degrees of freedom), the variance being the larger of the lack of
-    fit and what the workers' scatter says. So it also covers what is not a power law.
+    The exponent is the p of ``a + b N^p``. Its 95% interval is the profile of the squared relative error (F with 1
+    and n - 3 degrees of freedom); the variance is the larger of the lack of fit and the scatter of the workers. So
+    the interval also covers growth that is not a power law.
 
     Args:
         sizes: distinct N.
-        seconds: worker to {N: median seconds}, each size in at least one worker; or for each size
-            of ``sizes`` its samples.
+        seconds: worker to {N: median seconds}, with each size in at least one worker; or the samples of each size
+            of ``sizes``.
 
     Returns:
-        ``fitted`` is None below four sizes or a span of 4x, or where no class predicts a left-out
-        size within 50%.
+        The growth. ``fitted`` is None below four sizes or a span of 4x, or where no class predicts a left-out size
+        within 50%.
 
     Raises:
-        ValueError: no sizes, a size twice or without values, or a value not positive and finite.
+        ValueError: no sizes, a duplicate size, a size without values, or a value that is not positive and finite.
     """
     medians, noise = _medians(sizes, seconds)
     pairs = by_size(sizes, medians)
@@ -69,12 +69,12 @@ def fit_noisy(
 def free_exponent(
     sizes: Sequence[int], values: Sequence[float], noise: float = LEAST_NOISE
 ) -> tuple[float | None, tuple[float, float] | None]:
-    """p of ``a + b N^p`` between 0 and 4, with its 95% profile interval.
+    """Fit the p of ``a + b N^p`` between 0 and 4, with its 95% profile interval.
 
     Args:
         sizes: distinct N, ascending.
-        values: positive, one a size.
-        noise: relative standard error of each value, at least.
+        values: positive values, one per size.
+        noise: lower bound of the relative standard error of each value.
 
     Returns:
         (p, (low, high)); (0, None) for equal values; (None, None) below four sizes.
@@ -109,7 +109,7 @@ def free_exponent(
 def _medians(
     sizes: Sequence[int], seconds: Mapping[int, Mapping[int, float]] | Sequence[Sequence[float]]
 ) -> tuple[list[float], float]:
-    """The median at each size, and its relative standard error over the sizes."""
+    """Return the median at each size, and the relative standard error pooled over the sizes."""
     if isinstance(seconds, Mapping):
         columns = [[worker[n] for worker in seconds.values() if n in worker] for n in sizes]
     else:
@@ -126,7 +126,7 @@ def _medians(
 
 
 def _levelled(sizes: Sequence[int], seconds: Mapping[int, Mapping[int, float]]) -> list[list[float]]:
-    """Logarithms by size, without each worker's own level: one slow at every N bends nothing."""
+    """Return logarithms by size minus each worker's mean, so that a worker slow at every N adds no noise."""
     columns: list[list[float]] = [[] for _ in sizes]
     for worker in seconds.values():
         logs = {i: float(np.log(worker[n])) for i, n in enumerate(sizes) if n in worker}
@@ -140,7 +140,7 @@ def _basis(name: str, sizes: Sequence[int]) -> np.ndarray:
 
 
 def _fit(g: np.ndarray, y: np.ndarray) -> tuple[tuple[float, float], float]:
-    """(a, b), not negative, of ``y = a + b g``, and the root mean square relative error."""
+    """Return the non-negative (a, b) of ``y = a + b g``, and the root mean square relative error."""
     if np.ptp(g) == 0:
         a = float(np.sum(1 / y) / np.sum(1 / y**2))
         return (a, 0.0), float(np.sqrt(np.mean((a / y - 1) ** 2)))
@@ -150,10 +150,10 @@ def _fit(g: np.ndarray, y: np.ndarray) -> tuple[tuple[float, float], float]:
 
 
 def _fits(gs: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``_fit`` for each row of ``gs`` (fits, sizes), no row constant: a, b and errors (fits,).
+    """Apply ``_fit`` to each row of ``gs`` (fits, sizes), none of them constant; return a, b and errors (fits,).
 
-    Of two terms the least squares without signs; where one comes out negative it is 0 at the optimum, for
-    the problem is convex, and both cannot be, for everything is positive.
+    The least squares of two terms are solved without the sign constraint. A term that comes out negative is 0 at
+    the constrained optimum, because the problem is convex; both cannot be negative, because all data are positive.
     """
     constant, grown = 1 / y, gs / y
     cc, cg, gg = constant @ constant, grown @ constant, (grown**2).sum(-1)
@@ -167,7 +167,7 @@ def _fits(gs: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def _leave_one_out(name: str, sizes: Sequence[int], values: Sequence[float]) -> float:
-    """Root mean square relative error in predicting each size from the others."""
+    """Return the root mean square relative error of predicting each size from the others."""
     g, y = _basis(name, sizes), np.array(values)
     errors = []
     for i in range(y.size):

@@ -1,4 +1,4 @@
-"""How much faster one case is than another, from samples taken in the same rounds."""
+"""Speed ratio of two cases, from samples taken in the same rounds."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ Rounds = Mapping[tuple[int, int], float]
 
 @dataclass(frozen=True)
 class PairedRatio:
-    """Speed of a case over its reference; above 1 the case is the faster one."""
+    """Speed of a case over its reference; above 1 the case is faster."""
 
     ratio: float
     ci95: tuple[float, float] | None
     """95% order-statistic interval over workers; None below six."""
     range: tuple[float, float] | None
-    """Least and greatest worker, where there are too few for an interval."""
+    """Smallest and largest ratio of a worker, where there are too few workers for an interval."""
     workers: int
     rounds: int
-    """Rounds that hold both."""
+    """Number of rounds that contain both cases."""
 
 
 def ratio(case: Rounds, reference: Rounds) -> PairedRatio:
-    """Reference over case in every shared round, median in each worker, then over workers.
+    """Return the median over workers of each worker's median of reference over case in the shared rounds.
 
-    What slows a whole round down slows both alike and cancels. Medians are taken of logarithms,
-    so exchanging the two inverts the result exactly.
+    A disturbance of a whole round slows both cases alike and cancels. Medians are taken of logarithms, so that
+    exchanging the two cases inverts the result exactly.
 
     Raises:
-        ValueError: no round holds both, or a duration is not positive.
+        ValueError: no round contains both cases, or a duration is not positive.
     """
     shared = sorted(case.keys() & reference.keys())
     if not shared:
-        raise ValueError("no round holds both cases")
+        raise ValueError("no round contains both cases")
     if min(min(case[key], reference[key]) for key in shared) <= 0:
         raise ValueError("durations must be positive")
     by_worker: dict[int, list[float]] = {}

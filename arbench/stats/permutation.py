@@ -1,4 +1,4 @@
-"""Is there a step at all: a permutation test over every place where one could lie."""
+"""A permutation test for a step in a series, over every place where one could lie."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ Floats = NDArray[np.float64]
 
 PERMUTATIONS = 9999
 _ENOUGH = 200
-"""Permutations with as large a step after which it is clear that noise explains it."""
+"""Number of permutations with as large a step after which noise clearly explains the step."""
 _CELLS = 2_000_000
-"""Of the permutations drawn at once."""
+"""Largest number of values in the permutations drawn at once."""
 
 
 def chance(values: Floats, shortest: int, rng: np.random.Generator, permutations: int = PERMUTATIONS) -> float:
-    """Chance that the same values in an accidental order hold a step as large as the largest there is.
+    """Return the chance that the values in random order contain a step as large as the largest in their own order.
 
-    The statistic is the difference of the means before and after k, standardised, the largest over all k. It
-    supposes nothing of how the values scatter.
+    The statistic is the standardised difference of the means before and after k, maximised over k. The test assumes
+    nothing about the distribution of the values.
 
     Args:
         values: (n,), in order, not all the same.
-        shortest: values that there are on either side of k at least.
-        permutations: at most; fewer where noise plainly explains it.
+        shortest: smallest number of values on either side of k.
+        rng: source of the permutations.
+        permutations: largest number of permutations; fewer are drawn where noise clearly explains the step.
 
     Returns:
-        In (0, 1], and no less than one of the permutations.
+        The p-value, in (0, 1]; at least 1 / (permutations + 1).
 
     Source: Pettitt, *A non-parametric approach to the change-point problem* (1979), of ranks.
     """

@@ -1,7 +1,7 @@
-"""The roofline: the least time a machine needs to move so many bytes and do so much arithmetic.
+"""The roofline: the shortest time in which a machine can move given bytes and do given arithmetic.
 
 Williams, Waterman and Patterson, *Roofline: an insightful visual performance model for multicore
-architectures*, 2009: moving and computing overlap, so the slower of the two is the limit.
+architectures*, 2009: data movement and arithmetic overlap, so the slower of the two is the limit.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Roof:
-    """What limits a piece of work, and how fast it could be done."""
+    """The limit of a piece of work: its kind, and the shortest possible time."""
 
     bound: Literal["memory", "compute"]
     limit_s: float
-    """The shortest time; over a measured one it is the fraction of the limit that was reached."""
+    """Shortest possible time; divided by a measured time it is the fraction of the limit that was reached."""
     gb_per_s: float
-    """The bandwidth that holds for its working set, 10^9 bytes a second."""
+    """Bandwidth at its working set, in 10^9 bytes a second."""
     gflop_per_s: float
-    """The peak of its dtype, 10^9 FLOP a second."""
+    """Peak of its dtype, in 10^9 FLOP a second."""
 
 
 def bandwidth(limits: Mapping[str, Any], working_set: int) -> float | None:
-    """The best bandwidth that was measured for a working set, in GB/s; None where none was.
+    """Return the best measured bandwidth at a working set, in GB/s; None if none was measured.
 
-    The better of copying and reading, between two measured sets by the logarithm of their size. A set that a
-    larger one outdoes is granted the larger one's.
+    It is the better of copying and reading, interpolated between two measured sets by the logarithm of their size.
+    A set for which a larger one has a higher bandwidth gets the higher one.
 
     Args:
-        limits: ``copy`` and ``read``, lists of ``{"bytes", "gb_per_s"}``, as a results file has them.
-        working_set: bytes that a call goes over.
+        limits: ``copy`` and ``read``, lists of ``{"bytes", "gb_per_s"}``, as in a results file.
+        working_set: bytes that a call accesses.
     """
     rates = [_at(limits.get(kind, ()), working_set) for kind in ("copy", "read")]
     return max((rate for rate in rates if rate is not None), default=None)
@@ -56,13 +56,15 @@ def _at(points: Sequence[Mapping[str, float]], working_set: int) -> float | None
 
 
 def product(limits: Mapping[str, Any], dtype: str) -> float | None:
-    """The best rate that was measured for matrix products of a dtype, in GFLOP/s; None where none was.
+    """Return the best measured rate of matrix products of a dtype, in GFLOP/s; None if none was measured.
 
-    One of float32 can be made of three in TF32 (Ootomo and Yokota, *Recovering single precision accuracy from
-    Tensor Cores while surpassing the FP32 theoretical peak performance*, 2022), which is faster on many GPUs.
+    A float32 product can be computed as three TF32 products (Ootomo and Yokota, *Recovering single precision
+    accuracy from Tensor Cores while surpassing the FP32 theoretical peak performance*, 2022), which is faster on
+    many GPUs.
 
     Args:
-        limits: ``matmul``, by dtype and ``tf32``, as a results file has it.
+        limits: ``matmul``, by dtype and ``tf32``, as in a results file.
+        dtype: name of the dtype, for example ``float32``.
     """
     rates = limits.get("matmul") or {}
     if dtype == "float32" and "tf32" in rates:
@@ -71,17 +73,17 @@ def product(limits: Mapping[str, Any], dtype: str) -> float | None:
 
 
 def roof(bytes: int, flops: int, limits: Mapping[str, Any], dtype: str, working_set: int | None = None) -> Roof | None:
-    """The lower of the two roofs over a piece of work.
+    """Return the lower of the two roofs of a piece of work.
 
     Args:
-        bytes: that it must move at least.
-        flops: that it must do at least.
-        limits: ``copy``, ``read`` and ``matmul``, as a results file has them.
-        dtype: whose peak holds.
-        working_set: bytes that repeated calls go over, if not the same ``bytes`` each time.
+        bytes: smallest number of bytes that it must move.
+        flops: smallest number of FLOPs that it must do.
+        limits: ``copy``, ``read`` and ``matmul``, as in a results file.
+        dtype: name of the dtype of the arithmetic.
+        working_set: bytes that repeated calls access, if they do not access the same ``bytes`` each time.
 
     Returns:
-        None where the bandwidth or the peak of the dtype was not measured, or there is nothing to do.
+        The roof; None where the bandwidth or the peak of the dtype was not measured, or there is no work.
     """
     rate, peak = bandwidth(limits, working_set or bytes), product(limits, dtype)
     if not rate or not peak or bytes + flops <= 0:

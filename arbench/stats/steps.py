@@ -1,9 +1,9 @@
-"""Where a series over commits steps from one level to another.
+"""Steps from one level to another in a series over commits.
 
-Counters that are exact need no statistics: every change is a step. Times do. Candidates come from
-``ruptures`` (the best segmentation, by PELT); each is then tested on the two levels beside it by
-permutations of their values, which supposes nothing of the noise but that its order is accidental. A step
-that a straight line explains about as well is a drift, and none.
+Exact counters need no statistics: every change is a step. Durations need them. ``ruptures`` gives the candidates
+(the best segmentation, by PELT). Each candidate is then tested by permutations of the values on the two adjacent
+levels, which assumes only that the order of the noise is random. A step that a straight line explains about as well
+is a drift and is not reported.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 from arbench.stats.permutation import PERMUTATIONS, Floats, chance
 
 LEVEL = 0.01
-"""Chance, nominally, that a series of noise alone is said to have a step."""
+"""Nominal chance that a step is reported in a series of pure noise."""
 SHORTEST = 2
-"""Values that a level has at least: one alone is an outlier."""
+"""Smallest number of values in a level; a single value is an outlier."""
 _FENCE = 3.0
-"""Standard deviations from its level beyond which a value weighs no more."""
+"""Distance from the level, in standard deviations, to which values are clipped."""
 _LEAST_NOISE = 1e-4
-"""Of logarithms: a clock's ticks can leave no noise at all."""
+"""Smallest standard deviation of the logarithms; the resolution of a clock can hide all noise."""
 
 
 @dataclass(frozen=True)
@@ -34,27 +34,29 @@ class Step:
     """A change of level."""
 
     index: int
-    """Of the first value of the new level, in the series as it was given, missing values included."""
+    """Position of the first value of the new level in the given series, counting missing values."""
     before: float
-    """The level until then: the median since the step before."""
+    """Level before the step: the median since the previous step."""
     after: float
-    """The level from then on, until the next step."""
+    """Level after the step: the median until the next step."""
     p: float | None = None
-    """Chance of such a step in noise alone, times the square of the number of steps in the series; None of a
-    counter that is exact."""
+    """Chance of such a step in pure noise, times the square of the number of steps in the series.
+
+    None for an exact counter.
+    """
 
     @property
     def change(self) -> float | None:
-        """Relative change: 0.05 is five percent more. None where there was nothing before."""
+        """The relative change, 0.05 for five percent more; None if the level before was 0."""
         return self.after / self.before - 1 if self.before else None
 
 
 def exact_steps(values: Sequence[float | None], tolerance: float = 0.0) -> list[Step]:
-    """Every change of an exact counter.
+    """Return every change of an exact counter.
 
     Args:
-        values: in order; None or NaN where one is missing.
-        tolerance: relative difference from the first value of a level up to which it is the same level.
+        values: counters in order; None or NaN where one is missing.
+        tolerance: largest relative difference from the first value of a level within the same level.
     """
     found: list[Step] = []
     level: float | None = None
@@ -72,29 +74,30 @@ def exact_steps(values: Sequence[float | None], tolerance: float = 0.0) -> list[
 def noisy_steps(
     values: Sequence[float | None], level: float = LEVEL, seed: int = 0, permutations: int = PERMUTATIONS
 ) -> list[Step]:
-    """The steps of a series of durations that noise does not explain.
+    """Return the steps of a series of durations that noise does not explain.
 
-    Candidates are the segmentation of the logarithms with the least squares after a penalty of 2 log n
-    variances a step, the variance taken from the median absolute deviation of neighbours' differences.
-    Outliers are brought within a fence around the levels first, which the same segmentation of the ranks'
-    normal scores gives. Of the candidates that are not sure the smallest is dropped and the levels beside it
-    are joined, until all that are left are sure at ``level``: by permutations, and because a straight line
-    leaves more than the step does.
+    The candidates are the segmentation of the logarithms with the least squares, after a penalty of 2 log n variances
+    per step; the variance comes from the median absolute deviation of the differences of neighbours. Before that,
+    outliers are clipped to a fence around the levels, which the same segmentation of the ranks' normal scores gives.
+    While some candidates are not significant, the smallest of them is dropped and its two adjacent levels are joined.
+    A candidate is significant at ``level`` by permutations, and only if a straight line leaves more residual than
+    the step does.
 
-    Of ``benchmarks/history_trial.py``, at 1%: noise in an accidental order has a step in 1% of series, 3%
-    where it is skewed and the series long; drifts of 1 to 3 standard deviations, and neighbours that are
-    alike (correlation 0.3), in 3 to 18%. A step of three deviations is found in 73% of series of 12 values,
-    95% of 25 and 98% of 50; of five, in 96% and more. A machine that was slower for a week has steps, and
-    they are found.
+    Results of ``benchmarks/history_trial.py`` at 1%: noise in random order shows a step in 1% of series, and in 3%
+    where it is skewed and the series long; drifts of 1 to 3 standard deviations, and correlated neighbours
+    (correlation 0.3), show one in 3 to 18%. A step of three deviations is found in 73% of series of 12 values, 95% of
+    25 and 98% of 50; a step of five in 96% and more. A machine that was slower for a week produces steps, and they
+    are reported.
 
     Args:
         values: positive durations, in order; None or NaN where one is missing.
-        level: of all steps of the series together.
-        seed: of the permutations.
-        permutations: for each candidate at most; a chance is no less than one of them.
+        level: significance level of all steps of the series together.
+        seed: seed of the permutations.
+        permutations: largest number of permutations for each candidate; no p-value is smaller than
+            1 / (permutations + 1).
 
     Returns:
-        Steps in order. None at all below ``least_length(level)`` values, however large a step there is.
+        The steps in order; none below ``least_length(level)`` values, however large a step is.
 
     Raises:
         ValueError: a duration is not positive and finite.
@@ -121,9 +124,9 @@ def noisy_steps(
 
 
 def least_length(level: float = LEVEL) -> int:
-    """The fewest values that can show a step at ``level``: 10 at 1%, 8 at 5%.
+    """Return the smallest number of values that can show a step at ``level``: 10 at 1%, 8 at 5%.
 
-    However large a step is, noise puts as many values in that order by chance.
+    Fewer values fall into the order of a step by chance too often, however large the step is.
 
     Raises:
         ValueError: ``level`` is not in (0, 1).
@@ -137,7 +140,7 @@ def least_length(level: float = LEVEL) -> int:
 
 
 def _scores(values: Floats) -> Floats:
-    """Normal scores of the ranks: what a normal sample of that size would have in their places."""
+    """Return the normal scores of the ranks: the values of a normal sample of that size at the same ranks."""
     from scipy.special import ndtri
     from scipy.stats import rankdata
 
@@ -146,7 +149,7 @@ def _scores(values: Floats) -> Floats:
 
 def _candidates(values: Floats) -> list[int]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what ruptures imports
+        warnings.simplefilter("ignore")  # the imports of ruptures warn
         import ruptures
 
     penalty = 2 * math.log(len(values)) * max(_noise(values), _LEAST_NOISE) ** 2
@@ -156,13 +159,13 @@ def _candidates(values: Floats) -> list[int]:
 
 
 def _noise(values: Floats) -> float:
-    """Standard deviation, from the differences of neighbours: steps do not count, nor do outliers."""
+    """Return a standard deviation from the differences of neighbours, which steps and outliers do not affect."""
     differences = np.diff(values)
     return float(np.median(np.abs(differences - np.median(differences)))) * 1.4826 / math.sqrt(2)
 
 
 def _fenced(logs: Floats, ends: list[int]) -> Floats:
-    """Values no further than the fence from their level and the levels beside it."""
+    """Return the values clipped to the fence around their level and the adjacent levels."""
     reach = _FENCE * max(_noise(logs), _LEAST_NOISE)
     parts = np.split(logs, ends)
     levels = [float(np.median(part)) for part in parts]
@@ -178,7 +181,7 @@ class _Judge:
     rng: np.random.Generator
 
     def confirmed(self, logs: Floats, ends: list[int]) -> list[tuple[int, float]]:
-        """(index, p) of the candidates that are left when those that are not sure have been dropped."""
+        """Return (index, p) of the candidates that remain when those that are not significant are dropped."""
         known: dict[tuple[int, int, int], tuple[float, float]] = {}
         while ends:
             bounds = [0, *ends, len(logs)]
@@ -186,7 +189,7 @@ class _Judge:
             for low, middle, high in windows:
                 if (low, middle, high) not in known:
                     known[low, middle, high] = self._judged(logs[low:high], middle - low)
-            # The square: of m levels in a row, the ends of each were chosen too.
+            # Squared, because both ends of each of the adjacent levels were chosen too.
             chances = [min(1.0, known[window][1] * len(ends) ** 2) for window in windows]
             unsure = [number for number, p in enumerate(chances) if p > self.level]
             if not unsure:
@@ -196,10 +199,10 @@ class _Judge:
         return []
 
     def _judged(self, values: Floats, place: int) -> tuple[float, float]:
-        """Squares that a step at ``place`` explains, and its p: 1 where a line explains about as much.
+        """Return the sum of squares that a step at ``place`` explains, and its p: 1 where a line explains as much.
 
-        A step has a place besides, and so must leave less than a line by what one more number is worth
-        (Schwarz's criterion).
+        A step has one parameter more than a line, its place, and so must leave a residual smaller by the worth of
+        one parameter (Schwarz's criterion).
         """
         time = np.arange(len(values)) - (len(values) - 1) / 2
         around = values - values.mean()

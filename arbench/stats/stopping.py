@@ -1,4 +1,4 @@
-"""When to stop sampling, and why."""
+"""The decision to stop sampling, and its reason."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from statistics import median
 from typing import Literal
 
 SHORTEST_HISTORY = 12
-"""Rounds with an interval before a plateau can be told from luck."""
+"""Number of rounds with an interval before a plateau can be distinguished from chance."""
 STILL_SHRINKING = 0.9
-"""Width kept, while the history doubled, above which it no longer shrinks."""
+"""Fraction of the width kept while the history doubled, above which the width no longer shrinks."""
 
 
 def decide(
     widths: Sequence[float | None], target: float, elapsed: float, budget: float
 ) -> Literal["target", "plateau", "budget"] | None:
-    """The reason to stop now, or None to go on.
+    """Return the reason to stop now, or None to continue.
 
     - ``target``: the latest width is within ``target``;
-    - ``plateau``: the width no longer shrinks. Independent noise would shrink it to 0.65 from
-      the second quarter of the history to the last; keeping more than 0.9 (medians of the two
-      quarters) means that what is left is not averaged away by more of the same;
+    - ``plateau``: the width no longer shrinks. Independent noise would shrink it to 0.65 from the second quarter of
+      the history to the last. A width that keeps more than 0.9 (medians of the two quarters) does not shrink with
+      more samples of the same kind;
     - ``budget``: ``elapsed`` has reached ``budget``.
 
     Args:
-        widths: the interval's width relative to the median, after each round; None where there
-            was no interval yet.
+        widths: width of the interval relative to the median, after each round; None where there was no interval yet.
         target: relative width to reach.
         elapsed: seconds spent.
         budget: seconds allowed.

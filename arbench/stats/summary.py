@@ -1,4 +1,4 @@
-"""One case's samples in a few numbers, with workers as the clusters."""
+"""Summary of one case's samples, with workers as the clusters."""
 
 from __future__ import annotations
 
@@ -7,17 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arbench.stats.digits import format_interval, format_ratio, format_seconds, format_si
 from arbench.stats.intervals import order_statistic_interval, outliers, spread
-
-__all__ = [
-    "Summary",
-    "format_interval",
-    "format_ratio",
-    "format_seconds",
-    "format_si",
-    "summarise",
-]
 
 WORKERS_APART = 0.10
 """Range of the workers' medians, relative to their median, above which a case is unstable."""
@@ -27,34 +17,37 @@ SAMPLES_APART = 0.25
 
 @dataclass(frozen=True)
 class Summary:
-    """What the samples of one case say. Times are seconds."""
+    """Statistics of the samples of one case. Times are seconds."""
 
     median_s: float
     """Median over the workers' medians."""
     ci95_s: tuple[float, float] | None
     """95% order-statistic interval over workers; None below six."""
     range_s: tuple[float, float] | None
-    """Least and greatest of the workers' medians, where there are too few for an interval."""
+    """Smallest and largest of the workers' medians, where there are too few for an interval."""
     workers: int
     samples: int
     outliers: int
-    """Outside Tukey's fences inside their own worker."""
+    """Number of samples outside Tukey's fences of their own worker."""
     unstable: bool
-    """The workers' medians range over more than 10%, or inside the median worker the middle half
-    of the samples covers more than 25%."""
+    """True if the medians of the workers, or the samples within a worker, vary too much.
+
+    The medians range over more than 10% of their median, or the interquartile range within the median worker exceeds
+    25% of its median.
+    """
 
 
 def summarise(by_worker: Mapping[int, Sequence[float]]) -> Summary:
-    """Summarises the durations of one case.
+    """Summarise the durations of one case.
 
-    Fresh processes differ by a few percent however many samples each takes, so a worker counts
-    as one observation: its median.
+    Fresh processes differ by a few percent however many samples each takes, so a worker counts as one observation,
+    its median.
 
     Args:
-        by_worker: worker to its samples, seconds; workers without samples are left out.
+        by_worker: worker to its samples in seconds; workers without samples are ignored.
 
     Raises:
-        ValueError: no samples at all, or not all positive and finite.
+        ValueError: no samples at all, or samples that are not all positive and finite.
     """
     workers = [np.asarray(samples, dtype=np.float64) for samples in by_worker.values() if len(samples)]
     if not workers:

@@ -1,4 +1,4 @@
-"""How much longer a case takes in one run than in another, from workers that share nothing."""
+"""Ratio of a case's time in one run to its time in another, from independent workers."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class UnpairedRatio:
-    """Value of one run over another's; above 1 it is the larger."""
+    """Value of one run over the value of a reference run; above 1 the first is larger."""
 
     ratio: float
     """Hodges-Lehmann estimate."""
     ci95: Interval | None
-    """Exact rank-sum interval; None where there are too few observations for one."""
+    """Exact rank-sum interval; None with too few observations."""
     range: Interval | None
-    """Least and greatest of several ratios, where there are too few for an interval."""
+    """Smallest and largest of several ratios, where there are too few for an interval."""
     observations: tuple[int, int]
-    """Of the one and of the other."""
+    """Number of observations of the run and of the reference."""
 
 
 def unpaired_ratio(values: Sequence[float], reference: Sequence[float], confidence: float = 0.95) -> UnpairedRatio:
-    """Ratio of two samples of which nothing is assumed but that one is the other, times a factor.
+    """Return the ratio of two samples, assuming only that one distribution is the other scaled by a factor.
 
-    On logarithms the factor is a shift. It is estimated by the median of all m n differences (Hodges and
-    Lehmann); the k-th least and k-th greatest of them hold it with probability 1 - 2 P(U < k), U the Wilcoxon
-    rank-sum statistic in Mann and Whitney's form, whatever the distribution. With ties, coverage is no less.
+    On logarithms the factor is a shift. Its estimate is the median of all m n differences (Hodges and Lehmann). The
+    k-th smallest and k-th largest difference enclose it with probability 1 - 2 P(U < k), where U is the Wilcoxon
+    rank-sum statistic in Mann and Whitney's form, for any distribution. Ties do not lower the coverage.
 
     Args:
-        values: of one run, positive: each worker's median.
-        reference: of the run it is held against.
-        confidence: coverage asked for, in (0, 1). For 95% it takes 4 and 4 observations, 3 and 5, 2 and 8.
+        values: positive values of one run, each the median of a worker.
+        reference: the same for the run to compare with.
+        confidence: coverage, in (0, 1). 95% needs at least 4 and 4 observations, 3 and 5, or 2 and 8.
 
     Raises:
-        ValueError: an empty sample, or a value that is not positive and finite.
+        ValueError: an empty sample, a value that is not positive and finite, or ``confidence`` outside (0, 1).
 
     Source: Hollander, Wolfe and Chicken, *Nonparametric Statistical Methods*, 3rd edition, sections 4.2, 4.3.
     """
@@ -64,10 +64,10 @@ def unpaired_ratio(values: Sequence[float], reference: Sequence[float], confiden
 
 @cache
 def _rank(m: int, n: int, confidence: float) -> int:
-    """The largest k with 1 - 2 P(U < k) >= ``confidence``; 0 where there is none.
+    """Return the largest k with 1 - 2 P(U < k) >= ``confidence``; 0 if there is none.
 
-    The number of ways to U = u is the coefficient of q^u in the Gaussian binomial (m + n over m), the product
-    of (1 - q^(n + i)) / (1 - q^i) over i = 1 .. m; integers, so nothing is rounded.
+    The number of arrangements with U = u is the coefficient of q^u in the Gaussian binomial (m + n over m), the
+    product of (1 - q^(n + i)) / (1 - q^i) over i = 1 .. m. These are integers, so nothing is rounded.
     """
     most = m * n // 2 + 1
     ways = [1] + [0] * (most - 1)

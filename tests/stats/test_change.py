@@ -1,4 +1,4 @@
-"""What counts as a change: intervals from ranks, thresholds, the second run, the veto of equal code."""
+"""Changes between versions: rank intervals, thresholds, the second timing, the veto of equal code."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from arbench.stats.change import Decision, Run, decide, estimate
+from arbench.stats.change import Decision, Observations, decide, estimate
 
 EQUAL = [0.999, 1.001] * 16
 
 
 def around(change: float, scatter: float = 0.002, n: int = 32) -> list[float]:
-    """Ratios about ``1 + change``, evenly on both sides."""
+    """Return ratios spread evenly around ``1 + change``."""
     return [(1 + change) * math.exp(scatter * (2 * i / (n - 1) - 1)) for i in range(n)]
 
 
-def never() -> Run:
+def never() -> Observations:
     raise AssertionError("there was no reason to run the case again")
 
 
 def judged(first: float, second: float | None = None, cases: int = 1, **how: float) -> Decision:
-    again: Callable[[], Run] = never if second is None else lambda: Run(around(second, **how), EQUAL)
-    return decide(Run(around(first, **how), EQUAL), again, 0.005, cases)
+    again: Callable[[], Observations] = never if second is None else lambda: Observations(around(second, **how), EQUAL)
+    return decide(Observations(around(first, **how), EQUAL), again, 0.005, cases)
 
 
 @pytest.mark.parametrize(("n", "confidence"), [(6, 0.95), (9, 0.98), (12, 0.99)])
 def test_the_interval_covers_as_often_as_it_says(n: int, confidence: float) -> None:
-    """By going through all signs: the centre of symmetric values is held as often as is asked, or more."""
+    """Over all signs, the interval contains the centre of symmetric values at least as often as its confidence."""
     sizes = np.array([2.0**i for i in range(n)]) / 2**n * 0.1
     held = 0
     for signs in itertools.product((-1, 1), repeat=n):
@@ -41,7 +41,7 @@ def test_the_interval_covers_as_often_as_it_says(n: int, confidence: float) -> N
 
 
 def test_the_interval_is_no_wider_than_it_must_be() -> None:
-    """The least number of values that reaches 98% does so with their whole range."""
+    """The smallest sample that reaches 98% needs its whole range."""
     assert estimate([1.01] * 6, 0.98).interval is None
     found = estimate([1.01, 1.02, 1.03, 1.04, 1.05, 1.06, 1.07], 0.98)
     assert found.interval == pytest.approx((0.01, 0.07))
@@ -63,13 +63,13 @@ def test_a_change_that_recurs_counts(change: float) -> None:
     assert judged(1 / (1 + change) - 1, 1 / (1 + change) - 1).outcome == "improvement"
 
 
-def test_what_is_said_is_what_the_second_run_saw() -> None:
+def test_the_reported_change_is_that_of_the_second_timing() -> None:
     found = judged(0.03, 0.02)
     assert found.outcome == "regression"
     assert found.change.change == pytest.approx(0.02, abs=1e-6)
 
 
-def test_equal_code_is_the_same_and_is_not_run_again() -> None:
+def test_equal_code_is_the_same_and_is_not_timed_again() -> None:
     assert judged(0.0).outcome == "same"
 
 
@@ -79,7 +79,7 @@ def test_a_change_below_the_threshold_does_not_count() -> None:
 
 def test_a_change_that_does_not_recur_is_undecided() -> None:
     found = judged(0.02, 0.0)
-    assert (found.outcome, found.why) == ("undecided", "2.0% slower at first, and not clearly when run again")
+    assert (found.outcome, found.why) == ("undecided", "2.0% slower at first, but not clearly when timed again")
     assert judged(0.02, -0.02).outcome == "undecided"
 
 
@@ -91,51 +91,51 @@ def test_too_much_scatter_is_undecided() -> None:
 @pytest.mark.parametrize("equal", [0.02, -0.02])
 def test_equal_code_that_differs_vetoes_either_verdict(equal: float) -> None:
     for change in (0.0, 0.05):
-        found = decide(Run(around(change), around(equal)), never, 0.005)
+        found = decide(Observations(around(change), around(equal)), never, 0.005)
         assert found.outcome == "undecided"
         assert found.why == "equal code differed by 2.0% in the same processes"
 
 
-def test_equal_code_may_differ_in_the_second_run_too() -> None:
-    found = decide(Run(around(0.05), EQUAL), lambda: Run(around(0.05), around(0.02)), 0.005)
+def test_equal_code_may_differ_in_the_second_timing_too() -> None:
+    found = decide(Observations(around(0.05), EQUAL), lambda: Observations(around(0.05), around(0.02)), 0.005)
     assert (found.outcome, found.why) == ("undecided", "equal code differed by 2.0% in the same processes")
 
 
 def test_scatter_of_equal_code_excuses_nothing() -> None:
     wild = around(0.0, scatter=0.2)
-    found = decide(Run(around(0.02), wild), lambda: Run(around(0.02), wild), 0.005)
+    found = decide(Observations(around(0.02), wild), lambda: Observations(around(0.02), wild), 0.005)
     assert found.outcome == "regression"
 
 
 def test_many_cases_need_more() -> None:
-    """What is just clear for one case is not for a thousand."""
+    """A change just clear enough for one case is not clear enough for a thousand."""
     ratios = around(0.01, scatter=0.015)
-    assert decide(Run(ratios, EQUAL), lambda: Run(ratios, EQUAL), 0.005).outcome == "regression"
-    assert decide(Run(ratios, EQUAL), never, 0.005, cases=1000).outcome == "undecided"
+    assert decide(Observations(ratios, EQUAL), lambda: Observations(ratios, EQUAL), 0.005).outcome == "regression"
+    assert decide(Observations(ratios, EQUAL), never, 0.005, cases=1000).outcome == "undecided"
 
 
-def test_one_process_that_lies_raises_no_alarm() -> None:
+def test_one_biased_process_raises_no_alarm() -> None:
     ratios = [1.3] * 8 + around(0.0, n=24)
-    assert decide(Run(ratios, EQUAL), never, 0.005).outcome in ("same", "undecided")
+    assert decide(Observations(ratios, EQUAL), never, 0.005).outcome in ("same", "undecided")
 
 
 def test_false_alarms_of_equal_code_stay_within_the_promise() -> None:
     """Log-normal instances with a bias of their own in each of four processes."""
     rng = np.random.default_rng(5)
 
-    def run() -> Run:
+    def run() -> Observations:
         def ratios() -> list[float]:
             bias = np.repeat(rng.normal(0, 0.001, 4), 8)
             return list(np.exp(rng.normal(0, 0.008, 32) + bias))
 
-        return Run(ratios(), ratios())
+        return Observations(ratios(), ratios())
 
     outcomes = [decide(run(), run, 0.005).outcome for _ in range(2000)]
     assert sum(outcome in ("regression", "improvement") for outcome in outcomes) <= 20
 
 
 def test_too_few_instances_never_count() -> None:
-    found = decide(Run([1.5] * 6, [1.0] * 6), never, 0.005)
+    found = decide(Observations([1.5] * 6, [1.0] * 6), never, 0.005)
     assert (found.outcome, found.why) == ("undecided", "too few instances")
 
 
@@ -147,5 +147,5 @@ def test_ratios_are_positive_and_finite(ratios: list[float]) -> None:
 
 @pytest.mark.parametrize(("threshold", "cases"), [(0.0, 1), (-0.1, 1), (0.005, 0)])
 def test_a_threshold_and_a_case_are_needed(threshold: float, cases: int) -> None:
-    with pytest.raises(ValueError, match="needs a threshold above 0 and a case"):
-        decide(Run(EQUAL, EQUAL), never, threshold, cases)
+    with pytest.raises(ValueError, match="needs a threshold above 0 and at least one case"):
+        decide(Observations(EQUAL, EQUAL), never, threshold, cases)

@@ -1,3 +1,5 @@
+"""Verdicts on claims: true ones hold, false ones fail, and too little evidence decides nothing."""
+
 from __future__ import annotations
 
 import math
@@ -104,14 +106,14 @@ def test_growth_beyond_every_class_breaks_every_bound() -> None:
 
 
 def counted(values: Callable[[int], int], sizes: Sequence[int] = (4, 8, 16, 32, 64, 128)) -> Growth:
-    """Counts that no class reproduces, as the analysis fits them."""
+    """Fit counts that no class reproduces, as the analysis does."""
     seen = [values(n) for n in sizes]
     assert fit_exact(sizes, seen).fitted is None
     return fit_noisy(list(sizes), {0: {n: float(v) for n, v in zip(sizes, seen, strict=True)}})
 
 
 def framed(n: int) -> int:
-    """A cubic whose lower terms hide it at these sizes, and conditioning in frames of three."""
+    """A cubic hidden by its lower terms at these sizes, and conditioning in frames of three."""
     return n**3 + 40 * n**2 + 300 * n + 11 * -(-n // 3)
 
 

@@ -1,3 +1,5 @@
+"""Numbers as text: prefixes, places and rounding."""
+
 from __future__ import annotations
 
 import math
@@ -67,7 +69,7 @@ def test_no_digit_below_the_half_width(value: float, relative: float) -> None:
 
 
 @given(st.floats(1e-8, 90.0), st.floats(1e-6, 0.9), st.floats(1e-6, 0.9))
-def test_printed_interval_holds_the_interval(value: float, below: float, above: float) -> None:
+def test_printed_interval_contains_the_interval(value: float, below: float, above: float) -> None:
     low, high = value * (1 - below), value * (1 + above)
     unit = format_seconds(value, (low, high)).split()[1]
     ends = format_interval(value, (low, high), "s")
@@ -80,7 +82,7 @@ def test_printed_interval_holds_the_interval(value: float, below: float, above: 
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_what_is_not_finite_is_refused(value: float) -> None:
+def test_a_value_that_is_not_finite_is_refused(value: float) -> None:
     for function in (format_seconds, format_ratio):
-        with pytest.raises(ValueError, match="cannot print"):
+        with pytest.raises(ValueError, match="cannot format"):
             function(value)

@@ -1,3 +1,5 @@
+"""Ratios of cases timed in the same rounds."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The roofline: which roof is the lower one, and what bandwidth holds for a working set."""
+"""The roofline: the lower roof, and the bandwidth at a working set."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ def test_the_better_bandwidth_between_measured_sets(working_set, expected):
     assert bandwidth(LIMITS, working_set) == pytest.approx(expected)
 
 
-def test_a_set_that_a_larger_one_outdoes_is_granted_the_larger_ones():
+def test_a_larger_set_with_more_bandwidth_sets_that_of_smaller_ones():
     rising = {"read": [{"bytes": n, "gb_per_s": rate} for n, rate in ((100, 5.0), (200, 3.0), (400, 9.0))]}
     assert bandwidth(rising, 50) == bandwidth(rising, 150) == bandwidth(rising, 300) == 9.0
 
 
-def test_memory_bounds_what_does_little_with_its_bytes():
+def test_little_arithmetic_per_byte_is_memory_bound():
     found = roof(16 * 10**9, 10**9, LIMITS, "float32")
     assert found is not None
     assert (found.bound, found.gb_per_s, found.gflop_per_s) == ("memory", 16.0, 100.0)
     assert found.limit_s == pytest.approx(1.0)
 
 
-def test_compute_bounds_what_does_much_with_its_bytes():
+def test_much_arithmetic_per_byte_is_compute_bound():
     found = roof(1 << 20, 10**11, LIMITS, "float32")
     assert found is not None
     assert found.bound == "compute"
     assert found.limit_s == pytest.approx(1.0)
 
 
-def test_the_working_set_of_repeated_calls_decides_and_not_a_single_ones():
+def test_the_working_set_of_repeated_calls_sets_the_bandwidth():
     assert roof(1 << 20, 0, LIMITS, "float32").gb_per_s == 80.0
     assert roof(1 << 20, 0, LIMITS, "float32", working_set=1 << 30).gb_per_s == 16.0
 
@@ -54,7 +54,7 @@ def test_the_working_set_of_repeated_calls_decides_and_not_a_single_ones():
         ({"copy": [], "read": [], "matmul": {"float32": 1.0}}, "float32"),
     ],
 )
-def test_what_was_not_measured_is_no_limit(limits, dtype):
+def test_an_unmeasured_limit_is_none(limits, dtype):
     assert roof(8, 8, limits, dtype) is None
 
 

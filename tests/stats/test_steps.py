@@ -1,4 +1,4 @@
-"""Steps: planted ones are found where they are, noise gives few, and nothing odd crashes."""
+"""Steps: planted ones are found in place, noise gives few, and odd input does not crash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from arbench.stats.steps import Step, exact_steps, least_length, noisy_steps
 
 
 def series(seed: int, steps: dict[int, float], n: int = 40, noise: float = 0.01) -> list[float]:
-    """Durations around 1 ms; ``steps``: index to factor from there on."""
+    """Return durations around 1 ms; ``steps`` maps an index to the factor from there on."""
     values = 1e-3 * np.exp(np.random.default_rng(seed).normal(0, noise, n))
     for index, factor in steps.items():
         values[index:] *= factor
@@ -71,7 +71,7 @@ def test_missing_values_count_in_the_index() -> None:
     "values",
     [[], [1.0], [None, None], [1.0, 2.0], [1.0] * 5, [1.0, 1.0, 1.0, 9.0, 9.0], [1e-3] * 40, [math.nan] * 40],
 )
-def test_what_can_hold_no_step_has_none(values: list[float | None]) -> None:
+def test_a_series_that_cannot_contain_a_step_has_none(values: list[float | None]) -> None:
     assert noisy_steps(values) == []
 
 
@@ -89,7 +89,7 @@ def test_the_fewest_values_are_what_permutations_allow() -> None:
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.inf])
-def test_no_duration_is_refused(bad: float) -> None:
+def test_a_value_that_is_no_duration_is_refused(bad: float) -> None:
     with pytest.raises(ValueError, match="positive and finite"):
         noisy_steps([1.0] * 10 + [bad])
 

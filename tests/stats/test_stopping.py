@@ -1,3 +1,5 @@
+"""Reasons to stop sampling, and their order."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -7,7 +9,7 @@ from arbench.stats import decide
 SHRINKING = [1 / np.sqrt(n) for n in range(1, 200)]
 
 
-def test_nothing_known_yet_goes_on() -> None:
+def test_sampling_continues_without_an_interval() -> None:
     assert decide([], 0.01, 0.0, 60.0) is None
     assert decide([None, None], 0.01, 0.0, 60.0) is None
 

@@ -1,3 +1,5 @@
+"""Summaries of samples, with workers as the clusters."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -42,7 +44,7 @@ def test_the_interval_covers_although_workers_are_biased() -> None:
 
 
 def test_outliers_are_counted_inside_their_worker_and_kept() -> None:
-    # Two workers far apart: pooled, neither's outlier would stand out so clearly, nor be two.
+    # The two workers are far apart: in pooled samples the two outliers would be hidden.
     steady = {0: [1.0, 1.01, 0.99, 1.0, 1.02, 1.5], 1: [2.0, 2.01, 1.99, 2.0, 2.02, 1.0]}
     summary = summarise(steady)
     assert summary.outliers == 2

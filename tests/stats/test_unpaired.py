@@ -1,3 +1,5 @@
+"""Ratios of independent samples: ranks, coverage and the smallest samples."""
+
 from __future__ import annotations
 
 from itertools import combinations
@@ -16,7 +18,7 @@ positive = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=9)
 
 
 def enumerated(m: int, n: int, confidence: float) -> int:
-    """The rank from the definition: every choice of which m of m + n ranks are the first sample's."""
+    """The rank equals its definition, over every choice of the first sample's m ranks out of m + n."""
     statistics = [sum(chosen) - m * (m - 1) // 2 for chosen in combinations(range(m + n), m)]
     tails = [sum(u < k for u in statistics) for k in range(m * n // 2 + 2)]
     return max(k for k, below in enumerate(tails) if 2 * below <= round(1 - confidence, 9) * comb(m + n, m))
@@ -30,7 +32,7 @@ def test_the_rank_is_that_of_enumeration(sizes: tuple[int, int], confidence: flo
 
 
 @pytest.mark.parametrize("sizes", [(6, 6), (6, 12), (10, 7), (20, 20)])
-def test_the_interval_holds_just_the_shifts_that_scipys_exact_test_does_not_reject(
+def test_the_interval_contains_exactly_the_shifts_that_scipys_exact_test_keeps(
     sizes: tuple[int, int],
 ) -> None:
     rng = np.random.default_rng(sum(sizes))
@@ -70,7 +72,7 @@ def test_it_covers_at_least_what_it_says(sizes: tuple[int, int], confidence: flo
 
 def test_the_estimate_is_the_median_of_all_ratios() -> None:
     found = unpaired_ratio([2.0, 4.0, 64.0], [1.0, 3.0])
-    # 2/3, 4/3, 2, 4, 64/3, 64: the middle two, on logarithms
+    # 2/3, 4/3, 2, 4, 64/3, 64: the mean of the logarithms of the middle two
     assert found.ratio == pytest.approx((2 * 4) ** 0.5)
     assert found.observations == (3, 2)
 

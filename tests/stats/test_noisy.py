@@ -1,0 +1,97 @@
+"""Fits of durations: classes and exponents are recovered from noise, and chaos names no class."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from arbench.stats import CLASSES, fit_noisy
+
+POWERS = [256, 512, 1024, 2048, 4096]
+
+SECONDS = {
+    "1": lambda n: 1e-3,
+    "log N": lambda n: 1e-4 * math.log2(n),
+    "sqrt N": lambda n: 1e-4 + 1e-4 * math.sqrt(n),
+    "N": lambda n: 1e-3 + 1e-5 * n,
+    "N log N": lambda n: 1e-6 * n * math.log2(n),
+    "N^2": lambda n: 1e-3 + 1e-7 * n * n,
+    "N^3": lambda n: 1e-3 + 1e-9 * n**3,
+}
+
+
+def durations(name: str, rng: np.random.Generator, workers: int = 3, noise: float = 0.02):
+    bias = rng.normal(0, 0.03, workers)
+    return {
+        k: {n: float(SECONDS[name](n) * np.exp(rng.normal(0, noise) + bias[k])) for n in POWERS} for k in range(workers)
+    }
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_noisy_classes_are_recovered(name: str) -> None:
+    rng = np.random.default_rng(CLASSES.index(name))
+    fits = [fit_noisy(POWERS, durations(name, rng)) for _ in range(30)]
+    assert sum(fit.fitted == name for fit in fits) >= 28
+    assert all(name in (fit.fitted, *fit.rivals) for fit in fits)
+    assert sum(fit.rivals == () for fit in fits) >= 24
+
+
+@pytest.mark.parametrize(("name", "exponent"), [("sqrt N", 0.5), ("N", 1.0), ("N^2", 2.0), ("N^3", 3.0)])
+def test_interval_of_the_exponent_covers(name: str, exponent: float) -> None:
+    rng = np.random.default_rng(10)
+    fits = [fit_noisy(POWERS, durations(name, rng)) for _ in range(60)]
+    intervals = [fit.exponent_ci95 for fit in fits]
+    covered = sum(ci is not None and ci[0] <= exponent <= ci[1] for ci in intervals)
+    assert covered >= 0.95 * 60 - 3 * math.sqrt(60 * 0.95 * 0.05)
+    assert all(ci is not None and ci[1] - ci[0] < 0.8 for ci in intervals)
+
+
+def test_a_constant_has_exponent_zero_and_no_interval() -> None:
+    growth = fit_noisy(POWERS, durations("1", np.random.default_rng(0)))
+    assert (growth.fitted, growth.exponent, growth.exponent_ci95) == ("1", 0.0, None)
+    assert growth.predict(10**6) == pytest.approx(1e-3, rel=0.1)
+
+
+def test_overhead_does_not_hide_growth() -> None:
+    growth = fit_noisy(POWERS, {0: {n: 0.05 + 1e-5 * n for n in POWERS}})
+    assert growth.fitted == "N"
+    assert growth.intercept == pytest.approx(0.05)
+    assert growth.slope == pytest.approx(1e-5)
+    assert growth.exponent == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_slow_worker_does_not_widen_the_noise() -> None:
+    steady = {n: 1e-3 + 1e-5 * n for n in POWERS}
+    growth = fit_noisy(POWERS, {k: {n: s * (1 + k) for n, s in steady.items()} for k in range(3)})
+    assert growth.fitted == "N"
+    assert growth.rivals == ()
+
+
+def test_samples_by_size_serve_as_well() -> None:
+    rng = np.random.default_rng(3)
+    samples = [(SECONDS["N"](n) * np.exp(rng.normal(0, 0.02, 30))).tolist() for n in POWERS]
+    assert fit_noisy(POWERS, samples).fitted == "N"
+
+
+@pytest.mark.parametrize("sizes", [POWERS[:3], [256, 300, 400, 500, 1000]])
+def test_sizes_that_do_not_span_enough_name_no_class(sizes: list[int]) -> None:
+    growth = fit_noisy(sizes, {0: {n: 1e-5 * n for n in sizes}})
+    assert growth.fitted is None
+
+
+def test_noise_makes_rivals_and_chaos_names_nothing() -> None:
+    rng = np.random.default_rng(0)
+    noisy = [fit_noisy(POWERS, durations("N", rng, 1, 0.25)) for _ in range(10)]
+    assert any(fit.rivals for fit in noisy)
+    chaos = dict(zip(POWERS, [1.0, 50.0, 0.1, 80.0, 0.01], strict=True))
+    assert fit_noisy(POWERS, {0: chaos}).fitted is None
+
+
+def test_bad_durations_are_refused() -> None:
+    with pytest.raises(ValueError, match="no values at size 512"):
+        fit_noisy([256, 512], {0: {256: 1.0}})
+    for value in (0.0, -1.0, math.inf):
+        with pytest.raises(ValueError, match="positive and finite"):
+            fit_noisy([256, 512], {0: {256: 1.0, 512: value}})
