@@ -1,12 +1,12 @@
 """The results file: JSON Lines, append-only, one object a line, validated on reading.
 
-This module is the schema and its only reader and writer. A line's ``kind`` says which class below it
-is. Names are stable; other people's scripts rely on them. Times are seconds, sizes are bytes, work is
-floating-point operations (a multiply-add counts two), ``None`` is "not known", never 0.
+This module is the schema and its only reader and writer. A line's ``kind`` names its class below. Names are stable;
+other people's scripts rely on them. Times are seconds, sizes are bytes, work is floating-point operations (a
+multiply-add counts two), ``None`` means "not known", never 0.
 
-Lines are written the moment they are known and never changed: a ``case`` (or ``fit``, ``ratio``) line
-with the key of an earlier one replaces it on reading. A torn last line, left by a killed writer, is
-dropped with a warning; anything else that does not validate is refused.
+Lines are written as soon as they are known and never changed: a later ``case``, ``fit`` or ``ratio`` line with the
+same key replaces the earlier one on reading. A torn last line, left by a killed writer, is dropped with a warning;
+anything else that does not validate is refused.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ SCHEMA = 1
 FILE_NAME = "results.jsonl"
 
 Op = Literal["score", "sample", "forward", "backward"]
-"""Of a model: score, sample. Of a kernel: forward, backward."""
+"""Operation of a model (score, sample) or of a kernel (forward, backward)."""
 Status = Literal["ok", "checked", "inexact", "oom", "timeout", "error", "over_budget"]
-"""``checked``: the answer is right, seen where timing it would say nothing (Triton's interpreter)."""
+"""``checked``: the answer is right, but was computed where its time means nothing (Triton's interpreter)."""
 Exactness = Literal["pointwise", "distribution", "approximate"]
 CountSource = Literal["counted", "extrapolated", "formula", "none"]
 StoppedBy = Literal["target", "plateau", "budget", "rounds", "interrupted"]
@@ -34,11 +34,11 @@ Verdict = Literal["holds", "fails", "undecided"]
 
 
 class ResultsError(Exception):
-    """A results file that cannot be read, written or continued; the message is one line for the user."""
+    """Failure to read, write or continue a results file; the message is one line for the user."""
 
 
 class WriteError(ResultsError):
-    """The disk is full or refuses a line; every earlier one is intact."""
+    """Failure to write a line, such as on a full disk; every earlier line is intact."""
 
 
 class Line(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind"):
@@ -46,7 +46,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind"):
 
 
 class Run(Line, tag="run"):
-    """First line: where and how the measurement was made, and the plan it follows."""
+    """First line: where and how the run measures, and its plan."""
 
     schema: int
     run_id: str
@@ -55,16 +55,16 @@ class Run(Line, tag="run"):
     seed: int
     git: str | None
     plan: dict[str, Any]
-    """What was asked (models, ops, methods, sizes, rounds, budget, ...); a resumed run must ask the same."""
+    """``options`` (models, ops, methods, sizes, rounds, budget, ...) and ``cases``; equal for a resumed run."""
     environment: dict[str, Any]
-    """Nested facts: cpu, gpu, clocks, threads, versions, load."""
+    """Nested facts about the machine: cpu, gpu, clocks, threads, versions, load."""
     limits: dict[str, Any]
-    """``copy`` and ``read``: lists of {bytes, gb_per_s}; ``matmul``: {dtype: gflop_per_s},
-    ``tf32`` among them on a GPU; ``timer_s``: what a timed call adds."""
+    """``copy`` and ``read``: lists of {bytes, gb_per_s}; ``matmul``: {dtype: gflop_per_s}, with ``tf32`` on a GPU;
+    ``timer_s``: seconds that timing adds to a call."""
 
 
 class Resume(Line, tag="resume"):
-    """A killed run went on here."""
+    """Start of a process that continues a killed run."""
 
     run_id: str
     started_at: str
@@ -76,28 +76,28 @@ class Resume(Line, tag="resume"):
 
 
 class Model(Line, tag="model"):
-    """What is known of a model before it is measured; one line a model, in the order of the taxonomy."""
+    """Facts about a model that need no measurement; one line for each model, in the order of the taxonomy."""
 
     model: str
     preset: str
     family: str
-    """Its row of the taxonomy, in words; empty where it states none."""
+    """Its row of the taxonomy, in words; empty if it states none."""
     element: str
     source: str = ""
-    """Where it is published."""
+    """The publication that describes it."""
     remark: str = ""
-    """What a reader must know before comparing its figures."""
+    """A caveat for readers who compare its figures."""
 
 
 class Limits(Line, tag="limits"):
-    """The limits, measured again because a row came out above them."""
+    """Limits of the machine, measured again because a row exceeded the earlier ones."""
 
     measured_at: str
     limits: dict[str, Any]
 
 
-class Count(Line, tag="count"):
-    """Counters of one case: exact and repeatable, taken once, untimed."""
+class Count(Line, tag="count", omit_defaults=True):
+    """Counters of one case: exact and repeatable, taken once, without timing."""
 
     case: str
     depth: int | None
@@ -108,11 +108,15 @@ class Count(Line, tag="count"):
     peak_bytes: int | None
     count_source: CountSource
     why_unknown: str | None = None
-    """Why ``depth`` is None; None also in files from before this field."""
+    """The reason why ``depth`` is None; None also in files from before this field."""
+    n: int | None = None
+    """Elements of an event, if ``case`` is not a case of the run but a size of the counting ladder."""
+    ladder_of: str | None = None
+    """Id of a case of the run that differs from this one only in N, if ``case`` is a size of the counting ladder."""
 
 
 class Verification(Line, tag="verification"):
-    """What the correctness check of one case found, before any timing."""
+    """Result of the correctness check of one case, before any timing."""
 
     case: str
     status: Status
@@ -123,7 +127,7 @@ class Verification(Line, tag="verification"):
 
 
 class Samples(Line, tag="samples"):
-    """Raw durations of one case in one round of one worker, as they are made."""
+    """Raw durations of one case in one round of one worker, written as soon as they are measured."""
 
     case: str
     worker: int
@@ -132,13 +136,12 @@ class Samples(Line, tag="samples"):
     """Unix time."""
     seconds: list[float]
     cold_s: float | None = None
-    """The worker's very first call of this case, before its warm calls."""
+    """Seconds of the worker's first call of this case, before its warm calls."""
 
 
-class Case(Line, tag="case"):
-    """One row of the table: what was measured, whether it may be trusted, and what came out."""
+class Keyed(Line, kw_only=True):
+    """Everything that identifies a case except its size N."""
 
-    id: str
     model: str
     preset: str
     op: Op
@@ -147,17 +150,37 @@ class Case(Line, tag="case"):
     device: str
     dtype: str
     batch: int
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The fields of ``Keyed``: equal for cases that differ only in N, and for the fits over their sizes."""
+        return tuple(getattr(self, name) for name in KEY)
+
+
+KEY: tuple[str, ...] = Keyed.__struct_fields__
+"""Names of the fields that identify a case except its size."""
+
+
+class Identified(Keyed):
+    """Everything that identifies a case; its id is the first field of the line."""
+
+    id: str
+
+
+class Case(Identified, tag="case", kw_only=True):
+    """One row of the table: what was measured, whether to trust it, and the result."""
+
     n: int
     """Elements of an event."""
     element: str
-    """What an element is: audio sample, sub-pixel, pixel, token."""
+    """Kind of element: audio sample, sub-pixel, pixel, token."""
     weights: int
-    """How many parameters the model has."""
+    """Number of parameters of the model."""
     status: Status
     exactness: Exactness
     error: str | None = None
     rate_hz: float | None = None
-    """Elements a second of real time (audio), for the real-time factor."""
+    """Elements per second of real time (audio), for the real-time factor."""
     verified: dict[str, Any] | None = None
     depth: int | None = None
     nfe: int | None = None
@@ -167,29 +190,24 @@ class Case(Line, tag="case"):
     peak_bytes: int | None = None
     count_source: CountSource = "none"
     why_unknown: str | None = None
-    """Why ``depth`` is None, where the case was counted; None also in files from before this field."""
+    """The reason why ``depth`` is None, if the case was counted; None also in files from before this field."""
     median_s: float | None = None
     """Median over the workers' medians."""
     ci95_s: tuple[float, float] | None = None
-    """95% order-statistic interval over workers; None below six workers."""
+    """95% order-statistic interval over workers; None if there are fewer than six."""
     range_s: tuple[float, float] | None = None
-    """Least and greatest of the workers' medians, where there are too few for an interval."""
+    """Smallest and largest of the workers' medians, if there are too few for an interval."""
     cold_s: float | None = None
-    """First call in a fresh worker, median over workers."""
+    """Seconds of the first call in a fresh worker, median over workers."""
     workers: int = 0
     samples: int = 0
     outliers: int = 0
     stopped_by: StoppedBy | None = None
     unstable: bool = False
 
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """The case without its size: what a fit over N belongs to."""
-        return (self.model, self.preset, self.op, self.method, self.backend, self.device, self.dtype, self.batch)
-
 
 class Ratio(Line, tag="ratio"):
-    """Speed of ``case`` over ``reference`` (>1: faster), from samples taken in the same rounds."""
+    """Speed of ``case`` relative to ``reference`` (>1: faster), from samples of the same rounds."""
 
     case: str
     reference: str
@@ -199,19 +217,11 @@ class Ratio(Line, tag="ratio"):
     workers: int = 0
 
 
-class Fit(Line, tag="fit"):
-    """Growth of one metric of one case over N, and the verdict on what the model claims."""
+class Fit(Keyed, tag="fit", kw_only=True):
+    """Growth of one metric over N, for cases that differ only in N, and the verdict on the model's claim."""
 
-    model: str
-    preset: str
-    op: Op
-    method: str
-    backend: str
-    device: str
-    dtype: str
-    batch: int
     metric: Literal["depth", "work", "seconds", "nfe", "ops", "weights"]
-    """``weights``: how many parameters; of a model where they grow, beside one of its methods."""
+    """``weights``: the number of parameters of a model, if it grows; stored beside the first of its methods."""
     claimed: str | None
     """'1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', 'N^3', or with a leading '<= ' for at most."""
     fitted: str | None
@@ -219,18 +229,13 @@ class Fit(Line, tag="fit"):
     values: list[float]
     intercept: float | None
     slope: float | None
-    """``value = intercept + slope * g(N)`` for the fitted class g; exact fits may hold lower terms too."""
+    """Coefficient of the fitted class g: ``value = intercept + slope * g(N)``; exact fits may have lower terms too."""
     exponent: float | None
     exponent_ci95: tuple[float, float] | None
     residual: float | None
     verdict: Verdict
     why: str
     """The verdict's reason in plain words."""
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """Matches ``Case.key``."""
-        return (self.model, self.preset, self.op, self.method, self.backend, self.device, self.dtype, self.batch)
 
 
 AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Fit
@@ -240,12 +245,12 @@ _encoder = msgspec.json.Encoder()
 
 @dataclass
 class Results:
-    """A results file in memory; for keyed kinds the last line wins."""
+    """A results file in memory; of lines with the same key, the last one counts."""
 
     run: Run
     resumes: list[Resume] = field(default_factory=list)
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
-    """By name and preset; empty in files from before there was such a line."""
+    """Models by name and preset; empty for files from before such lines existed."""
     limits: list[Limits] = field(default_factory=list)
     counts: dict[str, Count] = field(default_factory=dict)
     verifications: dict[str, Verification] = field(default_factory=dict)
@@ -255,7 +260,7 @@ class Results:
     fits: dict[tuple[Any, ...], Fit] = field(default_factory=dict)
 
     def add(self, line: AnyLine) -> None:
-        """Takes one more line into account."""
+        """Add one line. Raises ResultsError for a second ``run`` line."""
         match line:
             case Run():
                 raise ResultsError("a second 'run' line")
@@ -280,8 +285,8 @@ class Results:
 
 
 def _encoded(line: Line) -> bytes:
-    """Encode a line; leave ``why_unknown`` out where it is None, so that earlier versions can read the line."""
-    if getattr(line, "why_unknown", "") is not None:
+    """Encode a line; leave a case's ``why_unknown`` out if it is None, so that earlier versions can read the line."""
+    if not isinstance(line, Case) or line.why_unknown is not None:
         return _encoder.encode(line)
     facts = msgspec.to_builtins(line)
     del facts["why_unknown"]
@@ -299,15 +304,19 @@ def _parse(raw: bytes, where: str) -> AnyLine:
 
 
 def locate(path: Path) -> Path:
-    """The results file that ``path`` (a file, or a run's folder) means."""
+    """Return the results file at a path, which names the file or the folder of a run."""
     return path / FILE_NAME if os.path.isdir(path) else path
 
 
 def read(path: Path) -> Results:
-    """Reads and validates a results file or a run's folder.
+    """Read and validate a results file.
+
+    Args:
+        path: the file, or the folder of a run.
 
     Raises:
-        ResultsError: no such file, no ``run`` line first, or any line but a torn last one invalid.
+        ResultsError: there is no such file, its first line is not a ``run`` line, or a line other than a torn last
+            one is invalid.
     """
     path = locate(path)
     try:
@@ -334,13 +343,13 @@ def read(path: Path) -> Results:
 
 
 class Writer:
-    """Appends lines to one results file, which it holds alone while open.
+    """Appends lines to one results file, which no other process can write while this one is open.
 
     Args:
-        path: the file; made if missing, its folder too. A torn last line is cut off.
+        path: the file; created if missing, with its folder. A torn last line is cut off.
 
     Raises:
-        ResultsError: another process writes there, or the place cannot be written.
+        ResultsError: another process is writing the file, or it cannot be created or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -366,14 +375,14 @@ class Writer:
 
     @property
     def empty(self) -> bool:
-        """Whether the file holds no line yet."""
+        """True while the file contains no line."""
         return self._end == 0
 
     def write(self, line: Line) -> None:
-        """Appends ``line`` whole, or leaves the file as it was.
+        """Append a whole line, or leave the file as it was.
 
         Raises:
-            WriteError: the disk is full or refuses; every earlier line is intact.
+            WriteError: the disk is full or the write fails; every earlier line is intact.
         """
         raw = _encoded(line) + b"\n"
         done = 0
@@ -384,11 +393,11 @@ class Writer:
         except OSError as error:
             raise WriteError(f"cannot write {self.path}: {error.strerror}; the earlier lines are intact") from None
         finally:
-            if os.fstat(self._fd).st_size > self._end:  # also when an interrupt came in between
+            if os.fstat(self._fd).st_size > self._end:  # also after an interrupt
                 os.ftruncate(self._fd, self._end)
 
     def close(self) -> None:
-        """Flushes to the disk and gives the file up."""
+        """Flush to disk, and close and unlock the file."""
         if self._fd >= 0:
             os.fsync(self._fd)
             os.close(self._fd)

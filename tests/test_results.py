@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arbench.results import (
+    KEY,
     Case,
     Count,
     Fit,
@@ -71,7 +72,7 @@ CASE = Case(
     stopped_by="target",
 )
 FIT = Fit(
-    *CASE.key,
+    **dict(zip(KEY, CASE.key, strict=True)),
     metric="depth",
     claimed="N",
     fitted="N",

@@ -1,20 +1,22 @@
-"""A case: one thing that is measured, as plain data that travels between processes."""
+"""A case: one combination of model, method and size to measure, as plain data that travels between processes."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from arbench.results import Exactness, Op
+from arbench.results import KEY, Exactness, Op
 
-KERNELS = "kernels"
-"""What stands as ``spec`` where kernels are measured: one worker holds all of them."""
+KERNEL_SPEC = "kernels"
+"""The ``spec`` of every kernel's case: one worker loads all kernels."""
 
 
 class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that says what is measured, and what is known of it before measuring."""
+    """Everything that identifies a case, and what is known about it before measuring."""
 
     spec: str
-    """What ``arbench.models.resolve`` finds the model by; ``KERNELS`` for a kernel."""
+    """Name of the model for ``arbench.models.resolve``; ``KERNEL_SPEC`` for a kernel."""
     model: str
     preset: str
     op: Op
@@ -31,36 +33,27 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     claimed_depth: str | None = None
     claimed_work: str | None = None
     reference: bool = False
-    """Whether speed-ups of its op are stated over it."""
+    """True for the method that speed-ups of its op refer to."""
     data_dependent: bool = False
     returning: bool = False
 
     @property
     def id(self) -> str:
-        """Names the case in a results file and to the user."""
+        """The name of the case in a results file and in messages."""
         where = f"{self.backend}/{self.device}/{self.dtype}/b{self.batch}/n{self.n}"
         return f"{self.model}:{self.preset}/{self.op}/{self.method}/{where}"
 
     @property
-    def family(self) -> tuple[str, str, Op, str, str, str, str, int]:
-        """The case without its size, as ``results.Case.key``."""
-        return (
-            self.model,
-            self.preset,
-            self.op,
-            self.method,
-            self.backend,
-            self.device,
-            self.dtype,
-            self.batch,
-        )
+    def key(self) -> tuple[Any, ...]:
+        """The case without its size, equal to ``results.Case.key``."""
+        return tuple(getattr(self, name) for name in KEY)
 
     @property
     def title(self) -> str:
-        """Names to the user what a worker holds."""
-        return KERNELS if self.spec == KERNELS else f"{self.model}:{self.preset}"
+        """The name, in messages, of everything that one worker loads."""
+        return KERNEL_SPEC if self.spec == KERNEL_SPEC else f"{self.model}:{self.preset}"
 
     @property
-    def setting(self) -> tuple[str, str, str]:
-        """What one worker holds: cases that share a model, or all kernels, on a device in a dtype."""
+    def worker_key(self) -> tuple[str, str, str]:
+        """Spec, device and dtype: cases that share them are measured by the same worker."""
         return self.spec, self.device, self.dtype

@@ -39,9 +39,12 @@ class Plan:
     cases: list[CaseKey] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
 
-    def settings(self) -> list[tuple[str, str, str]]:
-        """Model, device and dtype of each group of cases that one worker holds."""
-        return list(dict.fromkeys(case.setting for case in self.cases))
+    def by_worker(self) -> list[list[CaseKey]]:
+        """Return the cases that each worker measures, in order."""
+        groups: dict[tuple[str, str, str], list[CaseKey]] = {}
+        for case in self.cases:
+            groups.setdefault(case.worker_key, []).append(case)
+        return list(groups.values())
 
 
 def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
@@ -129,9 +132,9 @@ def _together(cases: Iterable[CaseKey]) -> list[CaseKey]:
     first: dict[Any, int] = {}
     known = list(cases)
     for number, case in enumerate(known):
-        first.setdefault(case.setting, number)
-        first.setdefault(case.family, number)
-    return sorted(known, key=lambda case: (first[case.setting], first[case.family], case.n))
+        first.setdefault(case.worker_key, number)
+        first.setdefault(case.key, number)
+    return sorted(known, key=lambda case: (first[case.worker_key], first[case.key], case.n))
 
 
 @contextmanager

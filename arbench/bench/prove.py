@@ -43,10 +43,7 @@ def prove_plan(plan: Plan, progress: Progress | None = None, at_once: int | None
     recorder = Recorder(Results(new_run(plan, environment(options.device), now, [], {})))
     reports.stage("verifying and counting", len(plan.cases), 0)
     pool = WorkerPool()
-    supervisors = [
-        Supervisor(plan, [c for c in plan.cases if c.setting == one], recorder, reports, pool, direct=True)
-        for one in plan.settings()
-    ]
+    supervisors = [Supervisor(plan, cases, recorder, reports, pool, direct=True) for cases in plan.by_worker()]
     with pool, ThreadPoolExecutor(max(at_once or _at_once(options.device), 1)) as threads:
         running = [threads.submit(supervisor.prove) for supervisor in supervisors]
         try:

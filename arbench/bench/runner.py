@@ -11,6 +11,7 @@ from arbench.bench.plan import Plan
 from arbench.bench.pool import WorkerPool
 from arbench.bench.progress import Progress, Quiet
 from arbench.bench.recorder import Recorder, new_run, recorded_plan
+from arbench.bench.samples import by_case
 from arbench.bench.supervisor import Supervisor
 from arbench.meters import differences, environment, limits
 from arbench.results import FILE_NAME, Limits, Results, ResultsError, Resume, StoppedBy, Writer, read
@@ -46,11 +47,10 @@ def run_plan(
                 recorder.write(model)
         stopped: dict[str, StoppedBy] = {}
         try:
-            settings = plan.settings()
-            for left, setting in zip(reversed(range(len(settings))), settings, strict=True):
-                cases = [case for case in plan.cases if case.setting == setting]
-                supervisor = Supervisor(plan, cases, recorder, progress, pool, spares=1 + (left > 0))
-                stopped |= supervisor.run()
+            groups = plan.by_worker()
+            for number, cases in enumerate(groups, 1):
+                spares = 1 if number == len(groups) else 2
+                stopped |= Supervisor(plan, cases, recorder, progress, pool, spares).run()
             _check_roof(plan, recorder, progress, pool)
         except KeyboardInterrupt:
             _write_rows(recorder, stopped)
@@ -105,7 +105,7 @@ def _check_same_plan(plan: Plan, results: Results, path: Path) -> None:
 def _check_roof(plan: Plan, recorder: Recorder, progress: Progress, pool: WorkerPool) -> None:
     """Measure the machine's limits and the cases that exceed them again, before their rows become errors."""
     results = recorder.results
-    samples = analyse.by_case(results.samples)
+    samples = by_case(results.samples)
     last = max((datetime.fromisoformat(line.measured_at) for line in results.limits), default=None)
 
     def suspect(case: CaseKey) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from arbench.bench.call import Subject, keep_float32_exact
-from arbench.bench.case import KERNELS
+from arbench.bench.case import KERNEL_SPEC
 from arbench.bench.job import Job
 
 
 def opened(job: Job) -> Subject:
     """Return the subject of a job's cases."""
     keep_float32_exact()
-    if job.cases[0].spec == KERNELS:
+    if job.cases[0].spec == KERNEL_SPEC:
         from arbench.bench.kernels.subject import KernelSubject
 
         return KernelSubject(job)

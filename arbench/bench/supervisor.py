@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from arbench.bench import analyse
 from arbench.bench.case import CaseKey
 from arbench.bench.job import Job
 from arbench.bench.plan import Plan
@@ -14,6 +13,7 @@ from arbench.bench.pool import WorkerPool
 from arbench.bench.process import WorkerFailure
 from arbench.bench.progress import Progress
 from arbench.bench.recorder import Recorder
+from arbench.bench.samples import by_case, seconds_by_worker
 from arbench.results import Count, Results, Status, StoppedBy, Verification
 from arbench.stats import decide, summarise
 
@@ -185,9 +185,9 @@ class Supervisor:
                 return {case: reason or "budget" for case, reason in reasons.items()}
 
     def _decide(self, case: CaseKey, elapsed: float) -> StoppedBy | None:
-        found = analyse.by_case(self._results.samples)[case.id]
+        found = by_case(self._results.samples)[case.id]
         widths = self._widths.setdefault(case.id, [])
-        if seconds := analyse.seconds_by_worker(found):
+        if seconds := seconds_by_worker(found):
             summary = summarise(seconds)
             low, high = summary.ci95_s or (0.0, float("inf"))
             widths.append((high - low) / summary.median_s if summary.ci95_s else None)
@@ -225,8 +225,8 @@ class Supervisor:
         charged = {fault.case} if fault.case in known else {case.id for case in cases}
         if fault.step == "count":
             self.progress.note(f"not counted: {fault.case}: {fault.error}")
-            family = analyse.family_of(fault.case or cases[0].id)[0]
-            lost = {c.id for c in cases if analyse.family_of(c.id)[0] == family}
+            key = known.get(fault.case or "", cases[0]).key
+            lost = {c.id for c in cases if c.key == key}
             for case in sorted(lost - self._results.counts.keys()):
                 self.recorder.write(Count(case, None, None, None, None, None, None, "none", why_unknown=fault.error))
             return lost

@@ -79,14 +79,13 @@ def prove(job: Job) -> Iterator[Message]:
             sound.add(message.line.case)
         yield message
     counted = set(job.counted)
-    for _, group in groupby(job.cases, key=lambda case: case.family):
+    for _, group in groupby(job.cases, key=lambda case: case.key):
         members = [case for case in group if case.id in sound]
         if all(case.id in counted for case in members):
             continue
         yield Message(begin=members[0].id, step="count")
         for line in subject.count(members, job.count_budget_s):
             yield Message(line=line)
-            yield Message(begin=line.case, step="count")
 
 
 def measure(job: Job) -> Iterator[Message]:
@@ -100,7 +99,7 @@ def measure(job: Job) -> Iterator[Message]:
     done = set(job.done)
     smallest: dict[tuple[Any, ...], CaseKey] = {}
     for case in sorted(job.cases, key=lambda case: -case.n):
-        smallest[case.family] = case
+        smallest[case.key] = case
     cold: set[str] = {case for case, _ in done}
     started = time.monotonic()
     longest = 0.0
@@ -124,7 +123,7 @@ def measure(job: Job) -> Iterator[Message]:
             if about <= SHORT_S:
                 about = clock.time(call.run) / call.times  # the warm call; proving timed a cold one
             else:
-                call_of(smallest[case.family]).run()
+                call_of(smallest[case.key]).run()
             at = time.time()
             takes = max(about * call.times, 1e-6)
             repeats = max(1, min(MOST_SAMPLES, math.ceil(SAMPLE_S / takes)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isqrt
 from typing import Any
 
@@ -209,7 +210,7 @@ def test_depth_is_fitted_and_judged(claim, verdict):
     assert (fit.fitted, fit.slope, fit.intercept, fit.residual) == ("N", 3.0, 1.0, 0.0)
     assert (fit.sizes, fit.values) == ([8, 16, 32, 64], [25.0, 49.0, 97.0, 193.0])
     assert (fit.claimed, fit.verdict) == (claim, verdict), fit.why
-    assert fit.key == cases[0].family
+    assert fit.key == cases[0].key
 
 
 def test_only_counted_lines_are_fitted():
@@ -227,11 +228,27 @@ def test_only_counted_lines_are_fitted():
     assert only(Fit, derive(fabricated(cases, *proved(*cases), *lines))) == []
 
 
-def test_sizes_of_the_counting_ladder_are_fitted_too():
+@pytest.mark.parametrize("carried", [True, False], ids=["carried", "by id"])
+def test_sizes_of_the_counting_ladder_are_fitted_too(carried: bool):
+    """Files from before ``Count.ladder_of`` have the size in the id alone."""
     (case,) = cases = [key(n=1000, claimed_depth="N")]
     lines = [counted(key(n=n), 3 * n + 1) for n in (4, 8, 12, 16)]
+    if carried:
+        lines = [
+            msgspec.structs.replace(line, case=f"size {n}", n=n, ladder_of=case.id)
+            for line, n in zip(lines, (4, 8, 12, 16), strict=True)
+        ]
     fits = only(Fit, derive(fabricated(cases, *proved(case), *lines)))
     assert [(fit.sizes, fit.verdict) for fit in fits if fit.metric == "depth"] == [([4, 8, 12, 16], "holds")]
+
+
+@pytest.mark.parametrize("other", [key("naive").id, f"{key().id}x", "nonsense"])
+def test_a_count_of_another_plan_is_refused(other: str):
+    case = key()
+    line = msgspec.structs.replace(counted(case, 9), case=other)
+    said = f"'{other}' in the results file is not the id of a case of its plan; remove its line"
+    with pytest.raises(ResultsError, match=f"^{re.escape(said)}$"):
+        derive(fabricated([case], *proved(case), line))
 
 
 def test_a_depth_that_is_not_known_is_not_fitted():

@@ -71,7 +71,7 @@ def test_its_cases_stand_together_and_none_twice(mine):
             ("pixelcnn", "sequential", 2, 12),
         ]
     )
-    for kind in ("setting", "family"):
+    for kind in ("worker_key", "key"):
         runs = [key for key, _ in groupby(plan.cases, key=lambda case: getattr(case, kind))]
         assert len(runs) == len(set(runs)), kind
     assert [(one.model, one.preset) for one in plan.models] == [("wavenet", "tiny"), ("pixelcnn", "tiny")]

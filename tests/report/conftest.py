@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arbench.results import Case, Count, Fit, Line, Ratio, Results, Run, Samples, Writer, read
+from arbench.results import KEY, Case, Count, Fit, Line, Ratio, Results, Run, Samples, Writer, read
 from arbench.stats import fit_exact, fit_noisy, judge, ratio, summarise
 
 AUDIO = [256, 512, 1024, 2048, 4096, 16384]
@@ -223,28 +223,20 @@ def fits(made, methods):
 
 
 def fit(case: Case, metric, claimed, growth, verdict, why) -> Fit:
-    model, preset, op, method, backend, device, dtype, batch = case.key
     return Fit(
-        model,
-        preset,
-        op,
-        method,
-        backend,
-        device,
-        dtype,
-        batch,
-        metric,
-        claimed,
-        growth.fitted,
-        list(growth.sizes),
-        list(growth.values),
-        growth.intercept,
-        growth.slope,
-        growth.exponent,
-        growth.exponent_ci95,
-        growth.residual,
-        verdict,
-        why,
+        **dict(zip(KEY, case.key, strict=True)),
+        metric=metric,
+        claimed=claimed,
+        fitted=growth.fitted,
+        sizes=list(growth.sizes),
+        values=list(growth.values),
+        intercept=growth.intercept,
+        slope=growth.slope,
+        exponent=growth.exponent,
+        exponent_ci95=growth.exponent_ci95,
+        residual=growth.residual,
+        verdict=verdict,
+        why=why,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arbench.bench.case import KERNELS, CaseKey
+from arbench.bench.case import KERNEL_SPEC, CaseKey
 from arbench.bench.kernels.peers import installed
 from arbench.bench.options import Measuring, PlanError, check_device, check_numbers, converted
 from arbench.bench.plan import Plan
@@ -57,12 +57,12 @@ def recorded_kernel_options(run: Run) -> KernelOptions:
 
 def find(names: Sequence[str]) -> list[Kernel]:
     """The kernels of these names, or all. Raises PlanError for a name that there is not."""
-    from arbench.kernels import KERNELS as REGISTRY
+    from arbench.kernels import KERNELS
 
     for name in names:
-        if name not in REGISTRY:
-            raise PlanError(f"unknown kernel '{name}'; {did_you_mean(name, REGISTRY)}")
-    return [kernel for name, kernel in REGISTRY.items() if not names or name in names]
+        if name not in KERNELS:
+            raise PlanError(f"unknown kernel '{name}'; {did_you_mean(name, KERNELS)}")
+    return [kernel for name, kernel in KERNELS.items() if not names or name in names]
 
 
 def make_kernel_plan(options: KernelOptions) -> Plan:
@@ -128,7 +128,7 @@ def _implementations(
 def _case(kernel: Kernel, config: Mapping[str, Any], op: Any, one: Implementation, options: KernelOptions) -> CaseKey:
     rows, n = kernel.dims(config)
     return CaseKey(
-        spec=KERNELS,
+        spec=KERNEL_SPEC,
         model=kernel.name,
         preset=text_of(config),
         op=op,

@@ -1,8 +1,8 @@
-"""Counting: depth, work, operations, bytes and network evaluations of a case, once and untimed.
+"""Counting: depth, work, operations, bytes and network evaluations of a case, once and without timing.
 
-Counting costs tens of microseconds an operation, so each method climbs a ladder of small sizes of its own;
-larger ones are extrapolated by an exact polynomial, once it predicted a held-out size to the last digit.
-A gate asks for small sizes and for all of their memory: it counts each size itself as long as that is quick.
+Counting takes tens of microseconds per operation, so each method is counted on a ladder of small sizes. Larger sizes
+are extrapolated by an exact polynomial, once it predicted a held-out size to the last digit. A gate has small sizes and
+needs the memory of each: it counts every size directly as long as that is quick.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from arbench.results import Count
 from arbench.stats import extrapolator
 
 DIRECT_S = 0.25
-"""A size whose counting is predicted to take no longer is counted rather than extrapolated."""
+"""Seconds within which a size is counted rather than extrapolated."""
 COUNTERS = ("depth", "nfe", "flops", "ops", "bytes")
 ADDITIVE = ("flops", "ops", "bytes")
-"""Counters of a whole that are the sums of its parts'."""
+"""Counters whose value for a whole is the sum over its parts."""
 
 
 @contextmanager
 def evaluations(source: Source) -> Iterator[Callable[[], int]]:
-    """Counts, in program order, the calls of ``forward`` and ``extend`` inside."""
+    """Count the calls of ``forward`` and ``extend`` within the context; yield a function that returns their number."""
     calls = level = 0
 
     def counted(inner: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             nonlocal calls, level
-            calls += level == 0  # one that the other calls is the same evaluation
+            calls += level == 0  # a call within a call is the same evaluation
             level += 1
             try:
                 return inner(*args, **kwargs)
@@ -58,16 +58,16 @@ def evaluations(source: Source) -> Iterator[Callable[[], int]]:
 
 @dataclass
 class Counter:
-    """Counts the cases of one family: alike but for N.
+    """Counts cases that differ only in N.
 
-    Encoding the context is counted at every size, for conditioning comes in frames and so grows in steps;
-    only what remains is extrapolated.
+    The encoding of the context is counted at every size, because conditioning comes in frames and so grows in steps;
+    only the rest is extrapolated.
 
     Args:
-        setup: what they run on.
-        source: the model, in float64 where the method's path depends on values.
-        budget_s: seconds for the whole ladder, and a quarter of it for any one case beyond.
-        all_direct: whether the ladder is climbed only once a case was beyond its budget.
+        setup: provides the input.
+        source: the model, in float64 if the method's path depends on values.
+        budget_s: seconds for the whole ladder; a quarter of it for any single case beyond.
+        all_direct: count every case directly, and the ladder only after a case exceeded its budget.
     """
 
     setup: ModelSetup
@@ -81,7 +81,7 @@ class Counter:
         self.exhausted = False
 
     def direct(self, case: CaseKey, budget_s: float) -> Count:
-        """Counts one case operation by operation. Raises CountBudgetExceeded."""
+        """Count one case operation by operation. Raises CountBudgetExceeded."""
         task = self.setup.task(self.source, case)
         started = time.perf_counter()
         with evaluations(self.source) as calls:
@@ -95,8 +95,8 @@ class Counter:
             case.id, found.depth, nfe, found.flops, found.ops, size, peak, "counted", why_unknown=found.why_unknown
         )
 
-    def family(self, cases: list[CaseKey]) -> Iterator[Count]:
-        """Counts of the ladder's own sizes, then of every case, sizes ascending."""
+    def counts(self, cases: list[CaseKey]) -> Iterator[Count]:
+        """Yield the counts of the ladder's sizes, then of every case, in ascending order of N."""
         left = sorted(cases, key=lambda case: case.n)
         while self.all_direct and left:
             found = self._within_budget(left[0])
@@ -107,14 +107,14 @@ class Counter:
             left.pop(0)
         if not left:
             return
-        yield from self._climb(cases[0])
+        yield from self._climb(cases)
         predict = {} if cases[0].data_dependent else self._extrapolators(cases[0])
         for case in left:
             if case.n in self.seen:
                 continue
             guess = {name: f(case) for name, f in predict.items()}
             if "ops" in guess and guess["ops"] * self.per_operation > DIRECT_S:
-                known = {name: guess.get(name) for name in COUNTERS}
+                known: dict[str, Any] = {name: guess.get(name) for name in COUNTERS}
                 why = self._why_unpredicted() if known["depth"] is None else None
                 yield Count(case.id, **known, peak_bytes=None, count_source="extrapolated", why_unknown=why)
                 continue
@@ -138,7 +138,9 @@ class Counter:
         counted = (count.why_unknown for count in self.seen.values() if count.why_unknown)
         return next(counted, "the counted sizes fit no polynomial")
 
-    def _climb(self, case: CaseKey) -> Iterator[Count]:
+    def _climb(self, cases: list[CaseKey]) -> Iterator[Count]:
+        """Yield the counts of the ladder's sizes, until the budget is spent."""
+        case, sizes = cases[0], {case.n for case in cases}
         left = self.budget_s
         for n in sorted(self.source.count_ladder):
             started = time.perf_counter()
@@ -146,6 +148,8 @@ class Counter:
                 self.seen[n] = self.direct(msgspec.structs.replace(case, n=n), left)
             except CountBudgetExceeded:
                 return
+            if n not in sizes:
+                self.seen[n].n, self.seen[n].ladder_of = n, case.id
             yield self.seen[n]
             left -= time.perf_counter() - started
             if left <= 0:
@@ -156,7 +160,7 @@ class Counter:
         return count(lambda: self.source.encode(context, case.n))
 
     def _extrapolators(self, case: CaseKey) -> dict[str, Callable[[CaseKey], int]]:
-        """For each counter whose polynomial predicted the ladder's last size: case to value."""
+        """Return a predictor for each counter whose polynomial predicted the ladder's last size."""
         if len(self.seen) < 2:
             return {}
         sizes = sorted(self.seen)
@@ -184,7 +188,16 @@ class Counter:
 def counter_for(
     setup: ModelSetup, source: Source, twin: Source, case: CaseKey, budget_s: float, all_direct: bool = False
 ) -> Counter:
-    """The counter of a case's family. What depends on values is counted in float64, so as to be exact."""
+    """Return the counter for a case at every N.
+
+    Args:
+        setup: provides the input.
+        source: the model.
+        twin: the model in float64, which counts the methods whose path depends on values, so that counts are exact.
+        case: one of the cases.
+        budget_s: as for ``Counter``.
+        all_direct: as for ``Counter``.
+    """
     if case.data_dependent:
         return Counter(replace(setup, dtype="float64"), twin, budget_s, all_direct)
     return Counter(setup, source, budget_s, all_direct)

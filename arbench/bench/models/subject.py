@@ -42,11 +42,11 @@ class ModelSubject:
         """On plain PyTorch whatever the backend, but for the memory, which is the backend's own."""
         source, twin = self.pair
         if self.setup.backend == "eager":
-            yield from counter_for(self.setup, source, twin, cases[0], budget_s, self._direct).family(cases)
+            yield from counter_for(self.setup, source, twin, cases[0], budget_s, self._direct).counts(cases)
             return
         setup, known = self.setup.eager, {case.id: case for case in cases}
         counter = counter_for(setup, setup.build(), twin, cases[0], budget_s, self._direct)
-        for line in counter.family(cases):
+        for line in counter.counts(cases):
             if line.peak_bytes is not None:
                 line.peak_bytes = self._peak_bytes(known[line.case]) if line.case in known else None
             yield line
@@ -64,7 +64,7 @@ class ModelSubject:
         probed: dict[tuple[int, int], str | dict[str, Any]] = {}
         spent: dict[tuple[Any, ...], list[tuple[int, float]]] = {}
         for case in sorted(job.cases, key=lambda case: (case.n, case.batch)):
-            history = spent.setdefault(case.family, [])
+            history = spent.setdefault(case.key, [])
             if case.id in job.call_s:
                 history.append((case.n, job.call_s[case.id]))
             if case.id in job.verified:

@@ -84,7 +84,7 @@ def test_cases_are_listed_by_configuration_and_op_with_torch_as_reference(regist
         *((check, op, "arbench", "triton") for op in ("forward", "backward")),
     ]
     assert [case.reference for case in cases] == [case.backend == "eager" for case in cases]
-    assert {case.setting for case in cases} == {("kernels", "cpu", "float32")}
+    assert {case.worker_key for case in cases} == {("kernels", "cpu", "float32")}
     assert [interpret(case) for case in cases] == [case.backend == "triton" for case in cases]
     assert (cases[0].batch, cases[0].n, cases[0].element) == (4, 8, "logit")
 

@@ -232,6 +232,20 @@ def test_the_budget_of_a_ladder_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
     assert tried == [4, 8, 12, 32], "once spent, no further size is tried"
 
 
+def test_a_size_of_the_ladder_says_whose_it_is() -> None:
+    """So that its id need not be taken apart; a size that is itself a case says nothing more."""
+    cases = families("wavenet:tiny", ops=["score"], methods=["parallel"], n=[8, 20])[0]
+    found = {count.case: (count.n, count.ladder_of) for count in counter(cases[0]).counts(cases)}
+    sizes = {msgspec.structs.replace(cases[0], n=n).id: n for n in (4, 8, 12, 16, 20)}
+    assert {sizes[case]: whose for case, whose in found.items()} == {
+        4: (4, cases[0].id),
+        8: (None, None),
+        12: (12, cases[0].id),
+        16: (16, cases[0].id),
+        20: (None, None),
+    }
+
+
 BENDS = """
 class Mine(WaveNet):
     claims = {("sample", "cached"): Claim("N", "N")}
