@@ -1,1 +1,1 @@
-"""What models generate: audio, images, text and translations, loaded as events."""
+"""Events that models generate: audio, images, text and translations, loaded from real data."""

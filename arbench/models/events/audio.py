@@ -1,4 +1,4 @@
-"""What models of audio share: clips of real speech, their conditioning, their quantisation."""
+"""Shared parts of audio models: clips of real speech, their conditioning and quantisation."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from arbench.data import Audio, DataError, load_audio, log_mel, mu_law_encode, v
 from arbench.models.base import Context
 
 MEL_CENTRE, MEL_SCALE = -6.0, 3.0
-"""Log-mel magnitudes of speech lie around the first, within about twice the second."""
+"""Centre of speech's log-mel magnitudes, and half of the range that they fall into."""
 
 
 @lru_cache(maxsize=4)
 def spoken(rate: float) -> list[Audio]:
-    """The speech that ships, a recording a voice, resampled to ``rate`` Hz where it differs."""
+    """Return the speech that ships, one recording per voice, resampled to ``rate`` Hz if necessary."""
     recordings = list(voices().values())
     if rate == recordings[0].rate:
         return recordings
@@ -35,19 +35,23 @@ def spoken(rate: float) -> list[Audio]:
 
 
 def load(path: str, rate: float) -> list[Audio]:
-    """The user's own recording, as ``clips`` wants it. Raises ``arbench.data.DataError``."""
+    """Read the user's own recording for ``AudioSource.clips``.
+
+    Raises:
+        arbench.data.DataError: the file is not a readable recording of that rate.
+    """
     return [load_audio(path, rate=int(rate))]
 
 
 def quantise(clips: Tensor, levels: int, *, companded: bool) -> Tensor:
-    """Amplitudes in [-1, 1] to levels 0 .. levels-1 (int64): mu-law companded, or linear."""
+    """Convert amplitudes in [-1, 1] to levels 0 .. levels-1 (int64), mu-law companded or linear."""
     if companded:
         return torch.from_numpy(mu_law_encode(clips.numpy(), levels))
     return ((clips.double() + 1) * ((levels - 1) / 2)).round().long()
 
 
 def places(n: int, rows: Sequence[int], seed: int, recordings: Sequence[Audio]) -> list[tuple[int, int]]:
-    """Where a clip of ``n`` samples lies for each row: which recording, and from which sample on.
+    """Choose a clip of ``n`` samples for each row: return its recording's index and its first sample.
 
     Raises:
         DataError: no recording is as long as ``n`` samples.
@@ -65,7 +69,7 @@ def places(n: int, rows: Sequence[int], seed: int, recordings: Sequence[Audio]) 
 
 
 class AudioSource:
-    """Mixin of ``Source``: an element is an audio sample at ``rate_hz``."""
+    """Mixin of ``Source`` for audio: an element is an audio sample at ``rate_hz``."""
 
     element: ClassVar[str] = "audio sample"
     rate_hz: float | None
@@ -74,9 +78,9 @@ class AudioSource:
     hop: int
 
     def clips(self, n: int, rows: Sequence[int], seed: int, data: list[Audio] | None) -> tuple[Tensor, Context]:
-        """Clips of real audio, float32 (B, n), and what the model is conditioned on.
+        """Return clips of real audio, float32 (B, n), and the model's conditioning.
 
-        ``local`` is the clip's standardised log-mel spectrogram (B, C, ceil(n / hop)), ``global`` the
+        Entry ``local`` is the clip's standardised log-mel spectrogram (B, C, ceil(n / hop)), ``global`` the
         voice's index (B,).
 
         Raises:

@@ -1,4 +1,4 @@
-"""Fertilities: how many target symbols each source symbol stands for, and what they copy where."""
+"""Fertilities: the number of target symbols that copy each source symbol."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Symbols = NDArray[np.int64]
 
 
 def copies(fertility: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """Which source symbol each target position is a copy of: the first as often as its fertility says, then
-    the second, and so on; what goes beyond ``length`` is cut.
+    """Return which source symbol each target position copies.
 
-    A fertility's running sum is a triangular product, and a place in it a comparison with every sum: a
-    prefix scan would add ceil(log2 S) to the depth.
+    The first source symbol is copied as often as its fertility says, then the second, and so on; copies
+    beyond ``length`` are cut. The running sum of fertilities is a triangular product, and each position is
+    compared with every sum: a prefix scan would add ceil(log2 S) to the depth.
 
     Args:
         fertility: (B, S) integers.
-        length: T target positions.
+        length: number of target positions T.
 
     Returns:
-        the source position of each (B, T), int64, the last where there is none; and whether there is one
-        (B, T), bool.
+        source position (B, T), int64, of each target position, the last one for positions without a copy; and
+        a mask (B, T), bool, of positions with a copy.
     """
     s = fertility.shape[1]
     up_to = torch.ones(s, s, device=fertility.device).triu()
@@ -36,14 +36,15 @@ def copies(fertility: Tensor, length: int) -> tuple[Tensor, Tensor]:
 
 
 def aligned(source: Symbols, target: Symbols, most: int) -> Symbols:
-    """Fertilities of a real pair, (S,): sentence by sentence along the diagonal.
+    """Return the fertilities of a real pair, (S,), aligned sentence by sentence along the diagonal.
 
-    Of a sentence of a symbols and its translation of b, target symbol j is aligned to source symbol
-    floor(j a / b), and the end to the end. What fills the event behind the sentences has fertility zero.
+    In a sentence of a symbols with a translation of b, target symbol j is aligned to source symbol
+    floor(j a / b), and end to end. Padding after the sentences has fertility zero.
 
     Args:
-        source, target: sentences with their ends, (S,) and (T,); as many in both, but for one that is cut.
-        most: the largest fertility there is; what is above is cut.
+        source: source sentences with their ends, (S,).
+        target: as many target sentences with their ends, (T,); the last on either side may be cut.
+        most: largest fertility; larger ones are cut.
     """
     fertility = np.zeros(len(source), dtype=np.int64)
     at = [0, 0]
@@ -60,6 +61,6 @@ def aligned(source: Symbols, target: Symbols, most: int) -> Symbols:
 
 
 def _until_end(side: Symbols, begin: int) -> int:
-    """Symbols from ``begin`` to the next end."""
+    """Return the number of symbols from ``begin`` to the next end."""
     ends = np.flatnonzero(side[begin:] == END)
     return int(ends[0]) if len(ends) else max(len(side) - begin, 0)

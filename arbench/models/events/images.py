@@ -1,4 +1,4 @@
-"""What models of images share: real pictures, their class, their order."""
+"""Shared parts of image models: real pictures, their class and order."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from torch import Tensor
 from arbench.data import DataError, load_images, mosaic, rescale
 
 DIGIT_CLASSES = 10
+"""Number of classes of the pictures that ship: the digits."""
 
 
 class ImageSource:
-    """Mixin of ``Source`` for square images of ``colours`` sub-pixels a pixel, 0 to ``levels`` - 1 each.
+    """Mixin of ``Source`` for square images of ``colours`` sub-pixels per pixel, 0 to ``levels`` - 1 each.
 
-    ``classes`` is 10 where the model is conditioned on which digit the picture is made of, else 0.
+    ``classes`` is 10 if the model is conditioned on the digit that the picture is made of, else 0.
     """
 
     element: ClassVar[str] = "sub-pixel"
@@ -28,19 +29,19 @@ class ImageSource:
     classes: int = 0
 
     def side(self, n: int) -> int:
-        """Height and width of the square image with ``n`` sub-pixels. Raises ValueError if there is none."""
+        """Return the side of the square image with ``n`` sub-pixels. Raise ValueError if there is none."""
         return square(n, self.colours)
 
     def pictures(
         self, side: int, rows: Sequence[int], seed: int, data: list[Any] | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Real images, int64 (B, side, side, colours), and their context: ``class`` (B,) where there is one.
+        """Return real images, int64 (B, side, side, colours), and their context: ``class`` (B,), if any.
 
-        Mosaics of digits, all of one class where the model has classes; or crops of the user's own, which
-        have no class.
+        The images are mosaics of digits, each of one class if the model has classes; or crops of the user's
+        own images, which have no class.
 
         Raises:
-            DataError: no image is that large, or the user's own images meet a model with classes.
+            DataError: no image is that large, or the model needs classes, which the user's images lack.
         """
         if data is not None:
             if self.classes:
@@ -71,6 +72,7 @@ class ImageSource:
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        """Read the user's images; they need as many channels as ``config`` has colours."""
         images, wanted = load_images(path), config.get("colours", 1)
         if (have := images[0].shape[2]) != wanted:
             raise DataError(Path(path), f"has {have} channels a pixel; this preset wants {wanted}")
@@ -78,7 +80,7 @@ class ImageSource:
 
 
 def square(n: int, each: int = 1) -> int:
-    """The side of a square image with ``n`` elements, ``each`` a pixel, or ValueError if there is none."""
+    """Return the side of a square image with ``n`` elements, ``each`` per pixel. Raise ValueError if none."""
     side = isqrt(max(n, 0) // each)
     if n < 1 or each * side * side != n:
         near = ", ".join(str(m) for m in sorted({each * max(side + d, 1) ** 2 for d in (0, 1)}))

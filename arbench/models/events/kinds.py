@@ -1,4 +1,4 @@
-"""What one network may generate, by kind: text, pixels, audio, and each of them from another."""
+"""Kinds of events that one network can generate: text, pixels, audio, and one of them from another."""
 
 from __future__ import annotations
 
@@ -18,24 +18,29 @@ from arbench.models.events.images import DIGIT_CLASSES, ImageSource
 from arbench.models.events.text import TextSource
 from arbench.models.events.translation import TranslationSource
 
-BOTH = "it would need events and what they come from"
+BOTH = "it would need pairs of events and sources"
+"""Reason why kinds with a source read no data of the user's."""
 
 
 class Kind(ABC):
-    """Events of ``levels`` symbols, and what they are conditioned on: ``source`` (B, S) of
-    ``source_levels`` symbols, a label (B,) of ``classes``, or nothing.
+    """Events of ``levels`` symbols and their conditioning.
+
+    The conditioning is ``source`` (B, S) of ``source_levels`` symbols, a label (B,) of ``classes``, or empty.
 
     Args:
-        levels: of an element.
-        source_levels: of an entry of the source; 0 where there is none.
-        classes: of which one conditions the event; 0 for none.
+        levels: values of an element.
+        source_levels: values of an entry of the source; 0 if there is none.
+        classes: classes of the label; 0 for no label.
         colours: sub-pixels of a pixel.
-        rate_hz: of audio.
+        rate_hz: sampling rate of audio.
+
+    Raises:
+        ValueError: the kind has no such source or label, or needs one.
     """
 
     reads_source = False
     label = ""
-    """What the label is called in the context; none by default."""
+    """Name of the label in the context; empty for none."""
     rate_hz: float | None = None
     ladder: Sequence[int] = (16, 32, 64, 128, 256)
     count_ladder: Sequence[int] = (4, 8, 12, 16, 24)
@@ -56,27 +61,29 @@ class Kind(ABC):
             raise ValueError(f"{type(self).__name__} has no classes")
         self.levels, self.source_levels, self.classes, self.colours = levels, source_levels, classes, colours
 
-    def check(self, n: int) -> None:  # noqa: B027 - any length will do
-        """Raises ValueError where no event has ``n`` elements."""
+    def check(self, n: int) -> None:  # noqa: B027 - any length is valid by default
+        """Raise ValueError if no event has ``n`` elements."""
 
     @abstractmethod
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any) -> tuple[Tensor, Context]:
-        """Real events int64 (B, n) and their context, as ``Source.observe``."""
+        """Return real events, int64 (B, n), and their context, as ``Source.observe`` does."""
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        """Read the user's own data; by default a kind reads none."""
         raise NotImplementedError(f"{cls.__name__} does not read data from a path: {BOTH}")
 
 
 class Text(TextSource, Kind):
-    """Bytes of text, or its commonest ones."""
+    """Bytes of text, or the commonest of them."""
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any) -> tuple[Tensor, Context]:
+        """Return passages of text; there is no context."""
         return self.passages(n, rows, seed, data), {}
 
 
 class Pixels(ImageSource, Kind):
-    """Sub-pixels of square images in order of rows, columns, colours; ``class`` is the digit they show."""
+    """Sub-pixels of square images in order of rows, columns, colours; ``class`` is the digit shown."""
 
     label = "class"
 
@@ -87,9 +94,11 @@ class Pixels(ImageSource, Kind):
         self.count_ladder = [self.colours * side * side for side in (2, 3, 4, 5, 6)]
 
     def check(self, n: int) -> None:
+        """Raise ValueError if no square image has ``n`` sub-pixels."""
         self.side(n)
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any) -> tuple[Tensor, Context]:
+        """Return real images as sub-pixels, and their class if there is one."""
         images, context = self.pictures(self.side(n), rows, seed, data)
         return images.reshape(len(rows), n), context
 
@@ -105,11 +114,13 @@ class Speech(audio.AudioSource, Kind):
         self.rate_hz = rate_hz
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any) -> tuple[Tensor, Context]:
+        """Return clips of speech as mu-law codes, and their voice if there is a label."""
         clips, context = self.clips(n, rows, seed, data)
         return audio.quantise(clips, self.levels, companded=True), context
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        """Read the user's recording at the configured rate."""
         return audio.load(path, config.get("rate_hz", 16000.0))
 
 
@@ -121,26 +132,29 @@ class DigitFromWord(Pixels):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
-        self.classes = DIGIT_CLASSES  # which pictures are taken by; the model is given the word
+        self.classes = DIGIT_CLASSES  # selects the pictures; the model itself reads the word
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any) -> tuple[Tensor, Context]:
+        """Return real images as sub-pixels, with the symbols of their digit's word as the source."""
         x, context = super().observe(n, rows, seed, data)
         words = [word_symbols(int(label), levels=self.source_levels) for label in context["class"]]
         return x, {"source": torch.from_numpy(np.stack(words))}
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        """Refuse the user's data: they have no source."""
         raise NotImplementedError(f"{cls.__name__} does not read data from a path: {BOTH}")
 
 
 class WordFromDigit(Kind):
-    """Symbols of a digit's word and the end symbol from there on, from the digit's 64 pixels."""
+    """Symbols of a digit's word, padded with the end symbol, from the digit's 64 pixels."""
 
     reads_source = True
     ladder = (6, 12, 24, 48, 96)
     count_ladder = (3, 6, 9, 12, 15)
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any) -> tuple[Tensor, Context]:
+        """Return words as symbols, with a picture of their digit as the source."""
         labels = [int(np.random.default_rng([seed, row]).integers(DIGIT_CLASSES)) for row in rows]
         pictures = [
             mosaic(DIGIT, DIGIT, seed=seed * 65537 + row, levels=self.source_levels, label=label).ravel()
@@ -151,16 +165,17 @@ class WordFromDigit(Kind):
 
 
 class SpeechFromText(Speech):
-    """Mu-law codes of a clip from the text around what is said in it.
+    """Mu-law codes of a clip from the text that is spoken around it.
 
-    Where in the text a clip lies is reckoned at an even pace; the window of 64 letters, and 16 more a second
-    of the clip, is wide enough for that.
+    The clip's place in the text is estimated at an even pace of speech; a window of 64 letters, plus 16 per
+    second of the clip, is wide enough for that.
     """
 
     reads_source = True
     label = ""
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any) -> tuple[Tensor, Context]:
+        """Return clips of speech as mu-law codes, with the text around them as the source."""
         rate = self.rate_hz or 16000.0
         width = 64 + 16 * int(n // rate)
         sources = []
@@ -176,14 +191,15 @@ class SpeechFromText(Speech):
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        """Refuse the user's data: they have no source."""
         raise NotImplementedError(f"{cls.__name__} does not read data from a path: {BOTH}")
 
 
 class Translation(TranslationSource, Kind):
-    """Symbols of a sentence's translation from those of the sentence, both of one alphabet."""
+    """Symbols of a sentence's translation from those of the sentence, both in one alphabet."""
 
     count_ladder = (4, 6, 8, 12, 16, 24)
-    """One more than most: whole passes with a source to attend to have four terms of work."""
+    """Six sizes, one more than most kinds: the work of a pass with cross-attention has four terms."""
 
     reads_source = True
 
@@ -194,6 +210,7 @@ class Translation(TranslationSource, Kind):
             raise ValueError(f"sentences and translations have one alphabet of 3 levels or more; {both}")
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any) -> tuple[Tensor, Context]:
+        """Return real translations, with the sentences that they translate as the source."""
         return self.sentences(n, rows, seed, data)
 
 
@@ -206,3 +223,4 @@ KINDS: Mapping[str, type[Kind]] = {
     "audio_from_text": SpeechFromText,
     "translation": Translation,
 }
+"""Kinds by name."""

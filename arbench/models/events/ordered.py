@@ -14,18 +14,19 @@ from arbench.suggest import did_you_mean
 
 ORDERS = ("raster", "reverse", "random")
 SQUEEZE = 1e-6
-"""How far real pixels are kept from 0 and 1 before the logit (MAF, appendix E, for MNIST)."""
+"""Distance of real pixels from 0 and 1 before the logit (MAF, appendix E, for MNIST)."""
 
 
 def ordering(order: str | Sequence[int], pixels: int) -> list[int]:
-    """Which pixel, numbered by rows, each element is.
+    """Return the pixel, numbered by rows, of each element.
 
     Args:
-        order: "raster", "reverse", "random" (one permutation, always the same for so many pixels), or every
-            pixel's number once.
+        order: "raster", "reverse", "random" (one fixed permutation per number of pixels), or every pixel's
+            number once.
+        pixels: number of pixels.
 
     Raises:
-        ValueError: neither of them.
+        ValueError: the order is none of these.
     """
     if isinstance(order, str):
         if order not in ORDERS:
@@ -36,16 +37,17 @@ def ordering(order: str | Sequence[int], pixels: int) -> list[int]:
     numbers = list(order)
     if any(type(number) is not int for number in numbers) or sorted(numbers) != list(range(pixels)):
         missing = sorted(set(range(pixels)) - {number for number in numbers if type(number) is int})
-        fault = f"there is no {missing[0]}" if missing else f"there are {len(numbers)} entries"
-        raise ValueError(f"an order has each of the numbers 0 to {pixels - 1} once; {fault}")
+        fault = f"{missing[0]} is missing" if missing else f"got {len(numbers)} entries"
+        raise ValueError(f"an order needs each of the numbers 0 to {pixels - 1} once; {fault}")
     return numbers
 
 
 class OrderedPixels(images.ImageSource):
-    """Mixin of ``Source``: an element is one grey pixel, element i the i-th of an order; an event of n
-    elements is the first n of a picture, whose law is the exact marginal of the whole picture's.
+    """Mixin of ``Source`` for pictures whose grey pixels come in any order.
 
-    A pixel is a level, or with ``real`` the level dequantised by uniform noise and put through the logit.
+    An event of n elements is the first n pixels of the order; its distribution is the exact marginal of the
+    whole picture's. A pixel is a level, or with ``real`` the level dequantised by uniform noise and put
+    through the logit.
     """
 
     element: ClassVar[str] = "pixel"
@@ -56,27 +58,34 @@ class OrderedPixels(images.ImageSource):
     count_ladder: Sequence[int]
 
     def arrange(self, pixels: int, order: str | Sequence[int], levels: int, real: bool) -> None:
-        """Sets size, order and ladders.
+        """Set size, order and ladders.
+
+        Args:
+            pixels: number of pixels of a picture.
+            order: see ``ordering``.
+            levels: levels of a pixel.
+            real: whether pixels are real numbers.
 
         Raises:
-            ValueError: no square picture of 2x2 or more has so many pixels, fewer than two levels, or an
-                order that is none.
+            ValueError: no square picture of 2x2 or more has so many pixels, there are fewer than two levels, or
+                the order is invalid.
         """
         if self.side(pixels) < 2:
-            raise ValueError("a picture has 4 pixels at least")
+            raise ValueError("a picture needs at least 4 pixels")
         if levels < 2:
-            raise ValueError(f"a pixel has 2 levels at least, got {levels}")
+            raise ValueError(f"a pixel needs at least 2 levels, got {levels}")
         self.pixels, self.order, self.levels, self.real = pixels, ordering(order, pixels), levels, real
         self.ladder = sorted({max(pixels * k // 16, 1) for k in (1, 2, 4, 8, 16)})
         self.count_ladder = [n for n in (4, 8, 12, 16, 24) if n <= pixels]
 
     def schedule(self, n: int) -> Sequence[int]:
+        """Return the bounds of the groups, one element each."""
         if not 1 <= n <= self.pixels:
             raise ValueError(f"an event has 1 to {self.pixels} pixels, got {n}")
         return range(n + 1)
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """The first ``n`` pixels of real pictures: int64 (B, n), or float32 where they are real."""
+        """Return the first ``n`` pixels of real pictures: int64 (B, n), or float32 for real pixels."""
         pictures, context = self.pictures(self.side(self.pixels), rows, seed, data)
         x = pictures.flatten(1)
         if self.real:

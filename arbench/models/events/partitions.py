@@ -8,25 +8,28 @@ import torch
 from torch import Tensor
 
 Partition = Callable[[int, int], Tensor]
-"""(side, groups) to the group of each pixel, integers (side, side) from 0. ``groups`` is 0 where the number
-of groups is to follow from the side."""
+"""A function of (side, groups) that returns the group of each pixel, integers (side, side) from 0.
+
+``groups`` is 0 if the number of groups follows from the side.
+"""
 
 
 def rows(side: int, groups: int) -> Tensor:
-    """Bands of consecutive rows; without ``groups`` a row each."""
+    """Return bands of consecutive rows; without ``groups`` one row each."""
     return (torch.arange(side) * (groups or side) // side).unsqueeze(1).expand(side, side)
 
 
 def stripes(side: int, groups: int) -> Tensor:
-    """Every ``groups``-th row, and then the rows below those."""
+    """Return every ``groups``-th row first, then the rows below those, and so on."""
     return (torch.arange(side) % groups).unsqueeze(1).expand(side, side)
 
 
 def checkerboard(side: int, groups: int) -> Tensor:
-    """Pixels apart from each other first, then those between: 2 groups are the two colours of a chessboard,
-    4 the corners of 2x2 blocks, 16 the places of 4x4 blocks.
+    """Return groups of pixels that are spread apart: first a coarse grid, then the pixels between.
 
-    In general the threshold matrix of ordered dithering (Bayer, 1973), its ranks in ``groups`` runs.
+    2 groups are the two colours of a chessboard, 4 the corners of 2x2 blocks, 16 the places of 4x4 blocks. In
+    general they are the threshold matrix of ordered dithering (Bayer, 1973), its ranks cut into ``groups``
+    runs.
     """
     ranks = torch.zeros(1, 1, dtype=torch.long)
     while ranks.numel() < groups:
@@ -36,15 +39,16 @@ def checkerboard(side: int, groups: int) -> Tensor:
 
 
 def random(side: int, groups: int) -> Tensor:
-    """Runs of one fixed random permutation of the pixels, as equal as can be; without ``groups`` a pixel
-    each."""
+    """Return nearly equal runs of one fixed random permutation; without ``groups`` one pixel each."""
     places = torch.randperm(side * side, generator=torch.Generator().manual_seed(side))
     return (places * (groups or side * side) // (side * side)).view(side, side)
 
 
 def s_curve(side: int, groups: int) -> Tensor:
-    """Row after row, to the right and back in turns, in runs of equal length; without ``groups`` a pixel
-    each (Jain et al., *Locally Masked Convolution for Autoregressive Models*, 2020, figure 2)."""
+    """Return nearly equal runs of an S-curve, left to right and back; without ``groups`` one pixel each.
+
+    Source: Jain et al., *Locally Masked Convolution for Autoregressive Models*, 2020, figure 2.
+    """
     places = torch.arange(side * side).view(side, side)
     places[1::2] = places[1::2].flip(1)
     return places * (groups or side * side) // (side * side)
@@ -57,19 +61,28 @@ PARTITIONS: Mapping[str, Partition] = {
     "random": random,
     "s_curve": s_curve,
 }
+"""Partitions by name."""
+"""Partitions by name."""
 GROWS: Mapping[str, str] = {"rows": "sqrt N", "random": "N", "s_curve": "N"}
-"""How the number of groups grows where none is given; the other partitions need it."""
+"""Growth of the number of groups if none is given; the other partitions need one."""
 
 
 def checked(found: Tensor, side: int, groups: int) -> Tensor:
-    """The group of each pixel, flat (side side,), numbered without gaps: groups that got no pixel of a small
-    image are left out.
+    """Return the group of each pixel, flat (side side,), numbered without gaps.
+
+    Groups without a pixel, in a small image, are left out.
+
+    Args:
+        found: result of a partition.
+        side: side of the image.
+        groups: number of groups, 0 for any.
 
     Raises:
-        ValueError: a partition did not give a (side, side) tensor of integers, from 0 and below ``groups``.
+        ValueError: ``found`` is not a (side, side) tensor of integers from 0 to below ``groups``.
     """
     if tuple(found.shape) != (side, side) or found.is_floating_point():
-        raise ValueError(f"a partition gives integers ({side}, {side}), got {found.dtype} {tuple(found.shape)}")
+        raise ValueError(f"a partition must return integers ({side}, {side}), got {found.dtype} {tuple(found.shape)}")
     if int(found.min()) < 0 or (groups and int(found.max()) >= groups):
-        raise ValueError(f"groups are numbered 0 to {groups - 1 if groups else 'as many as there are'}")
+        wanted = f"from 0 to {groups - 1}" if groups else "from 0"
+        raise ValueError(f"a partition must number groups {wanted}, got {int(found.min())} to {int(found.max())}")
     return torch.unique(found.reshape(-1), return_inverse=True)[1]

@@ -1,4 +1,4 @@
-"""What models of text share: passages of real text as symbols."""
+"""Shared parts of text models: passages of real text as symbols."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ def _symbols(text: str | None, levels: int) -> NDArray[np.int64]:
 
 
 class TextSource:
-    """Mixin of ``Source`` for text: an element is a byte, or with fewer than 256 ``levels`` one of the
-    commonest bytes and "any other"."""
+    """Mixin of ``Source`` for text: an element is a byte.
+
+    With fewer than 256 ``levels`` it is one of the commonest bytes or "any other".
+    """
 
     element: ClassVar[str] = "byte"
     levels: int
 
     def passages(self, n: int, rows: Sequence[int], seed: int, data: str | None) -> Tensor:
-        """Passages of the text that ships, or of the user's own: int64 (B, n).
+        """Return passages of the text that ships, or of the user's own: int64 (B, n).
 
         Raises:
             DataError: the text is shorter than ``n`` bytes.
@@ -42,4 +44,5 @@ class TextSource:
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        """Read the user's own text."""
         return load_text(path)

@@ -1,4 +1,4 @@
-"""What models of translation share: real sentence pairs as symbols."""
+"""Shared parts of translation models: real sentence pairs as symbols."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from arbench.data import as_bytes, as_symbols, load_pairs, pairs
 
 Symbols = NDArray[np.int64]
 END = 0
-"""Ends a sentence, and fills what is left of an event."""
+"""Symbol that ends a sentence and pads the rest of an event."""
 
 
 @lru_cache(maxsize=8)
 def _sides(data: tuple[tuple[str, str], ...] | None, levels: int) -> tuple[list[Symbols], list[Symbols]]:
-    """Sources and targets as symbols 1 .. levels - 1; one alphabet for both."""
+    """Return sources and targets as symbols 1 .. levels - 1 in one alphabet."""
     known = pairs() if data is None else data
     sentences = [as_bytes(text) for side in (0, 1) for text in (pair[side] for pair in known)]
     if levels < 256:
@@ -32,10 +32,10 @@ def _sides(data: tuple[tuple[str, str], ...] | None, levels: int) -> tuple[list[
 
 
 class TranslationSource:
-    """Mixin of ``Source`` for sentences and their translations, English and German where none are given.
+    """Mixin of ``Source`` for sentences and their translations, by default English and German.
 
-    An element is a byte; with fewer than 256 ``levels``, of which there are 3 at least, one of the commonest
-    bytes or "any other". Symbol 0, which no text has as a byte, ends a sentence and fills an event.
+    An element is a byte; with fewer than 256 ``levels`` (at least 3) it is one of the commonest bytes or "any
+    other". Symbol 0, a byte that no text contains, ends a sentence and pads an event.
     """
 
     element: ClassVar[str] = "symbol"
@@ -44,16 +44,16 @@ class TranslationSource:
     def sentences(
         self, n: int, rows: Sequence[int], seed: int, data: Any = None, source: int | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Translations, int64 (B, n), and what they translate: ``source``, int64 (B, S).
+        """Return translations, int64 (B, n), and the sentences that they translate: ``source``, int64 (B, S).
 
-        A row is a pair and those that follow it in the catalogue, each sentence with its end, as many as fit
-        on both sides. Where the first does not fit, both sides are cut.
+        A row is a pair and the pairs that follow it in the catalogue, each sentence with its end, as many as
+        fit on both sides. If the first pair does not fit, both sides are cut.
 
         Args:
             n: symbols of the target.
             rows: global row indices of the batch; a row is reproducible from (seed, row).
-            seed: of the run.
-            data: what ``load_data`` returned, or None for the pairs that ship.
+            seed: seed of the run.
+            data: result of ``load_data``, or None for the pairs that ship.
             source: symbols S of the source; ``n`` by default.
         """
         lengths = (n if source is None else source, n)
@@ -69,11 +69,12 @@ class TranslationSource:
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
+        """Read the user's own sentence pairs."""
         return tuple(load_pairs(path))
 
 
 ENOUGH = 100
-"""With fewer pairs that fit into an event, longer ones are cut rather than these shown again and again."""
+"""Fewest pairs that must fit into an event; with fewer, longer pairs are cut instead of repeating these."""
 
 
 def _filled(

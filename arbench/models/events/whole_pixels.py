@@ -1,4 +1,4 @@
-"""What models share whose elements are whole pixels, all channels in one integer."""
+"""Shared base of models over whole pixels, with all channels of a pixel in one integer."""
 
 from __future__ import annotations
 
@@ -21,71 +21,79 @@ from arbench.models.layers.shifted import Entry
 
 @dataclass
 class Raster:
-    """What steps keep, pixel after pixel: see ``row_caches`` for why copies share it."""
+    """State of the steps, pixel after pixel; ``row_caches`` explains why copies share its memory."""
 
     at: int
-    """The next pixel."""
+    """Number of the next pixel."""
     batch: int
     side: int
     lines: Lines
     image: Tensor | None = None
-    """This row of pixels as they become known, and ones (B, W, C + 1)."""
+    """Known pixels of the current row, and ones (B, W, C + 1)."""
     entry: Tensor | None = None
-    """What this row's pixels get from the row above where the image enters: (B, W, F)."""
+    """Contribution of the row above to this row's pixels where the image enters: (B, W, F)."""
 
     def copied(self) -> Self:
+        """Return a copy to step from."""
+        """Return a copy to step from."""
         return replace(self, lines=self.lines.copied())
 
 
 class WholePixels(ImageSource, Source):
-    """Square images in raster order, N = H W, as a ``PixelMixture`` draws them; steps from row caches.
+    """Square images in raster order, N = H W, drawn by a ``PixelMixture``, with steps from row caches.
 
     An element is the pixel's ``colours`` channels, 0 to ``levels`` - 1 each, as one integer in base
-    ``levels``, the first channel most significant. Row caches hold each input twice, for the row itself and
-    for the rows below: more than the least, so that the depth of scoring by steps is one number at every N.
-    A subclass gives ``next_row`` and ``step``.
+    ``levels``, the first channel most significant. Row caches store each input twice, for the row itself and
+    for the rows below: more than necessary, so that stepwise scoring has the same depth at every N. A
+    subclass defines ``next_row`` and ``step``.
     """
 
     element: ClassVar[str] = "pixel"
     multiple: int = 1
-    """What the side is a multiple of."""
+    """Divisor of the side."""
     enter: Entry
-    """The image into the stream that steps go through."""
+    """Layer through which the image enters the stream of the steps."""
 
     def side(self, n: int) -> int:
-        """Height and width of the image with ``n`` pixels. Raises ValueError if there is none."""
+        """Return the side of the image with ``n`` pixels. Raise ValueError if there is none."""
         m = self.multiple
         if m == 1:
             return square(n)
         side = isqrt(max(n, 0))
         if n < 1 or side * side != n or side % m:
             near = ", ".join(str((m * k) ** 2) for k in (side // m, side // m + 1) if k)
-            raise ValueError(f"no square of {n} pixels has a side that {m} divides; near: {near}")
+            raise ValueError(f"no square of {n} pixels has a side divisible by {m}; near: {near}")
         return side
 
     def schedule(self, n: int) -> Sequence[int]:
+        """Return the bounds of the groups, one pixel each."""
+        """Return the bounds of the groups, one pixel each."""
         self.side(n)
         return range(n + 1)
 
     def channels(self, f: Tensor, dtype: torch.dtype) -> Tensor:
-        """Values in [-1, 1] of elements (B, M), and a channel of ones that tells them from padding:
-        (B, M, colours + 1)."""
+        """Return channels (B, M, colours + 1) of elements (B, M), in ``dtype``.
+
+        They are the values, scaled to [-1, 1], and a channel of ones that distinguishes pixels from padding.
+        """
         wide = torch.promote_types(dtype, torch.float32)
         values = unpack(f, self.levels, self.colours).to(wide) * (2 / (self.levels - 1)) - 1
         return pad(values.to(dtype), (0, 1), value=1.0)
 
     def known(self, state: Raster, before: Tensor) -> None:
-        """Told of the pixel before the next one, (B, C + 1), once it is known. By default nothing."""
+        """Update the state with the pixel just drawn, (B, C + 1); by default do nothing."""
 
     @abstractmethod
     def next_row(self, state: Raster) -> None:
-        """Begins a row; ``image`` is still the one above, if any, and ``entry`` this row's."""
+        """Begin a row, while ``state.image`` is still the row above, if any, and ``state.entry`` is this row's."""
 
     @abstractmethod
     def step(self, state: Raster, x: Tensor) -> Tensor:
-        """Parameters (B, P) of the pixel ``state.at``, from what enters there (B, F)."""
+        """Return the parameters (B, P) of pixel ``state.at`` from its input (B, F)."""
 
     def extend(self, state: Raster, f: Tensor, g0: int, g1: int) -> tuple[Tensor, Raster]:
+        """Return the parameters of pixels g0 .. g1-1, one step each, and the advanced state."""
+        """Return the parameters of pixels g0 .. g1-1, one step each, and the advanced state."""
         return torch.stack([self._next(state, f) for _ in range(g0, g1)], dim=1), state
 
     def _next(self, state: Raster, f: Tensor) -> Tensor:
@@ -106,7 +114,7 @@ class WholePixels(ImageSource, Source):
         return params
 
     def rewind(self, state: Raster, mark: tuple[int, Raster], f: Tensor, g: int) -> Raster:
-        """Within a row moves the position back; over ends of rows goes back to the mark's copy."""
+        """Move the position back within a row; across rows return to the mark's copy."""
         at, kept = mark
         here, there, begun = ((pixel - 1) // state.side for pixel in (g, at, state.at))
         if here not in (there, begun):
@@ -117,5 +125,7 @@ class WholePixels(ImageSource, Source):
         return state
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
+        """Return real images as pixels in raster order, and their class if there is one."""
+        """Return real images as pixels in raster order, and their class if there is one."""
         pictures, context = self.pictures(self.side(n), rows, seed, data)
         return pack(pictures, self.levels).reshape(len(rows), n), context

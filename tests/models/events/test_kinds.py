@@ -111,7 +111,7 @@ def test_what_a_kind_does_not_have(cls: type[Kind], config: dict[str, int], mess
 
 @pytest.mark.parametrize("name", ["digit_from_word", "word_from_digit", "audio_from_text"])
 def test_both_sides_would_be_needed(name: str) -> None:
-    with pytest.raises(NotImplementedError, match="events and what they come from"):
+    with pytest.raises(NotImplementedError, match="pairs of events and sources"):
         KINDS[name].load_data("nowhere", {})
 
 

@@ -63,8 +63,8 @@ def test_a_random_partition_is_one_and_the_same() -> None:
     [
         (torch.zeros(4, 3, dtype=torch.long), r"integers \(4, 4\), got torch.int64 \(4, 3\)"),
         (torch.zeros(4, 4), r"integers \(4, 4\), got torch.float32"),
-        (torch.full((4, 4), 2), "numbered 0 to 1$"),
-        (torch.full((4, 4), -1), "numbered 0 to 1$"),
+        (torch.full((4, 4), 2), "number groups from 0 to 1, got 2 to 2$"),
+        (torch.full((4, 4), -1), "number groups from 0 to 1, got -1 to -1$"),
     ],
 )
 def test_what_is_no_partition_is_refused(found: Tensor, says: str) -> None:
