@@ -1,4 +1,4 @@
-"""Meters: each takes a callable, or nothing, and returns numbers. They know no models, no results."""
+"""Meters: each takes a callable, or nothing, and returns numbers. They depend on neither models nor results."""
 
 from arbench.meters.clock import Clock
 from arbench.meters.count import CountBudgetExceeded, Counts, count

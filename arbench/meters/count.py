@@ -1,19 +1,18 @@
-"""Counts one call: depth, operations, FLOPs and bytes, by watching every operation it dispatches.
+"""Counts of one call: depth, operations, FLOPs and bytes, from every operation that it dispatches.
 
 Conventions:
-    - A tensor operation is one link, a reduction or a matrix product too. A prefix scan over n
-      elements counts ceil(log2 n) links. Views count nothing, uninitialised memory neither.
-    - An operation is one link deeper than its deepest input. Tensors the call did not make have
-      depth 0, and so have constants (``zeros``, ``full``, ``arange``, filling with a number); random
-      numbers have 1.
-    - A write that covers its destination forgets what was there. One that reads its destination
-      (``add_``) goes one link beyond it. One by index (``index_put_``, ``scatter_``) leaves each
-      element the deeper of what it held and what was written. A read by index reads all of the table.
-    - A value that reaches the host lifts a floor under everything that follows.
-    - The depth of a call is that of its deepest operation.
+    - A tensor operation is one link, including a reduction or a matrix product. A prefix scan over n elements counts
+      ceil(log2 n) links. Views and uninitialised memory count nothing.
+    - An operation is one link deeper than its deepest input. Tensors that the call did not create have depth 0, and
+      so do constants (``zeros``, ``full``, ``arange``, filling with a number); random numbers have depth 1.
+    - A write that covers its destination replaces the depth there. A write that reads its destination (``add_``) is
+      one link deeper than it. After a write by index (``index_put_``, ``scatter_``) each element has the larger of
+      its old depth and the depth written. A read by index reads all of the table.
+    - A value that reaches the host raises a floor under every operation that follows.
+    - The depth of a call is the depth of its deepest operation.
 
-Only tensor operations dispatched on the calling thread are seen. Kernels launched past the dispatcher
-and replayed graphs are not; the eager twin's count is theirs.
+Only tensor operations dispatched on the calling thread are seen. Kernels launched past the dispatcher and replayed
+graphs are not; they are given the count of their eager twin.
 """
 
 from __future__ import annotations
@@ -49,37 +48,37 @@ from arbench.meters.work import bytes_of, flops_of
 _FILLS = (torch.ops.aten.fill_.Tensor, torch.ops.aten.copy_.default)
 
 
-class CountBudgetExceeded(Exception):  # noqa: N818  it says what happened
-    """Counting took longer than it was allowed to."""
+class CountBudgetExceeded(Exception):  # noqa: N818  the name describes the event
+    """Counting took longer than its budget."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What one call amounts to."""
+    """Counters of one call."""
 
     depth: int | None
-    """Longest chain of dependent tensor operations; None where something could not be followed."""
+    """Longest chain of dependent tensor operations; None where an operation could not be followed."""
     ops: int
-    """Tensor operations launched."""
+    """Number of tensor operations launched."""
     flops: int
-    """Floating-point operations of products and convolutions; a multiply-add is two."""
+    """Floating-point operations of products and convolutions; a multiply-add counts as two."""
     bytes: int
     """Logical bytes read and written."""
     why_unknown: str | None
-    """Why ``depth`` is None; FLOPs may then miss something as well."""
+    """Reason why ``depth`` is None; the FLOPs may then be incomplete too."""
 
 
 def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: float | None = None) -> Counts:
-    """Runs ``call`` once under ``torch.no_grad`` and counts what it does.
+    """Run ``call`` once under ``torch.no_grad`` and count its operations.
 
     Args:
-        call: what to count. It runs in full, many times slower than usual.
-        inputs: tensors the call starts from, which are checked beforehand. They have depth 0, as any
-            tensor has that the call does not make.
-        budget_s: seconds after which to give up, looked at before each operation.
+        call: the callable to count. It runs in full, many times slower than usual.
+        inputs: tensors that the call reads, checked before it runs. They have depth 0, like every tensor that the
+            call does not create.
+        budget_s: seconds after which to give up, checked before each operation.
 
     Raises:
-        CountBudgetExceeded: the budget is spent.
+        CountBudgetExceeded: the call takes longer than the budget.
         TypeError: an input is not a strided tensor.
     """
     for tensor in inputs:
@@ -89,7 +88,7 @@ def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: floa
             raise TypeError(f"inputs must be strided tensors, not {tensor.layout}")
     counter = _Counter(budget_s)
     fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # one opaque call; its twin can be followed
+    torch.backends.mha.set_fastpath_enabled(False)  # it is one opaque call; the slow path can be followed
     try:
         with torch.no_grad(), reported(counter.read_by_host) as shared, counter:
             call()
@@ -101,7 +100,7 @@ def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: floa
 
 
 class _Watched:
-    """What is looked up once an operator and needed at each of its calls."""
+    """Facts about an operator, looked up once and used at each of its calls."""
 
     __slots__ = ("flops", "op", "opaque", "skip", "traits")
 
@@ -114,14 +113,17 @@ class _Watched:
 
 
 class _Counter(TorchDispatchMode):
-    """Follows every operation dispatched while it is active."""
+    """Dispatch mode that follows every operation dispatched while it is active."""
 
     supports_higher_order_operators = True
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled in here: without this, each operation passes through the compiler's guard,
-        and the first imports the compiler, which takes longer than a whole ladder of counts."""
+        """Return False, because nothing is compiled in here.
+
+        Otherwise each operation passes through the compiler's guard, and the first one imports the compiler, which
+        takes longer than a whole ladder of counts.
+        """
         return False
 
     def __init__(self, budget_s: float | None) -> None:
@@ -134,17 +136,17 @@ class _Counter(TorchDispatchMode):
         self._deadline = float("inf") if budget_s is None else perf_counter() + budget_s
 
     def counts(self) -> Counts:
-        """What was counted so far."""
+        """Return the counts so far."""
         why = self._why or self._regions.untracked
         depth = self._depth if why is None else None
         return Counts(depth, self._ops, self._flops, self._bytes, why)
 
     def unknown(self, why: str) -> None:
-        """From here on the depth is not known; the first reason is kept."""
+        """Mark the depth as unknown from here on; the first reason is kept."""
         self._why = self._why or why
 
     def read_by_host(self, tensor: Tensor) -> None:
-        """The host has seen the tensor's values: nothing that follows can start before."""
+        """Raise the floor to the tensor's depth: operations after a read by the host cannot start before it."""
         self._floor = max(self._floor, self._regions.read(tensor))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> Any:
@@ -154,7 +156,7 @@ class _Counter(TorchDispatchMode):
         watched = self._watched.get(id(func))
         if watched is None:
             if isinstance(func, HigherOrderOperator):
-                self.unknown(f"{func} holds operations that cannot be followed")
+                self.unknown(f"{func} contains operations that cannot be followed")
                 return func(*args, **kwargs)
             watched = self._watched[id(func)] = _Watched(func)
         if watched.skip:
@@ -189,7 +191,7 @@ class _Counter(TorchDispatchMode):
         return deepest
 
     def _links(self, watched: _Watched, args: Args, kwargs: Kwargs) -> tuple[int, ...]:
-        """How much deeper than its deepest input a call is: one integer, or one for each result."""
+        """Return the links that a call adds to its deepest input: one integer, or one for each result."""
         if watched.opaque is not None:
             links = watched.opaque.depth(*args, **kwargs)
             return (links,) if isinstance(links, int) else tuple(links)
@@ -199,7 +201,7 @@ class _Counter(TorchDispatchMode):
         if traits.scan:
             return (scan_links(watched.op, args, kwargs),)
         if watched.op in _FILLS and args[1].dim() == 0 and not self._regions.known(args[1]):
-            return (0,)  # ``x[i] = 2.0`` arrives so: a number that no operation has made
+            return (0,)  # ``x[i] = 2.0`` is dispatched like this: no operation made the number
         return (traits.links,)
 
     def _account(
@@ -229,7 +231,7 @@ class _Counter(TorchDispatchMode):
                 else:
                     regions.write(tensor, depth)
         if results and not created and not written:
-            return  # all of it aliases its operands: a view that its schema does not declare
+            return  # every result aliases an operand: a view that the schema does not declare
         self._depth = max(self._depth, depth)
         if watched.traits.host and reaches_host(op, args, kwargs):
             self._floor = max(self._floor, depth)

@@ -1,11 +1,10 @@
-"""Depth per region of a storage: how long a chain of operations lies behind which part of memory.
+"""Depth per region of a storage: the length of the chain of operations that wrote each part of memory.
 
-Depth belongs to memory, not to tensors: two tensors may be views of one storage, and a buffer may
-hold slots that were written at different depths. A storage that was written as a whole carries one
-integer. One that was written in parts carries an integer array with an entry per grain (the smallest
-item size it was seen with), which is indexed with the size, stride and offset of the tensor itself.
-So any strided view, ``buffer[:, i]`` as well as ``buffer[..., i]``, touches its own elements and no
-neighbour's.
+Depth belongs to memory, not to tensors: two tensors may be views of one storage, and the slots of a buffer may be
+written at different depths. A storage written as a whole has one integer. A storage written in parts has an integer
+array with an entry per grain (the smallest item size that it was accessed with), which is indexed with the size,
+stride and offset of the tensor. So any strided view, ``buffer[:, i]`` as well as ``buffer[..., i]``, affects its own
+elements and no others.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _ENTRY = np.dtype(np.int32)
 
 
 class _Storage:
-    """What is known of one storage; ``entries`` is None while one depth holds for all of it."""
+    """Depths in one storage; ``entries`` is None while all of it has one depth."""
 
     __slots__ = ("depth", "entries", "grain", "key")
 
@@ -32,8 +31,11 @@ class _Storage:
         self.entries: NDArray[np.int32] | None = None
 
     def view(self, tensor: Tensor, storage: UntypedStorage) -> NDArray[np.int32]:
-        """The entries under ``tensor``, writable: of its shape, and one axis more where an element
-        spans several grains; flat where it is contiguous."""
+        """Return the entries of ``tensor``, writable.
+
+        They have its shape, and one more axis where an element spans several grains; they are flat where the tensor
+        is contiguous.
+        """
         item = tensor.itemsize
         entries = self.entries
         if entries is None:
@@ -59,13 +61,13 @@ class _Storage:
 
 
 class Regions:
-    """The depths of all storages seen since it was made; a storage never seen has depth 0.
+    """The depths of all storages written so far; any other storage has depth 0.
 
-    Storages are told apart by identity. A weak reference drops a storage's entry when it is freed,
-    so memory that is handed out again at the same address starts anew.
+    Storages are distinguished by identity. A weak reference drops the entry of a storage when it is freed, so memory
+    allocated again at the same address starts at depth 0.
 
     Attributes:
-        untracked: what could not be followed (a sparse or opaque tensor has no storage), or None.
+        untracked: reason why a tensor could not be followed (sparse and opaque tensors have no storage), or None.
     """
 
     def __init__(self) -> None:
@@ -76,7 +78,7 @@ class Regions:
         return len(self._storages)
 
     def storage(self, tensor: Tensor) -> UntypedStorage | None:
-        """The tensor's storage; if it has none, that is noted."""
+        """Return the tensor's storage; if it has none, return None and set ``untracked``."""
         try:
             return tensor.untyped_storage()
         except (NotImplementedError, RuntimeError):
@@ -84,11 +86,11 @@ class Regions:
             return None
 
     def known(self, tensor: Tensor) -> bool:
-        """Whether anything was written to the tensor's storage."""
+        """Return True if anything was written to the tensor's storage."""
         return id(self.storage(tensor)) in self._storages
 
     def read(self, tensor: Tensor) -> int:
-        """The largest depth among the tensor's elements; 0 if it has none."""
+        """Return the largest depth among the tensor's elements; 0 if it has no elements."""
         storage = self.storage(tensor)
         known = self._storages.get(id(storage))
         if known is None or storage is None or not tensor.numel():
@@ -98,7 +100,7 @@ class Regions:
         return int(known.view(tensor, storage).max())
 
     def write(self, tensor: Tensor, depth: int) -> None:
-        """Sets the depth of the tensor's elements and of no others."""
+        """Set the depth of the tensor's elements and of no others."""
         storage = self.storage(tensor)
         if storage is None:
             return
@@ -109,7 +111,7 @@ class Regions:
             known.view(tensor, storage)[...] = depth
 
     def lift(self, tensor: Tensor, depth: int) -> None:
-        """Raises the tensor's elements to at least ``depth``: some of them were written."""
+        """Raise the tensor's elements to at least ``depth``, because some of them were written."""
         storage = self.storage(tensor)
         if storage is None:
             return
@@ -119,7 +121,7 @@ class Regions:
             np.maximum(view, depth, out=view)
 
     def create(self, tensor: Tensor, depth: int) -> None:
-        """Sets the depth of all of the storage of a tensor that an operation has just made."""
+        """Set the depth of the whole storage of a tensor that an operation has just created."""
         storage = self.storage(tensor)
         if storage is not None:
             known = self._known(storage)

@@ -1,6 +1,6 @@
-"""Where a measurement was made: what a reader must know to compare it with his own.
+"""The environment of a measurement: hardware, software and settings that a comparison must take into account.
 
-Facts about hardware, software and their settings. No names of hosts or users, and no paths.
+The facts contain no names of hosts or users, and no paths.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from arbench.meters.gpu import gpu_facts
 Facts = dict[str, Any]
 
 VOLATILE = ("load", "cpu.frequency_mhz", "gpu.clock_sm_mhz", "gpu.temperature_c")
-"""Entries that change by themselves; ``differences`` passes them over."""
+"""Entries that change without any action of the user; ``differences`` ignores them."""
 
 _SYS_CPU = Path("/sys/devices/system/cpu/cpu0")
 _VARIABLES = (
@@ -36,11 +36,14 @@ _VARIABLES = (
 
 
 def environment(device: str) -> Facts:
-    """The facts, nested: ``cpu``, ``gpu`` (None on the CPU), ``threads``, ``versions``, ``torch``, ``os``,
-    ``load``. What cannot be read is None.
+    """Return the facts about this machine and process.
 
     Args:
-        device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``: which GPU to describe, if any.
+        device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``; a GPU is described as well.
+
+    Returns:
+        Nested facts: ``cpu``, ``gpu`` (None on the CPU), ``threads``, ``versions``, ``torch``, ``os``, ``load``. A
+        fact that cannot be read is None.
     """
     where = torch.device(device)
     return {
@@ -64,7 +67,7 @@ def environment(device: str) -> Facts:
 
 
 def differences(a: Facts, b: Facts) -> list[str]:
-    """Dotted names of the facts that differ between two environments, sorted; volatile ones aside."""
+    """Return the sorted dotted names of the facts that differ between two environments, except volatile ones."""
     left, right = dict(_flat(a)), dict(_flat(b))
     return sorted(
         name
@@ -75,9 +78,9 @@ def differences(a: Facts, b: Facts) -> list[str]:
 
 
 def caches() -> dict[str, int]:
-    """Data and unified caches as the first core sees them: ``{"L1d": bytes, "L2": ..., "L3": ...}``.
+    """Return the data and unified caches of the first core: ``{"L1d": bytes, "L2": ..., "L3": ...}``.
 
-    Empty where the system does not tell.
+    The result is empty where the system does not report them.
     """
     found = {}
     for index in sorted(_SYS_CPU.glob("cache/index*")):
@@ -181,6 +184,6 @@ def _text(path: Path) -> str | None:
 
 
 def _bytes(size: str) -> int:
-    """``"1024K"`` as a number."""
+    """Return a size such as ``"1024K"`` as a number of bytes."""
     units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
     return int(size[:-1]) * units[size[-1]] if size[-1] in units else int(size)

@@ -1,7 +1,7 @@
-"""Formulas for the fused operators that PyTorch itself carries: recurrent layers and attention.
+"""Formulas for the fused operators of PyTorch: recurrent layers and attention.
 
-Each counts as its unfused twin does when every operation of it is dispatched. Where a result hangs on
-several inputs by chains of different length, the longest is taken; only a mask is known to join late.
+Each counts like its unfused twin when every operation of the twin is dispatched. Where a result depends on several
+inputs through chains of different length, the longest chain counts; only a mask joins late.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from arbench.meters.opaque import register_opaque
 aten = torch.ops.aten
 
 _MODES = ("relu", "tanh", "lstm", "gru")
-"""What the integer ``mode`` of the oneDNN and cuDNN layers means."""
+"""Meanings of the integer ``mode`` of the oneDNN and cuDNN layers."""
 _GATES = {"relu": 1, "tanh": 1, "lstm": 4, "gru": 3}
 _STEP = {"relu": 3, "tanh": 3, "lstm": 7, "gru": 9}
 """Links from one hidden state to the next: hidden product, sum of gates, activations, update."""
 _CELL_LAG = {"relu": 0, "tanh": 0, "lstm": 2, "gru": 0}
-"""Links between the cell state and the hidden state made of it: tanh and a product."""
+"""Links from the cell state to the hidden state computed from it: tanh and a product."""
 
 
 def _mkldnn_rnn_depth(input: Tensor, *rest: Any) -> tuple[int, ...]:
@@ -58,7 +58,7 @@ def _cudnn_rnn_flops(input: Tensor, *rest: Any) -> int:
 
 
 def _attention_depth(op: OpOverload) -> Callable[..., int]:
-    """Scale, product, softmax, product: 4 links, and one more where scores are masked."""
+    """Return the formula for scale, product, softmax, product: 4 links, and one more where scores are masked."""
     masks = [
         (position, argument.name)
         for position, argument in enumerate(op._schema.arguments)
@@ -78,7 +78,7 @@ def _attention_flops(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: A
 
 register_opaque(aten.mkldnn_rnn_layer.default, _mkldnn_rnn_depth, _mkldnn_rnn_flops)
 register_opaque(aten._cudnn_rnn.default, _cudnn_rnn_depth, _cudnn_rnn_flops)
-# The cells take both products as made: sum of gates, activations, update. No multiply-adds inside.
+# The cells get both products as inputs: sum of gates, activations, update. They do no multiply-adds.
 register_opaque(aten._thnn_fused_lstm_cell.default, lambda *_: (6, 4, 0), lambda *_: 0)
 register_opaque(aten._thnn_fused_gru_cell.default, lambda *_: (8, 0), lambda *_: 0)
 for _name in (

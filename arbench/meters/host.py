@@ -1,8 +1,8 @@
-"""Reads of a tensor by the host that no dispatcher sees: ``tolist``, ``numpy``, DLPack.
+"""Reads of a tensor by the host that bypass the dispatcher: ``tolist``, ``numpy``, DLPack.
 
-They run outside the dispatcher, so a dispatch mode cannot notice them. For the time of a count the
-methods of ``torch.Tensor`` are replaced by ones that report first. ``numpy`` gives memory away as well
-as reading it; what is written through it later would be invisible, so it is compared at the end.
+A dispatch mode does not see them. During a count the methods of ``torch.Tensor`` are replaced by methods that report
+the read first. ``numpy`` also shares memory, and later writes through it are invisible, so the shared memory is
+compared at the end.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _METHODS = ("tolist", "numpy", "__dlpack__")
 
 
 class Shared:
-    """Memory that was handed to NumPy during a count, with what it held then."""
+    """Memory that was shared with NumPy during a count, with its content at that moment."""
 
     def __init__(self) -> None:
         self._arrays: list[tuple[Tensor, int, np.ndarray, bytes]] = []
 
     def add(self, tensor: Tensor, array: np.ndarray) -> None:
-        """Remembers an array that shares memory with a tensor."""
+        """Remember an array that shares memory with a tensor."""
         if tensor.device.type == "cpu" and array.flags.writeable:
             self._arrays.append((tensor, tensor._version, array, array.tobytes()))
 
     def written(self) -> bool:
-        """Whether any of it changed with no tensor operation to account for it."""
+        """Return True if any shared memory changed without a tensor operation."""
         return any(
             tensor._version == version and array.tobytes() != before for tensor, version, array, before in self._arrays
         )
@@ -39,9 +39,9 @@ class Shared:
 
 @contextmanager
 def reported(report: Callable[[Tensor], None]) -> Iterator[Shared]:
-    """Calls ``report`` with each tensor whose values the host reads past the dispatcher.
+    """Call ``report`` with each tensor whose values the host reads past the dispatcher.
 
-    Not caught: what is read through raw addresses (``data_ptr``).
+    Reads through raw addresses (``data_ptr``) are not seen.
     """
     shared = Shared()
     own = {name: vars(Tensor).get(name) for name in _METHODS}

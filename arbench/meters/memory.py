@@ -1,8 +1,8 @@
-"""Peak memory of a call above what was there before it.
+"""Peak memory of a call above the memory allocated before it.
 
-On a GPU the allocator is asked: it sees everything that PyTorch allocates, the workspaces of its
-libraries included where they come from it. On the CPU every storage that an operation returns is summed
-while it lives; temporaries inside an operation and the workspaces of libraries are not seen there.
+On a GPU the figure comes from the allocator: it covers everything that PyTorch allocates, including the workspaces of
+libraries that use the allocator. On the CPU it is the sum of the live storages that operations returned; temporaries
+inside an operation and the workspaces of libraries are not included.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _LIFT = torch.ops.aten.lift_fresh.default
 
 
 def peak_bytes(call: Callable[[], Any], device: str) -> int:
-    """Runs ``call`` once under ``torch.no_grad`` and returns its peak memory in bytes.
+    """Run ``call`` once under ``torch.no_grad`` and return its peak memory in bytes.
 
     Args:
-        call: what to measure. What it returns counts as long as it lives, what it starts from does not.
+        call: the callable to measure. Its results count as long as they live; its inputs do not count.
         device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``; memory elsewhere is not counted.
 
     Raises:
@@ -43,15 +43,15 @@ def peak_bytes(call: Callable[[], Any], device: str) -> int:
             call()
         torch.cuda.synchronize(where)
         return torch.cuda.max_memory_allocated(where) - before
-    raise ValueError(f"there is no memory meter for {device!r}: 'cpu' or 'cuda' have one")
+    raise ValueError(f"cannot measure memory on {device!r}: expected 'cpu' or 'cuda'")
 
 
 class _Live(TorchDispatchMode):
-    """Sums the sizes of the CPU storages that operations made and that still live."""
+    """Dispatch mode that sums the sizes of the live CPU storages that operations created."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """As in ``count``."""
+        """Return False, for the reason given in ``count``."""
         return False
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class _Live(TorchDispatchMode):
         operands = [tensor for _, tensor in bind(traits, args, kwargs)]
         given = {id(tensor.untyped_storage()) for tensor in operands if _has_storage(tensor)}
         out = func(*args, **kwargs)
-        if func is _LIFT:  # a tensor fresh from the host, which no operation made
+        if func is _LIFT:  # the tensor comes from the host and no operation created it
             given.clear()
         results = [out] if isinstance(out, Tensor) else out if isinstance(out, (tuple, list)) else []
         for tensor in (*operands, *results):
@@ -83,7 +83,7 @@ class _Live(TorchDispatchMode):
         key = id(storage)
         known = self._sizes.get(key)
         if known is None and key in given:
-            return  # it was there before the call
+            return  # it was allocated before the call
         reference = known[0] if known else weakref.KeyedRef(storage, self._freed, key)
         size = storage.nbytes()
         self._live += size - (known[1] if known else 0)

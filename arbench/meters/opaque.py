@@ -1,7 +1,7 @@
-"""Formulas for operators that do in one call what others do in many.
+"""Formulas for operators that do the work of several operations in one call.
 
-A dispatch mode sees such a call from outside: one operation. ``register_opaque`` tells the meters
-what is inside, so that a fused operator counts the depth and the work of its unfused twin.
+A dispatch mode sees such a call as one operation. ``register_opaque`` tells the meters what is inside, so that a
+fused operator has the depth and work of its unfused twin.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Links = int | Sequence[int]
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """The formulas of one operator; each is called with the call's own arguments."""
+    """The formulas of one operator; each is called with the arguments of the operator."""
 
     depth: Callable[..., Links]
     flops: Callable[..., int] | None
@@ -35,27 +35,27 @@ def register_opaque(
     ops: Callable[..., int] | None = None,
     late: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
-    """Declares what an operator holds inside.
+    """Register the depth, FLOPs and operations of an operator.
 
     Args:
-        op: an operator overload, such as ``torch.ops.arbench.sample.default``. A later registration
-            of the same overload replaces the earlier one.
-        depth: links it adds to the chain of its deepest input; an integer, or one for each result.
-        flops: its floating-point operations, a multiply-add counted as two. Without it PyTorch's own
-            registry is asked.
-        ops: tensor operations it launches; 1 without it.
-        late: for an input (by name) that joins the chain only after so many links, that number.
+        op: an operator overload, for example ``torch.ops.arbench.sample.default``. A later registration of the same
+            overload replaces the earlier one.
+        depth: returns the links that the operator adds to its deepest input: an integer, or one for each result.
+        flops: returns its floating-point operations, with a multiply-add counted as two. If None, the formula of
+            PyTorch's own registry is used.
+        ops: returns the number of tensor operations that it launches; 1 if None.
+        late: names of inputs that join the chain only after some links, with the number of those links.
 
-    The formulas are called with the arguments of the call, tensors included.
+    The formulas are called with the arguments of the operator, including tensors.
 
     Raises:
         TypeError: ``op`` is not an overload (a packet such as ``torch.ops.aten.lstm`` is not one).
     """
     if not isinstance(op, OpOverload):
-        raise TypeError(f"register_opaque needs an operator overload, not {op!r}: append '.default'")
+        raise TypeError(f"register_opaque expects an operator overload, not {op!r}: append '.default'")
     _registry[op] = Opaque(depth, flops, ops, dict(late))
 
 
 def opaque_of(op: OpOverload) -> Opaque | None:
-    """The formulas registered for ``op``."""
+    """Return the formulas registered for ``op``; None if there are none."""
     return _registry.get(op)

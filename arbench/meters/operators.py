@@ -1,7 +1,7 @@
-"""What a tensor operator does with its operands, read off its schema.
+"""The effect of a tensor operator on its operands, derived from its schema.
 
-The schema says which arguments are written and which results are views. It does not say whether a
-written argument is read as well, nor whether a value reaches the host; sets of names do that here.
+The schema declares which arguments are written and which results are views. It does not declare that a written
+argument is also read, or that a value reaches the host; sets of operator names in this module do.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ Kwargs = dict[str, Any]
 
 
 class Kind(Enum):
-    """What happens when an operator runs."""
+    """Kind of an operator, by its effect."""
 
     VIEW = "view"
-    """Other metadata for the same memory: no operation at all."""
+    """New metadata for the same memory; not counted as an operation."""
     ALLOCATION = "allocation"
-    """Memory with nothing in it: no operation either."""
+    """Uninitialised memory; not counted as an operation."""
     CONSTANT = "constant"
-    """Values the host knows beforehand (zeros, full, arange): an operation, but no link."""
+    """Values that the host knows in advance (zeros, full, arange): an operation, but no link."""
     COMPUTATION = "computation"
     """Everything else, random numbers included."""
 
 
 class Use(Enum):
-    """What an operator does with one tensor operand."""
+    """Use of one tensor operand by an operator."""
 
     READ = "read"
     GATHERED = "gathered"
-    """Read at the positions that other operands name."""
+    """Read at the positions given by other operands."""
     SHAPE = "shape"
-    """Only its shape and dtype are looked at."""
+    """Only its shape and dtype are read."""
     OVERWRITTEN = "overwritten"
-    """All of it is written, none of it read."""
+    """Written completely and not read."""
     UPDATED = "updated"
     """Read and written."""
     PLACED = "placed"
-    """Written at the positions that other operands name; the rest stays as it was."""
+    """Written at the positions given by other operands; the rest is unchanged."""
 
     def __init__(self, _: str) -> None:
         self.reads = self.value in ("read", "gathered", "updated")
@@ -65,22 +65,22 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What the meters need to know of one operator."""
+    """Properties of one operator that the meters use."""
 
     kind: Kind
     operands: tuple[Operand, ...]
     composite: bool
-    """Decomposes into other operators."""
+    """True if it decomposes into other operators."""
     host: bool
-    """Its result, or the shape of it, reaches the host."""
+    """True if its result, or the shape of its result, may reach the host."""
     links: int
-    """Links it adds to a chain: 1, or 0 for constants and for a bare copy to the host."""
+    """Number of links it adds to a chain: 1, or 0 for constants and for a pure copy to the host."""
     scan: bool
-    """A prefix scan, whose links grow with the length of the scanned dimension."""
+    """True for a prefix scan, whose links grow with the length of the scanned dimension."""
     masks: bool
-    """Its ``indices`` may hold masks, which act by value."""
+    """True if its ``indices`` may contain masks, whose effect depends on their values."""
     opaque: str | None
-    """Why its depth is not known, unless a formula is registered."""
+    """Reason why its depth is unknown, unless a formula is registered."""
 
 
 _VIEWS_WITHOUT_ALIAS = {"_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"}
@@ -145,7 +145,7 @@ _FUSED_WITHOUT_FORMULA = {
 
 @functools.cache
 def traits_of(op: OpOverload) -> Traits:
-    """The traits of ``op``."""
+    """Return the traits of ``op``."""
     schema = op._schema
     name = schema.name.partition("::")[2]
     operands = tuple(
@@ -168,7 +168,7 @@ def traits_of(op: OpOverload) -> Traits:
 
 
 def bind(traits: Traits, args: Args, kwargs: Kwargs) -> list[tuple[Use, Tensor]]:
-    """The tensors of a call, each with its use."""
+    """Return the tensors of a call, each with its use."""
     bound: list[tuple[Use, Tensor]] = []
     given = len(args)
     for operand in traits.operands:
@@ -182,7 +182,7 @@ def bind(traits: Traits, args: Args, kwargs: Kwargs) -> list[tuple[Use, Tensor]]
 
 
 def argument(op: OpOverload, name: str, args: Args, kwargs: Kwargs) -> Any:
-    """The value of an argument by name, its default where it was not given."""
+    """Return the value of an argument by name, or its default where it was not given."""
     for position, declared in enumerate(op._schema.arguments):
         if declared.name == name:
             if position < len(args):
@@ -192,15 +192,15 @@ def argument(op: OpOverload, name: str, args: Args, kwargs: Kwargs) -> Any:
 
 
 def has_mask(op: OpOverload, args: Args, kwargs: Kwargs) -> bool:
-    """Whether an indexing operator is given a mask among its indices."""
+    """Return True if the indices of an indexing operator include a mask."""
     indices = argument(op, "indices", args, kwargs)
     return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in indices)
 
 
 def reaches_host(op: OpOverload, args: Args, kwargs: Kwargs) -> bool:
-    """Whether a call of an operator with the trait ``host`` does reach the host.
+    """Return True if a call of an operator with the trait ``host`` does reach the host.
 
-    Indexing does only by a mask, and putting by a mask only where it must fit the values.
+    Indexing does only with a mask, and writing with a mask only if the mask must match several values.
     """
     if not traits_of(op).masks:
         return True
@@ -211,7 +211,7 @@ def reaches_host(op: OpOverload, args: Args, kwargs: Kwargs) -> bool:
 
 
 def scan_links(op: OpOverload, args: Args, kwargs: Kwargs) -> int:
-    """ceil(log2 n) of the scanned dimension, and at least 1."""
+    """Return ceil(log2 n) of the scanned dimension, at least 1."""
     tensor, dim = args[0], argument(op, "dim", args, kwargs)
     length = tensor.size(dim) if tensor.dim() else 1
     return max(1, math.ceil(math.log2(max(length, 1))))
@@ -249,7 +249,7 @@ def _use(op: OpOverload, name: str, argument: Any) -> Use:
 def _may_reach_host(op: OpOverload, name: str) -> bool:
     tags = set(op.tags)
     if any(declared.is_out for declared in op._schema.arguments):
-        # An out= variant lacks the tags of the operator it is a variant of.
+        # An out= variant lacks the tags of its operator.
         packet = op._overloadpacket
         tags.update(*(getattr(packet, other).tags for other in packet.overloads()))
     return name in _HOST_NAMES or bool(tags & _HOST_TAGS)

@@ -1,13 +1,11 @@
-"""Work of one tensor operation: floating-point operations, and the bytes its operands amount to.
+"""Work of one tensor operation: floating-point operations, and the bytes of its operands.
 
-FLOPs are those of products and convolutions, a multiply-add counted as two; element-wise operations
-and reductions count none. The formulas are PyTorch's (``torch.utils.flop_counter``), with those added
-here that it lacks.
+FLOPs are those of products and convolutions, with a multiply-add counted as two; element-wise operations and
+reductions count none. The formulas are PyTorch's (``torch.utils.flop_counter``), and this module adds missing ones.
 
-Bytes are logical: each tensor read or written once, element count times item size (a broadcast view
-counts its elements, not its memory). Whether caches spare any of that traffic is not asked. Of a table
-read by index (``embedding``, ``gather``, ``index_select``, ``x[idx]``) as many bytes count as come out,
-and of a tensor written by index as many as are put in.
+Bytes are logical: each tensor is read or written once, element count times item size (a broadcast view counts its
+elements, not its memory). Caches are ignored. A table read by index (``embedding``, ``gather``, ``index_select``,
+``x[idx]``) counts the bytes that are read, and a tensor written by index the bytes that are written.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ def _product(args: Args, kwargs: Kwargs, out: Any) -> int:
 
 
 def _added_product(args: Args, kwargs: Kwargs, out: Any) -> int:
-    """``beta C + alpha A B``: what is added counts nothing."""
+    """``beta C + alpha A B``: the sum counts nothing."""
     return 2 * args[1].numel() * args[2].size(-1)
 
 
@@ -50,7 +48,7 @@ def _added_vector(args: Args, kwargs: Kwargs, out: Any) -> int:
 
 
 def _convolution(args: Args, kwargs: Kwargs, out: Any) -> int:
-    """Each output element (transposed: each input element) meets one filter's worth of weights."""
+    """Each output element (transposed: each input element) is combined with the weights of one filter."""
     x, weight, transposed = args[0], args[1], args[6]
     met = x if transposed else out
     return 2 * met.numel() * (weight.numel() // weight.size(0))
@@ -74,11 +72,11 @@ _products: dict[Any, Formula] = {
     aten.addmv: _added_vector,
     aten.addmv_: _added_vector,
 }
-"""PyTorch has formulas for some of these too, but they cost more than many a call that they count."""
+"""Formulas cheaper than PyTorch's, which for some of these operators take longer than the operator itself."""
 
 
 def flops_of(op: OpOverload) -> Formula | None:
-    """The formula for an operator's FLOPs; None where it counts none."""
+    """Return the formula for an operator's FLOPs; None if it counts none."""
     opaque = opaque_of(op)
     if opaque is not None and opaque.flops is not None:
         registered = opaque.flops
@@ -99,7 +97,7 @@ def bytes_of(
     operands: Iterable[tuple[Use, Tensor]],
     created: Iterable[Tensor],
 ) -> int:
-    """Bytes read and written by one call that made the tensors ``created``."""
+    """Return the bytes read and written by one call that created the tensors ``created``."""
     made = 0
     for tensor in created:
         made += tensor.nbytes
@@ -117,7 +115,7 @@ def bytes_of(
 
 
 def _placed(op: OpOverload, args: Args, kwargs: Kwargs, tensor: Tensor) -> int:
-    """How many elements a call writes by index into ``tensor``."""
+    """Return how many elements a call writes by index into ``tensor``."""
     name = op._schema.name.partition("::")[2]
     if name in ("scatter_", "put_"):
         return argument(op, "index", args, kwargs).numel()

@@ -1,4 +1,4 @@
-"""Counts of known programs, and of random ones against an oracle that keeps a depth per element."""
+"""Counts of known programs, and of random programs against an oracle with a depth per element."""
 
 import math
 
@@ -56,7 +56,7 @@ def test_fed_back_depth_is_linear(n):
         lambda t: int(np.from_dlpack(t)),
     ],
 )
-def test_an_index_read_back_to_the_host_lifts_a_floor(n, read):
+def test_an_index_read_back_to_the_host_raises_a_floor(n, read):
     table = torch.eye(8)
 
     def sample():
@@ -205,7 +205,7 @@ def test_writing_through_one_chunk_leaves_the_others():
         lambda x: x.__setitem__(x > 0, torch.ones(int(x.numel()))),
     ],
 )
-def test_shapes_that_hang_on_values_reach_the_host(shape):
+def test_shapes_that_depend_on_values_reach_the_host(shape):
     x, other = torch.ones(4), torch.ones(4)
 
     def call():
@@ -254,7 +254,7 @@ def test_an_associative_scan_out_of_operations_grows_with_the_logarithm():
     assert (steps == steps[0]).all()
 
 
-def test_freed_memory_that_is_handed_out_again_starts_anew():
+def test_freed_memory_that_is_allocated_again_has_depth_zero():
     x = torch.zeros(1000)
     deep = torch.ones(1000)
 
@@ -338,7 +338,7 @@ def test_custom_operators_need_a_formula():
     assert count(lambda: thrice(x + 1) + 1) == Counts(5, 5, 35, 120, None)
 
 
-def test_a_spent_budget_ends_the_count_and_leaves_nothing_behind():
+def test_a_spent_budget_stops_the_count_and_leaves_nothing_behind():
     x = torch.zeros(3)
     methods = dict(vars(torch.Tensor))
 
@@ -352,14 +352,14 @@ def test_a_spent_budget_ends_the_count_and_leaves_nothing_behind():
     assert count(lambda: x + 1, [x], budget_s=60).depth == 1
 
 
-def test_an_error_in_the_call_comes_out():
+def test_an_error_in_the_call_is_raised():
     with pytest.raises(ZeroDivisionError):
         count(lambda: 1 // 0)
 
 
 @st.composite
 def squares(draw):
-    """A view of two rows and two columns of a (4, 4) tensor, near or apart, perhaps turned."""
+    """Return a view of two rows and two columns of a (4, 4) tensor, adjacent or apart, maybe transposed."""
     (i, di), (j, dj) = draw(st.tuples(*[st.sampled_from([(0, 1), (0, 2), (1, 1), (1, 2), (2, 1)])] * 2))
     turned = draw(st.booleans())
     return lambda t: (t.t() if turned else t)[i : i + 2 * di : di, j : j + 2 * dj : dj]
@@ -374,7 +374,7 @@ STEPS = st.tuples(
 
 
 def expected_depth(program):
-    """The same program with a depth kept for each element, in plain Python."""
+    """Return the depth of the same program, kept for each element in plain Python."""
     elements = torch.arange(16).view(4, 4)
     model, floor, deepest = [[0] * 16 for _ in range(3)], 0, 0
     for kind, (target, source), to, of in program:

@@ -1,4 +1,4 @@
-"""Depths of regions, against the same storages kept element by element."""
+"""Depths of regions, against depths kept element by element."""
 
 import gc
 
@@ -66,7 +66,7 @@ def test_views_of_other_item_sizes_see_the_same_bytes():
     assert [regions.read(element) for element in buffer] == [1, 1, 0, 8]
 
 
-def test_a_storage_that_grew_keeps_what_it_had():
+def test_a_storage_that_grew_keeps_its_depths():
     buffer = torch.zeros(2)
     regions = Regions()
     regions.write(buffer[1], 3)
@@ -79,7 +79,7 @@ def test_freed_storages_are_forgotten():
     regions = Regions()
     for depth in range(1, 200):
         tensor = torch.zeros(1000)
-        assert regions.read(tensor) == 0  # though the allocator hands the same memory out again
+        assert regions.read(tensor) == 0  # although the allocator reuses the same memory
         regions.write(tensor[:10], depth)
         del tensor
     gc.collect()
@@ -124,7 +124,7 @@ def _views(draw, base):
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_any_view_agrees_with_depths_kept_element_by_element(data):
-    numbers = torch.arange(60).view(3, 4, 5)  # a view's values are the elements it covers
+    numbers = torch.arange(60).view(3, 4, 5)  # the values of a view are the positions of its elements
     regions, model = Regions(), [0] * 60
     for depth in range(1, data.draw(st.integers(2, 8))):
         view = data.draw(_views(numbers))

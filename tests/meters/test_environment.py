@@ -1,3 +1,5 @@
+"""Facts about the machine: complete, free of names and paths, and compared without volatile ones."""
+
 import copy
 import getpass
 import json
@@ -16,7 +18,7 @@ def facts():
     return environment("cpu")
 
 
-def test_the_facts_are_there_and_can_be_written_down(facts):
+def test_the_facts_are_complete_and_survive_json(facts):
     assert json.loads(json.dumps(facts)) == facts
     assert set(facts) == {"cpu", "gpu", "threads", "versions", "torch", "os", "load"}
     assert facts["cpu"]["logical_cores"] >= facts["cpu"]["usable_cores"] >= 1
@@ -43,7 +45,7 @@ def test_thread_settings_show(monkeypatch):
     assert "OMP_NUM_THREADS" not in environment("cpu")["threads"]["variables"]
 
 
-def test_differences_name_what_changed_and_pass_over_what_always_does(facts):
+def test_differences_name_changed_facts_except_volatile_ones(facts):
     other = copy.deepcopy(facts)
     other["load"] = {"1min": 99.0}
     other["cpu"]["frequency_mhz"] = 1

@@ -1,4 +1,4 @@
-"""What NVML reports of a GPU, with a library that answers, refuses or is missing."""
+"""Facts from NVML, with a library that works, fails or is missing."""
 
 from __future__ import annotations
 
@@ -46,14 +46,15 @@ ANSWERS: dict[str, Callable[..., Any]] = {
 
 
 class FakeError(Exception):
-    """Stands in for ``pynvml.NVMLError``."""
+    """Fake of ``pynvml.NVMLError``."""
 
 
 class FakeNvml:
-    """Stands in for the module ``pynvml``: one GPU, and functions that refuse.
+    """Fake of the module ``pynvml`` with one GPU.
 
     Attributes:
-        calls: the functions that answered, in order.
+        refused: names of functions that raise.
+        calls: names of the functions that returned, in order.
     """
 
     NVMLError = FakeError
@@ -75,13 +76,13 @@ class FakeNvml:
 
     @property
     def open(self) -> int:
-        """How often the library was initialised and not shut down."""
+        """The number of initialisations without a shutdown."""
         return self.calls.count("nvmlInit") - self.calls.count("nvmlShutdown")
 
 
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Puts a fake library in the place of ``pynvml``; returns it."""
+    """Return a function that replaces ``pynvml`` by a fake and returns the fake."""
 
     def put(*refused: str) -> FakeNvml:
         fake = FakeNvml(*refused)

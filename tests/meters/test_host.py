@@ -1,3 +1,5 @@
+"""Reads by the host that bypass the dispatcher are reported, and shared memory is watched."""
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from arbench.meters.host import reported
         lambda t: repr(t),
     ],
 )
-def test_reads_are_reported_and_give_what_they_always_gave(read):
+def test_reads_are_reported_and_return_the_same_values(read):
     tensor, seen = torch.arange(3), []
     with reported(seen.append):
         result = read(tensor)

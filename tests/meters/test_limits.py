@@ -1,4 +1,4 @@
-"""The machine's limits: measured for real once, and worked out from the times of a clock that only pretends."""
+"""The limits of the machine: measured once, and computed from the times of a fake clock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_every_point_is_there(measured):
 
 
 class FakeClock(Clock):
-    """A clock on which every call takes as long as ``seconds`` says, one after the other, then the last again."""
+    """Fake clock: the calls take ``seconds`` one after the other, and then the last of them each."""
 
     seconds: tuple[float, ...] = (1e-3,)
     adds = 0.0
@@ -59,7 +59,7 @@ class FakeClock(Clock):
 
 @pytest.fixture
 def fake(monkeypatch):
-    """Replaces the clock by one with given durations, on a small machine whose own counter stands still."""
+    """Replace the clock by one with given durations, on a small machine whose own counter stands still."""
     monkeypatch.setattr(module, "caches", lambda: {"L1d": 32 << 10, "L2": 256 << 10})
     monkeypatch.setattr(module, "_MATMUL", {"cpu": (4, 16, 8)})
 
@@ -72,7 +72,7 @@ def fake(monkeypatch):
     return put
 
 
-def test_rates_are_what_was_moved_and_multiplied_over_the_time(fake):
+def test_rates_are_the_bytes_and_flops_over_the_time(fake):
     fake()
     found = limits("cpu", budget_s=0.0)
     assert found["matmul"] == dict.fromkeys(["float32", "float64"], pytest.approx(2 * 16**3 / 1e-3 * 1e-9))
@@ -85,18 +85,18 @@ def test_rates_are_what_was_moved_and_multiplied_over_the_time(fake):
             assert point["gb_per_s"] == pytest.approx(passes * once / 1e-3 * 1e-9)
 
 
-def test_the_fastest_call_counts_without_what_the_clock_adds(fake):
+def test_the_fastest_call_counts_without_the_overhead_of_the_clock(fake):
     fake(5e-3, 1e-3, 9e-3, adds=2e-4)
     found = limits("cpu", budget_s=0.0)
     assert found["timer_s"] == 2e-4
     assert found["copy"][0]["gb_per_s"] == pytest.approx(_copied(found["copy"][0]["bytes"]) / 8e-4 * 1e-9)
-    fake(1e-4, adds=1.0)  # nothing is faster than half of what was read
+    fake(1e-4, adds=1.0)  # at most half of a reading is overhead
     found = limits("cpu", budget_s=0.0)
     assert found["copy"][0]["gb_per_s"] == pytest.approx(_copied(found["copy"][0]["bytes"]) / 5e-5 * 1e-9)
 
 
 def _copied(size: int) -> int:
-    """Bytes that one call on the smallest working set reads and writes."""
+    """Return the bytes that one call on the smallest working set reads and writes."""
     return 64 * (size - 2 * 64 * 63)
 
 
@@ -109,26 +109,28 @@ def test_each_point_is_timed_three_times_without_a_budget_and_until_it_is_spent_
 
     readings = iter(range(10**6))
     monkeypatch.setattr(module, "perf_counter", lambda: float(next(readings)))  # a second a reading
-    limits("cpu", budget_s=2.0 * 10 * 2 * len(found["copy"]))  # ten seconds for each copy and each read
+    limits("cpu", budget_s=2.0 * 10 * 2 * len(found["copy"]))  # ten seconds per copy and per read
     assert kind.made[1].timed >= 12 * 2 * len(found["copy"])
 
 
-def test_the_threads_that_were_asked_for_are_used_and_put_back(fake):
+def test_the_requested_threads_are_used_and_restored(fake):
     kind, before = fake(), torch.get_num_threads()
     limits("cpu", threads=2, budget_s=0.0)
     assert kind.made[0].threads == {2}
     assert torch.get_num_threads() == before
 
 
-def test_a_wrong_result_is_no_limit(fake, monkeypatch):
+def test_a_wrong_result_is_an_error(fake, monkeypatch):
     fake()
     monkeypatch.setattr(torch, "mm", lambda a, b, out: out.fill_(1))
-    with pytest.raises(RuntimeError, match=r"the limits cannot be trusted: a product of ones in torch\.float32"):
+    with pytest.raises(
+        RuntimeError, match=r"cannot measure the limits of this machine: a product of ones in torch\.float32"
+    ):
         limits("cpu", budget_s=0.0)
 
 
 def test_bad_arguments_are_refused():
-    with pytest.raises(ValueError, match="at least one thread"):
+    with pytest.raises(ValueError, match="threads must be at least 1, not 0"):
         limits("cpu", threads=0)
-    with pytest.raises(ValueError, match="is not there"):
+    with pytest.raises(ValueError, match="does not exist"):
         limits("cuda:99")

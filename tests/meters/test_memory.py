@@ -1,4 +1,4 @@
-"""Peaks of programs whose memory is plain to see. A float32 of 1000 elements is 4000 bytes."""
+"""Peaks of programs whose memory is known. A float32 tensor of 1000 elements has 4000 bytes."""
 
 import pytest
 import torch
@@ -91,7 +91,7 @@ def test_other_devices_are_refused():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_a_gpus_allocator_is_asked():
+def test_the_peak_on_a_gpu_comes_from_its_allocator():
     x = torch.ones(1 << 20, device="cuda")
     assert peak_bytes(lambda: x + 1 + 1, "cuda") == 2 * x.nbytes
     assert peak_bytes(lambda: x.add_(1), "cuda") == 0

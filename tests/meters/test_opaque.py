@@ -1,3 +1,5 @@
+"""Registration of formulas."""
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ def test_only_overloads_are_registered():
         register_opaque(torch.ops.aten.lstm, depth=lambda *_: 1)
 
 
-def test_the_last_registration_holds():
+def test_the_last_registration_wins():
     @torch.library.custom_op("arbench_test::registered", mutates_args=())
     def registered(x: torch.Tensor) -> torch.Tensor:
         return x + 1
