@@ -1,7 +1,7 @@
-"""What a check found: one finding a comparison, and what all of them together mean for a CI job.
+"""Findings of a check, and the exit code they give a CI job.
 
-Plain data, written as JSON by ``arbench check --json``. A change is relative: 0.02 is two percent more of
-what should be less (seconds, operations, bytes, depth), -0.02 two percent less.
+Plain data, written as JSON by ``arbench check --json``. A change is relative: 0.02 is two percent more seconds,
+operations, bytes or depth, -0.02 two percent less.
 """
 
 from __future__ import annotations
@@ -12,61 +12,65 @@ import msgspec
 
 SCHEMA = 1
 Outcome = Literal["same", "improvement", "regression", "undecided", "added", "removed", "unmeasured"]
-"""``added``, ``removed``: a case of one side alone, which is no regression. ``undecided``: measured, but
-nothing can be said either way. ``unmeasured``: it could not be measured."""
+"""Outcome of a comparison.
 
-OK, REGRESSION, MISUSE, NOTHING, UNDECIDED = range(5)
-"""Exit codes: no regression; a regression; wrong use; nothing could be measured; undecided, when strict."""
+``added``, ``removed``: only one side has the case, which is not a regression. ``undecided``: measured, without a
+conclusion. ``unmeasured``: it could not be measured.
+"""
+
+OK, REGRESSION, NOTHING, UNDECIDED = 0, 1, 3, 4
+"""Exit codes: no regression; a regression; nothing could be measured; undecided, with ``--strict``. 2 is wrong use."""
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One comparison and its outcome."""
+    """Comparison and its outcome."""
 
     gate: Literal["exact", "time"]
     case: str
-    """Id of the case; of a finding on several sizes, that of the smallest."""
+    """Id of the case; for a finding about several sizes, that of the smallest."""
     metric: str
-    """A counter's name, or ``counters`` where none changed; ``verification``, ``exactness``, ``seconds``; or
-    ``case`` where one side lacks it."""
+    """Name of a counter, or ``counters`` where none changed; ``verification``, ``exactness`` or ``seconds``; ``case``
+    where one side lacks it."""
     outcome: Outcome
     text: str
-    """The finding in a user's words, on one line."""
+    """Sentence for the user, on one line."""
     before: int | float | str | None = None
     after: int | float | str | None = None
     change: float | None = None
-    """Relative change; None where it is no number."""
+    """Relative change; None where the values are not numbers."""
     interval: tuple[float, float] | None = None
-    """Of ``change``."""
+    """Confidence interval of ``change``."""
     threshold: float | None = None
-    """The least change that counts."""
+    """Smallest relative change to report."""
 
 
 class Check(msgspec.Struct):
-    """Everything that one ``arbench check`` found."""
+    """Results of one ``arbench check``."""
 
     before: str
-    """What was compared with: a baseline's path, a commit, a tree."""
+    """Name of the old side: path of a baseline, commit or tree."""
     after: str
     schema: int = SCHEMA
     findings: list[Finding] = []
     notes: list[str] = []
-    """What a reader must know besides, one line each."""
+    """Remarks for the reader, one line each."""
     environment: dict[str, Any] = {}
     seconds: float = 0.0
-    """How long the check took."""
+    """Duration of the check."""
     instances: list[dict[str, Any]] = []
-    """Of the timing gate: every instance's raw medians and ratios."""
+    """Facts of every timing instance: medians and ratios."""
 
     def of(self, *outcomes: Outcome) -> list[Finding]:
-        """The findings with one of these outcomes."""
+        """Return the findings with one of these outcomes."""
         return [finding for finding in self.findings if finding.outcome in outcomes]
 
     def exit_code(self, strict: bool = False) -> int:
-        """What the process ends with. A gate that could measure nothing of what it tried passes for none,
-        whatever the other one found.
+        """Return the exit code of the process.
+
+        A gate that tried and could measure nothing is not a pass, whatever the other gate found.
 
         Args:
-            strict: whether what is undecided is told from what is the same.
+            strict: whether undecided findings have an exit code of their own.
         """
         if self.of("regression"):
             return REGRESSION

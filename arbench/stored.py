@@ -1,8 +1,8 @@
-"""Reads what was stored: a results file, a run's folder, a baseline, or the JSON of pytest-benchmark.
+"""Reader of stored measurements: a results file, the folder of a run, a baseline, or JSON of pytest-benchmark.
 
-A row of pytest-benchmark is one process: it has a median and no interval. Rows of arbench's own suites become
-the cases that ``arbench run`` would name; those of other suites keep their ``fullname``, and no backend, for
-nothing else is known of them.
+A row of pytest-benchmark comes from one process, so it has a median and no interval. Rows of arbench's own suites
+become cases with the same ids as in ``arbench run``; rows of other suites keep only their ``fullname``, since nothing
+else is known about them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from arbench.bench.case import CaseKey
 from arbench.results import SCHEMA, Case, CountSource, Results, ResultsError, Run, locate, read
 
 STORAGE = "pytest-benchmark"
-"""What stands as ``plan["source"]`` of a run that pytest-benchmark stored."""
+"""Value of ``plan["source"]`` in a run that pytest-benchmark stored."""
 _NO_COMMIT = "unversioned"
-"""What pytest-benchmark stores as the commit where there is none."""
+"""Commit that pytest-benchmark stores outside a repository."""
 _PATTERN = "*/[0-9][0-9][0-9][0-9]_*.json"
 
 
@@ -43,7 +43,7 @@ class _Stored(msgspec.Struct):
 
 
 class _Counted(msgspec.Struct):
-    """What one of arbench's suites adds to the fields of its case."""
+    """Facts that one of arbench's suites adds to the fields of its case."""
 
     depth: int | None = None
     nfe: int | None = None
@@ -54,23 +54,23 @@ class _Counted(msgspec.Struct):
     count_source: CountSource | None = None
     why_unknown: str | None = None
     times: int = 1
-    """How often one call does what the case names."""
+    """Number of times that one call does the work of the case."""
     verified: str | None = None
 
 
 def read_stored(path: Path) -> Results:
-    """Reads stored measurements, whoever stored them.
+    """Read stored measurements of either format.
 
     Args:
-        path: a results file, the folder of a run, a baseline (a ``run`` line and ``case`` lines), or what
-            pytest-benchmark leaves: by ``--benchmark-json``, or ``.benchmarks/*/0001_*.json``.
+        path: a results file, the folder of a run, a baseline (a ``run`` line and ``case`` lines), or a JSON file of
+            pytest-benchmark: from ``--benchmark-json``, or ``.benchmarks/*/0001_*.json``.
 
     Raises:
-        ResultsError: it cannot be read, or is neither; one line.
+        ResultsError: the file cannot be read or has neither format; one line.
     """
     file = locate(path)
     if file != path and not file.exists() and (several := sorted(path.glob(_PATTERN))):
-        raise ResultsError(f"{path}: a storage of pytest-benchmark; name a file in it, such as {several[-1]}")
+        raise ResultsError(f"{path}: a folder of pytest-benchmark; name a file in it, such as {several[-1]}")
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -80,17 +80,17 @@ def read_stored(path: Path) -> Results:
     try:
         whole = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ResultsError(f"{file}: neither a results file nor a whole JSON of pytest-benchmark ({error})") from None
+        raise ResultsError(f"{file}: neither a results file nor a complete JSON file of pytest-benchmark ({error})") from None
     if not isinstance(whole, dict) or "benchmarks" not in whole:
-        raise ResultsError(f"{file}: neither a results file nor a JSON of pytest-benchmark")
+        raise ResultsError(f"{file}: neither a results file nor a JSON file of pytest-benchmark")
     try:
         return _converted(msgspec.convert(whole, _Stored))
     except (msgspec.ValidationError, ResultsError) as error:
-        raise ResultsError(f"{file}: not as pytest-benchmark stores it: {error}") from None
+        raise ResultsError(f"{file}: not the format of pytest-benchmark: {error}") from None
 
 
 def _is_line(raw: bytes) -> bool:
-    """Whether a file that begins with this line is a results file, sound or not."""
+    """Return whether a file with this first line is a results file, valid or not."""
     try:
         first = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -118,7 +118,7 @@ def _converted(stored: _Stored) -> Results:
     for row in stored.benchmarks:
         case = _case(row)
         if case.id in results.cases:
-            raise ResultsError(f"'{case.id}' is there twice")
+            raise ResultsError(f"'{case.id}' occurs twice")
         results.add(case)
     return results
 
@@ -150,7 +150,7 @@ def _case(row: _Row) -> Case:
     key = msgspec.convert({k: v for k, v in info.items() if k in CaseKey.__struct_fields__}, CaseKey)
     found = msgspec.convert(info, _Counted)
     if found.times < 1:
-        raise ResultsError(f"'{row.fullname}' says that a call does it {found.times} times")
+        raise ResultsError(f"'{row.fullname}' has 'times' {found.times}; it must be at least 1")
     facts = {k: getattr(key, k) for k in CaseKey.__struct_fields__ if k in Case.__struct_fields__}
     counted = ("depth", "nfe", "flops", "ops", "bytes", "peak_bytes")
     counts = {name: getattr(found, name) for name in counted}
@@ -170,7 +170,7 @@ def _case(row: _Row) -> Case:
 
 
 def _environment(machine: dict[str, Any]) -> dict[str, Any]:
-    """The facts, named as ``arbench.meters.environment`` names them; arbench's suites store all of those."""
+    """Return facts about the machine in the form of ``arbench.meters.environment``, which arbench's suites store whole."""
     own = machine.get("arbench")
     if isinstance(own, dict):
         return own

@@ -1,4 +1,4 @@
-"""What a refusal suggests. Of no room: it needs nothing, and all of them refuse."""
+"""Suggestions for error messages, for every room."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suggestion to append to an error, or the list of what there is."""
-    import difflib  # only what is refused needs it
+    """Return a suggestion to append to an error: the closest known word, or the list of all."""
+    import difflib  # only errors need it
 
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1)

@@ -1,14 +1,14 @@
-"""How often the timing gate raises a false alarm, and which slow-downs it finds.
+"""Trial of the time check: how often it raises a false alarm, and which slowdowns it finds.
 
     python benchmarks/gate_trial.py --out reports/gate            # about half an hour on two cores
-    python benchmarks/gate_trial.py --out reports/gate --judge    # from the instances that are stored there
+    python benchmarks/gate_trial.py --out reports/gate --judge    # only from the instances stored there
 
-Copies of this tree are timed against each other: some equal, some with 1, 2 and 5% of real extra work in the
-model's own code. Instances are timed as ``arbench check --against`` times them and stored one a line. A check
-draws four of the processes at random and eight instances of each (and other processes for its second run),
-and judges them by the gate's own rule; what the planted work reads beyond its percentage is taken off.
-Beside it the same for two processes that take turns, and for the median of one process against that of an
-earlier one. A few checks are made whole, without drawing anything.
+Copies of this tree are timed against each other: some equal, some with 1, 2 and 5% of real extra work in the model's
+own code. Instances are timed as in ``arbench check --against`` and stored, one a line. A simulated check draws four of
+the processes at random and eight instances of each (and other processes for its second run), and judges them by the
+gate's own rule; where the planted work takes more than its percentage, the excess is removed. The same is done for two
+processes that take turns, and for the median of one process against that of an earlier one. A few complete checks are
+run as well.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ import click
 import numpy as np
 from scipy.stats import binomtest
 
-from arbench.gate.timing.check import APART, TOGETHER, Gate, sizes
-from arbench.gate.timing.holding import Apart, Together
+from arbench.gate.timing.check import Gate
+from arbench.gate.timing.effort import APART, TOGETHER, sizes
+from arbench.gate.timing.hosts import Apart, Host, Together
 from arbench.gate.timing.trees import Tree
-from arbench.stats.change import Run, decide
+from arbench.stats.change import Observations, decide
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = {
@@ -69,14 +70,20 @@ def _slower(method):
 WaveNet.{method} = _slower(WaveNet.{method})
 """
 WHEN = {"forward": "True", "extend": "args[2] == 4"}
-"""In the one pass that scores, and in one of the steps that sample."""
+"""Condition for the extra work: in every scoring pass, and in one of the sampling steps."""
 
 
 def copied(folder: Path, name: str, repeats: dict[str, int] | None = None) -> Tree:
-    """A copy of this tree, with so many small operations more in a method of the model."""
+    """Return a copy of this tree with extra small operations in some methods of the model.
+
+    Args:
+        folder: folder for the copy.
+        name: its name.
+        repeats: number of extra operations, by method.
+    """
     root = folder / name
-    shutil.copytree(ROOT / "arbench", root / "arbench", ignore=shutil.ignore_patterns("__pycache__", "kernels"))
-    shutil.copytree(ROOT / "kernels", root / "arbench" / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
+    for room in ("arbench", "kernels"):  # arbench/kernels is a link to kernels
+        shutil.copytree(ROOT / room, root / room, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     with (root / "arbench" / "models" / "wavenet.py").open("a") as file:
         for method, times in (repeats or {}).items():
             file.write(EXTRA.format(repeats=times, method=method, when=WHEN[method]))
@@ -84,54 +91,55 @@ def copied(folder: Path, name: str, repeats: dict[str, int] | None = None) -> Tr
 
 
 @contextmanager
-def opened(kind: type[Together] | type[Apart], trees: Sequence[Tree], seed: int) -> Iterator[Any]:
-    """Fresh processes that hold the trees."""
-    holding = kind(trees, seed, threads=1, facts={}, timeout=120.0)
+def opened(kind: type[Together] | type[Apart], trees: Sequence[Tree], seed: int) -> Iterator[Host]:
+    """Yield a fresh host with the trees loaded."""
+    host = kind(trees, seed, threads=1, facts={}, timeout=120.0)
     try:
-        holding.ready()
-        yield holding
+        host.ready()
+        yield host
     finally:
-        holding.close()
+        host.close()
 
 
-def planned(holding: Any, sides: int) -> dict[str, dict[str, Any]]:
-    """The case of each kind of work."""
+def planned(host: Host, sides: int) -> dict[str, dict[str, Any]]:
+    """Return the case of each kind of work."""
     found = {}
-    for name, asked in CASES.items():
-        (case,) = holding.plan([asked] * sides, False).sides[0].values()
+    for name, options in CASES.items():
+        cases = host.list_cases([options] * sides, False).sides[0]
+        assert isinstance(cases, dict)
+        (case,) = cases.values()
         found[name] = case
     return found
 
 
-def timed(holding: Any, case: dict[str, Any], sides: Sequence[int]) -> list[list[float]]:
-    """One instance."""
-    rounds, calls = sizes(holding.hold([case] * len(sides), sides))
-    seconds: list[list[float]] = holding.turns(rounds, calls).seconds
-    return seconds
+def timed(host: Host, case: dict[str, Any], sides: Sequence[int]) -> list[list[float]]:
+    """Return the seconds of one instance, a list for each side."""
+    rounds, calls = sizes(host.build([case] * len(sides), sides))
+    return host.turns(rounds, calls).seconds
 
 
 def ratio(after: Sequence[float], before: Sequence[float]) -> float:
-    """Of an instance."""
+    """Return the ratio of an instance."""
     return median(b / a for a, b in zip(before, after, strict=True))
 
 
 def calibrated(folder: Path) -> dict[float, dict[str, int]]:
-    """How many small operations are so many percent of a call, by a line through several numbers of them."""
+    """Return the number of small operations that make up each effect, by method, from a linear fit."""
     method = {"scoring": "forward", "sampling": "extend"}
     trials = (2, 12, 30, 70)
     trees = [copied(folder, "plain")]
     trees += [copied(folder, f"loaded-{n}", dict.fromkeys(method.values(), n)) for n in trials]
     found: dict[str, list[list[float]]] = defaultdict(list)
-    with opened(Together, trees, 1) as holding:
-        cases = planned(holding, len(trees))
+    with opened(Together, trees, 1) as host:
+        cases = planned(host, len(trees))
         for _ in range(24):
             for name, case in cases.items():
-                old, *news = timed(holding, case, range(len(trees)))
+                old, *news = timed(host, case, range(len(trees)))
                 found[name].append([ratio(new, old) - 1 for new in news])
     repeats: dict[float, dict[str, int]] = {effect: {} for effect in EFFECTS if effect}
     for name, rows in found.items():
         each, first = np.polyfit(trials, np.median(rows, axis=0), 1)
-        click.echo(f"{name}: each small operation {each:.3%} of a call, and {first:.3%} whatever their number")
+        click.echo(f"{name}: each small operation takes {each:.3%} of a call, and any number of them {first:.3%} more")
         for effect, planted in repeats.items():
             planted[method[name]] = max(1, round((effect - first) / each))
     return repeats
@@ -139,7 +147,7 @@ def calibrated(folder: Path) -> dict[float, dict[str, int]]:
 
 @contextmanager
 def neighbour(busy: bool) -> Iterator[None]:
-    """Another process that keeps one core busy, or none."""
+    """Run another process that keeps one core busy, or none."""
     spinning = subprocess.Popen([sys.executable, "-c", "while True: sum(range(10000))"]) if busy else None
     try:
         yield
@@ -150,7 +158,7 @@ def neighbour(busy: bool) -> Iterator[None]:
 
 
 def collect(folder: Path, out: Path, processes: int, live: int, seed: int, loads: Sequence[str]) -> None:
-    """Times instances of every condition and appends them to the file."""
+    """Time instances of every condition and append them to a file."""
     repeats = calibrated(folder)
     before = copied(folder, "before")
     versions = {effect: copied(folder, f"after-{effect:g}", repeats.get(effect)) for effect in EFFECTS}
@@ -174,16 +182,16 @@ def collect(folder: Path, out: Path, processes: int, live: int, seed: int, loads
 
 
 def one_process(trees: Sequence[Tree], load: str, process: int, seed: int, keep: Any) -> None:
-    """A process's instances, of all conditions mixed: each holds before, after, and before again."""
+    """Time the instances of one process, all conditions mixed; each times the old tree, its copy and a new one."""
     rng = random.Random(seed + process)
-    with opened(Together, trees, 100 * seed + process) as holding:
-        cases = planned(holding, len(trees))
+    with opened(Together, trees, 100 * seed + process) as host:
+        cases = planned(host, len(trees))
         for instance in range(TOGETHER.instances):
             todo = [(name, place) for name in CASES for place in range(len(EFFECTS))]
             rng.shuffle(todo)
             for name, place in todo:
                 started = time.monotonic()
-                old, same, new = timed(holding, cases[name], (0, 1, 2 + place))
+                old, same, new = timed(host, cases[name], (0, 1, 2 + place))
                 keep(
                     way="one process",
                     load=load,
@@ -198,11 +206,11 @@ def one_process(trees: Sequence[Tree], load: str, process: int, seed: int, keep:
 
 
 def two_processes(trees: Sequence[Tree], load: str, process: int, seed: int, keep: Any) -> None:
-    """A process for each version, all taking turns; their medians serve as stored numbers too."""
-    with opened(Apart, trees, 100 * seed + process) as holding:
-        cases = planned(holding, len(trees))
+    """Time a process for each version, in turns; their medians also serve as stored numbers."""
+    with opened(Apart, trees, 100 * seed + process) as host:
+        cases = planned(host, len(trees))
         for name, case in cases.items():
-            old, same, *news = timed(holding, case, range(len(trees)))
+            old, same, *news = timed(host, case, range(len(trees)))
             for effect, new in zip(EFFECTS, news, strict=True):
                 keep(
                     way="two processes",
@@ -219,10 +227,10 @@ def two_processes(trees: Sequence[Tree], load: str, process: int, seed: int, kee
 
 
 def whole(before: Tree, after: Tree, load: str, effect: float, number: int, keep: Any) -> None:
-    """Checks of one case each, made as the command makes them."""
-    for name, asked in CASES.items():
+    """Run complete checks of one case each, as the command does."""
+    for name, options in CASES.items():
         started = time.monotonic()
-        gate = Gate(before, after, [asked], seed=1 + number)
+        gate = Gate(before, after, [options], seed=1 + number)
         gate.run()
         (finding,) = gate.findings
         keep(
@@ -243,14 +251,14 @@ Pool = dict[int, list[dict[str, Any]]]
 """The stored instances of one condition, by process."""
 
 
-def drawn(pool: Pool, processes: Sequence[int], rng: random.Random) -> Run:
-    """A run of a check: these processes, as many instances of each as there are, drawn with replacement."""
+def drawn(pool: Pool, processes: Sequence[int], rng: random.Random) -> Observations:
+    """Return one run of a check: the instances of these processes, drawn with replacement."""
     rows = [row for process in processes for row in rng.choices(pool[process], k=len(pool[process]))]
-    return Run([row["ratio"] for row in rows], [row["equal"] for row in rows])
+    return Observations([row["ratio"] for row in rows], [row["equal"] for row in rows])
 
 
 def levelled(pool: Pool, effect: float) -> Pool:
-    """The instances with what they read beyond the planned effect taken off, so that no row flatters."""
+    """Return the instances without the excess over the planted effect, so that no row looks better than it is."""
     excess = median(row["ratio"] for rows in pool.values() for row in rows) / (1 + effect)
     if not effect or excess <= 1:
         return pool
@@ -258,14 +266,14 @@ def levelled(pool: Pool, effect: float) -> Pool:
 
 
 def compared(then: Pool, now: Pool, rng: random.Random) -> str:
-    """The outcome of comparing one process's median with that of an earlier one."""
+    """Return the outcome of comparing the median of one process with that of an earlier one."""
     old, new = rng.sample(sorted(now), 2)
     change = now[new][0]["after_s"] / then[old][0]["before_s"] - 1
     return "regression" if change > STORED_THRESHOLD else "same"
 
 
 def judged(pool: Pool, way: str, rng: random.Random) -> str:
-    """The outcome of one check that is drawn from what is stored."""
+    """Return the outcome of one check drawn from the stored instances."""
     effort = TOGETHER if way == "one process" else APART
     if way == "two processes, fine":
         effort = replace(APART, threshold=TOGETHER.threshold)
@@ -275,13 +283,13 @@ def judged(pool: Pool, way: str, rng: random.Random) -> str:
 
 
 def bounds(hits: int, of: int) -> str:
-    """``97.5% [94.3, 99.2]``, the Clopper-Pearson interval."""
+    """Return a share with its Clopper-Pearson interval: ``97.5% [94.3, 99.2]``."""
     low, high = binomtest(hits, of).proportion_ci(0.95, method="exact")
     return f"{hits / of:.1%} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def table(rows: Sequence[dict[str, Any]], alarms: int, effects: int, seed: int) -> str:
-    """The result as markdown; undecided: of the checks of equal code."""
+    """Return the result in Markdown; the share of undecided checks is that of equal code."""
     pools: dict[tuple[str, str, str, float], Pool] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if row["way"] != "whole":
@@ -312,7 +320,7 @@ def table(rows: Sequence[dict[str, Any]], alarms: int, effects: int, seed: int) 
 
 
 def read_back(rows: Sequence[dict[str, Any]]) -> str:
-    """What the planted work reads over all instances, and how they scatter."""
+    """Return a table of the measured effect of the planted work, and of the scatter of instances."""
     lines = ["| machine | work | planted | read, median of all | scatter of an instance | of equal code |"]
     lines.append("|---|---|---|---|---|---|")
     for load in LOADS:
@@ -333,7 +341,7 @@ def read_back(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def wholes(rows: Sequence[dict[str, Any]]) -> str:
-    """Of the checks that were made whole: outcomes and seconds."""
+    """Return a table of the complete checks: outcomes and seconds."""
     lines = [
         "| machine | planted | checks | outcomes | seconds a check, median and most |",
         "|---|---|---|---|---|",
@@ -343,28 +351,30 @@ def wholes(rows: Sequence[dict[str, Any]]) -> str:
             mine = [r for r in rows if (r["way"], r["load"], r["effect"]) == ("whole", load, effect)]
             if mine:
                 outcomes = [row["outcome"] for row in mine]
-                said = ", ".join(f"{outcomes.count(o)} {o}" for o in dict.fromkeys(outcomes))
+                counted = ", ".join(f"{outcomes.count(o)} {o}" for o in dict.fromkeys(outcomes))
                 seconds = [row["seconds"] for row in mine]
                 took = f"{median(seconds):.0f}, {max(seconds):.0f}"
-                lines.append(f"| {load} | {effect:.0%} | {len(mine)} | {said} | {took} |")
+                lines.append(f"| {load} | {effect:.0%} | {len(mine)} | {counted} | {took} |")
     return "\n".join(lines) + "\n"
 
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports/gate"), show_default=True)
-@click.option("--processes", type=int, default=12, show_default=True, help="Fresh processes a condition.")
-@click.option("--live", type=int, default=1, show_default=True, help="Whole checks a condition and case.")
+@click.option("--processes", type=int, default=12, show_default=True, help="Fresh processes for each condition.")
+@click.option("--live", type=int, default=1, show_default=True, help="Complete checks for each condition and case.")
 @click.option(
     "--load",
     "loads",
     multiple=True,
     type=click.Choice(LOADS),
     default=LOADS,
-    help="Only there.",
+    help="Only on an idle or a busy machine.",
 )
-@click.option("--judge", is_flag=True, help="Only judge what is stored.")
-@click.option("--alarms", type=int, default=500, show_default=True, help="Checks of equal code a row.")
-@click.option("--effects", type=int, default=200, show_default=True, help="Checks of each slow-down a row.")
+@click.option("--judge", is_flag=True, help="Only judge the stored instances.")
+@click.option("--alarms", type=int, default=500, show_default=True, help="Simulated checks of equal code for each row.")
+@click.option(
+    "--effects", type=int, default=200, show_default=True, help="Simulated checks of each slowdown for each row."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 def main(
     out: Path,

@@ -1,4 +1,4 @@
-"""What was stored is read, whoever stored it; what is neither is refused in one line."""
+"""Stored measurements are read in either format; anything else is refused in one line."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ ROW = Case(
 
 
 def row(fullname: str, median: float = 0.5, rounds: int = 9, **info: Any) -> dict[str, Any]:
-    """A benchmark as pytest-benchmark 5 stores it."""
+    """Return a benchmark in the format of pytest-benchmark 5."""
     stats = {"min": 0.4, "max": 0.7, "mean": 0.5, "median": median, "rounds": rounds, "iterations": 3}
     named = {"group": None, "name": fullname, "fullname": fullname, "params": None, "param": None}
     return {**named, "extra_info": info, "options": {"timer": "perf_counter"}, "stats": stats}
@@ -69,7 +69,7 @@ def row(fullname: str, median: float = 0.5, rounds: int = 9, **info: Any) -> dic
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Any:
-    """Writes such a file; keywords replace its parts, None drops one."""
+    """Return a function that writes such a file; keywords replace its parts, None drops one."""
 
     def write(*rows: dict[str, Any], **parts: Any) -> Path:
         whole = {
@@ -157,19 +157,19 @@ def test_results_files_folders_and_baselines_are_read_as_they_are(tmp_path: Path
     ("text", "said"),
     [
         ("", "empty; a results file begins with a 'run' line"),
-        ("hello\n", "neither a results file nor a whole JSON of pytest-benchmark ("),
-        ("[" * 100_000, "neither a results file nor a whole JSON of pytest-benchmark ("),
-        ('{"benchmarks": [\n', "neither a results file nor a whole JSON of pytest-benchmark ("),
-        ("[1, 2]", "neither a results file nor a JSON of pytest-benchmark"),
-        ('{"a": 1}', "neither a results file nor a JSON of pytest-benchmark"),
+        ("hello\n", "neither a results file nor a complete JSON file of pytest-benchmark ("),
+        ("[" * 100_000, "neither a results file nor a complete JSON file of pytest-benchmark ("),
+        ('{"benchmarks": [\n', "neither a results file nor a complete JSON file of pytest-benchmark ("),
+        ("[1, 2]", "neither a results file nor a JSON file of pytest-benchmark"),
+        ('{"a": 1}', "neither a results file nor a JSON file of pytest-benchmark"),
         ('{"kind": "case"}\n', "Object missing required field"),
         (
             '{"benchmarks": []}',
-            "not as pytest-benchmark stores it: Object missing required field `machine_info`",
+            "not the format of pytest-benchmark: Object missing required field `machine_info`",
         ),
         (
             '{"benchmarks": [{"fullname": "a"}], "machine_info": {}}',
-            "not as pytest-benchmark stores it: Object missing required field `stats` - at `$.benchmarks[0]`",
+            "not the format of pytest-benchmark: Object missing required field `stats` - at `$.benchmarks[0]`",
         ),
     ],
 )
@@ -187,16 +187,16 @@ def test_what_is_neither_is_refused_in_one_line(tmp_path: Path, text: str, said:
 def test_rows_that_make_no_sense_are_refused(stored: Any) -> None:
     info = msgspec.to_builtins(KEY)
     for rows, said in (
-        ([row("a"), row("a")], "'a' is there twice"),
+        ([row("a"), row("a")], "'a' occurs twice"),
         ([row("a", median=0.0)], "'a' has no time"),
         ([row("a", **{**info, "n": "many"})], "Expected `int`, got `str` - at `$.n`"),
-        ([row("a", **info, times=0)], "'a' says that a call does it 0 times"),
+        ([row("a", **info, times=0)], "'a' has 'times' 0; it must be at least 1"),
         ([row("a", **info, depth=1.5)], "Expected `int | null`, got `float` - at `$.depth`"),
     ):
         path = stored(*rows)
         with pytest.raises(ResultsError) as refused:
             read_stored(path)
-        assert str(refused.value) == f"{path}: not as pytest-benchmark stores it: {said}"
+        assert str(refused.value) == f"{path}: not the format of pytest-benchmark: {said}"
 
 
 def test_a_place_without_a_file_is_refused_and_a_storage_says_what_to_name(stored: Any, tmp_path: Path) -> None:
@@ -210,4 +210,4 @@ def test_a_place_without_a_file_is_refused_and_a_storage_says_what_to_name(store
     with pytest.raises(ResultsError) as refused:
         read_stored(tmp_path)
     named = folder / "0001_first.json"
-    assert str(refused.value) == f"{tmp_path}: a storage of pytest-benchmark; name a file in it, such as {named}"
+    assert str(refused.value) == f"{tmp_path}: a folder of pytest-benchmark; name a file in it, such as {named}"

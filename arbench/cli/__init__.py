@@ -1,4 +1,4 @@
-"""The command line: one file a command, each imported only when it is called."""
+"""Command line: one file for each command, imported only when the command is called."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from arbench.suggest import did_you_mean
 
 COMMANDS = {
     "run": "measure models: verify, count, time, report",
-    "kernels": "time the kernels against torch and others",
-    "list": "models, presets, methods and devices",
+    "kernels": "time the kernels against torch and other libraries",
+    "list": "list models, presets, methods and devices",
     "report": "render the report of a results file",
-    "compare": "stored results side by side",
-    "check": "is this version as good as a baseline? For CI",
-    "history": "a measure over commits, and where it steps",
-    "doctor": "what this machine can measure, and how noisy it is",
+    "compare": "compare stored results side by side",
+    "check": "compare this version with a baseline or another version, for CI",
+    "history": "follow a metric over commits and find its steps",
+    "doctor": "measure the limits and the noise of this machine",
 }
-"""Name to the line in the help."""
+"""Line in the help for each command."""
 
 
 class Commands(click.Group):
-    """Finds a command's module when it is asked for."""
+    """Group of commands whose modules are imported on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command from its module, or None if there is no such command."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"arbench.cli.{cmd_name}")
@@ -37,12 +39,14 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing their modules."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments call; suggest a close name for an unknown one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command '{args[0]}'; {did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
@@ -51,11 +55,11 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="arbench", message="arbench %(version)s")
 def group() -> None:
-    """Benchmarks autoregressive generators: scoring against sampling, verified before they are timed."""
+    """Benchmark scoring and sampling of autoregressive models; every method is verified before it is timed."""
 
 
 def main(args: list[str] | None = None) -> None:
-    """Entry point. Wrong use gives one line and exit code 2, an interrupt 130."""
+    """Run the command line and exit: wrong use prints one line and exits with 2, an interrupt with 130."""
     args = sys.argv[1:] if args is None else args
     warnings.showwarning = lambda message, *_: click.echo(f"arbench: warning: {message}", err=True)
     try:

@@ -12,27 +12,29 @@ import click
 from arbench.cli.errors import NothingError, RefusedError, refusing
 
 TIMING = ("thresholds", "processes", "instances", "apart", "kernels")
-"""Options that mean something to times alone."""
+"""Parameters of options that apply to times only."""
 MANY = ("thresholds", "kernels")
+"""Those of them that are repeatable; their options have singular names."""
 MOST = 64
-"""Of processes, and of instances in one."""
+"""Largest number of processes, and of instances in each."""
 
 
 class Threshold(click.ParamType):
-    """A relative change, of all cases or of some: ``1%``, ``0.01``, ``wavenet:nv=2%``."""
+    """Relative change, for all cases or some: ``1%``, ``0.01``, ``wavenet:nv=2%``."""
 
     name = "[TEXT=]PERCENT"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, float]:
+        """Return the text and the change as a fraction."""
         if isinstance(value, tuple):
             return value
         text, _, number = str(value).rpartition("=")
         try:
             share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
         except ValueError:
-            self.fail(f"'{number}' is no percentage, such as 1% or 0.01")
+            self.fail(f"expected a percentage such as 1% or 0.01, got '{number}'")
         if not 0 < share < 1:
-            self.fail(f"a change that counts lies between 0 and 100%, got '{number}'")
+            self.fail(f"expected more than 0% and less than 100%, got '{number}'")
         return text, share
 
 
@@ -40,13 +42,14 @@ class Threshold(click.ParamType):
 def prepared(
     against: str | None, candidate: str | None, given: Mapping[str, Any], how: Mapping[str, Any]
 ) -> Iterator[Callable[[], Any] | None]:
-    """Finds both versions; gives what then times them and returns a ``findings.Check``.
+    """Find both versions; yield a function that times them and returns a ``findings.Check``.
 
     Args:
-        against, candidate: the versions, as ``arbench.gate.timing.trees.find`` takes them; without ``against`` there
-            is nothing to time, and None is given.
-        given: fields of ``Options`` that the user gave.
-        how: of ``TIMING`` what the user gave.
+        against: the version to compare with, as for ``arbench.gate.timing.trees.find``; without it there is nothing
+            to time, and None is yielded.
+        candidate: the version to check; by default the current one.
+        given: fields of ``Options`` that the user set.
+        how: parameters in ``TIMING`` that the user set.
 
     Raises:
         RefusedError: wrong use.
@@ -56,53 +59,64 @@ def prepared(
         return
     for name in ("processes", "instances"):
         if name in how and not 1 <= how[name] <= MOST:
-            raise RefusedError(f"--{name} lies between 1 and {MOST}, got {how[name]}")
+            raise RefusedError(f"--{name} must be between 1 and {MOST}, got {how[name]}")
 
     from arbench.bench.options import PlanError
-    from arbench.gate.timing.asked import asked, asked_of_kernels
-    from arbench.gate.timing.check import Gate
+    from arbench.gate.timing.options import kernel_options, model_options
     from arbench.gate.timing.trees import TreeError, current, find, scratch
 
     with scratch() as folder:
         with refusing(TreeError, PlanError):
             before = find(against, folder)
             after = find(candidate, folder) if candidate is not None else current()
-            questions = asked_of_kernels(how["kernels"], given) if "kernels" in how else asked(given)
-        for one, other in ((before, after), (after, before)):
-            if one.has_package and not other.has_package:
-                raise RefusedError(f"{one.label} holds the package arbench and {other.label} does not")
-        theirs = any("." in spec.partition(":")[0] for one in questions for spec in one.get("models", ()))
-        if not before.has_package and not theirs:
+            requests = kernel_options(how["kernels"], given) if "kernels" in how else model_options(given)
+        _check_packages(before, after, requests)
+        yield lambda: _timed(before, after, requests, given, how)
+
+
+def _check_packages(before: Any, after: Any, requests: list[dict[str, Any]]) -> None:
+    """Refuse two trees that would run the same code, or only one of which contains the package."""
+    for one, other in ((before, after), (after, before)):
+        if one.has_package and not other.has_package:
             raise RefusedError(
-                f"neither {before.label} nor {after.label} holds the package arbench: nothing would differ; "
-                "name a model of theirs (--model file.py:Class) or two versions of the package"
+                f"{one.label} contains the package arbench and {other.label} does not; name two versions that both do"
             )
-        gate = Gate(before, after, questions, kernels="kernels" in how, seed=given.get("seed", 0))
-        gate.apart = gate.apart or "apart" in how
-        gate.facts = {name: given[name] for name in ("data", "weights") if name in given}
-        yield lambda: _timed(gate, how)
+    theirs = any("." in spec.partition(":")[0] for one in requests for spec in one.get("models", ()))
+    if not before.has_package and not theirs:
+        raise RefusedError(
+            f"neither {before.label} nor {after.label} contains the package arbench, so nothing would differ; "
+            "name a model of theirs (--model file.py:Class) or two versions of the package"
+        )
 
 
-def _timed(gate: Any, how: Mapping[str, Any]) -> Any:
-    """Raises RefusedError, NothingError."""
+def _timed(
+    before: Any, after: Any, requests: list[dict[str, Any]], given: Mapping[str, Any], how: Mapping[str, Any]
+) -> Any:
+    """Time both versions. Raises RefusedError, NothingError."""
     from arbench.cli.progress import Display
     from arbench.findings import Check
-    from arbench.gate.timing.check import GateError, MissingError
+    from arbench.gate.timing.check import Gate, GateError
+    from arbench.gate.timing.matching import MissingError
 
-    gate.chosen = {name: how[name] for name in ("processes", "instances") if name in how}
-    limits = dict(how.get("thresholds", ()))
-    if "" in limits:
-        gate.chosen["threshold"] = limits.pop("")
-    gate.chosen["thresholds"] = limits
+    gate = Gate(
+        before,
+        after,
+        requests,
+        _effort(how),
+        kernels="kernels" in how,
+        apart="apart" in how,
+        seed=given.get("seed", 0),
+        facts={name: given[name] for name in ("data", "weights") if name in given},
+    )
     started = time.monotonic()
     try:
-        with Display() as gate.progress, refusing(MissingError):
-            gate.run()
+        with Display() as display, refusing(MissingError):
+            gate.run(display)
     except GateError as error:
         raise NothingError(str(error)) from None
     return Check(
-        before=gate.before.label,
-        after=gate.after.label,
+        before=before.label,
+        after=after.label,
         findings=gate.findings,
         notes=gate.notes,
         environment=gate.environment,
@@ -111,8 +125,17 @@ def _timed(gate: Any, how: Mapping[str, Any]) -> Any:
     )
 
 
+def _effort(how: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of ``effort.Effort`` that the user set."""
+    chosen = {name: how[name] for name in ("processes", "instances") if name in how}
+    limits = dict(how.get("thresholds", ()))
+    if "" in limits:
+        chosen["threshold"] = limits.pop("")
+    return {**chosen, "thresholds": limits}
+
+
 def joined(checks: list[Any]) -> Any:
-    """One check with the findings of several gates; what is checked is named as the last one names it."""
+    """Return one check with the findings of several; the checked version has its name from the last one."""
     import msgspec
 
     *others, last = checks
@@ -128,7 +151,7 @@ def joined(checks: list[Any]) -> Any:
 
 
 def unmeasured(why: str, against: str) -> Any:
-    """The check of a timing gate that measured nothing."""
+    """Return a check in which no time could be measured."""
     from arbench.findings import Check, Finding
 
     return Check(before=against, after="", findings=[Finding("time", "", "case", "unmeasured", why)])

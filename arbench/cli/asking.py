@@ -1,38 +1,42 @@
-"""Options that several commands share: which cases, of what, and where."""
+"""Options that several commands share: cases, inputs, device, timing and output."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
+Decorator = Callable[[Any], Any]
+
 
 class Numbers(click.ParamType):
-    """One whole number or several behind commas."""
+    """An integer or comma-separated integers."""
 
     name = "N[,N...]"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        """Return the integers."""
         if isinstance(value, tuple):
             return value
         try:
             return tuple(int(part) for part in str(value).split(","))
         except ValueError:
-            self.fail(f"'{value}' is not a whole number, nor several behind commas")
+            self.fail(f"expected an integer or comma-separated integers, got '{value}'")
 
 
 def _flat(ctx: click.Context, param: click.Parameter, value: tuple[tuple[int, ...], ...]) -> list[int]:
     return [n for numbers in value for n in numbers]
 
 
-def option(*names: str, **more: Any) -> Callable[[Any], Any]:
-    """A click option that shows its default where it has one."""
+def option(*names: str, **more: Any) -> Decorator:
+    """Return a click option that shows its default where it has one."""
     return click.option(*names, show_default=more.get("default") is not None, **more)
 
 
-def _all(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Several options, shown in this order."""
+def _all(*options: Decorator) -> Decorator:
+    """Return a decorator that adds several options, shown in this order."""
 
     def decorated(command: Any) -> Any:
         for one in reversed(options):
@@ -42,49 +46,110 @@ def _all(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorated
 
 
-_OP = click.Choice(["score", "sample"])
-_MODEL = "Model, repeatable; also path.py:Class or package.module:Class.  [default: {}]"
-_SUITE = "A run written down as TOML, such as taxonomy; other options go before what it says."
+device = option("--device", default="cpu", metavar="cpu|cuda|cuda:I", help="Device to run on.")
+dtype = option(
+    "--dtype", default="float32", metavar="float64|float32|float16|bfloat16", help="Data type of the arithmetic."
+)
+threads = option("--threads", type=int, default=1, help="CPU threads within one operation.")
+seed = option("--seed", type=int, default=0, help="Seed of all random numbers: weights, inputs, noise and order.")
+json_rows = option("--json", "as_json", is_flag=True, help="Print the results as JSON lines instead of a table.")
 
-_N = "Elements of an event, repeatable."
-_BACKEND = "What runs the models' kernels."
+
+def only(name: str, parameter: str, help: str, **more: Any) -> Decorator:
+    """Return a repeatable option that keeps some of the cases."""
+    return option(name, parameter, multiple=True, help=f"{help}; repeatable.", **more)
 
 
-def which_cases(default: str) -> Callable[[Any], Any]:
-    """``--model`` to ``--backend``: the fields of ``Options`` that say what is measured.
+def which_cases(models: str, sizes: str) -> Decorator:
+    """Return ``--model`` to ``--backend``: the fields of ``Options`` that select cases.
 
     Args:
-        default: which models there are without ``--model``, in words.
+        models: the models without ``--model``, in words.
+        sizes: the sizes without ``--n``, in words.
     """
     return _all(
-        option("--model", "models", multiple=True, metavar="NAME[:PRESET]", help=_MODEL.format(default)),
-        option("--suite", metavar="NAME|FILE", help=_SUITE),
-        option("--op", "ops", multiple=True, type=_OP, help="Only this op, repeatable."),
-        option("--method", "methods", multiple=True, metavar="NAME", help="Only this method, repeatable."),
-        option("--n", "n", multiple=True, type=Numbers(), callback=_flat, help=_N),
         option(
-            "--batch",
-            "batch",
+            "--model",
+            "models",
+            multiple=True,
+            metavar="NAME[:PRESET]",
+            help=f"Model to measure, also path.py:Class or package.module:Class; repeatable.  [default: {models}]",
+        ),
+        option(
+            "--suite",
+            metavar="NAME|FILE",
+            help="Run described in a TOML file: a path, or the name of one that ships, such as taxonomy; command-line "
+            "options override it.",
+        ),
+        only("--op", "ops", "Measure only scoring or only sampling", type=click.Choice(["score", "sample"])),
+        only("--method", "methods", "Measure only this method", metavar="NAME"),
+        option(
+            "--n",
             multiple=True,
             type=Numbers(),
             callback=_flat,
-            help="Events at once, repeatable.  [default: 1]",
+            help=f"Number of elements of an event; repeatable.  [default: {sizes}]",
         ),
-        option("--device", default="cpu", metavar="cpu|cuda|cuda:I", help="Where to run."),
-        option("--dtype", default="float32", metavar="float64|float32|float16|bfloat16", help="Precision."),
-        option("--backend", default="eager", metavar="eager|triton|numba", help=_BACKEND),
+        option(
+            "--batch",
+            multiple=True,
+            type=Numbers(),
+            callback=_flat,
+            help="Number of events in one call; repeatable.  [default: 1]",
+        ),
+        device,
+        dtype,
+        option(
+            "--backend", default="eager", metavar="eager|triton|numba", help="Implementation of the models' kernels."
+        ),
     )
 
 
 which_inputs = _all(
-    option("--seed", type=int, default=0, help="Of weights, noise, data and order."),
-    option("--data", type=str, metavar="PATH", help="Your own WAV, PNGs or folder of them."),
-    option("--weights", type=str, metavar="FILE", help="Safetensors file.  [default: random weights]"),
+    seed,
+    option(
+        "--data",
+        metavar="PATH",
+        help="Your own data: a WAV, PNG or text file, or a folder of WAV or PNG files.  [default: the shipped data]",
+    ),
+    option("--weights", metavar="FILE", help="Model weights in a safetensors file.  [default: random weights]"),
 )
-"""``--seed``, ``--data`` and ``--weights``: what a model is made of and reads."""
+"""``--seed``, ``--data`` and ``--weights``: weights and inputs of a model."""
 
 
-def given_options(ctx: click.Context, asked: dict[str, Any]) -> dict[str, Any]:
-    """Of a command's options, those that the user gave."""
-    given = {k: v for k, v in asked.items() if ctx.get_parameter_source(k).name == "COMMANDLINE"}  # type: ignore[union-attr]
+def how_timed(budget_s: float, budget: str) -> Decorator:
+    """Return ``--threads`` to ``--timeout``: the fields of ``Measuring`` that control timing.
+
+    Args:
+        budget_s: default of ``--budget``, seconds.
+        budget: scope of the budget, in words.
+    """
+    return _all(
+        threads,
+        option(
+            "--target-ci",
+            type=float,
+            default=0.05,
+            help="Stop timing a case once its 95% interval is this narrow, relative to the median.",
+        ),
+        option("--budget", type=float, default=budget_s, help=f"Seconds of timing for {budget}."),
+        option("--workers", type=int, default=6, help="Minimum number of fresh processes to time in."),
+        option("--rounds", type=int, help="Rounds of timing in each process, instead of a budget."),
+        option(
+            "--timeout", type=float, default=120.0, help="Seconds without progress after which a step counts as hung."
+        ),
+    )
+
+
+where_left = _all(
+    option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: results/TIME]"),
+    option("--resume", is_flag=True, help="Continue an interrupted run in --out, with that run's options."),
+    json_rows,
+)
+"""``--out``, ``--resume`` and ``--json``: the output of a run."""
+
+
+def given_options(ctx: click.Context, values: dict[str, Any]) -> dict[str, Any]:
+    """Return those of a command's parameters that the user set."""
+    given = {k: v for k, v in values.items() if ctx.get_parameter_source(k).name == "COMMANDLINE"}  # type: ignore[union-attr]
     return {k: v for k, v in given.items() if v not in ((), [])}

@@ -1,4 +1,4 @@
-"""arbench check: is this version as good as that one? Ends with a code that a CI job can act on."""
+"""arbench check: compare a version with a baseline or another version, with an exit code for CI."""
 
 from __future__ import annotations
 
@@ -9,42 +9,47 @@ from typing import Any
 import click
 
 from arbench.cli.against import MANY, TIMING, Threshold, joined, prepared, unmeasured
-from arbench.cli.asking import given_options, option, which_cases, which_inputs
+from arbench.cli.asking import given_options, only, option, which_cases, which_inputs
 from arbench.cli.errors import NothingError, RefusedError, refusing
 from arbench.cli.verdict import check_junit, conclude
 
-_UPDATE = "Write the baseline anew: of what it was asked, or of the --model or --suite given."
-
 
 @click.command("check")
-@option("--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Compare counters with this file's.")
-@option("--update", is_flag=True, help=_UPDATE)
-@option("--peak-tolerance", type=float, default=0.05, help="Relative change of peak memory that counts as none.")
-@option("--strict", is_flag=True, help="End with 4 where something is undecided.")
-@option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
-@option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML there as well.")
+@option("--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Compare counters with those in this file.")
+@option(
+    "--update",
+    is_flag=True,
+    help="Write the baseline: for the cases it already has, or for the given --model or --suite.",
+)
+@option("--peak-tolerance", type=float, default=0.05, help="Largest relative change of peak memory to ignore.")
+@option("--strict", is_flag=True, help="Exit with 4 if a result is undecided.")
+@option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write the results as JUnit XML.")
 @option(
     "--against",
     metavar="REF|PATH",
-    help="Compare times with this version: a commit, or a folder, a wheel, an environment.",
+    help="Compare times with this version: a commit, branch or tag, a folder, a wheel, or an environment.",
 )
 @option(
     "--candidate",
     metavar="REF|PATH",
-    help="The version that is checked.  [default: the repository as it stands, or what is installed]",
+    help="Version to check.  [default: the repository in the current folder, or else the installed package]",
 )
 @option(
     "--threshold",
     "thresholds",
     multiple=True,
     type=Threshold(),
-    help="The least change of time that counts, of all or of ids that hold TEXT.  [default: 0.3%]",
+    help="Smallest relative slowdown to report; TEXT=PERCENT limits it to matching case ids.  [default: 0.3%]",
 )
-@option("--processes", type=int, help="Fresh processes to time in.  [default: 4]")
-@option("--instances", type=int, help="Instances in each process.  [default: 8]")
-@option("--apart", is_flag=True, help="Give each version a process of its own: weaker.")
-@option("--kernel", "kernels", multiple=True, metavar="NAME", help="Time kernels instead, repeatable.")
-@which_cases("those of the baseline; for a new one, of the suite exact; for times, of the suite timing")
+@option("--processes", type=int, help="Number of fresh processes to time in.  [default: 4]")
+@option("--instances", type=int, help="Number of times to build and time each case in each process.  [default: 8]")
+@option("--apart", is_flag=True, help="Give each version a process of its own; finds only larger slowdowns.")
+@only("--kernel", "kernels", "Time this kernel instead of models", metavar="NAME")
+@which_cases(
+    "the baseline's; for a new baseline the suite exact; for times the suite timing",
+    "the baseline's; for times the smallest",
+)
 @which_inputs
 @click.pass_context
 def command(
@@ -57,37 +62,39 @@ def command(
     junit: Path | None,
     against: str | None,
     candidate: str | None,
-    **asked: Any,
+    **values: Any,
 ) -> None:
-    """Is this version as good as that one?
+    """Compare this version with a baseline, another version, or both.
 
-    With --baseline its counters and verifications are compared with those of a file, to the last digit. With
-    --against its times are compared with those of another version: both are loaded into one process and take
-    turns, in instances built anew, in several fresh processes. A change counts if the interval of the median
-    over instances clears the threshold, and does so again when the case is run again by itself.
+    --baseline FILE compares exact counters (depth, operations, memory, ...) and verification results with those
+    in the file. --against REF compares times: both versions take turns in the same fresh processes. A slowdown is a
+    regression if its confidence interval lies above the threshold, in the whole check and again with the case timed
+    alone.
 
-    Exit codes: 0 no regression, 1 regression, 2 wrong use, 3 nothing could be measured, 4 undecided, with
-    --strict. Where GITHUB_STEP_SUMMARY is set, a summary in markdown is appended there.
+    Exit codes: 0 no regression, 1 regression, 2 wrong use, 3 nothing could be measured, 4 undecided (with
+    --strict). If GITHUB_STEP_SUMMARY is set, a Markdown summary is appended to that file.
     """
     if baseline is None and update:
-        raise RefusedError("--update writes the file of --baseline: say which")
+        raise RefusedError("--update needs --baseline FILE: the file to write")
     if baseline is None and against is None:
-        raise RefusedError("say what to compare with: --baseline FILE, --against REF, or both")
+        raise RefusedError("nothing to compare with; pass --baseline FILE, --against REF, or both")
     if update and against is not None:
-        raise RefusedError("--update writes a baseline and --against judges times: one at a time")
+        raise RefusedError("--update and --against cannot be combined; update the baseline first, then compare times")
     if not 0 <= peak_tolerance < 1:
-        raise RefusedError(f"--peak-tolerance is a relative change between 0 and 1, got {peak_tolerance:g}")
+        raise RefusedError(f"--peak-tolerance must be at least 0 and below 1, got {peak_tolerance:g}")
     check_junit(junit)
-    given = given_options(ctx, asked)
+    given = given_options(ctx, values)
     how = {name: given.pop(name) for name in TIMING if name in given}
     if against is None and (how or candidate):
         name = next(iter(how), "candidate")
         option_name = name.removesuffix("s") if name in MANY else name
-        raise RefusedError(f"--{option_name} belongs to --against: say which version")
+        raise RefusedError(f"--{option_name} needs --against REF: the version to compare with")
     if baseline is not None and "kernels" in how:
-        raise RefusedError("--kernel has no counters to compare with a baseline; leave out --baseline")
+        raise RefusedError("--kernel cannot be combined with --baseline, which has no kernels; leave out one of them")
     if baseline is not None and candidate is not None:
-        raise RefusedError("--baseline counts the version that runs; leave out --candidate, or run that one")
+        raise RefusedError(
+            "--candidate cannot be combined with --baseline, which checks the running version; leave out one of them"
+        )
     with prepared(against, candidate, given, how) as timed:
         checks = [] if baseline is None else [exact(baseline, given, update, peak_tolerance)]
         try:
@@ -95,14 +102,20 @@ def command(
         except click.ClickException as error:
             if not checks:
                 raise
-            checks.append(unmeasured(error.format_message(), str(against)))  # what was found before stays
+            checks.append(unmeasured(error.format_message(), str(against)))  # keep the findings of the other gate
     check = joined(checks)
     code = conclude(check, strict=strict, as_json=as_json, junit=junit)
     ctx.exit(0 if update else code)
 
 
 def exact(path: Path, given: dict[str, Any], update: bool, tolerance: float) -> Any:
-    """The exact gate, as a ``findings.Check``.
+    """Return the counter check as a ``findings.Check``.
+
+    Args:
+        path: the baseline.
+        given: fields of ``Options`` that the user set.
+        update: whether to write the baseline.
+        tolerance: relative change of peak memory to ignore.
 
     Raises:
         RefusedError: wrong use.
@@ -125,7 +138,7 @@ def exact(path: Path, given: dict[str, Any], update: bool, tolerance: float) -> 
     except NothingInCommonError as error:
         raise NothingError(str(error)) from None
     if not update and any(one.outcome == "improvement" for one in found):
-        notes.append(f"to make the improvement the new standard: arbench check --baseline {path} --update")
+        notes.append(f"to keep the improvement as the new baseline: arbench check --baseline {path} --update")
     return Check(
         before=str(path),
         after=results.run.git or "this version",

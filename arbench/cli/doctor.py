@@ -1,4 +1,4 @@
-"""arbench doctor: what this machine can measure, how noisy it is, and what to do about it."""
+"""arbench doctor: measure the limits and the noise of this machine, and advise how to reduce the noise."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from typing import Any
 import click
 import msgspec
 
+from arbench.cli.asking import device, option, threads
 from arbench.cli.errors import RefusedError
 
 
 @click.command("doctor")
-@click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda|cuda:I", help="Where to look.")
-@click.option("--threads", type=int, default=1, show_default=True, help="Threads within an operation.")
-@click.option("--instances", type=int, default=12, show_default=True, help="Ratios of equal code each way.")
-@click.option("--pairs", type=int, default=40, show_default=True, help="Calls of each side for one ratio.")
-@click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
+@device
+@threads
+@option("--instances", type=int, default=12, help="Number of ratios, for each way of timing.")
+@option("--pairs", type=int, default=40, help="Number of calls of each of the two pieces of code for one ratio.")
+@option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
 def command(device: str, threads: int, instances: int, pairs: int, as_json: bool) -> None:
-    """Measure the machine's limits, what the clock costs, and an A/A trial: the ratio of two equal pieces of
-    work, which should be 1, timed one after the other and in turns."""
+    """Measure the limits of this machine, the overhead of its clock, and its noise.
+
+    The noise comes from an A/A trial: the ratio of the times of two pieces of equal code, which should be 1, timed
+    one after the other and in turns.
+    """
     if instances < 2 or pairs < 1:
         raise RefusedError("--instances must be at least 2 and --pairs at least 1")
     if threads < 1:
@@ -59,24 +63,30 @@ def command(device: str, threads: int, instances: int, pairs: int, as_json: bool
 
 
 def advice(found: dict[str, Any]) -> list[str]:
-    """What would make measurements here better, from what ``doctor`` found; worst first."""
-    said = []
+    """Return advice for better measurements on this machine, most important first.
+
+    Args:
+        found: the JSON object that ``doctor`` prints.
+    """
+    lines = []
     turns, apart = (found["aa_trial"][way]["scatter"] for way in ("in_turns", "apart"))
     cpu, load = found["environment"]["cpu"], found["environment"]["load"]
     if turns > 0.05:
-        said.append("equal code differs by more than 5% even in turns: something else is running; wait for it")
+        lines.append(
+            "equal code differs by more than 5% even in turns: something else is running; wait until it is done"
+        )
     elif apart > 0.05:
-        said.append("equal code timed one after the other differs by more than 5%: compare only within one run")
+        lines.append("equal code timed one after the other differs by more than 5%: compare times only within one run")
     share = load.get("per_cpu")
     if share is not None and share > 0.5:
-        said.append(f"the load is {share:.1f} a CPU: other programs compete for it")
+        lines.append(f"the load is {share:.1f} per CPU: stop other programs")
     governor = cpu.get("governor")
     if governor not in (None, "performance"):
-        said.append(f"the CPU frequency governor is '{governor}': 'performance' keeps the clock steady")
+        lines.append(f"the CPU frequency governor is '{governor}': set 'performance' for a steady clock")
     threads = found["environment"]["threads"]["torch"]
     if threads > (cpu.get("physical_cores") or threads):
-        said.append(f"torch uses {threads} threads on {cpu['physical_cores']} cores: pass --threads")
-    return said or ["nothing to mend: intervals of a few percent can be had here"]
+        lines.append(f"torch uses {threads} threads on {cpu['physical_cores']} cores: pass a smaller --threads")
+    return lines or ["nothing to improve: intervals of a few percent are possible here"]
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
@@ -85,18 +95,18 @@ def _lines(found: dict[str, Any]) -> list[str]:
     versions = ", ".join(f"{k} {v}" for k, v in facts["versions"].items() if v)
     lines = [
         f"CPU       {cpu.get('model') or 'unknown'}, {cpu.get('logical_cores')} logical cores",
-        f"GPU       {gpu.get('name') if gpu else 'none asked for'}",
-        f"threads   {facts['threads']['torch']} within an operation",
+        f"GPU       {gpu.get('name') if gpu else 'not measured; pass --device cuda'}",
+        f"threads   {facts['threads']['torch']} within one operation",
         f"versions  {versions}",
         "",
         "copy      " + _rates(measured["copy"]),
         "read      " + _rates(measured["read"]),
         "matmul    " + ", ".join(f"{k}: {v:.0f} GFLOP/s" for k, v in measured["matmul"].items()),
-        f"clock     a timed call adds {clock['overhead_s'] * 1e9:.0f} ns; calls shorter than "
-        f"{clock['shortest_s'] * 1e6:.1f} us are timed several at once",
+        f"clock     timing a call adds {clock['overhead_s'] * 1e9:.0f} ns; calls shorter than "
+        f"{clock['shortest_s'] * 1e6:.1f} us are timed several in a row",
         "",
-        f"A/A trial: ratio of equal code, {trial['instances']} times {trial['pairs']} calls of "
-        f"{trial['call_s'] * 1e3:.1f} ms a side",
+        f"A/A trial: {trial['instances']} ratios of equal code, each from {trial['pairs']} calls of "
+        f"{trial['call_s'] * 1e3:.1f} ms on each side",
     ]
     for way, name in (("apart", "one after the other"), ("in_turns", "in turns")):
         lines.append(f"  {name:<20} scatter {trial[way]['scatter']:.2%}, worst {trial[way]['worst']:.2%}")
@@ -104,7 +114,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
 
 
 def _rates(points: list[dict[str, Any]]) -> str:
-    """The first, the last and two points between, by working set; --json has them all."""
+    """Return the rates at the smallest, the largest and two working sets between; --json has all of them."""
     last = len(points) - 1
     shown = [points[i] for i in sorted({0, last // 3, 2 * last // 3, last})]
     return ", ".join(f"{_size(p['bytes'])}: {p['gb_per_s']:.0f} GB/s" for p in shown)

@@ -1,4 +1,4 @@
-"""How the commands refuse: one line, and an exit code."""
+"""Refusals of the commands: one line and an exit code."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from arbench.results import ResultsError
 
 
 class RefusedError(click.ClickException):
-    """Wrong use, found before any work: exit code 2."""
+    """Wrong use, found before any measurement: exit code 2."""
 
     exit_code = 2
 
 
 class NothingError(click.ClickException):
-    """Nothing could be measured, or compared: exit code 3."""
+    """Nothing to measure or compare: exit code 3."""
 
     exit_code = 3
 
 
 @contextmanager
 def refusing(*errors: type[Exception]) -> Iterator[None]:
-    """Turns these errors, and those of results files, into a refusal."""
+    """Turn these errors, and those of results files, into a RefusedError."""
     caught: tuple[type[Exception], ...] = (ResultsError, *errors)
     try:
         yield
@@ -34,11 +34,11 @@ def refusing(*errors: type[Exception]) -> Iterator[None]:
 
 
 def check_writable(out: Path) -> None:
-    """Makes the folder ``out`` if it is missing, and refuses one that cannot be written."""
+    """Create the folder ``out`` if it is missing. Raises RefusedError if it cannot be written."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / ".writable"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise RefusedError(f"--out {out}: cannot be written ({error.strerror})") from None
+        raise RefusedError(f"--out {out}: cannot be written ({error.strerror}); choose another folder") from None

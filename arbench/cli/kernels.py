@@ -1,4 +1,4 @@
-"""arbench kernels: list the kernels with what they cost, and time them against torch and others."""
+"""arbench kernels: list the kernels with their cost, and time them against torch and other libraries."""
 
 from __future__ import annotations
 
@@ -8,39 +8,31 @@ from typing import Any
 
 import click
 
-from arbench.cli.asking import given_options, option
+from arbench.cli.asking import device, dtype, given_options, how_timed, only, option, seed, where_left
 from arbench.cli.errors import RefusedError, check_writable, refusing
 from arbench.cli.run import measured
 
 
 @click.command("kernels")
-@option("--kernel", "kernels", multiple=True, metavar="NAME", help="Only this kernel, repeatable.")
-@option("--op", "ops", multiple=True, type=click.Choice(["forward", "backward"]), help="Only this op, repeatable.")
-@option("--list", "only_list", is_flag=True, help="List the kernels and what they cost, and stop.")
-@option("--device", default="cpu", metavar="cpu|cuda|cuda:I", help="Where to run.")
-@option("--dtype", default="float32", metavar="float64|float32|float16|bfloat16", help="Precision.")
-@option("--threads", type=int, default=1, help="Threads within an operation.")
-@option("--compiled", type=int, default=1, help="Sizes of each kernel at which torch.compile is timed.")
-@option("--target-ci", type=float, default=0.05, help="Relative width of the 95% interval to stop at.")
-@option("--budget", type=float, default=120.0, help="Seconds of timing for all kernels.")
-@option("--workers", type=int, default=6, help="Fresh processes to time in, at least.")
-@option("--rounds", type=int, help="Rounds in each worker, instead of a budget.")
-@option("--timeout", type=float, default=120.0, help="Seconds after which a step counts as hung.")
-@option("--seed", type=int, default=0, help="Of inputs and order.")
-@option("--out", type=click.Path(path_type=Path), help="Folder to leave everything in.  [default: results/TIME]")
-@option("--resume", is_flag=True, help="Go on with the killed run in --out, with its own options.")
-@option("--json", "as_json", is_flag=True, help="Print the rows as JSON lines instead of the table.")
+@only("--kernel", "kernels", "Time only this kernel", metavar="NAME")
+@only("--op", "ops", "Time only this pass", type=click.Choice(["forward", "backward"]))
+@option("--list", "only_list", is_flag=True, help="List the kernels with their cost, and exit.")
+@device
+@dtype
+@option("--compiled", type=int, default=1, help="Number of sizes of each kernel at which to time torch.compile.")
+@how_timed(120.0, "all kernels together")
+@seed
+@where_left
 @click.pass_context
-def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, only_list: bool, **asked: Any) -> None:
-    """Time every kernel against torch, torch.compile and installed peers.
+def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, only_list: bool, **values: Any) -> None:
+    """Time every kernel against torch, torch.compile and installed libraries with the same operation.
 
-    Each is verified against float64 first, then timed in shuffled rounds in several fresh processes, and held
-    against what this machine was measured to do at most. On a CPU what Triton would run is checked in its
-    interpreter and not timed.
+    Each kernel is verified against float64, timed in shuffled rounds in several fresh processes, and compared with
+    the measured limits of this machine. On a CPU, Triton kernels are verified in Triton's interpreter, not timed.
     """
-    given = given_options(ctx, asked)
+    given = given_options(ctx, values)
     if resume and out is None:
-        raise RefusedError("--resume needs --out: the folder of the run to go on with")
+        raise RefusedError("--resume needs --out: the folder of the run to continue")
 
     from dataclasses import replace
 
@@ -62,7 +54,7 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, o
 
 
 def listed(kernels: list[Any], as_json: bool) -> None:
-    """Prints each kernel's name, what it does, what runs it and what it must move and compute at least."""
+    """Print each kernel's name, summary, backends, and the formulas of its minimum bytes and FLOPs."""
     import msgspec
 
     if as_json:

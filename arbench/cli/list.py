@@ -1,4 +1,4 @@
-"""arbench list: what there is to measure, and where."""
+"""arbench list: models, presets, methods, suites and devices."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import click
 import msgspec
 
+from arbench.cli.asking import only, option
 from arbench.cli.errors import refusing
 
 WIDTH = 110
 
 
 @click.command("list")
-@click.option(
+@only(
     "--model",
     "models",
-    multiple=True,
+    "Show only this model, with its methods; also path.py:Class or package.module:Class",
     metavar="NAME",
-    help="Only this model, repeatable, with its methods; also path.py:Class or package.module:Class.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
+@option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
 def command(models: tuple[str, ...], as_json: bool) -> None:
-    """List models by family, with their presets, elements and claims; suites; devices."""
+    """List the models by family, with presets, elements and claimed depths, then suites and devices."""
     import torch
 
     from arbench.bench.dtypes import DTYPES
@@ -89,8 +89,8 @@ def _claims(claim: Any) -> dict[str, str] | None:
 
 
 def _show_all(found: dict[str, Any]) -> None:
-    """Three lines a model, by family in the order of the taxonomy."""
-    families = {**found["families"], "": "of no family"}
+    """Print three lines for each model, by family in the order of the taxonomy."""
+    families = {**found["families"], "": "without a family"}
     for family, title in families.items():
         members = [model for model in found["models"] if model["family"] == family]
         if not members:
@@ -101,8 +101,8 @@ def _show_all(found: dict[str, Any]) -> None:
             click.echo(_wrapped(f"presets: {_presets(model)}"))
             click.echo(_wrapped(f"depth claimed: {_depths(model)}"))
         click.echo()
-    click.echo("methods, presets and what they mean: arbench list --model NAME")
-    click.echo("a preset's settings can be changed behind it: --model wavenet:nv,layers=10\n")
+    click.echo("for the methods and settings of a model: arbench list --model NAME")
+    click.echo("to change settings of a preset: --model wavenet:nv,layers=10\n")
     for name, suite in found["suites"].items():
         click.echo(f"suite    {name}: {suite['title']}; arbench run --suite {name}")
 
@@ -117,16 +117,16 @@ def _presets(model: dict[str, Any]) -> str:
 
 
 def _depths(model: dict[str, Any]) -> str:
-    """``score 1 (parallel, sequential); sample N (naive, cached), <= N (blocks)``."""
+    """Return ``score 1 (parallel, sequential); sample N (naive, cached), <= N (blocks)``."""
     jobs: dict[str, dict[str, list[str]]] = {}
     for method in model["methods"]:
-        claimed = method["claims"]["depth"] if method["claims"] else "nothing"
+        claimed = method["claims"]["depth"] if method["claims"] else "unclaimed"
         jobs.setdefault(method["op"], {}).setdefault(claimed, []).append(method["method"])
-    said = [
+    parts = [
         f"{op} " + ", ".join(f"{depth} ({', '.join(methods)})" for depth, methods in depths.items())
         for op, depths in jobs.items()
     ]
-    return "; ".join(said)
+    return "; ".join(parts)
 
 
 def _show(model: dict[str, Any], families: dict[str, str]) -> None:
@@ -138,7 +138,7 @@ def _show(model: dict[str, Any], families: dict[str, str]) -> None:
     click.echo(f"  presets: {_presets(model)}")
     for m in model["methods"]:
         claims = m["claims"]
-        claimed = f"depth {claims['depth']}, work {claims['work']}" if claims else "nothing claimed"
+        claimed = f"depth {claims['depth']}, work {claims['work']}" if claims else "no claims"
         mark = ", reference" if m["reference"] else ""
         click.echo(f"  {m['op']:<7} {m['method']:<22} {claimed:<29} {m['summary']}{mark}")
     settings = sorted({key for config in model["presets"].values() for key in config})

@@ -1,4 +1,4 @@
-"""What a terminal shows while a run goes on: a bar with the time left, or plain lines elsewhere."""
+"""Progress of a run on standard error: a bar with the remaining time on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ PLAIN_EVERY_S = 10.0
 
 
 class Display:
-    """Shows a run's stages on standard error; implements ``arbench.bench.progress.Progress``.
+    """Display of a run's stages on standard error; implements ``arbench.bench.progress.Progress``.
 
     Args:
-        opening: called before the first stage: what to say once nothing can be refused any more.
+        opening: called before the first stage, when nothing can be refused any more.
+
+    Attributes:
+        console: the console it prints to.
+        began: whether the first stage has begun.
     """
 
     def __init__(self, opening: Callable[[], None] = lambda: None) -> None:
         self._opening = opening
         self.console = Console(stderr=True, highlight=False)
         self.began = False
-        """Whether anything was measured yet."""
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._text, self._steps, self._done = "", 0, 0
@@ -50,7 +53,7 @@ class Display:
             self._bar.stop()
 
     def stage(self, text: str, steps: int, seconds: float) -> None:
-        """A stage of about so many steps, at most about so many seconds, begins."""
+        """Begin a stage of about ``steps`` steps and at most about ``seconds`` seconds (0: unknown)."""
         if not self.began:
             self._opening()
         self.began = True
@@ -65,7 +68,7 @@ class Display:
         self._task = self._bar.add_task(text, total=steps)
 
     def step(self, text: str) -> None:
-        """A step of the stage ended."""
+        """Count one finished step of the stage."""
         self._done += 1
         if self._bar is not None and self._task is not None:
             total = max(self._steps, self._done)
@@ -78,5 +81,5 @@ class Display:
             self.note(f"{self._text}: {self._done}/{self._steps}, about {left:.0f} s left")
 
     def note(self, text: str) -> None:
-        """Something the user should know."""
+        """Print one line for the user."""
         self.console.print(text, markup=False, soft_wrap=True)

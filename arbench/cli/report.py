@@ -1,4 +1,4 @@
-"""arbench report: the report of a results file, finished or not."""
+"""arbench report: render the report of a results file, of a finished or interrupted run."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from pathlib import Path
 
 import click
 
+from arbench.cli.asking import json_rows
 from arbench.cli.errors import check_writable, refusing
 
 
 @click.command("report")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: beside the file]")
-@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON lines instead of the table.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: that of the results]")
+@json_rows
 def command(path: Path, out: Path | None, as_json: bool) -> None:
-    """Render report.html, summary.md and the figures of PATH: a results file, or the folder of a run.
+    """Render report.html, summary.md and figures from PATH, a results file or the folder of a run.
 
-    Rows are worked out anew from what was measured, so a killed run's are there too.
+    All rows are computed from the recorded measurements, so the report of an interrupted run is complete up to the
+    interrupt.
     """
     from arbench.bench.analyse import derive
     from arbench.cli.show import show

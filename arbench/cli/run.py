@@ -1,4 +1,4 @@
-"""arbench run: measure models, print one table and a verdict, leave results and a report."""
+"""arbench run: measure models, print a table and a verdict, write results and a report."""
 
 from __future__ import annotations
 
@@ -10,34 +10,27 @@ from typing import Any
 
 import click
 
-from arbench.cli.asking import given_options, option, which_cases, which_inputs
+from arbench.cli.asking import given_options, how_timed, option, where_left, which_cases, which_inputs
 from arbench.cli.errors import RefusedError, check_writable, refusing
 
 
 @click.command("run")
-@which_cases("wavenet")
-@option("--threads", type=int, default=1, help="Threads within an operation.")
-@option("--target-ci", type=float, default=0.05, help="Relative width of the 95% interval to stop at.")
-@option("--budget", type=float, default=30.0, help="Seconds of timing for each model.")
-@option("--workers", type=int, default=6, help="Fresh processes to time in, at least.")
-@option("--rounds", type=int, help="Rounds in each worker, instead of a budget.")
-@option("--count-budget", type=float, default=8.0, help="Seconds of counting operations for each method.")
-@option("--timeout", type=float, default=120.0, help="Seconds after which a step counts as hung.")
+@which_cases("wavenet", "several, from the model")
+@how_timed(30.0, "each model")
+@option("--count-budget", type=float, default=8.0, help="Seconds to count the operations of each method.")
 @which_inputs
-@option("--out", type=click.Path(path_type=Path), help="Folder to leave everything in.  [default: results/TIME]")
-@option("--resume", is_flag=True, help="Go on with the killed run in --out, with its own options.")
-@option("--json", "as_json", is_flag=True, help="Print the rows as JSON lines instead of the table.")
+@where_left
 @click.pass_context
-def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, **asked: Any) -> None:
+def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, **values: Any) -> None:
     """Measure how scoring and sampling of a model grow with N.
 
-    Each method is verified first, its depth and work are counted, then it is timed in shuffled rounds in
-    several fresh processes. What is found is on disk at once: a killed run goes on with --resume.
+    Each method is verified, its depth and work are counted, then it is timed in shuffled rounds in several fresh
+    processes. Results are written as they are measured, so --resume can continue an interrupted run.
     """
-    given = given_options(ctx, asked)
+    given = given_options(ctx, values)
     if out is None:
         if resume:
-            raise RefusedError("--resume needs --out: the folder of the run to go on with")
+            raise RefusedError("--resume needs --out: the folder of the run to continue")
         out = Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     check_writable(out)
 
@@ -62,10 +55,19 @@ def measured(
     as_json: bool,
     opening: Callable[[], None] = lambda: None,
 ) -> None:
-    """Measures a plan into ``out`` and shows what came out, interrupted or not.
+    """Measure a plan into a folder and show the results, even after an interrupt.
 
     Args:
-        opening: says what comes first, once measuring begins.
+        ctx: the command; its object is the command line.
+        plan: a ``bench.plan.Plan``.
+        out: the folder.
+        resume: whether to continue the run in the folder.
+        as_json: whether to print the rows as JSON lines instead of the table.
+        opening: called before the first stage, to print what comes first.
+
+    Raises:
+        RefusedError: the folder contains another run.
+        click.ClickException: the results cannot be written.
     """
     from arbench.bench.runner import run_plan
     from arbench.cli.progress import Display
@@ -80,7 +82,7 @@ def measured(
             interrupted = True
             try:
                 results = read(out)
-            except ResultsError:  # so early that there is nothing to show
+            except ResultsError:  # interrupted before there was anything to show
                 raise KeyboardInterrupt from None
         except WriteError as error:
             raise click.ClickException(str(error)) from None
@@ -88,6 +90,5 @@ def measured(
             raise RefusedError(str(error)) from None
     show(results, out, as_json)
     if interrupted:
-        said = f"arbench: interrupted; go on with: arbench {ctx.info_name} --resume --out {out}"
-        click.echo(said, err=True)
+        click.echo(f"arbench: interrupted; continue with: arbench {ctx.info_name} --resume --out {out}", err=True)
         ctx.exit(130)

@@ -1,4 +1,4 @@
-"""What a finished run prints: the table, a verdict per claim, where everything lies."""
+"""Output of a finished run: the table, a verdict for each claim, and the paths of what was written."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ from arbench.results import FILE_NAME, Results
 
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
 MANY = 6
-"""More models than this are told by the taxonomy, and by the claims that do not hold."""
+"""Largest number of models with a table each; more are summarised by the taxonomy and by failing claims."""
 
 
 def show(results: Results, folder: Path, as_json: bool, file: Path | None = None) -> None:
-    """Prints the results and renders their report into ``folder``."""
+    """Print the results and render their report.
+
+    Args:
+        results: a run, finished or not.
+        folder: folder for the report.
+        as_json: whether to print the rows as JSON lines instead of the table.
+        file: the results file; by default the one in the folder.
+    """
     try:
         written = render(results, folder)
     except OSError as error:
         raise click.ClickException(
-            f"cannot write the report into {folder}: {error.strerror}; the results are intact"
+            f"cannot write the report into {folder}: {error.strerror}; the results are intact: "
+            "render them with arbench report --out"
         ) from None
     if as_json:
         for line in (*results.cases.values(), *results.ratios.values(), *results.fits.values()):
@@ -57,7 +65,7 @@ def _show_claims(claims: list[Sentence]) -> None:
 
 
 def _tally(claims: list[Sentence]) -> str:
-    """``Of 52 claims 51 hold, 1 fails and 0 are undecided.``"""
+    """Return a sentence: ``Of 52 claims 51 hold, 1 fails, 0 are undecided``."""
     counts = {verdict: sum(one.verdict == verdict for one in claims) for verdict in MARKS}
     fails = "fails" if counts["fails"] == 1 else "fail"
     held = f"Of {len(claims)} claims {counts['holds']} hold, {counts['fails']} {fails}"

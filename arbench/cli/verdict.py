@@ -1,4 +1,4 @@
-"""What a check says when it is done: for people, as JSON, as JUnit XML, and in a CI job's summary."""
+"""Output of a check: lines for a terminal, JSON, JUnit XML, and the summary of a CI job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def check_junit(path: Path | None) -> None:
-    """Refuses a place where ``--junit`` cannot write."""
+    """Refuse a file that ``--junit`` cannot write. Raises RefusedError."""
     if path is None:
         return
     try:
@@ -24,28 +24,29 @@ def check_junit(path: Path | None) -> None:
         there = path.exists()
         path.open("a").close()
         if not there:
-            path.unlink()  # what is refused later leaves no empty file
+            path.unlink()  # a later refusal must not leave an empty file
     except OSError as error:
-        raise RefusedError(f"--junit {path}: cannot be written ({error.strerror})") from None
+        raise RefusedError(f"--junit {path}: cannot be written ({error.strerror}); choose another file") from None
 
 
 def conclude(check: Check, *, strict: bool, as_json: bool, junit: Path | None) -> int:
-    """Says and writes what was found, and returns the exit code.
+    """Print and write the findings; return the exit code.
 
     Args:
-        strict: whether what is undecided ends with a code of its own.
-        as_json: print one JSON document on standard output, and nothing else.
+        check: the findings.
+        strict: whether undecided findings have an exit code of their own.
+        as_json: whether to print one JSON document on standard output and nothing else.
         junit: file for JUnit XML.
 
     Raises:
-        RefusedError: the JUnit file cannot be written; a regression is told by its own code before that.
+        RefusedError: the JUnit file cannot be written; after a regression that is only a warning.
     """
     from arbench.report import findings as render
 
     code = check.exit_code(strict)
     if as_json:
         click.echo(msgspec.json.encode(check).decode())
-    elif not check.findings:  # a first baseline was written: there was nothing to compare with
+    elif not check.findings:  # a first baseline was written, with nothing to compare
         click.echo("\n".join(check.notes))
     else:
         width = max(80, min(shutil.get_terminal_size().columns, 120))
@@ -63,6 +64,11 @@ def conclude(check: Check, *, strict: bool, as_json: bool, junit: Path | None) -
             junit.write_text(render.junit(check), encoding="utf-8")
         except OSError as error:
             if code != REGRESSION:
-                raise RefusedError(f"--junit {junit}: cannot be written ({error.strerror})") from None
-            click.echo(f"arbench: warning: --junit {junit}: cannot be written ({error.strerror})", err=True)
+                raise RefusedError(
+                    f"--junit {junit}: cannot be written ({error.strerror}); choose another file"
+                ) from None
+            click.echo(
+                f"arbench: warning: --junit {junit}: cannot be written ({error.strerror}); choose another file",
+                err=True,
+            )
     return code

@@ -1,1 +1,1 @@
-"""The gate: is this version as good as that one, in exact counters and in times taken in turns?"""
+"""Gate: compares versions of arbench in exact counters (``counters``) and in times (``timing``)."""

@@ -1,4 +1,4 @@
-"""A check's findings for those who read them: a terminal, a job's summary in markdown, JUnit XML."""
+"""Renderings of a check's findings: lines for a terminal, a Markdown summary, JUnit XML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from arbench.findings import Check, Finding, Outcome
 from arbench.report.facts import as_pairs
-from arbench.report.summary import escape
+from arbench.report.markdown import escape
 
 MARKS: dict[Outcome, str] = {
     "regression": "✗",
@@ -21,7 +21,7 @@ MARKS: dict[Outcome, str] = {
     "unmeasured": "?",
     "same": "=",
 }
-"""In the order in which findings are shown. Of ``same`` only times are, for they have an interval."""
+"""Mark of each outcome, in the order of display. ``same`` is displayed for times only, which have an interval."""
 
 _WORDS: dict[Outcome, tuple[str, str]] = {
     "regression": ("regression", "regressions"),
@@ -33,25 +33,25 @@ _WORDS: dict[Outcome, tuple[str, str]] = {
     "same": ("unchanged", "unchanged"),
 }
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What no XML document can hold, escaped or not."""
+"""Characters that no XML document may contain, escaped or not."""
 
 
 def verdict(check: Check) -> str:
-    """``1 regression, 2 improvements, 37 unchanged``; regressions are always spoken of."""
+    """Return the verdict, always with regressions or their absence: ``1 regression, 2 improvements, 37 unchanged``."""
     counts = {outcome: len(check.of(outcome)) for outcome in _WORDS}
-    said = [f"{n} {_WORDS[outcome][n > 1]}" for outcome, n in counts.items() if n]
+    parts = [f"{n} {_WORDS[outcome][n > 1]}" for outcome, n in counts.items() if n]
     if not counts["regression"]:
         compared = counts["same"] + counts["improvement"] + counts["undecided"]
-        said.insert(0, "no regression" if compared else "nothing could be compared")
-    return ", ".join(said)
+        parts.insert(0, "no regression" if compared else "nothing could be compared")
+    return ", ".join(parts)
 
 
 def lines(check: Check, width: int) -> list[str]:
-    """What changed, the worst first, for a terminal; what did not is counted. The verdict comes last.
+    """Return lines for a terminal: changes, worst first, then the verdict, which counts unchanged cases.
 
     Args:
-        check: what was found.
-        width: characters a line may have; only a case's name is ever longer.
+        check: the findings.
+        width: characters of a line; only the id of a case may be longer.
     """
     found: list[str] = []
     for finding in _shown(check):
@@ -65,19 +65,19 @@ def lines(check: Check, width: int) -> list[str]:
 
 
 def measured(finding: Finding) -> str:
-    """The numbers of a finding: ``1.8% slower [1.5, 2.2], counts from 0.3%``, or ``ops 63, 84 now``."""
+    """Return the numbers of a finding: ``1.8% slower [1.5, 2.2], threshold 0.3%``, or ``ops 63 before, 84 now``."""
     if finding.metric == "seconds" and finding.change is not None:
-        counts = "" if finding.threshold is None else f", counts from {100 * finding.threshold:g}%"
-        return _slower(finding.change, finding.interval) + counts
+        threshold = "" if finding.threshold is None else f", threshold {100 * finding.threshold:g}%"
+        return _slower(finding.change, finding.interval) + threshold
     if finding.before is None and finding.after is None:
         return ""
     before, after = (_value(value) for value in (finding.before, finding.after))
-    tolerance = f", counts from {100 * finding.threshold:g}%" if finding.threshold else ""
-    return f"{finding.metric} {before} before, {after} now{tolerance}"
+    threshold = f", threshold {100 * finding.threshold:g}%" if finding.threshold else ""
+    return f"{finding.metric} {before} before, {after} now{threshold}"
 
 
 def markdown(check: Check) -> str:
-    """The same for the summary of a job: verdict, a table of what changed, the rest folded away."""
+    """Return the summary of a CI job in Markdown: the verdict, a table of changes, the rest folded."""
     shown = _shown(check)
     parts = [f"### arbench check: {escape(verdict(check))}", ""]
     parts += [f"{escape(check.after)} against {escape(check.before)}", ""]
@@ -96,9 +96,9 @@ def markdown(check: Check) -> str:
 
 
 def junit(check: Check) -> str:
-    """The same as JUnit XML: a testcase a finding, failed where it is a regression.
+    """Return JUnit XML: one testcase for each finding, a failure if it is a regression.
 
-    What is undecided, could not be measured, or is there on one side alone counts as skipped.
+    Undecided and unmeasured findings, and cases that only one side has, are skipped testcases.
     """
     failed = len(check.of("regression"))
     skipped = check.of("undecided", "unmeasured", "added", "removed")
@@ -162,7 +162,7 @@ def _details(title: str, items: Iterable[str]) -> Iterator[str]:
 
 
 def _slower(change: float, interval: tuple[float, float] | None) -> str:
-    """``1.8% slower [1.5, 2.2]``, ``4.0% faster [3.1, 5.2]``, with the digits its interval supports."""
+    """Return ``1.8% slower [1.5, 2.2]`` or ``4.0% faster [3.1, 5.2]``, with the digits that the interval supports."""
     percent = 100 * abs(change)
     ends = None
     if interval is not None and all(map(math.isfinite, interval)):
@@ -186,7 +186,7 @@ def _value(value: float | str | None) -> str:
 
 
 def _wrapped(mark: str, text: str, width: int) -> list[str]:
-    """``text`` on as many lines as it takes, set in behind ``mark``."""
+    """Return a text wrapped into lines: the first begins with ``mark``, the rest are indented as far."""
     return textwrap.wrap(
         _plain(text),
         max(width, 40),
@@ -198,10 +198,10 @@ def _wrapped(mark: str, text: str, width: int) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """On one line, without what would steer a terminal."""
+    """Return a text on one line, without control characters of a terminal."""
     return " ".join("".join(one if one.isprintable() or one.isspace() else "\ufffd" for one in text).split())
 
 
 def _xml(text: str) -> str:
-    """With what XML cannot hold spelled out: ``\\x1b``."""
+    r"""Return a text with the characters that XML forbids spelled out, as in ``\x1b``."""
     return _NOT_XML.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

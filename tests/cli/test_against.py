@@ -1,4 +1,4 @@
-"""arbench check --against: what it refuses before any work, says and leaves, and what a kill leaves."""
+"""arbench check --against: refusals before any work, output, files, and what remains after a kill."""
 
 from __future__ import annotations
 
@@ -26,49 +26,52 @@ NAME = "cached sampling of wavenet:tiny (N = 8)"
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "say what to compare with: --baseline FILE, --against REF, or both"),
-        (["--baseline", "x", "--candidate", "."], "--candidate belongs to --against: say which version"),
+        ([], "nothing to compare with; pass --baseline FILE, --against REF, or both"),
+        (["--baseline", "x", "--candidate", "."], "--candidate needs --against REF: the version to compare with"),
         (
             ["--baseline", "x", "--against", "HEAD", "--candidate", "."],
-            "--baseline counts the version that runs; leave out --candidate, or run that one",
+            "--candidate cannot be combined with --baseline, which checks the running version; leave out one of them",
         ),
         (
             ["--against", str(ROOT), "--candidate", str(ROOT / "tests")],
-            f"{ROOT} holds the package arbench and {ROOT / 'tests'} does not",
+            f"{ROOT} contains the package arbench and {ROOT / 'tests'} does not; name two versions that both do",
         ),
-        (["--baseline", "x", "--threshold", "1%"], "--threshold belongs to --against: say which version"),
-        (["--baseline", "x", "--apart"], "--apart belongs to --against: say which version"),
-        (["--update"], "--update writes the file of --baseline: say which"),
+        (["--baseline", "x", "--threshold", "1%"], "--threshold needs --against REF: the version to compare with"),
+        (["--baseline", "x", "--apart"], "--apart needs --against REF: the version to compare with"),
+        (["--update"], "--update needs --baseline FILE: the file to write"),
         (
             ["--baseline", "x", "--against", "HEAD", "--update"],
-            "--update writes a baseline and --against judges times: one at a time",
+            "--update and --against cannot be combined; update the baseline first, then compare times",
         ),
         (
             ["--baseline", "x", "--against", "HEAD", "--kernel", "softmax"],
-            "--kernel has no counters to compare with a baseline; leave out --baseline",
+            "--kernel cannot be combined with --baseline, which has no kernels; leave out one of them",
         ),
-        (["--against", "HEAD", "--processes", "0"], "--processes lies between 1 and 64, got 0"),
-        (["--against", "HEAD", "--instances", "65"], "--instances lies between 1 and 64, got 65"),
+        (["--against", "HEAD", "--processes", "0"], "--processes must be between 1 and 64, got 0"),
+        (["--against", "HEAD", "--instances", "65"], "--instances must be between 1 and 64, got 65"),
         (
             ["--against", "HEAD", "--threshold", "often"],
-            "Invalid value for '--threshold': 'often' is no percentage, such as 1% or 0.01",
+            "Invalid value for '--threshold': expected a percentage such as 1% or 0.01, got 'often'",
         ),
         (
             ["--against", "HEAD", "--threshold", "wavenet=0%"],
-            "Invalid value for '--threshold': a change that counts lies between 0 and 100%, got '0%'",
+            "Invalid value for '--threshold': expected more than 0% and less than 100%, got '0%'",
         ),
-        (["--against", "no-such"], "'no-such' is no commit here, and no folder, wheel or environment either"),
+        (
+            ["--against", "no-such"],
+            "'no-such' is not a commit here, nor a folder, wheel or environment; name one of these",
+        ),
         (
             ["--against", str(ROOT), "--candidate", str(ROOT), "--kernel", "softmaks"],
             "unknown kernel 'softmaks'; did you mean 'softmax'?",
         ),
         (
             ["--against", str(ROOT), "--candidate", str(ROOT), "--suite", "timeing"],
-            "unknown suite 'timeing'; did you mean 'timing'? (a file's name ends in .toml)",
+            "unknown suite 'timeing'; did you mean 'timing'? (the path of a suite ends in .toml)",
         ),
         (
             ["--against", str(ROOT / "tests"), "--candidate", str(ROOT / "tests"), *SMALL],
-            f"neither {ROOT / 'tests'} nor {ROOT / 'tests'} holds the package arbench: nothing would differ; "
+            f"neither {ROOT / 'tests'} nor {ROOT / 'tests'} contains the package arbench, so nothing would differ; "
             "name a model of theirs (--model file.py:Class) or two versions of the package",
         ),
     ],

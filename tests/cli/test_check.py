@@ -90,7 +90,7 @@ def test_an_improvement_ends_with_0_and_says_how_to_keep_it(answer, file):
     assert found.code == 0
     text = " ".join(found.out.split())
     assert f"cached sampling of wavenet:tiny launches {known} operations at N = 4, {known + 1} before" in text
-    assert f"to make the improvement the new standard: arbench check --baseline {file} --update" in text
+    assert f"to keep the improvement as the new baseline: arbench check --baseline {file} --update" in text
     assert text.endswith("no regression, 1 improvement, 3 unchanged")
     assert answer("check", "--baseline", file, "--update").code == 0
     assert ops(file) == known
@@ -118,7 +118,7 @@ def test_junit_that_the_disk_refuses_is_no_regression_and_hides_none(answer, fil
     edited(file, f'"ops":{ops(file)},', f'"ops":{ops(file) - off},')
     found = answer("check", "--baseline", file, "--junit", "/dev/full")
     assert found.code == code
-    said = "--junit /dev/full: cannot be written (No space left on device)"
+    said = "--junit /dev/full: cannot be written (No space left on device); choose another file"
     assert found.err.splitlines()[-1] == f"arbench: {how}{said}"
 
 
@@ -139,17 +139,17 @@ def test_what_is_asked_narrows_and_what_is_new_or_gone_is_said(answer, file):
 
 
 TOO_OLD = '{"kind":"run","schema":0'
-NOT_ARBENCH = "neither a results file nor a JSON of pytest-benchmark"
+NOT_ARBENCH = "neither a results file nor a JSON file of pytest-benchmark"
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (lambda p: p.unlink(), "{0}: No such file or directory; --update makes it"),
+    "missing": (lambda p: p.unlink(), "{0}: No such file or directory; write it with --update"),
     "empty": (lambda p: p.write_text(""), "{0}: empty; a results file begins with a 'run' line"),
     "cut short": (
         lambda p: p.write_text("".join(p.read_text().splitlines(keepends=True)[:3])),
-        "{0}: not whole: it holds 2 of the 4 cases of its plan",
+        "{0}: truncated: it contains 2 of the 4 cases of its plan; restore it from version control",
     ),
     "torn": (
         lambda p: p.write_text(p.read_text()[:-20]),
-        "{0}: not whole: it holds 3 of the 4 cases of its plan",
+        "{0}: truncated: it contains 3 of the 4 cases of its plan; restore it from version control",
     ),
     "another schema": (
         lambda p: edited(p, '{"kind":"run","schema":1', TOO_OLD),
@@ -157,7 +157,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "no JSON": (
         lambda p: p.write_text("hello\n"),
-        "{0}: neither a results file nor a whole JSON of pytest-benchmark (JSON is malformed: invalid "
+        "{0}: neither a results file nor a complete JSON file of pytest-benchmark (JSON is malformed: invalid "
         "character (byte 0))",
     ),
     "other JSON": (lambda p: p.write_text('{"a": 1}'), "{0}: " + NOT_ARBENCH),
@@ -177,15 +177,15 @@ def test_a_bad_baseline_is_one_line_and_2(refusal, file, what):
     assert refusal("check", "--baseline", file) == line.format(file)
     if what != "missing":
         said = refusal("check", "--baseline", file, "--update")
-        folder = f"{file}: a folder; --update writes a file"
-        replaced = f"{line.format(file)}; --update replaces nothing but a baseline: remove it first"
+        folder = f"{file}: a folder; --update needs the name of a file"
+        replaced = f"{line.format(file)}; to write a new baseline, remove this file first"
         assert said == (folder if what == "a folder" else replaced)
         assert (file.read_bytes() if file.is_file() else None) == before
 
 
 def test_a_baseline_of_kernels_is_refused(refusal, file):
     edited(file, '"models":["wavenet:tiny"]', '"kernels":["softmax"]')
-    assert refusal("check", "--baseline", file) == f"{file}: is of kernels; a baseline is of models"
+    assert refusal("check", "--baseline", file) == f"{file}: contains kernels; name a baseline of models"
 
 
 def test_a_run_with_times_is_read_and_never_written_over(refusal, answer, finished, tmp_path):
@@ -194,7 +194,7 @@ def test_a_run_with_times_is_read_and_never_written_over(refusal, answer, finish
     assert (found.code, "4 unchanged" in found.out) == (0, True), found.out
     file = folder / "results.jsonl"
     said = refusal("check", "--baseline", file, "--update")
-    assert said == f"{file}: not written by --update, which would lose its times; name another file"
+    assert said == f"{file}: contains times, which --update would delete; name another file"
 
 
 @pytest.mark.parametrize(
@@ -207,14 +207,14 @@ def test_a_run_with_times_is_read_and_never_written_over(refusal, answer, finish
 )
 def test_no_case_in_common_is_one_line_and_3(answer, file, words, such):
     found = answer("check", "--baseline", file, *words)
-    said = f"arbench: {file}: none of its cases is among those asked, such as {such}\n"
+    said = f"arbench: {file}: the options select none of its cases: one of them is {such}\n"
     assert (found.code, found.out, found.err) == (3, "", said)
 
 
 def test_models_that_are_all_gone_are_one_line_and_3(answer, file):
     file.write_text(file.read_text().replace("wavenet", "wavenot"))
     found = answer("check", "--baseline", file)
-    said = f"{file}: none of its cases is among those asked: unknown model 'wavenot'; did you mean 'wavenet'?"
+    said = f"{file}: the options select none of its cases: unknown model 'wavenot'; did you mean 'wavenet'?"
     assert (found.code, found.out, found.err) == (3, "", f"arbench: {said}\n")
 
 
@@ -227,16 +227,19 @@ def test_a_baseline_without_counters_is_one_line_and_3(answer, file):
             counts = dict.fromkeys(("depth", "nfe", "flops", "ops", "bytes", "peak_bytes"))
             writer.write(msgspec.structs.replace(row, **counts))
     found = answer("check", "--baseline", file)
-    said = f"arbench: {file}: holds no counters of models; there is nothing to compare with\n"
+    said = f"arbench: {file}: contains no counters of models to compare with; name another file\n"
     assert (found.code, found.out, found.err) == (3, "", said)
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--peak-tolerance", "-1"], "--peak-tolerance is a relative change between 0 and 1, got -1"),
-        (["--peak-tolerance", "nan"], "--peak-tolerance is a relative change between 0 and 1, got nan"),
-        (["--junit", "/proc/a/b"], "--junit /proc/a/b: cannot be written (No such file or directory)"),
+        (["--peak-tolerance", "-1"], "--peak-tolerance must be at least 0 and below 1, got -1"),
+        (["--peak-tolerance", "nan"], "--peak-tolerance must be at least 0 and below 1, got nan"),
+        (
+            ["--junit", "/proc/a/b"],
+            "--junit /proc/a/b: cannot be written (No such file or directory); choose another file",
+        ),
         (["--method", "cache"], "unknown method 'cache'; did you mean 'cached'?"),
         (["--model", "wavnet"], "unknown model 'wavnet'; did you mean 'wavenet'?"),
         (["--model", "nowhere.py:Mine"], "model 'nowhere.py:Mine': no file nowhere.py"),
@@ -246,9 +249,9 @@ def test_wrong_use_is_one_line_and_2(refusal, file, words, line):
     assert refusal("check", "--baseline", file, *words) == line
 
 
-def test_what_the_baseline_asked_and_nobody_can_is_said(refusal, file):
+def test_a_baseline_whose_options_are_no_longer_valid_is_refused(refusal, file):
     edited(file, '"methods":["parallel","cached"]', '"methods":["parallel","cashed"]')
-    said = f"{file}: what it was asked cannot be asked any more: unknown method 'cashed'; did you mean 'cached'?"
+    said = f"{file}: its options are no longer valid: unknown method 'cashed'; did you mean 'cached'?"
     assert refusal("check", "--baseline", file) == said
 
 
@@ -330,5 +333,5 @@ def test_what_pytest_benchmark_stored_serves_where_it_holds_counters(answer, fil
     bare = [msgspec.structs.replace(row, **counts) for row in rows]
     stored_by_pytest_benchmark(tmp_path / "0002.json", bare)
     found = answer("check", "--baseline", tmp_path / "0002.json")
-    said = f"{tmp_path}/0002.json: holds no counters of models; there is nothing to compare with"
+    said = f"{tmp_path}/0002.json: contains no counters of models to compare with; name another file"
     assert (found.code, found.out, found.err) == (3, "", f"arbench: {said}\n")

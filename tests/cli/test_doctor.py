@@ -49,11 +49,11 @@ def quiet(**more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ({}, "nothing to mend"),
-        ({"governor": None, "per_cpu": None}, "nothing to mend"),
+        ({}, "nothing to improve"),
+        ({"governor": None, "per_cpu": None}, "nothing to improve"),
         ({"turns": 0.06}, "something else is running"),
-        ({"apart": 0.06}, "compare only within one run"),
-        ({"per_cpu": 0.9}, "the load is 0.9 a CPU"),
+        ({"apart": 0.06}, "compare times only within one run"),
+        ({"per_cpu": 0.9}, "the load is 0.9 per CPU"),
         ({"governor": "powersave"}, "'powersave'"),
         ({"threads": 4}, "torch uses 4 threads on 2 cores"),
     ],

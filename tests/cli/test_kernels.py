@@ -85,12 +85,14 @@ def test_resuming_a_finished_run_measures_nothing_more(answer, copied):
 
 def test_a_folder_is_gone_on_with_by_its_own_command(refusal, copied, finished, tmp_path):
     said = refusal("run", "--resume", "--out", copied)
-    assert said == "the results file is of kernels; go on with: arbench kernels --resume"
+    assert said == "the results file is a run of kernels; continue it with: arbench kernels --resume"
     models = Path(shutil.copytree(finished[0], tmp_path / "models"))
     said = refusal("kernels", "--resume", "--out", models)
-    assert said == "the results file is of models; go on with: arbench run --resume"
+    assert said == "the results file is a run of models; continue it with: arbench run --resume"
     said = refusal("kernels", *SMALL.split(), "--out", copied)
-    assert said == (f"{copied}/results.jsonl already contains a run; continue it with --resume, or choose another --out")
+    assert said == (
+        f"{copied}/results.jsonl already contains a run; continue it with --resume, or choose another --out"
+    )
 
 
 def test_the_list_says_what_each_costs(answer):
@@ -112,9 +114,9 @@ REFUSED = [
     ("--op sideways", "Invalid value for '--op': 'sideways' is not one of 'forward', 'backward'."),
     ("--workers 0", "--workers must be at least 1, got 0"),
     ("--compiled -1", "--compiled must be at least 0, got -1"),
-    ("--device cuda:x", "unknown device 'cuda:x'; there is: cpu, cuda, cuda:INDEX"),
+    ("--device cuda:x", "unknown device 'cuda:x'; use cpu, cuda or cuda:INDEX"),
     ("--dtype float8", "unknown dtype 'float8'; did you mean 'float64'?"),
-    ("--resume", "--resume needs --out: the folder of the run to go on with"),
+    ("--resume", "--resume needs --out: the folder of the run to continue"),
 ]
 
 
@@ -128,7 +130,7 @@ def test_wrong_use_is_one_line_before_any_work(refusal, tmp_path, monkeypatch, w
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--backend triton", "backend 'triton' needs a CUDA device: --device cuda"),
+        ("--backend triton", "backend 'triton' needs a CUDA device; add --device cuda"),
         ("--backend tritn", "unknown backend 'tritn'; did you mean 'triton'?"),
     ],
 )

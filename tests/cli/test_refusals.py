@@ -55,7 +55,7 @@ HAS = (
     "score parallel, score sequential, sample naive, sample cached, sample fixed_point, sample blocks, "
     "sample forecast, sample speculative, sample rejection"
 )
-NUMBER = "is not a whole number, nor several behind commas"
+NUMBER = "expected an integer or comma-separated integers, got"
 
 
 @pytest.mark.parametrize(
@@ -64,30 +64,30 @@ NUMBER = "is not a whole number, nor several behind commas"
         ("--model wavnet", "unknown model 'wavnet'; did you mean 'wavenet'?"),
         ("--model wavenet:tinny", "model 'wavenet' has no preset 'tinny'; did you mean 'tiny'?"),
         ("--n 0", "--n must be at least 1, got 0"),
-        ("--n abc", f"Invalid value for '--n': 'abc' {NUMBER}"),
-        ("--n 8,x", f"Invalid value for '--n': '8,x' {NUMBER}"),
-        ("--n 8.5", f"Invalid value for '--n': '8.5' {NUMBER}"),
+        ("--n abc", f"Invalid value for '--n': {NUMBER} 'abc'"),
+        ("--n 8,x", f"Invalid value for '--n': {NUMBER} '8,x'"),
+        ("--n 8.5", f"Invalid value for '--n': {NUMBER} '8.5'"),
         ("--n 8 --n -3", "--n must be at least 1, got -3"),
         ("--batch -1", "--batch must be at least 1, got -1"),
         ("--batch 0", "--batch must be at least 1, got 0"),
-        ("--device tpu", "unknown device 'tpu'; there is: cpu, cuda, cuda:INDEX"),
+        ("--device tpu", "unknown device 'tpu'; use cpu, cuda or cuda:INDEX"),
         ("--dtype float31", "unknown dtype 'float31'; did you mean 'float32'?"),
         ("--method cachd", "unknown method 'cachd'; did you mean 'cached'?"),
         ("--threads 0", "--threads must be at least 1, got 0"),
         ("--budget 0", "--budget must be above 0 seconds"),
         ("--budget nan", "--budget must be above 0 seconds"),
         ("--timeout 0", "--timeout must be above 0 seconds"),
-        ("--target-ci 2", "--target-ci is a relative width between 0 and 1, got 2.0"),
+        ("--target-ci 2", "--target-ci must be a relative width between 0 and 1, got 2.0"),
         ("--workers 0", "--workers must be at least 1, got 0"),
         ("--rounds 0", "--rounds must be at least 1, got 0"),
-        ("--seed -1", "--seed must lie in 0 .. 2^63 - 1, got -1"),
+        ("--seed -1", "--seed must be between 0 and 2^63 - 1, got -1"),
         (
             "--method inversion",
-            f"model 'wavenet' has none of the methods asked for; it has: {HAS}",
+            f"model 'wavenet' has none of the methods requested; it has: {HAS}",
         ),
         (
             "--op score --method cached",
-            f"model 'wavenet' has none of the methods asked for; it has: {HAS}",
+            f"model 'wavenet' has none of the methods requested; it has: {HAS}",
         ),
         ("--data none.wav", "none.wav: does not exist; wanted a mono 16000 Hz WAV file or a folder of them"),
         (
@@ -100,7 +100,7 @@ NUMBER = "is not a whole number, nor several behind commas"
         ),
         (
             "--weights w --model wavenet:tiny --model pixelcnn:tiny",
-            "--weights belongs to one model; run the others apart",
+            "--weights is for one model; run the others separately",
         ),
         ("--model none.py:Mine", "model 'none.py:Mine': no file none.py"),
         ("--model none.py", "model 'none.py' names no class; add one, as in none.py:MyModel"),
@@ -110,7 +110,7 @@ NUMBER = "is not a whole number, nor several behind commas"
         ),
         (
             "--suite taxonmy",
-            "unknown suite 'taxonmy'; did you mean 'taxonomy'? (a file's name ends in .toml)",
+            "unknown suite 'taxonmy'; did you mean 'taxonomy'? (the path of a suite ends in .toml)",
         ),
         ("--suite none.toml", "suite none.toml: No such file or directory"),
         ("--suite taxonomy --n 0", "--n must be at least 1, got 0"),
@@ -132,10 +132,10 @@ def test_options_of_run(refusal, here, words, said):
     [
         ("rnu", "no command 'rnu'; did you mean 'run'?"),
         ("weather", f"no command 'weather'; there is: {', '.join(COMMANDS)}"),
-        ("run --resume", "--resume needs --out: the folder of the run to go on with"),
+        ("run --resume", "--resume needs --out: the folder of the run to continue"),
         ("list --model wavnet", "unknown model 'wavnet'; did you mean 'wavenet'?"),
         ("report none", "none: No such file or directory"),
-        ("doctor --device tpu", "unknown device 'tpu'; there is: cpu, cuda, cuda:INDEX"),
+        ("doctor --device tpu", "unknown device 'tpu'; use cpu, cuda or cuda:INDEX"),
         ("doctor --threads 0", "--threads must be at least 1, got 0"),
         ("doctor --instances 1", "--instances must be at least 2 and --pairs at least 1"),
     ],
@@ -171,7 +171,7 @@ def test_cuda_without_cuda(refusal, here, command, device):
 @pytest.mark.parametrize(("place", "why"), [("file", "File exists"), ("file/below", "Not a directory")])
 def test_out_that_cannot_be_a_folder(refusal, here, place, why):
     (here / "file").write_text("mine")
-    assert refusal("run", "--out", place) == f"--out {place}: cannot be written ({why})"
+    assert refusal("run", "--out", place) == f"--out {place}: cannot be written ({why}); choose another folder"
     assert (here / "file").read_text() == "mine"
 
 
@@ -306,7 +306,7 @@ def test_a_file_without_a_usable_model(refusal, here, text, said):
         ("presets = {}", "model 'mine.Mine' has no preset 'nv'; there is: none"),
         (
             "claims = {('sample', 'cached'): Claim('N^4', 'N')}",
-            "model 'mine.py:Mine:nv' claims of sample cached: unknown growth class 'N^4'; known: 1, log N, "
+            "model 'mine.py:Mine:nv' claim for sample cached: unknown growth class 'N^4'; known: 1, log N, "
             "sqrt N, N, N log N, N^2, N^3",
         ),
     ],
@@ -354,7 +354,7 @@ def test_a_results_file_of_another_plan(refusal, here):
     with Writer(here / "out" / "results.jsonl") as writer:
         writer.write(RUN)
     said = refusal("run", "--resume", "--out", "out")
-    assert said == "the plan in the results file cannot be resumed: 'options'"
+    assert said == "the plan in the results file cannot be resumed: 'options'; start another run"
 
 
 def test_a_process_ends_with_the_same_line_and_code(finish, tmp_path):

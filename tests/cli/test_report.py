@@ -58,4 +58,4 @@ def test_a_torn_line_is_said_on_one_line(finish, copied):
 def test_a_place_that_cannot_be_written_is_refused(refusal, copied, tmp_path):
     (tmp_path / "file").touch()
     said = refusal("report", copied, "--out", tmp_path / "file")
-    assert said == f"--out {tmp_path}/file: cannot be written (File exists)"
+    assert said == f"--out {tmp_path}/file: cannot be written (File exists); choose another folder"

@@ -73,7 +73,7 @@ def test_times_that_are_the_same_are_shown_with_their_interval() -> None:
     same = Finding("time", CASE, "seconds", "same", "takes the same time", 1.0, 1.0, 0.001, (-0.002, 0.004), 0.005)
     said = lines(check(*SAME, same), 100)
     assert marks(said) == "="
-    assert said[:2] == ["  = takes the same time", f"    {CASE}: 0.1% slower [-0.2, 0.4], counts from 0.5%"]
+    assert said[:2] == ["  = takes the same time", f"    {CASE}: 0.1% slower [-0.2, 0.4], threshold 0.5%"]
     page = markdown(check(*SAME, same))
     assert "takes the same time" in page
     assert "<summary>37 unchanged</summary>" in page
@@ -85,17 +85,17 @@ def test_a_finding_is_its_text_then_its_case_and_numbers() -> None:
         f"  ✗ {OPS.text}",
         f"    {CASE}: ops 4,032 before, 5,376 now",
         f"  ✗ {SLOWER.text}",
-        f"    {CASE}: 1.8% slower [1.5, 2.2], counts from 0.5%",
+        f"    {CASE}: 1.8% slower [1.5, 2.2], threshold 0.5%",
     ]
 
 
 @pytest.mark.parametrize(
     ("change", "interval", "threshold", "said"),
     [
-        (0.018, (0.0152, 0.0218), 0.005, "1.8% slower [1.5, 2.2], counts from 0.5%"),
-        (-0.04, (-0.048, -0.031), 0.01, "4.0% faster [3.1, 4.8], counts from 1%"),
-        (0.0712, (0.04, 0.11), 0.02, "7% slower [4, 11], counts from 2%"),
-        (0.001, (-0.012, 0.014), 0.02, "0% [-2, 2], counts from 2%"),
+        (0.018, (0.0152, 0.0218), 0.005, "1.8% slower [1.5, 2.2], threshold 0.5%"),
+        (-0.04, (-0.048, -0.031), 0.01, "4.0% faster [3.1, 4.8], threshold 1%"),
+        (0.0712, (0.04, 0.11), 0.02, "7% slower [4, 11], threshold 2%"),
+        (0.001, (-0.012, 0.014), 0.02, "0% [-2, 2], threshold 2%"),
         (-0.003, (-0.004, 0.001), None, "0.3% faster [-0.1, 0.4]"),
         (0.5, None, None, "50% slower"),
         (0.5, (0.1, float("inf")), None, "50% slower"),
@@ -113,7 +113,7 @@ def test_other_values_are_told_before_and_now() -> None:
     )
     assert measured(Finding("exact", CASE, "depth", "undecided", "", 7, None)) == "depth 7 before, none now"
     peak = Finding("exact", CASE, "peak_bytes", "regression", "", 1000, 2000, 1.0, None, 0.05)
-    assert measured(peak) == "peak_bytes 1,000 before, 2,000 now, counts from 5%"
+    assert measured(peak) == "peak_bytes 1,000 before, 2,000 now, threshold 5%"
     assert measured(ADDED) == ""
 
 
@@ -149,7 +149,7 @@ def test_markdown_has_what_changed_in_a_table_and_folds_the_rest() -> None:
     table = [line for line in said.splitlines() if line.startswith("|")]
     assert len(table) == 2 + 7
     assert table[2].startswith("| ✗ regression | sampling of wavenet:nv launches 84")
-    assert table[3].split(" | ")[2] == r"1.8% slower \[1.5, 2.2\], counts from 0.5%"
+    assert table[3].split(" | ")[2] == r"1.8% slower \[1.5, 2.2\], threshold 0.5%"
     assert said.count("<details>") == said.count("</details>") == 2
     folded = said[said.index("<details>") :]
     assert "<summary>37 unchanged</summary>" in folded
@@ -195,7 +195,7 @@ def test_junit_has_a_testcase_a_finding() -> None:
     failure = cases[-1].find("failure")
     assert failure is not None
     assert (failure.get("message"), failure.get("type")) == (SLOWER.text, "seconds")
-    assert failure.text == "1.8% slower [1.5, 2.2], counts from 0.5%"
+    assert failure.text == "1.8% slower [1.5, 2.2], threshold 0.5%"
     skipped = cases[37].find("skipped")
     assert skipped is not None
     assert skipped.get("message") == "old is gone"

@@ -1,1 +1,1 @@
-"""Counters and answers against a committed baseline, to the last digit."""
+"""Counter check: exact counters and verification results against a committed baseline."""

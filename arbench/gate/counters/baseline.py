@@ -1,9 +1,9 @@
-"""The baseline of the exact gate: a results file of which only what a gate compares is kept.
+"""Baseline of the counter check: a results file reduced to what the check compares.
 
-One ``run`` line and one short ``case`` line a case, without times, in an order of their own: a change of one
-counter is one line in a diff. The plan in the run line says how many cases there are, so a file that was cut
-short is noticed. A file of ``arbench run``, or of pytest-benchmark where it holds counters, serves as well;
-only ``save`` writes baselines.
+It has one ``run`` line and one short ``case`` line for each case, without times and in a fixed order, so a change of
+one counter is one line in a diff. The plan in the run line states the number of cases, so a truncated file is noticed.
+A file of ``arbench run`` serves as a baseline too, and so does one of pytest-benchmark with counters; only ``save``
+writes baselines.
 """
 
 from __future__ import annotations
@@ -24,27 +24,29 @@ from arbench.results import Case, Line, Results, ResultsError, Run
 from arbench.stored import read_stored
 
 SOURCE = "baseline"
-"""What stands as ``plan["source"]`` in a file that ``save`` wrote."""
+"""Value of ``plan["source"]`` in a file that ``save`` wrote."""
 COUNTERS = ("depth", "nfe", "flops", "ops", "bytes", "peak_bytes")
 _KEPT = {"cpu": ("model", "capability"), "gpu": ("name",), "versions": ("python", "torch", "cuda", "triton")}
-"""Facts on which a counter may depend."""
+"""Facts about the machine on which a counter may depend."""
 
 
 class BaselineError(Exception):
-    """A file that is no baseline, or cannot be written as one; the message is one line for the user."""
+    """Failure to read or write a baseline; the message is one line for the user."""
 
 
 class NothingInCommonError(Exception):
-    """A sound file with nothing in it to compare with; the message is one line for the user."""
+    """Valid file without anything to compare with; the message is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What is compared with.
+    """Baseline that was read.
 
     Args:
+        path: the file.
+        run: its run line.
         rows: cases of models, by id.
-        options: what it was asked; None where it has no plan.
+        options: options of its plan; None where it has none.
     """
 
     path: Path
@@ -54,56 +56,62 @@ class Baseline:
 
     @property
     def written_by_save(self) -> bool:
-        """Whether it is a baseline, and no other file that serves as one."""
+        """True if ``save`` wrote it, False for another file that serves as a baseline."""
         return self.run.plan.get("source") == SOURCE
 
 
 def load(path: Path) -> Baseline:
-    """Reads a baseline, or a file that serves as one.
+    """Read a baseline, or a file that serves as one.
 
     Raises:
-        BaselineError: it is missing, cut short, of another schema, of kernels, or no such file at all.
-        NothingInCommonError: it holds no counters of models.
+        BaselineError: the file is missing, truncated, of another schema, about kernels, or not a results file.
+        NothingInCommonError: it contains no counters of models.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a torn line is refused below if it was a case's
+            warnings.simplefilter("ignore")  # a torn case line is refused below
             results = read_stored(path)
         run, options = results.run, None
         if "options" in run.plan:
             if not isinstance(run.plan["options"], dict):
-                raise BaselineError(f"{path}: its plan is not arbench's")
+                raise BaselineError(f"{path}: its plan was not written by arbench; name another file")
             options = recorded_options(run)
             promised = _promised(results)
         else:
             promised = len(results.cases)
     except PlanError as error:
-        what = "is of kernels" if "kernels" in run.plan["options"] else f"is of another arbench ({error})"
-        raise BaselineError(f"{path}: {what}; a baseline is of models") from None
+        if "kernels" in run.plan["options"]:
+            raise BaselineError(f"{path}: contains kernels; name a baseline of models") from None
+        raise BaselineError(f"{path}: written by another version of arbench ({error}); write it again") from None
     except ResultsError as error:
-        hint = "" if os.path.exists(path) else "; --update makes it"
+        hint = "" if os.path.exists(path) else "; write it with --update"
         text = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
         raise BaselineError(f"{text}{hint}") from None
     if len(results.cases) != promised:
-        raise BaselineError(f"{path}: not whole: it holds {len(results.cases)} of the {promised} cases of its plan")
+        raise BaselineError(
+            f"{path}: truncated: it contains {len(results.cases)} of the {promised} cases of its plan; "
+            "restore it from version control"
+        )
     rows = {case.id: case for case in results.cases.values() if case.op in ("score", "sample")}
     if not any(_counted(row) for row in rows.values()):
-        raise NothingInCommonError(f"{path}: holds no counters of models; there is nothing to compare with")
+        raise NothingInCommonError(f"{path}: contains no counters of models to compare with; name another file")
     if run.plan.get("source") == SOURCE and options is not None:
         options = moved(options, path.resolve().parent, reading=True)
     return Baseline(path, run, rows, options)
 
 
 def save(path: Path, results: Results, options: Options) -> bool:
-    """Writes a baseline, whole or not at all; returns whether anything changed.
+    """Write a baseline completely or not at all; return whether anything changed.
 
-    A file that says the same is left untouched, to the date in its first line.
+    A file with the same content is left untouched, including the date in its first line.
 
     Args:
-        options: what was asked, with paths as seen from here; they are stored as seen from the file.
+        path: the file.
+        results: cases to store.
+        options: options of the plan; paths in them are stored relative to the file.
 
     Raises:
-        BaselineError: it cannot be written; what was there before is intact.
+        BaselineError: the file cannot be written; an existing one is intact.
     """
     path = path.resolve()
     folder = path.parent
@@ -113,7 +121,7 @@ def save(path: Path, results: Results, options: Options) -> bool:
         results.run, argv=[], plan=plan, environment=_trimmed(results.run.environment), limits={}
     )
     rows = sorted(map(_row, results.cases.values()), key=_order)
-    if path.exists() and _says(path, run, rows):
+    if path.exists() and _equal(path, run, rows):
         return False
     beside = _beside(path)
     try:
@@ -124,44 +132,44 @@ def save(path: Path, results: Results, options: Options) -> bool:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
-        raise BaselineError(f"cannot write {path}: {error.strerror}; it is as it was") from None
+        raise BaselineError(f"cannot write {path}: {error.strerror}; the existing file is unchanged") from None
     finally:
         beside.unlink(missing_ok=True)
     return True
 
 
 def check_replaceable(path: Path) -> Baseline | None:
-    """What an update would replace; None where there is nothing yet.
+    """Return the baseline that an update would replace, or None if there is no file yet.
 
     Raises:
-        BaselineError: what is there is no baseline that ``save`` wrote.
+        BaselineError: the file was not written by ``save``.
     """
     if os.path.isdir(path):
-        raise BaselineError(f"{path}: a folder; --update writes a file")
+        raise BaselineError(f"{path}: a folder; --update needs the name of a file")
     before = None
-    if os.path.exists(path):  # a name that no file can have is found out when it is written
+    if os.path.exists(path):  # an impossible file name fails when it is written
         try:
             before = load(path)
         except (BaselineError, NothingInCommonError) as error:
-            raise BaselineError(f"{error}; --update replaces nothing but a baseline: remove it first") from None
+            raise BaselineError(f"{error}; to write a new baseline, remove this file first") from None
         if not before.written_by_save:
-            raise BaselineError(f"{path}: not written by --update, which would lose its times; name another file")
+            raise BaselineError(f"{path}: contains times, which --update would delete; name another file")
     return before
 
 
 def check_writable(path: Path) -> None:
-    """Refuses a place where ``save`` could not write. Raises BaselineError."""
+    """Check that ``save`` can write a file. Raises BaselineError."""
     try:
         beside = _beside(path.resolve())
         beside.parent.mkdir(parents=True, exist_ok=True)
         beside.touch()
         beside.unlink()
     except OSError as error:
-        raise BaselineError(f"{path}: cannot be written ({error.strerror})") from None
+        raise BaselineError(f"{path}: cannot be written ({error.strerror}); name another file") from None
 
 
 def _beside(path: Path) -> Path:
-    """Where the file is written before it takes its place."""
+    """Return the temporary path that a baseline is written to before it replaces the file."""
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 
@@ -170,21 +178,21 @@ def _counted(row: Case) -> bool:
 
 
 def _row(case: Case) -> Case:
-    """The case without its times, and without the figures of its verification, which rounding moves."""
+    """Return a case without its times, and without verification figures, which depend on rounding."""
     timed = ("median_s", "ci95_s", "range_s", "cold_s", "stopped_by", "verified", "why_unknown")
     counts = {"workers": 0, "samples": 0, "outliers": 0, "unstable": False}
     return msgspec.structs.replace(case, **dict.fromkeys(timed), **counts)
 
 
 def _short(line: Line) -> dict[str, Any]:
-    """A line without what it does not state: absent reads as unknown."""
+    """Return a line without the fields at their default, which reading restores."""
     facts = msgspec.to_builtins(line)
     silent = dict(zip(reversed(line.__struct_fields__), reversed(line.__struct_defaults__), strict=False))
     return {k: v for k, v in facts.items() if k not in silent or v != silent[k]}
 
 
 def _promised(results: Results) -> int:
-    """How many cases the plan speaks of. Raises ResultsError where it is not arbench's."""
+    """Return the number of cases in the plan. Raises ResultsError where arbench did not write it."""
     count = results.run.plan.get("cases")
     return count if isinstance(count, int) else len(planned(results))
 
@@ -211,8 +219,8 @@ def _trimmed(environment: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _says(path: Path, run: Run, rows: list[Any]) -> bool:
-    """Whether a file holds these lines already, whenever they were found."""
+def _equal(path: Path, run: Run, rows: list[Any]) -> bool:
+    """Return whether a file already contains these lines, apart from their date."""
     try:
         there = read_stored(path)
     except ResultsError:

@@ -1,4 +1,4 @@
-"""Which cases the exact gate proves: those of the baseline's own plan, or what the user asks instead."""
+"""Cases of a counter check: those of the baseline's own plan, or those that the user selects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from arbench.gate.counters.baseline import Baseline
 from arbench.results import Case, Model
 
 DEFAULT_SUITE = "exact"
-"""What a first baseline is made of where nothing is asked."""
+"""Suite of a first baseline, by default."""
 _NARROWING = {
     "ops": "op",
     "methods": "method",
@@ -25,17 +25,17 @@ _NARROWING = {
     "dtype": "dtype",
     "backend": "backend",
 }
-"""Options that keep some of the cases, and the field of a case that they look at."""
+"""Options that keep some of the cases, and the field of a case that each one filters by."""
 
 
 def fresh_plan(given: Mapping[str, Any]) -> Plan:
-    """What the user asks, whatever an earlier baseline was asked; the suite ``exact`` by default.
+    """Return the plan of the user's options alone; by default the suite ``exact``.
 
     Args:
-        given: fields of ``Options``.
+        given: fields of ``Options`` that the user set.
 
     Raises:
-        PlanError: it cannot be asked.
+        PlanError: the options make no plan.
     """
     if "models" in given and "suite" not in given:
         return make_plan(replace(Options(), **given))
@@ -43,14 +43,15 @@ def fresh_plan(given: Mapping[str, Any]) -> Plan:
 
 
 def plan_for(baseline: Baseline, given: Mapping[str, Any], gone: list[str]) -> Plan:
-    """What the baseline was asked, as far as the user asks nothing else.
+    """Return the plan of the baseline, with the user's options in place of its own.
 
     Args:
-        given: fields of ``Options``, which go before what the baseline was asked.
-        gone: takes a line for each model of the baseline that is no longer there.
+        baseline: the baseline.
+        given: fields of ``Options`` that the user set.
+        gone: receives a line for each model of the baseline that no longer exists.
 
     Raises:
-        PlanError: it cannot be asked (any more).
+        PlanError: the options make no plan, or no longer do.
     """
     if "suite" in given:
         return fresh_plan(given)
@@ -62,23 +63,23 @@ def plan_for(baseline: Baseline, given: Mapping[str, Any], gone: list[str]) -> P
     try:
         return make_plan(options, gone)
     except PlanError as error:
-        raise PlanError(f"{baseline.path}: what it was asked cannot be asked any more: {error}") from None
+        raise PlanError(f"{baseline.path}: its options are no longer valid: {error}") from None
 
 
-def asked_of(baseline: Baseline, given: Mapping[str, Any], plan: Plan) -> Callable[[Case], bool]:
-    """Whether a row of the baseline is among what the user asked, be it there or not."""
+def selected_by(baseline: Baseline, given: Mapping[str, Any], plan: Plan) -> Callable[[Case], bool]:
+    """Return a function that tells whether the user's options select a row of the baseline."""
     names = {(model.model, model.preset) for model in plan.models}
     narrowing = {field: set(_several(given[name])) for name, field in _NARROWING.items() if name in given}
 
-    def asked(row: Case) -> bool:
+    def selected(row: Case) -> bool:
         known = "models" not in given or (row.model, row.preset) in names
         return known and all(getattr(row, field) in kept for field, kept in narrowing.items())
 
-    return asked
+    return selected
 
 
 def _plan_of_rows(baseline: Baseline, given: Mapping[str, Any], gone: list[str]) -> Plan:
-    """The cases of a file that states no plan, model by model."""
+    """Return the cases of a file without a plan, model by model."""
     if "models" in given:
         return fresh_plan(given)
     cases: list[CaseKey] = []

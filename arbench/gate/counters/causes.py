@@ -1,13 +1,14 @@
-"""Why counters of two environments may differ though the code does not.
+"""Causes, other than the code, for which counters of two environments may differ.
 
-A counter is what PyTorch is asked to do. So it does not depend on the machine, its load or its threads, but
+Counters count the operations that the code requests from PyTorch, so they do not depend on the machine, its load or
+its threads. But
 
-- another minor version of torch may take other operations, or more of them: every counter may differ but for
-  how often a method evaluates the network, which torch has no say in;
-- a method whose path depends on values (Jacobi iteration, guessing ahead) may need another number of passes
-  where the last bit of a number differs: on another CPU or GPU, under another torch, or of another seed, data
-  or weights. It is counted in float64, so this is rare;
-- on a GPU the peak memory holds what libraries take for themselves, which differs by GPU.
+- another minor version of torch may use other operations or more of them: every counter may differ except the number
+  of network evaluations, which torch does not influence;
+- a method whose path depends on values (Jacobi iteration, guessing ahead) may need another number of passes where the
+  last bit of a number differs: on another CPU or GPU, with another torch, seed, data or weights. It is counted in
+  float64, so this is rare;
+- on a GPU the peak memory includes the workspaces of libraries, which differ between GPUs.
 """
 
 from __future__ import annotations
@@ -23,32 +24,34 @@ INPUTS = ("seed", "data", "weights")
 
 
 class Causes:
-    """What besides the code differs between the two sides.
+    """Differences between the two sides other than the code.
 
     Args:
-        before, after: environments, as ``arbench.meters.environment`` has them; what one of them does not
-            state counts as different.
-        asked_before, asked_after: what either run was asked; None where it is not known.
+        before: environment of the old side, as ``arbench.meters.environment`` returns it; a fact that either side
+            lacks counts as different.
+        after: environment of the new side.
+        options_before: options of the old run; None where unknown.
+        options_after: options of the new run.
     """
 
     def __init__(
         self,
         before: Mapping[str, Any],
         after: Mapping[str, Any],
-        asked_before: Options | None,
-        asked_after: Options,
+        options_before: Options | None,
+        options_after: Options,
     ) -> None:
         self._torch = _differs("torch", *(_torch(facts) for facts in (before, after)))
         self._cpu = _differs("CPU", *(_fact(facts, "cpu", "model") for facts in (before, after)))
         level = _differs("CPU capability", *(_fact(facts, "cpu", "capability") for facts in (before, after)))
         self._cpu = self._cpu or level
         self._gpu = _differs("GPU", *(_fact(facts, "gpu", "name") for facts in (before, after)))
-        names = INPUTS if asked_before is not None else ()
-        other = [n for n in names if _input(asked_before, n) != _input(asked_after, n)]
-        self._inputs = f"another {' and '.join(other)}" if other else None
+        names = INPUTS if options_before is not None else ()
+        other = [n for n in names if _input(options_before, n) != _input(options_after, n)]
+        self._inputs = f"different {' and '.join(other)}" if other else None
 
     def of(self, case: CaseKey, metric: str) -> str | None:
-        """Why this counter of a case may differ, in words; None where only the code can be why."""
+        """Return why this counter of a case may differ, in words; None where only the code can be the cause."""
         found = []
         if metric != "nfe" or case.data_dependent:
             found.append(self._torch)

@@ -1,4 +1,4 @@
-"""A whole check against a baseline: prove the cases, compare, and write the baseline anew if asked to."""
+"""Counter check from start to end: verify and count the cases, compare them, and update the baseline on request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from arbench.gate.counters.baseline import (
     load,
     save,
 )
-from arbench.gate.counters.cases import asked_of, fresh_plan, plan_for
+from arbench.gate.counters.cases import fresh_plan, plan_for, selected_by
 from arbench.gate.counters.causes import Causes
 from arbench.gate.counters.exact import SOUND, compare
 from arbench.results import Results
@@ -28,11 +28,14 @@ from arbench.results import Results
 
 @dataclass(frozen=True)
 class ExactGate:
-    """A check that was found to make sense, and has not begun.
+    """Validated counter check that has not started.
 
     Args:
-        baseline: None where an update makes the first one.
-        gone: a line for each model of the baseline that is no longer there.
+        path: file of the baseline.
+        baseline: the baseline; None where an update writes the first one.
+        plan: the cases to verify and count.
+        given: fields of ``Options`` that the user set.
+        gone: a line for each model of the baseline that no longer exists.
     """
 
     path: Path
@@ -42,29 +45,34 @@ class ExactGate:
     gone: tuple[str, ...] = ()
 
     def findings(self, results: Results, tolerance: float) -> list[Finding]:
-        """What differs from the baseline; nothing where there is none."""
+        """Return the comparison of results with the baseline; nothing without a baseline.
+
+        Args:
+            results: what ``prove`` returned.
+            tolerance: relative change of peak memory to ignore.
+        """
         if self.baseline is None:
             return []
         before, options = self.baseline, self.plan.options
         assert isinstance(options, Options)
         causes = Causes(before.run.environment, results.run.environment, before.options, options)
         keys = {case.id: case for case in self.plan.cases}
-        return compare(before, results, keys, causes, tolerance, asked_of(before, self.given, self.plan))
+        return compare(before, results, keys, causes, tolerance, selected_by(before, self.given, self.plan))
 
     def prove(self, progress: Progress) -> Results:
-        """Verifies and counts. Raises KeyboardInterrupt, once no worker is left."""
+        """Verify and count the cases. Raises KeyboardInterrupt, after all workers have exited."""
         return prove_plan(self.plan, progress)
 
     def save(self, results: Results) -> str:
-        """Writes the baseline; what was done, on one line.
+        """Write the baseline; return one line about what was done.
 
         Raises:
-            NothingInCommonError: nothing could be verified; the file is as it was.
-            BaselineError: it cannot be written.
+            NothingInCommonError: no case could be verified; the file is unchanged.
+            BaselineError: the file cannot be written.
         """
         sound = sum(row.status in SOUND for row in results.cases.values())
         if not sound:
-            raise NothingInCommonError(f"{self.path}: not written, for no case could be verified")
+            raise NothingInCommonError(f"{self.path}: not written, because no case could be verified")
         assert isinstance(self.plan.options, Options)
         wrote = save(self.path, results, self.plan.options)
         failing = len(results.cases) - sound
@@ -73,18 +81,17 @@ class ExactGate:
 
 
 def open_gate(path: Path, given: Mapping[str, Any], update: bool) -> ExactGate:
-    """Reads the baseline and lists the cases; nothing is measured.
+    """Read the baseline and plan the cases, without measuring anything.
 
     Args:
         path: the baseline.
-        given: fields of ``Options`` that the user gave.
-        update: whether the baseline is to be written anew: of what it was asked, or of the models or suite
-            that are given.
+        given: fields of ``Options`` that the user set.
+        update: whether to write the baseline: for its own plan, or for the models or suite in ``given``.
 
     Raises:
-        BaselineError: the file is no baseline, or cannot be written as one.
-        NothingInCommonError: no case is in both.
-        PlanError: the cases cannot be asked.
+        BaselineError: the file is not a baseline, or cannot be written.
+        NothingInCommonError: the baseline and the plan share no case.
+        PlanError: the options make no plan.
     """
     baseline = check_replaceable(path) if update else load(path)
     gone: list[str] = []
@@ -95,6 +102,6 @@ def open_gate(path: Path, given: Mapping[str, Any], update: bool) -> ExactGate:
     if update:
         check_writable(path)
     elif baseline is not None and not any(case.id in baseline.rows for case in plan.cases):
-        why = f": {gone[0]}" if gone else f", such as {next(iter(baseline.rows))}"
-        raise NothingInCommonError(f"{path}: none of its cases is among those asked{why}")
+        why = gone[0] if gone else f"one of them is {next(iter(baseline.rows))}"
+        raise NothingInCommonError(f"{path}: the options select none of its cases: {why}")
     return ExactGate(path, baseline, plan, given, tuple(gone))

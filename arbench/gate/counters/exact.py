@@ -1,8 +1,8 @@
-"""The exact gate: counters and verifications of each case against a baseline's, to the last digit.
+"""Comparison of counters and verification results of each case with those of a baseline.
 
-Depth, network evaluations, FLOPs, operations and bytes are integers that only the code decides; a difference
-of one is a finding. Peak memory has a tolerance, for it also depends on when the interpreter frees a tensor.
-Where something besides the code differs that a counter may depend on (``causes``), a difference is undecided.
+Depth, network evaluations, FLOPs, operations and bytes are integers that depend on the code alone; a difference of one
+is a finding. Peak memory has a tolerance, because it also depends on when the interpreter frees a tensor. A difference
+is undecided where something else differs on which the counter may depend (``causes``).
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from typing import Any
 
 from arbench.bench.case import CaseKey
 from arbench.findings import Finding, Outcome
-from arbench.gate import words
+from arbench.gate.counters import words
 from arbench.gate.counters.baseline import COUNTERS, Baseline
 from arbench.gate.counters.causes import Causes
 from arbench.results import Case, Results
 
 PEAK_TOLERANCE = 0.05
-"""Relative change of peak memory that counts as none."""
+"""Largest relative change of peak memory to ignore."""
 SOUND = ("ok", "checked")
 _STRENGTH = ("approximate", "distribution", "pointwise")
+_UNCOUNTED = "it could not be counted"
 
 
 @dataclass(frozen=True)
 class _Change:
-    """One metric of one case that is not the same, or cannot be told to be."""
+    """Metric of one case that differs or cannot be compared."""
 
     row: Case
     metric: str
@@ -35,7 +36,7 @@ class _Change:
     before: Any
     after: Any
     why: str = ""
-    """What is said beside: an error, or why it is undecided."""
+    """Error, or reason why the change is undecided."""
 
 
 def compare(
@@ -44,17 +45,17 @@ def compare(
     keys: Mapping[str, CaseKey],
     causes: Causes,
     tolerance: float = PEAK_TOLERANCE,
-    asked: Callable[[Case], bool] = lambda row: True,
+    selected: Callable[[Case], bool] = lambda row: True,
 ) -> list[Finding]:
-    """Everything there is to say: what changed, family by family, then a finding for each case that did not.
+    """Return the findings: changes, one for each family, then one for each unchanged case.
 
     Args:
-        baseline: what was.
-        after: what is.
-        keys: the cases of ``after``'s plan, by id.
-        causes: what else may have changed a counter.
-        tolerance: of peak memory, relative.
-        asked: whether a row of the baseline that ``after`` lacks was asked for.
+        baseline: the old side.
+        after: the new side.
+        keys: cases of the new side's plan, by id.
+        causes: other causes of a changed counter.
+        tolerance: relative change of peak memory to ignore.
+        selected: tells whether the user's options select a row of the baseline; others are not reported as removed.
     """
     rows = after.cases
     both = [case for case in keys if case in baseline.rows and case in rows]
@@ -65,7 +66,7 @@ def compare(
         changes += found
         if not found:
             same.append(rows[case])
-    absent = [row for row in baseline.rows.values() if row.id not in keys and asked(row)]
+    absent = [row for row in baseline.rows.values() if row.id not in keys and selected(row)]
     changes += [_Change(row, "case", "removed", row.status, None) for row in absent]
     new = [rows[case] for case in keys if case in rows and case not in baseline.rows]
     changes += [_Change(row, "case", "added", None, row.status) for row in new]
@@ -83,19 +84,19 @@ def _case(before: Case, after: Case, key: CaseKey, causes: Causes, tolerance: fl
     if outcome is not None:
         yield _Change(after, "verification", outcome, before.status, after.status, after.error or before.error or "")
     if outcome not in (None, "improvement") and after.status != "over_budget":
-        return  # what takes too long to verify is counted all the same
+        return  # a case that takes too long to verify is still counted
     if before.exactness != after.exactness:
         weaker = _STRENGTH.index(after.exactness) < _STRENGTH.index(before.exactness)
         what: Outcome = "regression" if weaker else "improvement"
         yield _Change(after, "exactness", what, before.exactness, after.exactness)
     known = [name for name in COUNTERS if getattr(before, name) is not None]
     if known and after.count_source == "none" and after.depth is None and after.ops is None:
-        yield _Change(after, known[0], "undecided", getattr(before, known[0]), None, "it could not be counted")
+        yield _Change(after, known[0], "undecided", getattr(before, known[0]), None, _UNCOUNTED)
         return
     for name in known:
         yield from _counter(name, getattr(before, name), after, causes.of(key, name), tolerance)
     if not known and outcome is None:
-        yield _Change(after, "ops", "undecided", None, None, "the baseline knows no counter of it")
+        yield _Change(after, "ops", "undecided", None, None, "the baseline has no counter of it")
 
 
 def _verified(before: Case, after: Case) -> Outcome | None:
@@ -114,7 +115,7 @@ def _verified(before: Case, after: Case) -> Outcome | None:
 def _counter(name: str, was: int, row: Case, why: str | None, tolerance: float) -> Iterator[_Change]:
     now = getattr(row, name)
     if now is None:
-        # what was counted and is lost is the code's doing; peak memory is not taken where counting takes long
+        # a lost counter is due to the code; peak memory is not measured where counting takes long
         gone = row.count_source == "counted" and name in ("depth", "flops", "ops", "nfe") and why is None
         yield _Change(row, name, "regression" if gone else "undecided", was, None, why or "")
         return
@@ -132,7 +133,7 @@ def _findings(
     label: words.Labels,
     tolerance: float,
 ) -> Iterator[Finding]:
-    """One finding for the sizes of a family that changed alike."""
+    """Yield one finding for all sizes of a family that changed in the same way."""
     groups: dict[tuple[Any, ...], list[_Change]] = defaultdict(list)
     for change in changes:
         rising = change.after is not None and change.before is not None and change.after > change.before
@@ -166,15 +167,15 @@ def _text(alike: list[_Change], before: Mapping[str, Case], after: Mapping[str, 
     if first.metric == "verification":
         return f"{who} {_VERIFIED[first.outcome, first.after in ('inexact', 'ok')].format(**_facts(first, at))}"
     if first.metric == "exactness":
-        return f"{who} is exact in the sense of '{first.after}' at {at}, of '{first.before}' before"
+        return f"exactness of {who} is '{first.after}' at {at}; it was '{first.before}'"
     if first.before is None:
         return f"{who} is not compared at {at}: {first.why}"
-    if first.after is None and first.why == "it could not be counted":
+    if first.after is None and first.why == _UNCOUNTED:
         return f"{who} could not be counted at {at}; it was before"
     family = [c for c in after.values() if c.key == first.row.key and c.id in before]
     was, now = (_values(family, rows, first.metric) for rows in (before, after))
     shared = was.keys() & now.keys()
-    doubt = f"; {first.why} may be why" if first.why else ""
+    doubt = f"; possible cause: {first.why}" if first.why else ""
     if first.after is None:
         return words.lost(first.metric, who, ns, was) + doubt
     evaluated = _values(family, before, "nfe")
@@ -205,5 +206,5 @@ def _values(family: Iterable[Case], rows: Mapping[str, Case], metric: str) -> di
 
 
 def _same(row: Case, label: words.Labels) -> Finding:
-    text = f"{label(row)} at {words.sizes([row.n])} counts what it did"
+    text = f"{label(row)} at {words.sizes([row.n])} has the same counters"
     return Finding("exact", row.id, "counters", "same", text)

@@ -1,4 +1,4 @@
-"""Paths in a baseline: stored as seen from its folder, so that it can be committed and read elsewhere."""
+"""Paths in a baseline: stored relative to its folder, so that it can be committed and read elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from arbench.bench.options import Options
 
 
 def moved(options: Options, folder: Path, *, reading: bool) -> Options:
-    """The options with their paths as seen from ``folder``; when reading, as seen from here again."""
+    """Return the options with their paths relative to a folder, or, when reading, relative to the current folder again.
+
+    Args:
+        options: the options.
+        folder: folder of the baseline.
+        reading: whether the paths are relative to the folder; otherwise they are relative to the current one.
+    """
     suite = options.suite
     if suite is not None and _is_suite_file(suite):
         suite = _moved(suite, folder, reading)
@@ -20,7 +26,7 @@ def moved(options: Options, folder: Path, *, reading: bool) -> Options:
 
 
 def moved_spec(spec: str, folder: Path, *, reading: bool) -> str:
-    """A model's name as it is; of one in a file, the file's path as in ``moved``."""
+    """Return a model's name as it is, or, for a model in a file, with the path moved as in ``moved``."""
     place, colon, rest = spec.partition(":")
     return f"{_moved(place, folder, reading)}{colon}{rest}" if place.endswith(".py") else spec
 

@@ -1,1 +1,1 @@
-"""Times of two versions, taken in turns."""
+"""Time check: two versions of arbench, timed in turns."""

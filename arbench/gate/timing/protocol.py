@@ -1,4 +1,4 @@
-"""What passes between a check and the processes that hold its versions: a line of JSON each way."""
+"""Messages between a check and the processes that load its versions: one line of JSON each way."""
 
 from __future__ import annotations
 
@@ -7,106 +7,109 @@ from typing import Any
 import msgspec
 
 
-class Brief(msgspec.Struct, tag=True):
-    """What a process is to hold."""
+class Load(msgspec.Struct, tag=True):
+    """First request: load versions side by side."""
 
     roots: list[str]
-    """A side each; the same folder may stand there several times."""
+    """Source tree of each side; the same folder may occur several times."""
     seed: int
-    """Of the order in which sides are loaded and take turns."""
+    """Seed of the order in which sides are loaded and take turns."""
     threads: int
     facts: dict[str, Any] = {}
-    """More fields of ``arbench.bench.job.Job``: the user's data and weights."""
+    """Further fields of ``arbench.bench.job.Job``: the user's data and weights."""
 
 
-class Plan(msgspec.Struct, tag=True):
-    """Asks each side which cases it makes of some options."""
+class ListCases(msgspec.Struct, tag=True):
+    """Request the cases that each side plans for some options."""
 
     options: list[dict[str, Any]]
-    """Fields of ``arbench.bench.plan.Options``, one a side: a model in a file lies elsewhere in each."""
+    """Fields of ``arbench.bench.plan.Options``, one mapping a side: each has its own copy of a model's file."""
     kernels: bool = False
 
 
 class Verify(msgspec.Struct, tag=True):
-    """Asks a side whether a case of its own gives the right answer."""
+    """Request one side's own verification of a case."""
 
     side: int
     case: dict[str, Any]
 
 
-class Hold(msgspec.Struct, tag=True):
-    """Has sides build a case anew; one call of each is made."""
+class Build(msgspec.Struct, tag=True):
+    """Request a fresh instance of a case on some sides, and one call of each."""
 
     cases: list[dict[str, Any]]
-    """The same case as each of them plans it."""
+    """The case as each of these sides plans it."""
     sides: list[int]
-    """Which they are; they take turns until the next ones are held."""
+    """Numbers of the sides; they take turns until the next ``Build``."""
 
 
 class Turn(msgspec.Struct, tag=True):
-    """Has one of those held make its call some times on end, timed."""
+    """Request one timed turn of one side: some calls in a row."""
 
     side: int
-    """Its place among them."""
+    """Position of the side in the latest ``Build``."""
     calls: int
 
 
 class Turns(msgspec.Struct, tag=True):
-    """Has all that are held take turns, in an order drawn anew for each round."""
+    """Request timed turns of all built sides, in a random order each round."""
 
     rounds: int
     calls: int
 
 
-class Ready(msgspec.Struct, tag=True):
-    """All sides are loaded."""
+class Loaded(msgspec.Struct, tag=True):
+    """Reply to ``Load``."""
 
     environment: dict[str, Any]
 
 
-class Refusal(msgspec.Struct, array_like=True):  # else JSON could not tell it from cases
-    """Why a version plans no case of what it was asked."""
+class Refusal(msgspec.Struct, array_like=True):  # as an object it would look like a mapping of cases
+    """Reason why a version plans no case for some options."""
 
     why: str
     absent: bool
-    """Whether it has no such model, preset or method, as against one that is broken."""
+    """True where it does not have the model, preset or method; False where that is broken."""
 
 
-class Planned(msgspec.Struct, tag=True):
-    """Cases by id as plain data, or a refusal; one a side."""
+class CaseLists(msgspec.Struct, tag=True):
+    """Reply to ``ListCases``: for each side its cases by id as plain data, or a refusal."""
 
     sides: list[dict[str, dict[str, Any]] | Refusal]
 
 
 class Verified(msgspec.Struct, tag=True):
-    """What a version's own verification found."""
+    """Reply to ``Verify``: the result of the side's own verification."""
 
     status: str
     error: str | None
 
 
-class Held(msgspec.Struct, tag=True):
-    """Built; how long a warm call of the first of them takes."""
+class Built(msgspec.Struct, tag=True):
+    """Reply to ``Build``."""
 
     seconds: float
+    """Seconds of a warm call of the first side."""
 
 
 class Timed(msgspec.Struct, tag=True):
-    """Seconds of one call, a list a side; of a single turn one list with one value."""
+    """Reply to ``Turn`` and ``Turns``."""
 
     seconds: list[list[float]]
+    """Seconds of one call, a list for each side; for ``Turn`` one list with one value."""
     clock_mhz: float | None = None
-    """Of the GPU's processors when they were done; None on a CPU, and where nobody tells."""
+    """Clock of the GPU's processors after the turns; None on a CPU, and where it cannot be read."""
 
 
 class Failed(msgspec.Struct, tag=True):
-    """It could not be done."""
+    """Reply to a request that failed."""
 
     error: str
     apart: bool = False
-    """Whether the versions cannot share a process, and could each have their own."""
+    """True where the versions cannot share a process, but could each have their own."""
     side: int | None = None
+    """Number of the side that failed, where known."""
 
 
-Question = Plan | Verify | Hold | Turn | Turns
-Answer = Ready | Planned | Verified | Held | Timed | Failed
+Request = ListCases | Verify | Build | Turn | Turns
+Reply = Loaded | CaseLists | Verified | Built | Timed | Failed

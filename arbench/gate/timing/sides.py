@@ -1,10 +1,10 @@
-"""Several versions of a package in one process, kept apart.
+"""Several versions of a package in one process, isolated from each other.
 
-A side is a tree of sources. While it is active, its modules stand in ``sys.modules`` and its folder first on
-the path; before and after they are out of sight, so that two trees never see each other, whatever is imported
-when. Custom operators live in a registry of PyTorch's own, one for the whole process, where the second of two
-of the same name would silently replace the first: those that a tree's code registers get a name of its own,
-and ``torch.ops`` leads to it while the side is active.
+A side is a tree of sources. While it is active, its modules are in ``sys.modules`` and its folder is first on
+the import path; otherwise they are hidden, so two trees never import from each other, in whatever order they
+import. PyTorch has one registry of custom operators for the whole process, in which a second operator of the same
+name would silently replace the first. So operators that a tree's code registers get a namespace of their own, to
+which ``torch.ops`` leads while the side is active.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ INSTALLED = ("site-packages", "dist-packages")
 
 
 class SharedError(Exception):
-    """A version that cannot share a process with another one; the message is one line for the user."""
+    """Conflict that keeps a version from sharing a process; the message is one line for the user."""
 
 
 class Side:
     """One version, loaded beside others.
 
     Args:
-        root: folder of the tree; its ``src`` is looked into as well. One without the package takes it from
-            the environment.
-        alone: whether it is the only one of its process, so that nothing need be kept from others.
+        root: folder of the tree; its ``src`` is searched too. A tree without the package takes it from the
+            environment.
+        alone: whether it is the only side of its process, so that nothing needs isolation.
 
     Attributes:
-        refused: what it did that cannot be kept apart, whoever caught the ``SharedError`` that this raised.
+        refused: the error of an operation that cannot be isolated, even if the version caught it.
     """
 
     _active: Side | None = None
@@ -58,13 +58,13 @@ class Side:
         self._libraries: dict[str, Any] = {}
 
     def load(self, module: str = PACKAGE) -> Any:
-        """Imports a module of this side, which must be active."""
+        """Import a module of this side, which must be active."""
         assert Side._active is self
         return importlib.import_module(module)
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Within, every import and every custom operator is this side's. Sides do not nest."""
+        """Make every import and custom operator inside the block this side's own. Sides do not nest."""
         assert Side._active is None
         hidden = {name: sys.modules.pop(name) for name in _home.names()}
         before = len(sys.modules)
@@ -86,15 +86,17 @@ class Side:
             sys.modules.update(hidden)
 
     def _mine(self, name: str) -> bool:
-        """Whether a module that stands in ``sys.modules`` is to be kept from other sides."""
+        """Return whether a module in ``sys.modules`` belongs to this side alone."""
         if _package(name):
             return True
         file = getattr(sys.modules[name], "__file__", None)
-        return file is not None and self.holds(file)
+        return file is not None and self.contains(file)
 
-    def holds(self, file: str) -> bool:
-        """Whether a source file is of this tree. An environment inside the tree is not; of a tree that is an
-        environment itself only the package is."""
+    def contains(self, file: str) -> bool:
+        """Return whether a source file belongs to this tree.
+
+        Files of an environment inside the tree do not; of a tree that is itself an environment only the package does.
+        """
         try:
             inside = Path(file).relative_to(self.root).parts
         except ValueError:
@@ -125,9 +127,9 @@ class Side:
                 kept.update({key: everyone.pop(key) for key in mine})
 
     def _renamed(self, namespace: str, kind: str) -> str:
-        """The namespace that operators of this side go by."""
+        """Return this side's own name for a namespace of operators. Raises SharedError."""
         if kind == "IMPL" and namespace not in self._spaces:
-            why = f"it replaces operators of '{namespace}', which all code in a process shares"
+            why = f"one of them replaces operators of '{namespace}' for the whole process"
             self.refused = SharedError(why)
             raise self.refused
         name = f"{namespace}__side{self._number}"
@@ -138,13 +140,14 @@ class Side:
 
 
 class _Home:
-    """The modules of the package that measures, which no side may see."""
+    """Modules of the measuring package itself, which are hidden from every side."""
 
     def __init__(self) -> None:
         self._size = 0
         self._names: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
+        """Return the names of the loaded modules of the package."""
         if len(sys.modules) != self._size:
             self._size, self._names = len(sys.modules), tuple(filter(_package, sys.modules))
         return self._names
@@ -158,13 +161,13 @@ def _package(name: str) -> bool:
 
 
 def _keep_operators_apart() -> None:
-    """Has every library of operators that a side's own code opens go by a name of that side."""
+    """Patch ``torch.library.Library`` so that libraries opened by a side's own code use the side's own namespace."""
     library = torch.library.Library
     original = library.__init__
 
     def opened(self: Any, ns: str, kind: str, dispatch_key: str = "") -> None:
         side = Side._active
-        if side is not None and not side.alone and side.holds(_caller(sys._getframe(1))):
+        if side is not None and not side.alone and side.contains(_caller(sys._getframe(1))):
             ns = side._renamed(ns, kind)
         original(self, ns, kind, dispatch_key)
 
@@ -172,7 +175,7 @@ def _keep_operators_apart() -> None:
 
 
 def _caller(frame: Any) -> str:
-    """The file of the first function up the stack that is not PyTorch's."""
+    """Return the file of the nearest caller outside PyTorch."""
     folder = str(Path(torch.__file__).parent)
     while frame is not None:
         code: CodeType = frame.f_code

@@ -1,4 +1,4 @@
-"""The two versions of a check as folders: a commit, a folder, a wheel, or another environment."""
+"""Versions of a check as source trees: from a commit, a folder, a wheel or another environment."""
 
 from __future__ import annotations
 
@@ -40,19 +40,18 @@ for _ in range(50):
 
 
 class TreeError(Exception):
-    """A version that cannot be had; the message is one line for the user."""
+    """Failure to find or unpack a version; the message is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A version on disk.
+    """Version on disk.
 
     Args:
-        label: what the user knows it as.
-        root: folder that is put first on the path.
-        place: folder in it that stands for the one where the command was given: models in files are looked
-            for there.
-        python: interpreter of its own environment, if it is not this one's.
+        label: name for the user.
+        root: folder to put first on the import path.
+        place: its counterpart of the current folder, to which paths of models in files are relative.
+        python: interpreter of its own environment, where that differs from this one's.
     """
 
     label: str
@@ -62,13 +61,13 @@ class Tree:
 
     @property
     def has_package(self) -> bool:
-        """Whether it brings the package; otherwise its models run on what is installed."""
+        """True if the tree contains the package; otherwise its models run on the installed one."""
         return any((self.root / sub / "arbench" / "__init__.py").exists() for sub in ("", "src"))
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A temporary folder that is removed even if this process is killed: another one waits for that."""
+    """Yield a temporary folder that a second process removes even if this one is killed."""
     folder = Path(tempfile.mkdtemp(prefix="arbench-check-"))
     janitor = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _JANITOR, str(folder)],
@@ -86,13 +85,13 @@ def scratch() -> Iterator[Path]:
 
 
 def find(spec: str, folder: Path, cwd: Path | None = None) -> Tree:
-    """The version that a user names.
+    """Return the version that a user names.
 
     Args:
-        spec: a git commit, branch or tag of the repository around ``cwd``; or the path of a folder with the
-            sources, of a wheel, of an environment (its folder or its interpreter).
-        folder: where to unpack.
-        cwd: where the command was given.
+        spec: a commit, branch or tag of the repository around ``cwd``; or the path of a folder with sources, of a
+            wheel, or of an environment (its folder or its interpreter).
+        folder: folder to unpack into.
+        cwd: folder of the command; by default the current one.
 
     Raises:
         TreeError: there is no such version.
@@ -108,12 +107,12 @@ def find(spec: str, folder: Path, cwd: Path | None = None) -> Tree:
         return _environment(spec, python)
     if spec and path.is_dir():
         return Tree(spec, path.resolve(), path.resolve())
-    where = "" if git.toplevel(cwd) else f" ({cwd} is in no git repository)"
-    raise TreeError(f"'{spec}' is no commit here{where}, and no folder, wheel or environment either")
+    where = "" if git.toplevel(cwd) else f" ({cwd} is not in a git repository)"
+    raise TreeError(f"'{spec}' is not a commit here{where}, nor a folder, wheel or environment; name one of these")
 
 
 def current(cwd: Path | None = None) -> Tree:
-    """What is checked by default: the repository around ``cwd`` as it stands, or what is installed."""
+    """Return the version to check by default: the working tree around ``cwd``, or else the installed package."""
     cwd = cwd or Path.cwd()
     if (top := git.toplevel(cwd)) is not None:
         return Tree("the working tree", top, cwd)
@@ -122,10 +121,10 @@ def current(cwd: Path | None = None) -> Tree:
 
 
 def _archived(spec: str, commit: str, folder: Path, cwd: Path) -> Tree:
-    """The sources of a commit, without a worktree that a killed process could leave behind."""
+    """Return the unpacked sources of a commit; a git worktree would outlive a killed process."""
     top = git.toplevel(cwd)
     if top is None:
-        raise TreeError(f"the repository of '{spec}' has no working tree to compare with")
+        raise TreeError(f"'{spec}': a bare repository has no working tree to compare with; run this in a checkout")
     root = folder / f"commit-{commit[:12]}"
     if not root.exists():
         root.mkdir()
@@ -134,7 +133,7 @@ def _archived(spec: str, commit: str, folder: Path, cwd: Path) -> Tree:
             with tarfile.open(folder / "sources.tar") as sources:
                 sources.extractall(root, filter="tar")
         except (git.GitError, OSError, tarfile.TarError) as error:
-            raise TreeError(f"the sources of '{spec}' cannot be unpacked ({error})") from None
+            raise TreeError(f"'{spec}': its sources cannot be unpacked ({error}); check {folder}") from None
     label = spec if commit.startswith(spec) else f"{spec} ({commit[:12]})"
     return Tree(label, root, root / cwd.resolve().relative_to(top))
 
@@ -145,19 +144,19 @@ def _unpacked(path: Path, folder: Path) -> Tree:
         with zipfile.ZipFile(path) as wheel:
             wheel.extractall(root)
     except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise TreeError(f"{path}: is no wheel ({error})") from None
+        raise TreeError(f"{path}: not a wheel ({error}); build one with: pip wheel .") from None
     tree = Tree(path.name, root, root)
     if not tree.has_package:
-        raise TreeError(f"{path}: holds no package arbench")
+        raise TreeError(f"{path}: does not contain the package arbench; name a wheel of arbench")
     return tree
 
 
 def _environment(spec: str, python: Path) -> Tree:
-    """Where an interpreter finds the package. One with our own Python and torch need not be run."""
+    """Return the package that an interpreter imports; it runs on our interpreter if Python and torch are the same."""
     try:
-        asked = subprocess.run([str(python), "-c", _WHERE], capture_output=True, text=True, timeout=120, cwd="/")
-        root, python_version, torch_version = json.loads(asked.stdout)
+        found = subprocess.run([str(python), "-c", _WHERE], capture_output=True, text=True, timeout=120, cwd="/")
+        root, python_version, torch_version = json.loads(found.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
-        raise TreeError(f"'{spec}' has no arbench to compare with") from None
+        raise TreeError(f"'{spec}': this environment has no arbench to compare with; install one there") from None
     same = (python_version, torch_version) == (sys.version.split()[0], version("torch"))
     return Tree(spec, Path(root), Path(root), None if same else str(python.absolute()))

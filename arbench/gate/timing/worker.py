@@ -1,7 +1,8 @@
-"""A fresh process that holds versions of the package side by side and times what each does.
+"""Process that loads versions of the package side by side and times their calls.
 
-Started as ``python -m arbench.gate.timing.worker``. It reads a ``Brief``, says when it is ready, then answers a
-question a line, and ends when its standard input closes: also because whoever started it died.
+Started as ``python -m arbench.gate.timing.worker``. It reads a ``Load`` request, replies once the versions are
+loaded, then replies to one request a line. It exits when its standard input closes, so it does not outlive the
+process that started it.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ import msgspec
 
 from arbench.bench.job import one_line
 from arbench.gate.timing.protocol import (
-    Answer,
-    Brief,
+    Build,
+    Built,
+    CaseLists,
     Failed,
-    Held,
-    Hold,
-    Plan,
-    Planned,
-    Question,
-    Ready,
+    ListCases,
+    Load,
+    Loaded,
     Refusal,
+    Reply,
+    Request,
     Timed,
     Turn,
     Turns,
@@ -39,13 +40,13 @@ from arbench.gate.timing.protocol import (
     Verify,
 )
 
-Call = Callable[[], Any]
+Thunk = Callable[[], Any]
 BALLAST = 1 << 20
-"""Bytes, at most, taken before a side is built, so that no two instances lie alike in memory."""
+"""Most bytes allocated before a side is built, so that instances differ in their place in memory."""
 
 
 class SideError(Exception):
-    """What a version raised, with the number of its side."""
+    """Error that a version raised, with the number of its side."""
 
     def __init__(self, error: BaseException, side: int) -> None:
         super().__init__(one_line(error))
@@ -53,35 +54,35 @@ class SideError(Exception):
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Run the process: load the versions, then reply to requests."""
     out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a version prints does not corrupt the answers
+    os.dup2(2, 1)  # the output of a version must not corrupt the replies
     lines: SimpleQueue[str] = SimpleQueue()
-    threading.Thread(target=_listen, args=(lines,), daemon=True).start()
-    brief = msgspec.json.decode(lines.get(), type=Brief)
-    holder: Holder | None = None
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    load = msgspec.json.decode(lines.get(), type=Load)
+    server: Server | None = None
     try:
-        holder = Holder(brief)
-        _send(out, Ready(_environment()))
+        server = Server(load)
+        _send(out, Loaded(_environment()))
     except Exception as error:
         _send(out, _failed(error))
-    while holder is not None:
-        question = msgspec.json.decode(lines.get(), type=Question)
+    while server is not None:
+        request = msgspec.json.decode(lines.get(), type=Request)
         try:
-            _send(out, holder.answer(question))
+            _send(out, server.reply(request))
         except Exception as error:  # a version may raise anything; the case is charged with it
             traceback.print_exc()
             _send(out, _failed(error))
 
 
-def _listen(lines: SimpleQueue[str]) -> None:
+def _read(lines: SimpleQueue[str]) -> None:
     for line in sys.stdin:
         lines.put(line)
     os._exit(0)
 
 
-def _send(out: Any, answer: Answer) -> None:
-    out.write(msgspec.json.encode(answer).decode() + "\n")
+def _send(out: Any, reply: Reply) -> None:
+    out.write(msgspec.json.encode(reply).decode() + "\n")
     out.flush()
 
 
@@ -102,26 +103,26 @@ def _environment() -> dict[str, Any]:
     return environment("cpu")
 
 
-class Holder:
-    """The sides of one process.
+class Server:
+    """Sides of one process, and the replies to requests about them.
 
     Raises:
         SideError: a side cannot be imported, or not beside the others.
     """
 
-    def __init__(self, brief: Brief) -> None:
+    def __init__(self, load: Load) -> None:
         import torch
 
         from arbench.gate.timing.sides import Side
 
         torch.set_grad_enabled(False)
-        torch.set_num_threads(brief.threads)
-        self.brief = brief
-        self.random = random.Random(brief.seed)
-        self.sides = [Side(Path(root), alone=len(brief.roots) == 1) for root in brief.roots]
-        self.builders: list[dict[str, Callable[[], Call]]] = [{} for _ in self.sides]
-        self.held: list[int] = []
-        self.calls: dict[int, Call] = {}
+        torch.set_num_threads(load.threads)
+        self.facts = {"seed": 0, "threads": load.threads, **load.facts}
+        self.random = random.Random(load.seed)
+        self.sides = [Side(Path(root), alone=len(load.roots) == 1) for root in load.roots]
+        self.builders: list[dict[str, Callable[[], Thunk]]] = [{} for _ in self.sides]
+        self.built: list[int] = []
+        self.calls: dict[int, Thunk] = {}
         self.ballast: list[Any] = []
         self.device = "cpu"
         for number in self._shuffled(len(self.sides)):
@@ -129,20 +130,20 @@ class Holder:
                 self.sides[number].load()
                 self.sides[number].load("arbench.bench.subject")
 
-    def answer(self, question: Question) -> Answer:
-        """Does what is asked."""
-        match question:
-            case Plan():
-                pairs = enumerate(question.options)
-                return Planned([self._planned(side, asked, question.kernels) for side, asked in pairs])
+    def reply(self, request: Request) -> Reply:
+        """Carry out a request and return its reply."""
+        match request:
+            case ListCases():
+                pairs = enumerate(request.options)
+                return CaseLists([self._cases(side, options, request.kernels) for side, options in pairs])
             case Verify():
-                return self._verified(question.side, question.case)
-            case Hold():
-                return self._held(question.cases, question.sides)
+                return self._verify(request.side, request.case)
+            case Build():
+                return self._build(request.cases, request.sides)
             case Turn():
-                return Timed([[self._timed(question.side, question.calls)]])
+                return Timed([[self._time(request.side, request.calls)]])
             case Turns():
-                return self._turns(question.rounds, question.calls)
+                return self._turns(request.rounds, request.calls)
 
     def _shuffled(self, many: int) -> list[int]:
         order = list(range(many))
@@ -151,18 +152,18 @@ class Holder:
 
     @contextmanager
     def _on(self, number: int) -> Iterator[None]:
-        """Within, the side is the active one, and what goes wrong is charged to it."""
+        """Activate a side; errors inside are charged to it."""
         side = self.sides[number]
         with side.active():
             try:
                 yield
-            except BaseException as error:  # also one that exits
+            except BaseException as error:  # SystemExit too
                 cause = side.refused or error
                 raise SideError(cause, number) from cause
-            if side.refused is not None:  # a version may have caught it
+            if side.refused is not None:  # the version may have caught the error
                 raise SideError(side.refused, number) from side.refused
 
-    def _planned(self, side: int, options: dict[str, Any], kernels: bool) -> dict[str, dict[str, Any]] | Refusal:
+    def _cases(self, side: int, options: dict[str, Any], kernels: bool) -> dict[str, dict[str, Any]] | Refusal:
         from arbench.gate.timing import version
 
         with self._on(side):
@@ -173,20 +174,20 @@ class Holder:
                     return refusal
                 raise
 
-    def _verified(self, side: int, case: dict[str, Any]) -> Verified:
+    def _verify(self, side: int, case: dict[str, Any]) -> Verified:
         from arbench.gate.timing import version
 
         with self._on(side):
-            status, error = version.verified(case, seed=0, threads=self.brief.threads, **self.brief.facts)
+            status, error = version.verified(case, **self.facts)
         return Verified(status, error)
 
-    def _held(self, cases: list[dict[str, Any]], sides: list[int]) -> Held:
+    def _build(self, cases: list[dict[str, Any]], sides: list[int]) -> Built:
         import torch
 
         from arbench.gate.timing import version
         from arbench.meters import Clock
 
-        self.held, self.calls, self.ballast = sides, {}, []
+        self.built, self.calls, self.ballast = sides, {}, []
         gc.collect()
         self.device = cases[0]["device"]
         self.clock = Clock(self.device)
@@ -197,29 +198,27 @@ class Holder:
             self.ballast.append(torch.empty(size, dtype=torch.uint8, device=self.device))
             with self._on(side):
                 if key not in self.builders[side]:
-                    self.builders[side] = {
-                        key: version.opened(case, seed=0, threads=self.brief.threads, **self.brief.facts)
-                    }
+                    self.builders[side] = {key: version.opened(case, **self.facts)}
                 self.calls[place] = self.builders[side][key]()
                 self.calls[place]()
-        return Held(min(self._timed(0, 1) for _ in range(2)))
+        return Built(min(self._time(0, 1) for _ in range(2)))
 
-    def _timed(self, place: int, calls: int) -> float:
-        """Seconds of one call, of so many on end."""
+    def _time(self, place: int, calls: int) -> float:
+        """Return the seconds of one call, out of ``calls`` in a row."""
         call = self.calls[place]
-        with self._on(self.held[place]):
+        with self._on(self.built[place]):
             return self.clock.time(call if calls == 1 else _repeated(call, calls)) / calls
 
     def _turns(self, rounds: int, calls: int) -> Timed:
-        seconds: list[list[float]] = [[] for _ in self.held]
+        seconds: list[list[float]] = [[] for _ in self.built]
         gc.collect()
         for _ in range(rounds):
             for place in self._shuffled(len(seconds)):
-                seconds[place].append(self._timed(place, calls))
+                seconds[place].append(self._time(place, calls))
         return Timed(seconds, _clock_mhz(self.device))
 
 
-def _repeated(call: Call, times: int) -> Call:
+def _repeated(call: Thunk, times: int) -> Thunk:
     def loop() -> None:
         for _ in range(times):
             call()

@@ -93,7 +93,7 @@ def test_a_failing_update_leaves_the_old_file_and_nothing_else(side, options, fi
     monkeypatch.setattr(module.os, fails, refuse)
     with pytest.raises(BaselineError) as error:
         save(file, side(8)[0], options)
-    assert str(error.value) == f"cannot write {file}: No space left on device; it is as it was"
+    assert str(error.value) == f"cannot write {file}: No space left on device; the existing file is unchanged"
     assert file.read_bytes() == before
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
@@ -135,12 +135,15 @@ def test_a_run_of_arbench_serves_and_is_never_replaced(side, file):
     assert not found.written_by_save
     with pytest.raises(BaselineError) as error:
         check_replaceable(file)
-    assert str(error.value) == (f"{file}: not written by --update, which would lose its times; name another file")
+    assert str(error.value) == (f"{file}: contains times, which --update would delete; name another file")
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(lines[:-1]))
     with pytest.raises(BaselineError) as error:
         load(file)
-    assert str(error.value) == f"{file}: not whole: it holds 2 of the 3 cases of its plan"
+    assert (
+        str(error.value)
+        == f"{file}: truncated: it contains 2 of the 3 cases of its plan; restore it from version control"
+    )
 
 
 def test_paths_are_stored_as_seen_from_the_file(side, options, tmp_path, monkeypatch):
@@ -189,7 +192,7 @@ def test_a_plan_of_somebody_elses_is_refused(side, options, file, asked):
     file.write_text(msgspec.json.encode(run).decode() + "\n" + rest)
     with pytest.raises(BaselineError) as error:
         load(file)
-    assert str(error.value) == f"{file}: its plan is not arbench's"
+    assert str(error.value) == f"{file}: its plan was not written by arbench; name another file"
 
 
 def test_a_name_that_no_file_can_have_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""The timing gate from what it asks of processes to findings, and through real processes."""
+"""Time check, from replies of processes to findings, with fake hosts and with real processes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from arbench.findings import Finding
-from arbench.gate.timing.check import APART, ROUNDS, Gate, GateError, MissingError, sizes
-from arbench.gate.timing.holding import HoldingError
-from arbench.gate.timing.protocol import Planned, Refusal, Timed, Verified
+from arbench.gate.timing.check import Gate, GateError
+from arbench.gate.timing.effort import APART, ROUNDS, sizes
+from arbench.gate.timing.hosts import HostError
+from arbench.gate.timing.matching import MissingError
+from arbench.gate.timing.pool import HostPool
+from arbench.gate.timing.protocol import CaseLists, Refusal, Timed, Verified
 from arbench.gate.timing.trees import Tree
 
 NAME = "wavenet:tiny/sample/cached/eager/cpu/float32/b1/n16"
@@ -21,8 +24,15 @@ HERE = Tree("old", Path("/old"), Path("/old/here"))
 THERE = Tree("new", Path("/new"), Path("/new/there"))
 
 
+def case(name: str) -> dict[str, Any]:
+    """Return the fields of a case that a check reads, from its id."""
+    model, op, method, *_, n = name.split("/")
+    facts = dict(zip(("model", "preset"), model.split(":"), strict=True))
+    return {"id": name, "op": op, "method": method, "n": int(n[1:]), **facts}
+
+
 class Fake:
-    """Sides whose every call takes as long as is said: seconds by case and side."""
+    """Host whose calls take fixed seconds, by case and side."""
 
     environment: dict[str, Any] = {"cpu": {"model": "fake"}}
 
@@ -35,18 +45,18 @@ class Fake:
         self.asked: list[Any] = []
         self.turned = 0
 
-    def plan(self, options: list[dict[str, Any]], kernels: bool) -> Planned:
+    def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
         self.asked.append(options)
-        cases = {name: {"id": name, "n": 16} for name in self.seconds}
-        return Planned(self.planned or [cases] * 3)
+        cases = {name: case(name) for name in self.seconds}
+        return CaseLists(self.planned or [cases] * 3)
 
     def verify(self, side: int, case: Any) -> Verified:
         return Verified(self.status[side], None if self.status[side] == "ok" else "element 3 differs")
 
-    def hold(self, cases: Sequence[Any], sides: Sequence[int]) -> float:
+    def build(self, cases: Sequence[Any], sides: Sequence[int]) -> float:
         self.case = cases[0]["id"]
         if self.fails is not None:
-            raise HoldingError("ValueError: broken", self.fails)
+            raise HostError("ValueError: broken", self.fails)
         return self.seconds[self.case][0]
 
     def turns(self, rounds: int, calls: int) -> Timed:
@@ -56,14 +66,14 @@ class Fake:
 
 
 def gated(fake: Fake, **how: Any) -> Gate:
-    """A gate whose processes are all the same fake."""
+    """Return a check in which every host is the same fake."""
     gate = Gate(HERE, THERE, [{"models": ["wavenet:tiny"], "n": [16]}], **how)
 
     @contextmanager
-    def held(count: int) -> Iterator[list[Fake]]:
+    def opened(count: int) -> Iterator[list[Fake]]:
         yield [fake] * count
 
-    gate._held = held  # type: ignore[method-assign,assignment]
+    gate.pool.opened = opened  # type: ignore[method-assign,assignment]
     return gate
 
 
@@ -80,7 +90,7 @@ def test_slower_faster_and_same() -> None:
     assert slower.change == pytest.approx(0.02)
     assert (slower.before, slower.after) == pytest.approx((1e-3, 1.02e-3))
     assert slower.text == "cached sampling of wavenet:tiny (N = 16) is 2.0% slower"
-    assert fake.turned == 2 * 4 * 8  # run again by itself
+    assert fake.turned == 2 * 4 * 8  # run again alone
     (faster,) = found(Fake({NAME: (1e-3, 0.9e-3, 1e-3)}))
     assert (faster.outcome, faster.text[-12:]) == ("improvement", "10.0% faster")
     (same,) = found(Fake({NAME: (1e-3, 1.001e-3, 1e-3)}))
@@ -142,19 +152,19 @@ def test_what_fails_is_charged_to_its_side(side: int, outcome: str) -> None:
 def test_a_call_that_takes_too_long_is_said() -> None:
     (finding,) = found(Fake({NAME: (2.0, 2.0, 2.0)}))
     assert finding.outcome == "unmeasured"
-    assert finding.text.endswith("a call takes 2 s, too long here; choose a smaller N")
+    assert finding.text.endswith("a call takes 2 s, too long for a check; choose a smaller N")
 
 
 def test_cases_of_one_side_are_no_regression() -> None:
     fake = Fake({NAME: (1e-3, 1e-3, 1e-3)})
-    fake.planned = [{NAME: {"id": NAME, "n": 16}}, {OTHER: {"id": OTHER, "n": 16}}, {}]
+    fake.planned = [{NAME: case(NAME)}, {OTHER: case(OTHER)}, {}]
     outcomes = [(f.case, f.outcome, f.text) for f in found(fake)]
     assert outcomes == [
         (NAME, "removed", "cached sampling of wavenet:tiny (N = 16): new does not have it"),
         (OTHER, "added", "parallel scoring of wavenet:tiny (N = 16): old does not have it"),
     ]
     absent = Refusal("no such model", absent=True)
-    fake.planned = [absent, {NAME: {"id": NAME, "n": 16}}, absent]
+    fake.planned = [absent, {NAME: case(NAME)}, absent]
     (finding,) = found(fake)
     assert (finding.outcome, finding.text) == ("added", "wavenet:tiny: old does not have it (no such model)")
 
@@ -162,7 +172,7 @@ def test_cases_of_one_side_are_no_regression() -> None:
 @pytest.mark.parametrize(("broken", "outcome"), [(0, "unmeasured"), (1, "regression")])
 def test_what_no_longer_imports_is_not_taken_for_removed(broken: int, outcome: str) -> None:
     fake = Fake({})
-    fake.planned = [{NAME: {"id": NAME, "n": 16}}] * 3
+    fake.planned = [{NAME: case(NAME)}] * 3
     fake.planned[broken] = Refusal("importing mine.py failed: SyntaxError", absent=False)
     (finding,) = found(fake)
     label = ("old", "new")[broken]
@@ -182,26 +192,26 @@ def test_what_neither_has_is_refused() -> None:
 def test_without_a_size_the_smallest_is_taken() -> None:
     large = NAME.replace("n16", "n64")
     fake = Fake({NAME: (1e-3,) * 3, large: (1e-3,) * 3})
-    cases = {NAME: {"id": NAME, "n": 16}, large: {"id": large, "n": 64}}
+    cases = {NAME: case(NAME), large: case(large)}
     fake.planned = [cases] * 3
     gate = gated(fake)
-    gate.asked = [{"models": ["wavenet:tiny"]}]
+    gate.requests = [{"models": ["wavenet:tiny"]}]
     gate.run()
     assert [finding.case for finding in gate.findings] == [NAME]
 
 
-def test_a_sagging_clock_is_said() -> None:
+def test_a_dropping_clock_is_reported() -> None:
     fake = Fake({NAME: (1e-3, 1e-3, 1e-3)})
     fake.clocks = iter([1980.0] * 20 + [1500.0] * 12)
     gate = gated(fake)
     gate.run()
-    assert gate.notes == ["cached sampling of wavenet:tiny (N = 16): the GPU's clock sagged from 1980 to 1500 MHz"]
+    assert gate.notes == ["cached sampling of wavenet:tiny (N = 16): GPU clock dropped from 1980 to 1500 MHz"]
 
 
 def test_models_in_files_are_each_trees_own() -> None:
     fake = Fake({NAME: (1e-3, 1e-3, 1e-3)})
     gate = gated(fake)
-    gate.asked = [{"models": ["mine.py:Mine:tiny"], "n": [16]}]
+    gate.requests = [{"models": ["mine.py:Mine:tiny"], "n": [16]}]
     gate.run()
     assert [one["models"] for one in fake.asked[0]] == [
         ["/old/here/mine.py:Mine:tiny"],
@@ -278,8 +288,8 @@ def test_versions_that_cannot_share_a_process_get_their_own(copy_of_this_tree: C
     gate = real(copy_of_this_tree("a"), copy_of_this_tree("b", REPLACES))
     assert gate.apart
     assert gate.notes == [
-        "the versions cannot share a process (it replaces operators of 'aten', which all code in a process "
-        "shares): each has its own, a change counts from 2%"
+        "the versions cannot share a process: one of them replaces operators of 'aten' for the whole process; "
+        "each ran in its own, with a threshold of 2%"
     ]
     (finding,) = gate.findings
     assert (finding.metric, finding.threshold) == ("seconds", APART.threshold)
@@ -310,7 +320,7 @@ def test_a_new_tree_that_ends_the_process_is_a_regression(copy_of_this_tree: Cop
 
 
 class Once(Fake):
-    """The first process falls silent; the next answers."""
+    """Host whose first process hangs; the next one replies."""
 
     left = 1
     one = (1e-3, 1e-3, 1e-3)
@@ -318,7 +328,7 @@ class Once(Fake):
     def turns(self, rounds: int, calls: int) -> Timed:
         if self.left:
             self.left -= 1
-            raise HoldingError("no answer within 120 s", gone=True)
+            raise HostError("no response for 120 s", gone=True)
         if rounds == 1:
             return Timed([[seconds] for seconds in self.one])
         return super().turns(rounds, calls)
@@ -335,7 +345,7 @@ def test_a_version_too_slow_to_finish_is_a_regression(
     fake = Once({NAME: (1e-3,) * 3, OTHER: (1e-3,) * 3})
     fake.one = one
     replaced: list[int] = []
-    monkeypatch.setattr(Gate, "_replace", lambda self, holdings, place: replaced.append(place))
+    monkeypatch.setattr(HostPool, "replace", lambda self, hosts, place: replaced.append(place))
     findings = found(fake)
     assert sorted(finding.outcome for finding in findings) == sorted([outcome, "same"])
     assert replaced == [0]
@@ -343,9 +353,9 @@ def test_a_version_too_slow_to_finish_is_a_regression(
 
 def test_a_case_that_breaks_when_it_is_run_again_is_said() -> None:
     class Breaks(Fake):
-        def hold(self, cases: Sequence[Any], sides: Sequence[int]) -> float:
+        def build(self, cases: Sequence[Any], sides: Sequence[int]) -> float:
             self.fails = 1 if self.turned == 32 else None
-            return super().hold(cases, sides)
+            return super().build(cases, sides)
 
     (finding,) = found(Breaks({NAME: (1e-3, 1.02e-3, 1e-3)}))
     assert (finding.outcome, finding.metric) == ("regression", "case")
@@ -355,7 +365,7 @@ def test_an_error_in_verification_is_a_regression_of_that_case_alone() -> None:
     class Raises(Fake):
         def verify(self, side: int, case: Any) -> Verified:
             if side == 1 and case["id"] == NAME:
-                raise HoldingError("RuntimeError: broken", 1)
+                raise HostError("RuntimeError: broken", 1)
             return super().verify(side, case)
 
     outcomes = {f.case: f.outcome for f in found(Raises({NAME: (1e-3,) * 3, OTHER: (1e-3,) * 3}))}
@@ -364,16 +374,16 @@ def test_an_error_in_verification_is_a_regression_of_that_case_alone() -> None:
 
 def test_processes_that_cannot_be_had_are_no_regression() -> None:
     gate = gated(Fake({NAME: (1e-3,) * 3}))
-    opened = gate._held
+    opened = gate.pool.opened
 
     @contextmanager
-    def held(count: int) -> Iterator[list[Fake]]:
+    def scarce(count: int) -> Iterator[list[Fake]]:
         if count > 1:
-            raise HoldingError("the worker was killed by SIGKILL (out of memory?)")
+            raise HostError("the worker was killed by SIGKILL (out of memory?)")
         with opened(count) as fakes:
             yield fakes  # type: ignore[misc]
 
-    gate._held = held  # type: ignore[method-assign,assignment]
+    gate.pool.opened = scarce  # type: ignore[method-assign,assignment]
     with pytest.raises(GateError, match=r"^the worker was killed by SIGKILL \(out of memory\?\)$"):
         gate.run()
 
@@ -381,17 +391,19 @@ def test_processes_that_cannot_be_had_are_no_regression() -> None:
 def test_a_new_model_in_a_folder_is_said() -> None:
     fake = Fake({})
     gone = Refusal("no file", absent=True)
-    fake.planned = [gone, {NAME: {"id": NAME, "n": 16}}, gone]
+    fake.planned = [gone, {NAME: case(NAME)}, gone]
     gate = gated(fake)
-    gate.asked = [{"models": ["models/mine.py:Mine"], "n": [16]}]
+    gate.requests = [{"models": ["models/mine.py:Mine"], "n": [16]}]
     gate.run()
     assert [f.text for f in gate.findings] == ["models/mine.py:Mine: old does not have it (no file)"]
 
 
 def test_nothing_to_time_is_said() -> None:
     gate = gated(Fake({}))
-    gate.asked = [{"kernels": ["softmax"]}]
-    with pytest.raises(GateError, match=r"^neither version has anything to time of softmax$"):
+    gate.requests = [{"kernels": ["softmax"]}]
+    with pytest.raises(
+        GateError, match=r"^neither version has a case of softmax to time; name another model or kernel$"
+    ):
         gate.run()
 
 
@@ -403,8 +415,8 @@ def test_more_instances_than_usual_are_not_too_long() -> None:
 def test_a_size_that_only_one_version_has_hides_no_other() -> None:
     small = NAME.replace("n16", "n8")
     fake = Fake({NAME: (1e-3,) * 3})
-    fake.planned = [{NAME: {"n": 16, "id": NAME}}, {NAME: {"n": 16, "id": NAME}, small: {"n": 8}}, {}]
+    fake.planned = [{NAME: case(NAME)}, {NAME: case(NAME), small: case(small)}, {}]
     gate = gated(fake)
-    gate.asked = [{"models": ["wavenet:tiny"]}]
+    gate.requests = [{"models": ["wavenet:tiny"]}]
     gate.run()
     assert [finding.case for finding in gate.findings] == [NAME]

@@ -1,4 +1,4 @@
-"""A version is found by commit, folder, wheel or environment, and nothing of it is left behind."""
+"""A version is found by commit, folder, wheel or environment, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -87,10 +87,10 @@ def test_a_wheel_is_a_version(tmp_path: Path) -> None:
     assert value(find(str(path), tmp_path, tmp_path)) == "9"
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr("other/__init__.py", "")
-    with pytest.raises(TreeError, match=r"holds no package arbench$"):
+    with pytest.raises(TreeError, match=r"does not contain the package arbench; name a wheel of arbench$"):
         find(str(path), tmp_path, tmp_path)
     path.write_bytes(b"no zip")
-    with pytest.raises(TreeError, match="is no wheel"):
+    with pytest.raises(TreeError, match="not a wheel"):
         find(str(path), tmp_path, tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_an_environment_without_the_package_is_none(tmp_path: Path) -> None:
     python.parent.mkdir(parents=True)
     python.write_text("#!/bin/sh\nexit 1\n")
     python.chmod(0o755)
-    with pytest.raises(TreeError, match=r"has no arbench to compare with$"):
+    with pytest.raises(TreeError, match=r"has no arbench to compare with; install one there$"):
         find(str(tmp_path / "env"), tmp_path, tmp_path)
 
 
@@ -122,9 +122,11 @@ def test_another_torch_needs_its_own_interpreter(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spec", ["no-such-thing", "--all", "HEAD~9", ""])
 def test_what_is_no_version_is_refused(spec: str, repository: Path, tmp_path: Path) -> None:
-    with pytest.raises(TreeError, match=f"^'{spec}' is no commit here, and no folder, wheel or environment"):
+    with pytest.raises(
+        TreeError, match=f"^'{spec}' is not a commit here, nor a folder, wheel or environment; name one of these$"
+    ):
         find(spec, tmp_path, repository)
-    with pytest.raises(TreeError, match="is in no git repository"):
+    with pytest.raises(TreeError, match="is not in a git repository"):
         find(spec, tmp_path, tmp_path)
 
 

@@ -1,0 +1,227 @@
+"""Hosts of the versions of a check: one process for all of them, or a process for each."""
+
+from __future__ import annotations
+
+import os
+import queue
+import random
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from arbench.bench.process import STARTUP_S, Worker
+from arbench.gate.timing.protocol import (
+    Build,
+    Built,
+    CaseLists,
+    Failed,
+    ListCases,
+    Load,
+    Loaded,
+    Reply,
+    Request,
+    Timed,
+    Turn,
+    Turns,
+    Verified,
+    Verify,
+)
+from arbench.gate.timing.trees import Tree
+
+Cases = Sequence[Mapping[str, Any]]
+"""One case as each side plans it."""
+Wanted = TypeVar("Wanted", bound=msgspec.Struct)
+HERE = str(Path(__file__).parents[3])
+
+
+class HostError(Exception):
+    """Failure of a version or of its process; the message is one line.
+
+    Args:
+        what: the message.
+        side: number of the side at fault, where known.
+        apart: whether the versions could be loaded in a process each.
+        gone: whether the process is dead or hung, so that it needs a replacement.
+    """
+
+    def __init__(self, what: str, side: int | None = None, apart: bool = False, gone: bool = False) -> None:
+        super().__init__(what)
+        self.side = side
+        self.apart = apart
+        self.gone = gone
+
+
+class Host(Protocol):
+    """Loaded sides that take turns; every method may raise HostError.
+
+    Attributes:
+        environment: facts about the process, as ``arbench.meters.environment`` returns them; empty until ``ready``.
+    """
+
+    environment: dict[str, Any]
+
+    def ready(self) -> None:
+        """Wait until all sides are loaded."""
+
+    def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
+        """Return the cases that each side plans for its own options."""
+
+    def verify(self, side: int, case: Mapping[str, Any]) -> Verified:
+        """Return the result of a side's own verification."""
+
+    def build(self, cases: Cases, sides: Sequence[int]) -> float:
+        """Build a fresh instance of a case on each of these sides; return the seconds of a call."""
+
+    def turns(self, rounds: int, calls: int) -> Timed:
+        """Time the built sides in turns: ``calls`` in a row, ``rounds`` times."""
+
+    def close(self) -> None:
+        """Kill the processes."""
+
+
+class Process:
+    """One worker process with its requests and replies.
+
+    Args:
+        roots: source trees of the sides to load.
+        seed: seed of the order in which they are loaded and take turns.
+        threads: threads within an operation.
+        facts: fields of ``arbench.bench.job.Job`` beside the cases.
+        timeout: seconds a reply may take.
+        python: interpreter to run; by default this one.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        seed: int,
+        threads: int,
+        facts: Mapping[str, Any],
+        timeout: float,
+        python: str | None = None,
+    ) -> None:
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        environment["PYTHONPATH"] = os.pathsep.join([HERE, *filter(None, [os.environ.get("PYTHONPATH")])])
+        self.worker = Worker([python or sys.executable, "-P", "-m", "arbench.gate.timing.worker"], environment)
+        self.timeout = timeout
+        self.worker.send(Load([str(root) for root in roots], seed, threads, dict(facts)))
+
+    def ready(self) -> dict[str, Any]:
+        """Wait until the sides are loaded; return the environment. Raises HostError."""
+        return self._reply(Loaded, max(self.timeout, STARTUP_S)).environment
+
+    def request(self, request: Request, wanted: type[Wanted]) -> Wanted:
+        """Send a request and return its reply. Raises HostError."""
+        self.worker.send(request)
+        return self._reply(wanted, self.timeout)
+
+    def _reply(self, wanted: type[Wanted], patience: float) -> Wanted:
+        try:
+            raw = self.worker.replies.get(timeout=patience)
+        except queue.Empty:
+            raise HostError(f"no response for {patience:g} s", gone=True) from None
+        if raw is None:
+            raise HostError(self.worker.exit_reason(self.worker.process.wait()), gone=True)
+        reply = msgspec.json.decode(raw, type=Reply)
+        if isinstance(reply, Failed):
+            raise HostError(reply.error, reply.side, reply.apart)
+        assert isinstance(reply, wanted)
+        return reply
+
+    def close(self) -> None:
+        """Kill the process."""
+        self.worker.kill()
+
+
+class Together:
+    """All sides in one process: a disturbance affects the calls of all of them alike."""
+
+    def __init__(self, trees: Sequence[Tree], seed: int, **how: Any) -> None:
+        self._process = Process([tree.root for tree in trees], seed, **how)
+        self.environment: dict[str, Any] = {}
+
+    def ready(self) -> None:
+        """Wait until all sides are loaded."""
+        self.environment = self._process.ready()
+
+    def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
+        """Return the cases that each side plans for its own options."""
+        return self._process.request(ListCases(options, kernels), CaseLists)
+
+    def verify(self, side: int, case: Mapping[str, Any]) -> Verified:
+        """Return the result of a side's own verification."""
+        return self._process.request(Verify(side, dict(case)), Verified)
+
+    def build(self, cases: Cases, sides: Sequence[int]) -> float:
+        """Build a fresh instance on each of these sides; return the seconds of a call."""
+        return self._process.request(Build([dict(case) for case in cases], list(sides)), Built).seconds
+
+    def turns(self, rounds: int, calls: int) -> Timed:
+        """Time the built sides in turns."""
+        return self._process.request(Turns(rounds, calls), Timed)
+
+    def close(self) -> None:
+        """Kill the process."""
+        self._process.close()
+
+
+class Apart:
+    """A process for each side, in turns call by call; each process has a bias of its own, some percent."""
+
+    def __init__(self, trees: Sequence[Tree], seed: int, **how: Any) -> None:
+        self._random = random.Random(seed)
+        self._built: Sequence[int] = ()
+        self._processes = [
+            Process([tree.root], seed + number, python=tree.python, **how) for number, tree in enumerate(trees)
+        ]
+        self.environment: dict[str, Any] = {}
+
+    def ready(self) -> None:
+        """Wait until all sides are loaded."""
+        found = [self._charged(side, "ready") for side in range(len(self._processes))]
+        self.environment = found[1]
+
+    def _charged(self, side: int, do: str, *words: Any) -> Any:
+        """Call a method of a side's process; an error names the side."""
+        try:
+            return getattr(self._processes[side], do)(*words)
+        except HostError as error:
+            raise HostError(str(error), side, gone=error.gone) from None
+
+    def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
+        """Return the cases that each side plans for its own options."""
+        replies = [
+            self._charged(side, "request", ListCases([one], kernels), CaseLists) for side, one in enumerate(options)
+        ]
+        return CaseLists([reply.sides[0] for reply in replies])
+
+    def verify(self, side: int, case: Mapping[str, Any]) -> Verified:
+        """Return the result of a side's own verification."""
+        found: Verified = self._charged(side, "request", Verify(0, dict(case)), Verified)
+        return found
+
+    def build(self, cases: Cases, sides: Sequence[int]) -> float:
+        """Build a fresh instance on each of these sides; return the seconds of a call."""
+        self._built = sides
+        built = [
+            self._charged(side, "request", Build([dict(case)], [0]), Built)
+            for side, case in zip(sides, cases, strict=True)
+        ]
+        return float(built[0].seconds)
+
+    def turns(self, rounds: int, calls: int) -> Timed:
+        """Time the built sides in turns."""
+        seconds: list[list[float]] = [[] for _ in self._built]
+        for _ in range(rounds):
+            for place in self._random.sample(range(len(seconds)), len(seconds)):
+                timed = self._charged(self._built[place], "request", Turn(0, calls), Timed)
+                seconds[place].append(timed.seconds[0][0])
+        return Timed(seconds)
+
+    def close(self) -> None:
+        """Kill the processes."""
+        for process in self._processes:
+            process.close()

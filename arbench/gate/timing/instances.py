@@ -1,0 +1,129 @@
+"""Instances: each builds a case afresh on every side and times the sides in turns."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+from arbench.bench.progress import Progress
+from arbench.findings import Finding, Outcome
+from arbench.gate.timing.effort import LONGEST_S, TOGETHER, Effort, sizes
+from arbench.gate.timing.hosts import Cases, Host, HostError
+from arbench.gate.timing.matching import in_words
+from arbench.gate.timing.pool import HostPool
+from arbench.stats.change import Observations
+
+Ratios = tuple[list[float], list[float]]
+"""Ratios of a case, one an instance: new version over old one, and equal code over old one."""
+FAR_SLOWER = 10.0
+"""Factor between the versions' seconds at which the slower one is to blame for a host that hangs."""
+
+
+class Timer:
+    """Timer of cases in instances.
+
+    Args:
+        pool: the versions.
+        effort: number of processes and instances.
+        rng: source of the order of cases.
+        progress: receiver of the stages.
+
+    Attributes:
+        instances: facts of every instance, as plain data.
+        broken: finding for each case that cannot be timed, by id.
+    """
+
+    def __init__(self, pool: HostPool, effort: Effort, rng: random.Random, progress: Progress) -> None:
+        self.pool = pool
+        self.effort = effort
+        self.instances: list[dict[str, Any]] = []
+        self.broken: dict[str, Finding] = {}
+        self._random = rng
+        self._progress = progress
+
+    def run(self, cases: Mapping[str, Cases]) -> dict[str, Observations]:
+        """Time one run of every case, the instances of all cases mixed. Raises HostError."""
+        effort = self.effort
+        found: dict[str, Ratios] = {name: ([], []) for name in cases}
+        steps = effort.processes * effort.instances * len(cases)
+        self._progress.stage("timing in turns" if len(cases) > 1 else "timing", steps, 0)
+        batch = 1 if self.pool.apart else effort.processes
+        for _ in range(0, effort.processes, batch) if cases else ():
+            with self.pool.opened(batch) as hosts:
+                first = self.pool.started - batch + 1
+                for place in range(batch):
+                    for _ in range(effort.instances):
+                        for name in self._random.sample(list(cases), len(cases)):
+                            if name not in self.broken:
+                                self._instance(hosts, place, first + place, name, cases[name], found[name])
+                            self._progress.step(name)
+        return {name: Observations(*ratios) for name, ratios in found.items()}
+
+    def _instance(self, hosts: list[Host], place: int, process: int, name: str, cases: Cases, found: Ratios) -> None:
+        effort, who = self.effort, in_words(cases[1])
+        instances = min(effort.processes * effort.instances, TOGETHER.processes * TOGETHER.instances)
+        try:
+            call_s = hosts[place].build(cases, range(len(cases)))
+            rounds, calls = sizes(call_s)
+            if rounds * calls * call_s * len(cases) * instances > LONGEST_S:
+                text = f"{who}: a call takes {call_s:.2g} s, too long for a check; choose a smaller N"
+                self.broken[name] = Finding("time", name, "seconds", "unmeasured", text)
+                return
+            timed = hosts[place].turns(rounds, calls)
+        except HostError as error:
+            if error.apart and not self.pool.apart:
+                raise
+            if error.gone:
+                self.pool.replace(hosts, place)
+                if error.side is None:
+                    error = self._blamed(hosts, place, cases, error)
+            worse = error.side == 1
+            outcome: Outcome = "regression" if worse else "unmeasured"
+            text = f"{who} fails{' now' if worse else ''}: {error}"
+            self.broken[name] = Finding("time", name, "case", outcome, text)
+            return
+        old, new, same = timed.seconds
+        ratio, equal = (median(b / a for a, b in zip(old, other, strict=True)) for other in (new, same))
+        for values, value in zip(found, (ratio, equal), strict=True):
+            values.append(value)
+        self.instances.append(
+            {
+                "case": name,
+                "process": process,
+                "rounds": rounds,
+                "calls": calls,
+                "before_s": median(old),
+                "after_s": median(new),
+                "again_s": median(same),
+                "ratio": ratio,
+                "equal": equal,
+                "clock_mhz": timed.clock_mhz,
+            }
+        )
+
+    def _blamed(self, hosts: list[Host], place: int, cases: Cases, error: HostError) -> HostError:
+        """Return the error of a host that died or hung, with the side at fault where that can be found.
+
+        At fault is a side that takes much longer than the others, or that fails in a process of its own.
+        """
+        try:
+            hosts[place].build(cases, range(len(cases)))
+            (old,), (new,), (same,) = hosts[place].turns(1, 1).seconds
+            if new > FAR_SLOWER * max(old, same):
+                return HostError(f"{error}; a call takes {new:.2g} s, {old:.2g} s before", 1)
+            return error
+        except HostError as again:
+            if again.side is not None:
+                return again
+        self.pool.replace(hosts, place)
+        alone = self.pool.start(apart=True)
+        try:
+            alone.ready()
+            alone.build(cases, range(len(cases)))
+        except HostError as found:
+            return found
+        finally:
+            alone.close()
+        return error

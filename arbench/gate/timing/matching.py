@@ -1,0 +1,141 @@
+"""Cases to time: those that both versions plan and that the new version computes correctly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from arbench.bench.progress import Progress
+from arbench.findings import Finding, Outcome
+from arbench.gate.timing.hosts import Cases, Host, HostError
+from arbench.gate.timing.pool import HostPool
+from arbench.gate.timing.protocol import Refusal, Verified
+from arbench.gate.timing.trees import Tree
+from arbench.gate.titles import title
+
+
+class MissingError(Exception):
+    """Request for something that neither version has; the message is one line for the user."""
+
+
+@dataclass
+class Matching:
+    """Search for the cases to time.
+
+    Args:
+        pool: the versions.
+        progress: receiver of the stages.
+
+    Attributes:
+        findings: one for each case or model that only one version has, or that a version gets wrong.
+    """
+
+    pool: HostPool
+    progress: Progress
+    findings: list[Finding] = field(default_factory=list)
+
+    def cases(self, hosts: list[Host], requests: Sequence[Mapping[str, Any]], kernels: bool) -> dict[str, Cases]:
+        """Return the cases to time, by id.
+
+        Args:
+            hosts: the host to ask; it is replaced if it dies in verification.
+            requests: fields of ``Options`` (or ``KernelOptions``), one mapping for each model or kernel.
+            kernels: whether to plan kernels.
+
+        Raises:
+            MissingError: neither version has a model or kernel.
+            HostError: the versions cannot share a process.
+        """
+        found: dict[str, Cases] = {}
+        for request in requests:
+            options = [_placed(request, tree, self.pool.after) for tree in self.pool.trees]
+            old, new, _ = hosts[0].list_cases(options, kernels).sides
+            if isinstance(new, Refusal) or isinstance(old, Refusal):
+                self._refused(named(request), old, new)
+                continue
+            for name, case in _selected(request, old, new).items():
+                if name not in new or name not in old:
+                    self._one_sided(name, in_words(case), added=name in new)
+                elif name not in found and self._correct(hosts, name, (old[name], new[name])):
+                    found[name] = (old[name], new[name], old[name])
+        return found
+
+    def _refused(self, what: str, old: Any, new: Any) -> None:
+        """Record that a version does not plan a request. Raises MissingError if neither does."""
+        refusal = new if isinstance(new, Refusal) else old
+        if isinstance(new, Refusal) and isinstance(old, Refusal):
+            raise MissingError(refusal.why)
+        if refusal.absent:
+            self._one_sided(what, what, added=refusal is old, why=f" ({refusal.why})")
+            return
+        outcome: Outcome = "regression" if refusal is new else "unmeasured"
+        where = (self.pool.after if refusal is new else self.pool.before).label
+        self.findings.append(Finding("time", what, "case", outcome, f"{what} fails in {where}: {refusal.why}"))
+
+    def _one_sided(self, name: str, what: str, added: bool, why: str = "") -> None:
+        lacks = (self.pool.before if added else self.pool.after).label
+        text = f"{what}: {lacks} does not have it{why}"
+        self.findings.append(Finding("time", name, "case", "added" if added else "removed", text))
+
+    def _correct(self, hosts: list[Host], name: str, pair: Cases) -> bool:
+        """Return whether the new version computes a case correctly; record it if not."""
+        self.progress.stage(f"verifying {in_words(pair[1])}", 1, 0)
+        proof = self._verified(hosts, 1, pair[1])
+        if proof.status == "ok":
+            return True
+        before = self._verified(hosts, 0, pair[0]).status
+        outcome: Outcome = "regression" if before == "ok" else "unmeasured"
+        verb = "fails" if proof.status == "error" else f"is {proof.status}"
+        text = f"{in_words(pair[1])} {verb}{' now' if before == 'ok' else ''}: {proof.error}"
+        self.findings.append(Finding("time", name, "verification", outcome, text, before, proof.status))
+        return False
+
+    def _verified(self, hosts: list[Host], side: int, case: Mapping[str, Any]) -> Verified:
+        """Return the result of a version's verification; an exception, crash or hang in it counts as an error."""
+        try:
+            return hosts[0].verify(side, case)
+        except HostError as error:
+            if error.apart and not self.pool.apart:
+                raise
+            if error.gone:
+                self.pool.replace(hosts, 0)
+            return Verified("error", str(error))
+
+
+def in_words(case: Mapping[str, Any]) -> str:
+    """Return the name of a case for the user: ``cached sampling of wavenet:nv (N = 64)``."""
+    model = f"{case['model']}:{case['preset']}"
+    return f"{title(model, case['op'], case['method'])} (N = {case['n']})"
+
+
+def named(request: Mapping[str, Any]) -> str:
+    """Return the models or kernels of a request, as the user named them."""
+    return " ".join(request.get("models") or request.get("kernels") or ())
+
+
+def _selected(request: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cases of both sides; without a requested size only those of the smallest size, a shared one if any."""
+    both = {**old, **new}
+    shared = {name: case for name, case in both.items() if name in old and name in new}
+    if request.get("n") or request.get("kernels") or not both:
+        return both
+    least = min(case["n"] for case in (shared or both).values())
+    return {name: case for name, case in both.items() if case["n"] == least}
+
+
+def _placed(request: Mapping[str, Any], tree: Tree, checked: Tree) -> dict[str, Any]:
+    """Return the options for a tree: a model in a file, also by absolute path, is the tree's own copy."""
+
+    def there(spec: str) -> str:
+        place, colon, rest = spec.partition(":")
+        if not place.endswith(".py"):
+            return spec
+        path = Path(place)
+        if path.is_absolute() and path.resolve().is_relative_to(checked.root.resolve()):
+            return f"{tree.root / path.resolve().relative_to(checked.root.resolve())}{colon}{rest}"
+        return f"{tree.place / path}{colon}{rest}"
+
+    models = [there(spec) for spec in request.get("models") or ()]
+    return {**request, **({"models": models} if models else {})}

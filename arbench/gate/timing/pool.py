@@ -1,0 +1,69 @@
+"""Pool of hosts: fresh processes with the versions of a check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from arbench.gate.timing.hosts import Apart, Host, Together
+from arbench.gate.timing.trees import Tree
+
+
+class HostPool:
+    """Source of fresh hosts.
+
+    Args:
+        before: the old version.
+        after: the new version.
+        seed: first of the seeds that the hosts get.
+        threads: threads within an operation.
+        facts: fields of ``arbench.bench.job.Job`` beside the cases.
+        timeout: seconds a reply may take.
+
+    Attributes:
+        trees: the version of each side: old, new, and the old one again, as equal code.
+        apart: whether each side gets a process of its own.
+        started: number of hosts started so far.
+    """
+
+    def __init__(
+        self, before: Tree, after: Tree, seed: int, threads: int, facts: Mapping[str, Any], timeout: float
+    ) -> None:
+        self.before, self.after = before, after
+        self.trees = (before, after, before)
+        self.apart = any(tree.python for tree in self.trees)
+        self.started = 0
+        self._seed = seed
+        self._how = {"threads": threads, "facts": facts, "timeout": timeout}
+
+    def start(self, apart: bool | None = None) -> Host:
+        """Start a host; it is still loading.
+
+        Args:
+            apart: whether each side gets a process of its own; by default as in ``self.apart``.
+        """
+        self.started += 1
+        seed = (1000 * self._seed + 10 * self.started) % 2**63
+        kind = Apart if (self.apart if apart is None else apart) else Together
+        return kind(self.trees, seed, **self._how)
+
+    def replace(self, hosts: list[Host], place: int) -> None:
+        """Replace a dead or hung host by a fresh one, so that stale replies are discarded. Raises HostError."""
+        hosts[place].close()
+        hosts[place] = self.start()
+        hosts[place].ready()
+
+    @contextmanager
+    def opened(self, count: int) -> Iterator[list[Host]]:
+        """Yield ``count`` fresh hosts with all sides loaded, and close them at the end. Raises HostError."""
+        hosts: list[Host] = []
+        try:
+            for _ in range(count):
+                hosts.append(self.start())
+            for host in hosts:
+                host.ready()
+            yield hosts
+        finally:
+            for host in hosts:
+                host.close()
