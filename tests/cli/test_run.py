@@ -55,7 +55,9 @@ def test_a_run_says_what_it_found_and_leaves_it(finished):
 def test_a_finished_folder_is_refused_and_left_as_it_is(refusal, copied, small):
     before = (copied / "results.jsonl").read_bytes()
     said = refusal("run", *small, "--out", copied)
-    assert said == (f"{copied}/results.jsonl already contains a run; continue it with --resume, or choose another --out")
+    assert said == (
+        f"{copied}/results.jsonl already contains a run; continue it with --resume, or choose another --out"
+    )
     said = refusal("run", "--resume", "--seed", 6, "--out", copied)
     assert said == (f"{copied}/results.jsonl contains a run with other options; resume it without changing them")
     assert (copied / "results.jsonl").read_bytes() == before
