@@ -17,12 +17,12 @@ from arbench.models.events.whole_pixels import Raster, WholePixels
 from arbench.models.layers.row_caches import Lines, Rows
 from arbench.models.layers.shifted import DOWN, DOWN_RIGHT, Conv, Entry, down
 from arbench.models.layers.streams import ByPixel, ByRow, Offsets, Stream, Whole, offsets
-from arbench.models.layers.weight_norm import Fitting, Ready, WeightNormed
+from arbench.models.layers.weight_norm import Fitting, FoldedWeights, WeightNormed
 
 
 @dataclass
 class _Code:
-    ready: Ready
+    ready: FoldedWeights
     offsets: Offsets
 
 
@@ -141,7 +141,7 @@ class PixelCNNpp(WholePixels):
     def encode(self, context: Context, n: int) -> _Code:
         """Return the folded weights and what the class adds to each resnet."""
         label = context["class"] if self.classes else None
-        return _Code(Ready(self), offsets([self.above, self.left], label))
+        return _Code(FoldedWeights(self), offsets([self.above, self.left], label))
 
     def forward(self, f: Tensor, code: _Code) -> Tensor:
         """Return the parameters (B, N, P) of all elements in one parallel pass."""

@@ -16,7 +16,7 @@ from arbench.models.events.whole_pixels import Raster, WholePixels
 from arbench.models.layers.pixel_attention import PixelAttention, attend
 from arbench.models.layers.row_caches import Lines
 from arbench.models.layers.shifted import DOWN_RIGHT, Conv, Entry, GatedResnet
-from arbench.models.layers.weight_norm import Fitting, Ready, WeightNormed
+from arbench.models.layers.weight_norm import Fitting, FoldedWeights, WeightNormed
 
 
 class Block(nn.Module):
@@ -158,16 +158,16 @@ class PixelSNAIL(WholePixels):
             "filters": max(config["filters"] // 2, 2),
         }
 
-    def encode(self, context: Context, n: int) -> Ready:
+    def encode(self, context: Context, n: int) -> FoldedWeights:
         """Return the folded weights; there is no context."""
-        return Ready(self)
+        return FoldedWeights(self)
 
     def _places(self, side: int) -> Tensor:
         """Return row and column of each pixel, scaled to [-1/2, 1/2): (N, 2)."""
         scale = torch.arange(side, dtype=self.params.gain.dtype, device=self.params.gain.device) / side - 0.5
         return torch.cartesian_prod(scale, scale)
 
-    def forward(self, f: Tensor, code: Ready) -> Tensor:
+    def forward(self, f: Tensor, code: FoldedWeights) -> Tensor:
         """Return the parameters (B, N, P) of all elements in one parallel pass."""
         side = self.side(f.shape[1])
         pixels, places = self.channels(f, self.params.gain.dtype), self._places(side)
@@ -178,11 +178,11 @@ class PixelSNAIL(WholePixels):
             x = block.attention(x.flatten(1, 2), pixels[..., :-1], places, code).unflatten(1, (side, side))
         return code(self.params, elu(x)).flatten(1, 2)
 
-    def initialise(self, f: Tensor, code: Ready) -> None:
+    def initialise(self, f: Tensor, code: FoldedWeights) -> None:
         """Set gains and biases from events (B, N), see ``Fitting``; encode the context again afterwards."""
         self.forward(f, Fitting(self))
 
-    def start(self, batch: int, n: int, code: Ready) -> _State:
+    def start(self, batch: int, n: int, code: FoldedWeights) -> _State:
         """Return the state before the first element."""
         side, new = self.side(n), self.params.gain.new_empty
         heads = [block.attention for block in self._blocks()]

@@ -146,8 +146,8 @@ def test_a_unit_has_its_weights_side_by_side_in_any_dtype() -> None:
         ("pixels=63", "no square has 63 pixels; near: 49, 64"),
         ("pixels=1", "a picture needs at least 4 pixels"),
         ("levels=1", "a pixel needs at least 2 levels, got 1"),
-        ("hidden=[]", "needs 2 elements and hidden layers of 1 unit, got 64, []"),
-        ("sharing=none,hidden=[0]", "needs hidden layers of 1 unit at least, got [0]"),
+        ("hidden=[]", "needs at least 2 elements and hidden layers with units, got 64 and []"),
+        ("sharing=none,hidden=[0]", "hidden layers need at least 1 unit each, got [0]"),
         ("loss=gausian", "unknown loss 'gausian'; did you mean 'gaussian'?"),
     ],
 )

@@ -11,7 +11,7 @@ from arbench.distributions import Normal
 from arbench.models.base import Context, Source
 from arbench.models.events import ordered
 from arbench.models.layers.affine_flow import AffineFlow, FlowState
-from arbench.models.layers.masked_mlp import Ready
+from arbench.models.layers.masked_mlp import ProductWeights
 
 
 class PixelFlow(ordered.OrderedPixels, Source):
@@ -52,11 +52,11 @@ class PixelFlow(ordered.OrderedPixels, Source):
         """Return the number of parameters that ``n`` elements need."""
         return self.flow.weights(n)
 
-    def encode(self, context: Context, n: int) -> list[Ready]:
+    def encode(self, context: Context, n: int) -> list[ProductWeights]:
         """Return each layer's weights for ``n`` elements; there is no context."""
         return self.flow.ready(n)
 
-    def start(self, batch: int, n: int, code: list[Ready]) -> FlowState:
+    def start(self, batch: int, n: int, code: list[ProductWeights]) -> FlowState:
         """Return the flow's state before the first element."""
         return self.flow.start(batch, code)
 
@@ -64,7 +64,7 @@ class PixelFlow(ordered.OrderedPixels, Source):
         """Return mean and log-scale of elements g0 .. g1-1, one step of the flow."""
         return self._params(*self.flow.extend(state, f, g0, g1)), state
 
-    def forward(self, f: Tensor, code: list[Ready]) -> Tensor:
+    def forward(self, f: Tensor, code: list[ProductWeights]) -> Tensor:
         """Return mean and log-scale of all elements, (B, N, 2)."""
         return self._params(*self.flow(f, code))
 
@@ -72,7 +72,7 @@ class PixelFlow(ordered.OrderedPixels, Source):
         """Turn the flow's composed mean and log-scale into those of pixels given their noise, (B, M, 2)."""
         raise NotImplementedError
 
-    def initialise(self, f: Tensor, code: list[Ready]) -> None:
+    def initialise(self, f: Tensor, code: list[ProductWeights]) -> None:
         """Set gains and biases from a feed (B, D), so that each unit's input has mean 0 and variance 1.
 
         The feed is pixels for a masked flow, noise for an inverse one.

@@ -1,1 +1,1 @@
-"""Layers that several models are made of."""
+"""Layers that models are built from."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from arbench.models.layers.masked_mlp import LARGEST, MaskedMLP, MLPState, Ready
+from arbench.models.layers.masked_mlp import LARGEST, MaskedMLP, MLPState, ProductWeights
 
 LOG_SCALE = 5.0
 """Largest magnitude of a layer's log-scale, so that even a far-off guess stays finite."""
@@ -75,11 +75,11 @@ class AffineFlow(nn.Module):
         """Return the number of parameters that a flow of ``n`` elements needs."""
         return sum(layer.weights(n) for layer in self._layers())
 
-    def ready(self, n: int) -> list[Ready]:
+    def ready(self, n: int) -> list[ProductWeights]:
         """Return each layer's weights for events of ``n`` elements."""
         return [layer.ready(n) for layer in self._layers()]
 
-    def forward(self, f: Tensor, ready: list[Ready]) -> tuple[Tensor, Tensor]:
+    def forward(self, f: Tensor, ready: list[ProductWeights]) -> tuple[Tensor, Tensor]:
         """Return the composed mean and log-scale, (B, N) each, given f (B, N)."""
         composed = None
         for layer, weights in zip(self._layers(), ready, strict=True):
@@ -89,7 +89,7 @@ class AffineFlow(nn.Module):
         assert composed is not None
         return composed
 
-    def start(self, batch: int, ready: list[Ready]) -> FlowState:
+    def start(self, batch: int, ready: list[ProductWeights]) -> FlowState:
         """Return the state before the first element."""
         layers = [layer.start(batch, weights) for layer, weights in zip(self._layers(), ready, strict=True)]
         none = layers[0].sums.new_zeros(batch, 0)

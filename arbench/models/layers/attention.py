@@ -1,8 +1,8 @@
-"""What transformers are made of: multi-head attention, its key-value cache, layers and stacks of them.
+"""Parts of transformers: multi-head attention, its key-value cache, layers and stacks of layers.
 
 A decoder is a ``Stack`` run causally: ``forward`` over whole events, or ``start`` and ``extend`` over a
-``Cache``, which give the same. An encoder is a ``Stack`` run with ``causal=False``; a decoder that attends to
-it is one made with ``cross=True``, and is given what ``Stack.remember`` made of the encoder's output.
+``Cache``, with the same results. An encoder is a ``Stack`` run with ``causal=False``. A decoder that attends
+to an encoder is built with ``cross=True`` and reads the result of ``Stack.remember`` on the encoder's output.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": gelu,
     "gelu_tanh": lambda x: gelu(x, approximate="tanh"),
 }
-"""What a feed-forward layer may have between its products; GPT-2 has the last."""
+"""Activations of a feed-forward layer, by name; GPT-2's is ``gelu_tanh``."""
 
 
 @dataclass(frozen=True)
 class Init:
-    """How weights start: N(0, 1/fan_in), or N(0, std^2) where ``std`` is given; biases at zero.
+    """Initialisation of weights: N(0, 1/fan_in), or N(0, std^2) if ``std`` is given; biases at zero.
 
     Args:
-        generator: of the random numbers.
-        std: of every weight, None for 1/sqrt(fan_in).
-        residual: factor on the products that end in a residual stream; GPT-2's is 1/sqrt(2 layers).
+        generator: generator of the random numbers.
+        std: standard deviation of every weight, None for 1/sqrt(fan_in).
+        residual: factor on products that end in a residual stream; GPT-2's is 1/sqrt(2 layers).
     """
 
     generator: torch.Generator
@@ -40,7 +40,7 @@ class Init:
     residual: float = 1.0
 
     def linear(self, inputs: int, outputs: int, residual: bool = False) -> nn.Linear:
-        """A product (.., inputs) to (.., outputs) with a bias."""
+        """Return a product (.., inputs) to (.., outputs) with a bias."""
         made = skip_init(nn.Linear, inputs, outputs)
         gain = self.residual if residual else 1.0
         self.normal_(made.weight, inputs, gain)
@@ -48,17 +48,19 @@ class Init:
         return made
 
     def table(self, rows: int, width: int) -> nn.Parameter:
-        """One vector for each of ``rows`` symbols: (rows, width)."""
+        """Return one vector for each of ``rows`` symbols: (rows, width)."""
         return nn.Parameter(self.normal_(torch.empty(rows, width), width))
 
     def normal_(self, tensor: Tensor, fan_in: int, gain: float = 1.0) -> Tensor:
+        """Fill a tensor with normal weights, scaled by ``gain``."""
         std = 1 if self.std is None else self.std * fan_in**0.5
         return lecun_normal_(tensor, fan_in, self.generator, gain * std)
 
 
 def sinusoids(n: int, width: int, like: Tensor) -> Tensor:
-    """Positions 0 .. n-1 as sines (even channels) and cosines (odd ones) of wavelengths from 2 pi to
-    20,000 pi: (n, width), of the dtype and device of ``like``.
+    """Encode positions 0 .. n-1 as sines (even channels) and cosines (odd ones): (n, width).
+
+    Wavelengths run from 2 pi to 20,000 pi; dtype and device are those of ``like``.
 
     Source: Vaswani et al., *Attention Is All You Need*, 2017, section 3.5.
     """
@@ -69,8 +71,10 @@ def sinusoids(n: int, width: int, like: Tensor) -> Tensor:
 
 
 def later(t0: int, t1: int, like: Tensor) -> Tensor | None:
-    """What is added to the scores of positions t0 .. t1-1 over 0 .. t1-1 so that none sees a later one:
-    (t1 - t0, t1) of 0 and -inf; None for a single position, which sees all."""
+    """Return the causal mask of positions t0 .. t1-1 over 0 .. t1-1: (t1 - t0, t1) of 0 and -inf.
+
+    The mask is added to the scores; it is None for a single position, which sees all.
+    """
     if t1 - t0 == 1:
         return None
     return like.new_full((t1 - t0, t1), -torch.inf).triu(t0 + 1)
@@ -78,20 +82,21 @@ def later(t0: int, t1: int, like: Tensor) -> Tensor | None:
 
 @dataclass
 class Memory:
-    """Keys and values (B, H, S, D / H) of a source, and which of it is to be seen."""
+    """Keys and values (B, H, S, D / H) of a source, and its mask."""
 
     keys: Tensor
     values: Tensor
     mask: Tensor | None
-    """Added to the scores, 0 or -inf: (B, 1, 1, S); None where all is seen."""
+    """Addition to the scores, 0 or -inf: (B, 1, 1, S); None if the whole source is visible."""
 
 
 @dataclass
 class Cache:
-    """Keys and values of the past of every layer, and how many positions of them hold.
+    """Keys and values of the past in every layer.
 
-    ``slots`` are (2, B, H, N, D / H), one a layer. Positions from ``t`` on are free to be overwritten, so
-    going back is setting ``t``.
+    Attributes:
+        t: number of valid positions. Positions from ``t`` on may be overwritten, so setting ``t`` goes back.
+        slots: keys and values (2, B, H, N, D / H) of each layer.
     """
 
     t: int
@@ -99,14 +104,14 @@ class Cache:
 
 
 class Attention(nn.Module):
-    """Multi-head attention: softmax(Q K^T / sqrt(D / H)) V for each of H heads, and a product.
+    """Multi-head attention: softmax(Q K^T / sqrt(D / H)) V for each of H heads, then a product.
 
     Source: Vaswani et al., *Attention Is All You Need*, 2017, section 3.2.
 
     Args:
-        width: D of inputs and outputs.
+        width: D, the width of inputs and outputs.
         heads: H, a divisor of D.
-        init: of the weights.
+        init: initialisation of the weights.
 
     Raises:
         ValueError: H does not divide D.
@@ -118,24 +123,27 @@ class Attention(nn.Module):
             raise ValueError(f"attention of width {width} cannot be split into {heads} heads")
         self.width, self.heads = width, heads
         self.inputs = init.linear(width, 3 * width)
-        """Queries, keys and values side by side."""
+        """Product that makes queries, keys and values, side by side."""
         self.out = init.linear(width, width, residual=True)
 
     def forward(self, x: Tensor, *, causal: bool = False, mask: Tensor | None = None) -> Tensor:
-        """Of x (B, M, D) to itself.
+        """Return the attention of x (B, M, D) to itself, (B, M, D).
 
         Args:
-            causal: whether a position sees none after it.
-            mask: added to the scores, broadcast to (B, H, M, M); not where ``causal``.
+            x: inputs.
+            causal: whether a position sees only itself and earlier ones.
+            mask: added to the scores, broadcast to (B, H, M, M); not together with ``causal``.
         """
         query, keys, values = self._split(self.inputs(x))
         return self._attend(query, keys, values, causal=causal, mask=mask)
 
     def extend(self, x: Tensor, slots: Tensor, t: int, mask: Tensor | None) -> Tensor:
-        """Of positions t .. t+M-1, x (B, M, D), to themselves and what is before them.
+        """Return the attention of positions t .. t+M-1 to themselves and all earlier ones, (B, M, D).
 
         Args:
-            slots: keys and values (2, B, H, N, D / H), which theirs are written to.
+            x: inputs (B, M, D) of these positions.
+            slots: keys and values (2, B, H, N, D / H); those of these positions are written here.
+            t: first of these positions.
             mask: ``later(t, t + M)``.
         """
         end = t + x.shape[1]
@@ -146,24 +154,32 @@ class Attention(nn.Module):
     def between(
         self, query: Tensor, key: Tensor, value: Tensor, *, causal: bool = False, mask: Tensor | None = None
     ) -> Tensor:
-        """Of ``query`` (B, M, D) to ``key`` and ``value`` (B, S, D), which may be different things; (1, M, D)
-        and (1, S, D) where all rows have the same queries and keys."""
+        """Return the attention of one sequence to another, (B, M, D).
+
+        Args:
+            query: (B, M, D), or (1, M, D) for the same queries in all rows.
+            key: (B, S, D), or (1, S, D) for the same keys in all rows.
+            value: (B, S, D).
+            causal: whether query i sees only keys up to i.
+            mask: added to the scores, broadcast to (B, H, M, S); not together with ``causal``.
+        """
         values = self._part(value, 2)
         shared = (len(values), -1, -1, -1)
         queries, keys = self._part(query, 0).expand(shared), self._part(key, 1).expand(shared)
         return self._attend(queries, keys, values, causal=causal, mask=mask)
 
     def remember(self, source: Tensor, seen: Tensor | None = None) -> Memory:
-        """Makes keys and values of a source (B, S, D), once a draw.
+        """Compute keys and values of a source, once per draw.
 
         Args:
-            seen: (B, S) bool, which of it is to be seen, at least one a row; None for all.
+            source: (B, S, D).
+            seen: (B, S) bool, the visible positions, at least one per row; None for all.
         """
         keys, values = self._split(linear(source, self.inputs.weight[self.width :], self.inputs.bias[self.width :]))
         return Memory(keys, values, None if seen is None else padding(seen, source))
 
     def recall(self, x: Tensor, memory: Memory) -> Tensor:
-        """Of x (B, M, D) to a source."""
+        """Return the attention of x (B, M, D) to a source."""
         return self._attend(self._part(x, 0), memory.keys, memory.values, mask=memory.mask)
 
     def _part(self, x: Tensor, i: int) -> Tensor:
@@ -171,7 +187,7 @@ class Attention(nn.Module):
         return self._split(linear(x, self.inputs.weight[rows], self.inputs.bias[rows]))[0]
 
     def _split(self, x: Tensor) -> Tensor:
-        """(B, M, K D) to (K, B, H, M, D / H)."""
+        """Split (B, M, K D) into (K, B, H, M, D / H)."""
         shape = (x.shape[-1] // self.width, self.heads, self.width // self.heads)
         return x.unflatten(-1, shape).permute(2, 0, 3, 1, 4)
 
@@ -183,12 +199,12 @@ class Attention(nn.Module):
 
 
 def padding(seen: Tensor, like: Tensor) -> Tensor:
-    """What is added to scores over a source so that only ``seen`` (B, S) is: (B, 1, 1, S) of 0 and -inf."""
+    """Return the mask that hides all but the ``seen`` (B, S) positions of a source: (B, 1, 1, S), 0 or -inf."""
     return like.new_zeros(seen.shape).masked_fill(~seen, -torch.inf)[:, None, None]
 
 
 class FeedForward(nn.Module):
-    """Two products with an activation between, the same at every position: (.., D) to (.., D)."""
+    """Two products with an activation between them, the same at every position: (.., D) to (.., D)."""
 
     def __init__(self, width: int, hidden: int, activation: str, init: Init) -> None:
         super().__init__()
@@ -199,24 +215,24 @@ class FeedForward(nn.Module):
         self.out = init.linear(hidden, width, residual=True)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's output (.., D)."""
         return self.out(self.activation(self.hidden(x)))
 
 
 class Residual(nn.Module):
-    """A residual connection with layer normalisation: x + f(norm(x)), or as first published
-    norm(x + f(x))."""
+    """A residual connection with layer normalisation: x + f(norm(x)), or norm(x + f(x)) as first published."""
 
     def __init__(self, width: int, norm_first: bool) -> None:
         super().__init__()
         self.norm, self.norm_first = nn.LayerNorm(width), norm_first
 
     def forward(self, x: Tensor, f: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the connection around ``f``, with the shape of x."""
         return x + f(self.norm(x)) if self.norm_first else self.norm(x + f(x))
 
 
 class Layer(nn.Module):
-    """Self-attention, attention to a source where ``cross``, and a feed-forward layer, each with its
-    residual connection."""
+    """Self-attention, attention to a source if ``cross``, and a feed-forward layer, each residual."""
 
     def __init__(
         self,
@@ -238,7 +254,13 @@ class Layer(nn.Module):
         self.feed_forward_residual = Residual(width, norm_first)
 
     def forward(self, x: Tensor, attend: Callable[[Tensor], Tensor], memory: Memory | None) -> Tensor:
-        """x (B, M, D), by ``attend`` among themselves: ``attention`` over all, or over a cache."""
+        """Return the layer's output (B, M, D).
+
+        Args:
+            x: inputs (B, M, D).
+            attend: self-attention, over whole events or over a cache.
+            memory: the source, if the layer attends to one.
+        """
         x = self.attention_residual(x, attend)
         if self.cross is not None and self.cross_residual is not None:
             assert memory is not None, "a layer with cross-attention needs a source"
@@ -248,23 +270,23 @@ class Layer(nn.Module):
 
 
 class Stack(nn.Module):
-    """Layers one after the other, and with ``norm_first`` a last normalisation.
+    """Layers one after the other, and a final normalisation if ``norm_first``.
 
     Sources: Vaswani et al., *Attention Is All You Need*, 2017, section 3.1; Radford et al., *Language Models
     are Unsupervised Multitask Learners* (GPT-2), 2019, section 2.3, for ``norm_first``.
 
     Args:
-        layers: how many.
-        width: D.
+        layers: number of layers.
+        width: D, the width of the layers.
         heads: H, a divisor of D.
         hidden: width of the feed-forward layers.
-        init: of the weights; normalisations start as the identity.
-        cross: whether each layer attends to a source as well.
-        norm_first: whether to normalise before each part rather than behind its residual connection.
+        init: initialisation of the weights; normalisations start as the identity.
+        cross: whether each layer also attends to a source.
+        norm_first: whether to normalise before each part rather than after its residual connection.
         activation: a key of ``ACTIVATIONS``.
 
     Raises:
-        ValueError: no layers, heads that do not divide the width, or no such activation.
+        ValueError: there is no layer, the heads do not divide the width, or there is no such activation.
     """
 
     def __init__(
@@ -281,7 +303,7 @@ class Stack(nn.Module):
     ) -> None:
         super().__init__()
         if layers < 1:
-            raise ValueError(f"a stack has at least one layer, got {layers}")
+            raise ValueError(f"a stack needs at least one layer, got {layers}")
         self.width, self.heads = width, heads
         self.layers = nn.ModuleList(
             Layer(width, heads, hidden, init, cross=cross, norm_first=norm_first, activation=activation)
@@ -295,12 +317,13 @@ class Stack(nn.Module):
     def forward(
         self, x: Tensor, memories: Sequence[Memory] = (), *, causal: bool, mask: Tensor | None = None
     ) -> Tensor:
-        """All positions at once: (B, N, D) to (B, N, D).
+        """Run all positions at once: (B, N, D) to (B, N, D).
 
         Args:
-            memories: a source's, from ``remember``, where the layers attend to one.
-            causal: whether a position sees none after it.
-            mask: added to the scores of self-attention, broadcast to (B, H, N, N); not where ``causal``.
+            x: inputs.
+            memories: result of ``remember`` on the source, if the layers attend to one.
+            causal: whether a position sees only itself and earlier ones.
+            mask: added to the scores of self-attention, broadcast to (B, H, N, N); not together with ``causal``.
         """
         for i, layer in enumerate(self._layers()):
             attention = layer.attention
@@ -308,30 +331,31 @@ class Stack(nn.Module):
         return self.norm(x)
 
     def remember(self, source: Tensor, seen: Tensor | None = None) -> list[Memory]:
-        """What each layer attends to of a source (B, S, D): computed once a draw.
+        """Compute each layer's keys and values of a source, once per draw.
 
         Args:
-            seen: (B, S) bool, which of it is to be seen, at least one a row; None for all.
+            source: (B, S, D).
+            seen: (B, S) bool, the visible positions, at least one per row; None for all.
         """
         return [layer.cross.remember(source, seen) for layer in self._layers() if layer.cross is not None]
 
     def start(self, batch: int, n: int) -> Cache:
-        """An empty cache for ``n`` positions."""
+        """Return an empty cache for ``n`` positions."""
         like = next(self.parameters())
         shape = (2, batch, self.heads, n, self.width // self.heads)
         return Cache(0, [like.new_empty(shape) for _ in self._layers()])
 
     def extend(self, x: Tensor, cache: Cache, memories: Sequence[Memory] = ()) -> Tensor:
-        """As a causal ``forward`` for the next M positions x (B, M, D); the cache is moved on in place.
+        """Run the next M positions x (B, M, D) as a causal ``forward`` would, and advance the cache in place.
 
-        Only the positions so far are attended to, so that a step costs as much as there is past.
+        Attention reads only the positions so far, so the cost of a step grows with its position.
 
         Raises:
-            IndexError: the cache has no room for them.
+            IndexError: the cache has no room for these positions.
         """
         t, room = cache.t, cache.slots[0].shape[3]
         if t + x.shape[1] > room:
-            raise IndexError(f"a cache of {room} positions cannot hold {t + x.shape[1]}")
+            raise IndexError(f"the cache has room for {room} positions, got {t + x.shape[1]}")
         mask = later(t, t + x.shape[1], x)
         for i, (layer, slots) in enumerate(zip(self._layers(), cache.slots, strict=True)):
             attention = layer.attention

@@ -1,4 +1,4 @@
-"""The stack of gated, dilated, causal convolutions that WaveNet and its students are made of."""
+"""The stack of gated, dilated, causal convolutions in WaveNet and its students."""
 
 from __future__ import annotations
 
@@ -15,38 +15,41 @@ from arbench.models.base import Context, Switched, lecun_normal_
 
 @dataclass
 class Affine:
-    """Per-layer offsets of the gates, bias included: what conditioning comes to.
+    """Projected conditioning: offsets of each layer's gates, bias included.
 
-    ``offset`` is (L, B or 1, F, 2 G); frame t // hop holds for position t, or the only one where ``hop`` is
-    None.
+    Attributes:
+        offset: (L, B or 1, F, 2 G).
+        hop: positions per frame: frame t // hop applies to position t; None if there is only one frame.
     """
 
     offset: Tensor
     hop: int | None
 
     def at(self, t0: int, t1: int) -> Tensor:
-        """Offsets of positions t0 .. t1-1 in every layer: (L, B or 1, t1 - t0 or 1, 2 G)."""
+        """Return the offsets of positions t0 .. t1-1 in every layer: (L, B or 1, t1 - t0 or 1, 2 G)."""
         if self.hop is None:
             return self.offset
         frames = torch.arange(t0, t1, device=self.offset.device) // self.hop
         return self.offset.index_select(2, frames)
 
     def frame(self, t: int) -> int:
-        """The frame of position t."""
+        """Return the frame of position t."""
         return 0 if self.hop is None else t // self.hop
 
 
 @dataclass
 class StackState:
-    """Position, and each layer's ring buffer of past inputs (B, R), as many as its taps reach back: the
-    least that the next step needs. Slot t mod reach holds the input of position t; storing is a reference,
-    not a copy."""
+    """Position, and each layer's ring buffer of past inputs (B, R).
+
+    A ring has as many slots as the layer's taps reach back, the minimum for the next step. Slot t mod reach
+    contains the input of position t, as a reference, not a copy.
+    """
 
     t: int
     rings: list[list[Tensor]]
 
     def copied(self) -> StackState:
-        """A copy to go on with: slots are replaced, never written to."""
+        """Return a copy to step from: slots are replaced, never written to."""
         return StackState(self.t, [list(ring) for ring in self.rings])
 
 
@@ -57,22 +60,22 @@ class DilatedStack(Switched):
     bias plus the projected local (B, C, F) and global (B,) conditioning.
 
     Sources: van den Oord et al., *WaveNet*, 2016, eq. 2-4 and section 2.5; Paine et al., *Fast WaveNet*,
-    2016, for the ring buffers. Initialised with variance 1/fan_in, biases zero.
+    2016, for the ring buffers. Weights start with variance 1/fan_in, biases at zero.
 
-    On the backend "triton" ``forward`` is a launch for each layer; ``extend`` is plain PyTorch on every one.
+    On the backend "triton" ``forward`` is one launch per layer; ``extend`` is plain PyTorch on every backend.
 
     Args:
-        layers: L.
+        layers: L, the number of layers.
         cycle: layers until the dilation returns to 1.
-        kernel: taps.
+        kernel: taps of a convolution.
         residual: channels R of the residual stream.
         gate: channels G of each half of the gate.
-        skip: channels S of the skip stream; 0 for none. With a skip stream the last layer's residual
-            output is computed and unused, as published.
+        skip: channels S of the skip stream; 0 for none. With a skip stream the last layer's residual output is
+            computed and unused, as published.
         local: channels C of local conditioning; 0 for none.
-        hop: positions a frame of local conditioning spans.
+        hop: positions per frame of local conditioning.
         classes: size of the global conditioning's alphabet; 0 for none.
-        generator: of the initial weights.
+        generator: random numbers for the initial weights.
     """
 
     def __init__(
@@ -111,15 +114,15 @@ class DilatedStack(Switched):
 
     @property
     def receptive_field(self) -> int:
-        """Positions an output sees, its own included."""
+        """The number of positions that an output depends on, its own included."""
         return 1 + (self.kernel - 1) * sum(self.dilations)
 
     def reach(self, layer: int) -> int:
-        """Past inputs that a layer reads."""
+        """Return the number of past inputs that a layer reaches back."""
         return (self.kernel - 1) * self.dilations[layer]
 
     def encode(self, context: Context) -> Affine:
-        """Projects conditioning once: ``local`` (B, C, F) and ``global`` (B,)."""
+        """Project the conditioning once: ``local`` (B, C, F) and ``global`` (B,)."""
         layers, width = self.gate_bias.shape
         offset = self.gate_bias.view(layers, 1, 1, width)
         if self.local_weight is not None:
@@ -131,12 +134,12 @@ class DilatedStack(Switched):
         return Affine(offset, self.hop if self.local_weight is not None else None)
 
     def start(self, batch: int) -> StackState:
-        """State before position 0: a past of zeros."""
+        """Return the state before position 0: a past of zeros."""
         zero = self.gate_weight.new_zeros(batch, self.residual)
         return StackState(0, [[zero] * self.reach(i) for i in range(len(self.dilations))])
 
     def _gated(self, taps: Tensor, offset: Tensor, layer: int) -> Tensor:
-        """The layer's two outputs side by side, (..., R + S), from its taps (..., K R)."""
+        """Return the layer's two outputs side by side, (..., R + S), from its taps (..., K R)."""
         if taps.dim() == 2:
             a = torch.addmm(offset, taps, self.gate_weight[layer])
             f, g = a.chunk(2, dim=-1)
@@ -156,7 +159,7 @@ class DilatedStack(Switched):
         return self._gated(torch.cat(taps, dim=-1), offset, layer)
 
     def forward(self, x: Tensor, affine: Affine) -> Tensor:
-        """The skip sum (B, T, S), or without a skip stream the residual stream (B, T, R), of x (B, T, R)."""
+        """Return the skip sum (B, T, S), or the residual stream (B, T, R) without one, given x (B, T, R)."""
         layer = kernel_for("wavenet_layer", self.backend, x)
         if layer is not None:
             return self._by_kernel(layer, x, affine)
@@ -183,7 +186,7 @@ class DilatedStack(Switched):
         return x if skip is None else skip
 
     def extend(self, state: StackState, x: Tensor, affine: Affine) -> Tensor:
-        """As ``forward`` for the next M positions x (B, M, R); the state is moved on in place."""
+        """Run the next M positions x (B, M, R) as ``forward`` would, and advance the state in place."""
         if x.shape[1] == 1:
             return self._step(state, x[:, 0], affine).unsqueeze(1)
         t, m = state.t, x.shape[1]

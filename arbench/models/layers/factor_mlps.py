@@ -1,4 +1,4 @@
-"""A network for every factor, from all elements before it: what sharing weights is held against."""
+"""A separate network for every factor, from all elements before it: the counterpart of shared weights."""
 
 from __future__ import annotations
 
@@ -13,33 +13,35 @@ from torch.nn.functional import embedding, pad
 
 from arbench.models.base import lecun_normal_
 
-Ready = list[tuple[Tensor, Tensor]]
-"""Weight and bias of each product: the first (n E, n H), then of every factor apart, (n, in, out)."""
+FactorWeights = list[tuple[Tensor, Tensor]]
+"""Weight and bias of each product: the first joined, (n E, n H), the others per factor, (n, in, out)."""
 
 
 @dataclass
 class FactorState:
-    ready: Ready = field(metadata={"constant": True})
+    """State of steps: the weights alone."""
+
+    ready: FactorWeights = field(metadata={"constant": True})
 
 
 class FactorMLPs(nn.Module):
-    """D multilayer perceptrons of ReLUs that share nothing: that of element d reads the d elements before.
+    """D multilayer perceptrons of ReLUs that share no weights; perceptron d reads the d elements before its own.
 
-    All of them are evaluated at once: the first product as one, zero where an element reads nothing, the
-    others in a batch. A step keeps nothing but the event itself.
+    All of them run at once: the first products as one, with zeros where an element reads nothing, the others
+    in a batch. A step keeps only the event itself.
 
     Weights start with variance 1/fan_in, biases at zero.
 
     Args:
-        elements: D.
-        inputs: numbers an element enters by, E.
-        outputs: numbers of each element, P.
+        elements: D, the number of elements.
+        inputs: E, the numbers by which an element enters.
+        outputs: P, the numbers returned for each element.
         hidden: units of each hidden layer of each network.
-        generator: of the initial weights.
-        scale: of the outputs' initial weights, over the usual.
+        generator: random numbers for the initial weights.
+        scale: scale of the outputs' initial weights, relative to the usual one.
 
     Raises:
-        ValueError: a hidden layer of no units.
+        ValueError: there is no hidden layer, or one without units.
     """
 
     def __init__(
@@ -54,12 +56,12 @@ class FactorMLPs(nn.Module):
     ) -> None:
         super().__init__()
         if not hidden or min(hidden) < 1:
-            raise ValueError(f"needs hidden layers of 1 unit at least, got {hidden}")
+            raise ValueError(f"hidden layers need at least 1 unit each, got {list(hidden)}")
         self.inputs, self.outputs, self.hidden = inputs, outputs, tuple(hidden)
         factor, read = torch.tril_indices(elements, elements, -1)
         first = lecun_normal_(torch.empty(len(factor), inputs, hidden[0]), inputs, generator)
         self.first = nn.Parameter(first / factor.view(-1, 1, 1).sqrt())
-        """Factor after factor, of each the elements before it: (D (D - 1) / 2, E, H)."""
+        """First weights of each factor for each element before it: (D (D - 1) / 2, E, H)."""
         sizes = [*hidden, outputs]
         self.later = nn.ParameterList(
             lecun_normal_(torch.empty(elements, a, b), a, generator, scale if layer == len(hidden) else 1.0)
@@ -72,13 +74,13 @@ class FactorMLPs(nn.Module):
         self.register_buffer("place", place, persistent=False)
 
     def weights(self, n: int) -> int:
-        """Parameters of the first ``n`` networks."""
+        """Return the number of parameters of the first ``n`` networks."""
         pairs, sizes = n * (n - 1) // 2, [*self.hidden, self.outputs]
         later = sum(a * b for a, b in pairwise(sizes))
         return pairs * self.inputs * self.hidden[0] + n * (later + sum(sizes))
 
-    def ready(self, n: int) -> Ready:
-        """Weights for events of ``n`` elements."""
+    def ready(self, n: int) -> FactorWeights:
+        """Return the weights for events of ``n`` elements."""
         known = pad(self.first[: n * (n - 1) // 2].flatten(1), (0, 0, 1, 0))
         first = embedding(self.place[:n, :n], known).view(n, n, self.inputs, self.hidden[0])
         dense = first.transpose(1, 2).reshape(n * self.inputs, n * self.hidden[0])
@@ -87,22 +89,23 @@ class FactorMLPs(nn.Module):
             *((w[:n], b[:n, None]) for w, b in zip(self.later, list(self.biases)[1:], strict=True)),
         ]
 
-    def forward(self, inputs: Tensor, ready: Ready) -> Tensor:
-        """Outputs (B, n, P) of all elements from the inputs of all but the last, (B, n - 1, E)."""
+    def forward(self, inputs: Tensor, ready: FactorWeights) -> Tensor:
+        """Return outputs (B, n, P) of all elements from the inputs of all but the last, (B, n - 1, E)."""
         return self._factors(ready, inputs, 0, inputs.shape[1] + 1)
 
-    def start(self, batch: int, ready: Ready) -> FactorState:
+    def start(self, batch: int, ready: FactorWeights) -> FactorState:
+        """Return the state before the first element."""
         return FactorState(ready)
 
     def reads_from(self, g0: int) -> int:
-        """The first element that ``extend`` wants."""
+        """Return the first element that ``extend`` reads."""
         return 0
 
     def extend(self, state: FactorState, inputs: Tensor, g0: int, g1: int) -> Tensor:
-        """Outputs (B, g1 - g0, P) of elements g0 .. g1-1 from the inputs of all before g1-1, (B, .., E)."""
+        """Return outputs (B, g1 - g0, P) of elements g0 .. g1-1 from the inputs before g1-1, (B, .., E)."""
         return self._factors(state.ready, inputs, g0, g1)
 
-    def _factors(self, ready: Ready, inputs: Tensor, g0: int, g1: int) -> Tensor:
+    def _factors(self, ready: FactorWeights, inputs: Tensor, g0: int, g1: int) -> Tensor:
         (first, bias), *later = ready
         units, flat = slice(g0 * self.hidden[0], g1 * self.hidden[0]), inputs.flatten(1)
         x: Any = torch.addmm(bias[units], flat, first[: flat.shape[1], units])

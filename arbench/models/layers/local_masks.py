@@ -1,4 +1,4 @@
-"""Locally masked convolutions: each position has a mask of its own, so that any order of pixels is causal."""
+"""Locally masked convolutions: each position has its own mask, so that any order of pixels is causal."""
 
 from __future__ import annotations
 
@@ -15,22 +15,30 @@ from arbench.models.layers.shifted import concat_elu
 
 @dataclass(frozen=True)
 class Taps:
-    """Where each element's kernel reads: indices (N, taps) of elements, or N, a row of zeros, where a tap is
-    masked out or outside of the image. What a mask leaves out is not read at all.
+    """Elements that each element's kernel reads: indices (N, taps), in the order of generation.
 
-    Elements are in the order of generation.
+    Index N, a row of zeros, stands for a tap that is masked out or outside the image. So masked elements are
+    not read at all.
     """
 
     strict: Tensor
-    """Of groups before the element's own: the first convolution (mask A)."""
+    """Taps in groups before the element's own, for the first convolution (mask A)."""
     plain: Tensor
-    """Of groups up to its own, whose features hold nothing of it (mask B)."""
+    """Taps in groups up to its own, whose features do not depend on the element itself (mask B)."""
     dilated: Tensor
-    """The same, further apart."""
+    """Taps under mask B of the dilated convolutions."""
 
     @classmethod
     def of(cls, group: Tensor, order: Tensor, side: int, kernel: int, dilation: int) -> Taps:
-        """From the group of each pixel, flat (side side,), and the pixel of each element."""
+        """Make the taps of an image.
+
+        Args:
+            group: group of each pixel, flat (side side,).
+            order: pixel of each element, (side side,).
+            side: side of the image.
+            kernel: width of the convolutions.
+            dilation: dilation of the dilated ones.
+        """
         element = torch.empty_like(order)
         element[order] = torch.arange(len(order))
 
@@ -48,13 +56,14 @@ class Taps:
         return cls(taps(1, True), taps(1, False), taps(dilation, False))
 
     def to(self, device: torch.device) -> Taps:
+        """Return the taps on a device."""
         return Taps(self.strict.to(device), self.plain.to(device), self.dilated.to(device))
 
 
 class Past:
-    """What each convolution has read so far: tables (B, N + 1, C), a row an element and a last one of zeros.
+    """Inputs of each convolution so far: tables (B, N + 1, C), one row per element and a last one of zeros.
 
-    Rows are only ever written again, never added to, so that going back costs nothing.
+    Rows are overwritten, never added to, so that going back costs nothing.
     """
 
     def __init__(self, batch: int, n: int) -> None:
@@ -63,12 +72,12 @@ class Past:
         self.at, self.next = slice(0, n), 0
 
     def reading(self, begin: int, end: int, convolution: int) -> Past:
-        """Itself, about to take in elements begin .. end-1 from that convolution on."""
+        """Prepare to store elements begin .. end-1, from that convolution on, and return the object itself."""
         self.at, self.next = slice(begin, end), convolution
         return self
 
     def put(self, x: Tensor) -> Tensor:
-        """The next convolution's table, with rows for the elements at hand written from x (B, M, C)."""
+        """Write x (B, M, C) to the current elements' rows of the next convolution's table; return the table."""
         if self.next == len(self.tables):
             self.tables.append(x.new_zeros(self.batch, self.n + 1, x.shape[-1]))
         table = self.tables[self.next]
@@ -78,12 +87,14 @@ class Past:
 
 
 class Whole:
-    """In place of ``Past`` where the elements at hand are all there are: nothing is kept."""
+    """Stand-in for ``Past`` in whole passes, which keeps nothing: the current elements are all there are."""
 
     def reading(self, begin: int, end: int, convolution: int) -> Whole:
+        """Return the object itself."""
         return self
 
     def put(self, x: Tensor) -> Tensor:
+        """Return x (B, N, C) and a last row of zeros."""
         return pad(x, (0, 0, 0, 1))
 
 
@@ -96,13 +107,14 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the product (.., out)."""
         return x @ self.weight + self.bias
 
 
 class LocalConv(nn.Module):
-    """A locally masked convolution: a product with an element's taps (B, N, taps C) side by side.
+    """A locally masked convolution: a product with an element's taps (B, N, taps C), side by side.
 
-    Source: Jain et al., as below, section 4.
+    Source: Jain et al., *Locally Masked Convolution for Autoregressive Models*, 2020, section 4.
     """
 
     def __init__(self, taps: int, inputs: int, outputs: int, generator: torch.Generator) -> None:
@@ -110,19 +122,19 @@ class LocalConv(nn.Module):
         self.product = Linear(taps * inputs, outputs, generator)
 
     def forward(self, x: Tensor, taps: Tensor, past: Past | Whole) -> Tensor:
+        """Return the convolution at the elements of ``taps`` (M, taps), given the current elements x."""
         batch = x.shape[0]
         read = past.put(x).index_select(1, taps.reshape(-1))
         return cast(Tensor, self.product(read.view(batch, len(taps), -1)))
 
 
 def normalised(x: Tensor) -> Tensor:
-    """Over channels, position by position, so that no position learns of another."""
+    """Normalise over channels, position by position, so that no position depends on another."""
     return layer_norm(x, x.shape[-1:])
 
 
 class Block(nn.Module):
-    """Gated residual block of two locally masked convolutions; ``skip`` where it takes in another's
-    output."""
+    """Gated residual block of two locally masked convolutions; with ``skip`` it also reads another block."""
 
     def __init__(self, taps: int, channels: int, skip: bool, generator: torch.Generator) -> None:
         super().__init__()
@@ -131,6 +143,7 @@ class Block(nn.Module):
         self.second = LocalConv(taps, 2 * channels, 2 * channels, generator)
 
     def forward(self, x: Tensor, taps: Tensor, past: Past | Whole, other: Tensor | None = None) -> Tensor:
+        """Return the block's output, with the shape of x; ``other`` is the other block's output."""
         hidden = normalised(self.first(concat_elu(x), taps, past))
         if self.skip is not None and other is not None:
             hidden = hidden + self.skip(concat_elu(other))
@@ -139,20 +152,21 @@ class Block(nn.Module):
 
 
 class LocallyMaskedNet(nn.Module):
-    """Up through ``stages`` of gated residual blocks and down again with skip connections, as PixelCNN++ but
-    in one stream and at one resolution; a dilated convolution stands between stages.
+    """A network of ``stages`` of gated residual blocks on the way up, and down again with skip connections.
+
+    It is PixelCNN++ with one stream at one resolution; a dilated convolution separates stages.
 
     Source: Jain et al., *Locally Masked Convolution for Autoregressive Models*, 2020, sections 4 and 5 and
-    the published code: concatenated ELU, positional normalisation, no weight normalisation, which the code
-    keeps for its 1x1 products alone. Dropout, a matter of training, is left out.
+    the published code: concatenated ELU, positional normalisation, and no weight normalisation, which the
+    code uses only for its 1x1 products. Dropout, which matters only in training, is left out.
 
     Args:
-        stages: published 3.
-        blocks: a stage on the way up; one more a stage on the way down but in the first.
-        channels: of the stream.
-        taps: of a kernel.
+        stages: number of stages; 3 as published.
+        blocks: blocks per stage on the way up; one more on the way down, except in the first stage.
+        channels: channels of the stream.
+        taps: taps of a kernel.
         outputs: parameters of an element.
-        generator: of the initial weights.
+        generator: random numbers for the initial weights.
     """
 
     def __init__(
@@ -172,13 +186,16 @@ class LocallyMaskedNet(nn.Module):
         self.last = Linear(channels, outputs, g)
 
     def forward(self, x: Tensor, past: Past | Whole, begin: int, lo: int, hi: int, taps: Taps) -> Tensor:
-        """Parameters (B, hi - lo, P) of elements lo .. hi-1.
+        """Return the parameters (B, hi - lo, P) of elements lo .. hi-1.
 
         Args:
-            x: (B, M, 2) values and ones of elements ``begin`` on, the last that elements before ``hi`` may
-                read; of all of them where nothing is kept.
-            past: what was read before.
-            taps: of all elements.
+            x: (B, M, 2) values and ones of elements from ``begin`` to the last that elements before ``hi`` may
+                read; of all elements in a whole pass.
+            past: inputs of each convolution so far.
+            begin: first element of x.
+            lo: first element to compute.
+            hi: element after the last to compute.
+            taps: taps of all elements.
         """
         strict, plain, dilated = taps.strict[lo:hi], taps.plain[lo:hi], taps.dilated[lo:hi]
         u = normalised(self.first(x, strict, past.reading(begin, begin + x.shape[1], 0)))

@@ -1,4 +1,4 @@
-"""Masked products and the two-stack gated layer that PixelCNN is made of."""
+"""Masked products, and PixelCNN's gated layer of two stacks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch.nn.functional import pad
 from arbench.models.base import lecun_normal_
 
 Offsets = tuple[Tensor, Tensor]
-"""What a class adds to the vertical and to the horizontal gate: (B, 2 C) each."""
+"""A class's additions to the vertical and to the horizontal gate: (B, 2 C) each."""
 
 
 def bounds(width: int, groups: int) -> list[int]:
-    """Where ``groups`` nearly equal runs of ``width`` channels begin and end."""
+    """Return the bounds of ``groups`` nearly equal runs of ``width`` channels."""
     return [round(width * i / groups) for i in range(groups + 1)]
 
 
 def group_mask(inputs: list[int], outputs: list[int], *, strict: bool) -> Tensor:
-    """Which channels may feed which: (in, out), an input's group at most (``strict``: below) the output's."""
+    """Return the mask (in, out) of inputs whose group is at most (``strict``: below) the output's group."""
     mask = torch.zeros(inputs[-1], outputs[-1])
     for g in range(len(outputs) - 1):
         mask[: inputs[g if strict else g + 1], outputs[g] : outputs[g + 1]] = 1
@@ -28,10 +28,10 @@ def group_mask(inputs: list[int], outputs: list[int], *, strict: bool) -> Tensor
 
 
 class Masked(nn.Module):
-    """A product (.., in) @ weight (in, out) + bias whose masked-out weights are zero, always.
+    """A product (.., in) @ weight (in, out) + bias whose masked-out weights are always zero.
 
-    The mask is applied to the weights when they are set, so that no pass pays for it. With ``by_output``
-    an output's weights lie side by side in memory, for steps that take few outputs at a time.
+    The mask is applied when the weights are set, so a pass does not pay for it. With ``by_output`` an
+    output's weights lie side by side in memory, for steps that compute few outputs at a time.
     """
 
     def __init__(self, mask: Tensor, generator: torch.Generator, by_output: bool = False) -> None:
@@ -48,26 +48,27 @@ class Masked(nn.Module):
         self.weight.register_hook(lambda grad: grad * self.mask)
 
     def apply_mask(self) -> None:
-        """Zeroes the weights that may not exist."""
+        """Zero the masked-out weights."""
         with torch.no_grad():
             self.weight.masked_fill_(~self.mask, 0)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the product (.., out)."""
         return x @ self.weight + self.bias
 
 
 def gate(a: Tensor) -> Tensor:
-    """tanh of the first half of the channels times the sigmoid of the second."""
+    """Return tanh of the first half of the channels times the sigmoid of the second."""
     f, g = a.chunk(2, dim=-1)
     return f.tanh() * g.sigmoid()
 
 
 class Layer(nn.Module):
-    """A vertical and a horizontal gated convolution; the first sees all rows above, the second its own.
+    """A vertical and a horizontal gated convolution; the first sees all rows above, the second its own row.
 
-    Channels-last; convolutions are products with the taps side by side. Horizontal channels are split in
-    ``groups`` (one a colour): what colour g reads of its own pixel belongs to colours up to g (mask B), or
-    below g in the first layer (mask A). With ``classes``, the class adds to both halves of both gates.
+    Channels come last; convolutions are products with the taps side by side. Horizontal channels are split
+    into ``groups`` (one per colour): of its own pixel, colour g reads colours up to g (mask B), or below g in
+    the first layer (mask A). With ``classes``, the class adds to both halves of both gates.
     """
 
     def __init__(
@@ -96,18 +97,18 @@ class Layer(nn.Module):
             self.by_class = nn.Parameter(lecun_normal_(torch.empty(classes, 4 * channels), 1, generator))
 
     def vertical_taps(self, rows: Sequence[Tensor], width: int) -> Tensor:
-        """Taps (B, .., W, taps C) from the reach + 1 rows up to this one, each padded on both sides."""
+        """Return taps (B, .., W, taps C) from the reach + 1 rows up to this one, each padded on both sides."""
         return torch.cat([row[..., j : j + width, :] for row in rows for j in range(self.kernel)], dim=-1)
 
     def offsets(self, label: Tensor | None) -> Offsets | None:
-        """What classes (B,) add to the vertical and to the horizontal gate, (B, 2 C) each, if anything."""
+        """Return the additions of classes (B,) to the vertical and horizontal gate, (B, 2 C) each, if any."""
         if self.by_class is None or label is None:
             return None
         vertical, horizontal = self.by_class[label].chunk(2, dim=-1)
         return vertical, horizontal
 
     def forward(self, v: Tensor, h: Tensor, offsets: Offsets | None = None) -> tuple[Tensor, Tensor]:
-        """Both stacks, (B, H, W, C) each, with the class's ``offsets``."""
+        """Return both stacks, (B, H, W, C) each, given v, h and the class's ``offsets``."""
         _, height, width, _ = v.shape
         r = self.reach
         padded = pad(v, (0, 0, r, r, r, 0))

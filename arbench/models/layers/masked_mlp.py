@@ -1,4 +1,4 @@
-"""The network of MADE: a multilayer perceptron whose outputs for an element read earlier elements only."""
+"""MADE's network: a multilayer perceptron in which an element's outputs depend on earlier elements alone."""
 
 from __future__ import annotations
 
@@ -11,43 +11,48 @@ from torch import Tensor, nn
 
 from arbench.models.layers.masked import Masked
 
-Ready = list[tuple[Tensor, Tensor]]
+ProductWeights = list[tuple[Tensor, Tensor]]
 """Weight (in, out) and bias of each product, for events of some length."""
 LARGEST = 1e3
-"""Real inputs are read as no larger: a guess far off must not become an infinity that a masked zero turns
-into a NaN of an *earlier* element. Their sums are to fit float16 too, which ends at 65,504."""
+"""Bound to which real inputs are clamped.
+
+Otherwise a far-off guess could become an infinity, and a masked zero times it a NaN in an *earlier* element.
+Sums of clamped inputs must also fit float16, whose maximum is 65,504.
+"""
 
 
 @dataclass
 class MLPState:
-    ready: Ready = field(metadata={"constant": True})
+    """State of steps: the weights, and each layer so far."""
+
+    ready: ProductWeights = field(metadata={"constant": True})
     sums: Tensor
-    """What enters the first hidden layer, (B, H): complete in units whose inputs are all known."""
+    """Inputs of the first hidden layer, (B, H): complete in units whose inputs are all known."""
     hidden: list[Tensor]
-    """Each hidden layer's activations, (B, H); zeros in units that are still to come."""
+    """Activations of each hidden layer, (B, H); zero in units that are not complete."""
 
 
 class MaskedMLP(nn.Module):
-    """Hidden layers of ReLUs, each unit of a degree m: it reads what depends on the first m elements.
+    """Hidden layers of ReLUs in which a unit of degree m depends on the first m elements.
 
     Degrees run from 1 to D - 1, evenly spaced and ascending, so that the units which an element completes are
     a slice: a step adds one row to the sums of the first layer and evaluates that slice of each layer.
 
     Source: Germain et al., *MADE*, 2015, section 4, which draws degrees at random; the order of units within
-    a layer is of no consequence. Weights start with variance 1/fan_in of what is not masked, biases at zero.
+    a layer does not matter. Weights start with variance 1/fan_in of the unmasked inputs, biases at zero.
 
     Args:
-        elements: D, at least 2.
-        inputs: numbers an element enters by, E.
-        outputs: numbers of each element, P.
+        elements: D, the number of elements, at least 2.
+        inputs: E, the numbers by which an element enters.
+        outputs: P, the numbers returned for each element.
         hidden: units of each hidden layer.
-        generator: of the initial weights.
+        generator: random numbers for the initial weights.
         normalised: whether each unit's weights are a direction and a gain (Salimans and Kingma, *Weight
-            Normalization*, 2016), as ``initialise`` wants it.
-        scale: of the outputs' initial weights, over the usual.
+            Normalization*, 2016), which ``initialise`` requires.
+        scale: scale of the outputs' initial weights, relative to the usual one.
 
     Raises:
-        ValueError: fewer than two elements, or a hidden layer of no units.
+        ValueError: there are fewer than two elements, no hidden layer, or one without units.
     """
 
     def __init__(
@@ -63,7 +68,8 @@ class MaskedMLP(nn.Module):
     ) -> None:
         super().__init__()
         if elements < 2 or not hidden or min(hidden) < 1:
-            raise ValueError(f"needs 2 elements and hidden layers of 1 unit, got {elements}, {list(hidden)}")
+            got = f"got {elements} and {list(hidden)}"
+            raise ValueError(f"needs at least 2 elements and hidden layers with units, {got}")
         self.elements, self.inputs, self.outputs, self.scale = elements, inputs, outputs, scale
         self.hidden = tuple(hidden)
         degrees = [
@@ -85,15 +91,17 @@ class MaskedMLP(nn.Module):
         return [product for product in self.products if isinstance(product, Masked)]
 
     def weights(self, n: int) -> int:
-        """Parameters of a network for ``n`` elements: rows of its inputs, columns of its outputs, and the
-        hidden layers, which all elements share."""
+        """Return the number of parameters for ``n`` elements.
+
+        Input rows and output columns are counted for these elements; all elements share the hidden layers.
+        """
         sizes = [n * self.inputs, *self.hidden, n * self.outputs]
         each = 1 + bool(len(self.gains))
         return sum((a + each) * b for a, b in pairwise(sizes))
 
-    def ready(self, n: int) -> Ready:
-        """Weights for events of ``n`` elements."""
-        found: Ready = [(product.weight, product.bias) for product in self._products()]
+    def ready(self, n: int) -> ProductWeights:
+        """Return the weights for events of ``n`` elements."""
+        found: ProductWeights = [(product.weight, product.bias) for product in self._products()]
         if len(self.gains):
             found = [(_directions(weight) * gain, bias) for (weight, bias), gain in zip(found, self.gains, strict=True)]
         last = n * self.outputs
@@ -101,8 +109,8 @@ class MaskedMLP(nn.Module):
         found[-1] = found[-1][0][:, :last], found[-1][1][:last]
         return found
 
-    def forward(self, inputs: Tensor, ready: Ready) -> Tensor:
-        """Outputs (B, n, P) of all elements from the inputs of all but the last, (B, n - 1, E)."""
+    def forward(self, inputs: Tensor, ready: ProductWeights) -> Tensor:
+        """Return outputs (B, n, P) of all elements from the inputs of all but the last, (B, n - 1, E)."""
         (first, bias), *later = ready
         flat = inputs.flatten(1).to(first.dtype)
         x = torch.addmm(bias, flat, first[: flat.shape[1]])
@@ -110,18 +118,25 @@ class MaskedMLP(nn.Module):
             x = torch.addmm(bias, torch.relu(x), weight)
         return x.unflatten(1, (inputs.shape[1] + 1, self.outputs))
 
-    def start(self, batch: int, ready: Ready) -> MLPState:
+    def start(self, batch: int, ready: ProductWeights) -> MLPState:
+        """Return the state before the first element."""
         bias = ready[0][1]
         hidden = [bias.new_zeros(batch, units) for units in self.hidden]
         return MLPState(ready, bias.expand(batch, -1).clone(), hidden)
 
     def reads_from(self, g0: int) -> int:
-        """The first element that ``extend`` from ``g0`` on wants."""
+        """Return the first element that ``extend`` from ``g0`` reads."""
         return max(g0 - 1, 0)
 
     def extend(self, state: MLPState, inputs: Tensor, g0: int, g1: int) -> Tensor:
-        """Outputs (B, g1 - g0, P) of elements g0 .. g1-1, from the inputs of elements ``reads_from(g0)`` ..
-        g1-2: (B, .., E). The state goes along."""
+        """Return outputs (B, g1 - g0, P) of elements g0 .. g1-1, and advance the state in place.
+
+        Args:
+            state: state at g0.
+            inputs: inputs (B, .., E) of elements ``reads_from(g0)`` .. g1-2.
+            g0: first element.
+            g1: element after the last.
+        """
         (first, _), *later, (last, last_bias) = state.ready
         begin, end = self.reads_from(g0) * self.inputs, (g1 - 1) * self.inputs
         if end > begin:
@@ -139,21 +154,27 @@ class MaskedMLP(nn.Module):
         return out.unflatten(1, (g1 - g0, self.outputs))
 
     def _completed(self, layer: int, g0: int, g1: int) -> tuple[int, int]:
-        """Units of a layer whose inputs are all known at g1 and were not at g0; a few before them, so that
-        steps are all of one width."""
+        """Return the slice of a layer's units that become complete between g0 and g1.
+
+        A few units before them are included, so that all steps have the same width.
+        """
         units, degrees = self.hidden[layer], self.elements - 1
         hi = -(-(g1 - 1) * units // degrees)
         return min(-(-max(g0 - 1, 0) * units // degrees), hi - -(-units // degrees)), hi
 
     @torch.no_grad()
     def initialise(self, inputs: Tensor) -> None:
-        """Gains and biases such that on these inputs (B, D - 1, E) what enters each unit has mean 0 and
-        variance 1; of outputs ``scale`` squared.
+        """Set gains and biases so that on these inputs each unit's input has mean 0 and variance 1.
 
-        Source: Salimans and Kingma, *Weight Normalization*, 2016, section 3. Of normalised networks only.
+        The variance of outputs becomes ``scale`` squared. The network must be normalised.
+
+        Source: Salimans and Kingma, *Weight Normalization*, 2016, section 3.
+
+        Args:
+            inputs: (B, D - 1, E), all elements but the last.
 
         Raises:
-            ValueError: fewer than two events, or not all D elements of them.
+            ValueError: there are fewer than two events, or they are not whole.
         """
         if inputs.shape[0] < 2 or inputs.shape[1] != self.elements - 1:
             raise ValueError(
@@ -171,5 +192,5 @@ class MaskedMLP(nn.Module):
 
 
 def _directions(weight: Tensor) -> Tensor:
-    """Columns of length 1, but for those of nothing but zeros."""
+    """Scale columns to length 1, except those of zeros alone."""
     return weight / weight.norm(dim=0).clamp_min(torch.finfo(weight.dtype).tiny)

@@ -1,4 +1,4 @@
-"""The decoder of the non-autoregressive transformer: every position at once, from copies of the source."""
+"""Decoder of the non-autoregressive transformer: all positions at once, from copies of the source."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from arbench.models.layers.attention import Attention, FeedForward, Init, Memory
 
 
 def visible(inside: Tensor, like: Tensor) -> Tensor:
-    """What is added to the scores of T positions among themselves: (B, 1, T, T) of 0 and -inf.
+    """Return the self-attention mask of T positions, (B, 1, T, T) of 0 and -inf, with the dtype of ``like``.
 
-    A position sees every other that is ``inside`` (B, T) and not itself; itself only where there is no
-    other, since a softmax over nothing is no number.
+    A position sees every other position that is ``inside`` (B, T). It sees itself only if there is no other,
+    since a softmax over no position is NaN.
     """
     itself = torch.eye(inside.shape[1], dtype=torch.bool, device=inside.device)
     seen = inside.unsqueeze(1) & ~itself
@@ -23,10 +23,10 @@ def visible(inside: Tensor, like: Tensor) -> Tensor:
 
 
 class ParallelLayer(nn.Module):
-    """Self-attention, positional attention, attention to the source and a feed-forward layer, each with its
-    residual connection and a normalisation behind it.
+    """Self-attention, positional attention, attention to the source and a feed-forward layer.
 
-    In positional attention queries and keys are the positions' encodings, and values what lies there.
+    Each has a residual connection followed by a normalisation. In positional attention, queries and keys are
+    the encodings of positions, and values are the inputs at these positions.
 
     Source: Gu et al., *Non-Autoregressive Neural Machine Translation*, 2017, section 3.2 and figure 2.
     """
@@ -40,7 +40,7 @@ class ParallelLayer(nn.Module):
         self.residuals = nn.ModuleList(Residual(width, norm_first=False) for _ in range(4))
 
     def forward(self, x: Tensor, positions: Tensor, mask: Tensor, memory: Memory) -> Tensor:
-        """x (B, T, D) to (B, T, D), with encodings of positions (1, T, D)."""
+        """Run x (B, T, D) to (B, T, D), with encodings of positions (1, T, D)."""
         to_itself, to_positions, to_source, onward = self.residuals
         x = to_itself(x, lambda h: self.attention(h, mask=mask))
         x = to_positions(x, lambda h: self.positional.between(positions, positions, h, mask=mask))
@@ -49,14 +49,14 @@ class ParallelLayer(nn.Module):
 
 
 class ParallelDecoder(nn.Module):
-    """Layers of ``ParallelLayer``.
+    """A stack of ``ParallelLayer``.
 
     Args:
-        layers: how many.
-        width: D.
+        layers: number of layers.
+        width: D, the width of the layers.
         heads: H, a divisor of D.
         hidden: width of the feed-forward layers.
-        init: of the weights.
+        init: initialisation of the weights.
     """
 
     def __init__(self, layers: int, width: int, heads: int, hidden: int, init: Init) -> None:
@@ -64,12 +64,18 @@ class ParallelDecoder(nn.Module):
         self.layers = nn.ModuleList(ParallelLayer(width, heads, hidden, init) for _ in range(layers))
 
     def remember(self, source: Tensor) -> list[Memory]:
-        """What each layer attends to of an encoded source (B, S, D): computed once a draw."""
+        """Compute each layer's keys and values of an encoded source (B, S, D), once per draw."""
         return [layer.cross.remember(source) for layer in self.layers if isinstance(layer, ParallelLayer)]
 
     def forward(self, x: Tensor, positions: Tensor, inside: Tensor, memories: Sequence[Memory]) -> Tensor:
-        """All positions at once: x (B, T, D), plus their encodings (1, T, D), to (B, T, D); those ``inside``
-        (B, T) are looked at."""
+        """Run all positions at once: x (B, T, D) to (B, T, D).
+
+        Args:
+            x: inputs.
+            positions: encodings of the positions, (1, T, D), added to the inputs.
+            inside: (B, T) bool, the positions that others attend to.
+            memories: result of ``remember``.
+        """
         mask, x = visible(inside, x), x + positions
         for layer, memory in zip(self.layers, memories, strict=True):
             x = layer(x, positions, mask, memory)

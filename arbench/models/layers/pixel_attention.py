@@ -1,4 +1,4 @@
-"""PixelSNAIL's attention: of each pixel to all pixels before it, by one head of small keys."""
+"""PixelSNAIL's attention: each pixel attends to all pixels before it, by one head with small keys."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from arbench.models.layers.shifted import ACTIVATIONS, POINT, GatedResnet
-from arbench.models.layers.weight_norm import Ready, WeightNormed
+from arbench.models.layers.weight_norm import FoldedWeights, WeightNormed
 
 
 def attend(query: Tensor, slots: Tensor, key: int, *, causal: bool = False) -> Tensor:
-    """Mixed values (B, M, value) by queries (B, M, key) of slots (B, S, key + value); zeros where S is 0.
+    """Return the attended values (B, M, value), or zeros if there is no slot.
 
     Args:
-        key: width of the keys, which stand first in the slots.
-        causal: whether query i sees slots up to i only; then M is S.
+        query: queries (B, M, key).
+        slots: keys and values (B, S, key + value).
+        key: width of the keys, which come first in the slots.
+        causal: whether query i sees only slots up to i; then M is S.
     """
     if not slots.shape[1]:
         return slots.new_zeros(*query.shape[:2], slots.shape[2] - key)
@@ -24,17 +26,19 @@ def attend(query: Tensor, slots: Tensor, key: int, *, causal: bool = False) -> T
 
 
 class PixelAttention(nn.Module):
-    """Keys and values from pixel, features and place; queries from features and place; what was found joins
-    the features in a gated layer. All layers are 1x1.
+    """Attention with keys and values from pixel, features and position, and queries from features and position.
+
+    A gated layer joins the attended values to the features. All layers are 1x1.
 
     Source: Chen et al., *PixelSNAIL*, 2017, section 2, figure 4 and its published code.
 
     Args:
-        width: F of the features.
-        colours: of a pixel.
-        key, value: widths.
+        width: F, the width of the features.
+        colours: channels of a pixel.
+        key: width of a key.
+        value: width of a value.
         activation: a key of ``ACTIVATIONS``.
-        generator: of the initial weights.
+        generator: random numbers for the initial weights.
     """
 
     def __init__(
@@ -49,25 +53,25 @@ class PixelAttention(nn.Module):
         _, wider = ACTIVATIONS[activation]
         self.joined = GatedResnet(POINT, width, activation, generator, extra=wider * value)
 
-    def content(self, x: Tensor, pixel: Tensor, place: Tensor, ready: Ready) -> Tensor:
-        """Slots (.., key + value) of pixels (.., C) with features x (.., F), at places (.., 2)."""
+    def content(self, x: Tensor, pixel: Tensor, place: Tensor, ready: FoldedWeights) -> Tensor:
+        """Return slots (.., key + value) of pixels (.., C) with features x (.., F), at places (.., 2)."""
         raw = torch.cat([part.expand(*x.shape[:-1], -1) for part in (pixel, x, place)], dim=-1)
         return ready(self.to_slot, self.of_content.run(raw, self.of_content.act(raw), ready, None))
 
-    def query(self, x: Tensor, place: Tensor, ready: Ready) -> Tensor:
-        """Queries (.., key) of features x (.., F), at places (.., 2)."""
+    def query(self, x: Tensor, place: Tensor, ready: FoldedWeights) -> Tensor:
+        """Return queries (.., key) of features x (.., F), at places (.., 2)."""
         raw = torch.cat([x, place.expand(*x.shape[:-1], -1)], dim=-1)
         return ready(self.to_query, self.of_query.run(raw, self.of_query.act(raw), ready, None))
 
-    def merge(self, x: Tensor, mixed: Tensor, ready: Ready) -> Tensor:
-        """Features (.., F) with what was found (.., value)."""
+    def merge(self, x: Tensor, mixed: Tensor, ready: FoldedWeights) -> Tensor:
+        """Join attended values (.., value) to features (.., F)."""
         layer = self.joined
         assert layer.join is not None
         return layer.run(x, layer.act(x), ready, ready(layer.join, layer.act(mixed)))
 
-    def forward(self, x: Tensor, pixels: Tensor, places: Tensor, ready: Ready) -> Tensor:
-        """All pixels at once: features (B, N, F), pixels (B, N, C), places (N, 2) to features."""
-        # query i sees slots before i: shifted by one, so that the mask is the causal one and no row is empty
+    def forward(self, x: Tensor, pixels: Tensor, places: Tensor, ready: FoldedWeights) -> Tensor:
+        """Run all pixels at once: features (B, N, F), pixels (B, N, C), places (N, 2) to features (B, N, F)."""
+        # query i sees slots before i: a shift by one makes this the causal mask, without an empty row
         slots, query = self.content(x, pixels, places, ready), self.query(x, places, ready)
         mixed = attend(query[:, 1:], slots[:, :-1], self.key, causal=True)
         return self.merge(x, pad(mixed, (0, 0, 1, 0)), ready)

@@ -10,18 +10,18 @@ from torch import Tensor, nn
 
 
 def uniform_(tensor: Tensor, bound: float, generator: torch.Generator) -> Tensor:
-    """Fills with U(-bound, bound)."""
+    """Fill a tensor with U(-bound, bound)."""
     with torch.no_grad():
         return tensor.uniform_(-bound, bound, generator=generator)
 
 
 def begun(embedding: Tensor, past: Tensor, first: bool) -> Tensor:
-    """Embeddings (B, M, R) of the symbols before each position.
+    """Return the embeddings (B, M, R) of the symbols before each position.
 
     Args:
-        embedding: (levels + 1, R), the last row of what stands before the first symbol.
-        past: symbols (B, M), or (B, M - 1) where they are the first.
-        first: whether position 0 is among them.
+        embedding: (levels + 1, R); the last row is the vector that precedes the first symbol.
+        past: symbols (B, M), or (B, M - 1) if position 0 is included.
+        first: whether position 0 is included.
     """
     x = embedding[past]
     return torch.cat([embedding[-1:].expand(len(past), 1, -1), x], dim=1) if first else x
@@ -29,22 +29,22 @@ def begun(embedding: Tensor, past: Tensor, first: bool) -> Tensor:
 
 @dataclass
 class Carry:
-    """Hidden and cell state of each layer: (B, H) each. They are replaced, never written to."""
+    """Hidden and cell state of each layer, (B, H) each; replaced, never written to."""
 
     hidden: list[Tensor]
     cell: list[Tensor]
     ready: Sequence[tuple[Tensor, Tensor]] = field(metadata={"constant": True})
-    """Each layer's weight (in + H, 4 H) and bias (4 H), both products in one."""
+    """Each layer's weight (in + H, 4 H) and bias (4 H), both of its products in one."""
 
     def copied(self) -> Carry:
-        """A copy to go on with."""
+        """Return a copy to step from."""
         return Carry(list(self.hidden), list(self.cell), self.ready)
 
 
 class LSTMStack(nn.Module):
     """Layers of i, f, g, o = W x_t + U h_{t-1} + b; c_t = f . c_{t-1} + i . g; h_t = o . tanh(c_t).
 
-    i, f and o through a sigmoid, g through tanh. A sequence is one call of PyTorch's own LSTM; a single
+    Gates i, f and o pass a sigmoid, g passes tanh. A sequence is one call of PyTorch's own LSTM; a single
     element is one product and the gates, layer by layer.
 
     Source: Hochreiter and Schmidhuber, *Long Short-Term Memory*, 1997, with the forget gate of Gers et al.,
@@ -52,10 +52,10 @@ class LSTMStack(nn.Module):
 
     Args:
         inputs: width of x.
-        width: H.
-        layers: one behind the other.
-        bound: of the initial weights.
-        generator: of the initial weights.
+        width: H, the units of a layer.
+        layers: number of layers.
+        bound: largest magnitude of an initial weight.
+        generator: random numbers for the initial weights.
     """
 
     def __init__(self, inputs: int, width: int, layers: int, bound: float, generator: torch.Generator) -> None:
@@ -68,7 +68,7 @@ class LSTMStack(nn.Module):
             uniform_(parameter, bound, generator)
 
     def start(self, batch: int, state: tuple[Tensor, Tensor] | None = None) -> Carry:
-        """Before the first element: zeros, or ``state`` (layers, B, H) as ``forward`` returned it."""
+        """Return the state before the first element: zeros, or ``state`` as ``forward`` returned it."""
         if state is None:
             zero = self.lstm.all_weights[0][0].new_zeros(batch, self.width)
             hidden, cell = [zero] * self.layers, [zero] * self.layers
@@ -81,13 +81,17 @@ class LSTMStack(nn.Module):
         return Carry(hidden, cell, ready)
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The last layer's h (B, M, H) for x (B, M, inputs), and every layer's h and c at the end, each
-        (layers, B, H)."""
+        """Return the last layer's h (B, M, H), and the final h and c of all layers, (layers, B, H) each.
+
+        Args:
+            x: inputs (B, M, inputs).
+            state: h and c before the first of them, (layers, B, H) each; None for zeros.
+        """
         found: tuple[Tensor, tuple[Tensor, Tensor]] = self.lstm(x, state)
         return found
 
     def extend(self, carry: Carry, x: Tensor) -> Tensor:
-        """As ``forward`` from where ``carry`` stands, which moves on."""
+        """Return what ``forward`` does from the state ``carry``, and advance it in place."""
         if x.shape[1] == 1:
             return self._step(carry, x[:, 0]).unsqueeze(1)
         out, (hidden, cell) = self(x, (torch.stack(carry.hidden), torch.stack(carry.cell)))

@@ -13,48 +13,52 @@ from arbench.models.layers.masked import Masked, bounds, group_mask
 
 
 def neighbours(row: Tensor) -> Tensor:
-    """(B, W, 3 H): left, centre and right of each pixel, from a row (B, W + 2, H) padded on both sides."""
+    """Return left, centre and right of each pixel, (B, W, 3 H), from a row (B, W + 2, H) with padding."""
     return torch.cat([row[:, :-2], row[:, 1:-1], row[:, 2:]], dim=-1)
 
 
 def cell(a: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-    """h and c from the gates o, f, i, g side by side (.., 4 H) and the c before (.., H)."""
+    """Return h and c from the gates o, f, i, g side by side (.., 4 H) and the previous c (.., H)."""
     o, f, i, g = a.chunk(4, dim=-1)
     c = f.sigmoid() * before + i.sigmoid() * g.tanh()
     return o.sigmoid() * c.tanh(), c
 
 
 @dataclass
-class Ready:
-    """A layer's weights made ready for steps: colour by colour, contiguous."""
+class StepWeights:
+    """A layer's weights for steps: colour by colour, contiguous."""
 
     inputs: list[Tensor]
+    """Weights from the layer's inputs to the gates, by colour."""
     outputs: list[tuple[Tensor, Tensor]]
+    """Weights and biases from h to the layer's outputs, by colour."""
     above: Tensor
+    """Weights from the row above to the gates."""
     bias: Tensor
+    """Biases of the gates."""
 
 
 @dataclass
 class RowState:
-    """A layer's row so far, and what the row above gives it."""
+    """A layer's row so far, and the contributions of the row above."""
 
     hidden: Tensor
-    """h of this row, padded on both sides: (B, W + 2, H)."""
+    """State h of this row, padded on both sides: (B, W + 2, H)."""
     cell: Tensor
-    """c of this row: (B, W, H)."""
+    """State c of this row: (B, W, H)."""
     from_above: Tensor
     """The state-to-state part of this row's gates, bias included, colour by colour: (B, W, 4 H)."""
     cell_above: Tensor
-    """c of the row above: (B, W, H)."""
-    ready: Ready = field(metadata={"constant": True})
+    """State c of the row above: (B, W, H)."""
+    ready: StepWeights = field(metadata={"constant": True})
 
 
 class RowLayer(nn.Module):
-    """x + W h of an LSTM over rows: gates = K_is * x_r + K_ss * h_{r-1}, c and h of row r from them.
+    """x + W h of an LSTM over rows: gates = K_is * x_r + K_ss * h_{r-1} give c and h of row r.
 
-    K_is is 1 x 3 under mask B, so that it reads the pixel to the left and its own colours up to the same;
-    K_ss is 1 x 3 over the row above without a mask. x has 2 H channels, h and c have H, in ``colours``
-    groups. Channels last; convolutions are products with the taps side by side.
+    K_is is 1 x 3 under mask B: it reads the pixel to the left, and its own pixel's colours up to the current
+    one. K_ss is 1 x 3 over the row above, without a mask. x has 2 H channels, h and c have H, in ``colours``
+    groups. Channels come last; convolutions are products with the taps side by side.
 
     Source: van den Oord et al., *Pixel Recurrent Neural Networks*, 2016, sections 3.1, 3.3 and 3.4.
     """
@@ -70,7 +74,7 @@ class RowLayer(nn.Module):
         self.outputs = Masked(group_mask(self.split, self.wide, strict=False), generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, 2 H) from inputs of that shape: all of a row at once, row after row."""
+        """Return outputs (B, H, W, 2 H) from inputs of that shape: all of a row at once, row after row."""
         batch, height, side, _ = x.shape
         from_inputs = self.inputs(torch.cat([pad(x, (0, 0, 1, 0))[:, :, :-1], x], dim=-1))
         h = x.new_zeros(batch, side, self.width)
@@ -81,10 +85,10 @@ class RowLayer(nn.Module):
         return x + self.outputs(torch.stack(rows, dim=1))
 
     def start(self, batch: int, side: int) -> RowState:
-        """Above the first row: zeros."""
+        """Return the state above the first row: zeros."""
         both = [[gate * self.width + i for gate in range(4) for i in range(lo, hi)] for lo, hi in pairwise(self.split)]
         order = [i for group in both for i in group]
-        ready = Ready(
+        ready = StepWeights(
             [self.inputs.weight[:, group].contiguous() for group in both],
             [
                 (self.outputs.weight[:hi, lo:up].contiguous(), self.outputs.bias[lo:up])
@@ -98,14 +102,20 @@ class RowLayer(nn.Module):
         return RowState(new(batch, side + 2, self.width), zero, new(batch, side, 4 * self.width), zero, ready)
 
     def next_row(self, state: RowState) -> None:
-        """Turns to the next row, all columns at once."""
+        """Advance to the next row, all columns at once."""
         state.from_above = neighbours(state.hidden) @ state.ready.above + state.ready.bias
         state.cell_above = state.cell
         state.hidden, state.cell = torch.zeros_like(state.hidden), torch.zeros_like(state.cell)
 
     def step(self, state: RowState, x: Tensor, column: int, colour: int) -> Tensor:
-        """This colour's outputs (B, ..) at a pixel, from this row of inputs (B, 1 + W, 2 H), padded on the
-        left."""
+        """Return a colour's outputs (B, ..) at a pixel.
+
+        Args:
+            state: state of this row.
+            x: inputs of this row, padded on the left: (B, 1 + W, 2 H).
+            column: column of the pixel.
+            colour: number of the colour.
+        """
         lo, hi = self.split[colour], self.split[colour + 1]
         window = x[:, column : column + 2].flatten(1)
         offset = state.from_above[:, column, 4 * lo : 4 * hi]

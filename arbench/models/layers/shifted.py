@@ -1,7 +1,7 @@
 """Shifted convolutions, the gated residual layers made of them, and how an image enters them.
 
-Channels last, (B, H, W, C); a convolution is a product with its taps side by side, top row first. Whatever
-has weights takes them folded: ``ready`` is a ``Ready`` of the whole network.
+Channels come last, (B, H, W, C); a convolution is a product with its taps side by side, top row first. Layers
+read their weights folded: ``ready`` is a ``FoldedWeights`` of the whole network.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu, pad
 
-from arbench.models.layers.weight_norm import DIRECTION_STD, Ready, WeightNormed
+from arbench.models.layers.weight_norm import DIRECTION_STD, FoldedWeights, WeightNormed
 
 
 class Kernel(NamedTuple):
-    """Which pixels an output sees: its own row and those above, its own column and those beside."""
+    """Extent of a convolution: its own row and rows above, its own column and columns to both sides."""
 
     rows: int
     left: int
@@ -25,14 +25,16 @@ class Kernel(NamedTuple):
 
     @property
     def width(self) -> int:
+        """The number of columns."""
         return self.left + 1 + self.right
 
 
 DOWN, DOWN_RIGHT, POINT = Kernel(2, 1, 1), Kernel(2, 1, 0), Kernel(1, 0, 0)
+"""Kernels of the stream of the rows above, of the other stream, and of 1x1 layers."""
 
 
 def concat_elu(x: Tensor) -> Tensor:
-    """ELU of the channels and of their negatives, (.., C) to (.., 2 C)."""
+    """Return ELU of the channels and of their negatives, (.., C) to (.., 2 C)."""
     return elu(torch.cat([x, -x], dim=-1))
 
 
@@ -40,28 +42,28 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
     "concat_elu": (concat_elu, 2),
     "elu": (elu, 1),
 }
-"""By name, with how many times wider each makes its input."""
+"""Activations by name, with the factor by which each widens its input."""
 
 
 def beside(rows: Sequence[Tensor], kernel: Kernel, stride: int = 1) -> Tensor:
-    """Taps (.., W / stride, taps C) of a kernel from its rows (.., W, C), top first; zeros beyond edges."""
+    """Return taps (.., W / stride, taps C) of a kernel from its rows (.., W, C), top first, zero-padded."""
     padded, width = [pad(row, (0, 0, kernel.left, kernel.right)) for row in rows], rows[0].shape[-2]
     return torch.cat([row[..., j : j + width : stride, :] for row in padded for j in range(kernel.width)], -1)
 
 
 def taps(x: Tensor, kernel: Kernel, stride: int = 1) -> Tensor:
-    """Taps (B, H / stride, W / stride, taps C) of a kernel everywhere on x (B, H, W, C)."""
+    """Return taps (B, H / stride, W / stride, taps C) of a kernel everywhere on x (B, H, W, C)."""
     above, height = pad(x, (0, 0, 0, 0, kernel.rows - 1, 0)), x.shape[1]
     return beside([above[:, i : i + height : stride] for i in range(kernel.rows)], kernel, stride)
 
 
 def down(x: Tensor) -> Tensor:
-    """Moves an image (B, H, W, C) one row down; zeros come in."""
+    """Shift an image (B, H, W, C) one row down, with zeros in the first row."""
     return pad(x[:, :-1], (0, 0, 0, 0, 1, 0))
 
 
 def right(x: Tensor) -> Tensor:
-    """Moves rows (.., W, C) one column to the right; zeros come in."""
+    """Shift rows (.., W, C) one column to the right, with zeros in the first column."""
     return pad(x[..., :-1, :], (0, 0, 1, 0))
 
 
@@ -81,15 +83,16 @@ class Conv(WeightNormed):
         super().__init__(kernel.rows * kernel.width * inputs, outputs, generator, scale=scale)
         self.kernel, self.stride, self.inputs = kernel, stride, inputs
 
-    def forward(self, x: Tensor, ready: Ready) -> Tensor:
-        """(B, H, W, C) to (B, H / stride, W / stride, outputs)."""
+    def forward(self, x: Tensor, ready: FoldedWeights) -> Tensor:
+        """Convolve x (B, H, W, C): return (B, H / stride, W / stride, outputs)."""
         return ready(self, taps(x, self.kernel, self.stride))
 
 
 class Grow(WeightNormed):
-    """A transposed convolution of stride 2: each pixel adds to as many as the kernel has taps.
+    """A transposed convolution of stride 2: each pixel adds to as many pixels as the kernel has taps.
 
-    Twice the rows and columns; ``DOWN``'s taps overlap at every other column, ``DOWN_RIGHT``'s nowhere.
+    It doubles rows and columns; the taps of ``DOWN`` overlap at every other column, those of ``DOWN_RIGHT``
+    nowhere.
     """
 
     def __init__(self, kernel: Kernel, inputs: int, outputs: int, generator: torch.Generator) -> None:
@@ -97,7 +100,7 @@ class Grow(WeightNormed):
         self.kernel, self.outputs = kernel, outputs
 
     def assemble(self, made: Tensor) -> Tensor:
-        """Two rows (.., 2, 2 W, outputs) from the taps of one (.., W, taps outputs)."""
+        """Return two rows (.., 2, 2 W, outputs) from the taps of one row (.., W, taps outputs)."""
         taps = made.unflatten(-1, (2, self.kernel.width, self.outputs))
         columns = taps.unbind(-2)
         if self.kernel.right:
@@ -106,26 +109,29 @@ class Grow(WeightNormed):
             columns = even, odd
         return torch.stack(columns, dim=-3).flatten(-4, -3).movedim(-2, -3)
 
-    def forward(self, x: Tensor, ready: Ready) -> Tensor:
-        """(B, H, W, C) to (B, 2 H, 2 W, outputs)."""
+    def forward(self, x: Tensor, ready: FoldedWeights) -> Tensor:
+        """Double x (B, H, W, C): return (B, 2 H, 2 W, outputs)."""
         return ready(self, x).flatten(1, 2)
 
 
 class GatedResnet(nn.Module):
-    """x + a * sigmoid(b), where (a, b) come of two convolutions with activations before each.
+    """x + a * sigmoid(b), where (a, b) are the result of two convolutions, each after an activation.
 
-    What is beside or skipped to here joins between the two through a 1x1 product; the class adds to (a, b).
-    The second convolution starts with outputs a tenth as large. Class weights start as N(0, 0.05^2).
+    The other stream and short-cuts join between the two through a 1x1 product; the class adds to (a, b). The
+    second convolution starts with outputs a tenth as large. Class weights start as N(0, 0.05^2).
 
     Source: Salimans et al., *PixelCNN++*, 2017, section 2, and its published code.
 
     Args:
-        kernel: of both convolutions.
+        kernel: kernel of both convolutions.
         width: channels of x.
         activation: a key of ``ACTIVATIONS``.
-        generator: of the initial weights.
-        extra: channels, as activated, of what joins; 0 for nothing.
+        generator: random numbers for the initial weights.
+        extra: activated channels that join between the convolutions; 0 for none.
         classes: size of the class's alphabet; 0 for none.
+
+    Raises:
+        ValueError: there is no such activation.
     """
 
     def __init__(
@@ -151,13 +157,13 @@ class GatedResnet(nn.Module):
             self.by_class = nn.Parameter(weight)
 
     def run(self, x: Tensor, active: Tensor, conv: Callable[[Conv, Tensor], Tensor], extra: Tensor | None) -> Tensor:
-        """The layer wherever ``conv`` convolves: an image, a row, a pixel.
+        """Run the layer on an image, a row or a pixel, whichever ``conv`` convolves.
 
         Args:
             x: input (.., width).
             active: ``act(x)``.
-            conv: of a convolution and its activated input; the class's part included.
-            extra: added between the two (.., width).
+            conv: function of a convolution and its activated input; it includes the class's part.
+            extra: addition between the two convolutions, (.., width).
         """
         hidden = conv(self.first, active)
         a, b = conv(self.second, self.act(hidden if extra is None else hidden + extra)).chunk(2, dim=-1)
@@ -165,10 +171,12 @@ class GatedResnet(nn.Module):
 
 
 class Entry(nn.Module):
-    """The image into the down-right stream: a 1x3 convolution of the row above, a 2x1 of the column before.
+    """Entry of the image into the down-right stream: 1x3 over the row above plus 2x1 over the column before.
 
     Args:
-        inputs: channels of the image, the one of ones included, which tells it from padding.
+        inputs: channels of the image, including the channel of ones that distinguishes it from padding.
+        width: channels of the stream.
+        generator: random numbers for the initial weights.
     """
 
     def __init__(self, inputs: int, width: int, generator: torch.Generator) -> None:
@@ -176,20 +184,20 @@ class Entry(nn.Module):
         self.above = Conv(Kernel(1, 1, 1), inputs, width, generator)
         self.before = Conv(Kernel(2, 0, 0), inputs, width, generator)
 
-    def forward(self, x: Tensor, ready: Ready) -> Tensor:
-        """(B, H, W, inputs) to (B, H, W, width)."""
+    def forward(self, x: Tensor, ready: FoldedWeights) -> Tensor:
+        """Return the stream's input (B, H, W, width) from the image x (B, H, W, inputs)."""
         return down(self.above(x, ready)) + right(self.before(x, ready))
 
-    def row(self, above: Tensor | None, batch: int, width: int, ready: Ready) -> Tensor:
-        """What a row of pixels, (B, W, width), gets from the one above it, (B, W, inputs) or None."""
+    def row(self, above: Tensor | None, batch: int, width: int, ready: FoldedWeights) -> Tensor:
+        """Return the contribution (B, W, width) of the row ``above`` (B, W, inputs), None for the first row."""
         weight, bias = ready.of[self.before]
         top, _ = weight.chunk(2)
         if above is None:
             return right(bias.expand(batch, width, -1))
         return ready(self.above, beside([above], self.above.kernel)) + right(above @ top + bias)
 
-    def step(self, row: Tensor, left: Tensor | None, column: int, ready: Ready) -> Tensor:
-        """One pixel (B, width) of such a row, given the pixel before it in the row (B, inputs), if any."""
+    def step(self, row: Tensor, left: Tensor | None, column: int, ready: FoldedWeights) -> Tensor:
+        """Return a pixel (B, width) of such a row, given the previous pixel (B, inputs) of the row, if any."""
         weight, _ = ready.of[self.before]
         here = row[:, column]
         return here if left is None else torch.addmm(here, left, weight.chunk(2)[1])

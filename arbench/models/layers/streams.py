@@ -1,7 +1,7 @@
-"""The two streams of PixelCNN++ on their way down to a coarse image and up again, and three ways to run one.
+"""The streams of PixelCNN++, down to a coarse image and up again, and three ways to run one.
 
-A stream is run over whole images (``Whole``), row by row (``ByRow``; the stream of the rows above, which is
-known a row at a time) or pixel by pixel (``ByPixel``; the other stream, which takes the first one in).
+A stream runs over whole images (``Whole``), row by row (``ByRow``: the stream of the rows above, which becomes
+known a row at a time) or pixel by pixel (``ByPixel``: the other stream, which reads the first).
 """
 
 from __future__ import annotations
@@ -15,50 +15,54 @@ from torch import Tensor, nn
 
 from arbench.models.layers.row_caches import Lines, Rows
 from arbench.models.layers.shifted import ACTIVATIONS, Conv, GatedResnet, Grow, Kernel
-from arbench.models.layers.weight_norm import Ready
+from arbench.models.layers.weight_norm import FoldedWeights
 
 
 class Place(NamedTuple):
-    """Which resnet of a stream: the same in both."""
+    """Position of a resnet in either stream."""
 
     down: bool
-    """Towards the coarse image."""
+    """True on the way to the coarse image."""
     level: int
-    """How many times the image was halved."""
+    """Number of times that the image was halved."""
     number: int
+    """Number of the resnet within its level."""
 
 
 Offsets = Mapping[GatedResnet, Tensor]
-"""What the class adds to each resnet's second convolution: (B, 2 F)."""
+"""The class's addition to each resnet's second convolution: (B, 2 F)."""
 
 
 class Pass(Protocol):
-    """How a stream is run."""
+    """Way to run a stream."""
 
     def resnet(self, layer: GatedResnet, place: Place, x: Tensor, active: Tensor, skip: Tensor | None) -> Tensor:
-        """A resnet's output, given its input, that activated, and what a short-cut brings, activated."""
+        """Return a resnet's output, given its input, the activated input and the activated short-cut."""
 
     def coarser(self, stream: Stream, level: int, x: Tensor) -> Tensor:
-        """What comes back, at this level, from those below: from the last output on the way down."""
+        """Run the coarser levels from the last output on the way down; return their result at this level."""
 
     def leaves(self, place: Place, active: Tensor) -> None:
-        """Told of each resnet's output, activated."""
+        """Receive each resnet's activated output."""
 
 
 class Stream(nn.Module):
-    """Resnets at each level, on the way down and up; between them a halving and a doubling of the image.
+    """Resnets at each level on the way down and up, with a halving and a doubling of the image between levels.
 
-    What goes down at a level is skipped over to the way up, last first: its input and each resnet's output.
+    Short-cuts carry a level's input and each resnet's output from the way down to the way up, last first.
 
     Args:
-        kernel: of all convolutions.
-        filters: F.
-        resnets: a level, on the way down; one more on the way up, but for the coarsest.
-        halvings: of the image.
+        kernel: kernel of all convolutions.
+        filters: F, the filters of every layer.
+        resnets: resnets per level on the way down; one more on the way up, except at the coarsest level.
+        halvings: number of times that the image is halved.
         activation: a key of ``ACTIVATIONS``.
         classes: size of the class's alphabet; 0 for none.
-        taking: whether each resnet also takes the other stream's output at its place.
-        generator: of the initial weights.
+        taking: whether each resnet also reads the other stream's output at its place.
+        generator: random numbers for the initial weights.
+
+    Raises:
+        ValueError: there is no such activation.
     """
 
     def __init__(
@@ -91,25 +95,26 @@ class Stream(nn.Module):
         self.doubling = nn.ModuleList(Grow(kernel, filters, filters, generator) for _ in range(halvings))
 
     def resnets(self, down: bool, level: int) -> list[tuple[Place, GatedResnet]]:
-        """Those of a level, in order."""
+        """Return the resnets of a level on the way down or up, in order."""
         layers = (self.down if down else self.up)[level]
         assert isinstance(layers, nn.ModuleList)
         return [(Place(down, level, i), m) for i, m in enumerate(layers) if isinstance(m, GatedResnet)]
 
     def all_resnets(self) -> Iterator[tuple[Place, GatedResnet]]:
+        """Yield every resnet with its place."""
         for down in (True, False):
             for level in range(self.halvings + 1):
                 yield from self.resnets(down, level)
 
     def between(self, level: int) -> tuple[Conv, Grow]:
-        """What halves an image of this level and doubles it back."""
+        """Return the layers that halve an image of this level and double it back."""
         halve, double = self.halving[level], self.doubling[level]
         assert isinstance(halve, Conv)
         assert isinstance(double, Grow)
         return halve, double
 
     def run(self, x: Tensor, how: Pass, level: int = 0) -> Tensor:
-        """From what enters a level to what leaves it: (.., F) both."""
+        """Run a level and all coarser ones: from its input (.., F) to its output (.., F)."""
         active = self.act(x)
         skips = [active]
         for place, layer in self.resnets(True, level):
@@ -131,16 +136,17 @@ class Stream(nn.Module):
 
 @dataclass
 class Whole:
-    """Over images (B, H, W, C)."""
+    """Pass over whole images (B, H, W, C)."""
 
-    ready: Ready
+    ready: FoldedWeights
     offsets: Offsets
     taken: Mapping[Place, Tensor] | None = None
-    """The other stream's outputs, activated, where it is taken in."""
+    """Activated outputs of the other stream, if this one reads it."""
     left: dict[Place, Tensor] = field(default_factory=dict)
-    """This stream's."""
+    """Activated outputs of this stream."""
 
     def resnet(self, layer: GatedResnet, place: Place, x: Tensor, active: Tensor, skip: Tensor | None) -> Tensor:
+        """Run a resnet on images."""
         parts = [] if self.taken is None else [self.taken[place]]
         parts += [] if skip is None else [skip]
         extra = None if layer.join is None else self.ready(layer.join, torch.cat(parts, dim=-1))
@@ -154,25 +160,28 @@ class Whole:
         return layer.run(x, active, conv, extra)
 
     def coarser(self, stream: Stream, level: int, x: Tensor) -> Tensor:
+        """Halve the images, run the coarser levels and double the result."""
         halve, double = stream.between(level)
         return double(stream.run(halve(x, self.ready), self, level + 1), self.ready)
 
     def leaves(self, place: Place, active: Tensor) -> None:
+        """Store an activated output for the other stream."""
         self.left[place] = active
 
 
 @dataclass
 class ByRow:
-    """The next row of images, and of the coarser ones when they have one: (B, W, C)."""
+    """Pass over the next row of images, and of coarser images when these have one: (B, W, C)."""
 
     rows: Rows
     offsets: Offsets
     row: int
     second: dict[int, Tensor]
-    """By level, the second of two rows that the last coarser one was doubled to: (B, W, F)."""
+    """Second of the two rows that the last coarser row was doubled to, by level: (B, W, F)."""
     left: dict[Place, Tensor] = field(default_factory=dict)
 
     def resnet(self, layer: GatedResnet, place: Place, x: Tensor, active: Tensor, skip: Tensor | None) -> Tensor:
+        """Run a resnet on a row."""
         extra = None if layer.join is None or skip is None else self.rows.ready(layer.join, skip)
 
         def conv(conv: Conv, x: Tensor) -> Tensor:
@@ -184,6 +193,7 @@ class ByRow:
         return layer.run(x, active, conv, extra)
 
     def coarser(self, stream: Stream, level: int, x: Tensor) -> Tensor:
+        """Run the coarser levels in every other row; in between, return the second of the doubled rows."""
         halve, double = stream.between(level)
         if self.row >> level & 1:
             self.rows.before[halve] = x
@@ -193,16 +203,17 @@ class ByRow:
         return first
 
     def leaves(self, place: Place, active: Tensor) -> None:
+        """Store an activated output for the other stream."""
         self.left[place] = active
 
 
 @dataclass
 class ByPixel:
-    """The next pixel of a row that has begun, and of the coarser images' when they have one: (B, C)."""
+    """Pass over the next pixel of the current row, and of coarser images when these have one: (B, C)."""
 
     lines: Lines
     doubled: dict[int, Tensor]
-    """By level, the two rows that the last coarser one is doubled to: (B, 2, W, F)."""
+    """The two rows that the last coarser row is doubled to, by level: (B, 2, W, F)."""
     row: int
     column: int
 
@@ -217,8 +228,20 @@ class ByPixel:
         batch: int,
         width: int,
     ) -> None:
-        """Adds up what is known of a row of ``width`` pixels beforehand: the row above, the other stream in
-        this one (``taken``, where a level has a new row), the class."""
+        """Sum the contributions to a new row that are known before its pixels.
+
+        These are the row above, the other stream in this row and the class.
+
+        Args:
+            stream: the stream of single pixels.
+            lines: its row caches.
+            doubled: its doubled rows, by level.
+            offsets: the class's additions.
+            taken: activated outputs of the other stream in this row, at levels that have a new row.
+            row: number of the row.
+            batch: number of images B.
+            width: pixels of a row.
+        """
         ready = lines.ready
         for place, layer in stream.all_resnets():
             if row % (1 << place.level):
@@ -242,6 +265,7 @@ class ByPixel:
                 doubled[level] = ready.of[double][0].new_empty(shape)
 
     def resnet(self, layer: GatedResnet, place: Place, x: Tensor, active: Tensor, skip: Tensor | None) -> Tensor:
+        """Run a resnet on a pixel."""
         column = self.column >> place.level
 
         def conv(conv: Conv, x: Tensor) -> Tensor:
@@ -254,6 +278,7 @@ class ByPixel:
         return layer.run(x, active, conv, None)
 
     def coarser(self, stream: Stream, level: int, x: Tensor) -> Tensor:
+        """Run the coarser levels where a coarse pixel begins; return the doubled result at this pixel."""
         halve, double = stream.between(level)
         row, column = self.row >> level, self.column >> level
         self.lines.put(halve, x, column)
@@ -264,11 +289,11 @@ class ByPixel:
         return self.doubled[level][:, row % 2, column]
 
     def leaves(self, place: Place, active: Tensor) -> None:
-        """The way it goes is forgotten: nothing takes this stream in."""
+        """Do nothing: no other stream reads this one."""
 
 
 def offsets(streams: list[Stream], label: Tensor | None) -> Offsets:
-    """What classes (B,) add to each resnet, if anything."""
+    """Return the additions of classes (B,) to each resnet; empty without classes."""
     if label is None:
         return {}
     layers = (layer for stream in streams for _, layer in stream.all_resnets())

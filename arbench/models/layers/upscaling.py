@@ -1,4 +1,4 @@
-"""Upscaling networks: one corner of every 2x2 block of an image, from the corners that are known."""
+"""Upscaling networks: one corner of every 2x2 block of an image, from the known corners."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from torch.nn.functional import conv2d
 from arbench.models.base import lecun_normal_
 
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
-"""Row and column within a 2x2 block: upper left, which the lower resolution is, upper right, lower left,
-lower right."""
+"""Row and column of the corners of a 2x2 block, in the order of generation.
+
+The upper left corner is the lower resolution; upper right, lower left and lower right follow.
+"""
 
 
 class Conv(nn.Module):
-    """A 3x3 convolution at one resolution, zeros around. Variance 1/fan_in, biases at zero."""
+    """A zero-padded 3x3 convolution at one resolution. Weights start with variance 1/fan_in, biases at zero."""
 
     def __init__(self, inputs: int, outputs: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -26,11 +28,12 @@ class Conv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve images (B, in, H, W): return (B, out, H, W)."""
         return conv2d(x, self.weight, self.bias, padding=1)
 
 
 class Head(nn.Module):
-    """Parameters of one colour from features and the pixel's earlier colours; one hidden layer, ReLU."""
+    """Parameters of one colour from features and the pixel's earlier colours, by one hidden layer with ReLU."""
 
     def __init__(self, width: int, earlier: int, outputs: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -41,26 +44,26 @@ class Head(nn.Module):
         self.out_bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, features: Tensor, earlier: Tensor) -> Tensor:
-        """(B, M, P) from features (B, M, W) and values of earlier colours (B, M, c)."""
+        """Return parameters (B, M, P) from features (B, M, W) and values of earlier colours (B, M, c)."""
         read = torch.cat([features, earlier], dim=-1) if earlier.shape[-1] else features
         return torch.relu(read @ self.hidden + self.hidden_bias) @ self.out + self.out_bias
 
 
 class Upscaler(nn.Module):
-    """Predicts one corner of every block: a residual network over the known corners, then a head a colour.
+    """Predictor of one corner of every block: a residual network over the known corners, then a head per colour.
 
-    Corners lie side by side as channels at the lower resolution, which is the same as convolving the merged
-    image with every other row and column left out.
+    Corners lie side by side as channels at the lower resolution, which equals a convolution of the merged
+    image without every other row and column.
 
     Args:
-        known: corners that are known, 1 to 3.
-        colours: of a pixel.
-        width: channels.
+        known: number of known corners, 1 to 3.
+        colours: colours of a pixel.
+        width: channels of the network.
         blocks: residual blocks of two 3x3 convolutions, ReLU before each (He et al., *Identity Mappings in
             Deep Residual Networks*, 2016).
         outputs: parameters of a sub-pixel.
-        classes: of the whole image, which add to the first convolution; 0 for none.
-        generator: of the initial weights.
+        classes: classes of an image, which add to the first convolution; 0 for none.
+        generator: random numbers for the initial weights.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class Upscaler(nn.Module):
             self.by_class = nn.Parameter(lecun_normal_(torch.empty(classes, width), 1, g))
 
     def features(self, corners: Sequence[Tensor], label: Tensor | None) -> Tensor:
-        """(B, S S, W) from the values of known corners, (B, C, S, S) each, and the class (B,)."""
+        """Return features (B, S S, W) from the known corners, (B, C, S, S) each, and the class (B,)."""
         x = self.first(torch.cat([*corners], dim=1) if len(corners) > 1 else corners[0])
         if self.by_class is not None:
             x = x + self.by_class[label][:, :, None, None]

@@ -1,4 +1,4 @@
-"""Weight normalisation: products with unit directions and gains, made ready once and fitted to data."""
+"""Weight normalisation: products with unit directions and gains, folded once per draw, fitted to data."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import torch
 from torch import Tensor, nn
 
 DIRECTION_STD = 0.05
+"""Standard deviation of initial directions."""
 
 
 class WeightNormed(nn.Module):
     """A product (.., in) to (.., out): x @ (gain * v / ||v||) + bias, one direction v for each output.
 
     With ``spread`` above 1 an input makes that many vectors of outputs, which share the outputs' gains and
-    norms; ``assemble`` says where they go.
+    norms; ``assemble`` puts them in their places.
 
     Directions start as N(0, 0.05^2), gains at ``scale``, biases at zero: an output then has the mean square
     of its inputs, times ``scale`` squared. ``Fitting`` sets gains and biases from data.
@@ -20,10 +21,11 @@ class WeightNormed(nn.Module):
     Source: Salimans and Kingma, *Weight Normalization*, 2016, eq. 2 and section 3.
 
     Args:
-        inputs, outputs: widths.
-        generator: of the directions.
+        inputs: width of the input.
+        outputs: width of the output.
+        generator: random numbers for the directions.
         scale: standard deviation that ``Fitting`` gives the outputs.
-        spread: vectors of outputs that one input makes.
+        spread: vectors of outputs per input.
     """
 
     def __init__(
@@ -37,34 +39,37 @@ class WeightNormed(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """The weight (in, spread * out) and the bias (out,) that it comes to."""
+        """Return the effective weight (in, spread * out) and the bias (out,)."""
         norm = self.direction.square().sum((0, 1)).sqrt()
         return (self.direction * (self.gain / norm)).flatten(1), self.bias
 
     def assemble(self, made: Tensor) -> Tensor:
-        """Outputs where they belong, from (.., spread * out)."""
+        """Arrange products (.., spread * out) as outputs; by default they stay as they are."""
         return made
 
 
-class Ready:
-    """The weights of all layers of a network, folded once a draw; called with a layer and its input."""
+class FoldedWeights:
+    """Weights of all layers of a network, folded once per draw; a call applies one layer to its input."""
 
     def __init__(self, network: nn.Module) -> None:
         self.of = {m: m.folded() for m in network.modules() if isinstance(m, WeightNormed)}
 
     def __call__(self, layer: WeightNormed, x: Tensor) -> Tensor:
+        """Apply a layer (.., in) to (.., out)."""
         weight, bias = self.of[layer]
         return layer.assemble(x @ weight) + bias
 
 
-class Fitting(Ready):
-    """Data-dependent initialisation: each layer that is called first gets the gains and biases by which its
-    outputs, over all places of this input, have mean 0 and its ``scale`` as their standard deviation.
+class Fitting(FoldedWeights):
+    """Data-dependent initialisation: a call first sets the layer's gains and biases from its input.
 
-    Source: Salimans and Kingma, as above, section 3.
+    The outputs then have mean 0 and standard deviation ``scale`` over all places of this input.
+
+    Source: Salimans and Kingma, *Weight Normalization*, 2016, section 3.
     """
 
     def __call__(self, layer: WeightNormed, x: Tensor) -> Tensor:
+        """Set the layer's gains and biases from x, then apply it."""
         with torch.no_grad():
             layer.gain.fill_(1.0)
             layer.bias.zero_()

@@ -89,7 +89,7 @@ def test_a_cache_that_went_back_is_as_one_that_did_not(norm_first: bool) -> None
         assert cache.t == 9
         cache.t = 4
     assert torch.allclose(stack.extend(x[:, 4:], cache), expected[:, 4:], rtol=0, atol=1e-12)
-    with pytest.raises(IndexError, match="cache of 9 positions cannot hold 10"):
+    with pytest.raises(IndexError, match="cache has room for 9 positions, got 10"):
         stack.extend(x[:, :1], cache)
 
 

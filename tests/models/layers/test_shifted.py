@@ -19,7 +19,7 @@ from arbench.models.layers.shifted import (
     Kernel,
     concat_elu,
 )
-from arbench.models.layers.weight_norm import Ready
+from arbench.models.layers.weight_norm import FoldedWeights
 
 KERNELS = [DOWN, DOWN_RIGHT, POINT, Kernel(1, 1, 1), Kernel(2, 0, 0)]
 
@@ -28,10 +28,10 @@ def random(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-def layer(kind: type, kernel: Kernel, **how: int) -> tuple[Conv | Grow, Ready]:
+def layer(kind: type, kernel: Kernel, **how: int) -> tuple[Conv | Grow, FoldedWeights]:
     made = kind(kernel, 3, 4, torch.Generator().manual_seed(2), **how).double().requires_grad_(False)
     made.bias.copy_(random(4))
-    return made, Ready(made)
+    return made, FoldedWeights(made)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -100,7 +100,7 @@ def test_the_first_pixel_sees_nothing_and_each_one_those_around_it() -> None:
     entry = Entry(3, 4, torch.Generator().manual_seed(1)).double().requires_grad_(False)
     for conv in (entry.above, entry.before):
         conv.bias.copy_(random(4))
-    ready, x = Ready(entry), random(1, 5, 5, 3)
+    ready, x = FoldedWeights(entry), random(1, 5, 5, 3)
     out = entry(x, ready)
     assert not out[:, 0, 0].any()
     seen = set()

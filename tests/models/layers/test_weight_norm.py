@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from arbench.models.layers.weight_norm import Fitting, Ready, WeightNormed
+from arbench.models.layers.weight_norm import Fitting, FoldedWeights, WeightNormed
 
 
 def random(*shape: int) -> torch.Tensor:
@@ -39,14 +39,14 @@ def test_it_is_torchs_weight_norm() -> None:
     other = torch.nn.utils.parametrizations.weight_norm(linear)
     other.parametrizations.weight.original0.data.copy_(made.gain.unsqueeze(1))
     x = random(9, 6)
-    assert torch.allclose(Ready(made)(made, x), other(x), atol=1e-6)
+    assert torch.allclose(FoldedWeights(made)(made, x), other(x), atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.1])
 def test_outputs_start_with_the_inputs_mean_square(scale: float) -> None:
     made = layer(400, 300, scale=scale)
     x = random(200, 400)
-    square = float(Ready(made)(made, x).detach().square().mean())
+    square = float(FoldedWeights(made)(made, x).detach().square().mean())
     assert square == pytest.approx(scale**2 * float(x.square().mean()), rel=0.05)
 
 
@@ -55,7 +55,7 @@ def test_fitted_outputs_are_standard(scale: float) -> None:
     made = layer(20, 6, scale=scale)
     x = 5 + 4 * random(50, 11, 20)
     first = Fitting(made)(made, x)
-    again = Ready(made)(made, x)
+    again = FoldedWeights(made)(made, x)
     assert torch.equal(first, again)
     assert torch.allclose(again.mean((0, 1)), torch.zeros(6), atol=1e-5)
     assert torch.allclose(again.std((0, 1), correction=0), torch.full((6,), scale), rtol=1e-3)
