@@ -1,4 +1,4 @@
-"""The factorised model: one group, weights that do not grow, places that differ."""
+"""Tests of the factorised model: one group, weights that do not grow, places that differ."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_places_colours_and_classes_have_laws_of_their_own() -> None:
 
 
 def test_a_place_is_where_it_is_counted_from_the_upper_left() -> None:
-    """A larger image begins with the smaller one's laws."""
+    """A larger image starts with the distributions of a smaller one."""
     source = resolve("factorised:digits").build(dtype=torch.float64)
     code = {"class": torch.tensor([3])}
     small, large = (

@@ -1,4 +1,4 @@
-"""Grouped PixelCNN against a plain locally masked network, its published size, partitions of one's own."""
+"""Tests of the grouped PixelCNN: against a plain masked network, at published size, with the user's partitions."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def no_grad() -> Iterator[None]:
 
 
 def plain(source: GroupedPixelCNN, picture: Tensor) -> Tensor:
-    """Parameters (B, H W, P) in raster order: convolutions whose unfolded input is masked, as published.
+    """Return parameters (B, H W, P) in raster order, by convolutions whose unfolded input is masked, as published.
 
     Args:
+        source: the model, with its weights and partition.
         picture: levels (B, H, W).
     """
     batch, side, _ = picture.shape
@@ -43,7 +44,7 @@ def plain(source: GroupedPixelCNN, picture: Tensor) -> Tensor:
         return found
 
     def conv(module: LocalConv, x: Tensor, dilation: int = 1, strict: bool = False) -> Tensor:
-        """(B, C, H, W) to the same."""
+        """Convolve (B, C, H, W) to the same shape."""
         taps = unfold(x, 3, dilation=dilation, padding=dilation).view(batch, -1, 9, side * side)
         masked = (taps * mask(dilation, strict)).permute(0, 3, 2, 1).reshape(batch, side * side, -1)
         out = masked @ module.product.weight + module.product.bias
@@ -103,7 +104,7 @@ def test_the_network_is_the_published_one(spec: str) -> None:
 
 
 def test_the_published_preset_has_the_published_size() -> None:
-    """Weights of the published code at its defaults, on grey images: blocks of 3x3 convolutions."""
+    """Weights are those of the published code at its defaults, on grey images: blocks of 3x3 convolutions."""
 
     def conv(inputs: int, outputs: int) -> int:
         return 9 * inputs * outputs + outputs
@@ -128,7 +129,7 @@ def test_steps_are_groups_and_a_step_draws_its_pixels_only() -> None:
 
 def test_any_partition_of_ones_own() -> None:
     def rings(side: int, groups: int) -> Tensor:
-        """From the middle outwards."""
+        """Number pixels from the middle outwards."""
         at = (torch.arange(side) - side // 2).abs()
         return torch.maximum(at.unsqueeze(1), at).clamp_max(groups - 1 if groups else side)
 

@@ -1,4 +1,4 @@
-"""MADE: any order, prefixes, one set of weights or one a factor, every loss, its configurations, misuse."""
+"""Tests of MADE: any order, prefixes, shared and separate weights, every loss, its configurations, misuse."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def no_grad() -> object:
 
 
 def probabilities(source: Source, n: int) -> Tensor:
-    """Of every event of n elements, one axis an element."""
+    """Return the probability of every event of n elements, one axis per element."""
     levels = source.distribution.levels  # type: ignore[attr-defined]
     x = torch.cartesian_prod(*[torch.arange(levels)] * n)
     law = source.distribution.log_prob(source(x, source.encode({}, n)), x)
@@ -47,7 +47,7 @@ def test_with_a_unit_for_each_degree_every_earlier_element_is_read_and_no_other(
 
 
 def test_orders() -> None:
-    """The same pictures, read in another order; the random one is always the same."""
+    """Orders read the same pictures differently; the random order is always the same."""
     raster = MADE(pixels=16, hidden=(4,), levels=17)
     x, _ = raster.observe(16, [0, 1], seed=3)
     for order, expected in (("reverse", list(range(16))[::-1]), (ORDER, ORDER)):
@@ -69,7 +69,7 @@ def test_an_order_is_given_on_the_command_line() -> None:
 
 
 def test_factors_are_networks_of_their_own() -> None:
-    """Each of its own perceptron, written out; no weight of one moves another."""
+    """Each factor is its own perceptron, here written out; no weight of one changes another."""
     source = resolve("made:tiny_factors").build(1, torch.float64)
     x, _ = source.observe(20, [0, 1], seed=0)
     params = source(x, source.encode({}, 20))
@@ -98,7 +98,7 @@ def test_an_event_needs_the_weights_of_a_model_of_its_size(sharing: str, levels:
 @pytest.mark.parametrize("sharing", ["all", "none"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_is_selected_by_name(loss: str, sharing: str) -> None:
-    """And scores and samples by every method that it fits."""
+    """A loss finds its distribution, and every method that fits it scores or samples."""
     spec = f"made:tiny_levels,loss={loss},components=3,sharing={sharing},hidden=[70]"
     source = resolve(spec).build(1, torch.float64)
     x, _ = source.observe(12, [0, 1], seed=2)
@@ -119,7 +119,7 @@ def test_every_loss_is_selected_by_name(loss: str, sharing: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("spec", ["made:tiny_gaussian", "maf:tiny", "iaf:tiny"])
 def test_a_guess_far_off_spoils_nothing_before_it(spec: str, dtype: torch.dtype) -> None:
-    """An infinity times a masked zero would be a NaN."""
+    """Inputs are clamped: an infinity times a masked zero would be a NaN."""
     source = resolve(spec).build(1, dtype)
     f = source.observe(40, [0], seed=0)[0].to(dtype)
     far = f.clone()

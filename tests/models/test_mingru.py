@@ -1,4 +1,4 @@
-"""What is special about minGRU: a scan in logarithms in place of a recurrence."""
+"""Tests of minGRU: a scan in logarithms instead of a recurrence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def no_grad() -> object:
 
 
 def recurred(gate: Tensor, candidate: Tensor, before: Tensor) -> Tensor:
-    """h of each element (B, M, H), one after the other."""
+    """Return h of each element (B, M, H), one after the other."""
     h, out = before, []
     for z, new in zip(gate.unbind(1), candidate.unbind(1), strict=True):
         h = (-z).sigmoid() * h + z.sigmoid() * torch.where(new >= 0, new + 0.5, new.sigmoid())
@@ -63,7 +63,7 @@ def test_what_is_positive_and_its_logarithm() -> None:
 
 @pytest.mark.parametrize("spec", ["tiny", "tiny_conv"])
 def test_scoring_doubles_by_two_links_a_layer(spec: str) -> None:
-    """One more link for each of the two scans of each of 2 layers, whenever N doubles."""
+    """Depth grows by one per scan, two of them in each of 2 layers, whenever N doubles."""
     model = resolve(f"mingru:{spec}").build()
     depths = []
     for n in (8, 16, 32, 64):
@@ -85,7 +85,7 @@ def test_the_convolution_reads_as_far_as_it_has_taps() -> None:
 @pytest.mark.parametrize(
     ("preset", "weights"),
     [
-        # the public implementation's 19,944,960 and a vector of 512 for the first element
+        # the public implementation has 19,944,960; ours adds a vector of 512 for the first element
         ("enwik8", 19_945_472),
         ("small", 300_672),
     ],

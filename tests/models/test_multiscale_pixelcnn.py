@@ -1,4 +1,4 @@
-"""Multiscale PixelCNN: the order of generation, steps a size, likelihoods that nest, weights by scale."""
+"""Tests of the multiscale PixelCNN: order of generation, steps per size, nested likelihoods, weights by scale."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def built(spec: str, dtype: torch.dtype = torch.float64) -> MultiscalePixelCNN:
 
 
 def pictures(source: MultiscalePixelCNN, side: int, rows: list[int]) -> Tensor:
-    """What ``observe`` reorders: (B, H, W, C)."""
+    """Return the pictures that ``observe`` reorders: (B, H, W, C)."""
     return source.pictures(side, rows, 7, None)[0]
 
 
@@ -71,7 +71,7 @@ def test_a_lower_resolution_is_scored_as_the_beginning_of_a_higher_one(spec: str
 
 
 def test_a_corner_is_predicted_by_its_own_network() -> None:
-    """Upper right of the first doubling by plain convolutions over the base image."""
+    """The upper right corner of the first doubling equals plain convolutions over the base image."""
     source = built("digits,classes=0")
     x = source.observe(16, [0, 1], seed=0)[0]
     network = source.scales[0][0]

@@ -1,4 +1,4 @@
-"""The teacher of Parallel NMT: one alphabet, one embedding."""
+"""Tests of the teacher of Parallel NMT: one alphabet, one embedding."""
 
 from __future__ import annotations
 
@@ -67,6 +67,6 @@ def test_published_presets(preset: str, millions: float) -> None:
 
 @pytest.mark.slow
 def test_the_published_size_of_transformer_base() -> None:
-    """Table 3 of Vaswani et al. states 65 million for about 37,000 shared symbols."""
+    """Table 3 of Vaswani et al. gives 65 million parameters for about 37,000 shared symbols."""
     model = resolve("nmt_teacher:base").build()
     assert model.weights(8) + (37_000 - 256) * 512 == pytest.approx(65e6, rel=0.035)

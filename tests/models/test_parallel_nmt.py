@@ -1,4 +1,4 @@
-"""What is special about Parallel NMT: fertilities that say what is copied, and a law over all events."""
+"""Tests of Parallel NMT: fertilities that say what is copied, and a distribution over all events."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def no_grad() -> object:
 
 
 def made(levels: int, fertilities: int) -> ParallelNMT:
-    """A tiny one in float64 whose draws depend on what they are given."""
+    """Return a tiny model in float64 whose draws depend on their inputs."""
     model = ParallelNMT(**TINY, levels=levels, fertilities=fertilities, seed=1).double().eval()
     generator = torch.Generator().manual_seed(1)
     for parameter in model.parameters():
@@ -39,7 +39,7 @@ def run(model: ParallelNMT, name: str, task: Task) -> object:
 
 
 def every_event(model: ParallelNMT, n: int) -> tuple[Tensor, Tensor]:
-    """All events (P^N, N) over one source, and their probabilities."""
+    """Return all events (P^N, N) over one source, and their probabilities."""
     x = torch.cartesian_prod(*[torch.arange(model.distribution.levels)] * n)
     source = model.observe(n, [4], seed=0)[1]["source"].expand(len(x), -1)
     found = run(model, "parallel", Task(n, {"source": source}, x=x))
@@ -62,7 +62,7 @@ def test_the_marginal_over_fertilities_is_a_law_over_symbols(levels: int, fertil
         one, two, three = model._symbols(torch.tensor([f]), code).softmax(-1)[0]
         by_hand += law[0, f[0]] * law[1, f[1]] * torch.einsum("a,b,c->abc", one, two, three)
     assert (by_hand.flatten() - marginal).abs().max() <= 1e-12
-    # and no product over symbols itself
+    # the mixture is not itself a product over symbols
     a, b = by_hand.sum((1, 2)), by_hand.sum((0, 2))
     assert (by_hand.sum(2) - a[:, None] * b).abs().max() > 1e-3
 
@@ -105,7 +105,7 @@ def test_a_position_sees_all_others_within_and_itself_only_where_alone() -> None
 
 
 def attend(a: Attention, query: Tensor, key: Tensor, value: Tensor, allowed: list[list[int]]) -> Tensor:
-    """Multi-head attention of one row, position by position."""
+    """Compute multi-head attention of one row, position by position."""
     d, h = a.width, a.width // a.heads
     q, k, v = (
         x @ w.T + b
@@ -142,7 +142,7 @@ def test_logits_are_those_of_a_plain_implementation() -> None:
         x = normed(layer.attention_residual, x + attend(layer.attention, x, x, x, everywhere[:s]))
         x = normed(layer.feed_forward_residual, x + fed(layer.feed_forward, x))
     encoded = x
-    x = read[[0, 0, 2, 3, 3]] + place  # the last two lie beyond
+    x = read[[0, 0, 2, 3, 3]] + place  # the last two positions have no copy
     others = [[1, 2], [0, 2], [0, 1], [0, 1, 2], [0, 1, 2]]
     for layer in model.decoder.layers:
         first, second, third, last = layer.residuals

@@ -1,4 +1,4 @@
-"""PixelCNN: its losses, its class, its raster orders, misuse."""
+"""Tests of PixelCNN: its losses, its class, its raster orders, misuse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from arbench.models import ModelError, Source, resolve
 
 
 def influence(source: Source, side: int) -> Tensor:
-    """(P, P): whether pixel j of a picture, rows first, matters to pixel i's parameters."""
+    """Return (P, P): whether pixel i's parameters depend on pixel j, rows first."""
     x, context = source.observe(side * side, [0], seed=0)
     code = source.encode(context, side * side)
     found = torch.zeros(side * side, side * side, dtype=torch.bool)
@@ -79,7 +79,7 @@ def test_a_pixel_sees_what_its_raster_puts_before_it(raster: str) -> None:
 
 
 def test_the_class_is_in_both_stacks_of_every_layer() -> None:
-    """And in both halves of their gates: each quarter of an embedding matters alone."""
+    """The class is in both halves of the gates too: each quarter of an embedding matters alone."""
     source = resolve("pixelcnn:tiny_class").build(1, torch.float64)
     x, context = source.observe(49, [0], seed=0)
     assert 0 <= int(context["class"]) < 10
@@ -95,7 +95,7 @@ def test_the_class_is_in_both_stacks_of_every_layer() -> None:
 
 
 def test_the_class_is_no_more_operations_a_step() -> None:
-    """It joins what the row above adds, once a row."""
+    """The class joins the contribution of the row above, once per row."""
     plain, conditioned = (resolve(f"pixelcnn:tiny_class,classes={c}").build() for c in (0, 10))
     parts = []
     for source in (plain, conditioned):

@@ -1,4 +1,4 @@
-"""PixelCNN++ against a plain one, at published size, with rows of several sizes to go back over."""
+"""Tests of PixelCNN++: against a plain one, at published size, and rewinding over rows of several sizes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def no_grad() -> Any:
 
 
 def stirred(spec: str) -> PixelCNNpp:
-    """In float64, no bias zero."""
+    """Return a model in float64 without zero biases."""
     source = resolve(spec).build(dtype=torch.float64)
     generator = torch.Generator().manual_seed(4)
     for parameter in source.parameters():
@@ -36,7 +36,7 @@ def stirred(spec: str) -> PixelCNNpp:
 
 
 class Plain:
-    """The network as the paper draws it: channels first, torch's convolutions, lists of what went down."""
+    """The network as the paper draws it: channels first, torch's convolutions, lists of short-cuts."""
 
     def __init__(self, source: PixelCNNpp, label: Tensor | None = None) -> None:
         self.source, self.label = source, label
@@ -52,7 +52,7 @@ class Plain:
         return torch.einsum("bihw,io->bohw", x, weight) + bias[:, None, None]
 
     def act(self, *parts: Tensor) -> Tensor:
-        """Of several inputs, one after the other."""
+        """Return the product with several inputs, one after the other."""
         return torch.cat([concat_elu(part.movedim(1, -1)).movedim(-1, 1) for part in parts], dim=1)
 
     def resnet(self, layer: Any, x: Tensor, *others: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class Plain:
         return out[:, :, : 2 * x.shape[2], right : right + 2 * x.shape[3]]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Parameters (B, P, H, W) of images x (B, C + 1, H, W)."""
+        """Return the parameters (B, P, H, W) of images x (B, C + 1, H, W)."""
         s = self.source
         below, after = (lambda t: pad(t[:, :, :-1], (0, 0, 1, 0))), (lambda t: pad(t[..., :-1], (1, 0)))
         us = [below(self.conv(s.enter_above, x))]
@@ -134,7 +134,7 @@ def test_draws_over_three_sizes_of_the_image(method: str) -> None:
 @pytest.mark.parametrize("at", [0, 1, 8, 12, 21])
 @pytest.mark.parametrize("back", [0, 1, 3, 9, 30])
 def test_going_back_within_a_row_to_the_marks_row_and_between(at: int, back: int) -> None:
-    """After a wrong guess up to 41, in rows of 8, to ``back`` pixels behind the mark; several times."""
+    """A state rewinds several times after wrong guesses up to pixel 41, to ``back`` pixels after the mark."""
     source = stirred(TWICE)
     f = torch.randint(8, (2, 64), generator=torch.Generator().manual_seed(1))
     code = source.encode({}, 64)
@@ -198,8 +198,10 @@ def test_misuse_is_refused(wrong: dict[str, Any], message: str) -> None:
 
 @pytest.mark.slow
 def test_the_published_model() -> None:
-    """As many parameters as the published code has variables, summed up here by its layers: direction, gain
-    and bias of each. Steps of it are its forward."""
+    """Parameters are as many as the published code's variables, and steps agree with forward.
+
+    The sum here is by layers: direction, gain and bias of each.
+    """
     f, logistics = 160, 10
 
     def layer(inputs: int, outputs: int = f) -> int:

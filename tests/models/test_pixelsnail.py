@@ -1,4 +1,4 @@
-"""PixelSNAIL against a plain one, at published size."""
+"""Tests of PixelSNAIL: against a plain one, and at published size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def no_grad() -> Any:
 
 
 def stirred(spec: str) -> PixelSNAIL:
-    """In float64, no bias zero."""
+    """Return a model in float64 without zero biases."""
     source = resolve(spec).build(dtype=torch.float64)
     generator = torch.Generator().manual_seed(4)
     for parameter in source.parameters():
@@ -40,7 +40,7 @@ def product(layer: Any, x: Tensor) -> Tensor:
 
 
 def resnet(layer: Any, x: Tensor, extra: Tensor | None = None, square: bool = False) -> Tensor:
-    """1x1, or over the pixel, the one before and the two above these."""
+    """Convolve 1x1, or over a pixel, its predecessor and the two above these."""
     assert isinstance(layer, GatedResnet)
 
     def around(x: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def resnet(layer: Any, x: Tensor, extra: Tensor | None = None, square: bool = Fa
 
 
 def plain(source: PixelSNAIL, f: Tensor) -> Tensor:
-    """Parameters (B, N, P), each pixel's attention by a loop over those before."""
+    """Return parameters (B, N, P), each pixel's attention by a loop over earlier pixels."""
     n = f.shape[1]
     side = source.side(n)
     x = source.channels(f, torch.float64).view(len(f), side, side, -1)
@@ -88,7 +88,7 @@ def test_it_is_a_plain_one(spec: str) -> None:
 
 
 def test_every_pixel_before_is_attended_to_and_none_after() -> None:
-    """With a single block: more than its convolutions reach, and the first pixel's own value too."""
+    """In a single block, attention reaches beyond the convolutions, back to the first pixel."""
     source = stirred("pixelsnail:tiny,blocks=1")
     f = torch.randint(8, (1, 49), generator=torch.Generator().manual_seed(1))
     code = source.encode({}, 49)
@@ -148,8 +148,10 @@ def test_misuse_is_refused(wrong: dict[str, Any], message: str) -> None:
     ("preset", "logistics", "parameters"), [("cifar10", 10, 46_021_908), ("imagenet32", 32, 46_078_668)]
 )
 def test_the_published_models(preset: str, logistics: int, parameters: int) -> None:
-    """As many parameters as the published code has variables, summed up here by its layers: direction, gain
-    and bias of each. Steps are the forward."""
+    """Parameters are as many as the published code's variables, and steps agree with forward.
+
+    The sum here is by layers: direction, gain and bias of each.
+    """
     f, key, value = 256, 16, 128
 
     def layer(inputs: int, outputs: int) -> int:

@@ -1,4 +1,4 @@
-"""What every model states about itself is complete, and its events are reproducible."""
+"""Tests of the protocol: every model's statements are complete, and its events reproducible."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_no_event_is_empty(spec: str) -> None:
 
 @pytest.mark.parametrize("spec", TINY)
 def test_events_are_real_and_reproducible(spec: str) -> None:
-    """A row is the same in any batch, others differ; finite ones are within the alphabet and vary."""
+    """A row is the same in any batch, rows differ, and finite events vary within the alphabet."""
     source = resolve(spec).build()
     n = source.ladder[0]
     x, context = source.observe(n, [0, 5], seed=1)

@@ -1,4 +1,4 @@
-"""What a user types finds a model, or one line that says what would have."""
+"""Tests of the registry: a name finds its model, or an error of one line suggests another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is special about sequence to sequence: a source read backwards, attention to all of it."""
+"""Tests of sequence to sequence: a source read backwards, attention to all of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def no_grad() -> object:
 
 
 def by_hand(model: Seq2Seq, x: Tensor, source: Tensor) -> Tensor:
-    """Logits (N, levels) of one translation, from the paper's equations."""
+    """Return the logits (N, levels) of one translation, from the paper's equations."""
     read, state = model.encoder(model.source_embedding[source.flip(0)].unsqueeze(0))
     begin = model.embedding[-1:]
     hidden, _ = model.decoder(torch.cat([begin, model.embedding[x[:-1]]]).unsqueeze(0), state)

@@ -1,4 +1,4 @@
-"""The transformer against a plain one, its published size, its caches, and what it refuses."""
+"""Tests of the transformer: against a plain one, at published size, its caches, misuse."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def no_grad() -> Iterator[None]:
 
 
 def made(spec: str, dtype: torch.dtype = torch.float64) -> Transformer:
-    """A model whose biases and normalisations are not what they start as."""
+    """Return a model whose biases and normalisations differ from their initial values."""
     model = resolve(spec).build(seed=1, dtype=dtype)
     assert isinstance(model, Transformer)
     generator = torch.Generator().manual_seed(1)
@@ -91,7 +91,7 @@ def waves(n: int, width: int) -> Tensor:
 
 
 def plain(model: Transformer, tokens: Tensor, gelu: bool, source: Tensor | None = None) -> Tensor:
-    """Logits (N, levels) of one event (N,)."""
+    """Return the logits (N, levels) of one event (N,)."""
     scale = model.width**0.5 if model.scale != 1 else 1.0
     n = len(tokens)
     x = torch.stack([model.embedding[model.begin], *(model.embedding[int(t)] for t in tokens[:-1])]) * scale
@@ -159,11 +159,11 @@ def test_weights_are_counted(spec: str, weights: int) -> None:
     assert resolve(f"transformer:{spec}").build().weights(64) == weights
 
 
-# What its steps cost ----------------------------------------------------------------------------------
+# Cost of steps ----------------------------------------------------------------------------------
 
 
 def test_a_step_costs_as_much_as_there_is_past() -> None:
-    """Work of the t-th step is a + b t, whatever N the cache was made for."""
+    """The work of step t is a + b t, whatever N the cache was made for."""
     model = resolve("transformer:tiny").build()
 
     def step(t: int, n: int) -> int:
@@ -199,7 +199,7 @@ def test_the_source_is_encoded_once_a_draw() -> None:
     assert calls == [1]
 
 
-# What it refuses --------------------------------------------------------------------------------------
+# Misuse --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""WaveNet: every loss, its published configurations, misuse."""
+"""Tests of WaveNet: every loss, its published configurations, misuse."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_is_selected_by_name(loss: str) -> None:
-    """And scores and samples by every method that it fits."""
+    """A loss finds its distribution, and every method that fits it scores or samples."""
     source = resolve(f"wavenet:tiny,loss={loss},components=3").build(1, torch.float64)
     assert type(source.distribution) is type(LOSSES[loss](4, 3))
     x, context = source.observe(12, [0, 1], seed=2)
@@ -59,7 +59,7 @@ def test_real_amplitudes_are_the_clips_own() -> None:
 
 
 def test_a_level_enters_as_the_amplitude_that_it_stands_for() -> None:
-    """The discretized mixture's network is that of the continuous one: the same weights, the same numbers."""
+    """The discretized and the continuous mixture use one network: same weights, same parameters."""
     spec = "wavenet:tiny_logistic,levels=65536,loss"
     finite, real = (
         resolve(f"{spec}={loss}").build(4, torch.float64)

@@ -1,4 +1,4 @@
-"""Weights go round through safetensors, and nothing else is ever read."""
+"""Tests of weights files: a round trip through safetensors, and refusal of everything else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def refusal(path: Path, spec: str = "wavenet:tiny") -> str:
-    """The message; the model must not have changed."""
+    """Return the message of a refusal that leaves the model unchanged."""
     model = resolve(spec).build()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with pytest.raises(WeightsError) as caught:
@@ -59,7 +59,7 @@ def test_the_file_says_whose_weights_it_holds(path: Path) -> None:
 
 
 def test_masked_weights_stay_masked(path: Path) -> None:
-    """Weights that may not exist are zero whatever a file says."""
+    """Masked-out weights are zero whatever a file contains."""
     model = resolve("pixelcnn:tiny").build()
     save(model, path)
     save_file({k: torch.ones_like(v) for k, v in load_file(path).items()}, path)
@@ -109,7 +109,7 @@ def test_no_file_and_no_folder(tmp_path: Path) -> None:
 
 
 class Trap:
-    """Tells where it was unpickled."""
+    """An object that leaves a file behind when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker

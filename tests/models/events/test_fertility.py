@@ -1,4 +1,4 @@
-"""Fertilities by hand, and of real pairs."""
+"""Tests of fertilities: by hand, and of real pairs."""
 
 from __future__ import annotations
 

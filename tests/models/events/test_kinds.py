@@ -1,4 +1,4 @@
-"""Kinds of events: real, reproducible row by row, and paired with what they come from."""
+"""Tests of kinds of events: real, reproducible row by row, and paired with their sources."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_word_says_what_the_pixels_show() -> None:
 
 
 def test_the_text_is_what_the_voice_says_there() -> None:
-    """The clip is found in one recording, and the window lies in that recording's text, about there."""
+    """The clip occurs in one recording, and the window lies near it in that recording's text."""
     n = 400
     x, context = MADE["audio_from_text"].observe(n, range(6), seed=4, data=None)
     assert context["source"].shape == (6, 64)
@@ -78,7 +78,7 @@ def test_the_text_is_what_the_voice_says_there() -> None:
         (voice,) = [name for name, text in transcripts().items() if window in text]
         codes = mu_law_encode(voices()[voice].samples)
         first = codes[: len(codes) - n + 1] == int(x[row, 0])
-        # silence is found at several places
+        # silence occurs at several places
         begins = [t for t in first.nonzero()[0] if np.array_equal(codes[t : t + n], x[row].numpy())]
         text = transcripts()[voice]
         letters = [(begin + n / 2) / len(codes) * len(text) for begin in begins]

@@ -1,4 +1,4 @@
-"""Partitions: each covers the image, has as many groups as asked for, and is what its name says."""
+"""Tests of partitions: each covers the image, has the requested groups, and does what its name says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentence pairs as events."""
+"""Tests of sentence pairs as events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a transformer against what they are defined as, written out."""
+"""Tests of the parts of a transformer, against their definitions written out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def random(*shape: int) -> Tensor:
 
 
 def by_hand(a: Attention, query: Tensor, source: Tensor, seen: Tensor) -> Tensor:
-    """One row: query (M, D) over source (S, D), ``seen`` (M, S) bool; sums of exponentials, no softmax."""
+    """Attend from query (M, D) to source (S, D), ``seen`` (M, S) bool, by sums of exponentials."""
     weight, bias, width = a.inputs.weight, a.inputs.bias, a.width
     q, k, v = (
         x @ weight[i * width : (i + 1) * width].T + bias[i * width : (i + 1) * width]

@@ -1,4 +1,4 @@
-"""Shifted convolutions against torch's own, whole and row by row."""
+"""Tests of shifted convolutions: against torch's own, whole and row by row."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_doubling_is_torchs_transposed_convolution(kernel: Kernel, side: int) ->
     weight, bias = ready.of[grow]
     taps = weight.view(3, kernel.rows, kernel.width, 4).permute(0, 3, 1, 2)
     whole = conv_transpose2d(x.permute(0, 3, 1, 2), taps, bias, stride=2)
-    # the taps' own middle column stands over its pixel; what lies over the edges is cut off
+    # the middle column of taps stands over its pixel; columns beyond the edges are cut off
     expected = whole[:, :, : 2 * side, kernel.right : kernel.right + 2 * side].permute(0, 2, 3, 1)
     found = grow(x, ready)
     assert found.shape == (2, 2 * side, 2 * side, 4)

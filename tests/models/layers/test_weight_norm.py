@@ -1,4 +1,4 @@
-"""Weight normalisation: unit directions times gains, and gains and biases from data."""
+"""Tests of weight normalisation: unit directions times gains, and gains and biases from data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_gains_are_the_norms(spread: int) -> None:
 
 
 def test_it_is_torchs_weight_norm() -> None:
-    """With g and v as torch's parametrisation of a linear layer has them."""
+    """Gains and directions are the g and v of torch's parametrisation of a linear layer."""
     made, linear = layer(6, 4), nn.Linear(6, 4)
     with torch.no_grad():
         linear.weight.copy_(made.direction[:, 0].T)
