@@ -206,7 +206,7 @@ class PixelCNN(images.ImageSource, Source):
         order = [i for group in both for i in group]
         columns, crossing, vertical = [], [], []
         for layer, offsets in zip(layers, code, strict=True):
-            # the horizontal gate's own offsets join the vertical contribution, which saves a step an addition
+            # the horizontal gate's own offsets join the vertical contribution, which saves one addition per step
             bias = layer.across.bias + layer.horizontal.bias
             if offsets is not None:
                 bias = (bias + offsets[1]).unsqueeze(1)

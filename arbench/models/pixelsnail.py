@@ -54,11 +54,11 @@ class _State(Raster):
 class PixelSNAIL(WholePixels):
     """An element is a whole pixel of ``colours`` channels: N = H W on a square image.
 
-    Each block of residual layers ends in attention by a single head to all pixels before the one to be drawn.
-    Keys and values are computed from a pixel, the features that drew it and its position; the query from
-    features and position. Steps keep a row of every convolution's inputs, and the key and value of every
-    pixel and block, computed as soon as the pixel is known. Attention reads the whole past: the cost of a
-    step grows with its position, and N steps cost N^2.
+    Each block is a few residual layers followed by attention of a single head to all earlier pixels. Keys and
+    values are computed from a pixel, the features that drew it and its position; the query from features and
+    position. Steps keep a row of every convolution's inputs, and the key and value of every pixel and block,
+    computed as soon as the pixel is known. Attention reads the whole past: the cost of a step grows with its
+    position, and N steps cost N^2.
 
     Presets:
         cifar10: 12 blocks of 4 layers, 256 filters, keys of 16 and values of 128, 10 logistics, RGB
