@@ -1,4 +1,4 @@
-"""Laws of one element: draws as functions of noise, log-probabilities, margins, inverses."""
+"""Conditional distributions of one element: draws as functions of noise, log-probabilities, margins, inverses."""
 
 from arbench.distributions.base import Distribution, uniforms
 from arbench.distributions.categorical import Categorical

@@ -1,4 +1,4 @@
-"""What a conditional distribution of one element must offer, and the noise that drives its draws."""
+"""The interface of a conditional distribution of one element, and the noise that determines its draws."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch import Tensor
 
 
 def uniforms(seed: int, rows: Sequence[int], elements: range, width: int) -> Tensor:
-    """Uniform random numbers in the open interval (0, 1), addressed by (seed, row, element).
+    """Return uniform random numbers in the open interval (0, 1), addressed by (seed, row, element).
 
-    Counter-based (Philox 4x64): the numbers of an element are the same whatever batch, length or chunk
-    they are asked for in, and none needs to be stored.
+    The generator is counter-based (Philox 4x64): the numbers of an element do not depend on the batch, length or chunk
+    of the request, and none are stored.
 
     Args:
-        seed: of the run, non-negative.
+        seed: seed of the run, non-negative.
         rows: global row indices of the batch.
-        elements: which elements of each row, step 1.
-        width: numbers an element needs.
+        elements: range of elements of each row, with step 1.
+        width: count of numbers per element.
 
     Returns:
-        float64, (len(rows), len(elements), width), multiples of 2^-53.
+        Multiples of 2^-53, float64, (len(rows), len(elements), width).
     """
     blocks = -(-width // 4)
     out = np.empty((len(rows), len(elements), width))
@@ -37,52 +37,56 @@ def uniforms(seed: int, rows: Sequence[int], elements: range, width: int) -> Ten
 
 
 def gumbel(u: Tensor) -> Tensor:
-    """Standard Gumbel noise from uniforms: -log(-log u)."""
+    """Return standard Gumbel noise from uniforms: -log(-log u)."""
     return -torch.log(-torch.log(u))
 
 
 def logistic(u: Tensor) -> Tensor:
-    """Standard logistic noise from uniforms: log u - log(1 - u)."""
+    """Return standard logistic noise from uniforms: log u - log(1 - u)."""
     return torch.log(u) - torch.log1p(-u)
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision widened: it holds neither 65,536 levels nor a difference of two of them, and no square
-    above 65,504."""
+    """Return half precision as float32, and other dtypes unchanged.
+
+    Half precision represents neither 65,536 levels nor the difference of two of them, and no square above 65,504.
+    """
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def kernel_for(name: str, backend: str, x: Tensor) -> Callable[..., Any] | None:
-    """The kernel ``name`` of ``arbench.kernels`` on a backend for numbers like ``x``, or None where plain
-    PyTorch is meant: on the reference, for a kernel that has no such backend, and for half precision, which
-    Numba does not have."""
+    """Return the kernel ``name`` of ``arbench.kernels`` on a backend, for numbers like ``x``.
+
+    The result is None where plain PyTorch runs instead: on the eager backend, for a kernel without that backend, and
+    on Numba in half precision.
+    """
     if backend == "reference" or (backend == "numba" and x.dtype not in (torch.float32, torch.float64)):
         return None
-    from arbench.kernels import KERNELS  # Triton is imported by who asks for a kernel
+    from arbench.kernels import KERNELS  # imports Triton, which only callers of a kernel need
 
     found = KERNELS[name]
     return partial(found.call, backend=backend) if backend in found.backends else None
 
 
 class Distribution(ABC):
-    """Law of one element given its parameters; every draw is a function of (parameters, noise).
+    """Distribution of one element given its parameters; every draw is a function of (parameters, noise).
 
     Shapes: parameters (B, M, P), noise (B, M, K), elements (B, M).
     """
 
     backend: str = "reference"
-    """What runs draws and log-probabilities where there is a kernel for them: one of
+    """Backend that runs draws and log-probabilities where it has a kernel for them; one of
     ``arbench.kernels.core.spec.BACKENDS``."""
     finite: bool
-    """Whether an element takes finitely many values, 0 .. levels-1 (int64); else it is a real number."""
+    """True if an element takes the values 0 .. levels-1 (int64); False if it is a real number."""
     params_width: int
-    """P."""
+    """Number of parameters per element, P."""
     noise_width: int
-    """K."""
+    """Number of noise values per element, K."""
 
     @abstractmethod
     def standard(self, u: Tensor) -> Tensor:
-        """Turns uniforms (B, M, K) into this distribution's standard noise, elementwise."""
+        """Return this distribution's standard noise from uniforms (B, M, K), elementwise."""
 
     def noise(
         self,
@@ -92,30 +96,39 @@ class Distribution(ABC):
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> Tensor:
-        """Standard noise (B, M, K) for a draw. Made in float64 on the host, then rounded to ``dtype``."""
+        """Return standard noise (B, M, K) for a draw, computed in float64 on the host and rounded to ``dtype``."""
         return self.standard(uniforms(seed, rows, elements, self.noise_width)).to(device, dtype)
 
     @abstractmethod
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
-        """Elements (B, M) from parameters (B, M, P) and standard noise (B, M, K)."""
+        """Return elements (B, M) drawn from parameters (B, M, P) with standard noise (B, M, K)."""
 
     @abstractmethod
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
-        """Log-probability, or log-density, in nats: (B, M)."""
+        """Return the log-probability, or log-density, of ``x`` in nats, (B, M)."""
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
-        """How far, in parameter units, a draw was from another outcome: (B, M), non-negative.
+        """Return the distance of a draw from another outcome, in parameter units, (B, M), non-negative.
 
-        No parameter may move by more than half of this without the draw being the same; or, of a real
-        element, without it being of the same component. By default infinite: there is nothing to decide.
+        As long as no parameter moves by more than half of it, the draw stays the same; a real element stays in the
+        same mixture component. The default is infinity, for distributions without a discrete decision.
         """
         return params.new_full(params.shape[:-1], torch.inf)
 
     def cdf(self, params: Tensor, x: Tensor) -> Tensor:
-        """P(X <= x) of a real element, (B, M): uniform on (0, 1) for its draws (the probability integral
-        transform). Continuous distributions only."""
+        """Return P(X <= x) of a real element, (B, M).
+
+        It is uniform on (0, 1) for the distribution's own draws (the probability integral transform).
+
+        Raises:
+            TypeError: the distribution is finite.
+        """
         raise TypeError(f"{type(self).__name__} is finite: it has no continuous distribution function")
 
     def invert(self, params: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Noise (B, M, K) that draws ``x``, and log |dz/dx| (B, M). Of invertible distributions only."""
-        raise TypeError(f"{type(self).__name__} has no inverse: many noises draw the same element")
+        """Return the noise (B, M, K) that draws ``x``, and log |dz/dx| (B, M).
+
+        Raises:
+            TypeError: the distribution is not invertible.
+        """
+        raise TypeError(f"{type(self).__name__} has no inverse: several noise values draw the same element")

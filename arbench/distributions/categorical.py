@@ -9,34 +9,38 @@ from arbench.distributions.base import Distribution, gumbel, kernel_for
 
 
 class Categorical(Distribution):
-    """Elements 0 .. levels-1 with probabilities softmax(logits); parameters are the logits.
+    r"""Elements 0 .. levels-1 with probabilities softmax(logits); the parameters are the logits.
 
-    A draw is arg-max(logits + Gumbel noise), ties to the first as ``argmax`` (Gumbel, 1954; Maddison et
-    al., *A\\* Sampling*, 2014). Noise is keyed by the class: one number a class. Half precision is computed
-    in half precision by the reference and in float32 by kernels, whose log-probabilities are float32 then.
+    A draw is arg-max(logits + Gumbel noise), and ties go to the first class (Gumbel, 1954; Maddison et al.,
+    *A\* Sampling*, 2014). There is one noise value per class. Half precision is computed in half precision by plain
+    PyTorch and in float32 by kernels, which then return float32 log-probabilities.
     """
 
     finite = True
 
     def __init__(self, levels: int) -> None:
         if levels < 1:
-            raise ValueError(f"an alphabet needs at least one level, got {levels}")
+            raise ValueError(f"levels must be at least 1, got {levels}")
         self.levels = self.params_width = self.noise_width = levels
 
     def standard(self, u: Tensor) -> Tensor:
+        """Return Gumbel noise."""
         return gumbel(u)
 
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
+        """Return the class with the largest sum of logit and noise."""
         sample = kernel_for("sample_from_logits", self.backend, params)
         return (params + z).argmax(-1) if sample is None else sample(params, z)[0]
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
+        """Return the difference of the two largest sums of logit and noise."""
         if self.levels == 1:
             return torch.full(params.shape[:-1], torch.inf, dtype=params.dtype, device=params.device)
         best = (params + z).topk(2, dim=-1).values
         return best[..., 0] - best[..., 1]
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        """Return the log-softmax at the class."""
         log_prob = kernel_for("log_prob_from_logits", self.backend, params)
         if log_prob is None:
             return params.log_softmax(-1).gather(-1, x.unsqueeze(-1)).squeeze(-1)

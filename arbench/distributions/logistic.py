@@ -1,4 +1,4 @@
-"""The logistic distribution: continuous, with an inverse; what a Parallel WaveNet student draws from."""
+"""The logistic distribution: continuous and invertible; the distribution of a Parallel WaveNet student."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from arbench.distributions.location_scale import LocationScale
 class Logistic(LocationScale):
     """Real elements x = mean + exp(log_scale) z with z standard logistic; parameters (mean, log_scale).
 
-    Log-scales have no floor by default: a flow's must invert.
+    Log-scales have no floor by default, because a flow must be invertible.
 
     Source: van den Oord et al., *Parallel WaveNet*, 2017, section 4, eq. 5.
     """
 
     def standard(self, u: Tensor) -> Tensor:
+        """Return logistic noise."""
         return logistic(u)
 
     def log_density(self, t: Tensor) -> Tensor:
+        """Return the log-density of the standard logistic distribution."""
         return -t - 2 * softplus(-t)
 
     def distribution_function(self, t: Tensor) -> Tensor:
+        """Return the sigmoid of ``t``."""
         return t.sigmoid()

@@ -9,16 +9,20 @@ from torch.nn.functional import logsigmoid
 from arbench.distributions.base import Distribution, at_least_float32, gumbel, kernel_for, logistic
 
 LOG_SCALE_FLOOR = -14.0
+"""Value that replaces smaller log-scales."""
 
 
 def log_mass(x: Tensor, means: Tensor, log_scales: Tensor, levels: int) -> Tensor:
-    """Log-probability of levels under logistics of [-1, 1], rounded to the nearest; edge bins hold the tails.
+    """Return the log-probability of levels under logistics on [-1, 1] rounded to the nearest level.
 
-    Uses s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)), which needs no branch and loses no digits.
+    The edge bins contain the tails. The computation s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)) needs no branch and loses
+    no digits.
 
     Args:
-        x: levels 0 .. levels-1, broadcast against the others.
-        means, log_scales: of each logistic, of one floating dtype.
+        x: levels 0 .. levels-1, broadcast against the parameters.
+        means: mean of each logistic.
+        log_scales: log-scale of each logistic, of the dtype of ``means``.
+        levels: number of levels.
     """
     half = 1 / (levels - 1)
     centre = x.to(means.dtype) * (2 * half) - 1 - means
@@ -30,20 +34,21 @@ def log_mass(x: Tensor, means: Tensor, log_scales: Tensor, levels: int) -> Tenso
 
 
 def to_boundary(value: Tensor, levels: int) -> Tensor:
-    """How far ``value``, on the scale of levels, is from being rounded to another; in units of [-1, 1]."""
+    """Return the distance of ``value``, on the scale of levels, from a rounding boundary, in units of [-1, 1]."""
     boundary = (value.clamp(0, levels - 1) - 0.5).round().clamp(0, levels - 2) + 0.5
     return (value - boundary).abs() * (2 / (levels - 1))
 
 
 class DiscretizedLogisticMixture(Distribution):
-    """Levels 0 .. levels-1 at 2x/(levels-1) - 1 in [-1, 1]; each bin holds the mixture's mass around it.
+    """Levels 0 .. levels-1 at 2x/(levels-1) - 1 in [-1, 1]; each bin has the mass of the mixture around it.
 
-    The edge bins hold the whole tails. Parameters (B, M, 3 K): mixture logits, means, log-scales. A draw
-    picks a component by Gumbel arg-max, draws the logistic and rounds to the nearest level: its law is
-    exactly the discretized one. Noise: one number a component and one for the logistic.
+    The edge bins contain the whole tails. Parameters (B, M, 3 K): mixture logits, means, log-scales. A draw picks a
+    component by Gumbel arg-max, draws the logistic and rounds to the nearest level, so it follows exactly the
+    discretized distribution. The noise is one value per component and one for the logistic. Half precision is
+    computed in float32.
 
     Source: Salimans et al., *PixelCNN++*, 2017, section 2.1, eq. 1-2; 16-bit audio as in *Parallel
-    WaveNet*, 2017, section 2.2. Half precision is computed in float32.
+    WaveNet*, 2017, section 2.2.
     """
 
     finite = True
@@ -57,10 +62,11 @@ class DiscretizedLogisticMixture(Distribution):
         self.noise_width = components + 1
 
     def standard(self, u: Tensor) -> Tensor:
+        """Return Gumbel noise for the components and logistic noise."""
         return torch.cat([gumbel(u[..., :-1]), logistic(u[..., -1:])], dim=-1)
 
     def _value(self, params: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The continuous draw on the scale of levels, and the drawn component's scale."""
+        """Return the continuous draw on the scale of levels, and the scale of the drawn component."""
         z = at_least_float32(z)
         logits, means, log_scales = at_least_float32(params).chunk(3, dim=-1)
         chosen = (logits + z[..., :-1]).argmax(-1, keepdim=True)
@@ -69,6 +75,7 @@ class DiscretizedLogisticMixture(Distribution):
         return (mean + scale * z[..., -1] + 1) * ((self.levels - 1) / 2), scale
 
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
+        """Return the rounded draw of a component."""
         sample = kernel_for("logistic_mixture_sample", self.backend, params)
         if sample is not None:
             return sample(params, z, levels=self.levels, components=self.components)[0]
@@ -76,9 +83,10 @@ class DiscretizedLogisticMixture(Distribution):
         return value.clamp(0, self.levels - 1).round().long()
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
+        """Return the smaller of the margin of the component and that of the rounding."""
         params, z = at_least_float32(params), at_least_float32(z)
         value, scale = self._value(params, z)
-        # a change d of mean and log-scale moves the draw by d + scale |z| (e^d - 1) at most
+        # a change d of mean and log-scale moves the draw by at most d + scale |z| (e^d - 1)
         rounding = 2 * torch.log1p(to_boundary(value, self.levels) / (1 + scale * z[..., -1].abs()))
         if self.components == 1:
             return rounding
@@ -86,6 +94,7 @@ class DiscretizedLogisticMixture(Distribution):
         return torch.minimum(best[..., 0] - best[..., 1], rounding)
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        """Return the log-probability of a level in nats."""
         log_prob = kernel_for("logistic_mixture_log_prob", self.backend, params)
         if log_prob is not None:
             return log_prob(params, x, levels=self.levels, components=self.components)

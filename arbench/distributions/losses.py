@@ -1,4 +1,4 @@
-"""Losses by the names that the field calls them: each is the law whose log-probability it is."""
+"""Losses by their usual names; each is the negative log-probability of a distribution."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ LOSSES: Mapping[str, Callable[[int, int], Distribution]] = {
     "logistic_mixture": lambda levels, components: LogisticMixture(components),
     "discretized_logistic_mixture": DiscretizedLogisticMixture,
 }
-"""Law of an element by the name of its loss, from (levels, components)."""
+"""Constructors of distributions from (levels, components), by the name of the loss."""
 
 
 def by_name(loss: str, levels: int, components: int) -> Distribution:
-    """The law of an element whose negative log-probability is the loss.
+    """Return the distribution of an element whose negative log-probability is the loss.
 
     Args:
         loss: a key of ``LOSSES``.
-        levels: values of an element, where they are finitely many.
-        components: of a mixture.
+        levels: number of values of an element, for finite distributions.
+        components: number of components, for mixtures.
 
     Raises:
-        ValueError: there is no such loss; or too few levels or components for it.
+        ValueError: an unknown loss, or too few levels or components for it.
     """
     if loss not in LOSSES:
         raise ValueError(f"unknown loss '{loss}'; {did_you_mean(loss, LOSSES)}")

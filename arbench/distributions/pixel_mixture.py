@@ -1,4 +1,4 @@
-"""The discretized mixture of logistics over whole pixels, each channel conditioned on the ones before it."""
+"""The discretized mixture of logistics over whole pixels, each channel conditioned on the earlier ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from arbench.distributions.base import Distribution, at_least_float32, gumbel, l
 from arbench.distributions.logistic_mixture import log_mass, to_boundary
 
 LOG_SCALE_FLOOR = -7.0
-"""Of the published code: a lower log-scale is taken for this one."""
+"""Value that replaces smaller log-scales, from the published code."""
 
 
 def pack(x: Tensor, levels: int) -> Tensor:
-    """One integer a pixel from its channels (.., C), base ``levels``, the first channel most significant."""
+    """Return one integer per pixel from its channels (.., C), in base ``levels``, most significant channel first."""
     packed, *rest = x.unbind(-1)
     for channel in rest:
         packed = packed * levels + channel
@@ -23,43 +23,43 @@ def pack(x: Tensor, levels: int) -> Tensor:
 
 
 def unpack(x: Tensor, levels: int, colours: int) -> Tensor:
-    """Channels (.., C), each 0 .. levels-1, of packed pixels (..)."""
+    """Return the channels (.., C), each 0 .. levels-1, of packed pixels (..)."""
     return torch.stack([x // levels**i % levels for i in reversed(range(colours))], dim=-1)
 
 
 class _Parts(NamedTuple):
-    """A pixel's parameters by what they are."""
+    """The parameters of pixels by their roles."""
 
     logits: Tensor
-    """(B, M, K)"""
+    """Mixture logits (B, M, K)."""
     means: Tensor
-    """(B, M, C, K), before what earlier channels add."""
+    """Means (B, M, C, K) without the contribution of earlier channels."""
     log_scales: Tensor
-    """(B, M, C, K), at least the floor."""
+    """Log-scales (B, M, C, K), at least the floor."""
     coefficients: Tensor
-    """(B, M, C (C - 1) / 2, K) in (-1, 1): of channel 1 on 0, of 2 on 0 and 1, and so on."""
+    """Coefficients (B, M, C (C - 1) / 2, K) in (-1, 1): of channel 1 on 0, of 2 on 0 and 1, and so on."""
 
 
 class PixelMixture(Distribution):
-    """Pixels of C channels, packed into integers 0 .. L^C - 1 in base L, the first most significant.
+    """Pixels of C channels, packed into integers 0 .. L^C - 1 in base L, most significant channel first.
 
-    All channels share the mixture's component; in it, a channel's mean is linear in the values of the
-    channels before, and each channel is *rounded* to its level before it conditions the next. Values are
-    2x/(L-1) - 1 in [-1, 1], edge bins hold the whole tails. Parameters (B, M, K (1 + 2 C + C (C - 1) / 2)):
-    K logits; means, then log-scales, by channel and component; coefficients, which go through tanh. Noise:
-    one number a component and one a channel. A log-scale below -7 is taken for -7, half precision computed
-    in float32.
+    All channels share one component of the mixture. Within it, the mean of a channel is linear in the values of the
+    earlier channels, and each channel is *rounded* to its level before it conditions the next. Values are
+    2x/(L-1) - 1 in [-1, 1], and the edge bins contain the whole tails. Parameters (B, M, K (1 + 2 C + C (C - 1) / 2)):
+    K logits; means, then log-scales, by channel and component; coefficients, to which tanh is applied. The noise is one
+    value per component and one per channel. Log-scales below -7 are replaced by -7, and half precision is computed in
+    float32.
 
-    Source: Salimans et al., *PixelCNN++*, 2017, section 2.1-2.2, eq. 1-3. Its code does not round when it
-    samples, and then draws from another law than the one it scores by.
+    Source: Salimans et al., *PixelCNN++*, 2017, section 2.1-2.2, eq. 1-3. The published code does not round when it
+    samples, and so draws from another distribution than the one that it scores.
 
     Args:
-        levels: L of a channel, at least 2.
-        colours: C.
-        components: K.
+        levels: number of levels of a channel, L, at least 2.
+        colours: number of channels, C.
+        components: number of components, K.
 
     Raises:
-        ValueError: too few of any.
+        ValueError: too few levels, channels or components.
     """
 
     finite = True
@@ -71,12 +71,13 @@ class PixelMixture(Distribution):
             )
         self.channel_levels, self.colours, self.components = levels, colours, components
         self.levels = levels**colours
-        """Of a packed pixel."""
+        """Number of levels of a packed pixel."""
         self.pairs = colours * (colours - 1) // 2
         self.params_width = components * (1 + 2 * colours + self.pairs)
         self.noise_width = components + colours
 
     def standard(self, u: Tensor) -> Tensor:
+        """Return Gumbel noise for the components and logistic noise for the channels."""
         k = self.components
         return torch.cat([gumbel(u[..., :k]), logistic(u[..., k:])], dim=-1)
 
@@ -87,12 +88,16 @@ class PixelMixture(Distribution):
         return _Parts(logits.squeeze(-2), means, log_scales.clamp_min(LOG_SCALE_FLOOR), coefficients.tanh())
 
     def _value(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        """Levels of a channel as numbers of [-1, 1]."""
+        """Return the levels of a channel as numbers in [-1, 1]."""
         return x.to(dtype) * (2 / (self.channel_levels - 1)) - 1
 
     def _follow(self, params: Tensor, z: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Of each channel (B, M): the continuous draw on the scale of levels, the logistic's part of it, and
-        the level it is rounded to."""
+        """Draw channel after channel.
+
+        Returns:
+            For each channel (B, M): the continuous draw on the scale of levels, the logistic's share of it, and the
+            level to which it is rounded.
+        """
         z, parts = at_least_float32(z), self._split(params)
         chosen = (parts.logits + z[..., : self.components]).argmax(-1)[..., None, None]
         means, log_scales, coefficients = (
@@ -112,16 +117,18 @@ class PixelMixture(Distribution):
         return values, list(spreads.unbind(-1)), found
 
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
+        """Return packed pixels."""
         *_, found = self._follow(params, z)
         return pack(torch.stack(found, dim=-1), self.channel_levels)
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
+        """Return the smallest of the margin of the component and those of the rounding of each channel."""
         params, z = at_least_float32(params), at_least_float32(z)
         values, spreads, found = self._follow(params, z)
         least, reach = [], torch.ones_like(spreads[0])
         for value, spread, level in zip(values, spreads, found, strict=True):
-            # a change d of every parameter moves this by (1 + sum |earlier|) d + |spread| (e^d - 1) at most:
-            # the earlier channels stay what they are, and tanh has slope 1 at most
+            # a change d of every parameter moves this by at most (1 + sum |earlier|) d + |spread| (e^d - 1):
+            # the earlier channels do not change, and the slope of tanh is at most 1
             least.append(torch.log1p(to_boundary(value, self.channel_levels) / (reach + spread.abs())))
             reach = reach + self._value(level, value.dtype).abs()
         rounding = 2 * torch.stack(least, dim=-1).amin(-1)
@@ -131,6 +138,7 @@ class PixelMixture(Distribution):
         return torch.minimum(best[..., 0] - best[..., 1], rounding)
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        """Return the log-probability of packed pixels in nats."""
         parts = self._split(params)
         channels = unpack(x, self.channel_levels, self.colours)
         values = self._value(channels, parts.means.dtype).unsqueeze(-1)

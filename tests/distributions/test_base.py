@@ -1,4 +1,4 @@
-"""Noise: addressed, open at both ends, of the law it claims."""
+"""Noise: addressed by element, in an open interval, from the right distribution."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_row_has_its_numbers_in_any_batch(seed: int, rows: list[int]) -> None:
         assert torch.equal(uniforms(seed, [row], range(3, 8), 5)[0], together[i])
 
 
-def test_seeds_rows_elements_and_places_have_numbers_of_their_own() -> None:
+def test_seeds_rows_elements_and_places_have_different_numbers() -> None:
     found = torch.cat([uniforms(seed, range(8), range(16), 6).flatten() for seed in (0, 1, 2**63)])
     assert len(found.unique()) == len(found)
 
@@ -59,12 +59,12 @@ def test_the_ends_are_open_and_their_noise_is_finite(raw: int, monkeypatch: pyte
     u = uniforms(0, [0], range(1), 1)
     assert 0 < float(u) < 1
     for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
-        for law in (Categorical(1), Logistic(), Normal(), GaussianMixture(2), LogisticMixture(2)):
-            assert law.noise(0, [0], range(1), dtype).isfinite().all()
+        for distribution in (Categorical(1), Logistic(), Normal(), GaussianMixture(2), LogisticMixture(2)):
+            assert distribution.noise(0, [0], range(1), dtype).isfinite().all()
 
 
 @pytest.mark.parametrize(
-    ("standard", "law"),
+    ("standard", "distribution"),
     [
         (lambda u: u, stats.uniform),
         (gumbel, stats.gumbel_r),
@@ -72,13 +72,13 @@ def test_the_ends_are_open_and_their_noise_is_finite(raw: int, monkeypatch: pyte
         (Normal().standard, stats.norm),
     ],
 )
-def test_noise_has_its_law(standard, law) -> None:
+def test_noise_has_its_distribution(standard, distribution) -> None:
     noise = standard(uniforms(1, range(4), range(2500), 2)).flatten().numpy()
-    assert stats.kstest(noise, law.cdf).pvalue > 1e-4
+    assert stats.kstest(noise, distribution.cdf).pvalue > 1e-4
 
 
 def test_neighbours_are_uncorrelated() -> None:
-    """Between rows, elements and places of one element alike."""
+    """Rows, elements and the numbers of one element are uncorrelated."""
     u = uniforms(2, range(100), range(50), 4).numpy()
     for axis, size in enumerate(u.shape):
         one, next_one = np.take(u, range(size - 1), axis), np.take(u, range(1, size), axis)
@@ -91,7 +91,7 @@ def test_noise_is_rounded_from_float64() -> None:
     assert torch.equal(Logistic().noise(5, [2], range(20), torch.bfloat16), exact.bfloat16())
 
 
-def test_what_a_law_does_not_have_is_said() -> None:
+def test_what_a_distribution_does_not_have_is_said() -> None:
     with pytest.raises(TypeError, match="Categorical has no inverse"):
         Categorical(2).invert(torch.zeros(1, 1, 2), torch.zeros(1, 1))
     with pytest.raises(TypeError, match="Categorical is finite"):
@@ -100,7 +100,7 @@ def test_what_a_law_does_not_have_is_said() -> None:
         GaussianMixture(1).invert(torch.zeros(1, 1, 3), torch.zeros(1, 1))
 
 
-def test_where_there_is_nothing_to_decide_no_margin_is_finite() -> None:
-    for law in (Logistic(), Normal(), GaussianMixture(1)):
-        params, z = torch.zeros(2, 3, law.params_width), torch.zeros(2, 3, law.noise_width)
-        assert torch.equal(law.margin(params, z), torch.full((2, 3), torch.inf))
+def test_margins_are_infinite_without_a_discrete_decision() -> None:
+    for distribution in (Logistic(), Normal(), GaussianMixture(1)):
+        params, z = torch.zeros(2, 3, distribution.params_width), torch.zeros(2, 3, distribution.noise_width)
+        assert torch.equal(distribution.margin(params, z), torch.full((2, 3), torch.inf))

@@ -1,4 +1,4 @@
-"""Softmax draws: their law, their margins, their extremes."""
+"""Softmax draws: distribution, margins, extremes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from arbench.distributions import Categorical
 
 
 def logits(levels: int, spread: float, seed: int = 0) -> torch.Tensor:
-    """(1, 1, levels) in float64."""
+    """Return logits (1, 1, levels) in float64."""
     g = torch.Generator().manual_seed(seed)
     return spread * torch.randn(1, 1, levels, generator=g, dtype=torch.float64)
 
@@ -29,8 +29,8 @@ def test_probabilities_sum_to_one(levels: int, spread: float, dtype: torch.dtype
 
 @pytest.mark.parametrize("levels", [2, 5, 40])
 def test_draws_have_their_probabilities(levels: int) -> None:
-    law, params, draws = Categorical(levels), logits(levels, 1.0), 20_000
-    x = law.draw(params, law.noise(3, [0], range(draws)))
+    distribution, params, draws = Categorical(levels), logits(levels, 1.0), 20_000
+    x = distribution.draw(params, distribution.noise(3, [0], range(draws)))
     expected = draws * params[0, 0].softmax(-1)
     keep = expected >= 5
     seen = torch.bincount(x[0], minlength=levels).double()
@@ -39,28 +39,28 @@ def test_draws_have_their_probabilities(levels: int) -> None:
 
 
 def test_a_tie_goes_to_the_first() -> None:
-    law, zero = Categorical(3), torch.zeros(1, 1, 3)
-    assert int(law.draw(zero, zero)) == 0
-    assert float(law.margin(zero, zero)) == 0
+    distribution, zero = Categorical(3), torch.zeros(1, 1, 3)
+    assert int(distribution.draw(zero, zero)) == 0
+    assert float(distribution.margin(zero, zero)) == 0
 
 
 def test_one_level_is_certain() -> None:
-    law = Categorical(1)
-    z = law.noise(0, [0], range(4))
-    assert torch.equal(law.draw(z, z), torch.zeros(1, 4, dtype=torch.long))
-    assert law.margin(z, z).isinf().all()
-    assert torch.equal(law.log_prob(z, torch.zeros(1, 4, dtype=torch.long)), torch.zeros(1, 4).double())
+    distribution = Categorical(1)
+    z = distribution.noise(0, [0], range(4))
+    assert torch.equal(distribution.draw(z, z), torch.zeros(1, 4, dtype=torch.long))
+    assert distribution.margin(z, z).isinf().all()
+    assert torch.equal(distribution.log_prob(z, torch.zeros(1, 4, dtype=torch.long)), torch.zeros(1, 4).double())
 
 
 @given(st.integers(2, 9), st.integers(0, 10**6), st.floats(0, 30))
 def test_margins_are_honest(levels: int, seed: int, spread: float) -> None:
-    """Whatever half a margin does to the logits, the draw stays; a hair more can change it."""
-    law, params = Categorical(levels), logits(levels, spread, seed)
-    z = law.noise(seed, [0], range(1))
-    margin, x = law.margin(params, z), law.draw(params, z)
+    """Moving the logits by half a margin keeps the draw; a little more can change it."""
+    distribution, params = Categorical(levels), logits(levels, spread, seed)
+    z = distribution.noise(seed, [0], range(1))
+    margin, x = distribution.margin(params, z), distribution.draw(params, z)
     worst = torch.full_like(params, 0.5).scatter(-1, x.unsqueeze(-1), -0.5) * margin.unsqueeze(-1)
-    assert torch.equal(law.draw(params + 0.999 * worst, z), x)
-    assert not torch.equal(law.draw(params + (1.001 * worst + 1e-12 * worst.sign()), z), x)
+    assert torch.equal(distribution.draw(params + 0.999 * worst, z), x)
+    assert not torch.equal(distribution.draw(params + (1.001 * worst + 1e-12 * worst.sign()), z), x)
 
 
 def test_gradient() -> None:
@@ -69,6 +69,6 @@ def test_gradient() -> None:
     assert torch.autograd.gradcheck(lambda p: Categorical(4).log_prob(p, x), params)
 
 
-def test_an_empty_alphabet_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one level, got 0"):
+def test_zero_levels_are_refused() -> None:
+    with pytest.raises(ValueError, match="levels must be at least 1, got 0"):
         Categorical(0)

@@ -1,4 +1,4 @@
-"""The logistic: density as SciPy's, an exact inverse, extremes."""
+"""The logistic distribution: SciPy's density, an exact inverse, extremes."""
 
 from __future__ import annotations
 
@@ -51,31 +51,31 @@ def test_far_tails_are_finite(log_scale: float, dtype: torch.dtype) -> None:
     assert params.grad.isfinite().all()
 
 
-def test_draws_have_their_law() -> None:
+def test_draws_have_their_distribution() -> None:
     x = Logistic().draw(at(0.5, -1.0), Logistic().noise(4, [0], range(20_000)))
-    law = stats.logistic(0.5, float(torch.tensor(-1.0).exp()))
-    assert stats.kstest(x[0].numpy(), law.cdf).pvalue > 1e-4
+    distribution = stats.logistic(0.5, float(torch.tensor(-1.0).exp()))
+    assert stats.kstest(x[0].numpy(), distribution.cdf).pvalue > 1e-4
 
 
 @given(st.floats(-5, 5), st.floats(-7, 5), st.integers(0, 10**6))
 def test_inverse(mean: float, log_scale: float, seed: int) -> None:
-    law, params = Logistic(), at(mean, log_scale, 5)
-    z = law.noise(seed, [0], range(5))
-    again, log_determinant = law.invert(params, law.draw(params, z))
+    distribution, params = Logistic(), at(mean, log_scale, 5)
+    z = distribution.noise(seed, [0], range(5))
+    again, log_determinant = distribution.invert(params, distribution.draw(params, z))
     assert torch.allclose(again, z, rtol=1e-10, atol=1e-10 * (1 + abs(mean)) * max(1, 2**-log_scale))
     with torch.enable_grad():
-        x = law.draw(params, z).requires_grad_()
-        (slope,) = torch.autograd.grad(law.invert(params, x)[0].sum(), x)
+        x = distribution.draw(params, z).requires_grad_()
+        (slope,) = torch.autograd.grad(distribution.invert(params, x)[0].sum(), x)
     assert torch.allclose(slope.log(), log_determinant, rtol=0, atol=1e-12)
 
 
 def test_density_is_the_standard_one_moved_by_the_inverse() -> None:
     """log p(x) = log p(z) + log |dz/dx|."""
-    law, params = Logistic(), at(-0.7, 1.3, 50)
-    x = law.draw(params, law.noise(1, [0], range(50)))
-    z, log_determinant = law.invert(params, x)
-    standard = law.log_prob(at(0.0, 0.0, 50), z.squeeze(-1))
-    assert torch.allclose(law.log_prob(params, x), standard + log_determinant, rtol=0, atol=1e-12)
+    distribution, params = Logistic(), at(-0.7, 1.3, 50)
+    x = distribution.draw(params, distribution.noise(1, [0], range(50)))
+    z, log_determinant = distribution.invert(params, x)
+    standard = distribution.log_prob(at(0.0, 0.0, 50), z.squeeze(-1))
+    assert torch.allclose(distribution.log_prob(params, x), standard + log_determinant, rtol=0, atol=1e-12)
 
 
 def test_gradient() -> None:

@@ -1,4 +1,4 @@
-"""The discretized mixture of logistics: a law of levels up to its edges, draws rounded into it."""
+"""The discretized mixture of logistics: normalised up to its edges, with rounded draws that follow it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from arbench.distributions import DiscretizedLogisticMixture
 
 
 def mixture(*components: tuple[float, float, float]) -> torch.Tensor:
-    """(1, 1, 3 K) in float64 from (logit, mean, log-scale) of each component."""
+    """Return parameters (1, 1, 3 K) in float64 from (logit, mean, log-scale) of each component."""
     return torch.tensor(components, dtype=torch.float64).T.reshape(1, 1, -1)
 
 
 def log_probs(levels: int, params: torch.Tensor) -> torch.Tensor:
-    """(levels,)"""
-    law = DiscretizedLogisticMixture(levels, params.shape[-1] // 3)
-    return law.log_prob(params.expand(1, levels, -1), torch.arange(levels)[None])[0]
+    """Return the log-probability of every level, (levels,)."""
+    distribution = DiscretizedLogisticMixture(levels, params.shape[-1] // 3)
+    return distribution.log_prob(params.expand(1, levels, -1), torch.arange(levels)[None])[0]
 
 
 @pytest.mark.parametrize("levels", [2, 3, 4, 17, 256, 65536])
@@ -38,7 +38,7 @@ def test_mixtures_sum_to_one(logit: float) -> None:
 
 
 @pytest.mark.parametrize("levels", [2, 5, 256])
-def test_bins_hold_the_logistics_mass_around_them(levels: int) -> None:
+def test_bins_have_the_mass_of_the_logistic_around_them(levels: int) -> None:
     mean, scale = 0.2, 0.3
     params = mixture((0.0, mean, float(torch.tensor(scale).double().log())))
     edges = torch.linspace(-1, 1, levels, dtype=torch.float64)[:-1] + 1 / (levels - 1)
@@ -48,10 +48,10 @@ def test_bins_hold_the_logistics_mass_around_them(levels: int) -> None:
 
 @pytest.mark.parametrize("levels", [2, 4, 30])
 def test_draws_have_their_probabilities(levels: int) -> None:
-    """Edge bins too: a tenth of the mass and more lies beyond each end."""
+    """A tenth of the mass or more lies beyond each end, so the edge bins are tested too."""
     params = mixture((0.3, -0.9, -1.0), (0.0, 0.4, -2.5), (-0.2, 1.2, -1.5))
-    law, draws = DiscretizedLogisticMixture(levels, 3), 20_000
-    x = law.draw(params.expand(1, draws, -1), law.noise(7, [0], range(draws)))
+    distribution, draws = DiscretizedLogisticMixture(levels, 3), 20_000
+    x = distribution.draw(params.expand(1, draws, -1), distribution.noise(7, [0], range(draws)))
     expected = log_probs(levels, params).exp() * draws
     seen = torch.bincount(x[0], minlength=levels).double()
     assert len(seen) == levels
@@ -66,41 +66,41 @@ def test_draws_have_their_probabilities(levels: int) -> None:
     st.integers(0, 2**9 - 1),
 )
 def test_margins_are_honest(levels: int, components: list[tuple[float, float, float]], seed: int, signs: int) -> None:
-    """No parameter moved by less than half the margin, in any pattern of signs, changes the draw."""
-    law, params = DiscretizedLogisticMixture(levels, len(components)), mixture(*components)
-    z = law.noise(seed, [0], range(1))
-    margin = law.margin(params, z)
+    """Moving the parameters by less than half the margin, with any signs, keeps the draw."""
+    distribution, params = DiscretizedLogisticMixture(levels, len(components)), mixture(*components)
+    z = distribution.noise(seed, [0], range(1))
+    margin = distribution.margin(params, z)
     assert (margin >= 0).all()
     sign = torch.tensor([1.0 if signs >> i & 1 else -1.0 for i in range(params.shape[-1])])
     moved = params + 0.499 * margin.unsqueeze(-1) * sign.double()
-    assert torch.equal(law.draw(moved, z), law.draw(params, z))
+    assert torch.equal(distribution.draw(moved, z), distribution.draw(params, z))
 
 
 @pytest.mark.parametrize("way", [-1.0, 1.0])
 def test_margins_are_not_timid(way: float) -> None:
-    """Near a boundary, twice the half margin in the mean and the scale does change the draw."""
-    law, changed = DiscretizedLogisticMixture(256, 1), 0
+    """Near a boundary, moving mean and scale by slightly more than the margin changes the draw."""
+    distribution, changed = DiscretizedLogisticMixture(256, 1), 0
     for seed in range(40):
-        params, z = mixture((0.0, 0.1, -4.0)), law.noise(seed, [0], range(1))
-        step = way * law.margin(params, z) * 1.01
+        params, z = mixture((0.0, 0.1, -4.0)), distribution.noise(seed, [0], range(1))
+        step = way * distribution.margin(params, z) * 1.01
         outward = z[..., -1].sign()
         moved = params + torch.stack([torch.zeros_like(step), step, step * outward], dim=-1)
-        changed += int(not torch.equal(law.draw(moved, z), law.draw(params, z)))
+        changed += int(not torch.equal(distribution.draw(moved, z), distribution.draw(params, z)))
     assert changed >= 10
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
 def test_half_precision_is_as_good_as_its_parameters(kind: torch.dtype) -> None:
-    """16 bits of levels are drawn and scored through float32, from parameters rounded once."""
-    law = DiscretizedLogisticMixture(65536, 2)
+    """Sixteen-bit levels are drawn and scored in float32, from parameters rounded once."""
+    distribution = DiscretizedLogisticMixture(65536, 2)
     params = mixture((0.3, -0.2, -3.0), (0.0, 0.4, -5.0)).expand(1, 500, 6).to(kind)
-    z = law.noise(1, [0], range(500), kind)
-    x = law.draw(params, z)
+    z = distribution.noise(1, [0], range(500), kind)
+    x = distribution.draw(params, z)
     assert x.min() >= 0
     assert x.max() < 65536
-    assert ((x - law.draw(params.double(), z.double())).abs() <= 1).all()
-    exact = law.log_prob(params.double(), x)
-    assert torch.allclose(law.log_prob(params, x).double(), exact, rtol=0, atol=1e-3)
+    assert ((x - distribution.draw(params.double(), z.double())).abs() <= 1).all()
+    exact = distribution.log_prob(params.double(), x)
+    assert torch.allclose(distribution.log_prob(params, x).double(), exact, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -117,8 +117,8 @@ def test_gradients_are_finite_at_the_extremes(dtype: torch.dtype) -> None:
 def test_gradient() -> None:
     params = mixture((0.3, -0.2, -1.0), (0.0, 0.8, -2.0)).expand(1, 4, 6).clone().requires_grad_()
     x = torch.tensor([[0, 3, 9, 15]])
-    law = DiscretizedLogisticMixture(16, 2)
-    assert torch.autograd.gradcheck(lambda p: law.log_prob(p, x), params)
+    distribution = DiscretizedLogisticMixture(16, 2)
+    assert torch.autograd.gradcheck(lambda p: distribution.log_prob(p, x), params)
 
 
 @pytest.mark.parametrize(("levels", "components"), [(1, 1), (2, 0)])

@@ -1,4 +1,4 @@
-"""Losses by name: the law that each names, and words that name none."""
+"""Losses by name: the distribution of each, and unknown names."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ LAWS = {
 }
 
 
-def test_every_loss_is_a_law() -> None:
+def test_every_loss_is_a_distribution() -> None:
     assert LAWS.keys() == LOSSES.keys()
     for name, (kind, params, noise) in LAWS.items():
-        law = by_name(name, levels=7, components=3)
-        assert type(law) is kind
-        assert (law.params_width, law.noise_width) == (params, noise)
-        assert law.finite == (kind in (Categorical, DiscretizedLogisticMixture))
+        distribution = by_name(name, levels=7, components=3)
+        assert type(distribution) is kind
+        assert (distribution.params_width, distribution.noise_width) == (params, noise)
+        assert distribution.finite == (kind in (Categorical, DiscretizedLogisticMixture))
 
 
-def test_each_call_makes_a_law_of_its_own() -> None:
-    """Since a model switches the backend of its own."""
+def test_each_call_makes_a_distribution_of_its_own() -> None:
+    """Distributions are not shared, because a model switches the backend of its own."""
     assert by_name("softmax", 2, 1) is not by_name("softmax", 2, 1)
 
 

@@ -1,4 +1,4 @@
-"""The normal law: density and distribution function as SciPy's, an exact inverse, its floor, extremes."""
+"""The normal distribution: SciPy's density and distribution function, an exact inverse, the floor, extremes."""
 
 from __future__ import annotations
 
@@ -39,32 +39,32 @@ def test_distribution_function_is_scipys(mean: float, log_scale: float) -> None:
     assert torch.allclose(found, expected, rtol=1e-9, atol=0)
 
 
-def test_draws_have_their_law() -> None:
+def test_draws_have_their_distribution() -> None:
     x = Normal().draw(at(0.5, -1.0), Normal().noise(4, [0], range(20_000)))
     assert stats.kstest(x[0].numpy(), stats.norm(0.5, exp(-1.0)).cdf).pvalue > 1e-4
 
 
 @given(st.floats(-5, 5), st.floats(-7, 5), st.integers(0, 10**6))
 def test_inverse(mean: float, log_scale: float, seed: int) -> None:
-    law, params = Normal(), at(mean, log_scale, 5)
-    z = law.noise(seed, [0], range(5))
-    again, log_determinant = law.invert(params, law.draw(params, z))
+    distribution, params = Normal(), at(mean, log_scale, 5)
+    z = distribution.noise(seed, [0], range(5))
+    again, log_determinant = distribution.invert(params, distribution.draw(params, z))
     assert torch.allclose(again, z, rtol=1e-10, atol=1e-10 * (1 + abs(mean)) * max(1, 2**-log_scale))
     with torch.enable_grad():
-        x = law.draw(params, z).requires_grad_()
-        (slope,) = torch.autograd.grad(law.invert(params, x)[0].sum(), x)
+        x = distribution.draw(params, z).requires_grad_()
+        (slope,) = torch.autograd.grad(distribution.invert(params, x)[0].sum(), x)
     assert torch.allclose(slope.log(), log_determinant, rtol=0, atol=1e-12)
 
 
 def test_a_scale_below_the_floor_is_the_floor() -> None:
-    """In the draw, the density, the inverse and the distribution function alike."""
-    law, low, floor = Normal(), at(0.3, -40.0, 20), at(0.3, LOG_SCALE_FLOOR, 20)
-    z = law.noise(2, [0], range(20))
-    x = law.draw(low, z)
-    assert torch.equal(x, law.draw(floor, z))
-    assert torch.equal(law.log_prob(low, x), law.log_prob(floor, x))
-    assert torch.equal(law.cdf(low, x), law.cdf(floor, x))
-    assert all(map(torch.equal, law.invert(low, x), law.invert(floor, x)))
+    """The floor applies to the draw, the density, the inverse and the distribution function."""
+    distribution, low, floor = Normal(), at(0.3, -40.0, 20), at(0.3, LOG_SCALE_FLOOR, 20)
+    z = distribution.noise(2, [0], range(20))
+    x = distribution.draw(low, z)
+    assert torch.equal(x, distribution.draw(floor, z))
+    assert torch.equal(distribution.log_prob(low, x), distribution.log_prob(floor, x))
+    assert torch.equal(distribution.cdf(low, x), distribution.cdf(floor, x))
+    assert all(map(torch.equal, distribution.invert(low, x), distribution.invert(floor, x)))
 
 
 def test_a_flows_logistic_has_no_floor() -> None:

@@ -1,4 +1,4 @@
-"""The mixture of logistics over whole pixels: a law, its edges, its channels, draws and margins."""
+"""The mixture of logistics over whole pixels: normalisation, edges, channels, draws and margins."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from arbench.distributions import DiscretizedLogisticMixture, PixelMixture
 from arbench.distributions.pixel_mixture import pack, unpack
 
 
-def random(law: PixelMixture, seed: int, spread: float = 1.5) -> torch.Tensor:
-    """(1, 1, P) in float64."""
+def random(distribution: PixelMixture, seed: int, spread: float = 1.5) -> torch.Tensor:
+    """Return parameters (1, 1, P) in float64."""
     g = torch.Generator().manual_seed(seed)
-    return spread * torch.randn(1, 1, law.params_width, generator=g, dtype=torch.float64)
+    return spread * torch.randn(1, 1, distribution.params_width, generator=g, dtype=torch.float64)
 
 
-def probabilities(law: PixelMixture, params: torch.Tensor) -> torch.Tensor:
-    """(levels,)"""
-    x = torch.arange(law.levels)[None]
-    return law.log_prob(params.expand(1, law.levels, -1), x)[0].exp()
+def probabilities(distribution: PixelMixture, params: torch.Tensor) -> torch.Tensor:
+    """Return the log-probability of every pixel, (levels,)."""
+    x = torch.arange(distribution.levels)[None]
+    return distribution.log_prob(params.expand(1, distribution.levels, -1), x)[0].exp()
 
 
-def by_scipy(law: PixelMixture, params: torch.Tensor, pixel: list[int]) -> float:
-    """Equation 3 by hand, for three channels."""
-    p, k = params[0, 0].tolist(), law.components
+def by_scipy(distribution: PixelMixture, params: torch.Tensor, pixel: list[int]) -> float:
+    """Compute equation 3 by hand for three channels."""
+    p, k = params[0, 0].tolist(), distribution.components
     logits, rest = p[:k], p[k:]
     means, scales, coefficients = (
         [rest[(3 * part + c) * k : (3 * part + c + 1) * k] for c in range(3)] for part in range(3)
     )
     weights = torch.tensor(logits).double().softmax(0)
-    at = [2 * x / (law.channel_levels - 1) - 1 for x in pixel]
-    total, half = 0.0, 1 / (law.channel_levels - 1)
+    at = [2 * x / (distribution.channel_levels - 1) - 1 for x in pixel]
+    total, half = 0.0, 1 / (distribution.channel_levels - 1)
     for j in range(k):
         alpha, beta, gamma = (float(torch.tensor(coefficients[i][j]).double().tanh()) for i in range(3))
         mean = [
@@ -47,7 +47,7 @@ def by_scipy(law: PixelMixture, params: torch.Tensor, pixel: list[int]) -> float
         for c in range(3):
             scale = float(torch.tensor(scales[c][j]).double().exp())
             low = -torch.inf if pixel[c] == 0 else at[c] - half
-            high = torch.inf if pixel[c] == law.channel_levels - 1 else at[c] + half
+            high = torch.inf if pixel[c] == distribution.channel_levels - 1 else at[c] + half
             below = stats.logistic.cdf([low, high], mean[c], scale)
             product *= below[1] - below[0]
         total += product
@@ -57,17 +57,19 @@ def by_scipy(law: PixelMixture, params: torch.Tensor, pixel: list[int]) -> float
 @pytest.mark.parametrize(("levels", "colours", "components"), [(2, 3, 2), (5, 3, 1), (17, 2, 3), (256, 1, 2)])
 @pytest.mark.parametrize("seed", range(4))
 def test_probabilities_sum_to_one(levels: int, colours: int, components: int, seed: int) -> None:
-    law = PixelMixture(levels, colours, components)
-    found = probabilities(law, random(law, seed, spread=3.0))
+    distribution = PixelMixture(levels, colours, components)
+    found = probabilities(distribution, random(distribution, seed, spread=3.0))
     assert float(found.sum()) == pytest.approx(1, abs=1e-10)
 
 
 def test_it_is_equation_three() -> None:
-    law = PixelMixture(6, 3, 2)
-    params = random(law, 5)
+    distribution = PixelMixture(6, 3, 2)
+    params = random(distribution, 5)
     for pixel in ([0, 0, 0], [5, 5, 5], [0, 5, 3], [2, 3, 4], [5, 0, 1]):
         packed = pack(torch.tensor([[pixel]]), 6)
-        assert float(law.log_prob(params, packed).exp()) == pytest.approx(by_scipy(law, params, pixel), rel=1e-6)
+        assert float(distribution.log_prob(params, packed).exp()) == pytest.approx(
+            by_scipy(distribution, params, pixel), rel=1e-6
+        )
 
 
 def test_one_channel_is_the_mixture_of_one_channel() -> None:
@@ -81,11 +83,11 @@ def test_one_channel_is_the_mixture_of_one_channel() -> None:
     assert torch.allclose(pixel.margin(params, z), plain.margin(params, z), rtol=0, atol=1e-12)
 
 
-def test_a_channels_law_hangs_on_the_rounded_ones_before_and_on_none_after() -> None:
-    """The first channel's marginal is that of its own parameters; the second's moves with the first."""
-    law = PixelMixture(4, 2, 1)
-    params = random(law, 3)
-    joint = probabilities(law, params).view(4, 4)
+def test_a_channels_distribution_hangs_on_the_rounded_ones_before_and_on_none_after() -> None:
+    """The marginal of the first channel depends on its own parameters; the second depends on the first."""
+    distribution = PixelMixture(4, 2, 1)
+    params = random(distribution, 3)
+    joint = probabilities(distribution, params).view(4, 4)
     alone = PixelMixture(4, 1, 1)
     first = torch.stack([params[..., 0], params[..., 1], params[..., 3]], dim=-1)
     assert torch.allclose(joint.sum(1), probabilities(alone, first), rtol=0, atol=1e-12)
@@ -95,39 +97,39 @@ def test_a_channels_law_hangs_on_the_rounded_ones_before_and_on_none_after() -> 
 
 @pytest.mark.parametrize(("levels", "colours"), [(2, 3), (3, 2), (5, 2)])
 def test_draws_have_their_probabilities(levels: int, colours: int) -> None:
-    """Of whole pixels, edge bins too: an unrounded channel would not condition the next as the law says."""
-    law, draws = PixelMixture(levels, colours, 2), 40_000
-    params = random(law, 8, spread=0.8)
-    x = law.draw(params.expand(1, draws, -1), law.noise(7, [0], range(draws)))[0]
-    expected = probabilities(law, params) * draws
+    """Draws of whole pixels, edge bins included, follow the distribution; unrounded channels would not."""
+    distribution, draws = PixelMixture(levels, colours, 2), 40_000
+    params = random(distribution, 8, spread=0.8)
+    x = distribution.draw(params.expand(1, draws, -1), distribution.noise(7, [0], range(draws)))[0]
+    expected = probabilities(distribution, params) * draws
     assert expected.min() >= 5
-    seen = torch.bincount(x, minlength=law.levels).double()
+    seen = torch.bincount(x, minlength=distribution.levels).double()
     assert stats.chisquare(seen, expected * (draws / expected.sum())).pvalue > 1e-4
 
 
 @given(st.integers(2, 40), st.integers(1, 4), st.integers(1, 3), st.integers(0, 10**6), st.integers(0, 2**45 - 1))
 def test_margins_are_honest(levels: int, colours: int, components: int, seed: int, signs: int) -> None:
-    """No parameter moved by less than half the margin, in any pattern of signs, changes any channel."""
-    law = PixelMixture(levels, colours, components)
-    params, z = random(law, seed), law.noise(seed, [0], range(1))
-    margin = law.margin(params, z)
+    """Moving the parameters by less than half the margin, with any signs, keeps every channel."""
+    distribution = PixelMixture(levels, colours, components)
+    params, z = random(distribution, seed), distribution.noise(seed, [0], range(1))
+    margin = distribution.margin(params, z)
     assert (margin >= 0).all()
-    sign = torch.tensor([1.0 if signs >> i & 1 else -1.0 for i in range(law.params_width)]).double()
-    assert torch.equal(law.draw(params + 0.499 * margin.unsqueeze(-1) * sign, z), law.draw(params, z))
+    sign = torch.tensor([1.0 if signs >> i & 1 else -1.0 for i in range(distribution.params_width)]).double()
+    assert torch.equal(distribution.draw(params + 0.499 * margin.unsqueeze(-1) * sign, z), distribution.draw(params, z))
 
 
 def test_margins_are_not_timid() -> None:
-    """Hardly more than half the margin, all parameters together one way or other, does change the draw."""
-    law, changed = PixelMixture(256, 2, 1), 0
+    """Moving all parameters together by little more than half the margin changes the draw."""
+    distribution, changed = PixelMixture(256, 2, 1), 0
     for seed in range(60):
-        params, z = random(law, seed, spread=0.3), law.noise(seed, [0], range(1))
-        params[..., 3:5] -= 3  # narrow, and not over the edge
-        params[..., 5:] = 0  # where tanh has slope 1
-        step = 0.505 * float(law.margin(params, z))
-        value = 2 * unpack(law.draw(params, z), 256, 2)[..., 0] / 255 - 1
+        params, z = random(distribution, seed, spread=0.3), distribution.noise(seed, [0], range(1))
+        params[..., 3:5] -= 3  # narrow, and inside the edges
+        params[..., 5:] = 0  # tanh has slope 1 there
+        step = 0.505 * float(distribution.margin(params, z))
+        value = 2 * unpack(distribution.draw(params, z), 256, 2)[..., 0] / 255 - 1
         outward = torch.cat([torch.ones(2), z[0, 0, 1:].sign(), value[0].sign()])
         moves = [params + way * step * torch.cat([torch.zeros(1), outward]) for way in (-1, 1)]
-        changed += any(not torch.equal(law.draw(moved, z), law.draw(params, z)) for moved in moves)
+        changed += any(not torch.equal(distribution.draw(moved, z), distribution.draw(params, z)) for moved in moves)
     assert changed >= 54
 
 
@@ -144,12 +146,12 @@ def test_packing(levels: int, channels: list[int]) -> None:
 
 @pytest.mark.parametrize("log_scale", [-20.0, 5.0])
 def test_extremes_are_finite(log_scale: float) -> None:
-    law = PixelMixture(256, 3, 2)
-    params = torch.zeros(1, 4, law.params_width, dtype=torch.float32)
+    distribution = PixelMixture(256, 3, 2)
+    params = torch.zeros(1, 4, distribution.params_width, dtype=torch.float32)
     params[..., 8:14] = log_scale
     params[..., 2:8] = 5.0
     params.requires_grad_()
-    found = law.log_prob(params, torch.tensor([[0, 1, 256**3 - 2, 256**3 - 1]]))
+    found = distribution.log_prob(params, torch.tensor([[0, 1, 256**3 - 2, 256**3 - 1]]))
     found.sum().backward()
     assert found.isfinite().all()
     assert params.grad is not None
@@ -157,20 +159,20 @@ def test_extremes_are_finite(log_scale: float) -> None:
 
 
 def test_gradient() -> None:
-    law = PixelMixture(6, 3, 2)
-    params = random(law, 1).expand(1, 4, -1).clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda p: law.log_prob(p, torch.tensor([[0, 70, 133, 215]])), params)
+    distribution = PixelMixture(6, 3, 2)
+    params = random(distribution, 1).expand(1, 4, -1).clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda p: distribution.log_prob(p, torch.tensor([[0, 70, 133, 215]])), params)
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
 def test_half_precision_is_as_good_as_its_parameters(kind: torch.dtype) -> None:
-    law = PixelMixture(256, 3, 2)
-    params = random(law, 4).expand(1, 300, -1).to(kind)
-    z = law.noise(1, [0], range(300), kind)
-    x, exact = law.draw(params, z), law.draw(params.double(), z.double())
+    distribution = PixelMixture(256, 3, 2)
+    params = random(distribution, 4).expand(1, 300, -1).to(kind)
+    z = distribution.noise(1, [0], range(300), kind)
+    x, exact = distribution.draw(params, z), distribution.draw(params.double(), z.double())
     assert (x == exact).double().mean() > 0.95
-    log_prob = law.log_prob(params, exact).double()
-    assert torch.allclose(log_prob, law.log_prob(params.double(), exact), rtol=0, atol=1e-3)
+    log_prob = distribution.log_prob(params, exact).double()
+    assert torch.allclose(log_prob, distribution.log_prob(params.double(), exact), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize(("levels", "colours", "components"), [(1, 1, 1), (2, 0, 1), (2, 1, 0)])

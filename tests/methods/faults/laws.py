@@ -52,7 +52,7 @@ def weights_not_normalised(patch: Patch) -> None:
 
     def log_prob(self: Mixture, params: Tensor, x: Tensor) -> Tensor:
         logits, each = self._parts(params)
-        return torch.logsumexp(logits + self.law.log_prob(each, x.unsqueeze(-1)), dim=-1)
+        return torch.logsumexp(logits + self.component.log_prob(each, x.unsqueeze(-1)), dim=-1)
 
     patch.setattr(Mixture, "log_prob", log_prob)
 
