@@ -1,1 +1,1 @@
-"""The hall where systems and instruments meet: plans, workers that verify and time, the supervisor."""
+"""The room where systems and instruments meet: plans, workers that verify and time, and their supervisor."""

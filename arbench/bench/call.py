@@ -1,4 +1,4 @@
-"""What a worker measures and how it calls it: the contract that models and kernels meet."""
+"""The contract between a worker and what it measures, which models and kernels both fulfil."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Call:
 
     Attributes:
         run: performs the call.
-        times: how often one call does what its case names.
+        times: number of times that one call does the work of its case.
     """
 
     run: Callable[[], Any]
@@ -25,23 +25,23 @@ class Call:
 
 
 class Subject(Protocol):
-    """A model, or all kernels, opened once in a worker process."""
+    """A model, or all kernels, loaded once in a worker process."""
 
     def verify(self, job: Job) -> Iterator[Message]:
-        """Verify the cases of a job; yield which case begins, then what was found."""
+        """Verify the cases of a job; for each, yield that it begins, then its verification."""
 
     def count(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
-        """Count the cases of one family: cases that differ in N alone."""
+        """Count cases that differ only in N."""
 
     def build(self) -> Callable[[CaseKey], Call]:
-        """Build everything anew in fresh memory; return a function from a case to its call."""
+        """Build everything again in fresh memory; return a function from a case to its call."""
 
 
 def keep_float32_exact() -> None:
     """Stop cuDNN from rounding float32 convolutions to TF32.
 
-    By default PyTorch lets cuDNN keep 10 of the 23 bits of a mantissa; such a call would be verified and timed
-    under a name that it does not deserve.
+    By default PyTorch lets cuDNN keep only 10 of the 23 bits of a mantissa, so a case named float32 would not be
+    computed in float32.
     """
     import torch
 

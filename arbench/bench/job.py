@@ -1,4 +1,4 @@
-"""What passes between the supervisor and a worker: one job to it, one message a line back."""
+"""Messages between a supervisor and a worker: one job to it, one message per line back."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from arbench.results import Count, Samples, Verification
 
 
 class Job(msgspec.Struct):
-    """What a worker is to do."""
+    """The work for one worker."""
 
     stage: str
-    """'prove' (verify and count) or 'time'."""
+    """Kind of work: 'prove' (verify and count) or 'time'."""
     cases: list[CaseKey]
     seed: int
     threads: int
@@ -20,37 +20,37 @@ class Job(msgspec.Struct):
     data: str | None = None
     count_budget_s: float = 1.0
     direct: bool = False
-    """Whether each size is counted itself, and extrapolated only where that takes too long."""
+    """True to count every size directly, and to extrapolate only where that takes too long."""
     worker: int = 0
     rounds: int | None = None
-    """Rounds to end with; None: as many as fit ``share_s``, one at least."""
+    """Number of rounds; None for as many as fit ``share_s``, at least one."""
     share_s: float = 0.0
-    """Of timing: seconds it may take. Of proving: the longest call that could still be timed."""
+    """Seconds that timing may take; for proving, the longest call that could still be timed."""
     call_s: dict[str, float] = {}
-    """How long a call of each case takes, as proving saw it."""
+    """Seconds that a call of each case took while proving, by id."""
     verified: list[str] = []
     counted: list[str] = []
     done: list[tuple[str, int]] = []
-    """(case, round) that an earlier process of this worker finished."""
+    """Pairs of case and round that an earlier process of this worker finished."""
 
 
 class Message(msgspec.Struct):
-    """What a worker says: that it is ready, that a step begins, a finished line, or that it is done."""
+    """A report of a worker: it is ready, a step begins, a line is finished, the job is done, or an error stopped it."""
 
     ready: bool = False
-    """It has imported what it needs; the first thing it says."""
+    """True in the first message: the worker has imported what it needs."""
     begin: str | None = None
-    """Id of the case that every failure from here on is charged to."""
+    """Id of the case that a failure from now on is charged to."""
     step: str | None = None
     line: Verification | Count | Samples | None = None
     done: bool = False
     error: str | None = None
-    """What ended this process early, on one line."""
+    """The error that stops this process, on one line."""
     oom: bool = False
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on the host or on a device."""
+    """Return True if an error means that memory ran out, on the host or on a device."""
     import torch
 
     text = str(error)
@@ -60,5 +60,5 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's type and text on one line."""
+    """Return an error's type and text on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]

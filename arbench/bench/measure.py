@@ -1,4 +1,4 @@
-"""The same as the command line, from Python."""
+"""``arbench.measure``: the command line's ``arbench run`` as a function."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ def measure(
     resume: bool = False,
     **options: Any,
 ) -> Results:
-    """Verifies, counts and times models; what ``arbench run`` does, without the printing.
+    """Verify, count and time models, as ``arbench run`` does, without printing.
 
     Args:
         models: one or several of NAME[:PRESET], path.py:Class[:PRESET], package.module:Class[:PRESET];
-            by default the suite's, or wavenet.
-        suite: one that ships, or the path of a TOML file; ``options`` go before what it says.
-        out: folder of the results file; a temporary one, removed afterwards, by default.
-        resume: go on with the killed run in ``out``.
-        options: fields of ``arbench.bench.plan.Options``: ops, methods, n, batch, backend, device, dtype,
+            by default those of the suite, or wavenet.
+        suite: name of a suite that ships, or path of a TOML file; ``options`` override it.
+        out: folder of the results file; by default a temporary one, removed afterwards.
+        resume: continue the killed run in ``out``.
+        **options: fields of ``arbench.bench.plan.Options``: ops, methods, n, batch, backend, device, dtype,
             threads, target_ci, budget, workers, rounds, timeout, count_budget, seed, data, weights.
 
     Returns:
-        The results; ``arbench.report.render(results, folder)`` makes the report of them.
+        The results; ``arbench.report.render(results, folder)`` makes a report from them.
 
     Raises:
-        PlanError: the question cannot be asked.
-        ResultsError: ``out`` holds another run, is in use, or cannot be written.
-        TypeError: an unknown option.
+        PlanError: the options make no plan; nothing was measured or written.
+        ResultsError: ``out`` contains another run, is in use, or cannot be written.
+        TypeError: an option is unknown.
     """
     from arbench.bench.plan import Options, make_plan
     from arbench.bench.runner import run_plan
     from arbench.bench.suite import suite_options
 
-    asked = suite_options(suite) if suite is not None else Options()
+    defaults = suite_options(suite) if suite is not None else Options()
     if models is not None:
         options["models"] = [models] if isinstance(models, str) else list(models)
-    plan = make_plan(replace(asked, **options))
+    plan = make_plan(replace(defaults, **options))
     if out is not None:
         return run_plan(plan, Path(out), resume=resume)
     with tempfile.TemporaryDirectory(prefix="arbench-") as folder:

@@ -1,4 +1,4 @@
-"""How noisy this machine is: the scatter of the ratio of two equal pieces of work, which should be 1."""
+"""The timing noise of this machine: scatter of the ratio of two equal pieces of work, which should be 1."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ import numpy as np
 
 from arbench.meters import Clock
 
-Call = Callable[[], Any]
+Workload = Callable[[], Any]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Ratios of equal code, one an instance, by how the two sides were timed."""
+    """Ratios of equal code, one per instance, for two ways of timing."""
 
     apart: list[float]
-    """One side after the other, medians of as many calls each."""
+    """Ratios of medians, with one side timed after the other."""
     in_turns: list[float]
-    """Call by call in random order, the median of the pairs' ratios."""
+    """Medians of the ratios of pairs, with both sides timed call by call in random order."""
     call_s: float
-    """How long one call took, median."""
+    """Median duration of a call, in seconds."""
 
     @staticmethod
     def scatter(ratios: list[float]) -> float:
-        """Standard deviation of the ratios, relative."""
+        """Return the relative standard deviation of ratios."""
         return float(np.std(np.log(ratios), ddof=1))
 
     @staticmethod
     def worst(ratios: list[float]) -> float:
-        """The largest deviation from 1, relative."""
+        """Return the largest relative deviation of ratios from 1."""
         return float(np.abs(np.log(ratios)).max())
 
 
-def aa_trial(build: Callable[[], Call], clock: Clock, instances: int, pairs: int, seed: int = 0) -> Trial:
-    """Times two equal sides against each other, both ways, in alternating order of the ways.
+def aa_trial(build: Callable[[], Workload], clock: Clock, instances: int, pairs: int, seed: int = 0) -> Trial:
+    """Time two equal sides in both ways; each instance takes the ways in random order.
 
     Args:
-        build: makes one side anew, in fresh memory.
-        clock: of the device it runs on.
-        instances: how many ratios each way, at least 2.
-        pairs: calls of each side an instance.
-        seed: of the order.
+        build: builds one side in fresh memory.
+        clock: clock of the device that the sides run on.
+        instances: number of ratios per way, at least 2.
+        pairs: number of calls of each side per instance, at least 1.
+        seed: seed of the order.
 
     Raises:
-        ValueError: fewer than 2 instances or 1 pair.
+        ValueError: there are fewer than 2 instances or 1 pair.
     """
     if instances < 2 or pairs < 1:
-        raise ValueError(f"needs 2 instances and 1 pair at least, got {instances} and {pairs}")
+        raise ValueError(f"needs at least 2 instances and 1 pair, got {instances} and {pairs}")
     rng = random.Random(seed)
     apart, in_turns, calls = [], [], []
     for _ in range(instances):
@@ -73,11 +73,11 @@ def aa_trial(build: Callable[[], Call], clock: Clock, instances: int, pairs: int
 Times = tuple[list[float], list[float]]
 
 
-def _apart(a: Call, b: Call, clock: Clock, pairs: int, rng: random.Random) -> Times:
+def _apart(a: Workload, b: Workload, clock: Clock, pairs: int, rng: random.Random) -> Times:
     return [clock.time(a) for _ in range(pairs)], [clock.time(b) for _ in range(pairs)]
 
 
-def _in_turns(a: Call, b: Call, clock: Clock, pairs: int, rng: random.Random) -> Times:
+def _in_turns(a: Workload, b: Workload, clock: Clock, pairs: int, rng: random.Random) -> Times:
     first, second = [], []
     for _ in range(pairs):
         if rng.random() < 0.5:
@@ -89,8 +89,8 @@ def _in_turns(a: Call, b: Call, clock: Clock, pairs: int, rng: random.Random) ->
     return first, second
 
 
-def scorer(device: str = "cpu", n: int = 64, seed: int = 0) -> Callable[[], Call]:
-    """Builds the work a trial repeats: ``wavenet:nv`` scoring ``n`` samples in one pass."""
+def scorer(device: str = "cpu", n: int = 64, seed: int = 0) -> Callable[[], Workload]:
+    """Return a function that builds a workload: ``wavenet:nv`` scoring ``n`` samples in one pass."""
     import torch
 
     from arbench.bench.models.setup import ModelSetup, run
@@ -100,7 +100,7 @@ def scorer(device: str = "cpu", n: int = 64, seed: int = 0) -> Callable[[], Call
     case = make_plan(options).cases[0]
     setup = ModelSetup(case.spec, case.dtype, case.device, seed)
 
-    def build() -> Call:
+    def build() -> Workload:
         source = setup.build()
         task = setup.task(source, case)
 

@@ -1,4 +1,4 @@
-"""What a run is asked, and the refusal of what no run can be."""
+"""The options of a run, and checks that refuse impossible ones."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from arbench.results import Run
 from arbench.suggest import did_you_mean
 
 MOST = 4096
-"""Of workers, rounds and threads."""
+"""Largest number of workers, rounds and threads."""
 LONGEST_S = 1e6
+"""Largest budget and timeout, in seconds."""
 BACKENDS = ("eager", "triton", "numba")
 
 
@@ -29,25 +30,25 @@ class PlanError(Exception):
     absent = False
 
 
-Asked = TypeVar("Asked", bound="Measuring")
+Kind = TypeVar("Kind", bound="Measuring")
 
 
 @dataclass(frozen=True)
 class Measuring:
-    """What every run is asked, whatever it measures.
+    """Options of every run, of models or of kernels.
 
     Args:
-        ops: of those there are; all without any.
-        device: 'cpu' or 'cuda', 'cuda:1', ...
+        ops: operations to measure; all if empty.
+        device: 'cpu', 'cuda', 'cuda:1', ...
         dtype: 'float64', 'float32', 'float16' or 'bfloat16'.
-        threads: of torch, within an operation. One by default: steps are too small to share, and on a shared
-            machine intervals are several times narrower.
+        threads: threads of torch within an operation. One by default: steps are too small to share, and on a
+            shared machine one thread gives intervals that are several times narrower.
         target_ci: relative width of the 95% interval at which a case needs no more workers.
-        budget: seconds of timing for each model, or for all kernels.
-        workers: fresh processes to time in, at least; more while budget remains and they help.
-        rounds: fixed number of rounds in each of exactly ``workers`` workers; by default the budget rules.
+        budget: seconds of timing for each model, or for all kernels together.
+        workers: smallest number of fresh processes to time in; more while they help and the budget allows.
+        rounds: fixed number of rounds in each of exactly ``workers`` workers; None to let the budget decide.
         timeout: seconds after which one step of one case counts as hung.
-        seed: of weights, noise, data and order.
+        seed: seed of weights, noise, data and order.
     """
 
     ops: Sequence[str] = ()
@@ -62,30 +63,30 @@ class Measuring:
     seed: int = 0
 
     def as_plan(self) -> dict[str, Any]:
-        """As plain JSON data."""
+        """Return the options as plain JSON data."""
         return {k: list(v) if isinstance(v, tuple | list) else v for k, v in asdict(self).items()}
 
     def worker_facts(self) -> dict[str, Any]:
-        """What a worker is told beside its cases: fields of ``job.Job``."""
+        """Return the fields of ``job.Job`` that follow from the options alone."""
         return {}
 
 
 @dataclass(frozen=True)
 class Options(Measuring):
-    """What a run of models is asked to do. Other lists, when empty, mean everything that fits.
+    """Options of a run of models; an empty list means everything that fits.
 
     Args:
-        models: NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET]; with a suite, those
-            of its models that are kept. By default wavenet, or all of the suite's.
-        suite: name of one that ships, or path of a TOML file: see ``arbench.bench.suite``. What is asked
-            here besides holds for all of its models.
-        methods: names.
-        n: elements of an event; each model's own ladder by default.
-        batch: events at once; 1 by default.
-        backend: what runs the kernels within the models: 'eager' (plain PyTorch), 'triton' or 'numba'.
-        count_budget: seconds that counting one method's ladder, operation by operation, may take.
-        data: the user's own data; what ships by default.
-        weights: safetensors file; random weights by default.
+        models: NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET]; with a suite, the models of it
+            to keep. By default wavenet, or all models of the suite.
+        suite: name of a suite that ships, or path of a TOML file: see ``arbench.bench.suite``. The other options
+            apply to all of its models.
+        methods: names of methods.
+        n: numbers of elements of an event; by default each model's own ladder.
+        batch: numbers of events at once; by default 1.
+        backend: backend of the kernels within the models: 'eager' (plain PyTorch), 'triton' or 'numba'.
+        count_budget: seconds for counting one method's ladder, operation by operation.
+        data: path of the user's data; None for the data that ships.
+        weights: safetensors file; None for random weights.
     """
 
     models: Sequence[str] | None = None
@@ -99,26 +100,27 @@ class Options(Measuring):
     weights: str | None = None
 
     def worker_facts(self) -> dict[str, Any]:
+        """Return the fields of ``job.Job`` that follow from the options alone."""
         return {"weights": self.weights, "data": self.data, "count_budget_s": self.count_budget}
 
 
 def recorded_options(run: Run) -> Options:
-    """What the run of a results file was asked. Raises PlanError where its plan is not of models."""
+    """Return the options of a recorded run. Raises PlanError if it is not a run of models."""
     if "kernels" in run.plan.get("options", {}):
-        raise PlanError("the results file is of kernels; go on with: arbench kernels --resume")
+        raise PlanError("the results file is a run of kernels; continue it with: arbench kernels --resume")
     return converted(run, Options)
 
 
-def converted(run: Run, kind: type[Asked]) -> Asked:
-    """What the run of a results file was asked. Raises PlanError where its plan is not arbench's."""
+def converted(run: Run, kind: type[Kind]) -> Kind:
+    """Return the options of a recorded run. Raises PlanError if its plan is not arbench's."""
     try:
         return msgspec.convert(run.plan["options"], kind)
     except (KeyError, msgspec.ValidationError) as error:
-        raise PlanError(f"the plan in the results file cannot be resumed: {error}") from None
+        raise PlanError(f"the plan in the results file cannot be resumed: {error}; start another run") from None
 
 
 def check_numbers(options: Measuring) -> None:
-    """Refuses numbers that no run can have. Raises PlanError."""
+    """Raise PlanError for numbers that no run can have."""
     for name in ("n", "batch"):
         for value in getattr(options, name, ()):
             if value < 1:
@@ -135,13 +137,13 @@ def check_numbers(options: Measuring) -> None:
         if getattr(options, name, 1.0) > LONGEST_S:
             raise PlanError(f"--{name.replace('_', '-')} must be at most {LONGEST_S:g} seconds")
     if not 0 < options.target_ci < 1:
-        raise PlanError(f"--target-ci is a relative width between 0 and 1, got {options.target_ci}")
+        raise PlanError(f"--target-ci must be a relative width between 0 and 1, got {options.target_ci}")
     if not 0 <= options.seed < 2**63:
-        raise PlanError(f"--seed must lie in 0 .. 2^63 - 1, got {options.seed}")
+        raise PlanError(f"--seed must be between 0 and 2^63 - 1, got {options.seed}")
 
 
 def check_device(device: str, dtype: str) -> None:
-    """Refuses a device that is not here, or an unknown dtype. Raises PlanError."""
+    """Raise PlanError for a device that this machine does not have, or an unknown dtype."""
     import torch
 
     if dtype not in DTYPES:
@@ -149,19 +151,19 @@ def check_device(device: str, dtype: str) -> None:
     if device == "cpu":
         return
     if not re.fullmatch(r"cuda(:\d+)?", device):
-        raise PlanError(f"unknown device '{device}'; there is: cpu, cuda, cuda:INDEX")
+        raise PlanError(f"unknown device '{device}'; use cpu, cuda or cuda:INDEX")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
         raise PlanError(f"device '{device}': torch {torch.__version__} sees no CUDA device here; use cpu")
     if ":" in device and int(device.partition(":")[2]) >= count:
-        raise PlanError(f"device '{device}': there are {count}, numbered from 0")
+        raise PlanError(f"device '{device}': the CUDA devices here are numbered 0 to {count - 1}; use one of them")
 
 
 def check_backend(backend: str, device: str) -> None:
-    """Refuses a backend that does not run models on a device. Raises PlanError."""
+    """Raise PlanError for a backend that cannot run models on a device."""
     if backend not in BACKENDS:
         raise PlanError(f"unknown backend '{backend}'; {did_you_mean(backend, BACKENDS)}")
     if backend == "triton" and device == "cpu":
-        raise PlanError("backend 'triton' needs a CUDA device: --device cuda")
+        raise PlanError("backend 'triton' needs a CUDA device; add --device cuda")
     if backend == "numba" and device != "cpu":
-        raise PlanError("backend 'numba' runs on the CPU: --device cpu")
+        raise PlanError("backend 'numba' runs only on the CPU; use --device cpu")

@@ -1,4 +1,4 @@
-"""From what a user asks to the list of cases, with everything that can be wrong found before any work."""
+"""Plans: the list of cases that a user's options mean, with every error found before any work."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from arbench.suggest import did_you_mean
 
 @dataclass(frozen=True)
 class Plan:
-    """The cases of a run, and what was asked.
+    """The options and cases of a run.
 
     Args:
-        cases: those of one worker together, and of those such as differ in N alone.
-        models: what is known of each model, in the order of the taxonomy.
+        options: the options.
+        cases: the cases of one worker stand together, and among them those that differ only in N.
+        models: facts about each model, in the order of the taxonomy.
     """
 
     options: Measuring
@@ -48,28 +49,29 @@ class Plan:
 
 
 def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
-    """Checks the options against the models, and lists the cases.
+    """Check the options against the models, and list the cases.
 
     Args:
-        gone: takes a line for each model that is not there (any more), which is then left out; without it,
-            such a model is refused.
+        options: the options.
+        gone: receives one line for each model that does not exist, which is then left out; without this list such a
+            model is an error.
 
     Raises:
-        PlanError: anything is wrong; nothing was measured or written.
+        PlanError: an option is wrong; nothing was measured or written.
     """
     if options.suite is not None:
         options = replace(options, suite=load(options.suite).name)
     check_numbers(options)
     check_device(options.device, options.dtype)
     check_backend(options.backend, options.device)
-    asked = [_checked(entry) for entry in entries(options)]
-    if not asked:
-        raise PlanError("no model: say --model NAME")
-    if options.weights is not None and len({entry.model for entry in asked}) > 1:
-        raise PlanError("--weights belongs to one model; run the others apart")
+    checked = [_checked(entry) for entry in entries(options)]
+    if not checked:
+        raise PlanError("no model to measure; add --model NAME")
+    if options.weights is not None and len({entry.model for entry in checked}) > 1:
+        raise PlanError("--weights is for one model; run the others separately")
     models: dict[tuple[str, str], Model] = {}
     unique: dict[str, CaseKey] = {}
-    for entry in dict.fromkeys(asked):
+    for entry in dict.fromkeys(checked):
         try:
             chosen = _chosen(entry.model)
         except _GoneError as error:
@@ -78,7 +80,7 @@ def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
             gone.append(str(error))
             continue
         models[chosen.name, chosen.preset] = _model(chosen)
-        with _answering(chosen):
+        with _explaining(chosen):
             for case in _cases_of(chosen, entry, options):
                 known = unique.setdefault(case.id, case)
                 if case.spec != known.spec:
@@ -86,14 +88,14 @@ def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
                         f"'{case.spec}' and '{known.spec}' are both called {case.model}:{case.preset}; rename one"
                     )
     if not unique and not gone:
-        raise PlanError("no model of the suite has the methods asked for")
+        raise PlanError("no model of the suite has the methods requested; change --method or --op")
     rank = list(FAMILIES.values())
     ranked = sorted(models.values(), key=lambda one: rank.index(one.family) if one.family else len(rank))
     return Plan(options, _together(unique.values()), ranked)
 
 
 def _checked(entry: Entry) -> Entry:
-    """The entry, if there are such methods, ops and numbers. Raises PlanError."""
+    """Return the entry with tuples in place of lists. Raises PlanError for an unknown method or op."""
     known = list(dict.fromkeys(m.name for m in METHODS))
     for name in entry.methods:
         if name not in known:
@@ -122,13 +124,13 @@ def _chosen(spec: str) -> Chosen:
 def _model(chosen: Chosen) -> Model:
     cls = chosen.cls
     if cls.family and cls.family not in FAMILIES:
-        raise PlanError(f"model '{chosen.spec}': no family '{cls.family}'; {did_you_mean(cls.family, FAMILIES)}")
+        raise PlanError(f"model '{chosen.spec}': unknown family '{cls.family}'; {did_you_mean(cls.family, FAMILIES)}")
     family = FAMILIES.get(cls.family, "")
     return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, cls.remark)
 
 
 def _together(cases: Iterable[CaseKey]) -> list[CaseKey]:
-    """Those of one worker together, and of those such as differ in N alone, as they first appear."""
+    """Sort cases so that those of one worker, and those that differ only in N, stand together as they first appear."""
     first: dict[Any, int] = {}
     known = list(cases)
     for number, case in enumerate(known):
@@ -138,8 +140,8 @@ def _together(cases: Iterable[CaseKey]) -> list[CaseKey]:
 
 
 @contextmanager
-def _answering(chosen: Chosen) -> Iterator[None]:
-    """Makes one line of what a user's model raises; an error of arbench's own models stays as it is."""
+def _explaining(chosen: Chosen) -> Iterator[None]:
+    """Turn an exception of a user's model into one line; one of arbench's own models passes through."""
     try:
         yield
     except PlanError:
@@ -175,12 +177,15 @@ def _cases_of(chosen: Chosen, entry: Entry, options: Options) -> list[CaseKey]:
 
 
 def _methods(chosen: Chosen, source: Source, entry: Entry, options: Options) -> list[Method]:
-    """Those asked for. A model of a suite may have none of those that the command line asks of all."""
+    """Return the requested methods that a model has.
+
+    A model of a suite may have none of them if the command line requests them for all models.
+    """
     have = methods_for(source)
     kept = [m for m in have if (not entry.ops or m.op in entry.ops) and (not entry.methods or m.name in entry.methods)]
     if not kept and not (options.suite and (options.methods or options.ops)):
         names = ", ".join(dict.fromkeys(f"{m.op} {m.name}" for m in have))
-        raise _GoneError(f"model '{chosen.name}' has none of the methods asked for; it has: {names}")
+        raise _GoneError(f"model '{chosen.name}' has none of the methods requested; it has: {names}")
     return kept
 
 
@@ -190,7 +195,7 @@ def _case(chosen: Chosen, source: Source, method: Any, batch: int, n: int, optio
         for stated in (claim.depth, claim.work) if claim else ():
             parse(stated)
     except ValueError as error:
-        raise PlanError(f"model '{chosen.spec}' claims of {method.op} {method.name}: {error}") from None
+        raise PlanError(f"model '{chosen.spec}', claim for {method.op} {method.name}: {error}") from None
     return CaseKey(
         spec=chosen.spec,
         model=chosen.name,

@@ -1,4 +1,4 @@
-"""Opens what the cases of a job measure: a model, or all kernels."""
+"""Loads what the cases of a job measure: a model, or all kernels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from arbench.bench.job import Job
 
 
 def opened(job: Job) -> Subject:
-    """Return the subject of a job's cases."""
+    """Load and return the subject of a job's cases."""
     keep_float32_exact()
     if job.cases[0].spec == KERNEL_SPEC:
         from arbench.bench.kernels.subject import KernelSubject

@@ -1,19 +1,19 @@
-"""Suites: a run written down as TOML, so that it can be repeated and shared.
+"""Suites: runs described in TOML files, to repeat and share them.
 
-A suite is a title, options and models::
+A suite has a title, options and models::
 
     title = "How far caching carries"
 
-    [options]            # fields of Options; what the command line says goes before them
+    [options]            # fields of Options; command-line options override them
     workers = 2
     rounds = 3
 
     [[models]]
     model = "wavenet:tiny"
-    n = [16, 64, 256]    # n, batch, methods and ops: one or several; what Options says by default
+    n = [16, 64, 256]    # n, batch, methods and ops: one value or several; default as in Options
     methods = ["naive", "cached"]
 
-A model may stand in several tables: its cases are those of all of them.
+A model may have several tables: it then has the cases of all of them.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ EACH: dict[str, Any] = {
     "methods": str | list[str],
     "ops": str | list[str],
 }
-"""What a model's table may say beside the model, and what ``[options]`` may say for all of them."""
+"""Keys of a model's table beside ``model``; ``[options]`` may set them for all models."""
 _OPTIONS = {f.name for f in fields(Options)} - {"models", "suite", "weights", "data"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A model of a run, and what is asked of it; empty means as ``Options`` has it."""
+    """A model of a run and its own options; empty means as in ``Options``."""
 
     model: str
     n: Sequence[int] = ()
@@ -54,12 +54,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite that was read.
+    """A suite read from its file.
 
     Args:
-        name: what finds it again: the name of one that ships, or an absolute path.
+        name: name of a suite that ships, or absolute path of a file.
+        title: title for readers.
         options: fields of ``Options`` for the whole run.
-        entries: in the order of the file.
+        entries: the models, in the order of the file.
     """
 
     name: str
@@ -69,16 +70,19 @@ class Suite:
 
 
 def shipped() -> dict[str, Suite]:
-    """The suites that ship, by name."""
+    """Return the suites that ship, by name."""
     names = [file.name for file in resources.files("arbench.suites").iterdir() if file.name.endswith(".toml")]
     return {name.removesuffix(".toml"): load(name.removesuffix(".toml")) for name in sorted(names)}
 
 
 def load(name: str) -> Suite:
-    """Reads the suite ``name``: one that ships, or a path of the user's own.
+    """Read a suite.
+
+    Args:
+        name: name of a suite that ships, or path of a TOML file.
 
     Raises:
-        PlanError: there is no such suite, it is not TOML, or says what no suite can say.
+        PlanError: there is no such suite, it is not TOML, or it has an unknown key or a wrong value.
     """
     if name.endswith(".toml") or "/" in name:
         path, found = Path(name), str(Path(name).resolve())
@@ -86,13 +90,15 @@ def load(name: str) -> Suite:
         path, found = Path(str(resources.files("arbench.suites") / f"{name}.toml")), name
         if not path.exists():
             known = [file.stem for file in path.parent.glob("*.toml")]
-            raise PlanError(f"unknown suite '{name}'; {did_you_mean(name, known)} (a file's name ends in .toml)")
+            raise PlanError(f"unknown suite '{name}'; {did_you_mean(name, known)} (the path of a suite ends in .toml)")
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PlanError(f"suite {name}: {error.strerror}{_near(path)}") from None
     except UnicodeDecodeError as error:
-        raise PlanError(f"suite {name}: is not text ({error.reason} at byte {error.start})") from None
+        raise PlanError(
+            f"suite {name}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"suite {name}: {error}") from None
     try:
@@ -102,17 +108,17 @@ def load(name: str) -> Suite:
 
 
 def suite_options(name: str) -> Options:
-    """What a suite asks, before the command line has its say. Raises PlanError."""
+    """Return the options of a suite, before the command line overrides them. Raises PlanError."""
     suite = load(name)
     return Options(**suite.options, suite=suite.name)
 
 
 def entries(options: Options) -> list[Entry]:
-    """The models of a run, and what is asked of each. Raises PlanError."""
+    """Return the models of a run, each with its own options. Raises PlanError."""
     if options.suite is None:
-        asked = [getattr(options, name) for name in EACH]
+        values = [getattr(options, name) for name in EACH]
         specs = ("wavenet",) if options.models is None else options.models
-        return [Entry(spec, *asked) for spec in specs]
+        return [Entry(spec, *values) for spec in specs]
     found, wanted = load(options.suite).entries, options.models
     for spec in wanted or ():
         if not any(_is(entry, spec) for entry in found):
@@ -130,7 +136,7 @@ def _is(entry: Entry, spec: str) -> bool:
 def _suite(raw: Mapping[str, Any], name: str) -> Suite:
     _only(raw, {"title": str, "options": dict[str, Any], "models": list[dict[str, Any]]}, "")
     if not raw.get("models"):
-        raise PlanError("has no [[models]]")
+        raise PlanError("has no [[models]]; add one table for each model")
     options = {key.replace("-", "_"): value for key, value in raw.get("options", {}).items()}
     kinds = {key: kind for key, kind in get_type_hints(Options).items() if key in _OPTIONS} | EACH
     _only(options, kinds, "[options] ")
@@ -143,7 +149,7 @@ def _entries(tables: Sequence[Mapping[str, Any]], default: Mapping[str, Any]) ->
         where = f"[[models]] {number} "
         _only(table, {"model": str, **EACH}, where)
         if "model" not in table:
-            raise PlanError(f"{where}has no 'model'")
+            raise PlanError(f"{where}has no 'model'; add model = \"NAME\"")
         several = {k: v if isinstance(v, list) else [v] for k, v in {**default, **table}.items()}
         for key in ("n", "batch"):
             if any(value < 1 for value in several.get(key, ())):
@@ -152,7 +158,7 @@ def _entries(tables: Sequence[Mapping[str, Any]], default: Mapping[str, Any]) ->
 
 
 def _only(table: Mapping[str, Any], kinds: Mapping[str, Any], where: str) -> None:
-    """Refuses a key that is not known, and a value of another type."""
+    """Raise PlanError for an unknown key or a value of a wrong type."""
     for key, value in table.items():
         if key not in kinds:
             raise PlanError(f"{where}has an unknown key '{key}'; {did_you_mean(key, kinds)}")
@@ -163,7 +169,7 @@ def _only(table: Mapping[str, Any], kinds: Mapping[str, Any], where: str) -> Non
 
 
 def _near(path: Path) -> str:
-    """A suggestion of a file that is there."""
+    """Return a suggestion of an existing file with a similar name."""
     try:
         known = [file.name for file in path.parent.iterdir() if file.suffix == ".toml"]
     except OSError:

@@ -1,8 +1,8 @@
-"""A fresh process that verifies, counts or times the cases of one setting.
+"""A worker process, which verifies, counts or times the cases of one job.
 
-Started as ``python -m arbench.bench.worker``.
-It says that it is ready, reads one job from its standard input, writes one message a line to its standard
-output, and ends when the job is done, or when its standard input closes because whoever started it died.
+Its command is ``python -m arbench.bench.worker``. It reports that it is ready, reads one job from its standard input,
+writes one message per line to its standard output, and exits when the job is done or when its standard input closes
+because its parent died.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from arbench.bench.job import Job, Message, one_line, out_of_memory
 from arbench.results import Samples, Verification
 
 SHORT_S = 0.05
-"""A call longer than this is warmed by the smallest case of its family instead of by itself."""
+"""Longest call that is its own warm call; before a longer one the smallest case with the same key is called."""
 SAMPLE_S = 0.01
-"""Calls shorter than this are timed several times a round, to fill about as much."""
+"""Seconds that the samples of a round should take together: shorter calls are timed several times."""
 MOST_SAMPLES = 20
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Run the process."""
     out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever prints, a user's model perhaps, does not corrupt the messages
+    os.dup2(2, 1)  # output of a user's model must not corrupt the messages
     import torch
 
-    importlib.import_module("arbench.bench.models.subject")  # before it is asked, for that takes a while
+    importlib.import_module("arbench.bench.models.subject")  # before the job arrives: it takes a second or two
     send(out, Message(ready=True))
-    asked = sys.stdin.readline()
-    if not asked:
-        return  # whoever started it needs it no more
-    job = msgspec.json.decode(asked, type=Job)
+    line = sys.stdin.readline()
+    if not line:
+        return  # the parent does not need this worker
+    job = msgspec.json.decode(line, type=Job)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_grad_enabled(False)
     torch.set_num_threads(job.threads)
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def send(out: TextIO, message: Message) -> None:
-    """Writes one message."""
+    """Write one message."""
     out.write(msgspec.json.encode(message).decode() + "\n")
     out.flush()
 
@@ -69,7 +69,7 @@ def _die_with_parent() -> None:
 
 
 def prove(job: Job) -> Iterator[Message]:
-    """Verifies every case, then counts those that keep their promise."""
+    """Verify every case, then count the verified ones; yield each finished line."""
     from arbench.bench.subject import opened
 
     subject = opened(job)
@@ -89,7 +89,7 @@ def prove(job: Job) -> Iterator[Message]:
 
 
 def measure(job: Job) -> Iterator[Message]:
-    """Times the cases in shuffled rounds, everything built anew in fresh memory in each."""
+    """Time the cases in shuffled rounds, with everything built in fresh memory in each; yield each finished line."""
     from arbench.bench.subject import opened
     from arbench.meters import Clock
 
@@ -133,7 +133,7 @@ def measure(job: Job) -> Iterator[Message]:
             first = first and first / call.times
             yield Message(line=Samples(case.id, job.worker, number, at, seconds, first))
         number += 1
-        longest = max(longest, time.monotonic() - began - once_s)  # what only a first call does is not repeated
+        longest = max(longest, time.monotonic() - began - once_s)  # the extra time of first calls does not recur
         if job.rounds is not None:
             if number >= job.rounds:
                 return
@@ -142,7 +142,7 @@ def measure(job: Job) -> Iterator[Message]:
 
 
 def _repeated(times: int, call: Callable[[], Any]) -> Callable[[], Any]:
-    """``call`` as often as it takes for the clock's own cost to be at most 1% of a timed call."""
+    """Return a function that makes a call this many times."""
     if times == 1:
         return call
 

@@ -1,1 +1,1 @@
-"""Suites that ship: a run each, written down as TOML; ``arbench.bench.suite`` says how."""
+"""Suites that ship, as TOML files in the format of ``arbench.bench.suite``."""

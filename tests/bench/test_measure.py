@@ -65,7 +65,7 @@ def test_a_question_that_cannot_be_asked(tmp_path, options, said):
 
 
 def test_no_model_at_all():
-    with pytest.raises(PlanError, match=r"^no model: say --model NAME$"):
+    with pytest.raises(PlanError, match=r"^no model to measure; add --model NAME$"):
         arbench.measure([])
 
 

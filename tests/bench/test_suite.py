@@ -105,7 +105,7 @@ def test_a_relative_path_is_found_again_from_elsewhere(mine, monkeypatch):
         ("n = 12", "m = 12", "[[models]] 2 has an unknown key 'm'; there is: model, n, batch, methods, ops"),
         ("n = 12", "n = [12, 0]", "[[models]] 2 'n' must be at least 1, got 0"),
         ("n = 12", "n = 12.5", "[[models]] 2 'n': Expected int | array, got float"),
-        ('model = "pixelcnn:tiny"', "", "[[models]] 2 has no 'model'"),
+        ('model = "pixelcnn:tiny"', "", "[[models]] 2 has no 'model'; add model = \"NAME\""),
     ],
 )
 def test_a_suite_that_says_what_none_can(mine, old, new, said):
@@ -125,7 +125,7 @@ def test_a_suite_that_says_what_none_can(mine, old, new, said):
         (
             'ops = "score"',
             'ops = "score"\nmethods = "cached"',
-            "model 'pixelcnn' has none of the methods asked for; it has: score parallel,",
+            "model 'pixelcnn' has none of the methods requested; it has: score parallel,",
         ),
     ],
 )
@@ -140,9 +140,10 @@ def test_an_empty_suite_and_one_that_is_no_text(tmp_path):
     empty, raw = tmp_path / "empty.toml", tmp_path / "raw.toml"
     empty.touch()
     raw.write_bytes(b"title = '\xff'")
-    with pytest.raises(PlanError, match=r"empty\.toml: has no \[\[models\]\]$"):
+    with pytest.raises(PlanError, match=r"empty\.toml: has no \[\[models\]\]; add one table for each model$"):
         load(str(empty))
-    with pytest.raises(PlanError, match=r"raw\.toml: is not text \(invalid start byte at byte 9\)$"):
+    said = "not UTF-8 text (invalid start byte at byte 9); save it as UTF-8"
+    with pytest.raises(PlanError, match=rf"raw\.toml: {re.escape(said)}$"):
         load(str(raw))
     with pytest.raises(PlanError, match=r"emty\.toml: No such file or directory; did you mean 'empty\.toml'\?$"):
         load(str(tmp_path / "emty.toml"))

@@ -98,7 +98,7 @@ def test_what_neither_version_has_is_refused(answer: Callable[..., Any]) -> None
 
 @pytest.fixture
 def repository(copy_of_this_tree: Callable[..., Path], committed: Callable[[Path], Path]) -> Path:
-    """A repository of this package."""
+    """Return a repository of this package."""
     return committed(copy_of_this_tree("repository"))
 
 
@@ -122,7 +122,7 @@ def scratch(tmp_path: Path) -> Path:
 
 
 def test_a_commit_is_compared_with_the_working_tree(repository: Path, scratch: Path, tmp_path: Path) -> None:
-    """Two instances are too few for an interval, so nothing can be decided: 0, and 4 when strict."""
+    """Two instances are too few for an interval, so the case is undecided: exit code 0, and 4 with --strict."""
     words = [
         "--against",
         "HEAD",
@@ -146,10 +146,10 @@ def test_a_commit_is_compared_with_the_working_tree(repository: Path, scratch: P
     assert list(scratch.iterdir()) == []
 
 
-def test_a_model_of_ones_own_repository(
+def test_a_model_of_your_own_repository(
     tmp_path: Path, scratch: Path, git: Callable[..., str], committed: Callable[[Path], Path]
 ) -> None:
-    """The package is the installed one for both; the model is each tree's own."""
+    """Both trees use the installed package, and each its own model."""
     mine = tmp_path / "mine"
     mine.mkdir()
     text = (
@@ -176,7 +176,7 @@ def test_a_killed_check_leaves_nothing_behind(repository: Path, scratch: Path, g
         while not process.stderr.readline().startswith("timing"):
             assert process.poll() is None
         children = []
-        while len(children) < 5:  # four that hold the versions, and one that waits to clean up
+        while len(children) < 5:  # four with the versions, and one that waits to clean up
             assert process.poll() is None
             children = psutil.Process(process.pid).children(recursive=True)
         assert list(scratch.iterdir())

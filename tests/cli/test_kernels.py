@@ -1,4 +1,4 @@
-"""arbench kernels: what it lists, refuses, times and leaves, and what it does when it is called again."""
+"""arbench kernels: lists, refusals, times, files, and resuming."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALL = "--kernel softmax --op forward --compiled 0 --rounds 1 --workers 1 --see
 
 @pytest.fixture(scope="session")
 def timed(finish: Callable[..., object], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """The folder of a run of softmax and what it said, made once and shared by the test processes."""
+    """Return the folder of a run of softmax and its output, made once and shared by the test processes."""
     base = tmp_path_factory.getbasetemp()
     place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kernels"
     place.mkdir(exist_ok=True)
@@ -34,7 +34,7 @@ def timed(finish: Callable[..., object], tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def copied(timed: tuple[Path, list[str]], tmp_path: Path) -> Path:
-    """A copy of that folder."""
+    """Return a copy of that folder."""
     return Path(shutil.copytree(timed[0], tmp_path / "copied"))
 
 
@@ -83,7 +83,7 @@ def test_resuming_a_finished_run_measures_nothing_more(answer, copied):
     assert (after.samples, after.cases) == (before.samples, before.cases)
 
 
-def test_a_folder_is_gone_on_with_by_its_own_command(refusal, copied, finished, tmp_path):
+def test_a_folder_is_resumed_by_its_own_command_only(refusal, copied, finished, tmp_path):
     said = refusal("run", "--resume", "--out", copied)
     assert said == "the results file is a run of kernels; continue it with: arbench kernels --resume"
     models = Path(shutil.copytree(finished[0], tmp_path / "models"))
@@ -110,7 +110,7 @@ REFUSED = [
     ("--kernel sofmax", "unknown kernel 'sofmax'; did you mean 'softmax'?"),
     ("--kernel softmax --kernel nothing", "unknown kernel 'nothing'; there is: {kernels}"),
     ("--kernel sofmax --list", "unknown kernel 'sofmax'; did you mean 'softmax'?"),
-    ("--kernel sample_from_logits --op backward", "none of these has a gradient: sample_from_logits"),
+    ("--kernel sample_from_logits --op backward", "none of these kernels has a gradient: sample_from_logits; measure --op forward"),
     ("--op sideways", "Invalid value for '--op': 'sideways' is not one of 'forward', 'backward'."),
     ("--workers 0", "--workers must be at least 1, got 0"),
     ("--compiled -1", "--compiled must be at least 0, got -1"),

@@ -1,4 +1,4 @@
-"""Bad input: one clear line on standard error, exit code 2, and nothing written."""
+"""Wrong use: one line on standard error, exit code 2, and nothing written."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def left(folder: Path) -> set[str]:
-    """Everything below a folder, but for the empty one that --out may leave."""
+    """Return everything below a folder, except the empty one that --out may create."""
     return {str(p.relative_to(folder)) for p in folder.rglob("*")} - {"out"}
 
 
@@ -242,7 +242,7 @@ def test_weights_of_another_preset(refusal, here):
 
 
 class Trap:
-    """A pickle of one of these makes a file when it is loaded."""
+    """Object whose pickle creates a file when it is loaded."""
 
     def __reduce__(self):
         return Path.touch, (Path("sprung"),)
@@ -306,7 +306,7 @@ def test_a_file_without_a_usable_model(refusal, here, text, said):
         ("presets = {}", "model 'mine.Mine' has no preset 'nv'; there is: none"),
         (
             "claims = {('sample', 'cached'): Claim('N^4', 'N')}",
-            "model 'mine.py:Mine:nv' claim for sample cached: unknown growth class 'N^4'; known: 1, log N, "
+            "model 'mine.py:Mine:nv', claim for sample cached: unknown growth class 'N^4'; known: 1, log N, "
             "sqrt N, N, N log N, N^2, N^3",
         ),
     ],

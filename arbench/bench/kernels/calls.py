@@ -1,7 +1,7 @@
-"""Calls of a kernel: whoever implements it, forward or backward, and many at once on a GPU.
+"""Calls of a kernel: by any implementation, forward or backward, and on a GPU many in one graph.
 
-On a GPU a call of microseconds is timed inside a CUDA graph, which launches without the host's share, and
-over several copies of the inputs, so that the caches hold nothing from the call before.
+On a GPU a call of microseconds is timed inside a CUDA graph, whose launches take no time on the host, and over several
+copies of the inputs, so that the caches contain nothing from the previous call.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Inputs = dict[str, Any]
 Function = Callable[[Inputs], Any]
 
 WORKING_SET = 1 << 30
-"""Bytes that the copies should go over at least, where memory and ``MOST_COPIES`` allow."""
+"""Bytes that the copies should cover at least, if memory and ``MOST_COPIES`` allow."""
 MOST_COPIES = 1024
-"""Launches in one graph."""
+"""Largest number of launches in one graph."""
 
 
 def implementation(kernel: Kernel, case: CaseKey) -> Function:
-    """What a case names: a function of the kernel's inputs. What is compiled is so at its first call."""
+    """Return the implementation that a case names: a function of the kernel's inputs, compiled at its first call."""
     if case.backend == COMPILE:
         return compiled(kernel)
     if case.method in (OWN, TORCH):
@@ -43,43 +43,46 @@ def implementation(kernel: Kernel, case: CaseKey) -> Function:
 
 
 def compiled(kernel: Kernel) -> Function:
-    """The kernel's reference under ``torch.compile``, for inputs of one shape."""
+    """Return the kernel's reference under ``torch.compile``, for inputs of one shape."""
     import torch._functorch.config as functorch
 
-    functorch.donated_buffer = False  # a backward pass that is repeated needs its buffers
+    functorch.donated_buffer = False  # a repeated backward pass needs its buffers
     function = kernel.call
 
     def reference(inputs: Inputs) -> Any:
         return function(**inputs, backend="reference")
 
-    # Dynamo keeps what it compiled by code object, and gives up after a few in one
+    # Dynamo caches compiled code by code object, and gives up after a few entries for one
     own = FunctionType(reference.__code__.replace(), reference.__globals__, closure=reference.__closure__)
     return torch.compile(own, dynamic=False)
 
 
 def outputs(result: Any) -> list[Tensor]:
-    """A call's results that there are, as a list."""
+    """Return the results of a call as a list, without those that are None."""
     several = result if isinstance(result, tuple | list) else (result,)
     return [one for one in several if one is not None]
 
 
 def copied(inputs: Inputs) -> Inputs:
-    """The same arguments in memory of their own."""
+    """Return the same arguments, with tensors in memory of their own."""
     return {k: v.clone() if isinstance(v, Tensor) else v for k, v in inputs.items()}
 
 
 def leaves_of(kernel: Kernel, inputs: Inputs) -> list[str]:
-    """The inputs there are that have a gradient."""
+    """Return the names of the given inputs that have a gradient."""
     return [name for name in kernel.gradients if isinstance(inputs.get(name), Tensor)]
 
 
 def backward(
     kernel: Kernel, function: Function, inputs: Inputs, downstream: Callable[[int, Tensor], Tensor]
 ) -> Callable[[], tuple[Tensor, ...]]:
-    """The backward pass alone, as a call that can be repeated: gradients of ``leaves_of`` the inputs.
+    """Return the backward pass alone, as a repeatable call: the gradients of ``leaves_of`` the inputs.
 
     Args:
-        downstream: gradient of an output, of its number and itself.
+        kernel: the kernel.
+        function: an implementation.
+        inputs: arguments of the forward pass.
+        downstream: returns the gradient of an output, from its number and the output.
 
     Raises:
         RuntimeError: no output has a gradient.
@@ -97,12 +100,12 @@ def backward(
 
 
 def copies_of(size: int, cache: int, free: int) -> int:
-    """How many copies of a call's inputs to go over in turns.
+    """Return the number of copies of a call's inputs to use in turn.
 
     Args:
         size: bytes that one call reads and writes.
-        cache: bytes of the last cache.
-        free: bytes of memory left; a quarter of it may be taken.
+        cache: bytes of the last-level cache.
+        free: bytes of free memory, of which a quarter may be used.
     """
     size = max(size, 1)
     wanted = math.ceil(max(WORKING_SET, 4 * cache) / size)
@@ -110,7 +113,7 @@ def copies_of(size: int, cache: int, free: int) -> int:
 
 
 def several(calls: Sequence[Callable[[], Any]]) -> Callable[[], None]:
-    """Calls one after the other."""
+    """Return a function that makes all calls, one after the other."""
 
     def run() -> None:
         for call in calls:
@@ -120,12 +123,12 @@ def several(calls: Sequence[Callable[[], Any]]) -> Callable[[], None]:
 
 
 def waits(call: Callable[[], Any]) -> str | None:
-    """How a call makes the host wait for the GPU, which no graph can hold; None if it does not.
+    """Return how a call makes the host wait for the GPU, which a graph cannot capture; None if it does not.
 
-    Found before the capture: one that fails leaves PyTorch's allocator capturing for good.
+    Call this before the capture: a capture that fails leaves PyTorch's allocator capturing for good.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that PyTorch may not notice every wait
+        warnings.simplefilter("ignore")  # PyTorch warns that it may miss some waits
         torch.cuda.set_sync_debug_mode("error")
         try:
             call()
@@ -142,11 +145,12 @@ class Replay:
     """Calls captured into one CUDA graph, which launches them without the host.
 
     Args:
-        make: makes the calls; what they start from is made on the stream that captures them.
+        make: builds the calls; they and their inputs are built on the capturing stream.
+        device: the CUDA device.
 
     Attributes:
-        call: what to time.
-        why_not: why the calls could not be captured and are made plainly; None if they were.
+        call: the call to time.
+        why_not: reason why the calls could not be captured and are made without a graph; None if they were.
     """
 
     def __init__(self, make: Callable[[], list[Callable[[], Any]]], device: str) -> None:
@@ -155,7 +159,7 @@ class Replay:
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
             calls = make()
-            for call in calls:  # compiles, tunes and allocates what a capture must not
+            for call in calls:  # compiles, tunes and allocates, which a capture must not do
                 call()
         torch.cuda.current_stream(device).wait_stream(stream)
         torch.cuda.synchronize(device)
@@ -185,5 +189,5 @@ class Replay:
 
 
 def on_device(device: str) -> Any:
-    """Makes a CUDA device the current one; nothing on the CPU."""
+    """Return a context in which a CUDA device is the current one; it does nothing on the CPU."""
     return torch.cuda.device(device) if device != "cpu" else nullcontext()

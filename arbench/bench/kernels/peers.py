@@ -1,6 +1,6 @@
-"""Other libraries' kernels, called as ours are: what they take, what they cover, whether they are here.
+"""Kernels of other libraries, called like ours: their arguments, what they cover, and which are installed.
 
-Only what is installed is used, and only on a GPU: ``pip install 'arbench[peers]'``.
+Only installed libraries are used, and only on a GPU: ``pip install 'arbench[peers]'``.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Adapter:
     """One kernel of a peer.
 
     Args:
-        call: takes the kernel's inputs, gives the kernel's outputs. Imports the peer when it is called.
-        covers: whether the peer can do a configuration, and that without another result.
-        gradient: whether its gradient can be taken several times from one forward pass.
+        call: takes our kernel's inputs and returns its outputs; imports the peer when called.
+        covers: returns True if the peer supports a configuration and computes the same result.
+        gradient: True if its gradient can be taken several times after one forward pass.
     """
 
     call: Callable[[Inputs], Any]
@@ -34,13 +34,13 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Peer:
-    """A library.
+    """Another library with kernels.
 
     Args:
-        name: on the package index.
-        module: what is imported.
-        backend: what its kernels are written in.
-        kernels: adapters by our kernel's name.
+        name: name on the package index.
+        module: name to import.
+        backend: language of its kernels.
+        kernels: adapters, by the name of our kernel.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Peer:
     kernels: Mapping[str, Adapter] = field(default_factory=dict)
 
     def covers(self, kernel: str, op: str, config: Config) -> bool:
-        """Whether it implements this kernel, op and configuration."""
+        """Return True if the library implements this kernel, op and configuration."""
         adapter = self.kernels.get(kernel)
         return adapter is not None and (op == "forward" or adapter.gradient) and adapter.covers(config)
 
@@ -59,12 +59,12 @@ def _last_axis(config: Config) -> bool:
 
 
 def _plain(config: Config) -> bool:
-    """Rows of logits, none of them ignored: what cross-entropies of others take without a difference."""
+    """Return True for rows of logits without ignored ones: the cross-entropies of others then agree with ours."""
     return "ignore" not in config and "ignore_index" not in config
 
 
 def _narrow(config: Config) -> bool:
-    """Depthwise, 2 to 4 taps side by side, no gate and no states: what Dao-AILab's convolution does."""
+    """Return True for what Dao-AILab's convolution supports: depthwise, 2 to 4 adjacent taps, no gate, no states."""
     return (
         config.get("out") is None
         and 2 <= config["width"] <= 4
@@ -163,7 +163,7 @@ PEERS = (
         "triton",
         {
             "softmax": Adapter(_liger_softmax, _last_axis),
-            # its forward pass writes the gradient over the logits where one is asked for
+            # its forward pass overwrites the logits with the gradient if one is needed
             "log_prob_from_logits": Adapter(_liger_log_prob, _plain, gradient=False),
         },
     ),
@@ -196,10 +196,10 @@ PEERS = (
 
 @cache
 def installed() -> tuple[Peer, ...]:
-    """The peers that are here."""
+    """Return the installed peers."""
     return tuple(peer for peer in PEERS if find_spec(peer.module) is not None)
 
 
 def adapter(peer: str, kernel: str) -> Adapter:
-    """How a peer's kernel is called."""
+    """Return the adapter of a peer's kernel."""
     return next(one for one in PEERS if one.name == peer).kernels[kernel]

@@ -1,4 +1,4 @@
-"""What ``arbench kernels`` measures: the cases of a run over kernels, and who implements each."""
+"""Plans of ``arbench kernels``: the cases of a run of kernels, and the implementations of each kernel."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ EAGER, COMPILE = "eager", "compile"
 
 @dataclass(frozen=True)
 class KernelOptions(Measuring):
-    """What a run of kernels is asked to do. Empty lists mean everything there is.
+    """Options of a run of kernels; an empty list means everything.
 
     Args:
-        kernels: names.
-        compiled: how many sizes of each kernel ``torch.compile`` is timed at, from the first: compiling each
-            takes seconds.
+        kernels: names of kernels.
+        compiled: number of sizes of each kernel, from the first, at which ``torch.compile`` is timed: compiling
+            for one takes seconds.
     """
 
     kernels: Sequence[str] = ()
@@ -37,26 +37,26 @@ class KernelOptions(Measuring):
 
 @dataclass(frozen=True)
 class Implementation:
-    """Who implements a kernel, and what runs it."""
+    """A library that implements a kernel, and the backend that runs it."""
 
     method: str
     backend: str
 
     @property
     def interpreted(self) -> bool:
-        """Whether on a CPU there is an interpreter only, whose time says nothing."""
+        """True if a CPU runs it only in an interpreter, whose time means nothing."""
         return (self.method, self.backend) == (OWN, "triton")
 
 
 def recorded_kernel_options(run: Run) -> KernelOptions:
-    """What the run of a results file was asked. Raises PlanError where its plan is not of kernels."""
+    """Return the options of a recorded run. Raises PlanError if it is not a run of kernels."""
     if "kernels" not in run.plan.get("options", {}):
-        raise PlanError("the results file is of models; go on with: arbench run --resume")
+        raise PlanError("the results file is a run of models; continue it with: arbench run --resume")
     return converted(run, KernelOptions)
 
 
 def find(names: Sequence[str]) -> list[Kernel]:
-    """The kernels of these names, or all. Raises PlanError for a name that there is not."""
+    """Return the kernels of these names, or all kernels if there is none. Raises PlanError for an unknown name."""
     from arbench.kernels import KERNELS
 
     for name in names:
@@ -66,10 +66,10 @@ def find(names: Sequence[str]) -> list[Kernel]:
 
 
 def make_kernel_plan(options: KernelOptions) -> Plan:
-    """Checks the options, and lists the cases.
+    """Check the options, and list the cases.
 
     Raises:
-        PlanError: anything is wrong; nothing was measured or written.
+        PlanError: an option is wrong; nothing was measured or written.
     """
     check_numbers(options)
     if options.compiled < 0:
@@ -81,23 +81,25 @@ def make_kernel_plan(options: KernelOptions) -> Plan:
     found = find(options.kernels)
     cases = [case for kernel in found for case in _cases(kernel, options)]
     if not cases:
-        raise PlanError(f"none of these has a gradient: {', '.join(kernel.name for kernel in found)}")
+        raise PlanError(
+            f"none of these kernels has a gradient: {', '.join(kernel.name for kernel in found)}; measure --op forward"
+        )
     return Plan(options, list({case.id: case for case in cases}.values()))
 
 
 def text_of(config: Mapping[str, Any]) -> str:
-    """A configuration as a preset's name: ``rows=16000,width=256``."""
+    """Return the name of a configuration as a preset, such as ``rows=16000,width=256``."""
     return ",".join(f"{name}={value}" for name, value in config.items())
 
 
 def config_of(kernel: Kernel, preset: str) -> Mapping[str, Any]:
-    """The configuration that a preset names. Raises KeyError where the kernel no longer has it."""
+    """Return the configuration that a preset names. Raises KeyError if the kernel does not have it."""
     known = [*kernel.checks, *(config for sizes in kernel.sizes.values() for config in sizes)]
     return {text_of(config): config for config in known}[preset]
 
 
 def _cases(kernel: Kernel, options: KernelOptions) -> Iterator[CaseKey]:
-    """By configuration and op, torch first. Where Triton is interpreted it runs the small configurations."""
+    """Yield the cases by configuration and op, torch first; on a CPU, Triton interprets only small configurations."""
     kind = options.device.partition(":")[0]
     ops = [op for op in kernel.ops if not options.ops or op in options.ops]
     for number, config in enumerate(kernel.sizes[kind]):

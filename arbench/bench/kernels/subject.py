@@ -1,4 +1,4 @@
-"""Kernels as a worker measures them: verified against float64, counted by formula, called by case."""
+"""Kernels as a worker measures them: verified against float64, counted by formula, called for each case."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_DEPTH = "a kernel's cost formula gives FLOPs and bytes, no depth"
 
 
 def interpret(case: CaseKey) -> bool:
-    """Whether a case's programs run in Triton's interpreter."""
+    """Return True if the programs of a case run in Triton's interpreter."""
     return case.device == "cpu" and Implementation(case.method, case.backend).interpreted
 
 
@@ -28,7 +28,7 @@ class KernelSubject:
 
     def __init__(self, job: Job) -> None:
         case = job.cases[0]
-        # said before the kernels are imported; never where something is timed
+        # set before the kernels are imported, and never for timing
         os.environ.pop("TRITON_INTERPRET", None)
         if job.stage == "prove" and case.device == "cpu":
             os.environ["TRITON_INTERPRET"] = "1"
@@ -42,22 +42,23 @@ class KernelSubject:
         self._expected: tuple[Any, Any] = (None, None)
 
     def verify(self, job: Job) -> Iterator[Message]:
+        """Verify the cases of a job; for each, yield that it begins, then its verification."""
         for case in job.cases:
             if case.id not in job.verified:
                 yield Message(begin=case.id, step="verify")
                 yield Message(line=self.verification(case))
 
     def verification(self, case: CaseKey) -> Verification:
-        """What holding a case against the float64 reference found."""
+        """Compare a case with the float64 reference."""
         try:
             facts = self._facts(case)
         except InexactError as error:
             return Verification(case.id, "inexact", case.exactness, error.facts, str(error))
-        except Exception as error:  # somebody's implementation may raise anything
+        except Exception as error:  # another library may raise anything
             if out_of_memory(error):
                 return Verification(case.id, "oom", case.exactness, None, one_line(error))
             if self.device != "cpu":
-                raise  # the device may be of no more use in this process
+                raise  # the device may be unusable in this process from now on
             return Verification(case.id, "error", case.exactness, None, reason(error))
         return Verification(case.id, "checked" if interpret(case) else "ok", case.exactness, facts)
 
@@ -75,7 +76,7 @@ class KernelSubject:
         return facts | self._timed_once(case)
 
     def _timed_once(self, case: CaseKey) -> dict[str, Any]:
-        """How long a warm call takes, and what it goes over."""
+        """Return the seconds of a warm call, and the facts about its copies of the inputs."""
         import torch
 
         facts, call = self._call(case)
@@ -88,21 +89,23 @@ class KernelSubject:
         return facts | {"call_s": (time.perf_counter() - started) / call.times}
 
     def count(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
+        """Count cases by the kernel's cost formula, and measure their peak memory."""
         from arbench.meters import peak_bytes
 
         for case in cases:
             inputs = self.inputs(case)
             cost = self.kernels[case.model].cost(case.op, inputs)  # type: ignore[arg-type]
             peak = None
-            if case.backend != COMPILE:  # what is compiled does not run under the mode that weighs
+            if case.backend != COMPILE:  # compiled code does not run under the dispatch mode that measures memory
                 peak = peak_bytes(self._plain(case, inputs), self.device)
             yield Count(case.id, None, None, cost.flops, None, cost.bytes, peak, "formula", NO_DEPTH)
 
     def build(self) -> Callable[[CaseKey], Call]:
+        """Return a function from a case to its call, on inputs in fresh memory."""
         return lambda case: self._call(case)[1]
 
     def function(self, case: CaseKey) -> Callable[[Any], Any]:
-        """What the case names; compiled once in a process."""
+        """Return the implementation that a case names; it is compiled once per process."""
         from arbench.bench.kernels.calls import implementation
 
         if case.id not in self._functions:
@@ -110,7 +113,7 @@ class KernelSubject:
         return self._functions[case.id]
 
     def inputs(self, case: CaseKey) -> dict[str, Any]:
-        """Random arguments of a call, in fresh memory."""
+        """Return random arguments of a call, in fresh memory."""
         import torch
 
         kernel = self.kernels[case.model]
@@ -120,7 +123,7 @@ class KernelSubject:
         )
 
     def _plain(self, case: CaseKey, inputs: dict[str, Any]) -> Callable[[], Any]:
-        """A call on these inputs."""
+        """Return one call on these inputs, without a CUDA graph."""
         from arbench.bench.kernels.calls import backward
         from arbench.bench.kernels.verify import downstream
 
@@ -130,7 +133,7 @@ class KernelSubject:
         return backward(self.kernels[case.model], function, inputs, downstream(self.dtype))
 
     def _call(self, case: CaseKey) -> tuple[dict[str, Any], Call]:
-        """What is timed, on inputs in fresh memory, and what is to be known of it."""
+        """Return facts about the call to time, and the call itself, on inputs in fresh memory."""
         import torch
 
         from arbench.bench.kernels.calls import Replay, copied, copies_of, on_device
@@ -140,7 +143,7 @@ class KernelSubject:
             return {}, Call(self._plain(case, inputs))
         size = self.kernels[case.model].cost(case.op, inputs).bytes  # type: ignore[arg-type]
         cache = torch.cuda.get_device_properties(self.device).L2_cache_size
-        torch.cuda.empty_cache()  # what PyTorch keeps of verifying would count as taken
+        torch.cuda.empty_cache()  # PyTorch's cache from verifying would count as used memory
         copies = copies_of(size, cache, torch.cuda.mem_get_info(self.device)[0])
 
         def calls() -> list[Callable[[], Any]]:
@@ -155,8 +158,8 @@ class KernelSubject:
 
 
 def reason(error: BaseException) -> str:
-    """Why an implementation failed, on one line."""
+    """Return on one line why an implementation failed."""
     text = str(error)
     if "InvalidCxxCompiler" in text:
-        return "torch.compile needs a C++ compiler, and finds none that works here"
+        return "torch.compile finds no working C++ compiler; install one, such as g++"
     return one_line(error)

@@ -1,4 +1,4 @@
-"""Verification of kernels: every output, or gradient, against the float64 reference on the same numbers."""
+"""Verification of kernels: every output or gradient against the float64 reference on the same numbers."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from arbench.kernels import Kernel
 from arbench.kernels.core.spec import normal
 
 BASELINE = 100.0
-"""PyTorch's plain formulas may miss the kernel's tolerance this many times: they are what speed-ups are over,
-not what is on offer, and round worse than a kernel must. How far they are off is in their row."""
+"""Factor on the kernel's tolerance for PyTorch's plain formulas: they are the reference of speed-ups, not a product,
+and have larger rounding errors than a kernel may have. Their row states their difference."""
 AS_A_WHOLE = {torch.float64: 1e-9, torch.float32: 1e-2, torch.float16: 2e-2, torch.bfloat16: 0.125}
-"""What a result's difference from float64 may be, as norms: a tolerance that lets one large element pass lets
-every small one pass, and softmax over many classes has none but small ones."""
+"""Largest norm of the difference from float64, relative to the norm of the result. A tolerance per element that passes
+a large element passes every small one, and softmax over many classes has only small ones."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What float64 gives, by name: outputs or gradients, then every input as the call leaves it."""
+    """Results in float64, by name: outputs or gradients, then every input as the call leaves it."""
 
     results: dict[str, Tensor]
     inputs: dict[str, Tensor]
     excused: Tensor | None
-    """Rows in which both of two answers are right."""
+    """Rows where both of two answers are right; None if there are no ties."""
 
 
 def downstream(dtype: torch.dtype, seed: int = 1) -> Callable[[int, Tensor], Tensor]:
-    """Random gradients of outputs, rounded to ``dtype`` whatever the output's own."""
+    """Return a function that makes random gradients of outputs, rounded to ``dtype`` whatever the output's own."""
 
     def make(number: int, output: Tensor) -> Tensor:
         generator = torch.Generator(output.device).manual_seed(seed + number)
@@ -47,7 +47,7 @@ def downstream(dtype: torch.dtype, seed: int = 1) -> Callable[[int, Tensor], Ten
 
 
 def expected(kernel: Kernel, op: str, inputs: Inputs) -> Expected:
-    """What the reference gives in float64 for inputs of any dtype."""
+    """Return the results of the reference in float64, for inputs of any dtype."""
     dtype = _dtype_of(inputs)
     exact = as_float64(copied(inputs))
 
@@ -61,29 +61,37 @@ def expected(kernel: Kernel, op: str, inputs: Inputs) -> Expected:
 def verify_kernel(
     kernel: Kernel, case: CaseKey, function: Function, inputs: Inputs, against: Expected, dtype: torch.dtype
 ) -> dict[str, Any]:
-    """Holds one call of an implementation against what float64 gives.
+    """Compare one call of an implementation with the float64 results.
+
+    Args:
+        kernel: the kernel.
+        case: names op and method.
+        function: the implementation.
+        inputs: arguments of the call, which are copied.
+        against: the float64 results.
+        dtype: dtype of the call.
 
     Returns:
-        facts for the results file: ``how``, ``largest_difference``, ``tolerance``, ``excused_ties``.
+        Facts for the results file: ``how``, ``largest_difference``, ``tolerance``, ``excused_ties``, ...
 
     Raises:
-        InexactError: with the first element that differs.
+        InexactError: a result is wrong; names the first element that differs.
     """
     given = copied(inputs)
     found = _results(kernel, case.op, function, given, dtype)
     if found.keys() != against.results.keys():
-        raise InexactError(f"gives {', '.join(found)}, the reference {', '.join(against.results)}")
+        raise InexactError(f"returns {', '.join(found)}; the reference returns {', '.join(against.results)}")
     tolerances = kernel.tolerance if case.op == "forward" else kernel.gradient_tolerance or kernel.tolerance
     slack = BASELINE if case.method == TORCH else 1.0
     tolerance = slack * tolerances[dtype][0], slack * tolerances[dtype][1]
     largest, excused = 0.0, 0
-    ties_taken = _taken_otherwise(found, against)
+    excused_rows = _other_decisions(found, against)
     for name, exact in against.results.items():
-        difference, ties = _held(name, found[name], exact, tolerance, ties_taken)
-        _held_as_a_whole(name, found[name], exact, dtype, ties_taken)
+        difference, ties = _compare(name, found[name], exact, tolerance, excused_rows)
+        _compare_norms(name, found[name], exact, dtype, excused_rows)
         largest, excused = max(largest, difference), max(excused, ties)
     for name, exact in against.inputs.items():
-        difference, _ = _held(f"input {name} after the call", given[name], exact, tolerance, None)
+        difference, _ = _compare(f"input {name} after the call", given[name], exact, tolerance, None)
         largest = max(largest, difference)
     facts: dict[str, Any] = {
         "how": "every output against the float64 reference"
@@ -107,11 +115,11 @@ def _results(kernel: Kernel, op: str, function: Function, inputs: Inputs, dtype:
     return {f"the gradient of {k}": g for k, g in zip(leaves_of(kernel, inputs), grads, strict=True)}
 
 
-def _taken_otherwise(found: dict[str, Tensor], against: Expected) -> Tensor | None:
-    """Near ties in which what was decided is not what float64 decides: all that is excused.
+def _other_decisions(found: dict[str, Tensor], against: Expected) -> Tensor | None:
+    """Return the near ties that are decided differently from float64: only these rows are excused.
 
     Raises:
-        InexactError: they are more than the half of the near ties, and four deviations, that chance takes.
+        InexactError: there are more than chance allows: half of the near ties plus four standard deviations.
     """
     near = against.excused
     decided = {name: exact for name, exact in against.results.items() if not exact.is_floating_point()}
@@ -124,12 +132,12 @@ def _taken_otherwise(found: dict[str, Tensor], against: Expected) -> Tensor | No
     taken = otherwise & near
     ties, count = int(near.sum()), int(taken.sum())
     if count > ties / 2 + 2 * math.sqrt(ties):
-        raise InexactError(f"{count} of {ties} near ties are decided otherwise than in float64")
+        raise InexactError(f"{count} of {ties} near ties are decided differently from float64")
     return taken
 
 
-def _held_as_a_whole(name: str, found: Tensor, exact: Tensor, dtype: torch.dtype, excused: Tensor | None) -> None:
-    """Holds the norm of what differs against the norm of a result. Raises InexactError."""
+def _compare_norms(name: str, found: Tensor, exact: Tensor, dtype: torch.dtype, excused: Tensor | None) -> None:
+    """Compare the norm of the difference with the norm of the result. Raises InexactError."""
     if not exact.is_floating_point():
         return
     a, b = found.detach().double(), exact.detach()
@@ -140,14 +148,15 @@ def _held_as_a_whole(name: str, found: Tensor, exact: Tensor, dtype: torch.dtype
     allowed = AS_A_WHOLE[dtype] * size + 8 * torch.finfo(computed).eps * math.sqrt(b.numel())
     if not off <= allowed:
         raise InexactError(
-            f"{name} as a whole is off by {off:.3g}, allowed {allowed:.3g}: norms, float64's is {size:.3g}"
+            f"{name} as a whole differs from float64 by a norm of {off:.3g}, allowed {allowed:.3g}; "
+            f"float64's own norm is {size:.3g}"
         )
 
 
-def _held(
+def _compare(
     name: str, found: Tensor, exact: Tensor, tolerance: tuple[float, float], excused: Tensor | None
 ) -> tuple[float, int]:
-    """The largest difference, and how many elements differ where that is excused. Raises InexactError."""
+    """Return the largest difference, and the number of elements that differ with an excuse. Raises InexactError."""
     if found.shape != exact.shape:
         raise InexactError(f"{name} has shape {tuple(found.shape)}, expected {tuple(exact.shape)}")
     if found.is_floating_point() != exact.is_floating_point():
@@ -180,7 +189,7 @@ def _held(
 
 
 def _over(rows: Tensor, wrong: Tensor) -> Tensor:
-    """A mask over leading axes, over all of them."""
+    """Expand a mask over leading axes to all axes."""
     return rows.view(*rows.shape, *(1 for _ in range(wrong.dim() - rows.dim()))).expand(wrong.shape)
 
 

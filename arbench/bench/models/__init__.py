@@ -1,1 +1,1 @@
-"""Models as the subject of a measurement: built, verified, counted, called by case."""
+"""Models as the subject of a measurement: built, verified, counted and called for each case."""

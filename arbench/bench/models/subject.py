@@ -1,4 +1,4 @@
-"""Models as a worker measures them: verified, counted, and called by case."""
+"""A model as a worker measures it: verified, counted and called for each case."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ class ModelSubject:
         return self._pair
 
     def build(self) -> Callable[[CaseKey], Call]:
+        """Build the model again in fresh memory; return a function from a case to its call."""
         source = self.setup.build()
         return lambda case: Call(partial(run, source, case, self.setup.task(source, case)))
 
     def count(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
-        """On plain PyTorch whatever the backend, but for the memory, which is the backend's own."""
+        """Count cases that differ only in N: on plain PyTorch, except the memory, which is the backend's own."""
         source, twin = self.pair
         if self.setup.backend == "eager":
             yield from counter_for(self.setup, source, twin, cases[0], budget_s, self._direct).counts(cases)
@@ -57,7 +58,7 @@ class ModelSubject:
         return peak_bytes(lambda: run(source, case, task), self.setup.device)
 
     def verify(self, job: Job) -> Iterator[Message]:
-        """Sizes ascending, so that a long case is foreseen."""
+        """Verify cases in ascending order of size, so that the duration of a long case can be predicted."""
         from arbench.bench.models.verify_model import verify_model
 
         source, twin = self.pair
@@ -109,8 +110,12 @@ class ModelSubject:
 
 
 def predict_s(history: list[tuple[int, float]], n: int) -> float:
-    """How long a call at ``n`` elements may take, from those at smaller sizes: at least quadratic growth is
-    assumed after one size, and as much as the last two showed after more."""
+    """Predict the seconds of a call from calls at smaller sizes.
+
+    Args:
+        history: pairs of size and seconds, in ascending order.
+        n: the size to predict. Growth is assumed quadratic after one size, and as between the last two after more.
+    """
     if not history:
         return 0.0
     n1, t1 = history[-1]
