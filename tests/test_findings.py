@@ -1,4 +1,4 @@
-"""What all findings together mean for a job, and what a reader of the JSON can rely on."""
+"""Exit codes of checks, and the stable parts of their JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workflow: its commands are arbench's own, and it gives nothing away."""
+"""The workflow: its commands parse, and it has no permissions or secrets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_it_gives_a_pull_request_nothing() -> None:
     assert "pull_request_target" not in TEXT
     assert "secrets." not in TEXT
     assert re.search(r"^permissions:\n  contents: read\n\n", TEXT, flags=re.MULTILINE)
-    assert not any("${{" in run for run in RUNS), "what others write is data, and goes by env"
+    assert not any("${{" in run for run in RUNS), "text from others is data: pass it by env"
     uses = re.findall(r"uses: (\S+)", TEXT)
     assert len(uses) == 3
     assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", one) for one in uses)
@@ -49,13 +49,13 @@ def test_it_gives_a_pull_request_nothing() -> None:
 
 
 def test_what_was_found_is_kept_whatever_the_outcome() -> None:
-    kept = TEXT.partition("- name: Keep what was found")[2]
+    kept = TEXT.partition("- name: Keep the results")[2]
     assert "if: always()" in kept
     assert "path: perf.xml" in kept
 
 
 def test_it_is_as_yaml_wants_it() -> None:
-    """No parser of YAML is among the tools; what commonly breaks a file is looked for."""
+    """Common YAML mistakes are looked for, since no YAML parser is installed."""
     assert "\t" not in TEXT
     for line in TEXT.splitlines():
         assert (len(line) - len(line.lstrip(" "))) % 2 == 0, line

@@ -61,7 +61,7 @@ class Display:
         self._started = self._said = time.monotonic()
         if self._bar is None:
             limit = f", about {seconds:.0f} s" if seconds else ""
-            self.note(f"{text} ({steps} steps{limit})")
+            self.note(f"{text} ({steps} step{'s' if steps != 1 else ''}{limit})")
             return
         if self._task is not None:
             self._bar.remove_task(self._task)

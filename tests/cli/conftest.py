@@ -1,4 +1,4 @@
-"""The command line in this process, and as a process of its own."""
+"""Fixtures that run the command line in this process or in a process of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL = "--model wavenet:tiny --n 8,16 --method parallel --method cached --round
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command said, and how it ended."""
+    """Output and exit code of a command."""
 
     code: int
     out: str
@@ -32,7 +32,7 @@ class Answer:
 
 @pytest.fixture
 def answer(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
-    """Runs a command in this process."""
+    """Return a function that runs a command in this process."""
 
     def run(*words: object) -> Answer:
         capsys.readouterr()
@@ -48,7 +48,7 @@ def answer(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
 
 @pytest.fixture
 def refusal(answer: Callable[..., Answer]) -> Callable[..., str]:
-    """Runs a command that must be refused, and returns the one line it says."""
+    """Return a function that runs a command that must be refused, and returns its one line."""
 
     def run(*words: object) -> str:
         found = answer(*words)
@@ -62,7 +62,7 @@ def refusal(answer: Callable[..., Answer]) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def start() -> Callable[..., subprocess.Popen[str]]:
-    """Starts a command as a process of its own; ``before`` is Python that it runs first."""
+    """Return a function that starts a command in a process of its own; ``before`` is Python code to run first."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
     def run(*words: object, before: str = "") -> subprocess.Popen[str]:
@@ -79,7 +79,7 @@ def start() -> Callable[..., subprocess.Popen[str]]:
 
 @pytest.fixture(scope="session")
 def finish(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Answer]:
-    """Runs a command as a process of its own to its end."""
+    """Return a function that runs a command in a process of its own to its end."""
 
     def run(*words: object, before: str = "") -> Answer:
         with start(*words, before=before) as process:
@@ -91,7 +91,7 @@ def finish(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Answer]
 
 @pytest.fixture(scope="session")
 def small() -> list[str]:
-    """Options of a run of 4 cases, 2 rounds and 2 workers: 16 triples."""
+    """Return the options of a run of 4 cases, 2 rounds and 2 workers: 16 samples."""
     return SMALL.split()
 
 
@@ -99,7 +99,7 @@ def small() -> list[str]:
 def finished(
     finish: Callable[..., Answer], small: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Answer]:
-    """The folder of such a run, finished, and what it said; made once and shared by the test processes."""
+    """Return the folder of such a run and its output, made once and shared by the test processes."""
     base = tmp_path_factory.getbasetemp()
     place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
     place.mkdir(exist_ok=True)
@@ -114,13 +114,13 @@ def finished(
 
 @pytest.fixture
 def copied(finished: tuple[Path, Answer], tmp_path: Path) -> Path:
-    """A copy of the finished run's folder."""
+    """Return a copy of the finished run's folder."""
     return Path(shutil.copytree(finished[0], tmp_path / "copied"))
 
 
 @pytest.fixture
 def known_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spares a run in this process the seconds that measuring this machine's limits takes."""
+    """Replace the measurement of this machine's limits, which takes seconds, in this process."""
     from arbench import meters
     from arbench.bench import runner
 

@@ -1,5 +1,4 @@
-"""arbench check against a baseline: what it says and leaves, what it refuses, and that nothing is left of a
-killed one."""
+"""arbench check against a baseline: output, files, refusals, and what remains after a kill."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ ID = "wavenet:tiny/sample/cached/eager/cpu/float32/b1/n4"
 
 @pytest.fixture(scope="module")
 def made(finish, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The baseline of four cases, made as a user makes it."""
+    """Return a baseline of four cases, written by the command."""
     file = tmp_path_factory.mktemp("baseline") / "exact.jsonl"
     found = finish("check", "--baseline", file, "--update", *MINE)
     assert found.code == 0, found.err
@@ -33,7 +32,7 @@ def made(finish, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def file(made: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
+    """Return a copy of it."""
     return Path(shutil.copy(made, tmp_path / "exact.jsonl"))
 
 
@@ -59,7 +58,7 @@ def test_an_unchanged_version_passes_and_an_update_changes_nothing(answer, file)
     assert file.stat().st_mtime_ns == before
 
 
-def test_a_regression_is_said_written_and_ends_with_1(answer, file, tmp_path, monkeypatch):
+def test_a_regression_is_reported_written_and_ends_with_1(answer, file, tmp_path, monkeypatch):
     known = ops(file)
     edited(file, f'"ops":{known},', f'"ops":{known - 1},')
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
@@ -122,7 +121,7 @@ def test_junit_that_the_disk_refuses_is_no_regression_and_hides_none(answer, fil
     assert found.err.splitlines()[-1] == f"arbench: {how}{said}"
 
 
-def test_what_is_asked_narrows_and_what_is_new_or_gone_is_said(answer, file):
+def test_options_narrow_a_check_and_what_is_new_or_gone_is_reported(answer, file):
     found = answer("check", "--baseline", file, "--method", "cached", "--n", "8,12")
     assert found.code == 0, found.out
     assert "+ cached sampling of wavenet:tiny is new: N = 12" in found.out
@@ -279,9 +278,9 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_check_leaves_nothing_behind(start, tmp_path, blow):
-    """Two models asleep in two workers, which have to go with whoever started them."""
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_check_leaves_nothing_behind(start, tmp_path, kill):
+    """Two models sleep in two workers, which must exit with the process that started them."""
     words = []
     for name in ("one", "two"):
         (tmp_path / f"{name}.py").write_text(ASLEEP)
@@ -295,10 +294,10 @@ def test_a_killed_check_leaves_nothing_behind(start, tmp_path, blow):
         until(lambda: len(command.children()) >= 1 and all(one.num_threads() > 1 for one in command.children()))
         time.sleep(1.0)
         workers = command.children(recursive=True)
-        process.send_signal(blow)
+        process.send_signal(kill)
         _, err = process.communicate(timeout=60)
     until(lambda: not any(map(alive, workers)))
-    if blow == signal.SIGINT:
+    if kill == signal.SIGINT:
         assert (process.returncode, err.splitlines()[-1]) == (130, "arbench: interrupted")
         assert "Traceback" not in err
     assert list(file.parent.iterdir()) == []
@@ -306,7 +305,7 @@ def test_a_killed_check_leaves_nothing_behind(start, tmp_path, blow):
 
 
 def stored_by_pytest_benchmark(file: Path, rows: Iterable[Case], **stated: object) -> None:
-    """What ``pytest benchmarks`` leaves of these cases, as far as it is read."""
+    """Write these cases as ``pytest benchmarks`` does, with the fields that are read."""
     fields = ("model", "preset", "op", "method", "backend", "device", "dtype", "batch", "n", "element")
     more = ("weights", "exactness", "depth", "nfe", "flops", "ops", "bytes", "peak_bytes")
     benchmarks = [

@@ -1,4 +1,4 @@
-"""arbench doctor: what a machine can measure, and what to do about it."""
+"""arbench doctor: the limits and the noise of a machine, and its advice."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_same_in_words(answer, known_limits):
 
 
 def quiet(**more: Any) -> dict[str, Any]:
-    """What doctor finds on an idle machine, but for what is said."""
+    """Return the facts of an idle machine, with some of them replaced."""
     facts = {"turns": 0.006, "apart": 0.02, "per_cpu": 0.1, "governor": "performance", "threads": 2, **more}
     return {
         "aa_trial": {"in_turns": {"scatter": facts["turns"]}, "apart": {"scatter": facts["apart"]}},

@@ -1,4 +1,4 @@
-"""The command line as a whole: it answers at once, and every command explains itself."""
+"""The command line as a whole: fast help for every command, interrupts and closed pipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that is killed, interrupted or out of disk: what was measured stays, and --resume goes on with it."""
+"""Runs that are killed, interrupted or out of disk space keep their measurements, and --resume continues them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def triples(folder: Path) -> Counter:
 
 
 def lines(folder: Path) -> list[bytes]:
-    """The whole lines that are on disk by now."""
+    """Return the complete lines that are on disk so far."""
     file = folder / "results.jsonl"
     return file.read_bytes().splitlines(keepends=True) if file.exists() else []
 
@@ -42,9 +42,9 @@ def alive(process: psutil.Process) -> bool:
 
 
 def killed(start, folder: Path, words: list[str], more: int, delay_s: float) -> bool:
-    """Starts or resumes a run and kills it once it wrote so many lines, a little later.
+    """Start or resume a run, kill it soon after it has written ``more`` lines, and return whether it still ran.
 
-    Returns whether it still ran. Only the supervisor is killed: its workers have to notice.
+    Only the supervisor is killed: its workers must notice.
     """
     before = len(lines(folder))
     words = ["--resume"] if before else words
@@ -69,7 +69,7 @@ def test_killed_thrice_a_run_comes_to_the_same_end(start, finish, finished, smal
 
 @pytest.mark.slow
 def test_killed_twenty_times_a_run_comes_to_the_same_end(start, finish, small, tmp_path):
-    words = [*small, "--rounds", "150"]  # 1,200 triples, so that the blows fall all over it
+    words = [*small, "--rounds", "150"]  # 1,200 samples, so that the kills are spread over the run
     assert finish("run", *words, "--out", tmp_path / "unkilled").code == 0
     rng = random.Random(20)
     moments = [(rng.randrange(20), rng.uniform(0, 0.1)) for _ in range(20)]
@@ -92,7 +92,7 @@ def comes_to_the_same_end(finish, folder: Path, words: list[str], unkilled: Path
     assert {case.stopped_by for case in results.cases.values()} == {"rounds"}
 
 
-def test_a_worker_in_the_midst_of_a_long_step_goes_with_its_supervisor(start, tmp_path):
+def test_a_worker_in_the_midst_of_a_long_step_exits_with_its_supervisor(start, tmp_path):
     (tmp_path / "mine.py").write_text(
         "import time\n"
         "from arbench.models.wavenet import WaveNet\n"
@@ -112,7 +112,7 @@ def test_a_worker_in_the_midst_of_a_long_step_goes_with_its_supervisor(start, tm
 
 
 def at_rest(process: psutil.Process) -> bool:
-    """Whether a worker listens for its supervisor's end, and does nothing else."""
+    """Return whether a worker only waits for its parent to exit."""
     try:
         return process.num_threads() > 1 and process.cpu_percent(interval=0.5) == 0.0
     except psutil.NoSuchProcess:
@@ -120,7 +120,7 @@ def at_rest(process: psutil.Process) -> bool:
 
 
 def test_ctrl_c_leaves_rows_and_a_report_and_a_second_run_is_kept_out(start, refusal, small, tmp_path):
-    words = [word if word != "2" else "300" for word in small]  # rounds and workers without end
+    words = [word if word != "2" else "300" for word in small]  # endless rounds and workers
     with start("run", *words, "--out", tmp_path) as process:
         until(lambda: process.poll() is not None or len(lines(tmp_path)) > 22)
         said = refusal("run", *small, "--out", tmp_path)

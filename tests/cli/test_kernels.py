@@ -110,7 +110,10 @@ REFUSED = [
     ("--kernel sofmax", "unknown kernel 'sofmax'; did you mean 'softmax'?"),
     ("--kernel softmax --kernel nothing", "unknown kernel 'nothing'; there is: {kernels}"),
     ("--kernel sofmax --list", "unknown kernel 'sofmax'; did you mean 'softmax'?"),
-    ("--kernel sample_from_logits --op backward", "none of these kernels has a gradient: sample_from_logits; measure --op forward"),
+    (
+        "--kernel sample_from_logits --op backward",
+        "none of these kernels has a gradient: sample_from_logits; measure --op forward",
+    ),
     ("--op sideways", "Invalid value for '--op': 'sideways' is not one of 'forward', 'backward'."),
     ("--workers 0", "--workers must be at least 1, got 0"),
     ("--compiled -1", "--compiled must be at least 0, got -1"),

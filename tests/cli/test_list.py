@@ -1,4 +1,4 @@
-"""arbench list: what there is to measure."""
+"""arbench list: models, methods, suites and devices."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_settings_behind_a_preset_are_named(answer):
     assert {"kernel", "residual"} <= set(settings.replace(",", "").split())
 
 
-def test_a_model_of_ones_own(answer, tmp_path):
+def test_a_model_of_your_own(answer, tmp_path):
     (tmp_path / "mine.py").write_text(
         'from arbench.models.wavenet import WaveNet\nclass Mine(WaveNet):\n    """My own."""\n    claims = {}\n'
     )

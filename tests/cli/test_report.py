@@ -1,4 +1,4 @@
-"""arbench report: the report of a results file, finished or not."""
+"""arbench report: reports of finished and interrupted runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import msgspec
 from arbench.results import AnyLine, Case, read
 
 
-def test_the_report_of_a_finished_run_goes_where_it_is_told(answer, copied, tmp_path):
+def test_the_report_of_a_finished_run_goes_to_the_given_folder(answer, copied, tmp_path):
     file = copied / "results.jsonl"
     before = file.read_bytes()
     found = answer("report", file, "--out", tmp_path / "elsewhere")
@@ -47,7 +47,7 @@ def test_a_run_killed_before_any_case_was_verified_has_a_report_too(answer, copi
     assert (copied / "report.html").read_text().rstrip().endswith("</html>")
 
 
-def test_a_torn_line_is_said_on_one_line(finish, copied):
+def test_a_torn_line_is_reported_on_one_line(finish, copied):
     file = copied / "results.jsonl"
     file.write_bytes(file.read_bytes()[:-3])
     found = finish("report", copied)

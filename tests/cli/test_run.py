@@ -1,4 +1,4 @@
-"""arbench run, to its end: what it says, what it leaves, and what it does when it is called again."""
+"""arbench run to its end: output, files, and resuming."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMPORTS = "from arbench.models import Claim\nfrom arbench.models.wavenet import 
 
 
 class Tags(HTMLParser):
-    """Collects the start tags of a page."""
+    """Collector of the start tags of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,10 +73,10 @@ def test_resuming_a_finished_run_measures_nothing_more(answer, copied, small):
     assert after.cases == before.cases
     assert [row for row in rows if isinstance(row, Case)] == list(before.cases.values())
     assert {row.verdict for row in rows if isinstance(row, Fit) and row.metric == "depth"} == {"holds"}
-    assert answer("run", "--resume", *small, "--out", copied).code == 0  # its own options, said again
+    assert answer("run", "--resume", *small, "--out", copied).code == 0  # its own options, repeated
 
 
-def test_a_changed_environment_is_said(answer, copied):
+def test_a_changed_environment_is_reported(answer, copied):
     file = copied / "results.jsonl"
     run, _, rest = file.read_text().partition("\n")
     facts = json.loads(run)
@@ -127,7 +127,7 @@ def test_wrong_claims_leaks_and_html(answer, known_limits, tmp_path):
 
 
 def sound() -> bytes:
-    """A tenth of a second of a sine, as a WAV file."""
+    """Return a tenth of a second of a sine as a WAV file."""
     import io
     import math
     import struct

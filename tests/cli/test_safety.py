@@ -1,4 +1,4 @@
-"""No pickle is ever loaded: not by a call, not behind a library's back."""
+"""No pickle is ever loaded, neither directly nor through a library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOADERS = {"torch.load", "torch.jit.load", "torch.hub.load", "pd.read_pickle", "
 
 
 def unpickles(text: str) -> list[str]:
-    """Whatever in a source file could load a pickle."""
+    """Return the calls and imports of a source file that could load a pickle."""
     found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):

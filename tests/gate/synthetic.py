@@ -29,7 +29,7 @@ RULES: dict[str, Callable[[int], int | None]] = {
 
 
 def key(n: int, **more: Any) -> CaseKey:
-    """Cached sampling of wavenet:nv, but for what is said."""
+    """Return the key of cached sampling of wavenet:nv, with some fields replaced."""
     facts = {
         "spec": "wavenet:nv",
         "model": "wavenet",
@@ -55,11 +55,11 @@ def side(
     environment: dict[str, Any] | None = None,
     **rules: Callable[[int], int | None],
 ) -> tuple[Results, dict[str, CaseKey]]:
-    """One side: results and the keys of its cases.
+    """Return one side: results and the keys of its cases.
 
     Args:
         sizes: N of each case.
-        case: fields of every case, which go before those of ``key``.
+        case: fields of every case that replace those of ``key``.
         row: fields of every row, such as ``status``.
         environment: facts that differ.
         rules: counters by N.

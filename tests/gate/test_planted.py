@@ -1,4 +1,4 @@
-"""Faults planted in a model or a method, each found on the real path: counted, stored, broken, compared."""
+"""Faults planted in a model or a method, each found by a real check: count, store, plant, compare."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Mine(WaveNet):
 
 
 def written(folder: Path, body: str = "") -> str:
-    """A model of the same name in every folder; what ``models`` takes."""
+    """Write a model, of the same name in every folder; return its name for ``models``."""
     folder.mkdir()
     (folder / "mine.py").write_text(MODEL + body)
     return f"{folder}/mine.py:Mine:tiny"
@@ -39,7 +39,7 @@ def written(folder: Path, body: str = "") -> str:
 
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The baseline of the model as it should be."""
+    """Return the baseline of the model without a fault."""
     folder = tmp_path_factory.mktemp("healthy")
     gate = open_gate(folder / "exact.jsonl", {"models": [written(folder / "sound")], **ASKED}, update=True)
     gate.save(gate.prove(Quiet()))
@@ -48,7 +48,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def checked(healthy: Path, tmp_path: Path) -> Callable[..., Check]:
-    """What a check of a changed model says."""
+    """Return a function that checks a changed model."""
 
     def check(body: str, baseline: Path = healthy) -> Check:
         gate = open_gate(baseline, {"models": [written(tmp_path / "changed", body)]}, update=False)
@@ -160,7 +160,7 @@ STALE = """
 
 
 def test_a_method_that_lost_exactness(tmp_path):
-    """In a copy of arbench itself, for a model cannot break a method."""
+    """The fault is planted in a copy of arbench, because a model cannot break a method."""
     for name in ("arbench", "kernels"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True, ignore=ignored)
@@ -178,7 +178,7 @@ def test_a_method_that_lost_exactness(tmp_path):
 
 
 def command(tree: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """``arbench check`` of the tree's own arbench."""
+    """Run ``arbench check`` of the tree's own arbench."""
     start = [sys.executable, "-c", "from arbench.cli import main; main()"]
     return subprocess.run(
         [*start, "check", "--baseline", "b.jsonl", *words],

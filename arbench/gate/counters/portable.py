@@ -20,12 +20,12 @@ def moved(options: Options, folder: Path, *, reading: bool) -> Options:
     suite = options.suite
     if suite is not None and _is_suite_file(suite):
         suite = _moved(suite, folder, reading)
-    models = options.models and [moved_spec(spec, folder, reading=reading) for spec in options.models]
+    models = options.models and [_moved_spec(spec, folder, reading=reading) for spec in options.models]
     data, weights = (path and _moved(path, folder, reading) for path in (options.data, options.weights))
     return replace(options, suite=suite, models=models, data=data, weights=weights)
 
 
-def moved_spec(spec: str, folder: Path, *, reading: bool) -> str:
+def _moved_spec(spec: str, folder: Path, *, reading: bool) -> str:
     """Return a model's name as it is, or, for a model in a file, with the path moved as in ``moved``."""
     place, colon, rest = spec.partition(":")
     return f"{_moved(place, folder, reading)}{colon}{rest}" if place.endswith(".py") else spec

@@ -147,7 +147,7 @@ class Gate:
         return _finding(name, who, decision, threshold, mine)
 
 
-def percent(change: float) -> str:
+def _percent(change: float) -> str:
     """Return a relative change of seconds in words: ``1.8% slower``."""
     return f"{abs(change):.1%} {'slower' if change > 0 else 'faster'}"
 
@@ -157,8 +157,8 @@ def _finding(
 ) -> Finding:
     change = decision.change
     verdict = {
-        "regression": f"is {percent(change.change)}",
-        "improvement": f"is {percent(change.change)}",
+        "regression": f"is {_percent(change.change)}",
+        "improvement": f"is {_percent(change.change)}",
         "same": "takes the same time",
         "undecided": f"is undecided: {decision.why}",
     }[decision.outcome]

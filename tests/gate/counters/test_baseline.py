@@ -1,4 +1,4 @@
-"""The baseline as a file: what is kept, what is refused, and that it is written whole or not at all."""
+"""Baseline files: stored fields, refusals, and complete writes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def synthetic(load: Callable[[Path], ModuleType]) -> ModuleType:
 
 @pytest.fixture
 def side(synthetic: ModuleType):
-    """One side of a comparison; see there."""
+    """Return the function that makes one side of a comparison."""
     return synthetic.side
 
 
 @pytest.fixture
 def options(synthetic: ModuleType):
-    """What both sides were asked."""
+    """Return the options of both sides."""
     return synthetic.OPTIONS
 
 
@@ -208,7 +208,7 @@ def test_a_shipped_suite_is_stored_by_its_name(side, options, file):
 
 
 def test_the_committed_baseline_is_of_the_suite_that_ships():
-    """Its cases, not its counters: those may depend on the torch that is here."""
+    """Its cases are compared, not its counters, which may depend on the installed torch."""
     found = load(ROOT / "benchmarks" / "baselines" / "exact.jsonl")
     assert found.options is not None
     assert found.options.suite == "exact"

@@ -1,4 +1,4 @@
-"""What the exact gate says of two sides, finding by finding."""
+"""Findings of the counter check on synthetic sides."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def synthetic(load: Callable[[Path], ModuleType]) -> ModuleType:
 
 @pytest.fixture
 def side(synthetic: ModuleType):
-    """One side of a comparison; see there."""
+    """Return the function that makes one side of a comparison."""
     return synthetic.side
 
 
 @pytest.fixture
 def options(synthetic: ModuleType):
-    """What both sides were asked."""
+    """Return the options of both sides."""
     return synthetic.OPTIONS
 
 
 @pytest.fixture
 def found(options, tmp_path):
-    """The findings on two sides but for what is the same: (metric, outcome, text)."""
+    """Return a function that compares two sides and returns (metric, outcome, text) of every change."""
 
     def run(before, after, all_of_them=False, asked=None, keep=lambda row: True):
         (old, _), (new, keys) = before, after
@@ -161,7 +161,7 @@ def test_what_failed_before_and_fails_now(side, found):
 
 
 def test_what_takes_too_long_to_verify_is_counted_all_the_same(side, found):
-    """Or a method that launches a thousand times as much would pass."""
+    """Otherwise a method that launches a thousand times as many operations would pass."""
     after = side(row={"status": "over_budget"}, ops=lambda n: 84 * n + 5)
     assert [one[:2] for one in found(side(), after)] == [("verification", "unmeasured"), ("ops", "regression")]
 
@@ -238,7 +238,7 @@ def test_another_gpu_matters_for_memory(side, found):
     assert one[2].endswith("; possible cause: GPU A before, B now")
 
 
-def test_cases_of_one_side_are_said_and_are_no_regression(side, found):
+def test_cases_of_one_side_are_reported_and_are_no_regression(side, found):
     assert found(side(8, 16, 32), side(16, 64, 128)) == [
         ("case", "removed", f"{WHO} is only in the baseline: N = 8, 32"),
         ("case", "added", f"{WHO} is new: N = 64, 128"),
@@ -248,7 +248,7 @@ def test_cases_of_one_side_are_said_and_are_no_regression(side, found):
     assert found(side(8, 16), side(16), keep=lambda row: row.n == 16) == []
 
 
-def test_a_case_that_was_planned_and_left_no_row_is_said(side, found):
+def test_a_case_that_was_planned_and_left_no_row_is_reported(side, found):
     results, keys = side()
     row = results.cases.popitem()[1]
     assert found(side(), (results, keys)) == [

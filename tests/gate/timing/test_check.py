@@ -149,7 +149,7 @@ def test_what_fails_is_charged_to_its_side(side: int, outcome: str) -> None:
     assert finding.text.endswith("ValueError: broken")
 
 
-def test_a_call_that_takes_too_long_is_said() -> None:
+def test_a_call_that_takes_too_long_is_reported() -> None:
     (finding,) = found(Fake({NAME: (2.0, 2.0, 2.0)}))
     assert finding.outcome == "unmeasured"
     assert finding.text.endswith("a call takes 2 s, too long for a check; choose a smaller N")
@@ -295,7 +295,7 @@ def test_versions_that_cannot_share_a_process_get_their_own(copy_of_this_tree: C
     assert (finding.metric, finding.threshold) == ("seconds", APART.threshold)
 
 
-def test_a_tree_that_does_not_import_is_said(copy_of_this_tree: Copy) -> None:
+def test_a_tree_that_does_not_import_is_reported(copy_of_this_tree: Copy) -> None:
     broken = copy_of_this_tree("b")
     (broken / "arbench" / "__init__.py").write_text("raise RuntimeError('broken')\n")
     with pytest.raises(GateError, match=r"^new cannot be loaded: RuntimeError: broken$"):
@@ -310,7 +310,7 @@ WaveNet.extend = lambda self, *_: {how}
 
 @pytest.mark.parametrize("how", ["_os._exit(3)", "(_ for _ in ()).throw(SystemExit(0))"])
 def test_a_new_tree_that_ends_the_process_is_a_regression(copy_of_this_tree: Copy, how: str) -> None:
-    """Of that case alone: the other one is timed, in a fresh process."""
+    """The regression is of that case alone: the other one is timed in a fresh process."""
     other = {"models": ["pixelcnn:tiny"], "ops": ["sample"], "methods": ["cached"], "n": [27]}
     trees = [copy_of_this_tree("a"), copy_of_this_tree("b", ENDS.format(how=how))]
     gate = Gate(*(Tree(path.name, path, path) for path in trees), [ASKED, other], chosen=SMALL)
@@ -341,7 +341,7 @@ class Once(Fake):
 def test_a_version_too_slow_to_finish_is_a_regression(
     one: tuple[float, float, float], outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the other case is none the worse: it gets a fresh process."""
+    """The other case is not affected: it gets a fresh process."""
     fake = Once({NAME: (1e-3,) * 3, OTHER: (1e-3,) * 3})
     fake.one = one
     replaced: list[int] = []
@@ -351,7 +351,7 @@ def test_a_version_too_slow_to_finish_is_a_regression(
     assert replaced == [0]
 
 
-def test_a_case_that_breaks_when_it_is_run_again_is_said() -> None:
+def test_a_case_that_breaks_when_it_is_run_again_is_reported() -> None:
     class Breaks(Fake):
         def build(self, cases: Sequence[Any], sides: Sequence[int]) -> float:
             self.fails = 1 if self.turned == 32 else None
@@ -388,7 +388,7 @@ def test_processes_that_cannot_be_had_are_no_regression() -> None:
         gate.run()
 
 
-def test_a_new_model_in_a_folder_is_said() -> None:
+def test_a_new_model_in_a_folder_is_reported() -> None:
     fake = Fake({})
     gone = Refusal("no file", absent=True)
     fake.planned = [gone, {NAME: case(NAME)}, gone]
@@ -398,7 +398,7 @@ def test_a_new_model_in_a_folder_is_said() -> None:
     assert [f.text for f in gate.findings] == ["models/mine.py:Mine: old does not have it (no file)"]
 
 
-def test_nothing_to_time_is_said() -> None:
+def test_nothing_to_time_is_reported() -> None:
     gate = gated(Fake({}))
     gate.requests = [{"kernels": ["softmax"]}]
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Two trees in one process are two versions: modules, lazy imports and custom operators are each's own."""
+"""Two trees in one process have their own modules, lazy imports and custom operators."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def late(x):
 
 
 def tree(folder: Path, value: int) -> Path:
-    """A package ``arbench`` that answers with a number, and a helper beside it that it imports late."""
+    """Write a package ``arbench`` that returns a number, and a helper beside it that it imports on demand."""
     package = folder / "arbench"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(f"VALUE = {value}\n")
@@ -139,7 +139,7 @@ def test_operators_are_out_of_sight_outside(pair: tuple[Side, Side]) -> None:
 
 
 def test_operators_of_other_packages_are_shared(pair: tuple[Side, Side], tmp_path: Path) -> None:
-    """What a side imports from elsewhere is one module for all, and so are its operators."""
+    """A module from elsewhere is shared by all sides, and so are its operators."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "arbench_third_party.py").write_text(

@@ -20,7 +20,7 @@ Git = Callable[..., str]
 
 @pytest.fixture
 def repository(tmp_path: Path, committed: Callable[[Path], Path], git: Git) -> Path:
-    """A package with two commits: 1, then 2 with the tag v2; 3 is in the working tree."""
+    """Return a repository with two commits, of VALUE 1 and 2 (tag v2); the working tree has 3."""
     root = tmp_path / "repository"
     (root / "arbench").mkdir(parents=True)
     (root / "models").mkdir()
@@ -95,7 +95,7 @@ def test_a_wheel_is_a_version(tmp_path: Path) -> None:
 
 
 def test_an_environment_is_a_version(tmp_path: Path) -> None:
-    """This one: with the same Python and torch its interpreter need not run."""
+    """This environment: its interpreter is not needed, since Python and torch are the same."""
     found = find(sys.executable, tmp_path, tmp_path)
     assert found.has_package
     assert found.python is None
@@ -130,13 +130,13 @@ def test_what_is_no_version_is_refused(spec: str, repository: Path, tmp_path: Pa
         find(spec, tmp_path, tmp_path)
 
 
-def test_the_scratch_folder_goes_with_its_owner(tmp_path: Path) -> None:
+def test_the_scratch_folder_is_removed_with_its_owner(tmp_path: Path) -> None:
     with scratch() as folder:
         (folder / "file").touch()
     assert not folder.exists()
 
 
-def test_the_scratch_folder_goes_when_its_owner_is_killed(tmp_path: Path) -> None:
+def test_the_scratch_folder_is_removed_when_its_owner_is_killed(tmp_path: Path) -> None:
     code = (
         "import time\nfrom arbench.gate.timing.trees import scratch\n"
         "with scratch() as folder:\n"
