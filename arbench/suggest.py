@@ -11,4 +11,4 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else "there is: " + (", ".join(known) or "none")
+    return f"did you mean '{close[0]}'?" if close else "available: " + (", ".join(known) or "none")

@@ -215,7 +215,7 @@ class Source(Switched, ABC):
             ValueError: there is no such backend.
         """
         if backend not in BACKENDS:
-            raise ValueError(f"no backend '{backend}'; there is: {', '.join(BACKENDS)}")
+            raise ValueError(f"no backend '{backend}'; available: {', '.join(BACKENDS)}")
         for module in self.modules():
             if isinstance(module, Switched):
                 module.backend = backend

@@ -131,7 +131,7 @@ class GroupedPixelCNN(images.ImageSource, Source):
     ) -> None:
         super().__init__()
         if isinstance(partition, str) and partition not in PARTITIONS:
-            raise ValueError(f"unknown partition '{partition}'; there is: {', '.join(PARTITIONS)}")
+            raise ValueError(f"unknown partition '{partition}'; available: {', '.join(PARTITIONS)}")
         if groups < 0 or (isinstance(partition, str) and not groups and partition not in GROWS):
             raise ValueError(f"partition '{partition}' needs a positive number of groups, got {groups}")
         if kernel % 2 == 0:

@@ -103,7 +103,7 @@ class MADE(ordered.OrderedPixels, Source):
     ) -> None:
         super().__init__()
         if sharing not in SHARING:
-            raise ValueError(f"unknown sharing '{sharing}'; there is: {', '.join(SHARING)}")
+            raise ValueError(f"unknown sharing '{sharing}'; available: {', '.join(SHARING)}")
         self.distribution = by_name(loss, levels, components)
         self.arrange(pixels, order, levels, real=not self.distribution.finite)
         self.symbols: Tensor | None

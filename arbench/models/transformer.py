@@ -220,7 +220,7 @@ class Transformer(Source):
     ) -> None:
         super().__init__()
         if kind not in KINDS:
-            raise ValueError(f"no kind of events '{kind}'; there is: {', '.join(KINDS)}")
+            raise ValueError(f"no kind of events '{kind}'; available: {', '.join(KINDS)}")
         self.events = KINDS[kind](
             levels=levels, source_levels=source_levels, classes=classes, colours=colours, rate_hz=rate_hz
         )

@@ -102,7 +102,7 @@ def test_a_relative_path_is_found_again_from_elsewhere(mine, monkeypatch):
         ("rounds = 3", "runds = 3", "[options] has an unknown key 'runds'; did you mean 'rounds'?"),
         ("rounds = 3", 'rounds = "3"', "[options] 'rounds': Expected int | null, got str"),
         ("rounds = 3", "rounds = ", "Invalid value (at line 5, column 10)"),
-        ("n = 12", "m = 12", "[[models]] 2 has an unknown key 'm'; there is: model, n, batch, methods, ops"),
+        ("n = 12", "m = 12", "[[models]] 2 has an unknown key 'm'; available: model, n, batch, methods, ops"),
         ("n = 12", "n = [12, 0]", "[[models]] 2 'n' must be at least 1, got 0"),
         ("n = 12", "n = 12.5", "[[models]] 2 'n': Expected int | array, got float"),
         ('model = "pixelcnn:tiny"', "", "[[models]] 2 has no 'model'; add model = \"NAME\""),

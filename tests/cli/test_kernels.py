@@ -108,7 +108,7 @@ def test_the_list_says_what_each_costs(answer):
 
 REFUSED = [
     ("--kernel sofmax", "unknown kernel 'sofmax'; did you mean 'softmax'?"),
-    ("--kernel softmax --kernel nothing", "unknown kernel 'nothing'; there is: {kernels}"),
+    ("--kernel softmax --kernel nothing", "unknown kernel 'nothing'; available: {kernels}"),
     ("--kernel sofmax --list", "unknown kernel 'sofmax'; did you mean 'softmax'?"),
     (
         "--kernel sample_from_logits --op backward",

@@ -131,7 +131,7 @@ def test_options_of_run(refusal, here, words, said):
     ("words", "said"),
     [
         ("rnu", "no command 'rnu'; did you mean 'run'?"),
-        ("weather", f"no command 'weather'; there is: {', '.join(COMMANDS)}"),
+        ("weather", f"no command 'weather'; available: {', '.join(COMMANDS)}"),
         ("run --resume", "--resume needs --out: the folder of the run to continue"),
         ("list --model wavnet", "unknown model 'wavnet'; did you mean 'wavenet'?"),
         ("report none", "none: No such file or directory"),
@@ -303,7 +303,7 @@ def test_a_file_without_a_usable_model(refusal, here, text, said):
             "def observe(self, *args): return {}['x']",
             "model 'mine.py:Mine:nv': KeyError: 'x' (mine.py:4)",
         ),
-        ("presets = {}", "model 'mine.Mine' has no preset 'nv'; there is: none"),
+        ("presets = {}", "model 'mine.Mine' has no preset 'nv'; available: none"),
         (
             "claims = {('sample', 'cached'): Claim('N^4', 'N')}",
             "model 'mine.py:Mine:nv', claim for sample cached: unknown growth class 'N^4'; known: 1, log N, "

@@ -42,5 +42,5 @@ def test_each_call_makes_a_distribution_of_its_own() -> None:
 def test_an_unknown_loss_is_refused_with_a_suggestion() -> None:
     with pytest.raises(ValueError, match=r"^unknown loss 'gausian'; did you mean 'gaussian'\?$"):
         by_name("gausian", 2, 1)
-    with pytest.raises(ValueError, match=r"^unknown loss 'mse'; there is: softmax, gaussian, "):
+    with pytest.raises(ValueError, match=r"^unknown loss 'mse'; available: softmax, gaussian, "):
         by_name("mse", 2, 1)

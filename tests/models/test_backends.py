@@ -165,5 +165,5 @@ def test_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRITON_INTERPRET", "0")
     with pytest.raises(ModelError, match=r"^backend 'triton' needs a GPU; the model is on cpu$"):
         chosen.build(backend="triton")
-    with pytest.raises(ValueError, match=r"^no backend 'cuda'; there is: reference, triton, numba$"):
+    with pytest.raises(ValueError, match=r"^no backend 'cuda'; available: reference, triton, numba$"):
         chosen.build().use("cuda")

@@ -49,7 +49,7 @@ def test_a_draw_goes_back_to_its_noise(inverter: str, model: IAF) -> None:
     ("setting", "said"),
     [
         ("layers=0", "a flow needs at least one layer, got 0"),
-        ("order=backwards", "unknown order 'backwards'; there is: raster, reverse, random"),
+        ("order=backwards", "unknown order 'backwards'; available: raster, reverse, random"),
         ("pixels=60", "no square has 60 pixels; near: 49, 64"),
     ],
 )

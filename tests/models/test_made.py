@@ -142,7 +142,7 @@ def test_a_unit_has_its_weights_side_by_side_in_any_dtype() -> None:
         ("order=[1,2]", "an order needs each of the numbers 0 to 63 once; 0 is missing"),
         (f"order={[*range(64), 3]}", "an order needs each of the numbers 0 to 63 once; got 65 entries"),
         ("pixels=4,order=[0,1,2,1.5]", "an order needs each of the numbers 0 to 3 once; 3 is missing"),
-        ("sharing=some", "unknown sharing 'some'; there is: all, none"),
+        ("sharing=some", "unknown sharing 'some'; available: all, none"),
         ("pixels=63", "no square has 63 pixels; near: 49, 64"),
         ("pixels=1", "a picture needs at least 4 pixels"),
         ("levels=1", "a pixel needs at least 2 levels, got 1"),

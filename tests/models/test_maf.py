@@ -134,7 +134,7 @@ def test_pixels_become_real_numbers_reversibly() -> None:
     ("setting", "said"),
     [
         ("layers=0", "a flow needs at least one layer, got 0"),
-        ("order=backwards", "unknown order 'backwards'; there is: raster, reverse, random"),
+        ("order=backwards", "unknown order 'backwards'; available: raster, reverse, random"),
         ("pixels=60", "no square has 60 pixels; near: 49, 64"),
     ],
 )

@@ -206,9 +206,9 @@ def test_the_source_is_encoded_once_a_draw() -> None:
     ("spec", "message"),
     [
         ("tiny,heads=3", "attention of width 8 cannot be split into 3 heads"),
-        ("tiny,kind=smell", "no kind of events 'smell'; there is: text, pixels"),
+        ("tiny,kind=smell", "no kind of events 'smell'; available: text, pixels"),
         ("tiny,source_levels=3", "Text has no source"),
-        ("tiny,activation=tanh", "no activation 'tanh'; there is: relu"),
+        ("tiny,activation=tanh", "no activation 'tanh'; available: relu"),
         ("tiny_source,encoder_layers=0", "a source needs an encoder: set encoder_layers to 1 or more"),
         ("tiny,begin=4", "begin must be a token from 0 to 3, got 4"),
     ],

@@ -209,7 +209,7 @@ class FeedForward(nn.Module):
     def __init__(self, width: int, hidden: int, activation: str, init: Init) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
-            raise ValueError(f"no activation '{activation}'; there is: {', '.join(ACTIVATIONS)}")
+            raise ValueError(f"no activation '{activation}'; available: {', '.join(ACTIVATIONS)}")
         self.activation = ACTIVATIONS[activation]
         self.hidden = init.linear(width, hidden)
         self.out = init.linear(hidden, width, residual=True)

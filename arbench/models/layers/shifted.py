@@ -146,7 +146,7 @@ class GatedResnet(nn.Module):
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
-            raise ValueError(f"no activation '{activation}'; there is: {', '.join(ACTIVATIONS)}")
+            raise ValueError(f"no activation '{activation}'; available: {', '.join(ACTIVATIONS)}")
         self.act, wider = ACTIVATIONS[activation]
         self.first = Conv(kernel, wider * width, width, generator)
         self.join = WeightNormed(extra, width, generator) if extra else None

@@ -78,7 +78,7 @@ class Stream(nn.Module):
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
-            raise ValueError(f"no activation '{activation}'; there is: {', '.join(ACTIVATIONS)}")
+            raise ValueError(f"no activation '{activation}'; available: {', '.join(ACTIVATIONS)}")
         self.act, wider = ACTIVATIONS[activation]
         self.halvings = halvings
 

@@ -131,5 +131,5 @@ def test_misuse() -> None:
         Attention(8, 3, init())
     with pytest.raises(ValueError, match="at least one layer, got 0"):
         Stack(0, 8, 2, 8, init())
-    with pytest.raises(ValueError, match="no activation 'tanh'; there is: relu, gelu, gelu_tanh"):
+    with pytest.raises(ValueError, match="no activation 'tanh'; available: relu, gelu, gelu_tanh"):
         FeedForward(8, 8, "tanh", init())

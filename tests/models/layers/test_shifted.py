@@ -125,5 +125,5 @@ def test_concat_elu() -> None:
 
 
 def test_an_unknown_activation_is_refused() -> None:
-    with pytest.raises(ValueError, match="no activation 'relu'; there is: concat_elu, elu"):
+    with pytest.raises(ValueError, match="no activation 'relu'; available: concat_elu, elu"):
         GatedResnet(DOWN, 4, "relu", torch.Generator())
