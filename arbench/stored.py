@@ -80,7 +80,9 @@ def read_stored(path: Path) -> Results:
     try:
         whole = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ResultsError(f"{file}: neither a results file nor a complete JSON file of pytest-benchmark ({error})") from None
+        raise ResultsError(
+            f"{file}: neither a results file nor a complete JSON file of pytest-benchmark ({error})"
+        ) from None
     if not isinstance(whole, dict) or "benchmarks" not in whole:
         raise ResultsError(f"{file}: neither a results file nor a JSON file of pytest-benchmark")
     try:
@@ -170,7 +172,7 @@ def _case(row: _Row) -> Case:
 
 
 def _environment(machine: dict[str, Any]) -> dict[str, Any]:
-    """Return facts about the machine in the form of ``arbench.meters.environment``, which arbench's suites store whole."""
+    """Return facts about the machine as ``arbench.meters.environment`` does; arbench's own suites store them whole."""
     own = machine.get("arbench")
     if isinstance(own, dict):
         return own
