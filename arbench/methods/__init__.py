@@ -1,4 +1,4 @@
-"""Algorithms that score or sample any model; one file each, listed here in the order of tables."""
+"""Algorithms that score or sample any model, one file each, in the order of the tables."""
 
 from arbench.methods.base import Method as Method
 from arbench.methods.base import Outcome as Outcome
@@ -30,5 +30,5 @@ METHODS: tuple[Method, ...] = (
 
 
 def methods_for(source: Source | type[Source]) -> list[Method]:
-    """The methods that can run a model, or any of a class."""
+    """Return the methods that can run a model, or any model of a class."""
     return [m for m in METHODS if m.feeds == source.feeds and m.fits(source)]

@@ -1,4 +1,4 @@
-"""Guessing ahead: a window of groups is evaluated at once on a guess, and what was guessed right is kept."""
+"""Guessing ahead: a window of groups is evaluated at once on a guess, and the correct part of the guess is kept."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from arbench.models import Source
 
 @dataclass
 class Window:
-    """Finds an unknown feed a window at a time, the state following what is certain.
+    """Search for an unknown feed, one window at a time; the model's state covers the settled groups.
 
-    Parameters of a group are right once the feed of all groups before it is. So of a window's rules the
-    first holds always, and each next one while the guess before it was what the rule made of it. A batch
-    moves on together: with the row whose guess went wrong first.
+    The parameters of a group are correct once the feed of all earlier groups is. So the first result of the rule in a
+    window is always correct, and each later one is as long as the guess before it equals the result of the rule. All
+    rows of a batch advance together, as far as the row whose guess fails first.
 
     Args:
-        source, task: what is run.
-        width: groups a window.
+        source: model to run.
+        task: job to do.
+        width: number of groups per window.
     """
 
     source: Source
     task: Task
     width: int
     accepted: list[int] = field(default_factory=list)
-    """How many groups each evaluation of a window settled."""
+    """Number of groups that each evaluation of a window settled."""
 
     def __post_init__(self) -> None:
         self.unknown = Unknown(self.source, self.task)
@@ -37,7 +38,7 @@ class Window:
         code = self.source.encode(self.task.context, self.task.n)
         self.state: Any = self.source.start(self.task.batch, self.task.n, code)
         self.at = self.unknown.first
-        """The first group that is not settled."""
+        """First group that is not settled."""
         self.kept: list[Tensor] = []
         self.keep = self.task.record or self.source.feeds == "z"
         if self.at:
@@ -46,28 +47,29 @@ class Window:
 
     @property
     def f(self) -> Tensor:
-        """The feed (B, N), settled before group ``at``; guesses go behind."""
+        """The feed (B, N): settled before group ``at``, guessed from there on."""
         return self.unknown.f
 
     @property
     def end(self) -> int:
-        """The group behind the window."""
+        """The group after the window."""
         return min(self.at + self.width, self.unknown.groups)
 
     @property
     def done(self) -> bool:
+        """True once all groups are settled."""
         return self.at >= self.unknown.groups
 
     def span(self, g0: int, g1: int) -> slice:
-        """The elements of groups g0 .. g1-1."""
+        """Return the elements of groups g0 .. g1-1."""
         return slice(self.bounds[g0], self.bounds[g1])
 
     def settled(self, same: Tensor, g1: int) -> int:
-        """How many groups of the window at ``at`` are settled.
+        """Return how many groups of the window at ``at`` are settled.
 
         Args:
-            same: (B, elements of the window), whether the guess is what the rule made of it.
-            g1: the group behind the window.
+            same: (B, elements of the window), True where the guess equals the result of the rule.
+            g1: group after the window.
         """
         agreed = same.all(0).tolist()
         first = self.bounds[self.at]
@@ -77,16 +79,16 @@ class Window:
         return g1 - self.at
 
     def settle(self, same: Tensor, g1: int) -> int:
-        """As ``settled``, noted among the accepted lengths."""
+        """Return ``settled``, and add it to the accepted lengths."""
         found = self.settled(same, g1)
         self.accepted.append(found)
         return found
 
     def evaluate(self, mark: Any = None) -> tuple[Tensor, Tensor, Any]:
-        """Parameters and rules of the window on the guess in ``f``, and a mark to go back by.
+        """Return the window's parameters and rule results for the guess in ``f``, and a mark to rewind to.
 
         Args:
-            mark: of the window's beginning, where there is one already.
+            mark: existing mark at the start of the window, if any.
         """
         g0, g1 = self.at, self.end
         if mark is None:
@@ -96,10 +98,13 @@ class Window:
         return params, self.unknown.rule(params, span.start, span.stop), mark
 
     def advance(self, params: Tensor, found: Tensor, settled: int, mark: Any) -> None:
-        """Takes the first ``settled`` groups of a window as certain, and the rest as the next guess.
+        """Settle the first groups of a window, and keep the rest as the next guess.
 
         Args:
-            params, found: of the whole window, as ``evaluate`` gave them.
+            params: parameters of the whole window, from ``evaluate``.
+            found: rule results of the whole window, from ``evaluate``.
+            settled: number of groups to settle.
+            mark: mark at the start of the window, from ``evaluate``.
         """
         g0, g1 = self.at, self.end
         span = self.span(g0, g1)
@@ -113,5 +118,5 @@ class Window:
             self.state = self.source.rewind(self.state, mark, self.f, self.at)
 
     def outcome(self) -> Outcome:
-        """The result, once ``done``."""
+        """Return the result, once ``done``."""
         return self.unknown.outcome(torch.cat(self.kept, dim=1) if self.kept else None, self.accepted)

@@ -1,4 +1,4 @@
-"""What a method is given and gives back, whichever model it runs."""
+"""Input and output of a method, the same for every model."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Task:
     """One job: sample from ``noise``, or score ``x``.
 
     Args:
-        n: elements N of an event.
-        context: what the model is conditioned on.
-        noise: standard noise (B, N, K) of the model's distribution; of sampling, and of scoring
-            a model's own samples.
-        x: events (B, N), of scoring.
-        chance: uniforms (B, N, 1 + K) beyond the noise, of methods that need them.
+        n: number of elements of an event, N.
+        context: conditioning of the model.
+        noise: standard noise (B, N, K) of the model's distribution, for sampling and for scoring the model's own
+            samples.
+        x: events (B, N), for scoring.
+        chance: additional uniforms (B, N, 1 + K), for methods that need them.
         given: first elements (B, M) that sampling must keep, M at most N.
-        record: whether sampling also returns the parameters each element was drawn from.
+        record: if True, sampling also returns the parameters from which each element was drawn.
     """
 
     n: int
@@ -40,21 +40,22 @@ class Task:
 
     @property
     def batch(self) -> int:
+        """The batch size, B."""
         known = self.x if self.x is not None else self.noise
-        assert known is not None, "a task has noise or events"
+        assert known is not None, "a task needs noise or events"
         return known.shape[0]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method found.
+    """The result of a method.
 
     Args:
         x: events (B, N).
-        f: the feed (B, N) the network read: the events, or the noise behind them.
-        params: (B, N, P) each element's parameters, where they were kept.
-        log_prob: (B, N) of each element, in nats; of scoring.
-        accepted: how many groups each evaluation settled; of methods that guess ahead.
+        f: feed (B, N) that the network read: the events, or the noise that produces them.
+        params: parameters (B, N, P) of each element, where they were kept.
+        log_prob: log-probability (B, N) of each element in nats, for scoring.
+        accepted: number of groups that each evaluation settled, for methods that guess ahead.
     """
 
     x: Tensor
@@ -66,20 +67,20 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Method:
-    """An algorithm that runs any model of its kind of feed.
+    """An algorithm that runs any model with its kind of feed.
 
     Args:
-        name: as in ``--method``.
-        op: what it does.
-        feeds: kind of model it is for.
+        name: name for ``--method``.
+        op: operation that it performs.
+        feeds: kind of feed of the models that it runs.
         run: the algorithm.
-        exactness: its class.
-        summary: a line for the user; for naive methods it says which kind.
-        reference: whether speed-ups are stated over it.
-        data_dependent: whether its depth depends on the values.
-        returning: whether it may evaluate an element twice: on a guess, and to go back once it was wrong.
-        chance: whether it needs uniforms beyond the noise.
-        fits: whether it can run a model, or any of a class, of its kind of feed.
+        summary: one line for the user; for naive methods it names the kind.
+        exactness: exactness class.
+        reference: True if speed-ups are relative to this method.
+        data_dependent: True if its depth depends on the values.
+        returning: True if it may evaluate an element twice, on a guess and again after rewinding a wrong guess.
+        chance: True if it needs uniforms in addition to the noise.
+        fits: returns True if the method can run a model, or any model of a class, with its kind of feed.
     """
 
     name: str
@@ -96,10 +97,10 @@ class Method:
 
 
 class Unknown:
-    """The unknown feed of a job that a model cannot do in one pass, and the rule that finds it.
+    """The unknown feed of a job that takes several passes, and the rule that computes the feed.
 
-    Sampling a masked model, f = draw(parameters, noise), and scoring an inverse autoregressive one,
-    f = invert(parameters, x), are the same loop with the rule exchanged.
+    Sampling a masked model, f = draw(parameters, noise), and scoring an inverse autoregressive model,
+    f = invert(parameters, x), are the same loop with different rules.
     """
 
     def __init__(self, source: Source, task: Task) -> None:
@@ -111,7 +112,7 @@ class Unknown:
         dtype = torch.long if source.feeds == "x" and source.distribution.finite else known.dtype
         self.f = torch.zeros(task.batch, task.n, dtype=dtype, device=known.device)
         self.first = 0
-        """The first group that is not given."""
+        """First group that is not given."""
         if task.given is not None:
             if source.feeds != "x":
                 raise ValueError("elements cannot be given to a model that reads noise")
@@ -122,7 +123,7 @@ class Unknown:
             self.f[:, :length] = task.given
 
     def rule(self, params: Tensor, lo: int, hi: int) -> Tensor:
-        """Feed (B, hi - lo) of elements lo .. hi-1 from their parameters."""
+        """Return the feed (B, hi - lo) of elements lo .. hi-1 from their parameters."""
         if self.source.feeds == "x":
             assert self.task.noise is not None
             return self.source.distribution.draw(params, self.task.noise[:, lo:hi])
@@ -130,7 +131,7 @@ class Unknown:
         return self.source.distribution.invert(params, self.task.x[:, lo:hi])[0].squeeze(-1)
 
     def outcome(self, params: Tensor | None, accepted: Sequence[int] = ()) -> Outcome:
-        """The result once the feed is known."""
+        """Return the result once the feed is known."""
         if self.source.feeds == "x":
             return Outcome(self.f, self.f, params, accepted=accepted)
         assert self.task.x is not None

@@ -1,4 +1,4 @@
-"""Jacobi iteration: re-evaluate all positions at once until nothing changes; or block after block."""
+"""Jacobi iteration: all positions are evaluated at once until nothing changes, over the event or in blocks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from arbench.models import Source
 
 
 def fixed_point(source: Source, task: Task) -> Outcome:
-    """Iterates f = rule(forward(f)) from zeros, at most once a group: then the last is exact.
+    """Iterate f = rule(forward(f)) from zeros, at most once per group, after which the result is exact.
 
-    Pass k fixes at least the first k groups, so the result is that of the step-by-step loop. Guesses that
-    are not finite are set to zero: a later infinity times a masked zero would spoil an *earlier* output.
+    Pass k fixes at least the first k groups, so the result equals that of the step-by-step loop. Guesses that are not
+    finite are set to zero, because a later infinity times a masked zero would give NaN in an *earlier* output.
 
     Source: Song et al., *Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving*, 2021.
     """
@@ -30,19 +30,20 @@ def fixed_point(source: Source, task: Task) -> Outcome:
         unknown.f = guess
         if settled:
             return unknown.outcome(params)
-    # the last pass may have changed the last group's feed, never a parameter
+    # the last pass may change the feed of the last group, but no parameter
     return unknown.outcome(params if unknown.groups > unknown.first else source(unknown.f, code))
 
 
 BLOCK = 16
-"""Groups of a block of ``blocks``."""
+"""Number of groups per block of ``blocks``."""
 
 
 def blocks(source: Source, task: Task) -> Outcome:
-    """Jacobi iteration within a block of ``BLOCK`` groups, block after block with the past cached:
-    Gauss-Seidel over blocks. At most one evaluation a group.
+    """Iterate within a block of ``BLOCK`` groups, block after block, with the past cached.
 
-    Source: Song et al., as above, section 4.3 (Jacobi-Gauss-Seidel).
+    This is Jacobi iteration inside blocks and Gauss-Seidel over blocks, with at most one evaluation per group.
+
+    Source: Song et al., as in ``fixed_point``, section 4.3 (Jacobi-Gauss-Seidel).
     """
     window = Window(source, task, BLOCK)
     while not window.done:
@@ -52,7 +53,7 @@ def blocks(source: Source, task: Task) -> Outcome:
         while now < g1 - g0:
             guess = window.f[:, span].clone()
             params, found, mark = window.evaluate(mark)
-            # a pass fixes one group more, whatever the digits of real ones do behind it
+            # each pass fixes at least one more group, even if rounding changes later real elements
             before, now = now, max(now + 1, window.settled(found == guess, g1))
             window.accepted.append(now - before)
             if now < g1 - g0:
@@ -84,7 +85,7 @@ BLOCKS = Method(
     "sample",
     "x",
     blocks,
-    "Jacobi iteration in blocks of 16, the past cached (Gauss-Seidel)",
+    "Jacobi iteration in blocks of 16 with the past cached (Gauss-Seidel)",
     data_dependent=True,
 )
 INVERSION_BLOCKS = Method(

@@ -1,4 +1,4 @@
-"""Predictive sampling: the last pass is the forecast of what follows."""
+"""Predictive sampling: each pass forecasts the elements of the next one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from arbench.methods.base import Method, Outcome, Task
 from arbench.models import Source
 
 WIDTH = 8
-"""Groups that are forecast at once."""
+"""Number of groups forecast at once."""
 
 
 def forecast(source: Source, task: Task) -> Outcome:
-    """Evaluates a window of ``WIDTH`` groups on a forecast, keeps what came out as it was forecast and one
-    group more, and slides on; the rest of the window is the next forecast. What was never evaluated is
-    forecast as zeros.
+    """Evaluate a window of ``WIDTH`` groups on a forecast, keep the confirmed groups, and move the window on.
 
-    Pointwise exact: a forecast is kept only where the draw from the target's parameters is the same.
+    The groups up to the first wrong forecast are kept, and that group's own draw too. The draws in the rest of the
+    window are the next forecast; groups that were never evaluated are forecast as zeros.
+
+    The method is pointwise exact: a forecast is kept only if it equals the draw from the model's parameters.
 
     Source: Wiggers and Hoogeboom, *Predictive Sampling with Forecasting Autoregressive Models*, 2020,
     algorithm 1 with fixed-point forecasts, here with the past cached and a bounded window.
@@ -33,7 +34,7 @@ FORECAST = Method(
     "sample",
     "x",
     forecast,
-    "the last pass is the forecast of the next 8 steps",
+    "each pass forecasts the next 8 steps",
     data_dependent=True,
     returning=True,
 )

@@ -1,4 +1,4 @@
-"""The whole network again for every group: the reference that needs no state."""
+"""Evaluation of the whole network for every group: the reference, which needs no state."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from arbench.models import Source
 
 
 def naive(source: Source, task: Task) -> Outcome:
-    """Finds the unknown feed group by group, each from a forward pass over the *whole length* N.
+    """Compute the unknown feed group by group, each from a forward pass over the *whole length* N.
 
-    Not yet known elements are zeros, which no earlier parameter reads.
+    Elements that are not yet known are zeros, which no earlier parameter reads.
     """
     unknown = Unknown(source, task)
     code = source.encode(task.context, task.n)

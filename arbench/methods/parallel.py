@@ -7,14 +7,14 @@ from arbench.models import Source
 
 
 def score(source: Source, task: Task) -> Outcome:
-    """log P(x), element by element, with every parameter computed at once."""
+    """Compute log P(x) per element, with all parameters from one pass."""
     assert task.x is not None
     params = source(task.x, source.encode(task.context, task.n))
     return Outcome(task.x, task.x, params, source.distribution.log_prob(params, task.x))
 
 
 def sample(source: Source, task: Task) -> Outcome:
-    """Every element at once from its noise."""
+    """Draw all elements at once from their noise."""
     assert task.noise is not None
     if task.given is not None:
         raise ValueError("elements cannot be given to a model that reads noise")
@@ -24,7 +24,7 @@ def sample(source: Source, task: Task) -> Outcome:
 
 
 def own_samples(source: Source, task: Task) -> Outcome:
-    """log P(x) of the model's own samples, whose noise is known: no inversion."""
+    """Compute log P(x) of the model's own samples, whose known noise makes inversion unnecessary."""
     assert task.noise is not None
     assert task.x is not None
     f = task.noise.squeeze(-1)

@@ -1,4 +1,4 @@
-"""Speculative sampling: a smaller model guesses a few steps, the target checks them in one pass."""
+"""Speculative sampling: a smaller model guesses a few steps, and the target checks them in one pass."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from arbench.methods.base import Method, Outcome, Task
 from arbench.models import Source
 
 AHEAD = 4
-"""Groups that the draft guesses at once."""
+"""Number of groups that the draft guesses at once."""
 
 
 class Draft:
-    """The smaller model, a state of its own behind the target's."""
+    """The smaller model, with a state that follows the target's."""
 
     def __init__(self, window: Window) -> None:
-        assert window.source.draft is not None, "a model without a draft cannot be guessed for"
+        assert window.source.draft is not None, "the model has no draft"
         self.source, self.window = window.source.draft, window
         task = window.task
         code = self.source.encode(task.context, task.n)
@@ -29,10 +29,10 @@ class Draft:
             _, self.state = self.source.extend(self.state, window.f, 0, window.at)
 
     def guess(self) -> Tensor:
-        """Fills the target's window, step by step, with the draft's draws under the same noise.
+        """Fill the target's window, step by step, with the draft's draws under the same noise.
 
         Returns:
-            the draft's parameters (B, elements of the window, P).
+            The draft's parameters (B, elements of the window, P).
         """
         window, noise = self.window, self.window.task.noise
         assert noise is not None
@@ -46,17 +46,17 @@ class Draft:
         return torch.cat(kept, dim=1)
 
     def follow(self, end: int) -> None:
-        """Goes back to where the target stands after a window that ended at group ``end``."""
+        """Rewind to the position of the target after a window that ended at group ``end``."""
         if self.window.at < end:
             self.state = self.source.rewind(self.state, self.mark, self.window.f, self.window.at)
 
 
 def speculative(source: Source, task: Task) -> Outcome:
-    """The draft draws ``AHEAD`` groups under the target's own noise; the target evaluates all of them at
-    once and keeps the guesses that are its own draws, and the first that is not replaced by its own.
+    """Let the draft guess ``AHEAD`` groups under the target's noise, and keep the guesses that the target draws too.
 
-    Pointwise exact whatever the draft, since target and draft share the noise of each element: a better
-    draft is only agreed with more often.
+    The target evaluates all guesses at once and replaces the first wrong one by its own draw. The method is pointwise
+    exact for any draft, because target and draft share the noise of each element; a better draft only makes more of
+    the guesses correct.
 
     Sources: Stern et al., *Blockwise Parallel Decoding*, 2018, section 3, for the scheme; Daliri et al.,
     *Coupling without Communication and Drafter-Invariant Speculative Decoding*, 2024, for the shared noise.
@@ -74,16 +74,18 @@ def speculative(source: Source, task: Task) -> Outcome:
 
 
 def rejection(source: Source, task: Task) -> Outcome:
-    """As ``speculative``, but a guess x of the draft q is kept with probability min(1, p(x) / q(x)), and the
-    first that is not is drawn again from what p has above q: the target's law, by other draws.
+    """Sample as ``speculative``, but keep a guess x of the draft q with probability min(1, p(x) / q(x)).
+
+    The first guess that is not kept is drawn again from the part of p above q. The draws follow the target's
+    distribution, but differ from those of the other methods.
 
     Source: Leviathan et al., *Fast Inference from Transformers via Speculative Decoding*, 2023, section
     2.3 and appendix A.1.
     """
     window = Window(source, task, AHEAD)
     draft = Draft(window)
-    law = source.distribution
-    assert task.chance is not None, "rejection needs chance beyond the noise"
+    distribution = source.distribution
+    assert task.chance is not None, "rejection needs uniforms in addition to the noise"
     while not window.done:
         end = window.end
         guessed = draft.guess()
@@ -91,12 +93,12 @@ def rejection(source: Source, task: Task) -> Outcome:
         guess = window.f[:, span].clone()
         params, _, mark = window.evaluate()
         chance = task.chance[:, span]
-        ratio = (law.log_prob(params, guess) - law.log_prob(guessed, guess)).double()
+        ratio = (distribution.log_prob(params, guess) - distribution.log_prob(guessed, guess)).double()
         kept = chance[..., 0].log() < ratio
         p, q = (logits.double().softmax(-1) for logits in (params, guessed))
         rest = (p - q).clamp_min(0)
-        rest = torch.where(rest.sum(-1, keepdim=True) > 0, rest, p)  # p = q but for rounding
-        other = law.draw(rest.log(), law.standard(chance[..., 1:]))
+        rest = torch.where(rest.sum(-1, keepdim=True) > 0, rest, p)  # p = q up to rounding
+        other = distribution.draw(rest.log(), distribution.standard(chance[..., 1:]))
         window.advance(params, torch.where(kept, guess, other), window.settle(kept, end), mark)
         draft.follow(end)
     return window.outcome()

@@ -1,4 +1,4 @@
-"""One incremental step for every group, the past kept in the model's state."""
+"""One incremental step per group, with the past kept in the model's state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from arbench.models import Source
 
 
 def cached(source: Source, task: Task) -> Outcome:
-    """Finds the unknown feed group by group, each from one extension of the state."""
+    """Compute the unknown feed group by group, each from one extension of the state."""
     unknown = Unknown(source, task)
     state = source.start(task.batch, task.n, source.encode(task.context, task.n))
     kept = []
@@ -27,7 +27,7 @@ def cached(source: Source, task: Task) -> Outcome:
 
 
 def sequential(source: Source, task: Task) -> Outcome:
-    """log P(x), teacher-forced, one group a step."""
+    """Compute log P(x) with teacher forcing, one group per step."""
     assert task.x is not None
     state = source.start(task.batch, task.n, source.encode(task.context, task.n))
     kept = []
@@ -38,13 +38,13 @@ def sequential(source: Source, task: Task) -> Outcome:
     return Outcome(task.x, task.x, params, source.distribution.log_prob(params, task.x))
 
 
-CACHED = Method("cached", "sample", "x", cached, "one incremental step an element")
+CACHED = Method("cached", "sample", "x", cached, "one incremental step per element")
 INVERSION = Method(
     "inversion",
     "score",
     "z",
     cached,
-    "finds the noise step by step, one incremental step an element",
+    "finds the noise step by step, one incremental step per element",
     reference=True,
 )
-SEQUENTIAL = Method("sequential", "score", "x", sequential, "one incremental step an element, teacher-forced")
+SEQUENTIAL = Method("sequential", "score", "x", sequential, "one incremental step per element, teacher-forced")
