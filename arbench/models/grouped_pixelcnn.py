@@ -14,7 +14,7 @@ from arbench.distributions import Categorical, DiscretizedLogisticMixture
 from arbench.models.base import Claim, Context, Op, Source, at_most
 from arbench.models.events import images
 from arbench.models.events.partitions import GROWS, PARTITIONS, Partition, checked
-from arbench.models.layers.local_masks import LocallyMaskedNet, Past, Taps, Whole
+from arbench.models.layers.local_masks import LocallyMaskedNet, NoPast, Past, Taps
 
 
 class Layout(NamedTuple):
@@ -191,7 +191,7 @@ class GroupedPixelCNN(images.ImageSource, Source):
 
     def forward(self, f: Tensor, code: Taps) -> Tensor:
         """Return the parameters (B, N, P) of all elements in one parallel pass."""
-        return self.net(self._read(f), Whole(), 0, 0, f.shape[1], code)
+        return self.net(self._read(f), NoPast(), 0, 0, f.shape[1], code)
 
     def mark(self, state: _State, g: int) -> int:
         """Return the group: later rows of the state are written again before they are read."""

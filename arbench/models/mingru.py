@@ -66,7 +66,7 @@ class _State:
         return _State(list(self.hidden), [list(ring) for ring in self.rings])
 
 
-class Layer(nn.Module):
+class MinGRULayer(nn.Module):
     """A layer: x += conv(x), if there is a convolution; x += W h(norm x), h of minGRU; x += MLP(norm x).
 
     The convolution is causal, depthwise, and followed by a product; the norm is RMSNorm; the MLP has one
@@ -193,7 +193,7 @@ class MinGRU(TextSource, Source):
         if hidden < 1:
             raise ValueError(f"expansion {expansion:g} of width {width} leaves the state without a unit; raise either")
         self.embedding = nn.Parameter(lecun_normal_(torch.empty(levels + 1, width), 1, g))
-        self.layers = nn.ModuleList(Layer(width, hidden, kernel, g) for _ in range(layers))
+        self.layers = nn.ModuleList(MinGRULayer(width, hidden, kernel, g) for _ in range(layers))
         self.norm = nn.Parameter(torch.ones(width))
         self.out = nn.Parameter(lecun_normal_(torch.empty(width, levels), width, g))
 
@@ -202,8 +202,8 @@ class MinGRU(TextSource, Source):
         """Return the configuration of a smaller model that guesses for this one."""
         return {**config, "layers": 1, "width": max(config["width"] // 2, 4)}
 
-    def _layers(self) -> list[Layer]:
-        return cast(list[Layer], list(self.layers))
+    def _layers(self) -> list[MinGRULayer]:
+        return cast(list[MinGRULayer], list(self.layers))
 
     def _head(self, x: Tensor) -> Tensor:
         return rms_norm(x, x.shape[-1:], self.norm) @ self.out

@@ -14,7 +14,7 @@ from arbench.distributions import Logistic
 from arbench.models.base import Claim, Context, Source, lecun_normal_
 from arbench.models.events import audio
 from arbench.models.layers.affine_flow import compose
-from arbench.models.layers.dilated import Affine, DilatedStack, StackState
+from arbench.models.layers.dilated import DilatedStack, GateOffsets, StackState
 
 
 class Flow(nn.Module):
@@ -39,11 +39,11 @@ class Flow(nn.Module):
         mean, log_scale = (torch.relu(hidden) @ self.out + self.out_bias).unbind(-1)
         return mean, log_scale
 
-    def forward(self, past: Tensor, affine: Affine) -> tuple[Tensor, Tensor]:
+    def forward(self, past: Tensor, affine: GateOffsets) -> tuple[Tensor, Tensor]:
         """Return mean and log-scale, (B, N) each, from the input (B, N) shifted by one."""
         return self._head(self.stack(past.unsqueeze(-1) * self.inputs, affine))
 
-    def extend(self, state: StackState, past: Tensor, affine: Affine) -> tuple[Tensor, Tensor]:
+    def extend(self, state: StackState, past: Tensor, affine: GateOffsets) -> tuple[Tensor, Tensor]:
         """Return what ``forward`` does, for the next positions alone."""
         return self._head(self.stack.extend(state, past.unsqueeze(-1) * self.inputs, affine))
 
@@ -55,7 +55,7 @@ def shift(x: Tensor) -> Tensor:
 
 @dataclass
 class _State:
-    codes: list[Affine] = field(metadata={"constant": True})
+    codes: list[GateOffsets] = field(metadata={"constant": True})
     stacks: list[StackState]
     last: list[tuple[Tensor, Tensor]]
     """Each flow's mean and log-scale (B, 1) at the previous position."""
@@ -154,11 +154,11 @@ class ParallelWaveNet(audio.AudioSource, Source):
     def _flows(self) -> list[Flow]:
         return [flow for flow in self.flows if isinstance(flow, Flow)]
 
-    def encode(self, context: Context, n: int) -> list[Affine]:
+    def encode(self, context: Context, n: int) -> list[GateOffsets]:
         """Return each flow's projected conditioning."""
         return [flow.stack.encode(context) for flow in self._flows()]
 
-    def start(self, batch: int, n: int, code: list[Affine]) -> _State:
+    def start(self, batch: int, n: int, code: list[GateOffsets]) -> _State:
         """Return the state before the first element."""
         flows = self._flows()
         zero = flows[0].inputs.new_zeros(batch, 1)
@@ -179,7 +179,7 @@ class ParallelWaveNet(audio.AudioSource, Source):
         assert composed is not None
         return torch.stack(composed, dim=-1), state
 
-    def forward(self, f: Tensor, code: list[Affine]) -> Tensor:
+    def forward(self, f: Tensor, code: list[GateOffsets]) -> Tensor:
         """Return the parameters (B, N, P) of all elements in one parallel pass."""
         z, composed = f, None
         for flow, affine in zip(self._flows(), code, strict=True):

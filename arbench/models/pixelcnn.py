@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from arbench.distributions import by_name
 from arbench.models.base import Claim, Context, Source, at_most
 from arbench.models.events import images
-from arbench.models.layers.masked import Layer, Masked, Offsets, bounds, gate, group_mask
+from arbench.models.layers.masked import Masked, Offsets, TwoStackLayer, bounds, gate, group_mask
 
 
 @dataclass
@@ -145,7 +145,7 @@ class PixelCNN(images.ImageSource, Source):
         self.distribution = by_name(loss, levels, components)
         self.split = bounds(channels, colours)
         self.layers = nn.ModuleList(
-            Layer(kernels[i > 0], channels if i else colours, channels, colours, i == 0, g, classes)
+            TwoStackLayer(kernels[i > 0], channels if i else colours, channels, colours, i == 0, g, classes)
             for i in range(layers)
         )
         self.params_of = [self.distribution.params_width * i for i in range(colours + 1)]
@@ -155,8 +155,8 @@ class PixelCNN(images.ImageSource, Source):
         self.ladder = [colours * side * side for side in sides]
         self.count_ladder = [colours * side * side for side in (2, 3, 4, 5, 6)]
 
-    def _layers(self) -> list[Layer]:
-        return [layer for layer in self.layers if isinstance(layer, Layer)]
+    def _layers(self) -> list[TwoStackLayer]:
+        return [layer for layer in self.layers if isinstance(layer, TwoStackLayer)]
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from arbench.models.base import Claim, Context, at_most
 from arbench.models.events.images import DIGIT_CLASSES
 from arbench.models.events.whole_pixels import Raster, WholePixels
 from arbench.models.layers.row_caches import Lines, Rows
-from arbench.models.layers.shifted import DOWN, DOWN_RIGHT, Conv, Entry, down
+from arbench.models.layers.shifted import DOWN, DOWN_RIGHT, Conv, ImageEntry, down
 from arbench.models.layers.streams import ByPixel, ByRow, Offsets, Stream, Whole, offsets
 from arbench.models.layers.weight_norm import Fitting, FoldedWeights, WeightNormed
 
@@ -122,7 +122,7 @@ class PixelCNNpp(WholePixels):
         self.multiple = 2**halvings
         self.distribution = PixelMixture(levels, colours, components)
         self.enter_above = Conv(DOWN, colours + 1, filters, g)
-        self.enter = Entry(colours + 1, filters, g)
+        self.enter = ImageEntry(colours + 1, filters, g)
         self.above = Stream(DOWN, filters, resnets, halvings, activation, classes, False, g)
         self.left = Stream(DOWN_RIGHT, filters, resnets, halvings, activation, classes, True, g)
         self.params = WeightNormed(filters, self.distribution.params_width, g)

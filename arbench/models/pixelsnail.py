@@ -15,7 +15,7 @@ from arbench.models.base import Claim, Context, at_most
 from arbench.models.events.whole_pixels import Raster, WholePixels
 from arbench.models.layers.pixel_attention import PixelAttention, attend
 from arbench.models.layers.row_caches import Lines
-from arbench.models.layers.shifted import DOWN_RIGHT, Conv, Entry, GatedResnet
+from arbench.models.layers.shifted import DOWN_RIGHT, Conv, GatedResnet, ImageEntry
 from arbench.models.layers.weight_norm import Fitting, FoldedWeights, WeightNormed
 
 
@@ -139,7 +139,7 @@ class PixelSNAIL(WholePixels):
         g = torch.Generator().manual_seed(seed)
         self.colours, self.levels = colours, levels
         self.distribution = PixelMixture(levels, colours, components)
-        self.enter = Entry(colours + 1, filters, g)
+        self.enter = ImageEntry(colours + 1, filters, g)
         self.blocks = nn.ModuleList(Block(resnets, filters, colours, key, value, activation, g) for _ in range(blocks))
         self.params = WeightNormed(filters, self.distribution.params_width, g)
         self.ladder = [side * side for side in (4, 6, 8, 12, 16)]

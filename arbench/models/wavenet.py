@@ -13,12 +13,12 @@ from torch.nn.functional import pad
 from arbench.distributions import by_name
 from arbench.models.base import Claim, Context, Source, at_most, lecun_normal_
 from arbench.models.events import audio
-from arbench.models.layers.dilated import Affine, DilatedStack, StackState
+from arbench.models.layers.dilated import DilatedStack, GateOffsets, StackState
 
 
 @dataclass
 class _State:
-    code: Affine = field(metadata={"constant": True})
+    code: GateOffsets = field(metadata={"constant": True})
     stack: StackState
 
 
@@ -257,11 +257,11 @@ class WaveNet(audio.AudioSource, Source):
         hidden = torch.relu(skip) @ self.hidden + self.hidden_bias
         return torch.relu(hidden) @ self.out + self.out_bias
 
-    def encode(self, context: Context, n: int) -> Affine:
+    def encode(self, context: Context, n: int) -> GateOffsets:
         """Return the projected conditioning of each layer."""
         return self.stack.encode(context)
 
-    def start(self, batch: int, n: int, code: Affine) -> _State:
+    def start(self, batch: int, n: int, code: GateOffsets) -> _State:
         """Return the state before the first element."""
         return _State(code, self.stack.start(batch))
 
@@ -271,7 +271,7 @@ class WaveNet(audio.AudioSource, Source):
         inputs = past if g0 else pad(past, (0, 0, 1, 0))
         return self._head(self.stack.extend(state.stack, inputs, state.code)), state
 
-    def forward(self, f: Tensor, code: Affine) -> Tensor:
+    def forward(self, f: Tensor, code: GateOffsets) -> Tensor:
         """Return the parameters (B, N, P) of all elements in one parallel pass."""
         return self._head(self.stack(pad(self._embed(f[:, :-1]), (0, 0, 1, 0)), code))
 

@@ -13,7 +13,7 @@ from arbench.methods import Task, methods_for
 from arbench.models import ModelError, resolve
 from arbench.models.events.partitions import PARTITIONS, checked
 from arbench.models.grouped_pixelcnn import GroupedPixelCNN
-from arbench.models.layers.local_masks import Block, LocalConv
+from arbench.models.layers.local_masks import LocalBlock, LocalConv
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def plain(source: GroupedPixelCNN, picture: Tensor) -> Tensor:
     def twice(x: Tensor) -> Tensor:
         return elu(torch.cat([x, -x], dim=1))
 
-    def resnet(module: Block, x: Tensor, other: Tensor | None = None) -> Tensor:
+    def resnet(module: LocalBlock, x: Tensor, other: Tensor | None = None) -> Tensor:
         hidden = norm(conv(module.first, twice(x)))
         if other is not None:
             assert module.skip is not None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from arbench.meters import count
 from arbench.methods import Task, methods_for
 from arbench.models import ModelError, Source, resolve
-from arbench.models.layers.attention import Attention, Layer, Stack
+from arbench.models.layers.attention import Attention, Stack, TransformerLayer
 from arbench.models.transformer import Transformer
 
 
@@ -67,7 +67,7 @@ def activated(x: Tensor, gelu: bool) -> Tensor:
 
 def stacked(stack: Stack, x: Tensor, source: Tensor | None, gelu: bool, causal: bool) -> Tensor:
     for layer in stack.layers:
-        assert isinstance(layer, Layer)
+        assert isinstance(layer, TransformerLayer)
         parts = [(layer.attention_residual, lambda h, a=layer.attention: attended(a, h, h, causal))]
         if source is not None:
             parts.append((layer.cross_residual, lambda h, a=layer.cross: attended(a, h, source, False)))

@@ -16,7 +16,7 @@ from arbench.distributions.pixel_mixture import pack, unpack
 from arbench.models.base import Context, Source
 from arbench.models.events.images import ImageSource, square
 from arbench.models.layers.row_caches import Lines
-from arbench.models.layers.shifted import Entry
+from arbench.models.layers.shifted import ImageEntry
 
 
 @dataclass
@@ -51,7 +51,7 @@ class WholePixels(ImageSource, Source):
     element: ClassVar[str] = "pixel"
     multiple: int = 1
     """Divisor of the side."""
-    enter: Entry
+    enter: ImageEntry
     """Layer through which the image enters the stream of the steps."""
 
     def side(self, n: int) -> int:

@@ -231,7 +231,7 @@ class Residual(nn.Module):
         return x + f(self.norm(x)) if self.norm_first else self.norm(x + f(x))
 
 
-class Layer(nn.Module):
+class TransformerLayer(nn.Module):
     """Self-attention, attention to a source if ``cross``, and a feed-forward layer, each residual."""
 
     def __init__(
@@ -306,13 +306,13 @@ class Stack(nn.Module):
             raise ValueError(f"a stack needs at least one layer, got {layers}")
         self.width, self.heads = width, heads
         self.layers = nn.ModuleList(
-            Layer(width, heads, hidden, init, cross=cross, norm_first=norm_first, activation=activation)
+            TransformerLayer(width, heads, hidden, init, cross=cross, norm_first=norm_first, activation=activation)
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width) if norm_first else nn.Identity()
 
-    def _layers(self) -> list[Layer]:
-        return [layer for layer in self.layers if isinstance(layer, Layer)]
+    def _layers(self) -> list[TransformerLayer]:
+        return [layer for layer in self.layers if isinstance(layer, TransformerLayer)]
 
     def forward(
         self, x: Tensor, memories: Sequence[Memory] = (), *, causal: bool, mask: Tensor | None = None

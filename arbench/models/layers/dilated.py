@@ -14,7 +14,7 @@ from arbench.models.base import Context, Switched, lecun_normal_
 
 
 @dataclass
-class Affine:
+class GateOffsets:
     """Projected conditioning: offsets of each layer's gates, bias included.
 
     Attributes:
@@ -121,7 +121,7 @@ class DilatedStack(Switched):
         """Return the number of past inputs that a layer reaches back."""
         return (self.kernel - 1) * self.dilations[layer]
 
-    def encode(self, context: Context) -> Affine:
+    def encode(self, context: Context) -> GateOffsets:
         """Project the conditioning once: ``local`` (B, C, F) and ``global`` (B,)."""
         layers, width = self.gate_bias.shape
         offset = self.gate_bias.view(layers, 1, 1, width)
@@ -131,7 +131,7 @@ class DilatedStack(Switched):
         if self.global_weight is not None:
             chosen = self.global_weight[context["global"]].unflatten(-1, (layers, width))
             offset = offset + chosen.transpose(0, 1).unsqueeze(2)
-        return Affine(offset, self.hop if self.local_weight is not None else None)
+        return GateOffsets(offset, self.hop if self.local_weight is not None else None)
 
     def start(self, batch: int) -> StackState:
         """Return the state before position 0: a past of zeros."""
@@ -158,7 +158,7 @@ class DilatedStack(Switched):
         taps = [padded[:, k * d : k * d + m] for k in range(self.kernel)]
         return self._gated(torch.cat(taps, dim=-1), offset, layer)
 
-    def forward(self, x: Tensor, affine: Affine) -> Tensor:
+    def forward(self, x: Tensor, affine: GateOffsets) -> Tensor:
         """Return the skip sum (B, T, S), or the residual stream (B, T, R) without one, given x (B, T, R)."""
         layer = kernel_for("wavenet_layer", self.backend, x)
         if layer is not None:
@@ -169,7 +169,7 @@ class DilatedStack(Switched):
             x, skip = self._split(x, skip, out)
         return x if skip is None else skip
 
-    def _by_kernel(self, layer: Callable[..., tuple[Tensor, Tensor | None]], x: Tensor, affine: Affine) -> Tensor:
+    def _by_kernel(self, layer: Callable[..., tuple[Tensor, Tensor | None]], x: Tensor, affine: GateOffsets) -> Tensor:
         skip = None
         for i, dilation in enumerate(self.dilations):
             x, skip = layer(
@@ -185,7 +185,7 @@ class DilatedStack(Switched):
             )
         return x if skip is None else skip
 
-    def extend(self, state: StackState, x: Tensor, affine: Affine) -> Tensor:
+    def extend(self, state: StackState, x: Tensor, affine: GateOffsets) -> Tensor:
         """Run the next M positions x (B, M, R) as ``forward`` would, and advance the state in place."""
         if x.shape[1] == 1:
             return self._step(state, x[:, 0], affine).unsqueeze(1)
@@ -202,7 +202,7 @@ class DilatedStack(Switched):
         state.t = t + m
         return x if skip is None else skip
 
-    def _step(self, state: StackState, x: Tensor, affine: Affine) -> Tensor:
+    def _step(self, state: StackState, x: Tensor, affine: GateOffsets) -> Tensor:
         t = state.t
         offsets = affine.offset[:, :, affine.frame(t)]
         skip = None

@@ -86,10 +86,10 @@ class Past:
         return table
 
 
-class Whole:
+class NoPast:
     """Stand-in for ``Past`` in whole passes, which keeps nothing: the current elements are all there are."""
 
-    def reading(self, begin: int, end: int, convolution: int) -> Whole:
+    def reading(self, begin: int, end: int, convolution: int) -> NoPast:
         """Return the object itself."""
         return self
 
@@ -121,7 +121,7 @@ class LocalConv(nn.Module):
         super().__init__()
         self.product = Linear(taps * inputs, outputs, generator)
 
-    def forward(self, x: Tensor, taps: Tensor, past: Past | Whole) -> Tensor:
+    def forward(self, x: Tensor, taps: Tensor, past: Past | NoPast) -> Tensor:
         """Return the convolution at the elements of ``taps`` (M, taps), given the current elements x."""
         batch = x.shape[0]
         read = past.put(x).index_select(1, taps.reshape(-1))
@@ -133,7 +133,7 @@ def normalised(x: Tensor) -> Tensor:
     return layer_norm(x, x.shape[-1:])
 
 
-class Block(nn.Module):
+class LocalBlock(nn.Module):
     """Gated residual block of two locally masked convolutions; with ``skip`` it also reads another block."""
 
     def __init__(self, taps: int, channels: int, skip: bool, generator: torch.Generator) -> None:
@@ -142,7 +142,7 @@ class Block(nn.Module):
         self.skip = Linear(2 * channels, channels, generator) if skip else None
         self.second = LocalConv(taps, 2 * channels, 2 * channels, generator)
 
-    def forward(self, x: Tensor, taps: Tensor, past: Past | Whole, other: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, taps: Tensor, past: Past | NoPast, other: Tensor | None = None) -> Tensor:
         """Return the block's output, with the shape of x; ``other`` is the other block's output."""
         hidden = normalised(self.first(concat_elu(x), taps, past))
         if self.skip is not None and other is not None:
@@ -176,16 +176,16 @@ class LocallyMaskedNet(nn.Module):
         g = generator
         self.first = LocalConv(taps, 2, channels, g)
         self.up = nn.ModuleList(
-            nn.ModuleList(Block(taps, channels, False, g) for _ in range(blocks)) for _ in range(stages)
+            nn.ModuleList(LocalBlock(taps, channels, False, g) for _ in range(blocks)) for _ in range(stages)
         )
         self.down = nn.ModuleList(
-            nn.ModuleList(Block(taps, channels, True, g) for _ in range(blocks + (i > 0))) for i in range(stages)
+            nn.ModuleList(LocalBlock(taps, channels, True, g) for _ in range(blocks + (i > 0))) for i in range(stages)
         )
         between = [LocalConv(taps, channels, channels, g) for _ in range(2 * (stages - 1))]
         self.between = nn.ModuleList(between)
         self.last = Linear(channels, outputs, g)
 
-    def forward(self, x: Tensor, past: Past | Whole, begin: int, lo: int, hi: int, taps: Taps) -> Tensor:
+    def forward(self, x: Tensor, past: Past | NoPast, begin: int, lo: int, hi: int, taps: Taps) -> Tensor:
         """Return the parameters (B, hi - lo, P) of elements lo .. hi-1.
 
         Args:

@@ -63,7 +63,7 @@ def gate(a: Tensor) -> Tensor:
     return f.tanh() * g.sigmoid()
 
 
-class Layer(nn.Module):
+class TwoStackLayer(nn.Module):
     """A vertical and a horizontal gated convolution; the first sees all rows above, the second its own row.
 
     Channels come last; convolutions are products with the taps side by side. Horizontal channels are split

@@ -16,7 +16,7 @@ from torch.nn.functional import elu, pad
 from arbench.models.layers.weight_norm import DIRECTION_STD, FoldedWeights, WeightNormed
 
 
-class Kernel(NamedTuple):
+class Extent(NamedTuple):
     """Extent of a convolution: its own row and rows above, its own column and columns to both sides."""
 
     rows: int
@@ -29,7 +29,7 @@ class Kernel(NamedTuple):
         return self.left + 1 + self.right
 
 
-DOWN, DOWN_RIGHT, POINT = Kernel(2, 1, 1), Kernel(2, 1, 0), Kernel(1, 0, 0)
+DOWN, DOWN_RIGHT, POINT = Extent(2, 1, 1), Extent(2, 1, 0), Extent(1, 0, 0)
 """Kernels of the stream of the rows above, of the other stream, and of 1x1 layers."""
 
 
@@ -45,13 +45,13 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
 """Activations by name, with the factor by which each widens its input."""
 
 
-def beside(rows: Sequence[Tensor], kernel: Kernel, stride: int = 1) -> Tensor:
+def beside(rows: Sequence[Tensor], kernel: Extent, stride: int = 1) -> Tensor:
     """Return taps (.., W / stride, taps C) of a kernel from its rows (.., W, C), top first, zero-padded."""
     padded, width = [pad(row, (0, 0, kernel.left, kernel.right)) for row in rows], rows[0].shape[-2]
     return torch.cat([row[..., j : j + width : stride, :] for row in padded for j in range(kernel.width)], -1)
 
 
-def taps(x: Tensor, kernel: Kernel, stride: int = 1) -> Tensor:
+def taps(x: Tensor, kernel: Extent, stride: int = 1) -> Tensor:
     """Return taps (B, H / stride, W / stride, taps C) of a kernel everywhere on x (B, H, W, C)."""
     above, height = pad(x, (0, 0, 0, 0, kernel.rows - 1, 0)), x.shape[1]
     return beside([above[:, i : i + height : stride] for i in range(kernel.rows)], kernel, stride)
@@ -72,7 +72,7 @@ class Conv(WeightNormed):
 
     def __init__(
         self,
-        kernel: Kernel,
+        kernel: Extent,
         inputs: int,
         outputs: int,
         generator: torch.Generator,
@@ -95,7 +95,7 @@ class Grow(WeightNormed):
     nowhere.
     """
 
-    def __init__(self, kernel: Kernel, inputs: int, outputs: int, generator: torch.Generator) -> None:
+    def __init__(self, kernel: Extent, inputs: int, outputs: int, generator: torch.Generator) -> None:
         super().__init__(inputs, outputs, generator, spread=kernel.rows * kernel.width)
         self.kernel, self.outputs = kernel, outputs
 
@@ -136,7 +136,7 @@ class GatedResnet(nn.Module):
 
     def __init__(
         self,
-        kernel: Kernel,
+        kernel: Extent,
         width: int,
         activation: str,
         generator: torch.Generator,
@@ -170,7 +170,7 @@ class GatedResnet(nn.Module):
         return torch.addcmul(x, a, b.sigmoid())
 
 
-class Entry(nn.Module):
+class ImageEntry(nn.Module):
     """Entry of the image into the down-right stream: 1x3 over the row above plus 2x1 over the column before.
 
     Args:
@@ -181,8 +181,8 @@ class Entry(nn.Module):
 
     def __init__(self, inputs: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.above = Conv(Kernel(1, 1, 1), inputs, width, generator)
-        self.before = Conv(Kernel(2, 0, 0), inputs, width, generator)
+        self.above = Conv(Extent(1, 1, 1), inputs, width, generator)
+        self.before = Conv(Extent(2, 0, 0), inputs, width, generator)
 
     def forward(self, x: Tensor, ready: FoldedWeights) -> Tensor:
         """Return the stream's input (B, H, W, width) from the image x (B, H, W, inputs)."""

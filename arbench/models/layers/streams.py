@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from arbench.models.layers.row_caches import Lines, Rows
-from arbench.models.layers.shifted import ACTIVATIONS, Conv, GatedResnet, Grow, Kernel
+from arbench.models.layers.shifted import ACTIVATIONS, Conv, Extent, GatedResnet, Grow
 from arbench.models.layers.weight_norm import FoldedWeights
 
 
@@ -67,7 +67,7 @@ class Stream(nn.Module):
 
     def __init__(
         self,
-        kernel: Kernel,
+        kernel: Extent,
         filters: int,
         resnets: int,
         halvings: int,

@@ -18,7 +18,7 @@ The upper left corner is the lower resolution; upper right, lower left and lower
 """
 
 
-class Conv(nn.Module):
+class Conv3x3(nn.Module):
     """A zero-padded 3x3 convolution at one resolution. Weights start with variance 1/fan_in, biases at zero."""
 
     def __init__(self, inputs: int, outputs: int, generator: torch.Generator) -> None:
@@ -79,9 +79,9 @@ class Upscaler(nn.Module):
     ) -> None:
         super().__init__()
         g = generator
-        self.first = Conv(known * colours, width, g)
+        self.first = Conv3x3(known * colours, width, g)
         self.blocks = nn.ModuleList(
-            nn.ModuleList([Conv(width, width, g), Conv(width, width, g)]) for _ in range(blocks)
+            nn.ModuleList([Conv3x3(width, width, g), Conv3x3(width, width, g)]) for _ in range(blocks)
         )
         self.heads = nn.ModuleList(Head(width, colour, outputs, g) for colour in range(colours))
         self.by_class = None

@@ -24,11 +24,11 @@ def mask_off_by_one(patch: Patch) -> None:
 def blind_spot(patch: Patch) -> None:
     """The vertical stack sees nothing to the right."""
 
-    def taps(self: masked.Layer, rows: Any, width: int) -> Tensor:
+    def taps(self: masked.TwoStackLayer, rows: Any, width: int) -> Tensor:
         r = self.reach
         return torch.cat([row[..., j : j + width, :] * (j <= r) for row in rows for j in range(self.kernel)], dim=-1)
 
-    patch.setattr(masked.Layer, "vertical_taps", taps)
+    patch.setattr(masked.TwoStackLayer, "vertical_taps", taps)
 
 
 def rows_forgotten(patch: Patch) -> None:
@@ -93,4 +93,4 @@ def class_in_one_gate(patch: Patch) -> None:
 
 def class_ignored(patch: Patch) -> None:
     """Forward and steps alike run without the class."""
-    patch.setattr(masked.Layer, "offsets", lambda self, label: None)
+    patch.setattr(masked.TwoStackLayer, "offsets", lambda self, label: None)

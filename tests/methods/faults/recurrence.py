@@ -61,12 +61,12 @@ def scan_one_ahead(patch: Patch) -> None:
 
 def taps_shifted(patch: Patch) -> None:
     """The convolution before minGRU loses the youngest of the inputs that it keeps."""
-    convolved = mingru.Layer._convolved
+    convolved = mingru.MinGRULayer._convolved
 
-    def off(self: mingru.Layer, x: Tensor, past: Any) -> Tensor:
+    def off(self: mingru.MinGRULayer, x: Tensor, past: Any) -> Tensor:
         return convolved(self, x, past and [*past[:-1], torch.zeros_like(past[-1])])
 
-    patch.setattr(mingru.Layer, "_convolved", off)
+    patch.setattr(mingru.MinGRULayer, "_convolved", off)
 
 
 def reads_to_the_right(patch: Patch) -> None:

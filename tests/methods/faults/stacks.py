@@ -76,30 +76,32 @@ def stale_cache(patch: Patch) -> None:
 
 def first_frame_stays(patch: Patch) -> None:
     """Steps stay at the first frame of the conditioning."""
-    patch.setattr(dilated.Affine, "frame", lambda self, t: 0)
+    patch.setattr(dilated.GateOffsets, "frame", lambda self, t: 0)
 
 
 def conditioning_dropped(patch: Patch) -> None:
     """Steps run without conditioning."""
     step = Stack._step
 
-    def off(self: Stack, state: Any, x: Tensor, affine: dilated.Affine) -> Tensor:
+    def off(self: Stack, state: Any, x: Tensor, affine: dilated.GateOffsets) -> Tensor:
         layers, width = self.gate_bias.shape
-        return step(self, state, x, dilated.Affine(self.gate_bias.view(layers, 1, 1, width), None))
+        return step(self, state, x, dilated.GateOffsets(self.gate_bias.view(layers, 1, 1, width), None))
 
     patch.setattr(Stack, "_step", off)
 
 
 def conditioning_ignored(patch: Patch) -> None:
     """Forward and steps alike run without conditioning, so that they agree."""
-    patch.setattr(Stack, "encode", lambda self, context: dilated.Affine(self.gate_bias.unsqueeze(1).unsqueeze(1), None))
+    patch.setattr(
+        Stack, "encode", lambda self, context: dilated.GateOffsets(self.gate_bias.unsqueeze(1).unsqueeze(1), None)
+    )
 
 
 def wrong_dilation(patch: Patch) -> None:
     """Steps take one layer, of dilation 4 or the widest below, for half as wide as it is."""
     step = Stack._step
 
-    def off(self: Stack, state: Any, x: Tensor, affine: dilated.Affine) -> Tensor:
+    def off(self: Stack, state: Any, x: Tensor, affine: dilated.GateOffsets) -> Tensor:
         right = self.dilations
         layer = right.index(min(4, max(right)))
         self.dilations = [d // 2 if i == layer else d for i, d in enumerate(right)]

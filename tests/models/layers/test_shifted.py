@@ -13,22 +13,22 @@ from arbench.models.layers.shifted import (
     DOWN_RIGHT,
     POINT,
     Conv,
-    Entry,
+    Extent,
     GatedResnet,
     Grow,
-    Kernel,
+    ImageEntry,
     concat_elu,
 )
 from arbench.models.layers.weight_norm import FoldedWeights
 
-KERNELS = [DOWN, DOWN_RIGHT, POINT, Kernel(1, 1, 1), Kernel(2, 0, 0)]
+KERNELS = [DOWN, DOWN_RIGHT, POINT, Extent(1, 1, 1), Extent(2, 0, 0)]
 
 
 def random(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-def layer(kind: type, kernel: Kernel, **how: int) -> tuple[Conv | Grow, FoldedWeights]:
+def layer(kind: type, kernel: Extent, **how: int) -> tuple[Conv | Grow, FoldedWeights]:
     made = kind(kernel, 3, 4, torch.Generator().manual_seed(2), **how).double().requires_grad_(False)
     made.bias.copy_(random(4))
     return made, FoldedWeights(made)
@@ -36,7 +36,7 @@ def layer(kind: type, kernel: Kernel, **how: int) -> tuple[Conv | Grow, FoldedWe
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_convolutions_are_torchs(kernel: Kernel, stride: int) -> None:
+def test_convolutions_are_torchs(kernel: Extent, stride: int) -> None:
     conv, ready = layer(Conv, kernel, stride=stride)
     x = random(2, 6, 8, 3)
     weight, bias = ready.of[conv]
@@ -50,7 +50,7 @@ def test_convolutions_are_torchs(kernel: Kernel, stride: int) -> None:
 
 @pytest.mark.parametrize("kernel", [DOWN, DOWN_RIGHT])
 @pytest.mark.parametrize("side", [1, 2, 5])
-def test_doubling_is_torchs_transposed_convolution(kernel: Kernel, side: int) -> None:
+def test_doubling_is_torchs_transposed_convolution(kernel: Extent, side: int) -> None:
     grow, ready = layer(Grow, kernel)
     x = random(2, side, side, 3)
     weight, bias = ready.of[grow]
@@ -65,7 +65,7 @@ def test_doubling_is_torchs_transposed_convolution(kernel: Kernel, side: int) ->
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", [DOWN, DOWN_RIGHT])
-def test_rows_are_the_whole(kernel: Kernel, stride: int) -> None:
+def test_rows_are_the_whole(kernel: Extent, stride: int) -> None:
     conv, ready = layer(Conv, kernel, stride=stride)
     x, rows = random(2, 6, 8, 3), Rows(ready)
     found = torch.stack([rows(conv, x[:, i]) for i in range(6)], dim=1)
@@ -97,7 +97,7 @@ def test_what_a_row_adds_replaces_the_bias() -> None:
 
 
 def test_the_first_pixel_sees_nothing_and_each_one_those_around_it() -> None:
-    entry = Entry(3, 4, torch.Generator().manual_seed(1)).double().requires_grad_(False)
+    entry = ImageEntry(3, 4, torch.Generator().manual_seed(1)).double().requires_grad_(False)
     for conv in (entry.above, entry.before):
         conv.bias.copy_(random(4))
     ready, x = FoldedWeights(entry), random(1, 5, 5, 3)
