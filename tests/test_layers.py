@@ -41,6 +41,7 @@ def test_contracts_are_kept() -> None:
         ("arbench.meters", "arbench.models"),
         ("arbench.stats", "arbench.bench"),
         ("arbench.report", "torch"),
+        ("arbench.report.compare", "arbench.report.history"),
     ],
 )
 def test_a_forbidden_import_is_noticed(tmp_path: Path, module: str, imported: str) -> None:

@@ -15,20 +15,24 @@ from arbench.cli.errors import NothingError, RefusedError, check_writable, refus
 from arbench.results import FILE_NAME, Results, locate
 
 if TYPE_CHECKING:
-    from arbench.report.compare.comparison import Comparison
-    from arbench.report.compare.table import Names
+    from arbench.report.compare import CaseNames, Comparison
 
 MOST = 20
-"""Changed counters that a terminal is shown."""
+"""Most changed counters that a terminal shows."""
 NAMED = 3
-"""Cases of one file alone that a terminal is shown."""
+"""Most cases in only one file that a terminal names."""
+_METRIC = "seconds (the default), depth, nfe, flops, ops, bytes, peak_bytes or weights."
 
 
 @click.command("compare")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="A B ...")
-@click.option("--metric", metavar="NAME", help="seconds, depth, nfe, flops, ops, bytes or peak_bytes.")
-@click.option("--times", is_flag=True, help="Compare times of different machines and versions too.")
-@click.option("--label", "labels", multiple=True, metavar="TEXT", help="What to call a file, in turn.")
+@click.option(
+    "--metric",
+    metavar="NAME",
+    help=_METRIC,
+)
+@click.option("--times", is_flag=True, help="Compare times even between different machines or versions.")
+@click.option("--label", "labels", multiple=True, metavar="TEXT", help="Name of a file, in order, repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for compare.md, compare.csv and figures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON instead of the table.")
 def command(
@@ -42,57 +46,60 @@ def command(
     """Compare stored results with the first of them: tables, ratios with intervals, plots.
 
     A, B, ... are results files, folders of runs, baselines, or JSON files of pytest-benchmark. Exact counters
-    are compared whatever the machine; times only where processor, GPU, threads and versions are the same,
-    unless --times is given. Runs made apart drift by several percent: to judge a change, use arbench check.
+    are compared across machines; times only where processor, GPU, threads and versions are the same, unless
+    --times is given. Separate runs drift by several percent: to judge a change, use arbench check.
     """
-    from arbench.report.compare.comparison import METRICS, CompareError, NothingSharedError, compare
-    from arbench.report.compare.table import Names, document
+    from arbench.report.compare import CaseNames, CompareError, NothingSharedError, compare, document
+    from arbench.report.metrics import METRICS
     from arbench.suggest import did_you_mean
 
     if metric is not None and metric not in METRICS:
         raise RefusedError(f"unknown metric '{metric}'; {did_you_mean(metric, METRICS)}")
-    names = named(paths, labels)
+    called = named(paths, labels)
     if out is not None:
         check_writable(out)
-    files = {label: _read(path) for label, path in zip(names, paths, strict=True)}
+    files = {label: _read(path) for label, path in zip(called, paths, strict=True)}
     try:
         with refusing(CompareError):
             found = compare(files, metric, times)
     except NothingSharedError as error:
         raise NothingError(str(error)) from None
     cases = (case for results in files.values() for case in results.cases.values())
-    called = Names(cases, next(iter(files.values())))
+    names = CaseNames(cases, next(iter(files.values())))
     for line in found.warnings:
         click.echo(f"arbench: warning: {line}", err=True)
     if as_json:
         click.echo(msgspec.json.encode(document(found)).decode())
     else:
-        _show(found, called)
+        _show(found, names)
     if out is not None:
-        _write(found, called, out, as_json)
+        _write(found, names, out, as_json)
 
 
 def named(paths: Sequence[Path], labels: Sequence[str]) -> list[str]:
-    """A name for each file: what was given, else that of its folder or its own, with as much of the way there
-    as tells them apart.
+    """Return a name for each file: its label, or its folder or file name with as much of the path as it needs.
+
+    Args:
+        paths: the files.
+        labels: names of the first files.
 
     Raises:
-        RefusedError: fewer than two files, one of them twice, or labels that do not fit.
+        RefusedError: fewer than two files, the same file twice, or wrong labels.
     """
     if len(paths) < 2:
-        raise RefusedError("compare needs at least two: arbench compare A B")
+        raise RefusedError("compare needs at least two files: arbench compare A B")
     files = [locate(path).resolve() for path in paths]
     for number, file in enumerate(files):
         if file in files[:number]:
-            raise RefusedError(f"{paths[number]}: the same file twice")
+            raise RefusedError(f"{paths[number]}: the same file twice; name two different files")
     if len(labels) > len(paths):
-        raise RefusedError(f"{len(labels)} times --label for {len(paths)} files")
+        raise RefusedError(f"{len(labels)} labels for {len(paths)} files; give at most one --label per file")
     found = [*labels, *_names(files)[len(labels) :]]
     for number, name in enumerate(found):
         if not name.strip():
-            raise RefusedError("--label: a name cannot be empty")
+            raise RefusedError("--label is empty; give each file a name")
         if name in found[:number]:
-            raise RefusedError(f"--label: '{name}' cannot name two files")
+            raise RefusedError(f"--label: '{name}' names two files; choose different names")
     return found
 
 
@@ -103,13 +110,13 @@ def _names(files: Sequence[Path]) -> list[str]:
         for depth in range(1, len(parts)):
             if sum(other[-depth:] == parts[-depth:] for other in whole) == 1:
                 return "/".join(parts[-depth:])
-        return str(file)  # a folder and a file beside it that differ in the ending alone
+        return str(file)  # a folder and a file beside it whose names differ only in the suffix
 
     return [name(parts, file) for parts, file in zip(whole, files, strict=True)]
 
 
 def _read(path: Path) -> Results:
-    """What is stored there; rows that a killed run did not write are worked out."""
+    """Return the results at ``path``, with the rows that a killed run did not write."""
     from arbench.stored import read_stored
 
     with refusing():
@@ -122,8 +129,8 @@ def _read(path: Path) -> Results:
     return results
 
 
-def _show(found: Comparison, names: Names) -> None:
-    from arbench.report.compare.table import alone, changed_table, counted, tables
+def _show(found: Comparison, names: CaseNames) -> None:
+    from arbench.report.compare import alone, changed_table, counted, tables
 
     width = max(80, min(shutil.get_terminal_size().columns, 120))
     for table in tables(found, names, width):
@@ -132,24 +139,17 @@ def _show(found: Comparison, names: Names) -> None:
         lines = changed.lines()
         click.echo("\n".join(lines[: 3 + MOST]))
         if len(lines) > 3 + MOST:
-            click.echo(f"and {len(lines) - 3 - MOST} more: --json or --out has all")
+            click.echo(f"and {len(lines) - 3 - MOST} more; --json and --out list all")
         click.echo()
     for line in (counted(found), *alone(found, NAMED), *found.notes):
         click.echo(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False))
 
 
-def _write(found: Comparison, names: Names, out: Path, as_json: bool) -> None:
-    from arbench.report.compare.figures import draw
-    from arbench.report.compare.table import frame, markdown
-    from arbench.report.drawings import save
+def _write(found: Comparison, names: CaseNames, out: Path, as_json: bool) -> None:
+    from arbench.report.compare import write
 
-    drawings = draw(found, names)
-    images = [(one.caption, f"figures/{one.name}.svg") for one in drawings]
-    page = out / "compare.md"
     try:
-        page.write_text(markdown(found, names, images), encoding="utf-8")
-        frame(found).to_csv(out / "compare.csv", index=False)
-        save(drawings, out / "figures")
+        written = write(found, names, out)
     except OSError as error:
         raise click.ClickException(f"cannot write into {out}: {error.strerror}") from None
-    click.echo(f"\ncompare  {page}", err=as_json)
+    click.echo(f"\ncompare  {written[0]}", err=as_json)

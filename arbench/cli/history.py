@@ -1,4 +1,4 @@
-"""arbench history: a measure over commits, with its steps."""
+"""arbench history: a metric over commits, with its steps."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from arbench.cli.asking import Numbers
 from arbench.cli.errors import NothingError, RefusedError, check_writable, refusing
 from arbench.results import FILE_NAME, Case, Results, ResultsError
 
+_METRIC = "seconds (the default), depth, nfe, flops, ops, bytes, peak_bytes or weights."
+
 
 @click.command("history")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--measure", default="seconds", show_default=True, metavar="NAME", help="What to follow.")
-@click.option("--repo", type=click.Path(path_type=Path), help="Order by the commits of this repository, not by time.")
-@click.option("--model", "models", multiple=True, metavar="NAME[:PRESET]", help="Only this, repeatable.")
+@click.option("--metric", metavar="NAME", help=_METRIC)
+@click.option("--measure", "old_metric", metavar="NAME", hidden=True, help="The old name of --metric.")
+@click.option("--repo", type=click.Path(path_type=Path), help="Order by the history of this repository, not by time.")
+@click.option("--model", "models", multiple=True, metavar="NAME[:PRESET]", help="Only this model, repeatable.")
 @click.option(
     "--op",
     "ops",
@@ -30,33 +33,39 @@ from arbench.results import FILE_NAME, Case, Results, ResultsError
 )
 @click.option("--method", "methods", multiple=True, metavar="NAME", help="Only this method, repeatable.")
 @click.option("--n", "n", multiple=True, type=Numbers(), help="Only this size, repeatable.")
-@click.option("--case", "parts", multiple=True, metavar="TEXT", help="Only cases whose id holds this.")
+@click.option("--case", "parts", multiple=True, metavar="TEXT", help="Only cases whose id contains TEXT, repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the page, the data and the figures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the history as JSON instead of the table.")
 def command(
-    paths: tuple[Path, ...], measure: str, repo: Path | None, out: Path | None, as_json: bool, **only: Any
+    paths: tuple[Path, ...],
+    metric: str | None,
+    old_metric: str | None,
+    repo: Path | None,
+    out: Path | None,
+    as_json: bool,
+    **only: Any,
 ) -> None:
-    """Show a measure over commits, and where it steps to another level.
+    """Show a metric over commits, and the steps from one level to another.
 
-    PATHS are results files, JSON files of pytest-benchmark, or folders that are searched for both.
-    Times are compared within a machine only; depth, nfe, flops, ops, bytes, peak_bytes and weights need none.
-    Whatever is found, the exit code is 0.
+    PATHS are results files, JSON files of pytest-benchmark, or folders that are searched for both. Times are
+    compared only within a machine, counters across machines. The exit code is 0 with or without steps.
     """
     from arbench.git import GitError, ordered
-    from arbench.report.history.document import MEASURES, document, history, lines, table, write
+    from arbench.report.history import commit_of, document, history, lines, table, write
+    from arbench.report.metrics import METRICS
     from arbench.suggest import did_you_mean
 
-    if measure not in MEASURES:
-        raise RefusedError(f"unknown measure '{measure}'; {did_you_mean(measure, MEASURES)}")
+    metric = _renamed(metric, old_metric)
+    if metric not in METRICS:
+        raise RefusedError(f"unknown metric '{metric}'; {did_you_mean(metric, METRICS)}")
     files = read_all(paths)
     with refusing(GitError):
-        names = {(one.run.git or "").removesuffix("+")[:12] for one in files}
-        commits = None if repo is None else ordered(repo, names)
+        commits = None if repo is None else ordered(repo, filter(None, (commit_of(one.run) for one in files)))
     if out is not None:
         check_writable(out)
-    found = history(files, measure, commits, lambda case: _asked(case, **only))
+    found = history(files, metric, commits, lambda case: _matches(case, **only))
     if not found.series:
-        raise NothingError(f"no case that was asked for has {MEASURES[measure].title} in what was read")
+        raise NothingError(f"no matching case has {METRICS[metric].title} in these files; loosen the filters")
     if as_json:
         click.echo(msgspec.json.encode(document(found)).decode())
     else:
@@ -69,8 +78,24 @@ def command(
         click.echo(f"\nhistory  {written[0]}", err=as_json)
 
 
+def _renamed(metric: str | None, old_metric: str | None) -> str:
+    """Return the metric to follow, with a warning where it was given by its old option."""
+    if old_metric is None:
+        return metric or "seconds"
+    if metric is not None:
+        raise RefusedError("--measure is the old name of --metric; give --metric only")
+    click.echo("arbench: warning: --measure is now --metric and stops working in the next release", err=True)
+    return old_metric
+
+
 def read_all(paths: tuple[Path, ...]) -> list[Results]:
-    """Everything stored there; a file that is named must be sound, one that is found may be passed over."""
+    """Return the results in files and below folders.
+
+    A file given by its path must be valid; an invalid one found in a folder is skipped with a warning.
+
+    Raises:
+        RefusedError: a path does not exist, a given file is invalid, or nothing can be read.
+    """
     from arbench.stored import read_stored
 
     files: dict[Path, Results] = {}
@@ -85,16 +110,16 @@ def read_all(paths: tuple[Path, ...]) -> list[Results]:
             except ResultsError as error:
                 if file == path:
                     raise RefusedError(str(error)) from None
-                warnings.warn(f"passed over: {error}", stacklevel=2)
+                warnings.warn(f"skipped {error}", stacklevel=2)
     if not files:
         raise RefusedError(
-            f"{', '.join(map(str, paths))}: no {FILE_NAME} and no JSON of pytest-benchmark that can be read"
+            f"{', '.join(map(str, paths))}: no readable {FILE_NAME} and no readable JSON of pytest-benchmark"
         )
     return list(files.values())
 
 
 def _stored(folder: Path) -> Iterator[Path]:
-    """Files below that are stored measurements by their looks."""
+    """Yield the files below a folder that look like stored measurements."""
     for place, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
@@ -111,7 +136,7 @@ def _of_pytest_benchmark(file: Path) -> bool:
     return {"benchmarks", "machine_info"} <= whole.keys()
 
 
-def _asked(
+def _matches(
     case: Case,
     models: tuple[str, ...],
     ops: tuple[str, ...],
@@ -119,6 +144,7 @@ def _asked(
     n: tuple[tuple[int, ...], ...],
     parts: tuple[str, ...],
 ) -> bool:
+    """Return whether a case matches every filter that is not empty."""
     names = (case.model, f"{case.model}:{case.preset}")
     return (
         (not models or any(name in models for name in names))

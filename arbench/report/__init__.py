@@ -1,10 +1,11 @@
-"""Results to what people read: page, summary and figures. Needs a results file and nothing else."""
+"""Pages, summaries, tables and figures of results; a results file is all they need."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from arbench.report.drawings import FRACTIONS, MAP, draw, save
+from arbench.report.drawings import FRACTIONS, MAP, draw
+from arbench.report.figures.drawing import save
 from arbench.report.headline import headline
 from arbench.report.kernels.tables import kernel_rows
 from arbench.report.models.taxonomy import brief, taxonomy
@@ -31,13 +32,13 @@ __all__ = [
 
 
 def render(results: Results, folder: str | Path) -> list[Path]:
-    """Writes ``report.html``, ``summary.md`` and ``figures/*.svg`` and ``*.png``.
+    """Write ``report.html``, ``summary.md`` and ``figures/*.svg`` and ``*.png``.
 
-    An interrupted run renders too: what is missing is said at the top.
+    An interrupted run is rendered too; the page says at the top what is missing.
 
     Args:
-        results: as `arbench.results.read` gives it.
-        folder: made if missing; files of the same names are replaced.
+        results: as `arbench.results.read` returns it.
+        folder: created if missing; files of the same names are replaced.
 
     Returns:
         The files written, the page first.

@@ -1,11 +1,11 @@
-"""One case in words: columns, and what stands in their cells."""
+"""One case in words: the columns of tables, and the text of their cells."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from arbench.report.labels import COUNT_SOURCE, EXACTNESS, STATUS, Settings, model_label
+from arbench.report.labels import COUNT_SOURCE, EXACTNESS, STATUS, SharedSettings, model_label
 from arbench.results import Case, Ratio, Results
 from arbench.stats import format_interval, format_ratio, format_seconds, format_si
 
@@ -15,7 +15,14 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Column:
-    """A column's heading; ``number`` ones are set flush right, ``wraps`` ones may take several lines."""
+    """A column of a table.
+
+    Attributes:
+        title: its heading.
+        unit: the unit of all its numbers, added to the heading.
+        number: align cells to the right.
+        wraps: a cell may take several lines on the page.
+    """
 
     title: str
     unit: str = ""
@@ -24,24 +31,24 @@ class Column:
 
     @property
     def heading(self) -> str:
-        """Title and unit."""
+        """The title with its unit."""
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
 
 def interval_of(line: Case | Ratio) -> Interval | None:
-    """The 95% interval, or where there is none the range over workers."""
+    """Return the 95% interval, or without one the range over workers."""
     if isinstance(line, Ratio):
         return line.ci95 or line.range
     return line.ci95_s or line.range_s
 
 
 def speed_up(case: Case, results: Results) -> Ratio | None:
-    """The case's speed over its reference."""
+    """Return the speed of the case over its reference."""
     return next((ratio for ratio in results.ratios.values() if ratio.case == case.id), None)
 
 
 def largest_speed_up(case: Case, results: Results) -> tuple[int, Ratio] | None:
-    """(N, ratio) of the case's method at the largest N, up to the case's, that has a reference."""
+    """Return (N, ratio) for the case's method at the largest N with a reference, at most the case's N."""
     found = [
         (other.n, ratio)
         for ratio in results.ratios.values()
@@ -51,19 +58,19 @@ def largest_speed_up(case: Case, results: Results) -> tuple[int, Ratio] | None:
 
 
 def real_time(case: Case) -> float | None:
-    """Seconds of audio per second of computing, for each stream of the batch."""
+    """Return the seconds of audio per second of computing, for each stream of the batch."""
     return case.n / case.rate_hz / case.median_s if case.rate_hz and case.median_s else None
 
 
 def time_label(case: Case) -> str:
-    """``12.3 ms``, with the digits its interval supports."""
+    """Return ``12.3 ms``, with the digits its interval supports."""
     if case.median_s is None:
         return NONE
     return format_seconds(case.median_s, interval_of(case))
 
 
 def time_interval_label(case: Case) -> str:
-    """``[12.1, 12.6]``, or in parentheses a range over workers."""
+    """Return the interval ``[12.1, 12.6]``, or the range over workers in parentheses."""
     interval = interval_of(case)
     if case.median_s is None or interval is None:
         return NONE
@@ -84,7 +91,7 @@ def _real_time(case: Case) -> str:
 
 
 def _best_speed_up(case: Case, results: Results) -> str:
-    """The speed-up, or that of the largest N at which the reference was timed too."""
+    """Return the speed-up, or the one at the largest N where the reference was timed too."""
     found = largest_speed_up(case, results)
     if found is None or found[0] == case.n:
         return speed_up_label(case, results)
@@ -92,7 +99,7 @@ def _best_speed_up(case: Case, results: Results) -> str:
 
 
 def speed_up_label(case: Case, results: Results) -> str:
-    """``3.07x [3.01, 3.12]`` over the reference, or that the case is the reference."""
+    """Return ``3.07x [3.01, 3.12]`` over the reference, or ``reference`` for the reference itself."""
     ratio = speed_up(case, results)
     if ratio is None:
         referred = any(other.reference == case.id for other in results.ratios.values())
@@ -101,7 +108,7 @@ def speed_up_label(case: Case, results: Results) -> str:
 
 
 def ratio_label(ratio: Ratio) -> str:
-    """``12.3x [12.1, 12.6]``: an interval in brackets, a range over workers in parentheses."""
+    """Return ``12.3x [12.1, 12.6]``: an interval in brackets, or a range over workers in parentheses."""
     interval = interval_of(ratio)
     text = format_ratio(ratio.ratio, interval)
     if interval is None:
@@ -114,17 +121,17 @@ def _count(value: int | None) -> str:
 
 
 def exact_si(value: float | None, unit: str) -> str:
-    """A count with its unit, to three digits."""
+    """Return a count with its unit, to four digits."""
     return NONE if value is None else format_si(value, unit, (value * 0.9999, value * 1.0001))
 
 
 def status_label(case: Case) -> str:
-    """``ok, unstable``."""
+    """Return the status in words: ``ok, unstable``."""
     return STATUS[case.status] + (", unstable" if case.unstable else "")
 
 
 def accepted(case: Case) -> float | None:
-    """How many groups an evaluation settled on average, of a method that guesses ahead."""
+    """Return the groups accepted per evaluation on average; None for a method that does not guess ahead."""
     found = (case.verified or {}).get("accepted")
     return float(found) if found is not None else None
 
@@ -134,28 +141,28 @@ def _accepted(case: Case) -> str:
     return NONE if found is None else f"{found:.1f}"
 
 
-Cell = Callable[[Case, Results, Settings], str]
+Cell = Callable[[Case, Results, SharedSettings], str]
 CELLS: dict[str, Cell] = {
-    "model": lambda case, results, settings: model_label(case),
-    "op": lambda case, results, settings: case.op,
-    "method": lambda case, results, settings: settings.method(case),
-    "n": lambda case, results, settings: f"{case.n:,}",
-    "time": lambda case, results, settings: time_label(case),
-    "interval": lambda case, results, settings: time_interval_label(case),
-    "rate": lambda case, results, settings: _per_second(case, case.batch * case.n, ""),
-    "real_time": lambda case, results, settings: _real_time(case),
-    "speed_up": lambda case, results, settings: speed_up_label(case, results),
-    "best_speed_up": lambda case, results, settings: _best_speed_up(case, results),
-    "depth": lambda case, results, settings: _count(case.depth),
-    "nfe": lambda case, results, settings: _count(case.nfe),
-    "accepted": lambda case, results, settings: _accepted(case),
-    "work": lambda case, results, settings: exact_si(
+    "model": lambda case, results, shared: model_label(case),
+    "op": lambda case, results, shared: case.op,
+    "method": lambda case, results, shared: shared.method_label(case),
+    "n": lambda case, results, shared: f"{case.n:,}",
+    "time": lambda case, results, shared: time_label(case),
+    "interval": lambda case, results, shared: time_interval_label(case),
+    "rate": lambda case, results, shared: _per_second(case, case.batch * case.n, ""),
+    "real_time": lambda case, results, shared: _real_time(case),
+    "speed_up": lambda case, results, shared: speed_up_label(case, results),
+    "best_speed_up": lambda case, results, shared: _best_speed_up(case, results),
+    "depth": lambda case, results, shared: _count(case.depth),
+    "nfe": lambda case, results, shared: _count(case.nfe),
+    "accepted": lambda case, results, shared: _accepted(case),
+    "work": lambda case, results, shared: exact_si(
         None if case.flops is None else case.flops / (case.batch * case.n), "FLOP"
     ),
-    "memory": lambda case, results, settings: exact_si(case.peak_bytes, "B"),
-    "counts": lambda case, results, settings: COUNT_SOURCE[case.count_source],
-    "exactness": lambda case, results, settings: EXACTNESS[case.exactness],
-    "status": lambda case, results, settings: status_label(case),
+    "memory": lambda case, results, shared: exact_si(case.peak_bytes, "B"),
+    "counts": lambda case, results, shared: COUNT_SOURCE[case.count_source],
+    "exactness": lambda case, results, shared: EXACTNESS[case.exactness],
+    "status": lambda case, results, shared: status_label(case),
 }
 COLUMNS = {
     "model": Column("model", number=False),

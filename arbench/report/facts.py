@@ -1,4 +1,4 @@
-"""Environment, limits and command of a run, as pairs a page can print."""
+"""Environment, limits and command of a run, as text pairs for a page."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Pairs = list[tuple[str, str]]
 
 
 def environment(run: Run) -> Pairs:
-    """Dotted names and values; what is unknown is left out."""
+    """Return the environment as dotted names and values, without unknown ones."""
     return as_pairs(run.environment)
 
 
 def as_pairs(facts: Mapping[str, Any]) -> Pairs:
-    """Nested facts by dotted names, in words; what is unknown is left out."""
+    """Return nested facts as dotted names and values in words, without unknown ones."""
     return list(_flat("", facts))
 
 
 def limits(run: Run) -> Pairs:
-    """The machine's measured limits in words, and whatever else stands beside them."""
+    """Return the machine's measured limits in words, then any other entry beside them."""
     known = dict(run.limits)
     pairs: Pairs = []
     for kind in ("copy", "read"):
@@ -40,7 +40,7 @@ def limits(run: Run) -> Pairs:
 
 
 def command(run: Run) -> str:
-    """The command line, quoted for a shell, without the path of the program."""
+    """Return the command line, quoted for a shell, without the path of the program."""
     words = list(run.argv)
     if words and PurePath(words[0]).stem in ("arbench", "__main__"):
         words = words[1:]

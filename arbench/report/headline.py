@@ -8,12 +8,14 @@ from arbench.results import Results
 
 
 def headline(results: Results, width: int = 100) -> list[Table]:
-    """One table a model: each method at the largest N that is ok, notes for sizes that are not. Then one
-    table a kernel: each implementation, beside the machine's limit and over torch eager.
+    """Return one table per model, then one per kernel.
+
+    A model's table shows each method at the largest N that is ok, with notes on the other sizes. A kernel's
+    shows each implementation, its fraction of the machine's limit and its speed-up over torch eager.
 
     Args:
         results: what was measured.
-        width: characters a line may have; columns that can be spared are left out to fit, and a kernel
-            whose table is too wide gets one for each configuration.
+        width: characters per line; optional columns are dropped until a table fits, and a kernel whose
+            table stays too wide gets one for each configuration.
     """
     return [*model_tables(results, width), *kernel_tables(results, width)]

@@ -1,32 +1,40 @@
-"""The report as one HTML page that needs nothing else: styles and figures inside."""
+"""The report as one HTML page that needs no other file: styles and figures are inside."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from arbench.report import facts
-from arbench.report.drawings import BATCHES, KERNELS, MAP, Drawing
-from arbench.report.figures.style import inline
+from arbench.report.drawings import BATCHES, KERNEL_FIGURES, MAP
+from arbench.report.figures.drawing import Drawing
 from arbench.report.gaps import gaps
 from arbench.report.kernels.tables import kernel_rows, kernel_tables
-from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, Settings, model_label
+from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings, model_label
 from arbench.report.models.batches import batch_table
 from arbench.report.models.taxonomy import taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
 from arbench.report.table import Table, model_tables, order, rows
+from arbench.report.templates import environment
 from arbench.results import Results
 
 _WIDTH = 1000
-"""Characters: a page scrolls, so no column need be spared."""
+"""Characters per line: a page scrolls, so tables keep all columns."""
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """All that a page says of one model."""
+    """The part of a page on one model.
+
+    Attributes:
+        headline: the most important facts.
+        claims: sentences with a verdict.
+        measured: sentences without one.
+        figures: captions and SVG markup.
+        table: each method at its largest N.
+    """
 
     headline: Headline
     claims: Sequence[Sentence]
@@ -35,41 +43,30 @@ class Chapter:
     table: Table
 
 
-def environment() -> Environment:
-    """Jinja over this package's templates; HTML is escaped, an undefined name is an error."""
-    return Environment(
-        loader=PackageLoader("arbench", "report"),
-        autoescape=lambda name: name is not None and name.endswith((".html.j2", ".css")),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def page(results: Results, drawings: Sequence[Drawing]) -> str:
-    """The page's HTML.
+    """Return the page's HTML.
 
     Args:
-        results: what was measured; any of it may be missing.
-        drawings: as `arbench.report.drawings.draw` makes them from the same results.
+        results: what was measured; any part may be missing.
+        drawings: the figures of the same results, as `arbench.report.drawings.draw` returns them.
     """
-    said = sentences(results)
+    statements = sentences(results)
     return (
         environment()
         .get_template("page.html.j2")
         .render(
             run=results.run,
             growth=GROWTH,
-            settings=Settings(results).common,
+            settings=SharedSettings(results).of_all,
             gaps=gaps(results),
-            tally=tally(said),
+            tally=tally(statements),
             map=next((_figure(one) for one in drawings if one.name == MAP), None),
             taxonomy=taxonomy(results),
             batches=batch_table(results),
             batch_figure=next((_figure(one) for one in drawings if one.name == BATCHES), None),
-            chapters=chapters(results, said, drawings),
+            chapters=chapters(results, statements, drawings),
             kernels=kernel_tables(results, _WIDTH),
-            kernel_figures={d.name: _figure(d) for d in drawings if d.name in KERNELS},
+            kernel_figures={d.name: _figure(d) for d in drawings if d.name in KERNEL_FIGURES},
             tables=[table for table in (rows(results), kernel_rows(results)) if table.rows],
             troubles=troubles(results),
             command=facts.command(results.run),
@@ -80,13 +77,13 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
     )
 
 
-def chapters(results: Results, said: Sequence[Sentence], drawings: Sequence[Drawing]) -> list[Chapter]:
-    """One chapter a model, in the order of the table."""
+def chapters(results: Results, statements: Sequence[Sentence], drawings: Sequence[Drawing]) -> list[Chapter]:
+    """Return one chapter per model, in the order of the table."""
     return [
         Chapter(
             headline=head,
-            claims=[one for one in said if one.model == head.model and one.verdict],
-            measured=[one for one in said if one.model == head.model and not one.verdict],
+            claims=[one for one in statements if one.model == head.model and one.verdict],
+            measured=[one for one in statements if one.model == head.model and not one.verdict],
             figures=[(d.caption, _figure(d)) for d in drawings if d.model == head.model],
             table=table,
         )
@@ -94,23 +91,23 @@ def chapters(results: Results, said: Sequence[Sentence], drawings: Sequence[Draw
     ]
 
 
-def tally(said: Sequence[Sentence]) -> dict[str, int]:
-    """How many claims hold, fail and are undecided; those there are none of left out."""
-    counts = {v: sum(one.verdict == v for one in said) for v in ("holds", "fails", "undecided")}
+def tally(statements: Sequence[Sentence]) -> dict[str, int]:
+    """Return the number of claims by verdict, without verdicts that do not occur."""
+    counts = {v: sum(one.verdict == v for one in statements) for v in ("holds", "fails", "undecided")}
     return {verdict: count for verdict, count in counts.items() if count}
 
 
 def troubles(results: Results) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """(status, what it means, [(case, its error)]) of every status that occurs but ok and checked."""
-    settings = Settings(results)
+    """Return (status, its meaning, [(case, its error)]) for every status that occurs but ok and checked."""
+    shared = SharedSettings(results)
     found = []
     for status, meaning in STATUS_MEANING.items():
         cases = [case for case in order(results.cases.values()) if case.status == status]
         if cases and status != "checked":
             listed = [
                 (
-                    f"{model_label(case)} {case.op} {settings.method(case)}, N = {case.n:,}",
-                    case.error or "no more is known",
+                    f"{model_label(case)} {case.op} {shared.method_label(case)}, N = {case.n:,}",
+                    case.error or "no details are known",
                 )
                 for case in cases
             ]
@@ -119,4 +116,4 @@ def troubles(results: Results) -> list[tuple[str, str, list[tuple[str, str]]]]:
 
 
 def _figure(drawing: Drawing) -> Markup:
-    return Markup(inline(drawing.svg, drawing.name, str(escape(drawing.caption))))
+    return Markup(drawing.markup())

@@ -1,4 +1,4 @@
-"""How near a kernel comes to what the machine can do."""
+"""How close a kernel comes to the limit of the machine."""
 
 from __future__ import annotations
 
@@ -15,27 +15,30 @@ from arbench.stats.roofline import Roof, roof
 
 @dataclass(frozen=True)
 class Reached:
-    """A timed kernel beside its limit."""
+    """A timed kernel compared with its limit.
+
+    Attributes:
+        bound: what limits it: moving its bytes, or doing its arithmetic.
+        fraction: the shortest time the machine could take, over the measured time.
+        ends: the fraction at the ends of the time's interval.
+    """
 
     bound: Literal["memory", "compute"]
-    """What limits it: moving its bytes, or doing its arithmetic."""
     fraction: float
-    """Of the limit: the shortest time the machine could take, over the time it took."""
     ends: Interval | None
-    """The fraction at the ends of the time's interval."""
 
 
 def measured_limits(results: Results) -> Iterator[dict[str, Any]]:
-    """The machine's limits, as often as they were measured."""
+    """Yield the machine's limits, once for each time they were measured."""
     yield results.run.limits
     for line in results.limits:
         yield line.limits
 
 
 def roof_of(case: Case, results: Results) -> Roof | None:
-    """The highest roof that was measured over a kernel's bytes and FLOPs; None if a part is not known.
+    """Return the highest roof measured over a kernel's bytes and FLOPs; None where a part is unknown.
 
-    A model has none: what its operations read and write is no least that it must.
+    A model has none: the bytes that its operations read and write are not a minimum.
     """
     if not is_kernel(case) or case.bytes is None or case.flops is None:
         return None
@@ -45,7 +48,7 @@ def roof_of(case: Case, results: Results) -> Roof | None:
 
 
 def reached(case: Case, results: Results) -> Reached | None:
-    """How near a timed kernel comes to its roof; None where either is not known."""
+    """Return how close a timed kernel comes to its roof; None where either is unknown."""
     top = roof_of(case, results)
     if top is None or case.status != "ok" or not case.median_s:
         return None
@@ -55,13 +58,15 @@ def reached(case: Case, results: Results) -> Reached | None:
 
 
 def per_second(case: Case, count: int | None) -> float | None:
-    """A count of the case by its median time."""
+    """Return a count of the case divided by its median time."""
     return None if count is None or not case.median_s else count / case.median_s
 
 
 def format_percent(fraction: float, ends: Interval | None) -> str:
-    """``87%``: no digit that the interval does not support, and below 100% never more than two, since a
-    measured limit has no more."""
+    """Return ``87%``, with the digits its interval supports, and at most two of them below 100%.
+
+    A measured limit is not more precise than two digits.
+    """
     value = 100 * fraction
     interval = None if ends is None else (100 * ends[0], 100 * ends[1])
     leading = last_place(value, None) + 1

@@ -1,28 +1,34 @@
-"""The table: as numbers for programs, as words for terminal, markdown and page alike."""
+"""Tables of cases: as numbers for programs, as words for terminal, markdown and page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from arbench.report.cells import CELLS, COLUMNS, Column, accepted, interval_of, real_time, speed_up
-from arbench.report.labels import STATUS, Settings, model_label, numbers, of_models
+from arbench.report.cells import CELLS, COLUMNS, NONE, Column, accepted, interval_of, real_time, speed_up
+from arbench.report.labels import STATUS, SharedSettings, model_label, numbers, of_models
 from arbench.report.roofs import per_second, reached
 from arbench.results import Case, Results
 
 _FULL = tuple(name for name in COLUMNS if name != "best_speed_up")
 _HEADLINE = ("op", "method", "n", "time", "rate", "real_time", "best_speed_up", "depth")
-_SPARED = ("rate", "real_time", "depth", "op")
+_OPTIONAL = ("rate", "real_time", "depth", "op")
+"""Columns of the headline that a narrow terminal loses, the first one first."""
 _OP_ORDER = {"score": 0, "sample": 1, "forward": 2, "backward": 3}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text, with what a reader needs to know beside them; a title may have several lines.
+    """Cells as text, with the notes that a reader needs beside them.
 
-    ``sections`` are headings within, by the number of the row they stand above.
+    Attributes:
+        title: one line or several.
+        columns: the headings.
+        rows: the cells, a sequence for each row.
+        notes: lines below the table.
+        sections: headings within the table, by the number of the row below.
     """
 
     title: str
@@ -32,7 +38,7 @@ class Table:
     sections: Mapping[int, str] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """Plain text: heading, rule, rows, notes; columns two spaces apart."""
+        """Return the table as plain text: title, headings, rule, rows, notes; columns two spaces apart."""
         cells = [[column.heading for column in self.columns], *self.rows]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         aligned = [
@@ -52,7 +58,7 @@ class Table:
 
 
 def order(cases: Iterable[Case]) -> list[Case]:
-    """Cases by model or kernel, scoring or forward first, methods as they first appear, then by N."""
+    """Return the cases by model or kernel, scoring or forward first, methods as they first appear, then by N."""
     known = list(cases)
     first: dict[tuple[object, ...], int] = {}
     for i, case in enumerate(known):
@@ -65,17 +71,22 @@ def order(cases: Iterable[Case]) -> list[Case]:
 
 
 def frame(results: Results) -> pd.DataFrame:
-    """One row a case, every number as it was measured.
+    """Return one row per case, with every number as measured.
 
-    Columns are the fields of `arbench.results.Case`, without ``verified``, and:
-    ``low_s``, ``high_s`` and ``interval`` ('ci95' or 'range' over workers); ``elements_per_s``
-    (of the whole batch); ``accepted`` (groups that an evaluation settled on average, of methods that guess
-    ahead); ``real_time`` (seconds of audio made or scored per second, each stream);
-    ``speed_up``, ``speed_up_low``, ``speed_up_high`` and ``reference`` (a case's id);
-    ``flops_per_element``; ``gb_per_s`` and ``gflop_per_s`` (10^9 bytes and FLOPs a second); and of
-    kernels ``bound`` ('memory' or 'compute') and ``fraction_of_limit``, ``fraction_low``,
-    ``fraction_high`` (of what this machine was measured to do at most: 1 is all of it). What is not
-    known is missing, never 0.
+    The columns are the fields of `arbench.results.Case`, without ``verified``, and:
+
+    - ``low_s``, ``high_s``, ``interval``: the ends of the interval of the time, and what it is: 'ci95', or
+      'range' over workers;
+    - ``elements_per_s``: elements of the whole batch per second;
+    - ``accepted``: groups accepted per evaluation on average, for methods that guess ahead;
+    - ``real_time``: seconds of audio made or scored per second, for each stream;
+    - ``speed_up``, ``speed_up_low``, ``speed_up_high``, ``reference``: the speed-up with its interval, and
+      the id of the case it refers to;
+    - ``flops_per_element``, ``gb_per_s``, ``gflop_per_s``: work and rates, in 10^9 bytes or FLOPs per second;
+    - ``bound``, ``fraction_of_limit``, ``fraction_low``, ``fraction_high``: for kernels, what limits them
+      ('memory' or 'compute') and the fraction of this machine's measured limit they reach, 1 being all of it.
+
+    Unknown values are missing, never 0.
     """
     return pd.DataFrame([_record(case, results) for case in order(results.cases.values())])
 
@@ -115,30 +126,32 @@ def _giga(value: float | None) -> float | None:
 
 
 def rows(results: Results) -> Table:
-    """Every case of a model in words, with units and no digit that its interval does not support."""
-    settings = Settings(results)
-    return _table(settings.of_models, order(of_models(results)), results, settings, _FULL)
+    """Return every case of a model in words, with units and no digit that its interval does not support."""
+    shared = SharedSettings(results)
+    cases = order(of_models(results))
+    notes = _unknown_depths(cases, lambda case: f"{model_label(case)} {case.op} {shared.method_label(case)}")
+    return _table(shared.of_models, cases, results, shared, _FULL, notes)
 
 
 def model_tables(results: Results, width: int) -> list[Table]:
-    """One table a model: each method at the largest N that is ok, notes for sizes that are not.
+    """Return one table per model: each method at the largest N that is ok, with notes on the other sizes.
 
     Args:
         results: what was measured.
-        width: characters a line may have; columns that can be spared are left out to fit.
+        width: characters per line; optional columns are dropped until the table fits.
     """
-    settings = Settings(results)
+    shared = SharedSettings(results)
     groups: dict[str, list[Case]] = {}
     for case in order(of_models(results)):
         groups.setdefault(model_label(case), []).append(case)
     tables = []
     for label, cases in groups.items():
-        title = " · ".join(filter(None, (label, f"element: {cases[0].element}", settings.of_models)))
-        notes = _notes(cases, settings)
+        title = " · ".join(filter(None, (label, f"element: {cases[0].element}", shared.of_models)))
+        notes = _notes(cases, shared)
         kept = list(_HEADLINE)
-        for spared in (None, *_SPARED):
-            kept = [name for name in kept if name != spared]
-            table = _table(title, _largest(cases), results, settings, kept, notes)
+        for dropped in (None, *_OPTIONAL):
+            kept = [name for name in kept if name != dropped]
+            table = _table(title, _largest(cases), results, shared, kept, notes)
             if max(map(len, table.lines()[1 : -len(notes) or None])) <= width:
                 break
         tables.append(table)
@@ -146,36 +159,55 @@ def model_tables(results: Results, width: int) -> list[Table]:
 
 
 def _largest(cases: list[Case]) -> list[Case]:
-    """For each method the largest N that is ok; if none is, the smallest."""
+    """Return for each method the case at the largest N that is ok; if none is, at the smallest."""
     by_key: dict[tuple[object, ...], list[Case]] = {}
     for case in cases:
         by_key.setdefault(case.key, []).append(case)
     return [max((c for c in same if c.status == "ok"), key=lambda c: c.n, default=same[0]) for same in by_key.values()]
 
 
-def _notes(cases: list[Case], settings: Settings) -> list[str]:
-    """``naive: over budget at N = 4,096``, for every method and status but ok."""
+def _notes(cases: list[Case], shared: SharedSettings) -> list[str]:
+    """Return ``naive: over budget at N = 4,096`` for every method and status but ok, then the unknown depths."""
     where: dict[tuple[str, str, str], list[int]] = {}
     for case in cases:
         status = "unstable" if case.status == "ok" and case.unstable else STATUS[case.status]
         if status != "ok":
-            where.setdefault((case.op, settings.method(case), status), []).append(case.n)
-    return [f"{op} {method}: {status} at N = {numbers(sizes)}" for (op, method, status), sizes in where.items()]
+            where.setdefault((case.op, shared.method_label(case), status), []).append(case.n)
+    notes = [f"{op} {method}: {status} at N = {numbers(sizes)}" for (op, method, status), sizes in where.items()]
+    return [*notes, *_unknown_depths(cases, lambda case: f"{case.op} {shared.method_label(case)}")]
+
+
+def _unknown_depths(cases: Iterable[Case], name: Callable[[Case], str]) -> list[str]:
+    """Return a note for each reason why depths are unknown, with the cases that have it.
+
+    Args:
+        cases: the cases to look at; those from files without a reason are left out.
+        name: returns what to call a case, without its N.
+    """
+    where: dict[str, dict[str, list[int]]] = {}
+    for case in cases:
+        if case.depth is None and case.why_unknown:
+            where.setdefault(case.why_unknown, {}).setdefault(name(case), []).append(case.n)
+    return [
+        f"depth unknown ({NONE}): {reason}: "
+        + "; ".join(f"{method} at N = {numbers(sizes)}" for method, sizes in methods.items())
+        for reason, methods in where.items()
+    ]
 
 
 def _table(
     title: str,
     cases: Sequence[Case],
     results: Results,
-    settings: Settings,
+    shared: SharedSettings,
     names: Sequence[str],
     notes: Sequence[str] = (),
 ) -> Table:
-    said = {"real_time": any(c.rate_hz for c in cases), "accepted": any(map(accepted, cases))}
-    kept = [name for name in names if said.get(name, True)]
+    known = {"real_time": any(c.rate_hz for c in cases), "accepted": any(map(accepted, cases))}
+    kept = [name for name in names if known.get(name, True)]
     return Table(
         title,
         [COLUMNS[name] for name in kept],
-        [[CELLS[name](case, results, settings) for name in kept] for case in cases],
+        [[CELLS[name](case, results, shared) for name in kept] for case in cases],
         notes,
     )

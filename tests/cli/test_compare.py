@@ -54,7 +54,7 @@ def test_two_runs_are_compared_in_time_and_exactly(answer, copied, other):
     ]
     assert "depth, nfe, flops, ops and bytes: 20 values compared, 4 differ." in found.out
     assert "arbench check" in found.out
-    assert "What changed, exactly" in found.out
+    assert "Changed counters and statuses" in found.out
 
 
 def test_the_numbers_of_a_comparison_as_json_and_as_files(answer, copied, other, tmp_path):
@@ -88,17 +88,17 @@ def test_other_metrics_and_their_names(answer, refusal, copied, other):
 def test_another_machine_is_compared_in_time_on_request_only(answer, refusal, copied, tmp_path):
     edited(copied, tmp_path / "other", cpu="Example 2")
     model = read(copied).run.environment["cpu"]["model"]
-    told = f"other is not where copied was measured: cpu.model ({model}, Example 2)"
+    told = f"other was not measured in the environment of copied: cpu.model ({model}, Example 2)"
     words = ("compare", copied, tmp_path / "other")
     found = answer(*words)
     assert (found.code, found.err) == (0, f"arbench: warning: {told}\n")
     assert not found.out.startswith("Time")
     assert "20 values compared, 4 differ." in found.out
-    assert "Not compared in time, exact counters only: other (--times insists)." in found.out
+    assert "Compared in exact counters only, not in time: other (--times compares it anyway)." in found.out
     insisted = answer(*words, "--times")
     assert insisted.out.startswith("Time, other over copied\n")
     assert insisted.err == found.err
-    assert refusal(*words, "--metric", "seconds") == f"{told}; --times compares time all the same"
+    assert refusal(*words, "--metric", "seconds") == f"{told}; add --times to compare time anyway"
 
 
 def test_a_killed_run_and_a_baseline_are_compared_too(answer, copied, other):
@@ -137,7 +137,7 @@ def test_json_of_pytest_benchmark_is_compared(answer, copied, tmp_path):
     assert (found.code, found.err) == (0, "")
     assert found.out.startswith("Time, 0001_first over copied\n")
     assert "20 values compared, none differs." in found.out
-    assert "0001_first is of pytest-benchmark: one process" in found.out
+    assert "0001_first comes from pytest-benchmark: one process" in found.out
 
 
 def test_files_are_named_after_their_folders_as_far_as_it_takes(answer, copied, tmp_path):
@@ -154,16 +154,16 @@ def test_what_cannot_be_compared_is_refused_in_one_line(refusal, copied, other, 
     none = tmp_path / "none.jsonl"
     (tmp_path / "text.json").write_text("hello")
     for words, said in (
-        ([], "compare needs at least two: arbench compare A B"),
-        ([copied], "compare needs at least two: arbench compare A B"),
-        ([copied, file], f"{file}: the same file twice"),
+        ([], "compare needs at least two files: arbench compare A B"),
+        ([copied], "compare needs at least two files: arbench compare A B"),
+        ([copied, file], f"{file}: the same file twice; name two different files"),
         ([copied, none], f"{none}: No such file or directory"),
         ([copied, tmp_path], f"{tmp_path}/results.jsonl: No such file or directory"),
-        ([copied, other, "--label", "a", "--label", "a"], "--label: 'a' cannot name two files"),
-        ([copied, other, "--label", "other"], "--label: 'other' cannot name two files"),
-        ([copied, other, "--label", " "], "--label: a name cannot be empty"),
-        ([copied, other, *["--label", "a"] * 3], "3 times --label for 2 files"),
-        ([copied, other, "--out", file], f"--out {file}: cannot be written (File exists)"),
+        ([copied, other, "--label", "a", "--label", "a"], "--label: 'a' names two files; choose different names"),
+        ([copied, other, "--label", "other"], "--label: 'other' names two files; choose different names"),
+        ([copied, other, "--label", " "], "--label is empty; give each file a name"),
+        ([copied, other, *["--label", "a"] * 3], "3 labels for 2 files; give at most one --label per file"),
+        ([copied, other, "--out", file], f"--out {file}: cannot be written (File exists); choose another folder"),
     ):
         assert refusal("compare", *words) == said
     assert refusal("compare", copied, tmp_path / "text.json").startswith(
@@ -181,7 +181,7 @@ def test_nothing_in_common_ends_with_three(answer, copied, tmp_path):
 def test_a_long_list_of_changes_is_cut_on_a_terminal_alone(answer, copied, other, monkeypatch):
     monkeypatch.setattr("arbench.cli.compare.MOST", 3)
     found = answer("compare", copied, other)
-    cut = found.out[found.out.index("What changed, exactly") :].splitlines()
+    cut = found.out[found.out.index("Changed counters and statuses") :].splitlines()
     assert [line.split()[0] for line in cut[3:6]] == ["wavenet:tiny"] * 3
-    assert cut[6:8] == ["and 1 more: --json or --out has all", ""]
+    assert cut[6:8] == ["and 1 more; --json and --out list all", ""]
     assert len(json.loads(answer("compare", copied, other, "--json").out)["changed"]) == 4

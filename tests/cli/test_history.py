@@ -87,7 +87,7 @@ def test_a_folder_is_searched_and_its_step_is_told(answer, runs) -> None:
 
 
 def test_counters_step_at_every_change(answer, runs) -> None:
-    found = answer("history", runs, "--measure", "depth", "--method", "cached")
+    found = answer("history", runs, "--metric", "depth", "--method", "cached")
     assert found.code == 0
     assert f"{10:012x}  2026-03-11 10:00      40     42  5% more" in found.out
 
@@ -131,7 +131,7 @@ def test_a_repository_orders_the_commits(answer, tmp_path) -> None:
         made.append(said.stdout[:12])
     for number, commit in enumerate(reversed(made)):  # measured from the last to the first
         put(tmp_path / "runs" / str(number), number, case(1e-3, depth=40 + number), git=commit)
-    found = answer("history", tmp_path / "runs", "--measure", "depth", "--repo", repo, "--json")
+    found = answer("history", tmp_path / "runs", "--metric", "depth", "--repo", repo, "--json")
     whole = json.loads(found.out)
     assert [one["commit"] for one in whole["commits"]] == made
     assert [point["value"] for point in whole["series"][0]["points"]] == [42, 41, 40]
@@ -159,7 +159,7 @@ def test_out_holds_page_data_and_figures_and_is_not_read_again(answer, runs) -> 
 
 def test_json_is_alone_on_the_output(answer, runs, tmp_path) -> None:
     found = answer("history", runs, "--json", "--out", tmp_path / "shown")
-    assert msgspec.json.decode(found.out)["measure"] == "seconds"
+    assert msgspec.json.decode(found.out)["metric"] == "seconds"
     assert found.err == f"\nhistory  {tmp_path}/shown/history.md\n"
 
 
@@ -167,7 +167,7 @@ def test_a_broken_file_that_was_found_is_passed_over_with_a_warning(finish, runs
     (runs / "03" / "results.jsonl").write_text("{}\n")
     found = finish("history", runs)
     assert found.code == 0
-    assert found.err.startswith(f"arbench: warning: passed over: {runs}/03/results.jsonl")
+    assert found.err.startswith(f"arbench: warning: skipped {runs}/03/results.jsonl")
     assert found.err.count("\n") == 1
     assert "over 19 commits" in found.out
 
@@ -182,21 +182,21 @@ def test_wrong_use_is_refused_on_one_line(refusal, runs, tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     assert refusal("history", tmp_path / "none") == f"{tmp_path}/none: no such file or folder"
     assert refusal("history", tmp_path / "empty") == (
-        f"{tmp_path}/empty: no results.jsonl and no JSON of pytest-benchmark that can be read"
+        f"{tmp_path}/empty: no readable results.jsonl and no readable JSON of pytest-benchmark"
     )
-    assert refusal("history", runs, "--measure", "dept") == "unknown measure 'dept'; did you mean 'depth'?"
+    assert refusal("history", runs, "--metric", "dept") == "unknown metric 'dept'; did you mean 'depth'?"
     assert refusal("history", runs, "--repo", tmp_path / "none").startswith(f"{tmp_path}/none: git cannot read it")
     assert "Missing argument" in refusal("history")
     (tmp_path / "file").touch()
     said = refusal("history", runs, "--out", tmp_path / "file")
-    assert said == f"--out {tmp_path}/file: cannot be written (File exists)"
+    assert said == f"--out {tmp_path}/file: cannot be written (File exists); choose another folder"
 
 
-@pytest.mark.parametrize("words", [["--model", "lstm"], ["--measure", "peak_bytes"], ["--n", "17"]])
+@pytest.mark.parametrize("words", [["--model", "lstm"], ["--metric", "peak_bytes"], ["--n", "17"]])
 def test_nothing_to_show_ends_with_3(answer, runs, words) -> None:
     found = answer("history", runs, *words)
     assert (found.code, found.out) == (3, "")
-    assert found.err.startswith("arbench: no case that was asked for has ")
+    assert found.err.startswith("arbench: no matching case has ")
     assert found.err.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-"""A results file as a run of three models would leave it, made through `Writer`."""
+"""Synthetic results files, written through `Writer`: a run of three models, a run of kernels, and both."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from arbench.report import render
+from arbench.report.drawings import draw
+from arbench.report.figures.drawing import Drawing
 from arbench.results import KEY, Case, Count, Fit, Line, Ratio, Results, Run, Samples, Writer, read
 from arbench.stats import fit_exact, fit_noisy, judge, ratio, summarise
 
@@ -20,7 +23,7 @@ LIMIT_S = 8.0
 
 @dataclass
 class Method:
-    """Depth, passes and seconds of one synthetic method as functions of N."""
+    """Depth, evaluations and seconds of one synthetic method as functions of N."""
 
     op: str
     name: str
@@ -110,8 +113,16 @@ def run_line() -> Run:
 
 
 def write(path: Path, models=MODELS, kernels=(), workers: int = 6, edit=lambda line: line, described=()) -> Results:
-    """Writes the synthetic run, each line through ``edit`` (None drops it; a list stands for several), and
-    reads it back. ``described`` are lines on models, which older files do not have."""
+    """Write the synthetic run and read it back.
+
+    Args:
+        path: the results file.
+        models: the models to include, as in ``MODELS``.
+        kernels: the kernels to include, as in ``KERNELS``.
+        workers: workers per case.
+        edit: replaces a line by another, by a list of lines, or by None for no line.
+        described: ``Model`` lines, which older files do not have.
+    """
     rng = np.random.default_rng(7)
     with Writer(path) as writer:
         for line in [
@@ -241,12 +252,12 @@ def fit(case: Case, metric, claimed, growth, verdict, why) -> Fit:
 
 
 COPY, PEAK = 11.2e9, 147.3e9
-"""Bytes and FLOPs a second, as conftest's limits have them at their largest working set."""
+"""Bytes and FLOPs per second in ``LIMITS`` at the largest working set."""
 
 
 @dataclass
 class Config:
-    """One size of a synthetic kernel and what it costs."""
+    """One size of a synthetic kernel, with its cost."""
 
     text: str
     rows: int
@@ -294,11 +305,11 @@ NATIVE = {
     ("torch", "compile"): 0.52,
     ("arbench", "numba"): 0.71,
 }
-"""Fraction of the limit that an implementation reaches."""
+"""Fraction of the limit that each implementation reaches."""
 
 
 def kernel_lines(rng: np.random.Generator, kernels=KERNELS, workers: int = 6) -> Iterator[Line]:
-    """Each kernel forward and backward: what runs on a CPU timed, Triton checked."""
+    """Yield the lines of each kernel, forward and backward: CPU implementations timed, Triton checked."""
     for kernel, element, configs in kernels:
         for config in configs:
             for op in ("forward", "backward"):
@@ -361,29 +372,47 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture(scope="session")
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Of a run of kernels alone."""
+    """A run of kernels alone."""
     return write(tmp_path_factory.mktemp("kernels") / "results.jsonl", models=[], kernels=KERNELS)
 
 
 @pytest.fixture(scope="session")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Of a file that holds models and kernels."""
+    """A file with models and kernels."""
     return write(tmp_path_factory.mktemp("both") / "results.jsonl", models=MODELS[:1], kernels=KERNELS[:2])
+
+
+@pytest.fixture(scope="session")
+def drawings(results: Results) -> dict[str, Drawing]:
+    """The figures of ``results`` by name; each is rendered at most once in a session."""
+    return {one.name: one for one in draw(results)}
+
+
+@pytest.fixture(scope="session")
+def rendered(results: Results, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The report of ``results``."""
+    return render(results, tmp_path_factory.mktemp("rendered"))
+
+
+@pytest.fixture(scope="session")
+def rendered_both(both: Results, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The report of ``both``."""
+    return render(both, tmp_path_factory.mktemp("rendered_both"))
 
 
 @pytest.fixture
 def models():
-    """What the synthetic results are made of."""
+    """The models of the synthetic results."""
     return MODELS
 
 
 @pytest.fixture
 def kernel_table():
-    """What the synthetic kernels are made of."""
+    """The kernels of the synthetic results."""
     return KERNELS
 
 
 @pytest.fixture
 def build(tmp_path: Path):
-    """`write` into a fresh file; keyword arguments as there."""
+    """`write` into a fresh file, with the same keyword arguments."""
     return lambda **changes: write(tmp_path / "results.jsonl", **changes)

@@ -8,7 +8,8 @@ import matplotlib.pyplot as plt
 import msgspec
 import pytest
 
-from arbench.report.drawings import draw, save
+from arbench.report.drawings import draw
+from arbench.report.figures.drawing import Drawing, file_name, save
 from arbench.report.figures.style import looks
 from arbench.report.models.curves import curves
 from arbench.report.models.map import growth_map, places
@@ -21,9 +22,8 @@ def texts(svg: str) -> list[str]:
     return ["".join(node.itertext()) for node in ET.fromstring(svg).iter(f"{SVG}text")]
 
 
-def test_a_map_and_two_figures_a_model(results, tmp_path) -> None:
-    drawings = draw(results)
-    assert [one.name for one in drawings] == [
+def test_a_map_and_two_figures_per_model(drawings, tmp_path) -> None:
+    assert list(drawings) == [
         "map",
         "wavenet-nv-seconds",
         "wavenet-nv-depth",
@@ -32,20 +32,25 @@ def test_a_map_and_two_figures_a_model(results, tmp_path) -> None:
         "parallel-wavenet-paper-seconds",
         "parallel-wavenet-paper-depth",
     ]
-    paths = save(drawings, tmp_path / "figures")
-    assert len(paths) == 14
+    paths = save([drawings["map"], drawings["wavenet-nv-seconds"]], tmp_path / "figures")
+    assert [path.name for path in paths] == ["map.svg", "map.png", "wavenet-nv-seconds.svg", "wavenet-nv-seconds.png"]
     assert all(path.stat().st_size > 1000 for path in paths)
 
 
 def test_drawing_leaves_no_global_state(results) -> None:
     before = dict(mpl.rcParams)
-    draw(results)
+    overview = draw(results)[0]
+    assert overview.svg
+    assert overview.png
     assert plt.get_fignums() == []
     assert dict(mpl.rcParams) == before
 
 
-def test_the_same_results_give_the_same_bytes(results) -> None:
-    assert draw(results) == draw(results)
+def test_the_raster_image_has_the_layout_of_the_vector_image(results) -> None:
+    first, second = (draw(results)[0] for _ in range(2))
+    alone = first.png
+    assert second.svg
+    assert second.png == alone
 
 
 def test_places_on_the_map(results) -> None:
@@ -118,9 +123,8 @@ def test_legends_do_not_cover_the_axes(results) -> None:
         assert not legends[0].overlaps(legends[1])
 
 
-def test_ticks_are_words(results) -> None:
-    svg = next(one.svg for one in draw(results) if one.name == "wavenet-nv-seconds")
-    shown = texts(svg)
+def test_ticks_are_words(drawings) -> None:
+    shown = texts(drawings["wavenet-nv-seconds"].svg)
     assert {"10 ms", "100 ms", "1 s", "16,384"} <= set(shown)
     assert not any("$" in text for text in shown)
 
@@ -133,16 +137,26 @@ def test_names_are_text_and_never_markup(build) -> None:
             return msgspec.structs.replace(line, model=nasty)
         return line
 
-    for one in draw(build(edit=rename)):
-        if one.name == "map":
-            assert any(nasty in text for text in texts(one.svg))
-        assert one.name.replace("-", "").isalnum()
+    drawings = draw(build(edit=rename))
+    assert any(nasty in text for text in texts(drawings[0].svg))
+    assert all(one.name.replace("-", "").isalnum() for one in drawings)
+
+
+def test_captions_are_escaped_on_a_page(drawings) -> None:
+    hostile = Drawing("name", '"<b>&', drawings["map"].figure)
+    assert 'aria-label="&quot;&lt;b&gt;&amp;"' in hostile.markup()
 
 
 def test_models_with_alike_names_get_files_of_their_own(build, models) -> None:
     alike = [("a b", *models[0][1:]), ("a-b", *models[0][1:])]
     names = [one.name for one in draw(build(models=alike))]
     assert len(set(names)) == len(names) == 5
+
+
+def test_file_names_are_plain_and_differ() -> None:
+    assert file_name("PixelCNN++: 3 sizes!", ()) == "pixelcnn-3-sizes"
+    assert file_name("a b", {"a-b", "a-b-2"}) == "a-b-3"
+    assert file_name("漢", ()) == "figure"
 
 
 def test_nothing_to_draw(build) -> None:

@@ -7,8 +7,10 @@ import msgspec
 import pytest
 
 from arbench.report import render
+from arbench.report.drawings import draw
 from arbench.report.facts import command, environment, limits
-from arbench.report.summary import escape
+from arbench.report.markdown import escape
+from arbench.report.page import page
 from arbench.results import Case, Fit, Ratio, Run, Samples
 
 NASTY = "<script>alert('x')</script>|`*_"
@@ -55,19 +57,14 @@ def html(paths) -> str:
     return paths[0].read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def whole(results, tmp_path_factory):
-    return render(results, tmp_path_factory.mktemp("report"))
-
-
-def test_what_is_written(whole) -> None:
-    names = [path.name for path in whole]
+def test_what_is_written(rendered) -> None:
+    names = [path.name for path in rendered]
     assert names[:4] == ["report.html", "summary.md", "map.svg", "map.png"]
-    assert all(path.is_file() for path in whole)
+    assert all(path.is_file() for path in rendered)
 
 
-def test_page_is_well_formed_and_its_ids_are_unique(whole) -> None:
-    outline = Outline(html(whole))
+def test_page_is_well_formed_and_its_ids_are_unique(rendered) -> None:
+    outline = Outline(html(rendered))
     assert outline.tags.count("svg") == 7
     assert len(set(outline.ids)) == len(outline.ids)
     for link in outline.links:
@@ -75,14 +72,14 @@ def test_page_is_well_formed_and_its_ids_are_unique(whole) -> None:
         assert link[1:] in outline.ids
 
 
-def test_page_fetches_nothing(whole) -> None:
-    page = html(whole)
-    assert not re.search(r"@import|<(link|iframe|img|script)\b|\bsrc\s*=|url\((?!#)", page)
-    assert not re.search(r'href\s*=\s*"(?!#)', page)
+def test_page_fetches_nothing(rendered) -> None:
+    text = html(rendered)
+    assert not re.search(r"@import|<(link|iframe|img|script)\b|\bsrc\s*=|url\((?!#)", text)
+    assert not re.search(r'href\s*=\s*"(?!#)', text)
 
 
-def test_page_says_what_a_reader_came_for(whole) -> None:
-    words = " ".join(Outline(html(whole)).words.split())
+def test_page_says_what_a_reader_came_for(rendered) -> None:
+    words = " ".join(Outline(html(rendered)).words.split())
     for expected in (
         "13 hold",
         "1 fails",
@@ -102,22 +99,25 @@ def test_page_says_what_a_reader_came_for(whole) -> None:
         assert expected in words
 
 
-def test_no_figure_is_blown_up_to_the_page(build, tmp_path, whole) -> None:
-    scoring = render(build(edit=lambda line: None if getattr(line, "op", "score") != "score" else line), tmp_path)
-    wide = [int(found) for found in re.findall(r"--wide: (\d+)px", html(scoring))]
-    assert len(wide) == 6
+def test_no_figure_is_blown_up_to_the_page(build, models, rendered) -> None:
+    def scoring(line):
+        return line if getattr(line, "op", "score") == "score" else None
+
+    results = build(models=models[:1], edit=scoring)
+    wide = [int(found) for found in re.findall(r"--wide: (\d+)px", page(results, draw(results)))]
+    assert len(wide) == 2
     assert all(width < 600 for width in wide)
-    assert max(int(found) for found in re.findall(r"--wide: (\d+)px", html(whole))) > 900
+    assert max(int(found) for found in re.findall(r"--wide: (\d+)px", html(rendered))) > 900
 
 
-def test_figures_take_the_colours_of_the_page(whole) -> None:
-    page = html(whole)
-    svg = page[page.index("<svg") :]
+def test_figures_take_the_colours_of_the_page(rendered) -> None:
+    text = html(rendered)
+    svg = text[text.index("<svg") :]
     assert "var(--ink)" in svg
     assert "#1f2328" not in svg
 
 
-def test_names_are_escaped_in_page_figures_and_summary(build, tmp_path) -> None:
+def test_names_are_escaped_in_page_figures_and_summary(build, models, tmp_path) -> None:
     def rename(line):
         if isinstance(line, Run):
             return msgspec.structs.replace(line, argv=["arbench", "run", NASTY], run_id=NASTY)
@@ -128,7 +128,7 @@ def test_names_are_escaped_in_page_figures_and_summary(build, tmp_path) -> None:
             return msgspec.structs.replace(line, model=NASTY, method=NASTY + line.method, **changed)
         return line
 
-    paths = render(build(edit=rename), tmp_path)
+    paths = render(build(models=models[:1], edit=rename), tmp_path)
     outline = Outline(html(paths))
     assert "script" not in outline.tags
     assert NASTY in outline.words
@@ -143,15 +143,15 @@ def test_names_are_escaped_in_page_figures_and_summary(build, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("kept", "said"),
     [
-        ((Run,), "No case was finished"),
-        ((Run, Samples), "No case was finished"),
+        ((Run,), "No case has finished"),
+        ((Run, Samples), "No case has finished"),
         ((Run, Case), "No growth over N was fitted"),
         ((Run, Case, Ratio), "No growth over N was fitted"),
-        ((Run, Fit), "No case was finished"),
+        ((Run, Fit), "No case has finished"),
     ],
 )
-def test_whatever_is_there_renders_and_says_what_is_missing(build, tmp_path, kept, said) -> None:
-    results = build(edit=lambda line: line if isinstance(line, kept) else None)
+def test_whatever_is_there_renders_and_says_what_is_missing(build, models, tmp_path, kept, said) -> None:
+    results = build(models=models[:1], edit=lambda line: line if isinstance(line, kept) else None)
     paths = render(results, tmp_path / "report")
     assert said in Outline(html(paths)).words
     assert said in (tmp_path / "report" / "summary.md").read_text(encoding="utf-8")
@@ -170,30 +170,33 @@ def test_a_run_without_any_ok_case_renders(build, tmp_path, status: str) -> None
     assert "No case is ok" in words
 
 
-def test_one_size_and_one_worker_render(build, tmp_path) -> None:
+def test_one_size_and_one_worker_render(build, models, tmp_path) -> None:
     def smallest(line):
-        return line if getattr(line, "n", 256) in (256, 48) and not isinstance(line, Fit) else None
+        return line if getattr(line, "n", 256) == 256 and not isinstance(line, Fit) else None
 
-    words = Outline(html(render(build(workers=1, edit=smallest), tmp_path))).words
+    words = Outline(html(render(build(models=models[:1], workers=1, edit=smallest), tmp_path))).words
     assert "Timed at fewer than four sizes" in words
 
 
-def test_empty_environment_renders(build, tmp_path) -> None:
+def test_empty_environment_renders(build) -> None:
     def bare(line):
         if isinstance(line, Run):
             return msgspec.structs.replace(line, environment={}, limits={}, argv=[], git=None)
         return line
 
-    assert "None recorded." in Outline(html(render(build(edit=bare), tmp_path))).words
+    assert "None recorded." in Outline(page(build(edit=bare), [])).words
 
 
-def test_rendering_twice_writes_the_same(results, tmp_path) -> None:
-    first = {path: path.read_bytes() for path in render(results, tmp_path)}
-    assert {path: path.read_bytes() for path in render(results, tmp_path)} == first
+def test_rendering_twice_writes_the_same(both, rendered_both, tmp_path) -> None:
+    again = render(both, tmp_path)
+    assert [path.name for path in again] == [path.name for path in rendered_both]
+    assert {"map.svg", "wavenet-nv-depth.png", "fractions.svg", "roofline.png"} <= {path.name for path in again}
+    for one, other in zip(rendered_both, again, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
 
 
-def test_summary_is_brief_and_has_the_verdicts(whole) -> None:
-    markdown = whole[1].read_text(encoding="utf-8")
+def test_summary_is_brief_and_has_the_verdicts(rendered) -> None:
+    markdown = rendered[1].read_text(encoding="utf-8")
     assert "**wavenet:nv**: scoring depth O(1) (parallel), sampling depth O(N) (cached)" in markdown
     assert "- FAILS: pixelcnn:gated scoring (sequential)" in markdown
     assert "![" in markdown

@@ -1,1 +1,20 @@
-"""Stored results side by side."""
+"""Stored results side by side: what they share, and how far they differ."""
+
+from arbench.report.compare.comparison import CompareError, Comparison, NothingSharedError, compare
+from arbench.report.compare.document import document, frame, write
+from arbench.report.compare.table import CaseNames, alone, changed_table, counted, tables
+
+__all__ = [
+    "CaseNames",
+    "CompareError",
+    "Comparison",
+    "NothingSharedError",
+    "alone",
+    "changed_table",
+    "compare",
+    "counted",
+    "document",
+    "frame",
+    "tables",
+    "write",
+]

@@ -1,7 +1,8 @@
-"""Stored results side by side: the first is what the others are compared with.
+"""The comparison of stored results with the first of them.
 
-Runs made apart share nothing, so the ratio of two is stated with their workers as independent observations.
-It bounds chance alone: identical code drifts by several percent from run to run, and no interval holds that.
+Separate runs share no process, so the ratio of two runs treats the workers of both as independent
+observations. Its interval covers chance alone: identical code drifts by several percent from run to run, and
+no interval includes that drift.
 """
 
 from __future__ import annotations
@@ -12,45 +13,53 @@ from statistics import median
 
 from arbench.report.cells import interval_of
 from arbench.report.compare.environment import differences
-from arbench.report.history.points import MEASURES, Measure
+from arbench.report.metrics import METRICS, Metric
 from arbench.report.table import order
 from arbench.results import Case, Results
 from arbench.stats.unpaired import UnpairedRatio, unpaired_ratio
 
-EXACT = ("depth", "nfe", "flops", "ops", "bytes")
-"""Counters that no machine changes."""
-METRICS = {name: MEASURES[name] for name in ("seconds", *EXACT, "peak_bytes")}
+COUNTERS = ("depth", "nfe", "flops", "ops", "bytes")
+"""Metrics that are always compared: exact, and the same on every machine."""
 DRIFT = (
-    "Runs made apart drift: identical code differs by several percent from one to the next, by more where "
-    "others use the machine, and the interval of a ratio does not hold that. To judge a change, time both "
-    "versions in turns: arbench check --against COMMIT."
+    "Separate runs drift: identical code differs by several percent from run to run, by more on a shared "
+    "machine, and the interval of a ratio does not include that. To judge a change, time both versions in "
+    "alternation: arbench check --against COMMIT."
 )
 
 
 class CompareError(Exception):
-    """What was asked is not compared; the message is one line for the user."""
+    """A request that cannot be compared; the message is one line for the user."""
 
 
 class NothingSharedError(Exception):
-    """The first file has nothing in common with the others; the message is one line for the user."""
+    """The first file shares nothing with the others; the message is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """What one file says of a case."""
+    """The metric of a case in one file.
+
+    Attributes:
+        case: the case in that file.
+        value: the metric; None where it is unknown or cannot be trusted.
+        interval: of a time, its 95% interval over workers, or their range.
+        ratio: the value over that of the first file; None in the first file, and where one of them is missing.
+    """
 
     case: Case
     value: float | None
-    """None where it is not known or not to be trusted."""
     interval: tuple[float, float] | None = None
-    """95% over workers, or their range; of times alone."""
     ratio: UnpairedRatio | None = None
-    """Over the first file's; None where there is nothing to compare, and of the first itself."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One case in every file that has it."""
+    """One case in every file that contains it.
+
+    Attributes:
+        case: the case as the first of these files has it.
+        values: the metric by file label.
+    """
 
     case: Case
     values: Mapping[str, Value]
@@ -58,7 +67,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Changed:
-    """An exact counter, or a status, that is not what it is in the first file."""
+    """An exact counter or a status that differs from the first file.
+
+    Attributes:
+        label: the file that differs.
+        case: the case in the first file.
+        name: the counter, or ``status``.
+        before: the value in the first file.
+        after: the value in the other file.
+    """
 
     label: str
     case: Case
@@ -69,103 +86,95 @@ class Changed:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What several files say of the cases they share."""
+    """Several files compared in the cases they share.
+
+    Attributes:
+        labels: the files, the first one being the reference.
+        metric: the metric compared.
+        rows: its values; empty where no two files are comparable in it.
+        changed: every counter and status that differs.
+        counted: how many pairs of exact counters were compared.
+        alone: by file, the ids of cases that only this file contains.
+        notes: facts that a reader needs to judge the comparison.
+        warnings: differences between the environments.
+    """
 
     labels: list[str]
-    metric: str
+    metric: Metric
     rows: list[Row]
-    """Of the metric; empty where no two files may be compared in it."""
     changed: list[Changed]
     counted: int
-    """How many values of exact counters were compared."""
     alone: Mapping[str, list[str]]
-    """Cases that only this file has."""
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    @property
-    def measure(self) -> Measure:
-        """How to speak of the metric."""
-        return METRICS[self.metric]
-
 
 def compare(files: Mapping[str, Results], metric: str | None = None, times: bool = False) -> Comparison:
-    """Compares files, the first with each other one.
+    """Compare the first file with each other file.
 
     Args:
-        files: by label, at least two.
-        metric: one of `METRICS`; by default seconds, of those files that may be compared in time.
-        times: compare seconds and peak memory of different environments too.
+        files: at least two, by label.
+        metric: a key of `arbench.report.metrics.METRICS`. By default seconds, for the files measured in the
+            environment of the first one.
+        times: compare seconds and peak memory even where the environments differ.
 
     Raises:
-        NothingSharedError: no case of the first file is in another, or none with the metric asked for.
-        CompareError: the metric depends on the environment, and none of the others is the first file's.
+        NothingSharedError: no case of the first file is in another file, or none has the requested metric.
+        CompareError: the requested metric depends on the environment, and every environment differs.
     """
-    labels = list(files)
-    first, others = labels[0], labels[1:]
-    known = files[first].cases
-    if not any(known.keys() & files[label].cases.keys() for label in others):
+    first, *others = files
+    if not any(files[first].cases.keys() & files[label].cases.keys() for label in others):
         raise NothingSharedError(f"no case of {first} is in {' or '.join(others)}")
-    differ = {
-        label: found
-        for label in others
-        if (found := differences(files[first].run.environment, files[label].run.environment))
-    }
-    told = [f"{label} is not where {first} was measured: {_some(found)}" for label, found in differ.items()]
-    asked = metric or "seconds"
-    apart = set(differ) if asked in ("seconds", "peak_bytes") and not times else set()
+    chosen = METRICS[metric or "seconds"]
+    elsewhere = _elsewhere(files)
+    apart = set() if chosen.portable or times else set(elsewhere)
     if metric and apart == set(others):
-        raise CompareError(f"{told[0]}; --times compares {METRICS[asked].title} all the same")
+        raise CompareError(f"{next(iter(elsewhere.values()))}; add --times to compare {chosen.title} anyway")
+    rows = _rows({label: results for label, results in files.items() if label not in apart}, chosen)
+    if metric and not rows:
+        raise NothingSharedError(f"no case has {chosen.title} both in {first} and in {' or '.join(others)}")
+    changed, counted = _changed(files)
     notes = [*_sources(files), *_seeds(files), *_resumed(files)]
     if apart:
-        notes.append(
-            f"Not compared in {METRICS[asked].title}, exact counters only: {', '.join(sorted(apart))} "
-            "(--times insists)."
-        )
-    kept = {label: results for label, results in files.items() if label not in apart}
-    rows = _rows(kept, asked)
-    if metric and not rows:
-        raise NothingSharedError(f"no case of {first} has {METRICS[asked].title} there and in {' or '.join(others)}")
-    if not rows and not apart:
+        names = ", ".join(sorted(apart))
+        notes.append(f"Compared in exact counters only, not in {chosen.title}: {names} (--times compares it anyway).")
+    elif not rows:
         notes.append("No case has a time in two files.")
-    changed, counted = _changed(files)
+    if rows and not chosen.exact:
+        notes.append(DRIFT)
     return Comparison(
-        labels,
-        asked,
-        rows,
-        changed,
-        counted,
-        _alone(files),
-        notes=[*notes, *([DRIFT] if asked == "seconds" and rows else [])],
-        warnings=told,
+        list(files), chosen, rows, changed, counted, _alone(files), notes=notes, warnings=list(elsewhere.values())
     )
 
 
-def value_of(case: Case, metric: str) -> float | None:
-    """The metric of a case: times of what is ok, counters of all but what is inexact."""
-    fit = case.status == "ok" if metric == "seconds" else case.status != "inexact"
-    value: float | None = getattr(case, METRICS[metric].field)
-    return value if fit else None
+def _elsewhere(files: Mapping[str, Results]) -> dict[str, str]:
+    """Return a warning for each file that was measured in another environment than the first."""
+    (first, base), *others = files.items()
+    found = {}
+    for label, results in others:
+        if differ := differences(base.run.environment, results.run.environment):
+            found[label] = f"{label} was not measured in the environment of {first}: {_some(differ)}"
+    return found
 
 
-def _rows(files: Mapping[str, Results], metric: str) -> list[Row]:
+def _rows(files: Mapping[str, Results], metric: Metric) -> list[Row]:
     first = next(iter(files))
-    workers = {label: _by_worker(results) for label, results in files.items()} if metric == "seconds" else {}
+    workers = {} if metric.exact else {label: _by_worker(results) for label, results in files.items()}
     rows = []
     for case in order(_union(files)):
-        have = {label: results.cases[case.id] for label, results in files.items() if case.id in results.cases}
-        values = {label: value_of(one, metric) for label, one in have.items()}
-        if len(have) < 2:
+        found = {label: results.cases[case.id] for label, results in files.items() if case.id in results.cases}
+        if len(found) < 2:
             continue
-        found = {}
-        for label, one in have.items():
-            ratio, mine, base = None, values[label], values.get(first)
+        base = metric.value(found[first]) if first in found else None
+        values = {}
+        for label, one in found.items():
+            ratio, mine = None, metric.value(one)
             if label != first and mine and base:
-                each = [workers[name].get(case.id) if workers else None for name in (label, first)]
-                ratio = unpaired_ratio(each[0] or [mine], each[1] or [base])
-            interval = interval_of(one) if metric == "seconds" and mine is not None else None
-            found[label] = Value(one, mine, interval, ratio)
-        rows.append(Row(case, found))
+                mine_by_worker, base_by_worker = (workers.get(name, {}).get(case.id) for name in (label, first))
+                ratio = unpaired_ratio(mine_by_worker or [mine], base_by_worker or [base])
+            interval = None if metric.exact or mine is None else interval_of(one)
+            values[label] = Value(one, mine, interval, ratio)
+        rows.append(Row(case, values))
     compared = any(value.ratio for row in rows for value in row.values.values())
     return [row for row in rows if _known(row)] if compared else []
 
@@ -175,7 +184,7 @@ def _known(row: Row) -> bool:
 
 
 def _by_worker(results: Results) -> dict[str, list[float]]:
-    """Of each case the medians of its workers, where the file holds their samples."""
+    """Return the medians of each case's workers, where the file contains their samples."""
     seconds: dict[str, dict[int, list[float]]] = {}
     for line in results.samples:
         seconds.setdefault(line.case, {}).setdefault(line.worker, []).extend(line.seconds)
@@ -183,6 +192,7 @@ def _by_worker(results: Results) -> dict[str, list[float]]:
 
 
 def _changed(files: Mapping[str, Results]) -> tuple[list[Changed], int]:
+    """Return what differs from the first file, and how many pairs of counters were compared."""
     (_, base), *others = files.items()
     changed, counted = [], 0
     for label, results in others:
@@ -192,8 +202,8 @@ def _changed(files: Mapping[str, Results]) -> tuple[list[Changed], int]:
                 continue
             if before.status != after.status:
                 changed.append(Changed(label, before, "status", before.status, after.status))
-            for name in EXACT:
-                was, now = value_of(before, name), value_of(after, name)
+            for name in COUNTERS:
+                was, now = METRICS[name].value(before), METRICS[name].value(after)
                 if was is None or now is None:
                     continue
                 counted += 1
@@ -221,7 +231,7 @@ def _union(files: Mapping[str, Results]) -> Iterable[Case]:
 
 def _sources(files: Mapping[str, Results]) -> list[str]:
     return [
-        f"{label} is of {source}: one process, one case after the other."
+        f"{label} comes from {source}: one process, one case after the other."
         for label, results in files.items()
         if (source := results.run.plan.get("source")) == "pytest-benchmark"
     ]
@@ -231,12 +241,12 @@ def _seeds(files: Mapping[str, Results]) -> list[str]:
     seeds = [str(results.run.seed) for results in files.values()]
     if len(set(seeds)) == 1:
         return []
-    return [f"Seeds differ ({', '.join(seeds)}): counters of methods that depend on values may too."]
+    return [f"Seeds differ ({', '.join(seeds)}), so counters of methods that depend on values may differ too."]
 
 
 def _resumed(files: Mapping[str, Results]) -> list[str]:
     return [
-        f"{label} was resumed where this had changed: {_some(resume.changed)}."
+        f"{label} was resumed after these facts had changed: {_some(resume.changed)}."
         for label, results in files.items()
         for resume in results.resumes
         if resume.changed

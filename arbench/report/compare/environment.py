@@ -1,14 +1,14 @@
-"""Which facts of two runs' environments differ, of those that change how long a call takes."""
+"""The differences between two environments that change how long a call takes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_WHOLE = ("gpu", "threads")
-"""Parts in which a fact that one side lacks differs; of other parts a side may only know less."""
-_PARTS = ("cpu", "torch", "versions", *_WHOLE)
-_ASIDE = {
+_COMPLETE = ("gpu", "threads")
+"""Parts that are always recorded in full, so an entry that one side lacks is a difference."""
+_PARTS = ("cpu", "torch", "versions", *_COMPLETE)
+_IGNORED = {
     "cpu.frequency_mhz",
     "cpu.memory_bytes",
     "gpu.clock_sm_mhz",
@@ -18,26 +18,28 @@ _ASIDE = {
     "threads.variables.MKL_NUM_THREADS",
     "versions.arbench",
 }
-"""What changes by itself, makes no call slower, or is told by another fact; and arbench's own version, which
-may be what is compared."""
+"""Entries that fluctuate, make no call slower or repeat another entry; also arbench's version, which may be
+the change under comparison."""
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """What differs, in words: ``cpu.model (Example 1, Example 2)``. What only one side knows does not count.
+    """Return what differs, in words: ``cpu.model (Example 1, Example 2)``.
+
+    Entries of the CPU and of versions that only one side knows do not count.
 
     Args:
         a: ``run.environment`` of one run.
-        b: of another.
+        b: ``run.environment`` of the other run.
     """
     found = []
     for part in _PARTS:
         if part not in a or part not in b:
             continue
         one, other = dict(_flat(a[part], part)), dict(_flat(b[part], part))
-        names = one.keys() | other.keys() if part in _WHOLE else one.keys() & other.keys()
+        names = one.keys() | other.keys() if part in _COMPLETE else one.keys() & other.keys()
         found += [
             f"{name} ({_text(one.get(name))}, {_text(other.get(name))})"
-            for name in sorted(names - _ASIDE)
+            for name in sorted(names - _IGNORED)
             if one.get(name) != other.get(name)
         ]
     return found

@@ -1,8 +1,7 @@
-"""A comparison drawn, a figure a model: ratios by case, and the metric over N where there are several N."""
+"""The figures of a comparison, for each model: ratios by case, and the metric over N where there are several N."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -13,13 +12,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from arbench.report.compare.comparison import Comparison, Row
-from arbench.report.compare.table import Names
-from arbench.report.drawings import Drawing
+from arbench.report.compare.table import CaseNames
+from arbench.report.figures.drawing import Drawing, file_name
 from arbench.report.figures.style import (
     FAINT,
-    MACHINES,
+    SERIES_LOOKS,
     new_figure,
-    save_bytes,
     sizes_axis,
     styled,
     value_axis,
@@ -30,17 +28,20 @@ from arbench.stats.unpaired import UnpairedRatio
 Look = Mapping[str, tuple[str, str]]
 
 _LONGEST = 56
+"""Characters of the longest label."""
 _MOST = 40
-"""Cases in a figure of ratios."""
+"""Cases in one figure of ratios."""
 _ACROSS = 3
+"""Panels side by side."""
 _ASIDE = 0.03
+"""Distance between the marks of two files at the same N, on a logarithmic axis."""
 _LEAST = 0.05
-"""Of 1, at least, an axis of ratios reaches to both sides: noise must not look like a change."""
+"""Least reach of an axis of ratios on both sides of 1, so that noise does not look like a change."""
 
 
-def draw(found: Comparison, names: Names) -> list[Drawing]:
-    """Every figure that has values."""
-    looks = {label: MACHINES[number % len(MACHINES)] for number, label in enumerate(found.labels)}
+def draw(found: Comparison, names: CaseNames) -> list[Drawing]:
+    """Return every figure that has values."""
+    looks = {label: SERIES_LOOKS[number % len(SERIES_LOOKS)] for number, label in enumerate(found.labels)}
     groups: dict[str, list[Row]] = {}
     for row in found.rows:
         groups.setdefault(names.group(row.case), []).append(row)
@@ -49,22 +50,18 @@ def draw(found: Comparison, names: Names) -> list[Drawing]:
         compared = [row for row in rows if any(value.ratio for value in row.values.values())]
         for part in range(0, len(compared), _MOST):
             figure = _ratios(found, names, group, compared[part : part + _MOST], looks)
-            _add(drawings, f"{group} ratios", f"{group}: {found.measure.title} over {found.labels[0]}", figure)
+            _add(drawings, f"{group} ratios", f"{group}: {found.metric.title} over {found.labels[0]}", figure)
         if (curves := _curves(found, names, group, rows, looks)) is not None:
-            _add(drawings, f"{group} {found.metric}", f"{group}: {found.measure.title} over N", curves)
+            _add(drawings, f"{group} {found.metric.name}", f"{group}: {found.metric.title} over N", curves)
     return drawings
 
 
 def _add(drawings: list[Drawing], words: str, caption: str, figure: Figure) -> None:
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", words).strip("-").lower()
-    name, number = plain, 2
-    while name in {one.name for one in drawings}:
-        name, number = f"{plain}-{number}", number + 1
-    drawings.append(Drawing(name, None, caption, *save_bytes(figure, name)))
+    drawings.append(Drawing(file_name(words, {one.name for one in drawings}), caption, figure))
 
 
-def _ratios(found: Comparison, names: Names, group: str, rows: list[Row], looks: Look) -> Figure:
-    """One line a case, from top to bottom; a point and its interval for each file."""
+def _ratios(found: Comparison, names: CaseNames, group: str, rows: list[Row], looks: Look) -> Figure:
+    """Return a figure with a line per case, and a point with its interval per file."""
     others = [label for label in found.labels[1:] if any(_ratio(row, label) for row in rows)]
     step = 0.7 / len(others)
     ends: list[float] = [1.0]
@@ -85,7 +82,7 @@ def _ratios(found: Comparison, names: Names, group: str, rows: list[Row], looks:
                     color=color,
                     marker=marker,
                     markersize=5,
-                    mfc=color if ratio.ci95 or found.measure.exact else "none",
+                    mfc=color if ratio.ci95 or found.metric.exact else "none",
                     capsize=3,
                     elinewidth=1.2,
                     linestyle="none",
@@ -95,11 +92,11 @@ def _ratios(found: Comparison, names: Names, group: str, rows: list[Row], looks:
         axes.set_yticks(range(len(rows)), [_label(names, row) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         _ratio_axis(axes, min(ends), max(ends))
-        more, less = found.measure.words
+        more, less = found.metric.words
         few = any((ratio := _ratio(row, label)) and ratio.range for row in rows for label in others)
         axes.set_xlabel(
-            f"{found.measure.title} over {shorten(found.labels[0], _LONGEST)}, {less} < 1 < {more}"
-            + ("; hollow: a range, too few workers for 95%" if few else "")
+            f"{found.metric.title} over {shorten(found.labels[0], _LONGEST)}, {less} < 1 < {more}"
+            + ("; hollow: range, too few workers for 95%" if few else "")
         )
         axes.set_title(shorten(group, 2 * _LONGEST))
         axes.grid(True, axis="x")
@@ -114,14 +111,14 @@ def _ratio(row: Row, label: str) -> UnpairedRatio | None:
     return None if value is None else value.ratio
 
 
-def _label(names: Names, row: Row) -> str:
+def _label(names: CaseNames, row: Row) -> str:
     op, method, n = names.cells(row.case)
     sized = f"{method}, N = {n}" if n and not is_kernel(row.case) else method
     return shorten(f"{op} {sized}".strip(), _LONGEST)
 
 
 def _ratio_axis(axes: Axes, low: float, high: float) -> None:
-    """A log axis about 1; ticks as factors."""
+    """Make x a log axis around 1 with ticks as factors."""
     low, high = min(low, 1 - _LEAST), max(high, 1 + _LEAST)
     axes.set_xscale("log")
     axes.set_xlim(low / (high / low) ** 0.06, high * (high / low) ** 0.06)
@@ -132,8 +129,8 @@ def _ratio_axis(axes: Axes, low: float, high: float) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
 
 
-def _curves(found: Comparison, names: Names, group: str, rows: list[Row], looks: Look) -> Figure | None:
-    """The metric over N, a panel a method, a line a file; None where no method has several N."""
+def _curves(found: Comparison, names: CaseNames, group: str, rows: list[Row], looks: Look) -> Figure | None:
+    """Return the metric over N, a panel per method, a line per file; None where no method has several N."""
     panels: dict[str, list[Row]] = {}
     for row in rows:
         if row.case.backend and not is_kernel(row.case):
@@ -153,7 +150,7 @@ def _curves(found: Comparison, names: Names, group: str, rows: list[Row], looks:
                 aside = number - (len(found.labels) - 1) / 2
                 _line(axes, same, label, looks[label], aside)
             sizes_axis(axes, (row.case.n for row in same))
-            value_axis(axes, min(values), max(values), found.measure.unit)
+            value_axis(axes, min(values), max(values), found.metric.unit)
             axes.set_title(shorten(title, _LONGEST), fontsize=10, fontweight="normal")
             axes.grid(True, which="major")
             axes.set_axisbelow(True)
@@ -161,19 +158,19 @@ def _curves(found: Comparison, names: Names, group: str, rows: list[Row], looks:
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         figure.suptitle(shorten(group, 2 * _LONGEST), fontsize=11, fontweight="bold", x=0.01, ha="left")
-        figure.supylabel(found.measure.title, fontsize=10)
+        figure.supylabel(found.metric.title, fontsize=10)
         _legend(figure, found, found.labels, looks, lines=True)
     return figure
 
 
 def _values(rows: Iterable[Row]) -> list[float]:
-    """Every value, and the ends of its interval."""
+    """Return every value and the ends of its interval."""
     known = [value for row in rows for value in row.values.values() if value.value]
     return [end for value in known for end in (value.value, *(value.interval or ())) if end]
 
 
 def _line(axes: Axes, rows: list[Row], label: str, look: tuple[str, str], aside: float) -> None:
-    """One file's values, set a little aside so that intervals do not hide each other."""
+    """Draw one file's values, shifted a little so that intervals do not hide each other."""
     color, marker = look
     known = [(row.case.n, value) for row in rows if (value := row.values.get(label)) and value.value]
     if not known:

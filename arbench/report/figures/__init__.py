@@ -1,1 +1,1 @@
-"""What all figures share: their looks, and how they are saved."""
+"""Parts that every figure shares: its look, its name and its files."""

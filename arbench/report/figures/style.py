@@ -1,9 +1,7 @@
-"""How figures look: colours, type, axes in words, and SVG fit for a page of either brightness."""
+"""The look of figures: colours, type and axes."""
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -20,8 +18,7 @@ from matplotlib.typing import FillStyleType
 from arbench.stats import format_si
 
 INK, FAINT, RULE = "#1f2328", "#59636e", "#d1d9e0"
-"""Text, secondary text and lines; a page replaces them by its own variables."""
-_VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)", RULE: "var(--rule)"}
+"""Text, secondary text and lines."""
 
 _PALETTE = [mpl.colors.to_hex(color) for color in sns.color_palette("colorblind")]
 _BLUE, _ORANGE, _GREEN, _RED, _PINK, _BROWN, _ROSE, _GREY, _YELLOW, _SKY = _PALETTE
@@ -45,11 +42,11 @@ _IMPLEMENTATIONS = {
     ("torch", "compile"): (_ORANGE, "s"),
 }
 _FILLS: tuple[FillStyleType, ...] = ("full", "top", "left", "bottom", "right")
-"""Of variants; a hollow mark is an unstable case."""
+"""Fillings of variants; a hollow mark is an unstable case."""
 _SPARE = [(_ORANGE, "X"), (_GREEN, "p"), (_BROWN, "h"), (_SKY, "*"), (_ROSE, "d")]
 
-MACHINES = [(_BLUE, "o"), (_ORANGE, "s"), (_GREEN, "^"), (_RED, "D"), (_GREY, "v"), (_BROWN, "P")]
-"""Colour and marker of each machine of a history, in turn."""
+SERIES_LOOKS = [(_BLUE, "o"), (_ORANGE, "s"), (_GREEN, "^"), (_RED, "D"), (_GREY, "v"), (_BROWN, "P")]
+"""Colours and markers for machines or files, used in turn."""
 
 _PEERS = [(_PINK, "D"), (_RED, "P"), (_BROWN, "X"), (_SKY, "d"), (_YELLOW, "p"), (_ROSE, "h")]
 
@@ -80,35 +77,36 @@ _RC: Any = {
     "grid.linewidth": 0.6,
     "legend.fontsize": 9,
     "legend.frameon": False,
-    # Names come from results files: they are text, never TeX.
+    # names from results files are text, never TeX
     "text.parse_math": False,
     "svg.fonttype": "none",
 }
 
-_ENLARGED = 4 / 3 * 1.1
-"""Pixels a page gives a point of a figure's width: a little more than its size in print."""
-
 
 @contextmanager
 def styled(name: str = "arbench") -> Iterator[None]:
-    """Figures are made and saved inside; nothing outside changes."""
+    """Apply the style inside the block; figures must be made and rendered there.
+
+    Args:
+        name: seed of the ids in SVG files.
+    """
     settings: Any = {**_RC, "svg.hashsalt": name}
     with mpl.rc_context(settings):
         yield
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure that no global state knows, ``width`` by ``height`` inches."""
+    """Return a figure of ``width`` by ``height`` inches that is not registered in any global state."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def looks(methods: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, str, str]]:
-    """(method, label) pairs to colour, marker and line style, by label.
+    """Return colour, marker and line style by label, for (method, label) pairs.
 
-    A method looks the same in every figure; variants of it (another backend, batch, ...) differ
-    in line style; methods unknown here share out the spare looks in alphabetical order.
+    A method looks the same in every figure. Its variants (another backend, batch, ...) differ in line style.
+    Unknown methods get the spare looks in alphabetical order.
     """
     pairs = sorted(set(methods))
     unknown = sorted({method for method, _ in pairs} - _METHODS.keys())
@@ -125,10 +123,10 @@ def looks(methods: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, str, st
 def implementation_looks(
     implementations: Iterable[tuple[str, str, str]],
 ) -> Mapping[str, tuple[str, str, FillStyleType]]:
-    """(who, backend, label) of kernels to colour, marker and how the marker is filled, by label.
+    """Return colour, marker and filling by label, for (implementation, backend, label) triples.
 
-    As in `looks`, each looks the same in every figure; variants of it (another dtype, ...) differ in
-    the filling, and peers share out the spare looks.
+    As in `looks`, each looks the same in every figure. Variants (another dtype, ...) differ in filling, and
+    unknown implementations get the spare looks in alphabetical order.
     """
     triples = sorted(set(implementations))
     unknown = sorted({(who, backend) for who, backend, _ in triples} - _IMPLEMENTATIONS.keys())
@@ -143,13 +141,13 @@ def implementation_looks(
 
 
 def legend_columns(labels: Iterable[str], width: float, most: int = 4) -> int:
-    """How many columns of a legend fit ``width`` inches."""
+    """Return the number of legend columns that fit ``width`` inches."""
     longest = max(map(len, labels), default=0)
     return max(1, min(most, int((width - 0.2) / (0.085 * longest + 0.65))))
 
 
 def sizes_axis(axes: Axes, sizes: Iterable[int]) -> None:
-    """A log axis with a tick at every measured size, thinned until the labels stand apart."""
+    """Make x a log axis with a tick at every measured size, thinned until the labels stand apart."""
     axes.set_xscale("log")
     ticks = sorted(set(sizes))
     low, high = np.log(ticks[0]), np.log(ticks[-1])
@@ -165,7 +163,7 @@ def sizes_axis(axes: Axes, sizes: Iterable[int]) -> None:
 
 
 def value_axis(axes: Axes, low: float, high: float, unit: str) -> None:
-    """A log axis from a little below ``low`` to a little above ``high``, ticks in words."""
+    """Make y a log axis from a little below ``low`` to a little above ``high``, with ticks in words."""
     axes.set_yscale("log")
     axes.set_ylim(low / 1.6, high * 1.6)
     decades = np.log10(high / low)
@@ -180,43 +178,9 @@ def value_axis(axes: Axes, low: float, high: float, unit: str) -> None:
 
 
 def tick(value: float, unit: str) -> str:
-    """A tick in words: ``10 ms``, ``16,384``, ``0.25``."""
+    """Return a tick in words: ``10 ms``, ``16,384``, ``0.25``."""
     if not unit and value < 1e6:
         return f"{value:,.0f}" if value >= 1 else f"{value:g}"
     text, _, suffix = format_si(value, unit, (value, value)).partition(" ")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return f"{text} {suffix}".rstrip()
-
-
-def save_bytes(figure: Figure, name: str) -> tuple[str, bytes]:
-    """The figure as (SVG, PNG); the same figure gives the same bytes.
-
-    ``name`` also sets the SVG's ids apart from those of other figures on one page.
-    """
-    with styled(name):
-        vector, raster = io.StringIO(), io.BytesIO()
-        figure.savefig(vector, format="svg", metadata={"Date": None})
-        figure.set_layout_engine("none")  # it is laid out, and that is half of the work
-        figure.savefig(raster, format="png", dpi=160, facecolor="white")
-    return vector.getvalue(), raster.getvalue()
-
-
-def inline(svg: str, name: str, title: str) -> str:
-    """An SVG file's text as markup for a page: no prolog, ids of its own, the page's colours.
-
-    Args:
-        svg: as `save_bytes` gives it.
-        name: of letters, digits and hyphens; put before every id.
-        title: for readers that do not see; already escaped.
-    """
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r'\bid="', f'id="{name}-', body)
-    body = re.sub(r'href="#', f'href="#{name}-', body)
-    body = re.sub(r"url\(#", f"url(#{name}-", body)
-    for color, variable in _VARIABLES.items():
-        body = body.replace(color, variable)
-    width = re.search(r'<svg [^>]*?\bwidth="([0-9.]+)pt"', body)
-    assert width is not None
-    size = f"--wide: {float(width[1]) * _ENLARGED:.0f}px"
-    return body.replace("<svg ", f'<svg role="img" aria-label="{title}" style="{size}" ', 1)

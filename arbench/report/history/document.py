@@ -1,4 +1,4 @@
-"""A measure over commits: its steps as a table, a page, data and figures."""
+"""A history as data and as files."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from arbench.report.drawings import save
+from arbench.report.figures.drawing import save
 from arbench.report.history.figures import draw
-from arbench.report.history.points import MEASURES
-from arbench.report.history.series import History, Series, history
-from arbench.report.history.table import lines, markdown, table
+from arbench.report.history.series import History, Series
+from arbench.report.history.table import table
+from arbench.report.markdown import escape, grid
 
-__all__ = ["MEASURES", "History", "Series", "document", "frame", "history", "lines", "table", "write"]
-
-SCHEMA = 1
+SCHEMA = 2
+"""Version of the JSON document; version 1 called the metric ``measure``."""
 
 
 def frame(found: History) -> pd.DataFrame:
-    """One row a point: ``case``, ``machine``, ``place``, ``commit``, ``dirty``, ``time``, ``value``, ``low``,
-    ``high``, ``count``, ``level``, and ``step`` (relative change where a level begins)."""
+    """Return one row per point.
+
+    Columns: ``case``, ``machine``, ``place``, ``commit``, ``dirty``, ``time``, ``value``, ``low``, ``high``,
+    ``count``, ``level``, and ``step``, the relative change where a level begins.
+    """
     parts = []
     for one in found.series:
         part = one.points.merge(found.places, on="place")
@@ -37,47 +39,23 @@ def frame(found: History) -> pd.DataFrame:
 
 
 def document(found: History) -> dict[str, Any]:
-    """The same as plain data: ``schema``, ``measure``, ``commits`` and ``series`` with points and steps."""
-    commits = [
-        {
-            "commit": None if pd.isna(row["commit"]) else row["commit"],
-            "dirty": bool(row["dirty"]),
-            "time": None if pd.isna(row["time"]) else row["time"].isoformat(),
-            "marked": bool(row["marked"]),
-        }
-        for _, row in found.places.iterrows()
-    ]
-    series = [
-        {
-            "case": one.case,
-            "machine": one.machine or None,
-            "points": one.points.drop(columns="differ").to_dict("records"),
-            "steps": [
-                {
-                    "place": int(one.points["place"].iloc[step.index]),
-                    "before": step.before,
-                    "after": step.after,
-                    "change": step.change,
-                    "p": step.p,
-                }
-                for step in one.steps
-            ],
-            "too_short": one.short,
-        }
-        for one in found.series
-    ]
+    """Return the history as plain data: ``schema``, ``metric``, ``commits``, and ``series`` of points and steps."""
     return {
         "schema": SCHEMA,
-        "measure": found.name,
-        "exact": found.measure.exact,
+        "metric": found.metric.name,
+        "exact": found.metric.exact,
         "ordered_by": "git" if found.ordered else "time",
-        "commits": commits,
-        "series": series,
+        "commits": [_commit(place) for _, place in found.places.iterrows()],
+        "series": [_series(one) for one in found.series],
     }
 
 
 def write(found: History, folder: Path) -> list[Path]:
-    """Writes ``history.md``, ``history.csv``, ``history.json`` and the figures; the page first.
+    """Write ``history.md``, ``history.csv``, ``history.json`` and the figures; return their paths, the page first.
+
+    Args:
+        found: the history.
+        folder: created if missing.
 
     Raises:
         OSError: the folder cannot be written.
@@ -85,8 +63,36 @@ def write(found: History, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     drawings = draw(found)
     page, values, data = (folder / f"history.{kind}" for kind in ("md", "csv", "json"))
-    images = [f"![{one.caption}](figures/{one.name}.svg)" for one in drawings]
-    page.write_text("\n".join([*markdown(table(found)), "", *images, ""]), encoding="utf-8")
+    images = [f"![{escape(one.caption)}](figures/{one.name}.svg)" for one in drawings]
+    page.write_text("\n".join([*grid(table(found), level=1), *images, ""]), encoding="utf-8")
     frame(found).to_csv(values, index=False)
     data.write_bytes(msgspec.json.format(msgspec.json.encode(document(found)), indent=1) + b"\n")
     return [page, values, data, *save(drawings, folder / "figures")]
+
+
+def _commit(place: pd.Series) -> dict[str, Any]:
+    return {
+        "commit": None if pd.isna(place["commit"]) else place["commit"],
+        "dirty": bool(place["dirty"]),
+        "time": None if pd.isna(place["time"]) else place["time"].isoformat(),
+        "marked": bool(place["marked"]),
+    }
+
+
+def _series(one: Series) -> dict[str, Any]:
+    return {
+        "case": one.case,
+        "machine": one.machine or None,
+        "points": one.points.drop(columns="differ").to_dict("records"),
+        "steps": [
+            {
+                "place": int(one.points["place"].iloc[step.index]),
+                "before": step.before,
+                "after": step.after,
+                "change": step.change,
+                "p": step.p,
+            }
+            for step in one.steps
+        ],
+        "too_short": one.short,
+    }

@@ -1,8 +1,7 @@
-"""A measure over commits, drawn: a panel a case, its levels as lines, its steps marked."""
+"""The figures of a history: a panel per case, with its levels as lines and its steps marked."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -14,45 +13,42 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from arbench.report.drawings import Drawing
+from arbench.report.figures.drawing import Drawing, file_name
 from arbench.report.figures.style import (
     FAINT,
-    MACHINES,
     RULE,
+    SERIES_LOOKS,
     legend_columns,
     new_figure,
-    save_bytes,
     styled,
     tick,
 )
-from arbench.report.history.points import Measure
 from arbench.report.history.series import History, Series
 from arbench.report.history.table import change_text, letter
 from arbench.report.labels import shorten
+from arbench.report.metrics import Metric
 
 _ACROSS, _MOST = 2, 8
-"""Panels in a row, and in a figure."""
+"""Panels side by side, and panels in a figure."""
 _LEAST = 0.05
-"""Of the middle value, at least, a panel reaches up and down: noise must not look like steps."""
+"""Least reach of a panel above and below the median, relative to it, so that noise does not look like steps."""
 _TICKS = 12
-"""Commits named on an axis at most."""
+"""Most commits named on an axis."""
 _LONGEST = 48
+"""Characters of the longest title."""
 
 
 def draw(history: History) -> list[Drawing]:
-    """Figures of at most eight panels: cases of one model and op together."""
+    """Return figures of at most eight panels, each with cases of one model and op."""
     drawings: list[Drawing] = []
     groups: dict[str, dict[str, list[Series]]] = {}
     for one in history.series:
         groups.setdefault(one.group, {}).setdefault(one.case, []).append(one)
     for group, cases in groups.items():
-        title = f"{group}: {history.measure.title} over commits".removeprefix(": ")
-        for number, panels in enumerate(_parts(cases.values()), 1):
-            plain = re.sub(r"[^A-Za-z0-9]+", "-", group).strip("-").lower() or "cases"
-            name = f"{plain}-{history.name.replace('_', '-')}" + (f"-{number}" if number > 1 else "")
-            while name in {one.name for one in drawings}:
-                name += "-2"
-            drawings.append(Drawing(name, None, title, *save_bytes(_figure(history, group, panels), name)))
+        title = f"{group}: {history.metric.title} over commits".removeprefix(": ")
+        for panels in _parts(cases.values()):
+            name = file_name(f"{group or 'cases'} {history.metric.name}", {one.name for one in drawings})
+            drawings.append(Drawing(name, title, _figure(history, group, panels)))
     return drawings
 
 
@@ -75,17 +71,17 @@ def _figure(history: History, group: str, panels: list[list[Series]]) -> Figure:
             grid[len(panels) - across].xaxis.set_tick_params(labelbottom=True)
         _legend(figure, history)
         figure.suptitle(group or "cases", fontsize=11, fontweight="bold", x=0.01, ha="left")
-        figure.supylabel(history.measure.title, fontsize=10)
+        figure.supylabel(history.metric.title, fontsize=10)
     return figure
 
 
 def _looks(history: History) -> dict[str, tuple[str, str]]:
     shown = history.machines or [""]
-    return {machine: MACHINES[number % len(MACHINES)] for number, machine in enumerate(shown)}
+    return {machine: SERIES_LOOKS[number % len(SERIES_LOOKS)] for number, machine in enumerate(shown)}
 
 
 def _legend(figure: Figure, history: History) -> None:
-    """Which machine is which, below; one alone needs none."""
+    """Add a legend of the machines below, unless there is only one."""
     if len(history.machines) < 2:
         return
     handles = [
@@ -105,14 +101,14 @@ def _panel(axes: Axes, history: History, cases: list[Series]) -> None:
         _marks(axes, history, one, color, marker)
         for first, last, level in one.levels():
             axes.plot([first - 0.4, last + 0.4], [level, level], color=color, linewidth=1.6, zorder=2)
-    _value_axis(axes, values, history.measure)
+    _value_axis(axes, values, history.metric)
     for one in cases:
         for step in one.steps:
             place = int(one.points["place"].iloc[step.index])
             axes.axvline(place - 0.5, color=FAINT, linewidth=0.9, linestyle=":", zorder=1)
             late = place > 0.7 * len(history.places)
             axes.annotate(
-                change_text(step, history.measure),
+                change_text(step, history.metric),
                 (place - 0.5, 1.0),
                 xycoords=("data", "axes fraction"),
                 xytext=(-3 if late else 3, -3),
@@ -131,7 +127,7 @@ def _panel(axes: Axes, history: History, cases: list[Series]) -> None:
 def _marks(axes: Axes, history: History, one: Series, color: str, marker: str) -> None:
     points = one.points
     bars = np.abs(points[["low", "high"]].to_numpy(float).T - points["value"].to_numpy(float))
-    shown = bars if not history.measure.exact and bars.any() else None
+    shown = bars if not history.metric.exact and bars.any() else None
     axes.errorbar(
         points["place"],
         points["value"],
@@ -156,13 +152,13 @@ def _marks(axes: Axes, history: History, one: Series, color: str, marker: str) -
     )
 
 
-def _value_axis(axes: Axes, values: list[float], measure: Measure) -> None:
+def _value_axis(axes: Axes, values: list[float], metric: Metric) -> None:
     low, high, middle = min(values), max(values), float(np.median(values))
     reach = _LEAST * abs(middle) or 1.0
     low, high = min(low, middle - reach), max(high, middle + reach)
     axes.set_ylim(low - 0.08 * (high - low), high + 0.2 * (high - low))
-    axes.yaxis.set_major_locator(MaxNLocator(4, integer=measure.exact))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, measure.unit) if value else "0"))
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=metric.exact))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, metric.unit) if value else "0"))
 
 
 def _commit_axis(axes: Axes, history: History) -> None:

@@ -1,9 +1,8 @@
-"""Results files to one value a commit: what a history is made of."""
+"""The observations of a history, and their places in the order of commits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -11,51 +10,41 @@ import pandas as pd
 
 from arbench.report.cells import interval_of
 from arbench.report.labels import OPS, is_kernel, model_label
+from arbench.report.metrics import Metric
 from arbench.report.table import order
 from arbench.results import Case, Results, Run
 
 DIGITS = 12
-"""Of a commit, as a run records it."""
+"""Digits of a commit's hash that identify it."""
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One column of a results file, and how to speak of it."""
-
-    field: str
-    title: str
-    unit: str = ""
-    words: tuple[str, str] = ("more", "less")
-    exact: bool = True
-    tolerance: float = 0.0
-    """Relative difference up to which an exact measure is the same."""
-
-
-MEASURES = {
-    "seconds": Measure("median_s", "time", "s", ("slower", "faster"), exact=False),
-    "depth": Measure("depth", "depth"),
-    "nfe": Measure("nfe", "network evaluations"),
-    "flops": Measure("flops", "work", "FLOP"),
-    "ops": Measure("ops", "tensor operations"),
-    "bytes": Measure("bytes", "bytes moved", "B"),
-    "peak_bytes": Measure("peak_bytes", "peak memory", "B", tolerance=0.05),
-    "weights": Measure("weights", "parameters"),
-}
-
-
-class Placed(Protocol):
-    """What is known of a commit: see ``arbench.git.Commit``."""
+class Positioned(Protocol):
+    """The position of a commit, as in ``arbench.git.Commit``."""
 
     @property
-    def rank(self) -> int: ...
+    def rank(self) -> int:
+        """Position in topological order: parents before children."""
+
     @property
-    def time(self) -> float: ...
+    def time(self) -> float:
+        """Commit time, Unix seconds."""
+
+
+def commit_of(run: Run) -> str | None:
+    """Return the first 12 digits of the commit of a run; None where it is unknown."""
+    return (run.git or "").removesuffix("+")[:DIGITS] or None
+
+
+def commit_of(run: Run) -> str | None:
+    """Return the first 12 digits of the commit of a run; None where it is unknown."""
+    return (run.git or "").removesuffix("+")[:DIGITS] or None
 
 
 def machine_of(run: Run, device: str) -> str:
-    """What times may be compared within, in words: ``AMD EPYC, 1 thread, torch 2.13``.
+    """Return the machine within which times are comparable: ``AMD EPYC, 1 thread, torch 2.13``.
 
-    Processor or GPU, threads, torch's major and minor version, and who measured if not arbench.
+    It consists of processor or GPU, threads, torch's major and minor version, and the program that measured
+    if it was not arbench.
     """
     facts = run.environment
     gpu = _within(facts, "gpu", "name")
@@ -73,34 +62,36 @@ def machine_of(run: Run, device: str) -> str:
 
 
 def observations(
-    files: Iterable[Results], measure: Measure, keep: Callable[[Case], bool] = lambda case: True
+    files: Iterable[Results], metric: Metric, keep: Callable[[Case], bool] = lambda case: True
 ) -> pd.DataFrame:
-    """One row a value found: ``file`` (a number), ``commit`` (12 digits or None), ``dirty``, ``time`` (UTC
-    or NaT), ``machine`` (empty for exact measures), ``case``, ``label``, ``group``, ``value``, ``low``,
-    ``high``.
+    """Return one row per value.
+
+    Columns: ``file`` (a number), ``commit`` (12 digits or None), ``dirty``, ``time`` (UTC or NaT), ``machine``
+    (empty for exact metrics), ``case``, ``label``, ``group``, ``value``, ``low``, ``high``.
 
     Args:
-        keep: which cases. Of those, times are taken from what is ok, counters from all but what is inexact.
+        files: results, in any order.
+        metric: the metric; `Metric.value` decides which cases have one.
+        keep: returns whether to include a case.
     """
     rows: list[dict[str, Any]] = []
     cases: dict[str, Case] = {}
     for number, results in enumerate(files):
         run = results.run
-        commit = (run.git or "").removesuffix("+")[:DIGITS] or None
         for case in results.cases.values():
-            value = _value(case, measure)
+            value = metric.value(case)
             if value is None or not keep(case):
                 continue
             cases.setdefault(case.id, case)
-            ends = (interval_of(case) if measure.field == "median_s" else None) or (value, value)
+            ends = (None if metric.exact else interval_of(case)) or (value, value)
             rows.append(
                 {
                     "file": number,
-                    "commit": commit,
+                    "commit": commit_of(run),
                     "dirty": (run.git or "").endswith("+"),
                     "time": _time(run.started_at),
                     "case": case.id,
-                    "machine": "" if measure.exact else machine_of(run, case.device),
+                    "machine": "" if metric.exact else machine_of(run, case.device),
                     "value": value,
                     "low": ends[0],
                     "high": ends[1],
@@ -115,15 +106,15 @@ def observations(
     return found.sort_values("case", key=lambda names: names.map(rank), kind="stable", ignore_index=True)
 
 
-def places(found: pd.DataFrame, commits: Mapping[str, Placed] | None = None) -> pd.DataFrame:
-    """Where observations stand, in order: ``place``, ``commit``, ``dirty``, ``time`` and ``marked``.
+def places(found: pd.DataFrame, commits: Mapping[str, Positioned] | None = None) -> pd.DataFrame:
+    """Return the places of observations in order: ``place``, ``commit``, ``dirty``, ``time`` and ``marked``.
 
-    Files of one clean commit share a place; of a changed or an unknown tree each has its own.
+    Files of the same clean commit share a place; a file from a modified or unknown tree has its own.
 
     Args:
-        found: of `observations`; gains a column ``place``.
-        commits: in the order of git, where it was asked; otherwise time orders. What git does not know, and
-            what was changed, then stands behind the last commit made before it was measured.
+        found: as `observations` returns them; gains a column ``place``.
+        commits: the order of commits from git; by default time gives the order. A file from a modified or
+            unknown tree follows the last commit made before it was measured.
     """
     alone = found["dirty"] | found["commit"].isna()
     found["key"] = found["commit"].where(~alone, "file " + found["file"].astype(str))
@@ -148,13 +139,6 @@ def places(found: pd.DataFrame, commits: Mapping[str, Placed] | None = None) -> 
     return each.reset_index()[["place", "commit", "dirty", "time", "marked"]]
 
 
-def _value(case: Case, measure: Measure) -> float | None:
-    value = getattr(case, measure.field)
-    if measure.field == "median_s":
-        return value if case.status == "ok" and value and 0 < value < float("inf") else None
-    return value if case.status != "inexact" and case.backend else None  # a foreign suite counts nothing
-
-
 def _time(text: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
@@ -171,12 +155,12 @@ def _within(facts: Mapping[str, Any], *names: str) -> Any:
 
 
 def _group(case: Case) -> str:
-    """What stands in one figure: a model's scoring, say."""
+    """Return the group of a case, which shares a figure: ``wavenet:nv scoring``; empty for foreign suites."""
     return f"{case.model if is_kernel(case) else model_label(case)} {OPS[case.op]}" if case.backend else ""
 
 
 def _labels(cases: Iterable[Case]) -> dict[str, str]:
-    """``cached, N = 32`` with what tells cases apart; a case of a foreign suite keeps its name."""
+    """Return ``cached, N = 32`` by id, with the settings that vary; a case of a foreign suite keeps its id."""
     known = list(cases)
     names = ("backend", "device", "dtype", "batch")
     varying = [name for name in names if len({getattr(case, name) for case in known if case.backend}) > 1]

@@ -1,4 +1,4 @@
-"""One series a case, and its steps."""
+"""One series of values per case, and the steps in it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,28 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from arbench.report.history.points import MEASURES, Measure, Placed, observations, places
+from arbench.report.history.points import Positioned, observations, places
+from arbench.report.metrics import METRICS, Metric
 from arbench.results import Case, Results
 from arbench.stats.steps import LEVEL, PERMUTATIONS, Step, exact_steps, least_length, noisy_steps
 
 _EACH, _MOST = 1000, 99_999
-"""Permutations for each series, so that a step in one of many can be sure; and at most."""
+"""Permutations per series, which resolve the p-value that one step among many needs, and their maximum."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """One case, of times on one machine.
+    """The values of one case; times of different machines are different series.
 
-    ``points`` has a row for each place that has a value: ``place``, ``value`` (median of its observations),
-    ``low``, ``high``, ``count`` and ``differ`` (whether an exact counter was not the same each time).
+    Attributes:
+        case: id of the case.
+        label: the case in words, within its group.
+        group: model and op, which share a figure.
+        machine: where times were measured; empty for exact metrics.
+        points: a row per place with a value: ``place``, ``value`` (median of its observations), ``low``,
+            ``high``, ``count``, and ``differ`` (true where observations of an exact counter disagree).
+        steps: changes of level; their index is a row of ``points``.
+        short: true where the series has too few commits for any step of time to be significant.
     """
 
     case: str
@@ -29,9 +37,7 @@ class Series:
     machine: str
     points: pd.DataFrame
     steps: list[Step]
-    """Their index is a row of ``points``."""
     short: bool
-    """Whether there are too few commits for any step of time to be sure."""
 
     @property
     def name(self) -> str:
@@ -39,7 +45,7 @@ class Series:
         return f"{self.group} {self.label}".strip()
 
     def levels(self) -> list[tuple[int, int, float]]:
-        """(first place, last place, level) between steps."""
+        """Return (first place, last place, level) of each level."""
         at = self.points["place"].tolist()
         starts = [0, *(step.index for step in self.steps)]
         ends = [*starts[1:], len(at)]
@@ -49,37 +55,43 @@ class Series:
 
 @dataclass(frozen=True)
 class History:
-    """Every series of one measure."""
+    """Every series of one metric.
 
-    name: str
-    measure: Measure
+    Attributes:
+        metric: the metric.
+        places: the commits in order, as `arbench.report.history.points.places` returns them.
+        series: one per case and machine.
+        machines: the machines in alphabetical order; empty for exact metrics.
+        ordered: true where git gave the order of commits, false where time did.
+    """
+
+    metric: Metric
     places: pd.DataFrame
     series: list[Series]
     machines: list[str]
     ordered: bool
-    """Whether git gave the order."""
 
 
 def history(
     files: Iterable[Results],
-    measure: str = "seconds",
-    commits: Mapping[str, Placed] | None = None,
+    metric: str = "seconds",
+    commits: Mapping[str, Positioned] | None = None,
     keep: Callable[[Case], bool] = lambda case: True,
 ) -> History:
-    """One value a commit of every case, and the steps between levels.
+    """Return one value per commit of every case, and the steps between levels.
 
-    Every change of an exact counter is a step. A step of time is one that noise does not explain at 1%; of
-    several cases, at a false discovery rate of 1% (Benjamini and Hochberg). Times of different machines,
-    numbers of threads and versions of torch are different series.
+    Every change of an exact counter is a step. A step of time is a change that noise does not explain at the
+    1% level; among several cases, at a false discovery rate of 1% (Benjamini and Hochberg). Times of different
+    machines, numbers of threads and versions of torch are different series.
 
     Args:
-        files: in any order.
-        measure: one of ``MEASURES``.
-        commits: as ``arbench.git.ordered`` gives them; without, time orders.
-        keep: which cases.
+        files: results, in any order.
+        metric: a key of `arbench.report.metrics.METRICS`.
+        commits: their order, as `arbench.git.ordered` returns it; by default time gives the order.
+        keep: returns whether to include a case.
     """
-    asked = MEASURES[measure]
-    found = observations(files, asked, keep)
+    chosen = METRICS[metric]
+    found = observations(files, chosen, keep)
     where = places(found, commits)
     groups = [
         (
@@ -90,7 +102,7 @@ def history(
                 low=("low", "min"),
                 high=("high", "max"),
                 count=("value", "size"),
-                differ=("value", lambda values: asked.exact and values.nunique() > 1),
+                differ=("value", lambda values: chosen.exact and values.nunique() > 1),
             )
             .reset_index(),
             rows.iloc[0],
@@ -98,7 +110,7 @@ def history(
         for key, rows in found.groupby(["case", "machine"], sort=False)
     ]
     values = [points["value"].tolist() for _, points, _ in groups]
-    steps = [exact_steps(one, asked.tolerance) for one in values] if asked.exact else _times(values)
+    steps = [exact_steps(one, chosen.tolerance) for one in values] if chosen.exact else _times(values)
     series = [
         Series(
             str(first["case"]),
@@ -107,27 +119,27 @@ def history(
             str(first["machine"]),
             points,
             some,
-            short=not asked.exact and len(points) < least_length(),
+            short=not chosen.exact and len(points) < least_length(),
         )
         for (_, points, first), some in zip(groups, steps, strict=True)
     ]
     machines = sorted({one.machine for one in series} - {""})
-    return History(measure, asked, where, series, machines, bool(commits))
+    return History(chosen, where, series, machines, bool(commits))
 
 
 def _times(series: list[list[float]]) -> list[list[Step]]:
-    """Steps of those series in which they hold together with all the others."""
+    """Return the steps of each series; none where they are not significant among all series together."""
     found = [noisy_steps(values) for values in series]
-    unsure = [i for i, held in enumerate(_held(found)) if found[i] and not held]
-    if unsure:  # among many: a chance that is as small needs more permutations to be told
+    unsure = [i for i, sure in enumerate(_significant(found)) if found[i] and not sure]
+    if unsure:  # a p-value small enough to stand among many needs more permutations
         more = min(_MOST, _EACH * len(series))
         for i in unsure:
             found[i] = noisy_steps(series[i], permutations=max(PERMUTATIONS, more))
-    return [steps if held else [] for steps, held in zip(found, _held(found), strict=True)]
+    return [steps if sure else [] for steps, sure in zip(found, _significant(found), strict=True)]
 
 
-def _held(found: list[list[Step]]) -> list[bool]:
-    """Whether the surest step of each series holds at a false discovery rate of ``LEVEL``."""
+def _significant(found: list[list[Step]]) -> list[bool]:
+    """Return whether the best step of each series is significant at a false discovery rate of ``LEVEL``."""
     from scipy.stats import false_discovery_control
 
     least = [min((step.p or 0.0 for step in steps), default=1.0) for steps in found]

@@ -1,1 +1,1 @@
-"""What a run of kernels says: tables, fractions of the limit, the roofline."""
+"""The report on kernels: tables, fractions of the machine's limit, the roofline."""

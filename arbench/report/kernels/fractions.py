@@ -1,4 +1,4 @@
-"""How near each kernel comes to the machine's limit, by who implements it."""
+"""The figure of how close each implementation of a kernel comes to the machine's limit."""
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ from arbench.report.figures.style import (
     styled,
 )
 from arbench.report.kernels.tables import kernels, split_configuration
-from arbench.report.labels import OPS, OPS_OF_KERNELS, Settings, shorten
+from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, shorten
 from arbench.report.roofs import reached
 from arbench.results import Case, Results
 
 _LONGEST = 44
-"""Characters of a configuration."""
+"""Characters of the longest configuration."""
 _LINE = 0.24
-"""Inches of a line."""
+"""Height of a line, inches."""
 _PANEL = 4.0
 _HEAD = 48
-"""Characters of a kernel's name with what its configurations share, which is left out where it is long."""
+"""Characters of a heading: a kernel's name with what its configurations share, or the name alone."""
 
 
 def fractions(results: Results) -> Figure | None:
-    """A line a configuration, under its kernel's name; forward beside backward; a mark an implementation.
+    """Return the figure: a line per configuration under its kernel's name, a mark per implementation.
+
+    Forward and backward are side by side.
 
     Returns:
         None where no timed kernel has a limit.
@@ -49,9 +51,9 @@ def fractions(results: Results) -> Figure | None:
     cases = [case for same in shown.values() for case in same]
     if not cases:
         return None
-    settings = Settings(results)
-    look = implementation_looks((c.method, c.backend, settings.method(c)) for c in cases)
-    ops = [op for op in OPS_OF_KERNELS if any(case.op == op for case in cases)]
+    shared = SharedSettings(results)
+    look = implementation_looks((c.method, c.backend, shared.method_label(c)) for c in cases)
+    ops = [op for op in KERNEL_OPS if any(case.op == op for case in cases)]
     heads, lines, count = _places(shown)
     with styled():
         labels = 0.075 * max(len(text) for _, text in lines.values())
@@ -63,7 +65,7 @@ def fractions(results: Results) -> Figure | None:
         for axes, op in zip(panels, ops, strict=True):
             for case in cases:
                 if case.op == op:
-                    _mark(axes, case, lines[case.model, case.preset][0], results, look[settings.method(case)])
+                    _mark(axes, case, lines[case.model, case.preset][0], results, look[shared.method_label(case)])
             _frame(axes, [place for place, _ in lines.values()], count)
             axes.set_title(OPS[op])
         _labels(panels[0], heads, list(lines.values()))
@@ -81,7 +83,7 @@ Line = tuple[float, str]
 
 
 def _places(shown: Mapping[str, list[Case]]) -> tuple[list[Line], dict[tuple[str, str], Line], float]:
-    """Where kernels' names and configurations stand, in lines from the top, and how many lines there are."""
+    """Return the places of kernels' names and configurations, in lines from the top, and the number of lines."""
     heads: list[Line] = []
     lines: dict[tuple[str, str], Line] = {}
     at = 0.0

@@ -1,4 +1,4 @@
-"""The roofline: what kernels compute in a second, over how much they compute for each byte."""
+"""The roofline: the FLOPs per second that kernels reach, over their FLOPs per byte."""
 
 from __future__ import annotations
 
@@ -26,25 +26,33 @@ from arbench.report.figures.style import (
     value_axis,
 )
 from arbench.report.kernels.tables import kernels
-from arbench.report.labels import OPS, OPS_OF_KERNELS, Settings, shorten
+from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, shorten
 from arbench.report.roofs import measured_limits, per_second
 from arbench.results import Case, Results
 from arbench.stats import format_si
 from arbench.stats.roofline import product
 
 _LONGEST = 28
-"""Characters of a kernel's name."""
+"""Characters of the longest kernel name."""
 _LINE = 0.19
-"""Inches between two names that stand upright beside each other."""
+"""Distance between two vertical names side by side, inches."""
 _LETTER = 0.068
-"""Inches a character takes."""
+"""Width of a character, inches."""
 _WIDE, _HIGH = 5.0, 4.2
 _DASHES = ((0, (5, 1.5)), (0, (5, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 2, 1)))
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """A straight line no mark should pass: so many bytes, or so many FLOPs, a second."""
+    """A straight line that no mark should pass.
+
+    Attributes:
+        label: its name in the legend.
+        per_byte: true where ``rate`` is a bandwidth, false where it is an arithmetic rate.
+        rate: bytes or FLOPs per second.
+        style: line style.
+        faint: draw it thin.
+    """
 
     label: str
     per_byte: bool
@@ -53,12 +61,12 @@ class Ceiling:
     faint: bool = False
 
     def over(self, intensity: np.ndarray) -> np.ndarray:
-        """FLOPs a second at so many FLOPs a byte."""
+        """Return the FLOPs per second that it allows at each intensity, in FLOPs per byte."""
         return self.rate * intensity if self.per_byte else np.full_like(intensity, self.rate)
 
 
 def ceilings(results: Results, dtypes: Sequence[str]) -> list[Ceiling]:
-    """Bandwidth at the largest working set, the best bandwidth of any, and the matrix product by dtype."""
+    """Return the bandwidth at the largest working set, the best bandwidth, and the matrix product by dtype."""
     rates: dict[int, float] = {}
     products: dict[str, float] = {}
     for limits in measured_limits(results):
@@ -81,17 +89,17 @@ def ceilings(results: Results, dtypes: Sequence[str]) -> list[Ceiling]:
 
 
 def roofline(results: Results) -> Figure | None:
-    """Forward beside backward, a mark a timed case, its kernels' names along the bottom.
+    """Return the figure: forward beside backward, a mark per timed case, kernels' names along the bottom.
 
     Returns:
-        None where no kernel was timed whose bytes and FLOPs are known.
+        None where no timed kernel has known bytes and FLOPs.
     """
     shown = [case for cases in kernels(results).values() for case in cases if _known(case)]
     if not shown:
         return None
-    settings = Settings(results)
-    look = implementation_looks((c.method, c.backend, settings.method(c)) for c in shown)
-    ops = [op for op in OPS_OF_KERNELS if any(case.op == op for case in shown)]
+    shared = SharedSettings(results)
+    look = implementation_looks((c.method, c.backend, shared.method_label(c)) for c in shown)
+    ops = [op for op in KERNEL_OPS if any(case.op == op for case in shown)]
     tops = ceilings(results, list(dict.fromkeys(case.dtype for case in shown)))
     names = {op: list(dict.fromkeys(case.model for case in shown if case.op == op)) for op in ops}
     strip = 0.25 + _LETTER * max(len(shorten(name, _LONGEST)) for found in names.values() for name in found)
@@ -103,9 +111,9 @@ def roofline(results: Results) -> Figure | None:
         panels = figure.subplots(1, len(ops), sharey=True, sharex=True, squeeze=False)[0]
         _axes(panels, shown, tops, strip / (_HIGH + strip))
         for axes, op in zip(panels, ops, strict=True):
-            _panel(axes, [case for case in shown if case.op == op], look, settings, tops, width)
+            _panel(axes, [case for case in shown if case.op == op], look, shared, tops, width)
             axes.set_title(OPS[op])
-        panels[0].set_ylabel("reached, FLOP a second")
+        panels[0].set_ylabel("reached, FLOP per second")
         figure.legend(handles=handles, loc="outside lower left", ncols=columns)
     return figure
 
@@ -132,7 +140,7 @@ def _rate(case: Case) -> float:
 
 
 def _axes(panels: Sequence[Axes], shown: list[Case], tops: list[Ceiling], strip: float) -> None:
-    """Limits that hold all marks and the knee of the roofs, with room for names below the marks."""
+    """Set axis limits that include all marks and the knee of the roofs, with room for names below the marks."""
     x = [_intensity(case) for case in shown]
     y = [_rate(case) for case in shown]
     flat = [one.rate for one in tops if not one.per_byte]
@@ -150,7 +158,7 @@ def _axes(panels: Sequence[Axes], shown: list[Case], tops: list[Ceiling], strip:
         axes.xaxis.set_major_locator(LogLocator(numticks=12))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, "")))
-        axes.set_xlabel("FLOP for each byte")
+        axes.set_xlabel("FLOP per byte")
         axes.grid(True, which="major")
         axes.set_axisbelow(True)
         sns.despine(ax=axes)
@@ -160,13 +168,13 @@ def _panel(
     axes: Axes,
     cases: list[Case],
     look: Mapping[str, tuple[str, str, FillStyleType]],
-    settings: Settings,
+    shared: SharedSettings,
     tops: list[Ceiling],
     width: float,
 ) -> None:
     _roofs(axes, tops)
     for case in cases:
-        color, marker, fill = look[settings.method(case)]
+        color, marker, fill = look[shared.method_label(case)]
         axes.plot(
             _intensity(case),
             _rate(case),
@@ -183,7 +191,7 @@ def _panel(
 
 
 def _roofs(axes: Axes, tops: list[Ceiling]) -> None:
-    """Each ceiling up to where it meets the highest of the other kind."""
+    """Draw each ceiling up to where it meets the highest one of the other kind."""
     x = np.geomspace(*axes.get_xlim(), 200)
     peak = max((one.rate for one in tops if not one.per_byte), default=np.inf)
     slope = max((one.rate for one in tops if one.per_byte), default=np.inf)
@@ -198,7 +206,7 @@ def _line(one: Ceiling) -> dict[str, Any]:
 
 
 def _names(axes: Axes, cases: list[Case], room: float) -> None:
-    """Kernels' names upright along the bottom, apart from each other, each with a line to its marks."""
+    """Write kernels' names vertically along the bottom without overlap, each with a line to its lowest mark."""
     by_name: dict[str, list[Case]] = {}
     for case in cases:
         by_name.setdefault(case.model, []).append(case)
@@ -233,9 +241,9 @@ def _names(axes: Axes, cases: list[Case], room: float) -> None:
 
 
 def spread(wanted: Sequence[float], apart: float) -> list[float]:
-    """Ascending places in [0, 1] as near as can be to those wanted and at least ``apart``.
+    """Return ascending places in [0, 1], as close as possible to those wanted and at least ``apart``.
 
-    More of them than fit stand evenly, closer than asked.
+    Where they do not all fit, they are spaced evenly and closer than ``apart``.
     """
     count = len(wanted)
     apart = min(apart, 1 / max(count, 1))

@@ -1,4 +1,4 @@
-"""Kernels in words: who implements one, how fast it is, and how near the machine's limit."""
+"""Kernels in words: their implementations, how fast each is, and how close to the machine's limit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from arbench.report.cells import (
     NONE,
     Column,
+    exact_si,
     interval_of,
     speed_up_label,
     status_label,
     time_interval_label,
     time_label,
 )
-from arbench.report.labels import STATUS, Settings, of_kernels, shorten
+from arbench.report.labels import STATUS, SharedSettings, of_kernels, shorten
 from arbench.report.roofs import format_percent, per_second, reached, roof_of
 from arbench.report.table import Table, order
 from arbench.results import Case, Results
@@ -39,11 +40,11 @@ _FULL = (
     "flops",
 )
 _FEWEST_LETTERS = 12
-"""Of an implementation, where a line is short."""
+"""Characters of an implementation's name that a narrow table keeps."""
 
 
 def kernels(results: Results) -> dict[str, list[Case]]:
-    """The cases of each kernel, in the order of its tables."""
+    """Return the cases of each kernel, in the order of its tables."""
     found: dict[str, list[Case]] = {}
     for case in order(of_kernels(results)):
         found.setdefault(case.model, []).append(case)
@@ -51,39 +52,39 @@ def kernels(results: Results) -> dict[str, list[Case]]:
 
 
 def kernel_tables(results: Results, width: int) -> list[Table]:
-    """One table a kernel; one a configuration where that alone fits ``width``."""
-    settings = Settings(results)
+    """Return one table per kernel, or one per configuration where only that fits ``width``."""
+    shared = SharedSettings(results)
     tables = []
     for kernel, cases in kernels(results).items():
-        shown, only_checked = _apart(cases)
-        notes = _notes(shown, only_checked, settings)
-        whole = _table(kernel, shown, results, settings, notes, width)
+        shown, only_checked = _timed_apart(cases)
+        notes = _notes(shown, only_checked, shared)
+        whole = _table(kernel, shown, results, shared, notes, width)
         if _fits(whole, width):
             tables.append(whole)
             continue
         for preset in dict.fromkeys(case.preset for case in shown):
             same = [case for case in shown if case.preset == preset]
-            tables.append(_table(kernel, same, results, settings, (), width))
+            tables.append(_table(kernel, same, results, shared, (), width))
         tables[-1] = Table(tables[-1].title, tables[-1].columns, tables[-1].rows, notes)
     return tables
 
 
 def kernel_rows(results: Results) -> Table:
-    """Every case of a kernel in words."""
-    settings = Settings(results)
+    """Return every case of a kernel in words."""
+    shared = SharedSettings(results)
     cases = order(of_kernels(results))
     return Table(
-        settings.of_kernels,
+        shared.of_kernels,
         [COLUMNS[name] for name in _FULL],
-        [[CELLS[name](case, results, settings) for name in _FULL] for case in cases],
+        [[CELLS[name](case, results, shared) for name in _FULL] for case in cases],
     )
 
 
 def split_configuration(presets: Iterable[str]) -> tuple[str, dict[str, str]]:
-    """What configurations share, and of each what is its own.
+    """Return the part that configurations share, and the rest of each.
 
-    ``rows=4,width=8`` and ``rows=4,width=9`` share ``rows=4``; a configuration of other keys than the
-    first shares nothing with it.
+    ``rows=4,width=8`` and ``rows=4,width=9`` share ``rows=4``. Configurations with different keys share
+    nothing.
     """
     parts = {preset: re.split(r",\s*(?=\w+=)", preset) for preset in presets}
     keys = {tuple(part.partition("=")[0] for part in found) for found in parts.values()}
@@ -95,19 +96,19 @@ def split_configuration(presets: Iterable[str]) -> tuple[str, dict[str, str]]:
     return ", ".join(one for one in first if one in shared), {p: ", ".join(o) for p, o in own.items()}
 
 
-def _apart(cases: list[Case]) -> tuple[list[Case], list[Case]]:
-    """Cases worth a line, and those of configurations in which nothing could be timed."""
+def _timed_apart(cases: list[Case]) -> tuple[list[Case], list[Case]]:
+    """Return the cases to list, and the cases of configurations in which nothing was timed."""
     timed = {case.preset for case in cases if case.status != "checked"}
     if not timed:
         return cases, []
     return [c for c in cases if c.preset in timed], [c for c in cases if c.preset not in timed]
 
 
-def _notes(shown: list[Case], only_checked: list[Case], settings: Settings) -> list[str]:
-    """``forward torch · eager: unstable in 1 of 3 cases``, and who was checked where nothing was timed."""
+def _notes(shown: list[Case], only_checked: list[Case], shared: SharedSettings) -> list[str]:
+    """Return ``forward torch · eager: unstable in 1 of 3 cases``, and what was checked but never timed."""
     by_name: dict[tuple[str, str], list[Case]] = {}
     for case in shown:
-        by_name.setdefault((case.op, settings.method(case)), []).append(case)
+        by_name.setdefault((case.op, shared.method_label(case)), []).append(case)
     notes = []
     for (op, name), cases in by_name.items():
         unstable = sum(case.unstable for case in cases)
@@ -115,7 +116,7 @@ def _notes(shown: list[Case], only_checked: list[Case], settings: Settings) -> l
             where = f" in {unstable:,} of {len(cases):,} cases" if unstable < len(cases) else ""
             notes.append(f"{op} {name}: unstable{where}")
     if only_checked:
-        names = ", ".join(dict.fromkeys(map(settings.method, only_checked)))
+        names = ", ".join(dict.fromkeys(map(shared.method_label, only_checked)))
         notes.append(f"{names}: {STATUS['checked']} in {len(only_checked):,} more cases")
     return notes
 
@@ -124,17 +125,17 @@ def _table(
     kernel: str,
     cases: list[Case],
     results: Results,
-    settings: Settings,
+    shared: SharedSettings,
     notes: Sequence[str],
     width: int,
 ) -> Table:
-    shared, own = split_configuration(dict.fromkeys(case.preset for case in cases))
+    common, own = split_configuration(dict.fromkeys(case.preset for case in cases))
     names = [name for name in _HEADLINE if name != "configuration" or len(own) > 1]
     rows = [
-        [own[case.preset] if name == "configuration" else CELLS[name](case, results, settings) for name in names]
+        [own[case.preset] if name == "configuration" else CELLS[name](case, results, shared) for name in names]
         for case in cases
     ]
-    title = "\n  ".join(textwrap.wrap(" · ".join(filter(None, (kernel, shared, settings.of_kernels))), width - 2))
+    title = "\n  ".join(textwrap.wrap(" · ".join(filter(None, (kernel, common, shared.of_kernels))), width - 2))
     table = Table(title, [COLUMNS[name] for name in names], rows, notes)
     if len(own) == 1 and not _fits(table, width):
         return _narrowed(table, names, width)
@@ -142,7 +143,7 @@ def _table(
 
 
 def _narrowed(table: Table, names: list[str], width: int) -> Table:
-    """The table without its rate; if that is not enough, with names that are cut short."""
+    """Return the table without its rate and, if it is still too wide, with shortened names."""
     kept = [i for i, name in enumerate(names) if name != "rate"]
     rows = [[row[i] for i in kept] for row in table.rows]
     table = Table(table.title, [table.columns[i] for i in kept], rows, table.notes)
@@ -170,7 +171,7 @@ def _rate(case: Case, count: int | None, unit: str) -> str:
 
 
 def _bound_rate(case: Case, results: Results) -> str:
-    """What it moves, or where arithmetic bounds it, what it computes in a second."""
+    """Return the bytes moved per second, or the FLOPs where arithmetic is the limit."""
     top = roof_of(case, results)
     if top is not None and top.bound == "compute":
         return _rate(case, case.flops, "FLOP/s")
@@ -183,12 +184,8 @@ def _of_limit(case: Case, results: Results) -> str:
 
 
 def _outcome(case: Case, results: Results) -> str:
-    """The speed-up, or why there is no time."""
+    """Return the speed-up, or why there is no time."""
     return speed_up_label(case, results) if case.status == "ok" else STATUS[case.status]
-
-
-def _count(value: int | None, unit: str) -> str:
-    return NONE if value is None else format_si(value, unit, (value * 0.9999, value * 1.0001))
 
 
 def _bound(case: Case, results: Results) -> str:
@@ -196,24 +193,24 @@ def _bound(case: Case, results: Results) -> str:
     return NONE if top is None else top.bound
 
 
-Cell = Callable[[Case, Results, Settings], str]
+Cell = Callable[[Case, Results, SharedSettings], str]
 CELLS: dict[str, Cell] = {
-    "kernel": lambda case, results, settings: case.model,
-    "configuration": lambda case, results, settings: split_configuration([case.preset])[0],
-    "op": lambda case, results, settings: case.op,
-    "implementation": lambda case, results, settings: settings.method(case),
-    "status": lambda case, results, settings: status_label(case),
-    "time": lambda case, results, settings: time_label(case),
-    "interval": lambda case, results, settings: time_interval_label(case),
-    "rate": lambda case, results, settings: _bound_rate(case, results),
-    "bytes_rate": lambda case, results, settings: _rate(case, case.bytes, "B/s"),
-    "flops_rate": lambda case, results, settings: _rate(case, case.flops, "FLOP/s"),
-    "bound": lambda case, results, settings: _bound(case, results),
-    "of_limit": lambda case, results, settings: _of_limit(case, results),
-    "speed_up": lambda case, results, settings: speed_up_label(case, results),
-    "outcome": lambda case, results, settings: _outcome(case, results),
-    "bytes": lambda case, results, settings: _count(case.bytes, "B"),
-    "flops": lambda case, results, settings: _count(case.flops, "FLOP"),
+    "kernel": lambda case, results, shared: case.model,
+    "configuration": lambda case, results, shared: split_configuration([case.preset])[0],
+    "op": lambda case, results, shared: case.op,
+    "implementation": lambda case, results, shared: shared.method_label(case),
+    "status": lambda case, results, shared: status_label(case),
+    "time": lambda case, results, shared: time_label(case),
+    "interval": lambda case, results, shared: time_interval_label(case),
+    "rate": lambda case, results, shared: _bound_rate(case, results),
+    "bytes_rate": lambda case, results, shared: _rate(case, case.bytes, "B/s"),
+    "flops_rate": lambda case, results, shared: _rate(case, case.flops, "FLOP/s"),
+    "bound": lambda case, results, shared: _bound(case, results),
+    "of_limit": lambda case, results, shared: _of_limit(case, results),
+    "speed_up": lambda case, results, shared: speed_up_label(case, results),
+    "outcome": lambda case, results, shared: _outcome(case, results),
+    "bytes": lambda case, results, shared: exact_si(case.bytes, "B"),
+    "flops": lambda case, results, shared: exact_si(case.flops, "FLOP"),
 }
 COLUMNS = {
     "kernel": Column("kernel", number=False),

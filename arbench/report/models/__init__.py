@@ -1,1 +1,1 @@
-"""What a run of models says: verdicts, the taxonomy, the map, curves and batch sweeps."""
+"""The report on models: verdicts, the taxonomy, the map, curves and batch sweeps."""

@@ -1,4 +1,4 @@
-"""What a batch does to the time of an element: a table and a figure, where several batches were timed."""
+"""Time per element over the batch size, as a table and a figure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from arbench.report.models.taxonomy import time_per_element
 from arbench.report.table import Table, order
 from arbench.results import Case, Results
 
-TITLE = "Time of an element by batch"
+TITLE = "Time per element by batch size"
 _ACROSS = 3
 
 
 def sweeps(results: Results) -> list[list[Case]]:
-    """Timed cases that differ in batch alone, smallest first; each at the largest N that has several."""
+    """Return the timed cases that differ only in batch, smallest first, at the largest N with several batches."""
     found: dict[tuple[Any, ...], dict[int, list[Case]]] = {}
     for case in order(of_models(results)):
         if case.status == "ok" and case.median_s:
@@ -38,7 +38,7 @@ def sweeps(results: Results) -> list[list[Case]]:
 
 
 def batch_table(results: Results) -> Table | None:
-    """Seconds of an element by batch, one row a method; None where no method was timed at several."""
+    """Return the time per element by batch, one row per method; None where none was timed at several batches."""
     rows = sweeps(results)
     if not rows:
         return None
@@ -47,7 +47,7 @@ def batch_table(results: Results) -> Table | None:
         *(Column(name, number=False) for name in ("model", "op", "method")),
         Column("N"),
         *(Column(f"batch {batch}") for batch in batches),
-        Column("an event gains"),
+        Column("throughput gain"),
     ]
     return Table(TITLE, columns, [_row(cases, batches) for cases in rows])
 
@@ -67,7 +67,7 @@ def _row(cases: list[Case], batches: list[int]) -> list[str]:
 
 
 def batch_figure(results: Results) -> Figure | None:
-    """Seconds of an element over batch, one panel a model and op; None where none has several."""
+    """Return the figure, one panel per model and op; None where no method was timed at several batches."""
     rows = sweeps(results)
     if not rows:
         return None
@@ -93,7 +93,7 @@ def batch_figure(results: Results) -> Figure | None:
             sns.despine(ax=axes)
         for axes in list(grid)[len(panels) :]:
             axes.set_visible(False)
-        figure.supylabel("time of an element", fontsize=10)
+        figure.supylabel("time per element", fontsize=10)
     return figure
 
 
@@ -122,4 +122,4 @@ def _batch_axis(axes: Axes, batches: Iterable[int]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(sorted(set(batches))))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
-    axes.set_xlabel("batch, events at once")
+    axes.set_xlabel("batch size, events")

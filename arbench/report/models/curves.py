@@ -1,4 +1,4 @@
-"""Time and depth over N, on log axes, scoring beside sampling."""
+"""Time and depth over N on log axes, scoring beside sampling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from arbench.report.cells import interval_of
 from arbench.report.figures.style import looks, new_figure, sizes_axis, styled, value_axis
-from arbench.report.labels import OPS, Settings, model_label, shorten
+from arbench.report.labels import OPS, SharedSettings, model_label, shorten
 from arbench.report.models.verdicts import exact_growth
 from arbench.report.table import order
 from arbench.results import Case, Fit, Results
@@ -21,20 +21,20 @@ from arbench.stats import CLASSES, Growth
 _UNITS = {"seconds": ("time of one call", "s"), "depth": ("depth, dependent operations", "")}
 
 _LONGEST = 60
-"""Characters of a legend's label; a panel holds no more."""
+"""Characters of a legend's label that fit a panel."""
 
 
 def curves(results: Results, model: str, metric: str) -> Figure | None:
-    """A model's ``metric`` over N: one column an op, one mark a case, one curve a fit.
+    """Return a model's ``metric`` over N: a column per op, a mark per case, a curve per fit.
 
     Args:
         results: what was measured.
         model: as `arbench.report.labels.model_label` gives it.
         metric: 'seconds' (ok cases, with interval or range as bars) or 'depth' (all but inexact
-            ones: depth is also counted where time is over budget).
+            cases, since depth is counted even where time is over budget).
 
     Returns:
-        None where the model has no such value.
+        None where no case of the model has a value.
     """
     cases = [
         case
@@ -43,18 +43,18 @@ def curves(results: Results, model: str, metric: str) -> Figure | None:
     ]
     if not cases:
         return None
-    settings = Settings(results)
-    look = looks((case.method, settings.method(case)) for case in results.cases.values())
+    shared = SharedSettings(results)
+    look = looks((case.method, shared.method_label(case)) for case in results.cases.values())
     values = [value for case in cases if (value := _value(case, metric)) is not None]
     ops = [op for op in OPS if any(case.op == op for case in cases)]
     words, unit = _UNITS[metric]
     with styled():
-        entries = max(len({settings.method(c) for c in cases if c.op == op}) for op in ops)
+        entries = max(len({shared.method_label(c) for c in cases if c.op == op}) for op in ops)
         figure = new_figure(5.0 * len(ops), 4.2 + 0.2 * entries)
         panels = figure.subplots(1, len(ops), sharey=True, squeeze=False)[0]
         for axes, op in zip(panels, ops, strict=True):
             same = [case for case in cases if case.op == op]
-            _panel(axes, same, results, metric, look, settings)
+            _panel(axes, same, results, metric, look, shared)
             value_axis(axes, min(values), max(values), unit)
             axes.set_title(OPS[op])
         panels[0].set_ylabel(words)
@@ -73,12 +73,12 @@ def _panel(
     results: Results,
     metric: str,
     look: Mapping[str, tuple[str, str, str]],
-    settings: Settings,
+    shared: SharedSettings,
 ) -> None:
     handles = []
-    for label in dict.fromkeys(map(settings.method, cases)):
+    for label in dict.fromkeys(map(shared.method_label, cases)):
         color, marker, style = look[label]
-        same = [case for case in cases if settings.method(case) == label]
+        same = [case for case in cases if shared.method_label(case) == label]
         fit = results.fits.get((*same[0].key, metric))
         drawn = _fit(axes, fit, [case.n for case in same], color, style) if fit else False
         _marks(axes, same, metric, color, marker)
@@ -115,9 +115,9 @@ def _marks(axes: Axes, cases: Iterable[Case], metric: str, color: str, marker: s
 
 
 def _fit(axes: Axes, fit: Fit, shown: list[int], color: str, style: str) -> bool:
-    """Draws the fitted curve; whether there was one.
+    """Draw the fitted curve, and return whether there was one.
 
-    A noisy fit is drawn over the sizes it was fitted to, an exact one over the sizes that are shown.
+    A noisy fit is drawn over the sizes it was fitted to, an exact one over the sizes shown.
     """
     if fit.fitted not in CLASSES or fit.intercept is None or fit.slope is None:
         return False

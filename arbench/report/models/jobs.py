@@ -1,32 +1,35 @@
-"""The two jobs of a model, scoring and sampling, each by the method that a reader should see; by family."""
+"""The two jobs of a model, scoring and sampling, each with the method that represents it; models by family."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from arbench.report.labels import Settings, model_label, of_models
+from arbench.report.labels import SharedSettings, model_label, of_models
 from arbench.report.models.verdicts import best, depth_fits
 from arbench.report.table import order
 from arbench.results import Case, Fit, Op, Results
 
-ELSEWHERE = "of no family"
+NO_FAMILY = "of no family"
 
 
 @dataclass(frozen=True)
 class Job:
-    """Scoring or sampling of a model by its best exact method: see ``verdicts.best``.
+    """Scoring or sampling of a model by its best exact method, as `verdicts.best` finds it.
 
-    Args:
-        cases: of that method and batch, N ascending.
-        others: fits of depth of the op's other methods that are references.
+    Attributes:
+        op: the job.
+        method: the method with its varying settings.
+        fit: the method's fit of depth.
+        cases: the cases of that method and batch, N ascending.
+        references: fits of depth of the op's other methods that speed-ups refer to.
     """
 
     op: Op
     method: str
     fit: Fit
     cases: Sequence[Case]
-    others: Sequence[Fit]
+    references: Sequence[Fit]
 
     @property
     def known(self) -> list[Case]:
@@ -40,41 +43,41 @@ class Job:
 
 
 def families(results: Results) -> dict[str, list[str]]:
-    """The labels of the models of each family, families in the order of the taxonomy."""
+    """Return the labels of the models in each family, families in the order of the file."""
     found: dict[str, list[str]] = {}
     measured = dict.fromkeys(map(model_label, order(of_models(results))))
     for line in results.models.values():
         label = model_label(line)
         if label in measured:
-            found.setdefault(line.family or ELSEWHERE, []).append(label)
+            found.setdefault(line.family or NO_FAMILY, []).append(label)
     rest = [label for label in measured if not any(label in labels for labels in found.values())]
     if rest:
-        found[ELSEWHERE] = found.pop(ELSEWHERE, []) + rest
+        found[NO_FAMILY] = found.pop(NO_FAMILY, []) + rest
     return found
 
 
 def job(results: Results, model: str, op: Op) -> Job | None:
-    """How ``op`` of ``model`` grows; None where no depth was fitted.
+    """Return how ``op`` of ``model`` grows; None where no depth was fitted.
 
-    Of samplers whose depth grows alike, one that keeps what it knows goes before the reference that does it
-    all again, though the reference may be faster where N is small.
+    Among samplers whose depth grows alike, one that keeps state is preferred to the reference, which
+    recomputes everything, even where the reference is faster at small N.
     """
     chosen = best(results, model, op)
     if chosen is None:
         return None
     fit, method = chosen.fit, chosen.method
     if op == "sample":
-        kept = _kept(results, model, fit)
-        fit, method = (kept, Settings(results).method(kept)) if kept else (fit, method)
+        kept = _stateful(results, model, fit)
+        fit, method = (kept, SharedSettings(results).method_label(kept)) if kept else (fit, method)
     key = fit.key
     cases = sorted((case for case in results.cases.values() if case.key == key), key=lambda case: case.n)
     referred = {results.cases[r.reference].key for r in results.ratios.values() if r.reference in results.cases}
-    others = [fit for fit in depth_fits(results, model, op) if fit.key in referred and fit.key != key]
-    return Job(op, method, fit, cases, others)
+    references = [fit for fit in depth_fits(results, model, op) if fit.key in referred and fit.key != key]
+    return Job(op, method, fit, cases, references)
 
 
-def _kept(results: Results, model: str, fit: Fit) -> Fit | None:
-    """The fit of another exact sampler that promises as much as the reference ``fit`` does."""
+def _stateful(results: Results, model: str, fit: Fit) -> Fit | None:
+    """Return the fit of another exact sampler that grows like the reference ``fit``; None without one."""
     referred = {ratio.reference for ratio in results.ratios.values()}
     ids = {case.id: case for case in results.cases.values() if case.op == fit.op and model_label(case) == model}
     if not any(case.key == fit.key and case.id in referred for case in ids.values()):

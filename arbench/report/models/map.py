@@ -1,4 +1,4 @@
-"""The map: how scoring depth grows against how sampling depth grows, all models on one."""
+"""The map: growth of scoring depth against growth of sampling depth, for all models at once."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from arbench.report.figures.style import FAINT, INK, RULE, new_figure, styled
-from arbench.report.labels import GROWTH, OWN, Settings, shorten
+from arbench.report.labels import GROWTH, OWN_SAMPLES, SharedSettings, shorten
 from arbench.report.models.verdicts import Headline, depth_fits, headlines
 from arbench.results import Fit, Results
 
 _ALWAYS = ("1", "log N", "sqrt N", "N")
 _WIDE, _NARROW = 2.85, 0.95
-"""Inches of a column with, at least, and without a model in it."""
+"""Least width of a column with a model, and width of a column without one, inches."""
 _LETTER, _LONGEST = 0.08, 60
-"""Inches a character takes at most on average, and characters of the longest label."""
+"""Mean width of a character, inches, at most; characters of the longest label."""
 _LINE, _BETWEEN, _PAD, _CAPTION = 0.16, 0.08, 0.14, 0.24
 _LOW = 0.5
 _BEST, _OTHER = "#0173b2", "#cc78bc"
@@ -31,12 +31,19 @@ _CORNERS = {
 
 
 MANY = 8
-"""More models than this are named in their cells without how, and their presets together."""
+"""With more models than this, cells list names alone, the presets of a model together."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A mark: a model by its best methods, or (``small``) with one of them exchanged."""
+    """A mark on the map.
+
+    Attributes:
+        sample: growth class of sampling depth.
+        score: growth class of scoring depth.
+        lines: its label.
+        small: false for a model by its best methods, true with one of them replaced by another.
+    """
 
     sample: str
     score: str
@@ -45,14 +52,16 @@ class Place:
 
     @property
     def height(self) -> float:
-        """Inches it takes in its cell."""
+        """The height of its label, inches."""
         return _LINE * len(self.lines) + _BETWEEN
 
 
 def places(results: Results) -> list[Place]:
-    """Every model whose depth of both jobs was fitted, each followed by its other methods; of more than
-    ``MANY`` models the names alone."""
-    settings = Settings(results)
+    """Return the marks of every model with a fitted depth of both jobs, each followed by its other methods.
+
+    With more than ``MANY`` models, the marks have names alone.
+    """
+    shared = SharedSettings(results)
     found = []
     known = headlines(results)
     if len(known) > MANY:
@@ -73,14 +82,14 @@ def places(results: Results) -> list[Place]:
             for fit in depth_fits(results, headline.model, op):
                 cell = (x, fit.fitted or "1") if op == "score" else (fit.fitted or "1", y)
                 if cell != (x, y):
-                    others.setdefault(cell, []).append(_other(fit, settings))
+                    others.setdefault(cell, []).append(_other(fit, shared))
         for cell, said in others.items():
             found.append(Place(*cell, (headline.model, *said), small=True))
     return found
 
 
 def _names(known: list[Headline]) -> list[Place]:
-    """``wavenet: tiny, nv`` for each model, in the cells of its presets."""
+    """Return ``wavenet: tiny, nv`` for each model and cell of its presets."""
     presets: dict[tuple[str, str, str], list[str]] = {}
     for headline in known:
         if headline.score is not None and headline.sample is not None:
@@ -90,17 +99,17 @@ def _names(known: list[Headline]) -> list[Place]:
     return [Place(x, y, (f"{model}: {', '.join(names)}",)) for (x, y, model), names in presets.items()]
 
 
-def _other(fit: Fit, settings: Settings) -> str:
+def _other(fit: Fit, shared: SharedSettings) -> str:
     condition = ""
-    if fit.method in OWN:
-        condition = ", not outside data"
+    if fit.method in OWN_SAMPLES:
+        condition = ", own samples only"
     elif (fit.claimed or "").startswith("<="):
         condition = ", on this data"
-    return f"{fit.op} {settings.method(fit)}{condition}"
+    return f"{fit.op} {shared.method_label(fit)}{condition}"
 
 
 def _depths(score: Fit, sample: Fit, results: Results) -> str:
-    """Both depths at the largest N at which both are known."""
+    """Return both depths at the largest N where both are known."""
     y, x = ({**_by_size(fit), **_by_case(fit, results)} for fit in (score, sample))
     common = y.keys() & x.keys()
     if not common:
@@ -119,10 +128,10 @@ def _by_case(fit: Fit, results: Results) -> dict[int, float]:
 
 
 def growth_map(results: Results) -> Figure | None:
-    """The map, or None where no model has the depth of both jobs fitted.
+    """Return the map, or None where no model has a fitted depth of both jobs.
 
-    A cell is a pair of growth classes, and marks in one cell are listed below each other, so no
-    label can cover another. Cells on the diagonal, where both jobs grow alike, are shaded.
+    A cell is a pair of growth classes. The marks in a cell are listed below each other, so that no label
+    covers another. Cells on the diagonal, where both jobs grow alike, are shaded.
     """
     marks = places(results)
     if not marks:
@@ -149,7 +158,7 @@ def growth_map(results: Results) -> Figure | None:
 
 
 def _width(marks: list[Place]) -> float:
-    """What the longest label of a column needs, in inches."""
+    """Return the width that the longest label of a column needs, inches."""
     if not marks:
         return _NARROW
     longest = max(len(shorten(line, _LONGEST)) for mark in marks for line in mark.lines)
@@ -157,7 +166,7 @@ def _width(marks: list[Place]) -> float:
 
 
 def _height(score: str, marks: list[Place], classes: list[str]) -> float:
-    """What the fullest cell of a row needs, in inches."""
+    """Return the height that the fullest cell of a row needs, inches."""
     columns = [sum(m.height for m in marks if (m.sample, m.score) == (sample, score)) for sample in classes]
     captioned = any(y == score for _, y in _CORNERS)
     return max(_LOW, max(columns) + _PAD + _CAPTION * captioned)

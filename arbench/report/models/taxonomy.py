@@ -1,4 +1,4 @@
-"""The taxonomy, filled in from measurements: how scoring and sampling grow, model by model, by family."""
+"""The taxonomy with measured values: how scoring and sampling grow, for each model, by family."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from arbench.report.cells import NONE, Column, exact_si, interval_of, largest_speed_up
-from arbench.report.labels import GROWTH, OPS, Settings, claim_label, model_label, of_models
-from arbench.report.models.jobs import ELSEWHERE, Job, families, job
+from arbench.report.labels import GROWTH, OPS, SharedSettings, claim_label, model_label, of_models
+from arbench.report.models.jobs import NO_FAMILY, Job, families, job
 from arbench.report.models.verdicts import exact_growth
 from arbench.report.table import Table
 from arbench.results import Case, Fit, Op, Results
@@ -24,21 +24,21 @@ PER_ELEMENT = {
     "N^2": "grows with N",
     "N^3": "grows with N²",
 }
-"""What work per element does, by the class of the whole."""
+"""The growth of work per element, by the class of the total work."""
 LEGEND = (
-    "Depth of scoring and of sampling; then of sampling by its best exact method at the largest N: nfe, work "
-    "of an element (= the same at every N, ↑ grows, ↓ falls), time of an element, speed over the reference's."
+    "Depth of scoring and of sampling; then, for the best exact sampler at the largest N: nfe, work per element "
+    "(= constant, ↑ grows, ↓ falls with N), time per element, speed over the reference."
 )
 _ARROWS = {"constant": "=", "falls": "↓", "falls as 1/N": "↓", NONE: ""}
 Rows = Callable[[Results, str, str], list[list[str]]]
-"""The rows of a model, from its label and the mark of its remark."""
+"""Returns the rows of a model from its label and the mark of its remark."""
 _MARKS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _FORMULAS, _NAME = (24, 16, 9, 0), 24
-"""Characters of a formula, the most that fits, and of a model's name in a terminal; the page has all."""
+"""Characters of a formula, tried in turn until the table fits, and of a model's name in a terminal."""
 
 
 def taxonomy(results: Results) -> Table | None:
-    """The whole table: one row a model and op; None where fewer than two families were measured."""
+    """Return the full table, one row per model and op; None where fewer than two families were measured."""
     columns = [
         Column("model", number=False),
         Column("N"),
@@ -61,10 +61,11 @@ def taxonomy(results: Results) -> Table | None:
 
 
 def brief(results: Results, width: int) -> Table | None:
-    """The table as a terminal shows it: one row a model; None where fewer than two families were measured.
+    """Return the table for a terminal, one row per model; None where fewer than two families were measured.
 
     Args:
-        width: characters a line may have.
+        results: what was measured.
+        width: characters per line.
     """
     columns = [
         Column("model", number=False),
@@ -74,7 +75,7 @@ def brief(results: Results, width: int) -> Table | None:
         Column("nfe"),
         Column("work"),
         Column("time"),
-        Column("faster"),
+        Column("speed"),
         Column("claims", number=False),
     ]
     for most in _FORMULAS:
@@ -86,7 +87,7 @@ def brief(results: Results, width: int) -> Table | None:
 
 def _table(results: Results, columns: Sequence[Column], rows_of: Rows, width: int | None) -> Table | None:
     found = families(results)
-    if len(found.keys() - {ELSEWHERE}) < 2:
+    if len(found.keys() - {NO_FAMILY}) < 2:
         return None
     remarks = _remarks(results, found)
     rows: list[list[str]] = []
@@ -103,7 +104,7 @@ def _table(results: Results, columns: Sequence[Column], rows_of: Rows, width: in
 
 
 def _remarks(results: Results, found: dict[str, list[str]]) -> dict[str, tuple[str, str]]:
-    """(mark, remark) of each model that has one; those that say the same share a mark."""
+    """Return (mark, remark) of each model that has one; equal remarks share a mark."""
     said = {model_label(line): " ".join(line.remark.split()) for line in results.models.values()}
     marks: dict[str, str] = {}
     for label in (label for labels in found.values() for label in labels):
@@ -170,7 +171,7 @@ def _brief_row(results: Results, model: str, mark: str, most: int) -> list[list[
 
 
 def _depth(one: Job | None, most: int) -> str:
-    """``O(N) 34·N + 1``, with the claim before it where it is another."""
+    """Return ``O(N) 34·N + 1``, or ``O(1) claimed, O(N)`` where the claim differs."""
     if one is None:
         return NONE
     fitted, claimed = GROWTH[one.fit.fitted or "1"], one.fit.claimed
@@ -183,7 +184,7 @@ def _depth(one: Job | None, most: int) -> str:
 
 
 def formula(fit: Fit) -> str:
-    """Depth as an exact function of N; where there is none, its least and greatest value."""
+    """Return depth as an exact function of N, or without one its smallest and largest value."""
     growth = exact_growth(fit)
     if growth is not None and growth.formula:
         return growth.formula
@@ -192,22 +193,22 @@ def formula(fit: Fit) -> str:
 
 
 def grows(one: Job, results: Results) -> str:
-    """What the work of an element does as N grows."""
+    """Return the growth of work per element with N."""
     fit = results.fits.get((*one.fit.key, "work"))
     return PER_ELEMENT[fit.fitted] if fit is not None and fit.fitted in PER_ELEMENT else NONE
 
 
 def tally(results: Results, model: str) -> str:
-    """``18 hold``, ``17 hold, 1 FAILS``."""
+    """Return the number of claims by verdict: ``17 hold, 1 FAILS``."""
     fits = [fit for fit in results.fits.values() if fit.claimed and model_label(fit) == model]
     counts = {verdict: sum(fit.verdict == verdict for fit in fits) for verdict in ("holds", "fails", "undecided")}
-    words = {"holds": ("holds", "hold"), "fails": ("FAILS", "FAIL"), "undecided": ("open", "open")}
+    words = {"holds": ("holds", "hold"), "fails": ("FAILS", "FAIL"), "undecided": ("undecided", "undecided")}
     said = [f"{count} {words[verdict][count != 1]}" for verdict, count in counts.items() if count]
     return ", ".join(said) or NONE
 
 
 def time_per_element(case: Case) -> str:
-    """Seconds of an element of an event, the batch's events apart."""
+    """Return the time of a call divided by the elements of all events in the batch."""
     assert case.median_s is not None
     elements = case.batch * case.n
     ends = interval_of(case)
@@ -220,7 +221,7 @@ def _per_element(case: Case) -> str:
 
 
 def _work(one: Job) -> str:
-    """Work of an element at the smallest and the largest N."""
+    """Return work per element at the smallest and the largest N."""
     if not one.known:
         return NONE
     ends = [_per_element(one.known[0]), _per_element(one.known[-1])]
@@ -233,7 +234,7 @@ def _nfe(one: Job) -> str:
 
 
 def _power(one: Job, results: Results, metric: str) -> str:
-    """``N^1.02 [0.98, 1.06]``: the free exponent of what grows above a constant."""
+    """Return ``N^1.02 [0.98, 1.06]``: the fitted exponent of the part that grows above a constant."""
     fit = results.fits.get((*one.fit.key, metric))
     if fit is None or fit.exponent is None:
         return NONE
@@ -242,8 +243,8 @@ def _power(one: Job, results: Results, metric: str) -> str:
 
 
 def _references(one: Job, results: Results) -> str:
-    settings = Settings(results)
-    said = [f"{settings.method(fit)}: {GROWTH[fit.fitted or '1']}, {formula(fit)}" for fit in one.others]
+    shared = SharedSettings(results)
+    said = [f"{shared.method_label(fit)}: {GROWTH[fit.fitted or '1']}, {formula(fit)}" for fit in one.references]
     return "; ".join(said) or NONE
 
 

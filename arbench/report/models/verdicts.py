@@ -1,4 +1,4 @@
-"""What the growth over N says, in sentences."""
+"""The growth over N in sentences, and the verdicts on claims."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from arbench.report.cells import accepted, largest_speed_up, ratio_label, real_time
 from arbench.report.labels import (
+    FIT_METRICS,
     GROWTH,
-    METRICS,
     OPS,
-    OWN,
-    Settings,
+    OWN_SAMPLES,
+    SharedSettings,
     claim_label,
     model_label,
     of_models,
@@ -21,36 +21,42 @@ from arbench.report.table import order
 from arbench.results import Case, Fit, Op, Results, Verdict
 from arbench.stats import CLASSES, Growth, fit_exact, format_ratio, format_seconds
 
-_METRIC_ORDER = list(METRICS)
+_METRIC_ORDER = list(FIT_METRICS)
 ALL_METHODS = "all methods"
-"""What a sentence on a model's parameters is of."""
+"""The subject of sentences on a model's parameters."""
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A fit in plain words; ``verdict`` is None where nothing was claimed."""
+    """A fit in plain words.
+
+    Attributes:
+        model: label of the model.
+        verdict: None where nothing was claimed.
+        subject: op and method: ``sampling (cached)``.
+        statement: what was measured, and how it compares with the claim.
+    """
 
     model: str
     verdict: Verdict | None
     subject: str
-    """Op and method: ``sampling (cached)``."""
-    said: str
+    statement: str
 
     @property
     def text(self) -> str:
         """The whole sentence."""
-        return f"{self.model} {self.subject}: {self.said}"
+        return f"{self.model} {self.subject}: {self.statement}"
 
     @property
     def line(self) -> str:
-        """The text behind its verdict, as a terminal shows it."""
+        """The sentence after its verdict, as a terminal shows it."""
         shown = {"holds": "holds", "fails": "FAILS", "undecided": "undecided", None: "measured"}
         return f"{shown[self.verdict]}: {self.text}"
 
 
 @dataclass(frozen=True)
 class Best:
-    """How one job of a model grows when done by its best exact method."""
+    """The growth of one job of a model by its best exact method."""
 
     fit: Fit
     method: str
@@ -58,7 +64,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Headline:
-    """What a reader should remember of one model."""
+    """The most important facts about one model."""
 
     model: str
     score: Best | None
@@ -68,7 +74,7 @@ class Headline:
 
 
 def exact_growth(fit: Fit) -> Growth | None:
-    """The exact fit behind a line without residual, with its lower terms; None for noisy ones."""
+    """Return the exact fit behind a fit without residual, with its lower terms; None for a noisy fit."""
     if fit.residual != 0 or not fit.sizes or any(value != int(value) for value in fit.values):
         return None
     growth = fit_exact(fit.sizes, [int(value) for value in fit.values])
@@ -76,38 +82,41 @@ def exact_growth(fit: Fit) -> Growth | None:
 
 
 def sentences(results: Results) -> list[Sentence]:
-    """One sentence a fit: by model, scoring first, depth first."""
-    settings = Settings(results)
+    """Return one sentence per fit, ordered by model, with scoring and depth first."""
+    shared = SharedSettings(results)
     place = {case.key: i for i, case in enumerate(order(results.cases.values()))}
     fits = sorted(
         results.fits.values(),
         key=lambda f: (place.get(f.key, len(place)), _METRIC_ORDER.index(f.metric)),
     )
-    return [sentence(fit, settings) for fit in fits]
+    return [sentence(fit, shared) for fit in fits]
 
 
-def sentence(fit: Fit, settings: Settings) -> Sentence:
-    """A fit as in ``wavenet:nv sampling (cached): depth grows as O(N), as claimed: 221·N + 3,
-    exact at 5 sizes, 256 to 4,096``."""
+def sentence(fit: Fit, shared: SharedSettings) -> Sentence:
+    """Return a fit as a sentence.
+
+    For example ``wavenet:nv sampling (cached): depth grows as O(N), as claimed: 221·N + 3, exact at 5 sizes,
+    256 to 4,096``.
+    """
     model = model_label(fit)
     own = fit.metric != "weights"
-    subject = f"{OPS[fit.op]} ({settings.method(fit)})" if own else ALL_METHODS
-    metric = METRICS[fit.metric]
+    subject = f"{OPS[fit.op]} ({shared.method_label(fit)})" if own else ALL_METHODS
+    metric = FIT_METRICS[fit.metric]
     if fit.claimed is None:
-        said = _grows(fit, metric) if fit.fitted else f"no growth class of {metric} is named"
-        return Sentence(model, None, subject, said + _evidence(fit))
+        text = _grows(fit, metric) if fit.fitted else f"the growth of {metric} has no class"
+        return Sentence(model, None, subject, text + _evidence(fit))
     claim = claim_label(fit.claimed)
     if fit.verdict == "undecided":
-        said = f"whether {metric} is {claim}, as claimed, is open: {fit.why}"
-        return Sentence(model, "undecided", subject, said)
+        text = f"claimed {metric} {claim}, not confirmed: {fit.why}"
+        return Sentence(model, "undecided", subject, text)
     if fit.verdict == "fails":
-        said = f"claimed {metric} {claim}, measured "
-        said += GROWTH[fit.fitted] + _evidence(fit) if fit.fitted else f"otherwise: {fit.why}"
-        return Sentence(model, "fails", subject, said)
+        text = f"claimed {metric} {claim}, measured "
+        text += GROWTH[fit.fitted] + _evidence(fit) if fit.fitted else f"another growth: {fit.why}"
+        return Sentence(model, "fails", subject, text)
     bound = fit.claimed.startswith("<=")
     name = fit.claimed.removeprefix("<=").strip()
     if fit.fitted is None or (bound and CLASSES.index(fit.fitted) > CLASSES.index(name)):
-        # what was proven of the bound, not the class that scattered values look like
+        # the proven bound, and not the class that scattered values look like
         return Sentence(model, "holds", subject, f"{metric} is {claim}, as claimed: {fit.why}")
     agreed = f"within the claimed bound, {claim}" if bound else "as claimed"
     return Sentence(model, "holds", subject, f"{_grows(fit, metric)}, {agreed}{_evidence(fit)}")
@@ -134,7 +143,7 @@ def _evidence(fit: Fit) -> str:
 
 
 def _extent(fit: Fit) -> str:
-    """The least and the greatest value."""
+    """Return the smallest and the largest value."""
     low, high = min(fit.values), max(fit.values)
     if fit.metric == "seconds":
         return f"{format_seconds(low)} to {format_seconds(high)}"
@@ -142,12 +151,12 @@ def _extent(fit: Fit) -> str:
 
 
 def best(results: Results, model: str, op: Op) -> Best | None:
-    """The exact method whose depth grows least; among equals the fastest at the largest N.
+    """Return the exact method whose depth grows least; among equals the fastest at the largest N.
 
-    Left aside while another exists: methods that are not exact, that score only the model's own
-    samples, or that claim no more than a bound, since how they end depends on the data.
+    Methods that only claim a bound are considered where there is no other, since their depth depends on
+    the data. Methods that are approximate, or score only the model's own samples, never are.
     """
-    settings = Settings(results)
+    shared = SharedSettings(results)
     exact: dict[tuple[object, ...], list[Case]] = {}
     for case in results.cases.values():
         if case.status == "ok" and case.exactness != "approximate":
@@ -158,14 +167,14 @@ def best(results: Results, model: str, op: Op) -> Best | None:
         seconds = math.inf if largest.median_s is None else largest.median_s
         return CLASSES.index(fit.fitted or "1"), -largest.n, seconds, fit.values[-1]
 
-    fits = [f for f in depth_fits(results, model, op) if f.key in exact and f.method not in OWN]
+    fits = [f for f in depth_fits(results, model, op) if f.key in exact and f.method not in OWN_SAMPLES]
     firm = [f for f in fits if not (f.claimed or "").startswith("<=")]
     found = min(firm or fits, key=rank, default=None)
-    return None if found is None else Best(found, settings.method(found))
+    return None if found is None else Best(found, shared.method_label(found))
 
 
 def depth_fits(results: Results, model: str, op: Op) -> list[Fit]:
-    """The fits of depth in which a class was found, at the model's smallest batch."""
+    """Return the fits of depth that found a class, at the model's smallest batch."""
     found = [
         fit
         for fit in results.fits.values()
@@ -176,7 +185,7 @@ def depth_fits(results: Results, model: str, op: Op) -> list[Fit]:
 
 
 def headlines(results: Results) -> list[Headline]:
-    """One a model, in the order of the table."""
+    """Return one headline per model, in the order of the table."""
     cases = order(of_models(results))
     return [_headline(results, model) for model in dict.fromkeys(map(model_label, cases))]
 
@@ -190,29 +199,29 @@ def _headline(results: Results, model: str) -> Headline:
         for op, found in (("score", score), ("sample", sample))
     ]
     chosen = [found.fit.key for found in (score, sample) if found]
-    settings = Settings(results)
+    shared = SharedSettings(results)
     details = [
-        f"{settings.method(fit)} {_grows(fit, 'depth')}, {_condition(fit)}"
+        f"{shared.method_label(fit)} {_grows(fit, 'depth')}, {_condition(fit)}"
         for op in ("score", "sample")
         for fit in depth_fits(results, model, op)
         if fit.key not in chosen and _condition(fit)
     ]
     details += [
-        f"the {_grows(fit, METRICS['weights'])}{_evidence(fit)}"
+        f"the {_grows(fit, FIT_METRICS['weights'])}{_evidence(fit)}"
         for fit in results.fits.values()
         if (model_label(fit), fit.metric) == (model, "weights") and fit.fitted in CLASSES
     ]
     for op in ("score", "sample"):
         details += _verified(results, model, op)
-        details += _guessed(results, model, op, settings)
-        details += _speed(results, model, op, settings)
+        details += _guessed(results, model, op, shared)
+        details += _speed(results, model, op, shared)
     return Headline(model, score, sample, ", ".join(parts), tuple(details))
 
 
 def _verified(results: Results, model: str, op: Op) -> list[str]:
-    """Which methods were held to the same answer, and over how many cases."""
+    """Return which methods were verified to give the same result, and in how many cases."""
     mine = [case for case in results.cases.values() if (model_label(case), case.op) == (model, op)]
-    mine = [case for case in mine if case.method not in OWN and case.exactness == "pointwise"]
+    mine = [case for case in mine if case.method not in OWN_SAMPLES and case.exactness == "pointwise"]
     exact = [case for case in mine if case.status == "ok" and case.verified]
     methods = list(dict.fromkeys(case.method for case in exact))
     if len(methods) < 2:
@@ -224,32 +233,32 @@ def _verified(results: Results, model: str, op: Op) -> list[str]:
     return [f"verified in {len(exact)} cases: {names} give {same}{excused}"]
 
 
-def _guessed(results: Results, model: str, op: Op, settings: Settings) -> list[str]:
-    """How far methods that guess ahead came with each evaluation, at the largest N of the smallest batch."""
+def _guessed(results: Results, model: str, op: Op, shared: SharedSettings) -> list[str]:
+    """Return the groups accepted per evaluation, by method, at the largest N of the smallest batch."""
     mine = [case for case in results.cases.values() if (model_label(case), case.op) == (model, op)]
     known = [case for case in mine if case.status == "ok" and accepted(case) is not None]
     if not known:
         return []
     least = min(case.batch for case in known)
     n = max(case.n for case in known if case.batch == least)
-    said = [
-        f"{accepted(case):.1f} by {settings.method(case)}, {case.nfe:,} evaluations"
+    text = [
+        f"{accepted(case):.1f} by {shared.method_label(case)}, {case.nfe:,} evaluations"
         for case in known
         if (case.batch, case.n) == (least, n) and case.nfe is not None
     ]
-    return [f"groups settled by an evaluation at N = {n:,}: {'; '.join(said)}"] if said else []
+    return [f"groups accepted per evaluation at N = {n:,}: {'; '.join(text)}"] if text else []
 
 
 def _condition(fit: Fit) -> str:
-    if fit.method in OWN:
+    if fit.method in OWN_SAMPLES:
         return "but only on the model's own samples"
     if (fit.claimed or "").startswith("<="):
         return f"on this data; {claim_label(fit.claimed or '')} is guaranteed"
     return ""
 
 
-def _speed(results: Results, model: str, op: str, settings: Settings) -> list[str]:
-    """The fastest exact method at the largest N: over its reference, and over real time."""
+def _speed(results: Results, model: str, op: str, shared: SharedSettings) -> list[str]:
+    """Return the speed of the fastest exact method at the largest N, over its reference and over real time."""
     cases = [
         case
         for case in results.cases.values()
@@ -258,27 +267,27 @@ def _speed(results: Results, model: str, op: str, settings: Settings) -> list[st
         and case.status == "ok"
         and case.median_s
         and case.exactness != "approximate"
-        and case.method not in OWN
+        and case.method not in OWN_SAMPLES
     ]
     if not cases:
         return []
     largest = max(case.n for case in cases)
     fastest = min((case for case in cases if case.n == largest), key=lambda c: c.median_s or 0.0)
     at = f"at N = {largest:,}"
-    said = []
+    text = []
     found = largest_speed_up(fastest, results)
     reference = results.cases.get(found[1].reference) if found else None
     if found is not None and reference is not None:
-        speed = f"{ratio_label(found[1])} the speed of {settings.method(reference)}"
-        said.append(f"{OPS[op]} by {settings.method(fastest)} has {speed} at N = {found[0]:,}")
+        speed = f"{ratio_label(found[1])} the speed of {shared.method_label(reference)}"
+        text.append(f"{OPS[op]} by {shared.method_label(fastest)} has {speed} at N = {found[0]:,}")
     factor = real_time(fastest)
     if factor is not None:
-        said.append(_real_time(op, fastest, factor, settings, at))
-    return said
+        text.append(_real_time(op, fastest, factor, shared, at))
+    return text
 
 
-def _real_time(op: str, case: Case, factor: float, settings: Settings, at: str) -> str:
+def _real_time(op: str, case: Case, factor: float, shared: SharedSettings, at: str) -> str:
     ends = case.ci95_s or case.range_s
     audio = case.n / (case.rate_hz or 1)
     interval = (audio / ends[1], audio / ends[0]) if ends else None
-    return f"{OPS[op]} by {settings.method(case)} runs at {format_ratio(factor, interval)} real time {at}"
+    return f"{OPS[op]} by {shared.method_label(case)} runs at {format_ratio(factor, interval)} real time {at}"

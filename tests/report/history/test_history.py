@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arbench.report.history.document import History, document, frame, history, lines, table, write
+from arbench.report.history import History, document, frame, history, lines, table, write
 from arbench.report.history.figures import draw
 from arbench.results import Case, Results, Run
 
@@ -137,7 +137,7 @@ def test_times_of_other_machines_are_other_series(other) -> None:
     assert not any(one.steps for one in found.series)
     if "device" not in other:
         assert len(found.machines) == 2
-        assert "Times are compared within a machine only." in lines(table(found))
+        assert "Times are compared only within a machine." in lines(table(found))
 
 
 def test_a_patch_of_torch_and_a_local_build_are_the_same_machine() -> None:
@@ -151,7 +151,7 @@ def test_several_files_of_a_commit_are_one_value_their_median() -> None:
     (point,) = only(found).points.to_dict("records")
     assert (point["value"], point["low"], point["high"], point["count"]) == (2e-3, 1e-3, 9e-3, 3)
     differing = history([stored(0, depth=40), stored(0, depth=41), stored(1)], "depth")
-    assert "Not the same in all files of a commit in 1 of 1 series: the median." in table(differing).notes
+    assert "In 1 of 1 series the files of a commit disagree: the median is shown." in table(differing).notes
 
 
 def test_time_orders_where_git_is_not_asked() -> None:
@@ -190,7 +190,7 @@ def test_changed_trees_of_one_commit_are_not_one_value() -> None:
     files = [stored(0, git=commit(1) + "+", day=day) for day in (1, 2)] + [stored(1, day=3)]
     found = history(files)
     assert len(only(found).points) == 3
-    assert "+: the tree was changed since that commit (2)." in table(found).notes
+    assert "+: modified tree, with uncommitted changes (2)." in table(found).notes
 
 
 def test_missing_values_are_no_points() -> None:
@@ -206,7 +206,7 @@ def test_missing_values_are_no_points() -> None:
 def test_too_few_commits_are_said() -> None:
     found = history(stepping(9, 5, 3.0))
     assert only(found).steps == []
-    assert lines(table(found))[1] == "Too few commits in 1 of 1 series: 10 can tell a step from noise."
+    assert lines(table(found))[1] == "Too few commits in 1 of 1 series: telling a step from noise takes 10."
 
 
 def test_a_step_in_one_of_many_noisy_cases_must_be_surer() -> None:
@@ -247,8 +247,9 @@ def test_a_figure_marks_each_step_and_says_it() -> None:
 
 def test_many_cases_are_several_figures_of_distinct_names() -> None:
     files = [stored(i, n=n) for i in range(3) for n in range(1, 20)]
-    names = [one.name for one in draw(history(files))]
-    assert names == ["wavenet-tiny-sampling-seconds" + end for end in ("", "-2", "-3")]
+    drawings = draw(history(files))
+    assert [one.name for one in drawings] == ["wavenet-tiny-sampling-seconds" + end for end in ("", "-2", "-3")]
+    assert drawings[-1].svg.count("cached, N = ") == 3
 
 
 def test_one_commit_alone_and_no_dates_are_drawn_too() -> None:
@@ -256,7 +257,8 @@ def test_one_commit_alone_and_no_dates_are_drawn_too() -> None:
     alone.run.started_at = ""
     found = history([alone])
     assert table(found).title == "Steps of time over 1 commit"
-    assert len(draw(found)) == 1
+    (drawing,) = draw(found)
+    assert drawing.svg
     assert document(found)["commits"] == [{"commit": None, "dirty": False, "time": None, "marked": True}]
 
 

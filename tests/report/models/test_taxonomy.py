@@ -155,7 +155,7 @@ def test_a_terminal_gets_no_line_longer_than_it_is(described):
 
 
 def test_page_and_summary_hold_the_taxonomy_with_its_footnotes(described):
-    html = page(described, draw(described))
+    html = page(described, [])
     assert f'colspan="16">{SEQUENTIAL}</th>' in html
     assert html.index(SEQUENTIAL) < html.index(FLOW) < html.index("¹ " + REMARK)
     markdown = summary(described)
@@ -190,15 +190,16 @@ def test_a_sweep_over_batches_is_a_table_and_a_figure(write, tmp_path, described
         "batch 1",
         "batch 4",
         "batch 16",
-        "an event gains",
+        "throughput gain",
     ]
     (row,) = table.rows
     assert row[:4] == ["wavenet:nv", "sampling", "cached", "512"]
     assert row[-1] == "8x"
-    drawn = draw(results)
-    assert "batches" in [drawing.name for drawing in drawn]
-    assert "What a batch does" in page(results, drawn)
-    assert "Time of an element by batch" in summary(results)
+    (swept,) = (drawing for drawing in draw(results) if drawing.name == "batches")
+    html = page(results, [swept])
+    assert "Effect of the batch size" in html
+    assert html.count("<svg") == 1
+    assert "Time per element by batch size" in summary(results)
 
 
 def test_one_event_at_once_goes_without_saying(write, tmp_path):
@@ -222,7 +223,7 @@ def test_accepted_lengths_stand_beside_nfe(write, tmp_path, described):
     by_method = dict(zip(column(table, "method"), column(table, "accepted"), strict=True))
     assert (by_method["fixed_point"], by_method["cached"]) == ("3.5", "—")
     (heading,) = [one for one in headlines(results) if one.model == "wavenet:nv"]
-    assert "groups settled by an evaluation at N = 16,384: 3.5 by fixed_point, 9 evaluations" in heading.details
+    assert "groups accepted per evaluation at N = 16,384: 3.5 by fixed_point, 9 evaluations" in heading.details
     numbers = frame(results)
     assert set(numbers[numbers.method == "fixed_point"].accepted) == {3.46}
     assert numbers[numbers.method == "cached"].accepted.isna().all()

@@ -12,7 +12,9 @@ from arbench.results import Case, Fit, Resume, Verification
 
 def said(results, model: str, method: str, metric: str):
     found = [
-        one for one in sentences(results) if one.model == model and f"({method})" in one.subject and metric in one.said
+        one
+        for one in sentences(results)
+        if one.model == model and f"({method})" in one.subject and metric in one.statement
     ]
     assert len(found) == 1
     return found[0]
@@ -29,19 +31,19 @@ def test_exact_claims_are_said_with_their_formula(results) -> None:
         "exact at 6 sizes, 256 to 16,384"
     )
     rows = said(results, "pixelcnn:gated", "cached", "depth")
-    assert "173·N + 40·√(N/3) + 12, exact at 5 sizes" in rows.said
+    assert "173·N + 40·√(N/3) + 12, exact at 5 sizes" in rows.statement
 
 
 def test_a_wrong_claim_is_loud(results) -> None:
     one = said(results, "pixelcnn:gated", "sequential", "depth")
     assert one.verdict == "fails"
     assert one.line.startswith("FAILS: pixelcnn:gated scoring (sequential): claimed depth O(1)")
-    assert "measured O(N): 9·N" in one.said
+    assert "measured O(N): 9·N" in one.statement
 
 
 def test_a_bound_is_said_as_one(results) -> None:
     one = said(results, "wavenet:nv", "fixed_point", "depth")
-    assert "within the claimed bound, at most O(N)" in one.said
+    assert "within the claimed bound, at most O(N)" in one.statement
 
 
 def test_a_bound_that_holds_is_not_said_to_be_exceeded(build) -> None:
@@ -53,14 +55,14 @@ def test_a_bound_that_holds_is_not_said_to_be_exceeded(build) -> None:
         return line
 
     one = said(build(edit=scattered), "wavenet:nv", "fixed_point", "depth")
-    assert one.said == "depth is at most O(1), as claimed: at most 4 passes"
+    assert one.statement == "depth is at most O(1), as claimed: at most 4 passes"
 
 
 def test_times_are_measured_and_claim_nothing(results) -> None:
     one = said(results, "wavenet:nv", "cached", "time")
     assert one.verdict is None
     assert one.line.startswith("measured: ")
-    assert "N^1.0" in one.said
+    assert "N^1.0" in one.statement
 
 
 def test_an_undecided_claim_gives_its_reason(build) -> None:
@@ -72,7 +74,7 @@ def test_an_undecided_claim_gives_its_reason(build) -> None:
         return line
 
     one = said(build(edit=undecided), "wavenet:nv", "cached", "depth")
-    assert one.line.endswith("whether depth is O(N), as claimed, is open: 3 sizes measured")
+    assert one.line.endswith("claimed depth O(N), not confirmed: 3 sizes measured")
 
 
 def test_a_claim_can_hold_or_fail_without_a_class(build) -> None:
@@ -82,8 +84,8 @@ def test_a_claim_can_hold_or_fail_without_a_class(build) -> None:
         return line
 
     results = build(edit=classless)
-    assert said(results, "wavenet:nv", "cached", "depth").said.endswith("N^0.9 at most")
-    assert "N^0.9 at most" in said(results, "pixelcnn:gated", "sequential", "depth").said
+    assert said(results, "wavenet:nv", "cached", "depth").statement.endswith("N^0.9 at most")
+    assert "N^0.9 at most" in said(results, "pixelcnn:gated", "sequential", "depth").statement
 
 
 def test_headlines_are_the_taxonomy(results) -> None:

@@ -1,0 +1,126 @@
+"""A comparison as markdown, as data and as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from arbench.report.compare.comparison import Comparison, Row
+from arbench.report.compare.figures import draw
+from arbench.report.compare.table import CaseNames, alone, changed_table, counted, tables
+from arbench.report.figures.drawing import save
+from arbench.report.markdown import escape, grid
+from arbench.stats.unpaired import UnpairedRatio
+
+SCHEMA = 1
+_WIDTH = 10_000
+"""Characters per line: one table of all files."""
+
+
+def frame(found: Comparison) -> pd.DataFrame:
+    """Return one row per case and file, with every number as measured.
+
+    Columns: ``id``, ``model``, ``preset``, ``op``, ``method``, ``backend``, ``device``, ``dtype``, ``batch``
+    and ``n`` of the case; ``file`` (its label); ``status``, ``unstable``; ``metric``, ``value``, and ``low``
+    and ``high`` of times; ``ratio`` over the first file with ``ratio_low``, ``ratio_high``, ``interval``
+    ('ci95' or 'range', of the ratio), ``observations`` and ``observations_first``. Unknown values are missing.
+    """
+    return pd.DataFrame(_records(found))
+
+
+def document(found: Comparison) -> dict[str, Any]:
+    """Return the comparison as plain data.
+
+    Keys: ``schema``, ``files``, ``metric``, ``rows`` (as in `frame`), ``changed``, ``counted``, ``alone``,
+    ``warnings`` and ``notes``.
+    """
+    return {
+        "schema": SCHEMA,
+        "files": found.labels,
+        "metric": found.metric.name,
+        "rows": _records(found),
+        "changed": [
+            {"file": one.label, "id": one.case.id, "name": one.name, "before": one.before, "after": one.after}
+            for one in found.changed
+        ],
+        "counted": found.counted,
+        "alone": dict(found.alone),
+        "warnings": found.warnings,
+        "notes": found.notes,
+    }
+
+
+def markdown(found: Comparison, names: CaseNames, images: Iterable[tuple[str, str]] = ()) -> str:
+    """Return the whole comparison as markdown.
+
+    Args:
+        found: the comparison.
+        names: the names of its cases.
+        images: caption and path of each figure.
+    """
+    parts = [f"# {escape(', '.join(found.labels))}", ""]
+    parts += [f"> {escape(line)}\n" for line in found.warnings]
+    for table in tables(found, names, _WIDTH):
+        parts += grid(table)
+    parts += [f"![{escape(caption)}]({path})\n" for caption, path in images]
+    if (changed := changed_table(found, names)) is not None:
+        parts += grid(changed)
+    parts += [f"- {escape(line)}" for line in (counted(found), *found.notes, *alone(found))]
+    return "\n".join([*parts, ""])
+
+
+def write(found: Comparison, names: CaseNames, folder: Path) -> list[Path]:
+    """Write ``compare.md``, ``compare.csv`` and the figures, and return their paths, the page first.
+
+    Args:
+        found: the comparison.
+        names: the names of its cases.
+        folder: created if missing.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    drawings = draw(found, names)
+    page, values = folder / "compare.md", folder / "compare.csv"
+    images = [(one.caption, f"figures/{one.name}.svg") for one in drawings]
+    page.write_text(markdown(found, names, images), encoding="utf-8")
+    frame(found).to_csv(values, index=False)
+    return [page, values, *save(drawings, folder / "figures")]
+
+
+def _records(found: Comparison) -> list[dict[str, Any]]:
+    return [_record(row, label, found.metric.name) for row in found.rows for label in row.values]
+
+
+def _record(row: Row, label: str, metric: str) -> dict[str, Any]:
+    names = ("id", "model", "preset", "op", "method", "backend", "device", "dtype", "batch", "n")
+    value = row.values[label]
+    low, high = value.interval or (None, None)
+    return {
+        **{name: getattr(row.case, name) for name in names},
+        "file": label,
+        "status": value.case.status,
+        "unstable": value.case.unstable,
+        "metric": metric,
+        "value": value.value,
+        "low": low,
+        "high": high,
+        **_ratio(value.ratio),
+    }
+
+
+def _ratio(ratio: UnpairedRatio | None) -> dict[str, Any]:
+    low, high = (ratio.ci95 or ratio.range if ratio else None) or (None, None)
+    mine, first = ratio.observations if ratio else (None, None)
+    return {
+        "ratio": ratio.ratio if ratio else None,
+        "ratio_low": low,
+        "ratio_high": high,
+        "interval": None if ratio is None or low is None else "ci95" if ratio.ci95 else "range",
+        "observations": mine,
+        "observations_first": first,
+    }

@@ -1,0 +1,107 @@
+"""A named figure, and the files it is saved as."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from arbench.report.figures.style import FAINT, INK, RULE, styled
+
+_VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)", RULE: "var(--rule)"}
+"""The variables of a page that replace the colours of a figure."""
+_PIXELS_PER_POINT = 4 / 3 * 1.1
+"""Size of a figure on a page: a little more than its size in print."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A figure with its name and caption, rendered when ``svg`` or ``png`` is first read.
+
+    Attributes:
+        name: file name without a suffix: letters, digits and hyphens.
+        caption: one line of plain text.
+        figure: the figure to render; do not change it after the first rendering.
+        model: label of the only model shown; None where the figure shows several models, or kernels.
+    """
+
+    name: str
+    caption: str
+    figure: Figure
+    model: str | None = None
+
+    @cached_property
+    def svg(self) -> str:
+        """The figure as SVG text; the same figure gives the same text.
+
+        The ids inside derive from ``name``, so those of two figures differ.
+        """
+        with styled(self.name):
+            vector = io.StringIO()
+            self.figure.savefig(vector, format="svg", metadata={"Date": None})
+        self.figure.set_layout_engine("none")  # layout takes half of the time, and the PNG shares it
+        return vector.getvalue()
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG file with a white background; the same figure gives the same bytes."""
+        assert self.svg  # its rendering computes the layout
+        with styled(self.name):
+            raster = io.BytesIO()
+            self.figure.savefig(raster, format="png", dpi=160, facecolor="white")
+        return raster.getvalue()
+
+    def markup(self) -> str:
+        """Return the SVG as markup for a page: no prolog, ids that start with ``name``, the page's colours."""
+        body = self.svg[self.svg.index("<svg") :]
+        body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+        body = re.sub(r'\bid="', f'id="{self.name}-', body)
+        body = re.sub(r'href="#', f'href="#{self.name}-', body)
+        body = re.sub(r"url\(#", f"url(#{self.name}-", body)
+        for color, variable in _VARIABLES.items():
+            body = body.replace(color, variable)
+        width = re.search(r'<svg [^>]*?\bwidth="([0-9.]+)pt"', body)
+        assert width is not None
+        size = f"--wide: {float(width[1]) * _PIXELS_PER_POINT:.0f}px"
+        return body.replace("<svg ", f'<svg role="img" aria-label="{escape(self.caption)}" style="{size}" ', 1)
+
+
+def file_name(text: str, taken: Collection[str], default: str = "figure") -> str:
+    """Return a file name for ``text``, made of lower-case letters, digits and hyphens.
+
+    Args:
+        text: any text.
+        taken: names already in use; a number is appended to avoid them.
+        default: name of a text that contains no letter and no digit.
+    """
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower() or default
+    name, number = plain, 2
+    while name in taken:
+        name, number = f"{plain}-{number}", number + 1
+    return name
+
+
+def save(drawings: Iterable[Drawing], folder: Path) -> list[Path]:
+    """Write ``NAME.svg`` and ``NAME.png`` of each drawing into ``folder``, and return their paths.
+
+    Args:
+        drawings: what to save; names must differ.
+        folder: created if missing.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for drawing in drawings:
+        vector, raster = folder / f"{drawing.name}.svg", folder / f"{drawing.name}.png"
+        vector.write_text(drawing.svg, encoding="utf-8")
+        raster.write_bytes(drawing.png)
+        paths += [vector, raster]
+    return paths
