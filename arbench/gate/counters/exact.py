@@ -177,7 +177,9 @@ def _text(alike: list[_Change], before: Mapping[str, Case], after: Mapping[str, 
     shared = was.keys() & now.keys()
     doubt = f"; possible cause: {first.why}" if first.why else ""
     if first.after is None:
-        return words.lost(first.metric, who, ns, was) + doubt
+        known = first.metric == "depth" and first.row.why_unknown
+        reason = f" ({first.row.why_unknown})" if known else ""
+        return words.lost(first.metric, who, ns, was) + reason + doubt
     evaluated = _values(family, before, "nfe")
     steps = {n: nfe for n, nfe in _values(family, after, "nfe").items() if evaluated.get(n) == nfe}
     was, now = ({n: values[n] for n in sorted(shared)} for values in (was, now))

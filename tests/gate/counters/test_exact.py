@@ -182,6 +182,8 @@ def test_a_depth_that_can_no_longer_be_followed_does_not_pass(side, found):
     gone = {"depth": lambda n: None}
     text = f"the depth of {WHO} can no longer be measured at N = 8, 16, 32; it was 59, 115, 227"
     assert found(side(), side(**gone)) == [("depth", "regression", text)]
+    why = side(row={"why_unknown": "tolist() reads values on the host"}, **gone)
+    assert found(side(), why)[0][2] == f"{text} (tolist() reads values on the host)"
     (other,) = found(side(), side(environment=OTHER_TORCH, **gone))
     assert other == ("depth", "undecided", f"{text}; possible cause: torch 2.13 before, 2.11 now")
     assert found(side(**gone), side()) == []
