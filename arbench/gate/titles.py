@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-OPS = {"score": "scoring", "sample": "sampling"}
+_MODEL_OPS = {"score": "scoring", "sample": "sampling"}
 
 
 def title(model: str, op: str, method: str) -> str:
@@ -13,4 +13,4 @@ def title(model: str, op: str, method: str) -> str:
         op: one of ``arbench.results.Op``.
         method: the method.
     """
-    return f"{method} {OPS[op]} of {model}" if op in OPS else f"{model} {op} by {method}"
+    return f"{method} {_MODEL_OPS[op]} of {model}" if op in _MODEL_OPS else f"{model} {op} by {method}"
