@@ -1,4 +1,4 @@
-"""Runs in this process: of real workers on models of the user's own, and of workers that only pretend."""
+"""Fixtures for runs in this process: with real workers on a user's models, or with pretended workers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LIMITS = {"copy": [], "read": [], "matmul": {"float32": 1e6}, "timer_s": 1e-7}
 
 @pytest.fixture
 def known_limits(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Spares a run the seconds that measuring this machine's limits takes."""
+    """Replace the measurement of this machine's limits, which takes seconds, by constants."""
     monkeypatch.setattr(runner, "limits", lambda device, threads=None: LIMITS)
     return LIMITS
 
 
 @pytest.fixture
 def model_file(tmp_path: Path) -> Callable[..., str]:
-    """Writes a model of the user's own, ``tiny``; returns what ``--model`` takes."""
+    """Return a function that writes a user's model with the preset ``tiny``, and returns its name for ``--model``."""
 
     def write(body: str, name: str = "mine.py") -> str:
         text = "from arbench.models import Claim\nfrom arbench.models.wavenet import WaveNet\n"
@@ -40,7 +40,7 @@ def model_file(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture
 def measure(known_limits: dict[str, Any]) -> Callable[..., Results]:
-    """``arbench.measure`` of real workers, as few as there can be."""
+    """Return ``arbench.measure`` with real workers, as few as possible."""
 
     def run(*models: str, **options: Any) -> Results:
         return arbench.measure(models, **{"workers": 1, "rounds": 1, **options})
@@ -53,9 +53,9 @@ class Pretender:
     """Stand-in for ``runner.WorkerPool``: yields at once the messages that a worker would have sent.
 
     Args:
-        call_s: seconds of a call of a case.
-        start_s: seconds that starting takes.
-        interfere: sees each job and message; what it raises or returns in its stead comes instead.
+        call_s: returns the seconds of a call of a case.
+        start_s: seconds that a worker takes to start.
+        interfere: receives each job and message; its return value replaces the message, and its exception is raised.
     """
 
     call_s: Callable[[Any], float] = lambda case: 1e-3 * case.n
@@ -110,7 +110,7 @@ class Pretender:
 
 @pytest.fixture
 def pretend(known_limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pretender]:
-    """Replaces worker processes by a pretender."""
+    """Return a function that replaces worker processes by a pretender, and returns it."""
 
     def put(**more: Any) -> Pretender:
         pretender = Pretender(**more)
@@ -122,7 +122,7 @@ def pretend(known_limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Ca
 
 @pytest.fixture
 def plan() -> Callable[..., Plan]:
-    """A plan of WaveNet, scored and sampled at two sizes."""
+    """Return a function that makes a plan: WaveNet, scored and sampled at two sizes."""
 
     def make(**options: Any) -> Plan:
         asked = {

@@ -1,4 +1,4 @@
-"""Rows from fabricated lines: each expected number is worked out by hand."""
+"""Rows derived from fabricated lines; every expected number is computed by hand."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def proved(*cases: CaseKey, status: Any = "ok", **verified: Any) -> list[Verific
 
 
 def timed(case: CaseKey, *seconds: float, rounds: int = 1, start: int = 0) -> list[Samples]:
-    """One worker for each duration, the same in each round."""
+    """Return samples of one worker for each duration, with the same duration in each round."""
     return [
         Samples(case.id, worker, number, 1.7e9, [s])
         for worker, s in enumerate(seconds)
@@ -97,7 +97,7 @@ def test_fewer_than_six_workers_show_a_range():
 
 
 def test_six_workers_give_an_interval():
-    """Of six, least and greatest are the interval: it misses the median with 2 (1/2)^6, 3.1%."""
+    """The smallest and largest of six are the interval: it misses the median with probability 2 (1/2)^6, 3.1%."""
     case = key()
     (row,) = derive(fabricated([case], *proved(case), *timed(case, 1.0, 1.02, 1.01, 1.04, 1.03, 1.05)))
     assert row.median_s == pytest.approx(1.025)
@@ -153,7 +153,7 @@ def test_counts_join_their_case_and_passes_come_from_the_check_where_none_were_c
 
 
 def test_a_ratio_comes_from_shared_rounds_alone():
-    """In the rounds both have, cached takes 1 and naive 4; rounds of one of them would say something else."""
+    """In the shared rounds cached takes 1 and naive 4; rounds of only one of them would give another ratio."""
     fast, slow = key("cached"), key("naive")
     lines = [
         *timed(fast, 1.0, 1.0, rounds=2),
@@ -230,7 +230,7 @@ def test_only_counted_lines_are_fitted():
 
 @pytest.mark.parametrize("carried", [True, False], ids=["carried", "by id"])
 def test_sizes_of_the_counting_ladder_are_fitted_too(carried: bool):
-    """Files from before ``Count.ladder_of`` have the size in the id alone."""
+    """In files from before ``Count.ladder_of`` only the id contains the size."""
     (case,) = cases = [key(n=1000, claimed_depth="N")]
     lines = [counted(key(n=n), 3 * n + 1) for n in (4, 8, 12, 16)]
     if carried:
@@ -264,7 +264,7 @@ def iterated(
     method: str = "fixed_point",
     returning: bool = False,
 ) -> Fit:
-    """A method that iterates and costs 10 a pass, beside a parallel one of a single pass."""
+    """Return the depth fit of an iterative method that costs 10 per pass, beside a parallel one of a single pass."""
     once = ladder("1", "parallel", op="score")
     many = [msgspec.structs.replace(case, returning=returning) for case in ladder(claim, method)]
     lines = [counted(case, 10) for case in once]
@@ -310,7 +310,7 @@ def test_a_method_that_goes_back_may_evaluate_twice() -> None:
     ],
 )
 def test_the_bound_is_as_many_passes_of_whatever_one_grows_as(one_pass, grows, sizes, claim):
-    """A scan, and rows of a square image; as many passes as there are elements."""
+    """A scan, and rows of a square image, with as many passes as elements."""
 
     def judged(claim: str) -> Fit:
         once = [key("parallel", n, op="score", claimed_depth=None) for n in sizes]
@@ -327,7 +327,7 @@ def test_the_bound_is_as_many_passes_of_whatever_one_grows_as(one_pass, grows, s
 
 
 def test_growth_beside_the_passes_breaks_a_bound_however_few_they_are():
-    """A draft that grows, or a loop that copies: small beside one pass at these sizes, but quadratic."""
+    """A growing draft or a copying loop costs less than one pass at these sizes, but is quadratic."""
     once, many = ladder("1", "parallel", op="score"), ladder("<= N", "speculative")
     lines = [counted(case, 40) for case in once]
     lines += [counted(case, case.n**2 // 4 + 30, nfe=case.n // 2) for case in many]
@@ -338,7 +338,7 @@ def test_growth_beside_the_passes_breaks_a_bound_however_few_they_are():
 
 
 def of_groups(groups: dict[int, int], passes: dict[int, int], claim: str, extra: int = 0) -> Fit:
-    """A method that iterates, beside a reference that takes a pass a group and a parallel one of one pass."""
+    """Return the depth fit of an iterative method, beside a reference of one pass per group and a parallel one."""
     once, steps, many = ladder("1", "parallel", op="score"), ladder(None, "naive"), ladder(claim, "blocks")
     steps = [msgspec.structs.replace(case, reference=True) for case in steps]
     lines = [counted(case, 10) for case in once]

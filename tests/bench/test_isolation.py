@@ -1,4 +1,4 @@
-"""Real workers on models that die, hang or run out of memory: each costs its own case and no other."""
+"""Real workers on models that die, hang or run out of memory: only the case at fault fails."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_forward_that_leaks_is_inexact_and_is_not_timed(measure, model_file):
         assert row.verified is not None
         assert row.verified["how"] == "probes of the model itself"
     assert results.samples == []
-    assert (results.counts, results.fits) == ({}, {})  # what is claimed of it can neither hold nor fail
+    assert (results.counts, results.fits) == ({}, {})  # without counts its claims get no verdict
 
 
 def test_a_wrong_claim_fails(measure, model_file):

@@ -1,4 +1,4 @@
-"""The same as the command line, from Python."""
+"""``arbench.measure``: options, results, files and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan proved without timing: by real workers, several models at once, each size counted itself."""
+"""Proof of a plan without timing: by real workers, several models at once, every size counted directly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_every_size_is_counted_with_its_memory_and_nothing_is_timed(tmp_path, mo
         assert (row.status, row.count_source, row.median_s) == ("ok", "counted", None)
         assert row.peak_bytes
         assert row.depth
-    assert {count.case for count in results.counts.values()} == results.cases.keys()  # no ladder was climbed
+    assert {count.case for count in results.counts.values()} == results.cases.keys()  # no size of a ladder
     assert (results.samples, results.run.limits) == ([], {})
     assert list(tmp_path.iterdir()) == []
 
@@ -54,7 +54,7 @@ def test_a_model_that_dies_costs_its_own_cases(model_file):
 
 
 def test_what_failed_is_told_and_not_that_the_others_were_stopped(model_file, monkeypatch):
-    """The first model waits for the second, whose result is the one that cannot be kept."""
+    """The first model sleeps while the result of the second cannot be stored."""
     waits = "import time\nclass Mine(WaveNet):\n    def start(self, *args):\n        time.sleep(100)\n"
     plan = make_plan(Options(models=[model_file(waits), "wavenet:tiny"], methods=["cached"], n=[9]))
 

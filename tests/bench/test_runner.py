@@ -1,22 +1,19 @@
-"""The supervisor, with workers that only pretend: what it writes, charges, resumes and measures again."""
+"""Runs with pretended workers: what they write, charge to a case, resume and measure again."""
 
 from __future__ import annotations
 
 import os
 import re
-import signal
-import sys
 from collections import Counter
 
 import msgspec
 import pytest
 
 from arbench.bench import runner
-from arbench.bench.pool import PoolStoppedError, WorkerPool
-from arbench.bench.process import WorkerFailure, exit_reason
+from arbench.bench.process import WorkerFailure
 from arbench.bench.progress import Quiet
 from arbench.bench.runner import Writer, run_plan
-from arbench.bench.worker import Job, Message
+from arbench.bench.worker import Message
 from arbench.results import ResultsError, Samples, WriteError, read
 
 UNKILLED = 16
@@ -27,11 +24,11 @@ def triples(results) -> Counter:
 
 
 class KilledError(BaseException):
-    """Ends the process that writes, at once: nothing is written after it."""
+    """Stand-in for a kill of the writing process: nothing is written after it."""
 
 
 class DyingWriter(Writer):
-    """Dies after so many lines."""
+    """A writer that raises KilledError after ``left`` lines."""
 
     left = 0
 
@@ -82,7 +79,7 @@ def test_killed_at_every_line_in_turn_a_run_comes_to_the_same_end(pretend, plan,
     whole = run_plan(plan(), tmp_path / "whole")
     monkeypatch.setattr(runner, "Writer", DyingWriter)
     for step in range(40):
-        DyingWriter.left = 2 + step % 2  # the line of the resumption, and one or two more: never the end
+        DyingWriter.left = 2 + step % 2  # the resume line and one or two more: never the whole run
         with pytest.raises(KilledError):
             run_plan(plan(), tmp_path / "killed", resume=step > 0)
         assert set(triples(read(tmp_path / "killed")).values()) <= {1}
@@ -107,7 +104,7 @@ def test_a_finished_run_measures_nothing_more(pretend, plan, tmp_path, options):
 
 
 def test_a_run_ended_by_its_budget_measures_nothing_more_though_starting_took_most_of_it(pretend, plan, tmp_path):
-    """Three workers take 1.5 s to start, and next to nothing to time two cases once."""
+    """Three workers take 1.5 s to start, and very little to time two cases once."""
     asked = plan(methods=["cached"], rounds=None, budget=2.0, workers=3, target_ci=0.001)
 
     def once(job, message):
@@ -123,7 +120,7 @@ def test_a_run_ended_by_its_budget_measures_nothing_more_though_starting_took_mo
 
 
 def test_time_that_was_spent_is_not_had_again(pretend, plan, tmp_path):
-    """A killed run's samples span 3 x 2 s of a budget of 6."""
+    """The samples of a killed run span 3 x 2 s of a budget of 6 s."""
     asked = plan(rounds=None, budget=6.0, workers=3, target_ci=0.001)
     pretend()
     run_plan(asked, tmp_path)
@@ -161,7 +158,7 @@ def test_a_changed_environment_is_said_and_recorded(pretend, plan, tmp_path):
     first, _, rest = path.read_bytes().partition(b"\n")
     run = msgspec.json.decode(first)
     run["environment"]["versions"]["torch"] = "0.0"
-    run["environment"]["load"] = {"per_cpu": 99}  # changes by itself, and is no news
+    run["environment"]["load"] = {"per_cpu": 99}  # always changes, so it is not reported
     path.write_bytes(msgspec.json.encode(run) + b"\n" + rest)
     said = []
 
@@ -270,7 +267,7 @@ def test_a_fault_in_counting_costs_the_counts_of_its_method(pretend, plan, tmp_p
     assert {case.count_source for case in others} == {"counted"}
     del pretender.jobs[:]
     run_plan(plan(), tmp_path, resume=True)
-    assert pretender.jobs == []  # what cannot be counted is not tried for ever
+    assert pretender.jobs == []  # a failed count is not repeated
 
 
 def test_a_worker_that_never_begins_costs_the_cases_it_was_given(pretend, plan, tmp_path):
@@ -281,7 +278,7 @@ def test_a_worker_that_never_begins_costs_the_cases_it_was_given(pretend, plan, 
 
 
 def test_the_longest_cases_are_set_aside_until_a_round_fits(pretend, plan, tmp_path):
-    """A share is 3 s: 0.8 + 0.8 + 1.6 exceeds it, and nothing is silent."""
+    """A worker's share is 3 s, which 0.8 + 0.8 + 1.6 exceeds; every case gets a row."""
     pretend(call_s=lambda case: 0.1 * case.n)
     results = run_plan(plan(rounds=None, budget=6.0), tmp_path)
     status = {(case.n, case.method): case.status for case in results.cases.values()}
@@ -331,51 +328,7 @@ def test_a_limit_that_was_measured_too_low_is_forgiven(pretend, plan, tmp_path, 
     (row,) = results.cases.values()
     assert (row.status, row.error) == ("ok", None)
     assert len(results.limits) == 1
-    assert len(pretender.jobs) == 3  # the limit alone explained it
-
-
-def test_why_a_process_exited():
-    assert exit_reason(-signal.SIGSEGV, b"") == "the worker was killed by SIGSEGV"
-    assert exit_reason(-signal.SIGKILL, b"x") == "the worker was killed by SIGKILL (out of memory?)"
-    assert exit_reason(3, b"") == "the worker exited with code 3"
-    assert exit_reason(1, b"a\nb: \xff\n") == "the worker exited with code 1: b: \ufffd"
-
-
-def test_a_worker_that_cannot_start_says_why(plan, monkeypatch):
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with WorkerPool() as pool:
-        (said,) = pool.converse(Job("prove", plan().cases, 0, None, None, None), timeout=5.0)
-    assert said == WorkerFailure("error", "the worker exited with code 1")
-
-
-def test_prepared_workers_do_the_next_jobs_and_none_is_left_over(plan):
-    with WorkerPool() as pool:
-        pool.prepare(2)
-        pool.prepare(2)  # there are two: no third is started
-        prepared = [worker.process for worker in pool.idle]
-        assert len(prepared) == 2
-        pool.settle()
-        assert all(worker.ready for worker in pool.idle)
-        job = Job("prove", plan(methods=["parallel"], n=[8]).cases, 0, 1, share_s=10.0)
-        said = list(pool.converse(job, timeout=60.0))
-        assert [message.line for message in said if message.line][-1].count_source == "counted"
-        assert not any(message.ready for message in said)
-        assert [worker.process for worker in pool.idle] == prepared[1:]
-    assert [one.returncode for one in prepared] == [-signal.SIGKILL] * 2
-    assert pool.idle == ()
-
-
-def test_a_stopped_pool_kills_its_workers_and_takes_no_job(plan):
-    job = Job("prove", plan(methods=["parallel"], n=[8]).cases, 0, 1, share_s=10.0)
-    with WorkerPool() as pool:
-        messages = pool.converse(job, timeout=60.0)
-        assert next(messages).begin == job.cases[0].id
-        pool.stop()
-        with pytest.raises(PoolStoppedError):
-            list(messages)
-        with pytest.raises(PoolStoppedError):
-            next(pool.converse(job, timeout=60.0))
-        assert pool.idle == ()
+    assert len(pretender.jobs) == 3  # the new limit explains the row: no case is timed again
 
 
 def test_a_run_that_fails_leaves_no_worker_behind(pretend, plan, tmp_path):

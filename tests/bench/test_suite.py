@@ -1,4 +1,4 @@
-"""Suites: what a TOML file asks, what the command line changes of it, and what cannot be asked."""
+"""Suites: reading a TOML file, overriding its options, and refusals."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ def test_its_cases_stand_together_and_none_twice(mine):
     assert {one.family for one in plan.models} == {FAMILIES["sequential"]}
 
 
-def test_what_is_asked_besides_goes_before_what_the_suite_says(mine):
+def test_other_options_override_the_suite(mine):
     asked = replace(suite_options(str(mine)), n=[8], batch=[1], ops=["sample"], models=["wavenet"], rounds=1)
     assert entries(asked)[0] == Entry("wavenet:tiny", [8], [1], ("parallel", "cached"), ["sample"])
     plan = make_plan(asked)
     assert [(c.model, c.method, c.batch, c.n) for c in plan.cases] == [("wavenet", "cached", 1, 8)]
     assert (plan.options.workers, plan.options.rounds) == (2, 1)
     whole = make_plan(replace(suite_options(str(mine)), methods=["cached"]))
-    assert {(c.model, c.method) for c in whole.cases} == {("wavenet", "cached")}  # PixelCNN is only scored
+    assert {(c.model, c.method) for c in whole.cases} == {("wavenet", "cached")}  # the suite only scores PixelCNN
 
 
 def test_a_relative_path_is_found_again_from_elsewhere(mine, monkeypatch):
@@ -156,7 +156,7 @@ def test_a_run_of_a_suite_goes_on_while_the_suite_asks_the_same(mine, pretend, t
     assert list(read(tmp_path / "out").models.values()) == plan.models
     recorded = Options(**read(tmp_path / "out").run.plan["options"])
     assert recorded.suite == str(mine)
-    mine.write_text(MINE.replace("rounds = 3", "rounds = 9"))  # the recorded options hold
+    mine.write_text(MINE.replace("rounds = 3", "rounds = 9"))  # the recorded options apply
     again = run_plan(make_plan(recorded), tmp_path / "out", resume=True)
     assert list(again.models.values()) == plan.models
     before = (tmp_path / "out" / "results.jsonl").read_bytes()

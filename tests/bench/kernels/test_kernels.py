@@ -1,4 +1,4 @@
-"""Kernels as cases: who is listed, what is verified and what is not timed, what a call goes over."""
+"""Kernels as cases: their implementations, verification, timing and copies of the inputs."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ SMALL = {"cpu": [dict(rows=4, width=8), dict(rows=2, width=16)], "cuda": [dict(r
 
 
 def softmax(**changed: Any) -> arbench.kernels.Kernel:
-    """Softmax at sizes of no account."""
+    """Return softmax with tiny sizes."""
     return replace(SOFTMAX, sizes=SMALL, checks=[dict(rows=3, width=5)], **changed)
 
 
 def faulty(backend: str, fault: Callable[[Any], Any]) -> arbench.kernels.Kernel:
-    """A softmax that goes wrong on one backend, and has Numba beside the others."""
+    """Return a softmax that is wrong on one backend, and has a Numba backend."""
 
     def call(x: Any, dim: int = -1, *, backend: str | None = None) -> Any:
         right = SOFTMAX.call(x, dim, backend="triton" if backend == "triton" else "reference")
@@ -49,8 +49,8 @@ def faulty(backend: str, fault: Callable[[Any], Any]) -> arbench.kernels.Kernel:
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes these the only kernels there are, for workers inside this process."""
-    monkeypatch.setenv("TRITON_INTERPRET", "1")  # a subject says what holds for it
+    """Return a function that makes the given kernels the only ones, for workers inside this process."""
+    monkeypatch.setenv("TRITON_INTERPRET", "1")  # a subject overwrites it
 
     def put(*kernels: arbench.kernels.Kernel) -> None:
         monkeypatch.setattr(arbench.kernels, "KERNELS", {kernel.name: kernel for kernel in kernels})
@@ -60,7 +60,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture
 def inside(known_limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers are this process."""
+    """Run the jobs of workers in this process."""
 
     class Inside(WorkerPool):
         def prepare(self, count: int) -> None: ...
@@ -131,7 +131,7 @@ def test_a_backward_pass_that_no_kernel_has(registered):
 
 def test_a_run_times_what_runs_natively_and_checks_the_rest(registered, inside, tmp_path):
     same = faulty("none", lambda y: y)
-    registered(same, replace(same, name="other"))  # of the same shapes
+    registered(same, replace(same, name="other"))  # with the same shapes
     plan = make_kernel_plan(KernelOptions(compiled=0, workers=2, rounds=1))
     results = run_plan(plan, tmp_path)
     rows = list(results.cases.values())
@@ -262,7 +262,7 @@ def test_near_ties_are_excused_and_counted():
 
 
 def held(exact: Any, found: Any, near: Any = None, dtype: torch.dtype = torch.float32) -> dict[str, Any]:
-    """What verification says of outputs, beside those of float64."""
+    """Return the facts of verifying outputs against those of float64."""
     ties = None if near is None else lambda inputs, dtype: near
     kernel = softmax(call=lambda x, dim=-1, *, backend=None: exact, near_ties=ties, gradients=())
     inputs = kernel.inputs(dtype=dtype, device="cpu", rows=2, width=3)
@@ -293,7 +293,7 @@ def test_of_a_near_tie_only_what_was_decided_otherwise_is_excused():
     index, value = exact[0].clone(), torch.ones(100)
     index[:20], value[:20] = 99, 0.5
     assert held(exact, (index, value), near)["excused_ties"] == 20
-    value[30] = 0.5  # a near tie that was decided as float64 does
+    value[30] = 0.5  # a near tie that is decided as in float64
     with pytest.raises(InexactError, match=r"^output 1 at \[30\] is 0.5"):
         held(exact, (index, value), near)
     with pytest.raises(InexactError, match=r"^50 of 50 near ties are decided differently from float64$"):
@@ -317,7 +317,7 @@ def test_a_missing_compiler_is_said_in_one_line():
     assert reason(ValueError("a\nb")) == "ValueError: a b"
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")  # that of importing Inductor
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")  # from importing Inductor
 def test_what_is_compiled_does_not_share_its_code():
     first, second = compiled(SOFTMAX), compiled(SOFTMAX)
     assert first._torchdynamo_orig_callable.__code__ is not second._torchdynamo_orig_callable.__code__
@@ -327,9 +327,9 @@ def test_copies_go_beyond_the_cache_within_memory():
     assert copies_of(WORKING_SET, 0, 100 * WORKING_SET) == 1
     assert copies_of(WORKING_SET // 4, 0, 100 * WORKING_SET) == 4
     assert copies_of(WORKING_SET // 2 - 1, 0, 100 * WORKING_SET) == 3
-    assert copies_of(WORKING_SET, WORKING_SET, 100 * WORKING_SET) == 4  # four times the last cache
+    assert copies_of(WORKING_SET, WORKING_SET, 100 * WORKING_SET) == 4  # four times the last-level cache
     assert copies_of(1, 0, 100 * WORKING_SET) == MOST_COPIES
-    assert copies_of(1000, 0, 16000) == 4  # a quarter of what is free
+    assert copies_of(1000, 0, 16000) == 4  # a quarter of the free memory
     assert copies_of(1000, 0, 0) == 1
 
 
@@ -451,19 +451,19 @@ def test_moving_more_than_the_memory_can_is_an_error_of_the_harness(pretend, tmp
 
 
 def subject() -> KernelSubject:
-    """All kernels, in this process."""
+    """Return all kernels as a subject in this process."""
     return KernelSubject(Job("prove", [case_of("eager")], seed=0, threads=1))
 
 
 def case_of(backend: str, op: str = "forward") -> Any:
-    """The first case of softmax on a backend."""
+    """Return the first case of softmax on a backend."""
     cases = make_kernel_plan(KernelOptions(kernels=["softmax"])).cases
     known = [case for case in cases if (case.backend, case.op) == (backend, op)]
     return known[0] if known else make_numba(cases[0], op)
 
 
 def make_numba(case: Any, op: str) -> Any:
-    """As if softmax had a Numba path."""
+    """Return a case as if softmax had a Numba backend."""
     import msgspec
 
     return msgspec.structs.replace(case, method="arbench", backend="numba", op=op, reference=False)

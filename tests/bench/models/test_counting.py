@@ -1,4 +1,4 @@
-"""Counts: what is extrapolated equals what is counted, evaluations in program order, budgets kept."""
+"""Counts: extrapolated values equal counted ones, evaluations are in program order, budgets are kept."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ UNEVEN = {
     ("row_lstm:tiny", "naive"),
     *((f"multiscale_pixelcnn:{preset}", "naive") for preset in ("tiny", "tiny_colour", "tiny_class")),
 }
-"""Whose operations grow as N^1.5, or unevenly from scale to scale: no class foretells them."""
+"""Methods whose operations grow as N^1.5, or unevenly from scale to scale: no class predicts them."""
 HALF_POWERS = {("grouped_pixelcnn:tiny_rows", "naive")}
-"""Whose FLOPs alone grow as N^1.5, which no class offers: not known, and said so."""
+"""Methods of which only FLOPs grow as N^1.5, for which there is no class: FLOPs are unknown."""
 
 
 def counter(case: CaseKey, budget_s: float = 60.0) -> Counter:
@@ -52,13 +52,13 @@ def counter(case: CaseKey, budget_s: float = 60.0) -> Counter:
 
 @pytest.fixture
 def extrapolate_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No size beyond the ladder is counted where it can be extrapolated."""
+    """Extrapolate every size beyond the ladder that can be."""
     monkeypatch.setattr(counting, "DIRECT_S", 0.0)
 
 
 @pytest.mark.parametrize(("spec", "op", "method"), FAMILIES)
 def test_extrapolated_is_what_would_be_counted(spec: str, op: str, method: str, extrapolate_all: None) -> None:
-    """The two smallest sizes of the default ladder beyond those that are counted."""
+    """The two smallest default sizes beyond the counted ones."""
     cases = families(spec, ops=[op], methods=[method])[0]
     one = counter(cases[0])
     if {case.n for case in cases} <= set(one.source.count_ladder):
@@ -69,7 +69,7 @@ def test_extrapolated_is_what_would_be_counted(spec: str, op: str, method: str, 
     for case in cases:
         count, direct = found[case.id], counter(case).direct(case, 60.0)
         assert count.count_source == ("counted" if (spec, method) in UNEVEN else "extrapolated")
-        # bytes of a naive PixelCNN have a term N^1.5, which no polynomial offers: not known, and said so
+        # bytes of a naive PixelCNN have a term N^1.5, which no polynomial has: they are unknown
         known = [name for name in COUNTERS if getattr(count, name) is not None]
         assert {"depth", "nfe", "ops"} <= set(known)
         assert "flops" in known or (spec, method) in HALF_POWERS
@@ -97,7 +97,7 @@ def test_a_batch_is_counted_with_the_same_depth_and_more_work(spec: str) -> None
         assert alone.nfe == together.nfe
         assert alone.depth is not None
         assert alone.ops is not None
-        # turning a batch of one to time first is no copy, in PyTorch's own recurrent layers
+        # in PyTorch's recurrent layers, transposing a batch of one to time first needs no copy
         copies = 2 * (alone.nfe or 0) if turns_a_batch(spec) else 0
         assert together.depth in range(alone.depth, alone.depth + copies + 1)
         assert together.ops in range(alone.ops, alone.ops + copies + 1)
@@ -136,7 +136,7 @@ def test_evaluations_leave_the_model_as_it_was() -> None:
 
 
 def test_calls_inside_a_call_are_not_lost() -> None:
-    """``module(x)`` counts as ``module.forward(x)`` does, and ``extend`` beside them."""
+    """``module(x)`` counts like ``module.forward(x)``, and ``extend`` counts too."""
     source = resolve("wavenet:tiny").build()
     _, context = source.observe(4, [0], 0)
     f, code = torch.zeros(1, 4, dtype=torch.long), source.encode(context, 4)
@@ -214,7 +214,7 @@ def test_an_extrapolated_row_whose_depth_is_unknown_says_why(model_file, extrapo
 
 
 def test_the_budget_of_a_ladder_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was counted before it ran out stays; the size that ran over and all later ones have no counts."""
+    """Sizes counted within the budget keep their counts; the size that exceeds it and all later ones have none."""
     case = families("wavenet:tiny", ops=["score"], methods=["parallel"])[0][0]
     one, direct = counter(case), Counter.direct
     tried = []
@@ -232,8 +232,8 @@ def test_the_budget_of_a_ladder_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
     assert tried == [4, 8, 12, 32], "once spent, no further size is tried"
 
 
-def test_a_size_of_the_ladder_says_whose_it_is() -> None:
-    """So that its id need not be taken apart; a size that is itself a case says nothing more."""
+def test_a_size_of_the_ladder_names_its_case() -> None:
+    """A size of the ladder names N and a case of the run; a size that is itself a case needs neither."""
     cases = families("wavenet:tiny", ops=["score"], methods=["parallel"], n=[8, 20])[0]
     found = {count.case: (count.n, count.ladder_of) for count in counter(cases[0]).counts(cases)}
     sizes = {msgspec.structs.replace(cases[0], n=n).id: n for n in (4, 8, 12, 16, 20)}
@@ -257,7 +257,7 @@ class Mine(WaveNet):
 
 
 def test_a_law_that_breaks_beyond_the_ladder_is_not_trusted_again(model_file, monkeypatch) -> None:
-    """The first size counted against the polynomial refutes it; all larger ones are counted."""
+    """The first counted size that contradicts the polynomial ends its use; all larger sizes are counted."""
     cases = families(model_file(BENDS), ops=["sample"], methods=["cached"], n=[32, 40, 48])[0]
     one = counter(cases[0])
     found = {count.case: count for count in one.counts(cases)}

@@ -1,4 +1,4 @@
-"""Verification catches planted faults on every preset, size and dtype, and passes what is right."""
+"""Verification catches planted faults on every preset, size and dtype, and passes correct models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PRESETS = [f"{name}:{preset}" for name in names() for preset in resolve(name).cl
 TINY = [spec for spec in PRESETS if ":tiny" in spec]
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 STEPPED = {"x": ("sample", "cached"), "z": ("score", "inversion")}
-"""The method whose steps the faults are planted in, by what a model reads."""
+"""Method whose steps get the planted faults, by the feed of the model."""
 WAVES = [spec for spec in PRESETS if spec.split(":")[0] in ("wavenet", "parallel_wavenet")]
 PIXELS = [spec for spec in PRESETS if spec.split(":")[0] == "pixelcnn"]
 CONDITIONED = [spec for spec in WAVES if resolve(spec).config.get("local")]
@@ -42,18 +42,18 @@ FAULTS = [
 ]
 BEFORE_BUILDING = ("mask_off_by_one",)
 SIZES = {"smallest": 0, "middle": 2, "large": 4}
-"""Where in the default ladder."""
+"""Index of a size in the default ladder."""
 FAST = {
     **dict.fromkeys(PRESETS, ()),
     **dict.fromkeys([*WAVES, *PIXELS], ("smallest",)),
     **dict.fromkeys(TINY, ("smallest", "middle")),
     "wavenet:paper": (),
 }
-"""Sizes of each preset in the fast suite."""
+"""Sizes of each preset that the fast tests use."""
 
 
 def sized(rows: list[tuple[str, ...]]) -> list[Any]:
-    """Rows that end in a preset, at every size and dtype; those that take long are marked.
+    """Return rows that end in a preset, at every size and dtype, with the long ones marked slow.
 
     Half precision is slow on a CPU, so published presets take bfloat16 alone into the fast suite.
     """
@@ -76,7 +76,7 @@ def no_grad() -> Iterator[None]:
 
 
 def cases_at(spec: str, dtype: str, size: str, seed: int = 0, **options: Any) -> tuple[ModelSetup, list[CaseKey]]:
-    """All methods' cases at one size of the preset's ladder."""
+    """Return a setup and the cases of all methods at one size of the preset's ladder."""
     cases = make_plan(Options(models=[spec], dtype=dtype, seed=seed, **options)).cases
     n = sorted({case.n for case in cases})[SIZES[size]]
     return ModelSetup(spec, dtype, "cpu", seed), [case for case in cases if case.n == n]
@@ -93,7 +93,7 @@ def check(setup: ModelSetup, cases: list[CaseKey], plant: Callable[[], None] = l
 
 @pytest.mark.parametrize(("spec", "size", "dtype"), sized([(spec,) for spec in PRESETS]))
 def test_what_is_right_passes(spec: str, size: str, dtype: str) -> None:
-    """By every method; by ``naive`` at the smallest size alone, and the fixed point where it is tiny."""
+    """Every method passes; ``naive`` runs only at the smallest size, and the fixed point only on tiny presets."""
     setup, cases = cases_at(spec, dtype, size)
     slow = () if spec in TINY else ("fixed_point", "inversion_fixed_point")
     check(setup, [c for c in cases if c.method not in slow and (c.method != "naive" or size == "smallest")])
@@ -129,7 +129,7 @@ def test_planted_faults_are_caught(
 def test_conditioning_that_stands_still_is_caught_in_silence(
     spec: str, dtype: str, faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seed 0's clip of 64 samples is silent: real conditioning does not change in it."""
+    """The clip of 64 samples for seed 0 is silent, so its conditioning is constant."""
     setup, cases = cases_at(spec, dtype, "smallest")
     local = setup.task(setup.build(), cases[0]).context["local"]
     assert torch.equal(local, local[..., :1].expand_as(local))
@@ -144,7 +144,7 @@ def test_conditioning_that_stands_still_is_caught_in_silence(
 def test_an_iteration_that_stops_early_is_caught(
     spec: str, dtype: str, faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of every model but those of a single group, where the first guess is the answer."""
+    """Every model except those of a single group, whose first guess is the answer."""
     setup, cases = cases_at(spec, dtype, "middle")
     cases = [case for case in cases if case.data_dependent]
     faults.settles_at_once(monkeypatch)
@@ -153,7 +153,7 @@ def test_an_iteration_that_stops_early_is_caught(
         verify_method(setup, source, setup.twin(source), cases[0])
 
 
-# What a method may get wrong in its answer ------------------------------------------------------------
+# Wrong answers of a method ------------------------------------------------------------
 
 
 def sampled(dtype: str = "float32", method: str = "cached") -> tuple[ModelSetup, CaseKey]:
@@ -167,7 +167,7 @@ def answer(
     dtype: str = "float32",
     method: str = "cached",
 ) -> dict[str, Any]:
-    """Verifies a case whose outcome was changed."""
+    """Verify a case whose outcome is changed."""
     setup, case = sampled(dtype, method)
     source, run = setup.build(), method_check.run
 
@@ -224,14 +224,14 @@ def test_what_passes_says_how_it_was_verified(monkeypatch: pytest.MonkeyPatch) -
 def test_draws_are_excused_at_near_ties_and_no_more_often_than_margins_predict(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In bfloat16: the other outcome in the nearest ties passes; in every tie that may be excused, not."""
+    """In bfloat16, the other outcome passes in the nearest ties, but not in all ties that could be excused."""
     setup, case = sampled("bfloat16")
     case = msgspec.structs.replace(case, batch=32)
     source = setup.build()
     twin, law = setup.twin(source), source.distribution
 
     def contrary(within: float) -> Callable[..., Outcome]:
-        """A sampler that takes the second best wherever the margin is within some roundings."""
+        """Return a sampler that takes the second-best value wherever the margin is within some rounding errors."""
 
         def run(source: Any, case: CaseKey, task: Task) -> Outcome:
             assert task.noise is not None
@@ -279,11 +279,11 @@ def test_a_model_that_is_not_its_twin(monkeypatch: pytest.MonkeyPatch) -> None:
         verify_method(setup, source, twin, case)
 
 
-# What a model may get wrong beyond the planted faults -------------------------------------------------
+# Further faults of a model -------------------------------------------------
 
 
 def broken(monkeypatch: pytest.MonkeyPatch, name: str, change: Callable[..., Any], batch: int = 1) -> None:
-    """Verifies a WaveNet one of whose methods was changed."""
+    """Verify a WaveNet with one changed method."""
     setup, case = sampled()
     case = msgspec.structs.replace(case, batch=batch)
     inner = getattr(WaveNet, name)
@@ -313,7 +313,7 @@ def test_a_model_whose_rows_mix(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_step_that_reads_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Teacher-forced it would agree with ``forward``: what lies ahead is there."""
+    """With teacher forcing it would agree with ``forward``, because the later elements are given."""
 
     def ahead(inner: Any, self: Any, state: Any, f: Any, g0: int, g1: int) -> Any:
         params, state = inner(self, state, f, g0, g1)
@@ -329,7 +329,7 @@ def test_a_step_that_reads_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("bias", ["likeliest", "unlikeliest"])
 def test_draws_of_another_law_are_seen(bias: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where only the law is promised, by what was drawn alone."""
+    """A method that promises only the law is judged by its draws alone."""
     setup, cases = cases_at("wavenet:tiny", "float32", "middle", methods=["rejection"])
     draw = Categorical.draw
     sign = 1 if bias == "likeliest" else -1

@@ -1,0 +1,56 @@
+"""The pool of worker processes: prepared ones, failing ones, and a pool that is stopped."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+
+from arbench.bench.job import Job
+from arbench.bench.pool import PoolStoppedError, WorkerPool
+from arbench.bench.process import WorkerFailure, exit_reason
+
+
+def test_why_a_process_exited():
+    assert exit_reason(-signal.SIGSEGV, b"") == "the worker was killed by SIGSEGV"
+    assert exit_reason(-signal.SIGKILL, b"x") == "the worker was killed by SIGKILL (out of memory?)"
+    assert exit_reason(3, b"") == "the worker exited with code 3"
+    assert exit_reason(1, b"a\nb: \xff\n") == "the worker exited with code 1: b: \ufffd"
+
+
+def test_a_worker_that_cannot_start_says_why(plan, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with WorkerPool() as pool:
+        (said,) = pool.converse(Job("prove", plan().cases, 0, None, None, None), timeout=5.0)
+    assert said == WorkerFailure("error", "the worker exited with code 1")
+
+
+def test_prepared_workers_do_the_next_jobs_and_none_is_left_over(plan):
+    with WorkerPool() as pool:
+        pool.prepare(2)
+        pool.prepare(2)  # there are two: no third is started
+        prepared = [worker.process for worker in pool.idle]
+        assert len(prepared) == 2
+        pool.settle()
+        assert all(worker.ready for worker in pool.idle)
+        job = Job("prove", plan(methods=["parallel"], n=[8]).cases, 0, 1, share_s=10.0)
+        said = list(pool.converse(job, timeout=60.0))
+        assert [message.line for message in said if message.line][-1].count_source == "counted"
+        assert not any(message.ready for message in said)
+        assert [worker.process for worker in pool.idle] == prepared[1:]
+    assert [one.returncode for one in prepared] == [-signal.SIGKILL] * 2
+    assert pool.idle == ()
+
+
+def test_a_stopped_pool_kills_its_workers_and_takes_no_job(plan):
+    job = Job("prove", plan(methods=["parallel"], n=[8]).cases, 0, 1, share_s=10.0)
+    with WorkerPool() as pool:
+        messages = pool.converse(job, timeout=60.0)
+        assert next(messages).begin == job.cases[0].id
+        pool.stop()
+        with pytest.raises(PoolStoppedError):
+            list(messages)
+        with pytest.raises(PoolStoppedError):
+            next(pool.converse(job, timeout=60.0))
+        assert pool.idle == ()
