@@ -1,4 +1,4 @@
-"""Real data: what ships with the package, and loaders for the user's own. No torch, no pickle."""
+"""Real data: data shipped with the package, and loaders for the user's files. No torch, no pickle."""
 
 from arbench.data.audio import Audio as Audio
 from arbench.data.audio import load_audio as load_audio

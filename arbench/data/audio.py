@@ -1,4 +1,4 @@
-"""Sound: the speech that ships, and the user's own WAV files."""
+"""Audio: the shipped speech, and the user's WAV files."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from numpy.typing import NDArray
 from arbench.data.errors import DataError, files_of, reason, require_file
 
 RATE = 16_000
-"""Sampling rate of the speech that ships, in Hz."""
+"""Sampling rate of the shipped speech, in Hz."""
 _FORMATS = ("WAV", "WAVEX", "FLAC")
 _OF_UNKNOWN_LENGTH = 0xFFFFFFFF
-"""The size that programs writing a WAV into a pipe put into its header."""
+"""Size in the header of a WAV that a program wrote to a pipe."""
 
 
 @dataclass(frozen=True)
 class Audio:
-    """One channel of sound: ``samples`` float32 (T,) within [-1, 1], at ``rate`` Hz."""
+    """Mono audio: ``samples`` float32 (T,) within [-1, 1], at ``rate`` Hz."""
 
     samples: NDArray[np.float32]
     rate: int
 
     @property
     def seconds(self) -> float:
-        """How long it plays."""
+        """The duration in seconds."""
         return len(self.samples) / self.rate
 
 
 def voices() -> dict[str, Audio]:
-    """The speech that ships, by the voice that reads it, in reading order; see ``ORIGIN.md``."""
+    """Return the shipped speech by voice, in reading order; see ``ORIGIN.md``."""
     return {name: load_file(file, RATE) for name, file in _files().items()}
 
 
@@ -44,28 +44,28 @@ def _files() -> dict[str, Path]:
 
 
 def transcripts() -> dict[str, str]:
-    """The text that each of ``voices`` reads, by the voice: a paragraph of ``speech.txt``."""
+    """Return the text that each of ``voices`` reads, by voice: a paragraph of ``speech.txt``."""
     text = (Path(__file__).parent / "speech.txt").read_text(encoding="utf-8")
     paragraphs = [paragraph.strip() for paragraph in text.split("\n\n") if paragraph.strip()]
     return dict(zip(_files(), paragraphs, strict=True))
 
 
 def speech() -> Audio:
-    """The speech that ships: one minute at 16 kHz, five voices one after the other."""
+    """Return the shipped speech: one minute at 16 kHz, five voices one after the other."""
     return _joined(list(voices().values()))
 
 
 def load_audio(path: str | Path, rate: int = RATE, at_least: int = 1) -> Audio:
-    """Reads a WAV or FLAC file, or the ``.wav`` files of a folder, joined in order of their names.
+    """Read a WAV or FLAC file, or the ``.wav`` files of a folder, joined in order of their names.
 
     Args:
-        path: the file or the folder.
-        rate: the sampling rate demanded, in Hz; nothing is resampled.
-        at_least: how many samples are needed in all.
+        path: file or folder.
+        rate: required sampling rate in Hz; audio is not resampled.
+        at_least: smallest total number of samples.
 
     Raises:
-        DataError: nothing usable is there: missing, empty, truncated, not audio, not mono, another
-            rate, samples that are not numbers or leave [-1, 1], too short.
+        DataError: the file is missing, empty, truncated, not audio, not mono, too short or of another rate, or has
+            samples that are not finite or not within [-1, 1].
     """
     path = Path(path)
     wanted = f"a mono {rate} Hz WAV file or a folder of them"
@@ -78,7 +78,7 @@ def load_audio(path: str | Path, rate: int = RATE, at_least: int = 1) -> Audio:
 
 
 def load_file(path: Path, rate: int, wanted: str = "a WAV file") -> Audio:
-    """Reads one WAV or FLAC file of any sample format; raises as ``load_audio`` does."""
+    """Read one WAV or FLAC file of any sample format; raise the errors of ``load_audio``."""
     import soundfile
 
     require_file(path, wanted)
@@ -113,12 +113,12 @@ def _joined(parts: list[Audio]) -> Audio:
 def _truncated(path: Path, promised: int, present: int, unit: str) -> DataError:
     return DataError(
         path,
-        f"is truncated: its header promises {promised} {unit}, it has {present}; wanted it whole",
+        f"is truncated: its header declares {promised} {unit}, it has {present}; wanted the complete file",
     )
 
 
 def _refuse_truncated_wav(file: BinaryIO, path: Path) -> None:
-    """Compares a WAV's header with its length: libsndfile would shorten it without a word."""
+    """Raise if a WAV is shorter than its header declares, because libsndfile would silently read less."""
     length = path.stat().st_size
     for name, size in _chunks(file):
         present = length - file.tell()
@@ -127,7 +127,7 @@ def _refuse_truncated_wav(file: BinaryIO, path: Path) -> None:
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Name and size of each chunk of a RIFF or RIFX WAVE file, which stands at its content."""
+    """Yield name and size of each chunk of a RIFF or RIFX WAVE file, with the file positioned at its content."""
     head = file.read(12)
     order = {b"RIFF": "<", b"RIFX": ">"}.get(head[:4])
     if order is None or head[8:] != b"WAVE":
@@ -141,7 +141,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
 
 def _refuse_unusable(samples: NDArray[np.float32], path: Path) -> None:
     if samples.size == 0:
-        raise DataError(path, "holds no samples; wanted some sound")
+        raise DataError(path, "contains no samples; wanted audio")
     bad = ~np.isfinite(samples)
     if bad.any():
         first = int(bad.argmax())

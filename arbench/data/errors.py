@@ -1,4 +1,4 @@
-"""The one error of this room, and the checks on paths that every loader shares."""
+"""The error of all loaders, and their checks of paths."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 class DataError(Exception):
-    """Data that cannot be used.
+    """Unusable data.
 
-    The message is one line for the user: the path, what is wrong with it, what would be right.
+    The message is one line for the user: the path, the problem, and what is wanted instead.
     """
 
     def __init__(self, path: Path, problem: str) -> None:
@@ -16,16 +16,19 @@ class DataError(Exception):
 
 
 def _printable(text: str) -> str:
-    """``text`` with what would break a line or a terminal escaped: a path may hold any byte."""
+    """Return ``text`` with control characters escaped, because a path may contain any byte."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def require_file(path: Path, wanted: str) -> None:
-    """Returns if ``path`` is a file with something in it.
+    """Raise unless ``path`` is a regular file that is not empty.
+
+    Args:
+        path: path to check.
+        wanted: description of the right file, for the message.
 
     Raises:
-        DataError: it is missing, a folder, a device or a pipe, out of reach, or empty; ``wanted``
-            says what should be there.
+        DataError: the path is missing, unreachable, empty, a folder, a device or a pipe.
     """
     try:
         if path.is_dir():
@@ -42,16 +45,16 @@ def require_file(path: Path, wanted: str) -> None:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong, in the system's words and without the path, on one line."""
+    """Return the system's description of an error on one line, without the path."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()).rstrip(".")
 
 
 def files_of(path: Path, suffix: str, wanted: str) -> list[Path]:
-    """The file ``path``, or the files of the folder ``path`` with ``suffix`` (in any case), sorted.
+    """Return the file ``path``, or the sorted files in the folder ``path`` with ``suffix`` (in any case).
 
     Raises:
-        DataError: there is no such file, or the folder has none.
+        DataError: the path cannot be reached, or the folder has no such file.
     """
     try:
         if not path.is_dir():

@@ -1,4 +1,4 @@
-"""Pictures: handwritten digits, mosaics of them, and the user's own PNG files."""
+"""Images: handwritten digits, mosaics of them, and the user's PNG files."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from arbench.data.errors import DataError, files_of, reason, require_file
 DIGIT = 8
 """Height and width of a digit in pixels."""
 DIGIT_LEVELS = 17
-"""A digit's pixels count 0 to 16 dots of a 4x4 cell of the scan."""
+"""Number of pixel levels: a pixel counts the dots, 0 to 16, in a 4x4 cell of the scan."""
 _CHANNELS = {"1": 1, "L": 1, "RGB": 3, "P": 3}
 
 
 def digits() -> NDArray[np.uint8]:
-    """The UCI handwritten digits that scikit-learn carries: (1797, 8, 8), levels 0 to 16."""
+    """Return the UCI handwritten digits from scikit-learn: (1797, 8, 8), levels 0 to 16."""
     return _digits().copy()
 
 
 def digit_labels() -> NDArray[np.int64]:
-    """Which digit, 0 to 9, each of ``digits`` shows: (1797,)."""
+    """Return the labels of ``digits``, 0 to 9: (1797,)."""
     return _labels().copy()
 
 
@@ -46,20 +46,21 @@ def _labels() -> NDArray[np.int64]:
 def mosaic(
     height: int, width: int, channels: int = 1, seed: int = 0, levels: int = 256, label: int | None = None
 ) -> NDArray[np.int64]:
-    """A picture of any size: digits laid edge to edge, other ones in each channel.
+    """Return an image of any size, a grid of adjacent digits with different digits in each channel.
 
     Args:
-        height, width: size in pixels; the last row and column of digits are cropped to it.
-        channels: how many.
-        seed: which digits; the same seed gives the same picture.
-        levels: values are 0 to levels - 1, the digits' own 17 levels stretched over them.
-        label: the only digit to take, 0 to 9; any by default.
+        height: height in pixels; the last row of digits is cropped to it.
+        width: width in pixels; the last column of digits is cropped to it.
+        channels: number of channels.
+        seed: seed of the choice of digits; the same seed gives the same image.
+        levels: number of levels; the 17 levels of the digits are stretched over 0 to levels - 1.
+        label: the only digit to use, 0 to 9; any digit by default.
 
     Returns:
-        (height, width, channels).
+        The image, (height, width, channels).
 
     Raises:
-        ValueError: a size below 1, fewer than two levels, or a label that no digit has.
+        ValueError: a size below 1, fewer than two levels, or a label that is not 0 to 9.
     """
     if min(height, width, channels) < 1:
         raise ValueError(f"sizes must be at least 1, got {height} x {width} x {channels}")
@@ -74,7 +75,7 @@ def mosaic(
 
 
 def rescale(values: NDArray[np.integer], levels: int, to: int) -> NDArray[np.int64]:
-    """``values`` 0 to levels - 1 stretched linearly to 0 to ``to`` - 1, halves rounded up.
+    """Return ``values`` 0 to levels - 1 stretched linearly to 0 to ``to`` - 1, with halves rounded up.
 
     Raises:
         ValueError: fewer than two levels on either side.
@@ -86,18 +87,18 @@ def rescale(values: NDArray[np.integer], levels: int, to: int) -> NDArray[np.int
 
 
 def load_images(path: str | Path, at_least: tuple[int, int] = (1, 1)) -> list[NDArray[np.uint8]]:
-    """Reads a PNG file, or the ``.png`` files of a folder in the order of their names.
+    """Read a PNG file, or the ``.png`` files of a folder in order of their names.
 
     Args:
-        path: the file or the folder.
-        at_least: height and width that every picture must have.
+        path: file or folder.
+        at_least: smallest height and width of every image.
 
     Returns:
-        Arrays (H, W, C), each of its own size; C is 1 for grey and 3 for colour (a palette too).
+        Arrays (H, W, C) that may differ in size; C is 1 for grey and 3 for colour (palettes included).
 
     Raises:
-        DataError: nothing usable is there: missing, empty, truncated, not a PNG, with transparency,
-            16 bits a channel, too small, or grey beside colour.
+        DataError: a file is missing, empty, truncated, not a PNG, transparent, too small or of 16 bits per channel, or
+            the files mix grey and colour.
     """
     path = Path(path)
     wanted = "a PNG file or a folder of them"
@@ -109,7 +110,7 @@ def load_images(path: str | Path, at_least: tuple[int, int] = (1, 1)) -> list[ND
             need = f"at least {at_least[0]} x {at_least[1]}"
             raise DataError(file, f"is too small: {height} x {width} pixels; wanted {need}")
         if images and channels != (first := images[0].shape[2]):
-            raise DataError(file, f"has {channels} channels; wanted {first}, as the files before it")
+            raise DataError(file, f"has {channels} channels; wanted {first}, as in the files before it")
         images.append(image)
     return images
 
@@ -125,7 +126,7 @@ def _load_png(path: Path, wanted: str) -> NDArray[np.uint8]:
         raise DataError(path, f"is not a PNG; wanted {wanted}") from None
     except Image.DecompressionBombError:
         raise DataError(path, f"has too many pixels; wanted below {Image.MAX_IMAGE_PIXELS}") from None
-    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises on a broken PNG
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises these for a broken PNG
         raise DataError(path, f"is a broken PNG ({reason(error)}); wanted {wanted}") from None
     if image.mode not in _CHANNELS or "transparency" in image.info:
         raise DataError(

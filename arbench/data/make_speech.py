@@ -1,8 +1,8 @@
-"""Makes the speech that ships: ``python -m arbench.data.make_speech [FOLDER]``.
+"""Builds the shipped speech: ``python -m arbench.data.make_speech [FOLDER]``.
 
-Reads each paragraph of ``speech.txt`` with a voice of its own through ``espeak-ng`` (which must be
-on the PATH), resamples it to 16 kHz and writes one FLAC file a voice. The same espeak-ng gives the
-same samples; ``ORIGIN.md`` names the version that made those in the repository.
+Each paragraph of ``speech.txt`` is read by its own voice of ``espeak-ng`` (which must be on the PATH), resampled to
+16 kHz and written to one FLAC file per voice. The same espeak-ng gives the same samples; ``ORIGIN.md`` names the
+version that was used for the files in the repository.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from scipy import signal
 HERE = Path(__file__).parent
 RATE = 16_000
 PEAK = 0.9
-"""Largest magnitude of each clip, so that no voice is louder than another by much."""
+"""Largest magnitude of each clip, so that all voices are about equally loud."""
 
 
 @dataclass(frozen=True)
 class Voice:
-    """A reader: an espeak-ng voice with its variant, words a minute, and pitch (0 to 99)."""
+    """A reader: an espeak-ng voice with its variant, words per minute, and pitch (0 to 99)."""
 
     name: str
     espeak: str
@@ -45,30 +45,30 @@ VOICES = (
 
 
 def paragraphs(text: str) -> list[str]:
-    """The paragraphs of ``text``, which blank lines part."""
+    """Return the paragraphs of ``text``, which are separated by blank lines."""
     return [paragraph.strip() for paragraph in text.split("\n\n") if paragraph.strip()]
 
 
 def resample(samples: NDArray[np.float64], rate: int, to: int) -> NDArray[np.float64]:
-    """``samples`` (T,) at ``rate`` Hz, converted to ``to`` Hz: (ceil(T * to / rate),).
+    """Return ``samples`` (T,) at ``rate`` Hz, resampled to ``to`` Hz: (ceil(T * to / rate),).
 
-    A polyphase filter with a Kaiser window of 80 dB, whose transition lies below the Nyquist
-    frequency of the lower rate.
+    The polyphase filter has a Kaiser window of 80 dB, and its transition lies below the Nyquist frequency of the lower
+    rate.
     """
     divisor = gcd(rate, to)
     up, down = to // divisor, rate // divisor
-    nyquist = 1 / max(up, down)  # of the lower rate, as a part of the interpolated signal's
+    nyquist = 1 / max(up, down)  # of the lower rate, as a fraction of that of the interpolated signal
     taps, beta = signal.kaiserord(80.0, 0.1 * nyquist)
     filter_ = signal.firwin(taps | 1, 0.95 * nyquist, window=("kaiser", beta))
     return np.asarray(signal.resample_poly(samples, up, down, window=filter_), dtype=np.float64)
 
 
 def speak(text: str, voice: Voice) -> NDArray[np.int16]:
-    """``text`` read by ``voice``: 16-bit samples (T,) at 16 kHz.
+    """Return ``text`` read by ``voice``: 16-bit samples (T,) at 16 kHz.
 
     Raises:
-        OSError: there is no espeak-ng on the PATH.
-        subprocess.CalledProcessError: it does not know the voice.
+        OSError: espeak-ng is not on the PATH.
+        subprocess.CalledProcessError: espeak-ng does not have the voice.
     """
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder) / "speech.wav"
@@ -80,7 +80,7 @@ def speak(text: str, voice: Voice) -> NDArray[np.int16]:
 
 
 def main(folder: Path = HERE) -> None:
-    """Writes ``speech-<voice>.flac`` into ``folder`` for every voice."""
+    """Write ``speech-<voice>.flac`` into ``folder`` for every voice."""
     texts = paragraphs((HERE / "speech.txt").read_text(encoding="utf-8"))
     for voice, text in zip(VOICES, texts, strict=True):
         path = folder / f"speech-{voice.name}.flac"

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms: what a vocoder is conditioned on."""
+"""Log-mel spectrograms, the conditioning of a vocoder."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FLOOR = 1e-5
-"""Least magnitude before the logarithm."""
+"""Smallest magnitude before the logarithm."""
 
 
 def log_mel(samples: ArrayLike, rate: int, n_mels: int = 80, hop: int = 256, window: int = 1024) -> NDArray[np.float32]:
-    """Natural logarithm of the magnitude spectrogram on the mel scale.
+    """Return the natural logarithm of the magnitude spectrogram on the mel scale.
 
-    Frame t describes samples t * hop to (t + 1) * hop - 1: its periodic Hann window of ``window``
-    samples is centred on their middle (and so looks ahead of them), with zeros beyond both ends.
+    Frame t describes samples t * hop to (t + 1) * hop - 1: its periodic Hann window of ``window`` samples is centred on
+    their middle (and so covers later samples too), with zeros beyond both ends.
 
     Args:
         samples: (T,) within [-1, 1], T at least 1.
         rate: sampling rate in Hz.
-        n_mels: bands, from 0 Hz to rate / 2.
+        n_mels: number of bands from 0 Hz to rate / 2.
         hop: samples from one frame to the next.
-        window: samples a frame looks at, at least ``hop``.
+        window: samples per frame, at least ``hop``.
 
     Returns:
-        (n_mels, ceil(T / hop)).
+        The spectrogram, (n_mels, ceil(T / hop)).
 
     Raises:
         ValueError: a size out of range.
@@ -44,10 +44,10 @@ def log_mel(samples: ArrayLike, rate: int, n_mels: int = 80, hop: int = 256, win
 
 
 def mel_bands(rate: int, n_mels: int, window: int) -> NDArray[np.float64]:
-    """Triangular bands (n_mels, window // 2 + 1), equally spaced in Slaney's mels, of unit area.
+    """Return triangular bands (n_mels, window // 2 + 1) of unit area, equally spaced in Slaney's mels.
 
-    Slaney, "Auditory Toolbox" (1998), and librosa's default: a triangle is scaled by 2 / (its
-    width in Hz), so that white noise reads about alike in every band.
+    As in Slaney, "Auditory Toolbox" (1998), and by default in librosa, a triangle is scaled by 2 / (its width in Hz),
+    so that white noise has about the same level in every band.
 
     Raises:
         ValueError: fewer than one band, or a rate below 1 Hz.
@@ -62,7 +62,7 @@ def mel_bands(rate: int, n_mels: int, window: int) -> NDArray[np.float64]:
     return np.asarray(np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low))
 
 
-# Slaney's scale: 200/3 Hz a mel up to 1 kHz, then 27 mels from there to 6.4 kHz.
+# Slaney's scale: 200/3 Hz per mel up to 1 kHz, then 27 mels from there to 6.4 kHz.
 _LINEAR = 200 / 3
 _KNEE_HZ = 1000.0
 _KNEE = _KNEE_HZ / _LINEAR

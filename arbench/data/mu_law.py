@@ -1,4 +1,4 @@
-"""Mu-law companding: samples of sound as a few hundred classes."""
+"""Mu-law companding: audio samples as a few hundred classes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def mu_law_encode(samples: ArrayLike, levels: int = 256) -> NDArray[np.int64]:
-    """Companded and rounded to the nearest of ``levels`` classes.
+    """Return samples companded and rounded to the nearest of ``levels`` classes.
 
     With mu = levels - 1 and f(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu), the continuous form of
     ITU-T G.711 (van den Oord et al. 2016, "WaveNet", section 2.2), the class is
     floor((f(x) + 1) / 2 * mu + 1/2).
 
     Args:
-        samples: any shape; what lies outside [-1, 1] counts as the nearer end.
+        samples: any shape; values outside [-1, 1] are clipped.
         levels: number of classes, at least 2.
 
     Returns:
-        Classes 0 to levels - 1, of the shape of ``samples``.
+        Classes 0 to levels - 1, with the shape of ``samples``.
 
     Raises:
         ValueError: fewer than two levels, or a sample that is not a number.
@@ -26,13 +26,13 @@ def mu_law_encode(samples: ArrayLike, levels: int = 256) -> NDArray[np.int64]:
     mu = _mu(levels)
     x = np.clip(np.asarray(samples, dtype=np.float64), -1.0, 1.0)
     if np.isnan(x).any():
-        raise ValueError("samples must be numbers, one is NaN")
+        raise ValueError("samples must be numbers, but one is NaN")
     companded = np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu)
     return np.floor((companded + 1) / 2 * mu + 0.5).astype(np.int64)
 
 
 def mu_law_decode(classes: ArrayLike, levels: int = 256) -> NDArray[np.float32]:
-    """The samples in [-1, 1] that ``classes`` (any shape, 0 to levels - 1) stand for.
+    """Return the samples in [-1, 1] of ``classes`` (any shape, 0 to levels - 1).
 
     Raises:
         ValueError: fewer than two levels, or a class out of range.

@@ -1,4 +1,4 @@
-"""Sentence pairs: English and German messages that ship, and the user's own files."""
+"""Sentence pairs: the shipped English and German messages, and the user's files."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from arbench.data.text import load_text
 
 
 def pairs() -> list[tuple[str, str]]:
-    """The 2,546 pairs (English, German) that ship: messages of two programs; see ``ORIGIN.md``."""
+    """Return the 2,546 shipped pairs (English, German), messages of two programs; see ``ORIGIN.md``."""
     return load_pairs(Path(__file__).with_name("pairs.tsv"))
 
 
 def load_pairs(path: str | Path) -> list[tuple[str, str]]:
-    """Reads a UTF-8 file of one pair a line: source, a tab, target. Empty lines are left out.
+    """Read a UTF-8 file with one pair per line: source, a tab, target. Empty lines are skipped.
 
     Args:
-        path: the file.
+        path: file to read.
 
     Raises:
-        DataError: it is missing, a folder, empty or not UTF-8, or a line is not a pair.
+        DataError: the file is missing, a folder, empty or not UTF-8, or a line is not a pair.
     """
     path = Path(path)
     found = []

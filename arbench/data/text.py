@@ -1,4 +1,4 @@
-"""Text: the corpus that every Python carries, and the user's own files."""
+"""Text: a corpus that every Python installation has, and the user's files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from arbench.data.errors import DataError, reason, require_file
 
 
 def corpus() -> str:
-    """The topics of Python's own help, ``pydoc_data.topics``, in the order of their names.
+    """Return the topics of Python's built-in help, ``pydoc_data.topics``, in order of their names.
 
-    About half a million characters of technical English; which exactly, the running Python says.
+    They are about half a million characters of technical English; the exact text depends on the version of Python.
     """
     from pydoc_data.topics import topics
 
@@ -21,14 +21,14 @@ def corpus() -> str:
 
 
 def load_text(path: str | Path, at_least: int = 1) -> str:
-    """Reads a UTF-8 text file whole, line ends as they are, a byte-order mark left out.
+    """Read a whole UTF-8 text file with its line ends, without a byte-order mark.
 
     Args:
-        path: the file.
-        at_least: how many characters are needed.
+        path: file to read.
+        at_least: smallest number of characters.
 
     Raises:
-        DataError: it is missing, a folder, empty, not UTF-8, or too short.
+        DataError: the file is missing, a folder, empty, not UTF-8, or too short.
     """
     path = Path(path)
     wanted = "a UTF-8 text file"
@@ -40,19 +40,19 @@ def load_text(path: str | Path, at_least: int = 1) -> str:
     except UnicodeDecodeError as error:
         raise DataError(path, f"is not UTF-8 at byte {error.start}; wanted {wanted}") from None
     if not text.strip():
-        raise DataError(path, "holds nothing but white space; wanted some text")
+        raise DataError(path, "contains only white space; wanted text")
     if len(text) < at_least:
         raise DataError(path, f"is too short: {len(text)} characters; wanted at least {at_least}")
     return text
 
 
 def as_bytes(text: str) -> NDArray[np.int64]:
-    """The UTF-8 bytes of ``text`` as tokens 0 to 255: (bytes,)."""
+    """Return the UTF-8 bytes of ``text`` as tokens 0 to 255: (bytes,)."""
     return np.frombuffer(text.encode("utf-8"), dtype=np.uint8).astype(np.int64)
 
 
 def as_symbols(tokens: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
-    """Tokens renamed to 0 .. levels-1 in the order of how common they are, the rarer ones all levels-1.
+    """Return tokens renamed to 0 .. levels-1 from the most common on; all rarer ones become levels-1.
 
     Raises:
         ValueError: fewer than two levels.

@@ -1,4 +1,4 @@
-"""Words of digits, for models that go from a word to its picture and back."""
+"""Names of digits, for models that map a word to its image and back."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from numpy.typing import NDArray
 from arbench.data.text import as_bytes, as_symbols
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-"""What the digits 0 to 9 are called."""
+"""Names of the digits 0 to 9."""
 LONGEST_WORD = max(map(len, WORDS))
-"""Letters of the longest of them."""
+"""Number of letters of the longest name."""
 END = 0
-"""The symbol behind a word: the byte that no text has."""
+"""Symbol after a word: a byte that does not occur in text."""
 
 
 def word_symbols(label: int, length: int = LONGEST_WORD, levels: int = 256) -> NDArray[np.int64]:
-    """A digit's word as ``length`` symbols: its letters, cut off where there is no room, then ``END``.
+    """Return a digit's name as ``length`` symbols: its letters, cropped to ``length``, then ``END``.
 
     Args:
-        label: the digit, 0 to 9.
-        length: how many symbols.
-        levels: 256 for bytes; with fewer a letter is one of the commonest in ``WORDS``, or any other.
+        label: digit, 0 to 9.
+        length: number of symbols.
+        levels: 256 for bytes. With fewer levels, the most common letters in ``WORDS`` have a symbol each, and all other
+            letters share one.
 
     Raises:
-        ValueError: no such digit, or fewer than three levels.
+        ValueError: a label that is not 0 to 9, or fewer than three levels.
     """
     if not 0 <= label < len(WORDS):
         raise ValueError(f"digits are 0 to 9, got {label}")

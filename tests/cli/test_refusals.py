@@ -190,10 +190,10 @@ def truncated(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (truncated, "is truncated: its header promises 8000 bytes of sound, it has 3978; wanted it whole"),
+        (truncated, "is truncated: its header declares 8000 bytes of sound, it has 3978; wanted the complete file"),
         (lambda p: wav(p, channels=2), "has 2 channels; wanted 1 (mix it down first)"),
         (lambda p: wav(p, rate=44100), "is sampled at 44100 Hz; wanted 16000 Hz (resample it first)"),
-        (lambda p: wav(p, 0), "holds no samples; wanted some sound"),
+        (lambda p: wav(p, 0), "contains no samples; wanted audio"),
         (lambda p: p.write_bytes(b""), "is empty; wanted a mono 16000 Hz WAV file or a folder of them"),
     ],
 )

@@ -1,3 +1,5 @@
+"""Audio: the shipped speech, WAV files of every kind, and files that are refused."""
+
 import os
 import struct
 from pathlib import Path
@@ -24,7 +26,7 @@ def write(path: Path, samples: np.ndarray | None = None, rate: int = RATE, **how
 
 
 def message(path: Path, **how: int) -> str:
-    """The error's text after the path, which it must begin with; one line."""
+    """Return the error's text after the path; the message is one line and begins with the path."""
     with pytest.raises(DataError) as caught:
         load_audio(path, **how)
     text = str(caught.value)
@@ -57,18 +59,18 @@ class TestWhatShips:
         samples = voices()[name].samples
         assert np.abs(samples).max() == pytest.approx(0.9, abs=1e-3)
         loud = np.abs(samples[: len(samples) // 400 * 400].reshape(-1, 400)).max(axis=1) > 0.02
-        assert 0.5 < loud.mean() < 0.98  # words with pauses between them
+        assert 0.5 < loud.mean() < 0.98  # words and pauses
         hz, power = signal.welch(samples, RATE, nperseg=1024)
         in_voice_band = power[(hz >= 80) & (hz <= 4000)].sum() / power.sum()
         assert in_voice_band > 0.95
-        assert power[hz < 40].sum() / power.sum() < 0.01  # neither an offset nor a hum
+        assert power[hz < 40].sum() / power.sum() < 0.01  # no offset and no hum
 
     def test_every_voice_has_its_text_read_at_the_pace_of_speech(self) -> None:
         texts, clips = transcripts(), voices()
         assert list(texts) == list(clips)
         assert next(iter(texts.values())).startswith("Alice was beginning to get very tired")
         for name, text in texts.items():
-            assert 10 <= len(text) / clips[name].seconds <= 20  # letters a second
+            assert 10 <= len(text) / clips[name].seconds <= 20  # letters per second
 
     def test_voices_differ_in_pitch(self) -> None:
         pitches = sorted(pitch(clip.samples) for clip in voices().values())
@@ -79,7 +81,7 @@ class TestWhatShips:
 
 
 def pitch(samples: np.ndarray) -> float:
-    """Median over voiced frames of 64 ms of the strongest period between 60 and 400 Hz."""
+    """Return the median over voiced frames of 64 ms of the strongest frequency between 60 and 400 Hz."""
     found = []
     for frame in samples[: len(samples) // 1024 * 1024].reshape(-1, 1024):
         correlation = signal.correlate(frame, frame)[1023:]
@@ -169,14 +171,14 @@ class TestRefuses:
         assert len(whole) == 3244
         path.write_bytes(whole[:kept])
         assert message(path) == (
-            f"is truncated: its header promises 3200 bytes of sound, it has {kept - 44}; wanted it whole"
+            f"is truncated: its header declares 3200 bytes of sound, it has {kept - 44}; wanted the complete file"
         )
 
     def test_truncated_wav_behind_another_chunk(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.wav")
         whole = path.read_bytes()
         path.write_bytes(whole[:36] + b"LIST\x03\0\0\0abc\0" + whole[36:-10])
-        assert "promises 3200 bytes of sound, it has 3190" in message(path)
+        assert "declares 3200 bytes of sound, it has 3190" in message(path)
 
     @pytest.mark.parametrize("kept", [4, 11, 20, 40])
     def test_wav_cut_within_its_header(self, tmp_path: Path, kept: int) -> None:
@@ -196,7 +198,7 @@ class TestRefuses:
         whole = path.read_bytes()
         first = whole.index(b"\xff\xf8")
         path.write_bytes(whole[:first] + whole[whole.index(b"\xff\xf8", first + 2) :])
-        assert "is truncated: its header promises 10000 samples, it has 5904;" in message(path)
+        assert "is truncated: its header declares 10000 samples, it has 5904;" in message(path)
 
     @pytest.mark.parametrize("content", [b"RIFF", b"hello, world\n" * 99, bytes(4096)])
     def test_not_audio(self, tmp_path: Path, content: bytes) -> None:
@@ -225,7 +227,7 @@ class TestRefuses:
 
     def test_no_samples(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.wav", np.zeros(0))
-        assert message(path) == "holds no samples; wanted some sound"
+        assert message(path) == "contains no samples; wanted audio"
 
     @pytest.mark.parametrize(("bad", "shown"), [(np.nan, "nan"), (-np.inf, "-inf")])
     def test_samples_that_are_not_numbers(self, tmp_path: Path, bad: float, shown: str) -> None:

@@ -1,3 +1,5 @@
+"""Checks of paths: one printable line for each problem."""
+
 from pathlib import Path
 
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from arbench.data.errors import DataError, files_of, reason, require_file
 
 
-def test_a_message_is_one_printable_line_whatever_the_path_holds() -> None:
+def test_a_message_is_one_printable_line_for_any_path() -> None:
     error = DataError(Path("a\nb\x1b[31m\udcff\u00e9.wav"), "is empty")
     assert str(error) == "a\\nb\\x1b[31m\\udcff\u00e9.wav: is empty"
 

@@ -1,3 +1,5 @@
+"""Images: digits, mosaics, PNG files, and files that are refused."""
+
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +103,7 @@ class TestLoad:
         (image,) = load_images(str(tmp_path / "a.png"))
         assert image.dtype == np.uint8
         np.testing.assert_array_equal(image, expected.reshape(5, 7, channels))
-        image[:] = 0  # the caller's own
+        image[:] = 0  # the caller may write
 
     def test_reads_bilevel_and_palette(self, tmp_path: Path) -> None:
         Image.fromarray(pixels(4, 4, 1) > 127).save(tmp_path / "a.png")
@@ -177,5 +179,5 @@ class TestRefuses:
     def test_grey_beside_colour(self, tmp_path: Path) -> None:
         Image.fromarray(pixels(4, 4, 3)).save(tmp_path / "a.png")
         Image.fromarray(pixels(4, 4, 1)).save(tmp_path / "b.png")
-        with pytest.raises(DataError, match=r"b\.png: has 1 channels; wanted 3, as the files"):
+        with pytest.raises(DataError, match=r"b\.png: has 1 channels; wanted 3, as in the files"):
             load_images(tmp_path)

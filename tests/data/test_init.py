@@ -1,3 +1,5 @@
+"""The package imports nothing heavy."""
+
 import subprocess
 import sys
 

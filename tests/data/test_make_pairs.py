@@ -1,3 +1,5 @@
+"""The builder of the sentence pairs, on small catalogues."""
+
 import struct
 import subprocess
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ ORIGIN = (Path(__file__).parents[2] / "arbench" / "data" / "ORIGIN.md").read_tex
 
 
 def catalogue(*entries: tuple[str, str]) -> bytes:
-    """A ``.mo`` file, written as the gettext manual says."""
+    """Return a ``.mo`` file in the format of the gettext manual."""
     texts = [text.encode() for side in (0, 1) for text in (entry[side] for entry in entries)]
     n, tables, begin = len(entries), b"", 28 + 16 * len(entries)
     for text in texts:

@@ -1,3 +1,5 @@
+"""The builder of the speech: resampling, and the shipped files."""
+
 import shutil
 import subprocess
 from pathlib import Path

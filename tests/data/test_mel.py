@@ -1,3 +1,5 @@
+"""Log-mel spectrograms against their definition."""
+
 import math
 
 import numpy as np
@@ -10,12 +12,12 @@ RATE = 16_000
 
 
 def hz_of_mel(mel: float) -> float:
-    """Slaney's scale, written from its definition."""
+    """Return mels on Slaney's scale, from its definition."""
     return mel * 200 / 3 if mel < 15 else 1000 * 6.4 ** ((mel - 15) / 27)
 
 
 def one_value(samples, rate: int, n_mels: int, hop: int, window: int, band: int, frame: int):
-    """The definition, a sum at a time: no FFT, no padding, no matrix."""
+    """Compute the definition sum by sum: no FFT, no padding, no matrix."""
     top = 15 + 27 * math.log(rate / 2 / 1000) / math.log(6.4)
     low, centre, high = (hz_of_mel(top * (band + i) / (n_mels + 1)) for i in range(3))
     first = frame * hop - (window - hop) // 2
@@ -66,11 +68,11 @@ def test_a_tone_is_loudest_in_its_band(hz: int) -> None:
     assert abs(centres[loudest] - hz) < 0.05 * hz + 16
 
 
-def test_a_click_is_seen_by_the_frames_whose_window_holds_it() -> None:
+def test_a_click_shows_in_the_frames_whose_window_contains_it() -> None:
     click = np.zeros(4096)
     click[2048 + 128] = 1  # the middle of frame 8
     seen = (log_mel(click, RATE) > np.log(FLOOR) + 1e-3).all(axis=0)
-    assert np.flatnonzero(seen).tolist() == [7, 8, 9]  # frame 10 begins there, with a zero
+    assert np.flatnonzero(seen).tolist() == [7, 8, 9]  # frame 10 begins there, where its window is zero
     assert log_mel(click, RATE).sum(axis=0).argmax() == 8
 
 

@@ -1,3 +1,5 @@
+"""Mu-law companding: round trips, errors and types."""
+
 import numpy as np
 import pytest
 
@@ -24,8 +26,8 @@ def test_error_is_within_half_a_step_of_the_companded_scale(levels: int) -> None
     x = np.linspace(-1, 1, 100_001)
     mu = levels - 1
     error = np.abs(mu_law_decode(mu_law_encode(x, levels), levels) - x)
-    # x changes by (1 + mu |x|) ln(1 + mu) / mu a unit of f(x), and half a step of f is 1 / mu;
-    # within it that slope changes by a factor of (1 + mu) ** (1 / mu) at most.
+    # x changes by (1 + mu |x|) ln(1 + mu) / mu per unit of f(x), and half a step of f is 1 / mu;
+    # within it that slope changes by a factor of at most (1 + mu) ** (1 / mu).
     bound = (1 + mu * np.abs(x)) * np.log1p(mu) / mu**2 * (1 + mu) ** (1 / mu)
     assert (error <= bound + 1e-7).all()
     assert error.max() > 0.5 * bound.max()
@@ -51,7 +53,7 @@ def test_beyond_one_counts_as_one() -> None:
 
 
 def test_refuses_what_has_no_class() -> None:
-    with pytest.raises(ValueError, match="one is NaN"):
+    with pytest.raises(ValueError, match="but one is NaN"):
         mu_law_encode([0.0, np.nan])
     with pytest.raises(ValueError, match=r"classes must lie in 0\.\.255, got 0\.\.256"):
         mu_law_decode([0, 256])

@@ -1,3 +1,5 @@
+"""Sentence pairs: the shipped ones, the user's, and lines that are refused."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Text: the corpus, the user's files, and tokens."""
+
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +44,7 @@ def test_refuses_missing_empty_and_folders(tmp_path: Path) -> None:
     path.touch()
     assert message(path) == "is empty; wanted a UTF-8 text file"
     path.write_text(" \n\t\n")
-    assert message(path) == "holds nothing but white space; wanted some text"
+    assert message(path) == "contains only white space; wanted text"
 
 
 def test_refuses_what_is_not_utf8(tmp_path: Path) -> None:

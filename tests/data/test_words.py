@@ -1,3 +1,5 @@
+"""Names of digits as symbols."""
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def test_ten_words_are_ten_rows() -> None:
 
 
 def test_fewer_levels_keep_the_commonest_letter() -> None:
-    assert word_symbols(3, 6, levels=3).tolist() == [2, 2, 2, 1, 1, 0]  # three: e and any other
+    assert word_symbols(3, 6, levels=3).tolist() == [2, 2, 2, 1, 1, 0]  # three: the letter e, and others
     assert all(0 <= s < 4 for label in range(10) for s in word_symbols(label, levels=4))
 
 
