@@ -92,6 +92,17 @@ def test_counters_step_at_every_change(answer, runs) -> None:
     assert f"{10:012x}  2026-03-11 10:00      40     42  5% more" in found.out
 
 
+def test_the_old_name_of_metric_still_works_with_a_warning(answer, refusal, runs) -> None:
+    words = ("history", runs, "--method", "cached")
+    old, new = (answer(*words, option, "depth") for option in ("--measure", "--metric"))
+    assert (old.code, old.out) == (0, new.out)
+    assert old.err == "arbench: warning: --measure is now --metric and stops working in the next release\n"
+    assert new.err == ""
+    assert "--measure" not in answer("history", "--help").out
+    said = refusal(*words, "--measure", "depth", "--metric", "depth")
+    assert said == "--measure is the old name of --metric; give --metric only"
+
+
 def test_files_of_pytest_benchmark_are_found_and_other_json_is_not_read(answer, tmp_path) -> None:
     stored(tmp_path / ".benchmarks" / "Linux", 2e-3)
     (tmp_path / "other.json").write_text('{"benchmarks": 3}')

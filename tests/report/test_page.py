@@ -11,6 +11,7 @@ from arbench.report.drawings import draw
 from arbench.report.facts import command, environment, limits
 from arbench.report.markdown import escape
 from arbench.report.page import page
+from arbench.report.summary import summary
 from arbench.results import Case, Fit, Ratio, Run, Samples
 
 NASTY = "<script>alert('x')</script>|`*_"
@@ -185,6 +186,19 @@ def test_empty_environment_renders(build) -> None:
         return line
 
     assert "None recorded." in Outline(page(build(edit=bare), [])).words
+
+
+def test_page_and_summary_say_why_a_depth_is_unknown(build, models) -> None:
+    def depthless(line):
+        if isinstance(line, Case) and (line.method, line.n) == ("cached", 512):
+            return msgspec.structs.replace(line, depth=None, why_unknown="a <b>reason</b>")
+        return line
+
+    results = build(models=models[:1], edit=depthless)
+    words = " ".join(Outline(page(results, [])).words.split())
+    assert "depth unknown (—): a <b>reason</b>: sample cached at N = 512" in words
+    assert "depth unknown (—): a <b>reason</b>: wavenet:nv sample cached at N = 512" in words
+    assert r"- depth unknown (—): a \<b\>reason\</b\>: sample cached at N = 512" in summary(results)
 
 
 def test_rendering_twice_writes_the_same(both, rendered_both, tmp_path) -> None:

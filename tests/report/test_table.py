@@ -129,6 +129,39 @@ def test_a_method_that_never_was_ok_still_has_a_line(build) -> None:
     assert any(note.startswith("sample cached: failed at N = 256, ") for note in table.notes)
 
 
+def depthless(line):
+    """Drop the depth of two methods for one reason and of a third for another; a fourth gives no reason."""
+    why = {
+        "cached": "it writes through NumPy",
+        "naive": "it writes through NumPy",
+        "fixed_point": "counting took too long",
+        "sequential": None,
+    }
+    if isinstance(line, Case) and (line.model, line.n) == ("wavenet", 512) and line.method in why:
+        return msgspec.structs.replace(line, depth=None, why_unknown=why[line.method])
+    if isinstance(line, Case) and (line.method, line.n) == ("cached", 256):
+        return msgspec.structs.replace(line, depth=None, why_unknown=why[line.method])
+    return line
+
+
+def test_unknown_depths_are_noted_with_their_reasons(build) -> None:
+    results = build(edit=depthless)
+    notes = [
+        "depth unknown (—): it writes through NumPy: sample naive at N = 512; sample cached at N = 256 and 512",
+        "depth unknown (—): counting took too long: sample fixed_point at N = 512",
+    ]
+    wavenet, *others = headline(results)
+    assert wavenet.notes[-2:] == notes
+    assert wavenet.lines()[-2:] == notes
+    assert not any("depth unknown" in note for table in others for note in table.notes)
+    assert rows(results).notes == [note.replace("sample", "wavenet:nv sample") for note in notes]
+    assert frame(results).set_index("id").why_unknown["wavenet:nv/sample/cached/512"] == "it writes through NumPy"
+
+
+def test_a_known_depth_needs_no_note(results) -> None:
+    assert not any("depth unknown" in note for table in [rows(results), *headline(results)] for note in table.notes)
+
+
 def test_settings_that_differ_stand_with_the_method(build) -> None:
     def compiled(line):
         if isinstance(line, Case) and line.method == "cached":

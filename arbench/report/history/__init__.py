@@ -2,7 +2,6 @@
 
 from arbench.report.history.document import document, frame, write
 from arbench.report.history.points import commit_of
-from arbench.report.history.points import commit_of
 from arbench.report.history.series import History, Series, history
 from arbench.report.history.table import lines, table
 

@@ -35,11 +35,6 @@ def commit_of(run: Run) -> str | None:
     return (run.git or "").removesuffix("+")[:DIGITS] or None
 
 
-def commit_of(run: Run) -> str | None:
-    """Return the first 12 digits of the commit of a run; None where it is unknown."""
-    return (run.git or "").removesuffix("+")[:DIGITS] or None
-
-
 def machine_of(run: Run, device: str) -> str:
     """Return the machine within which times are comparable: ``AMD EPYC, 1 thread, torch 2.13``.
 
