@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from arbench.cli.errors import NothingError, RefusedError, refusing
+
+if TYPE_CHECKING:
+    from arbench.findings import Check
+    from arbench.gate.timing.trees import Tree
 
 TIMING = ("thresholds", "processes", "instances", "apart", "kernels")
 """Parameters of options that apply to times only."""
@@ -41,7 +45,7 @@ class Threshold(click.ParamType):
 @contextmanager
 def prepared(
     against: str | None, candidate: str | None, given: Mapping[str, Any], how: Mapping[str, Any]
-) -> Iterator[Callable[[], Any] | None]:
+) -> Iterator[Callable[[], Check] | None]:
     """Find both versions; yield a function that times them and returns a ``findings.Check``.
 
     Args:
@@ -74,7 +78,7 @@ def prepared(
         yield lambda: _timed(before, after, requests, given, how)
 
 
-def _check_packages(before: Any, after: Any, requests: list[dict[str, Any]]) -> None:
+def _check_packages(before: Tree, after: Tree, requests: list[dict[str, Any]]) -> None:
     """Refuse two trees that would run the same code, or only one of which contains the package."""
     for one, other in ((before, after), (after, before)):
         if one.has_package and not other.has_package:
@@ -90,8 +94,8 @@ def _check_packages(before: Any, after: Any, requests: list[dict[str, Any]]) -> 
 
 
 def _timed(
-    before: Any, after: Any, requests: list[dict[str, Any]], given: Mapping[str, Any], how: Mapping[str, Any]
-) -> Any:
+    before: Tree, after: Tree, requests: list[dict[str, Any]], given: Mapping[str, Any], how: Mapping[str, Any]
+) -> Check:
     """Time both versions. Raises RefusedError, NothingError."""
     from arbench.cli.progress import Display
     from arbench.findings import Check
@@ -134,7 +138,7 @@ def _effort(how: Mapping[str, Any]) -> dict[str, Any]:
     return {**chosen, "thresholds": limits}
 
 
-def joined(checks: list[Any]) -> Any:
+def joined(checks: list[Check]) -> Check:
     """Return one check with the findings of several; the checked version has its name from the last one."""
     import msgspec
 
@@ -150,7 +154,7 @@ def joined(checks: list[Any]) -> Any:
     return last
 
 
-def unmeasured(why: str, against: str) -> Any:
+def unmeasured(why: str, against: str) -> Check:
     """Return a check in which no time could be measured."""
     from arbench.findings import Check, Finding
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from arbench.cli.against import MANY, TIMING, Threshold, joined, prepared, unmea
 from arbench.cli.asking import given_options, only, option, which_cases, which_inputs
 from arbench.cli.errors import NothingError, RefusedError, refusing
 from arbench.cli.verdict import check_junit, conclude
+
+if TYPE_CHECKING:
+    from arbench.findings import Check
 
 
 @click.command("check")
@@ -108,7 +111,7 @@ def command(
     ctx.exit(0 if update else code)
 
 
-def exact(path: Path, given: dict[str, Any], update: bool, tolerance: float) -> Any:
+def exact(path: Path, given: dict[str, Any], update: bool, tolerance: float) -> Check:
     """Return the counter check as a ``findings.Check``.
 
     Args:

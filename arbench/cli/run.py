@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from arbench.cli.asking import given_options, how_timed, option, where_left, which_cases, which_inputs
 from arbench.cli.errors import RefusedError, check_writable, refusing
+
+if TYPE_CHECKING:
+    from arbench.bench.plan import Plan
 
 
 @click.command("run")
@@ -49,7 +52,7 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
 
 def measured(
     ctx: click.Context,
-    plan: Any,
+    plan: Plan,
     out: Path,
     resume: bool,
     as_json: bool,
@@ -59,7 +62,7 @@ def measured(
 
     Args:
         ctx: the command; its object is the command line.
-        plan: a ``bench.plan.Plan``.
+        plan: the cases to measure.
         out: the folder.
         resume: whether to continue the run in the folder.
         as_json: whether to print the rows as JSON lines instead of the table.
