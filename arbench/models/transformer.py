@@ -191,7 +191,7 @@ class Transformer(Source):
         ("sample", "speculative"): Claim("<= N", "<= N^2"),
         ("sample", "rejection"): Claim("<= N", "<= N^2"),
         **at_most(),
-        ("sample", "fixed_point"): Claim("<= N", "<= N^3"),  # every pass over the whole length
+        ("sample", "fixed_point"): Claim("<= N", "<= N^3"),  # every pass covers the whole length
     }
 
     def __init__(

@@ -206,7 +206,7 @@ def test_sound_that_cannot_be_used(refusal, here, make, said):
 def test_sound_that_is_too_short(refusal, here):
     wav(here / "a.wav", 100)
     said = refusal("run", "--model", "wavenet:tiny", "--out", "out", "--data", "a.wav", "--n", 8, "--n", 101)
-    assert said == "the audio: is too short: 100 samples; an event here has 101"
+    assert said == "the audio: too short: 100 samples; an event needs 101"
 
 
 def test_sound_for_a_model_of_images(refusal, here):

@@ -59,7 +59,7 @@ def places(n: int, rows: Sequence[int], seed: int, recordings: Sequence[Audio]) 
     fitting = [i for i, a in enumerate(recordings) if len(a.samples) >= n]
     if not fitting:
         longest = max(len(a.samples) for a in recordings)
-        raise DataError(Path("the audio"), f"is too short: {longest} samples; an event here has {n}")
+        raise DataError(Path("the audio"), f"too short: {longest} samples; an event needs {n}")
     found = []
     for row in rows:
         rng = np.random.default_rng([seed, row])

@@ -45,7 +45,7 @@ class ImageSource:
         """
         if data is not None:
             if self.classes:
-                raise DataError(Path("images"), "have no classes; this preset is conditioned on them")
+                raise DataError(Path("images"), "have no classes, which this preset needs")
             crops = [self._crop(data, side, np.random.default_rng([seed, row])) for row in rows]
             return torch.from_numpy(np.stack(crops)), {}
         labels = [int(np.random.default_rng([seed, row]).integers(DIGIT_CLASSES)) for row in rows]
@@ -75,7 +75,7 @@ class ImageSource:
         """Read the user's images; they need as many channels as ``config`` has colours."""
         images, wanted = load_images(path), config.get("colours", 1)
         if (have := images[0].shape[2]) != wanted:
-            raise DataError(Path(path), f"has {have} channels a pixel; this preset wants {wanted}")
+            raise DataError(Path(path), f"has {have} channels per pixel; this preset needs {wanted}")
         return images
 
 

@@ -38,7 +38,7 @@ class TextSource:
         """
         symbols = _symbols(data, self.levels)
         if len(symbols) < n:
-            raise DataError(Path("the text"), f"is too short: {len(symbols)} bytes; an event here has {n}")
+            raise DataError(Path("the text"), f"too short: {len(symbols)} bytes; an event needs {n}")
         begins = [int(np.random.default_rng([seed, row]).integers(len(symbols) - n + 1)) for row in rows]
         return torch.from_numpy(np.stack([symbols[begin : begin + n] for begin in begins]))
 
