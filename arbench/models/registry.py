@@ -132,8 +132,9 @@ def resolve(spec: str) -> Chosen:
         ModelError: there is no such model, class, preset or setting; the message suggests a close name.
     """
     place, _, preset = spec.partition(":")
-    if place in names():
-        name, cls = place, _import(names()[place], spec)
+    path = BUILT_IN.get(place) or names().get(place)
+    if path is not None:
+        name, cls = place, _import(path, spec)
     elif place.endswith(".py") or "." in place:
         attribute, _, preset = preset.partition(":")
         if not attribute:
