@@ -42,6 +42,8 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """Confidence interval of ``change``."""
     threshold: float | None = None
     """Smallest relative change to report."""
+    model: str = ""
+    """The model or kernel with its preset, as in ``wavenet:nv``; the names in the request if it cannot be planned."""
 
 
 class Check(msgspec.Struct):

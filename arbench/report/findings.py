@@ -124,12 +124,9 @@ def junit(check: Check) -> str:
 
 
 def _testcase(suite: ET.Element, finding: Finding) -> None:
-    model = finding.case.partition("/")[0]
-    case = ET.SubElement(
-        suite,
-        "testcase",
-        {"classname": _xml(f"{finding.gate}.{model}"), "name": _xml(f"{finding.case} {finding.metric}")},
-    )
+    classname = ".".join(filter(None, (finding.gate, finding.model)))
+    name = f"{finding.case} {finding.metric}"
+    case = ET.SubElement(suite, "testcase", {"classname": _xml(classname), "name": _xml(name)})
     message = {"message": _xml(finding.text)}
     detail = _xml(measured(finding))
     if finding.outcome == "regression":

@@ -18,6 +18,7 @@ OPS = Finding(
     4032,
     5376,
     1 / 3,
+    model="wavenet:nv",
 )
 SLOWER = Finding(
     "time",
@@ -30,6 +31,7 @@ SLOWER = Finding(
     0.018,
     (0.0152, 0.0218),
     0.005,
+    "wavenet:nv",
 )
 FASTER = Finding(
     "time",
@@ -192,6 +194,7 @@ def test_junit_has_a_testcase_a_finding() -> None:
     assert tags == [["skipped"], ["skipped"], ["system-out"], ["skipped"], ["skipped"], *[["failure"]] * 2]
     assert (cases[-1].get("classname"), cases[-1].get("name")) == ("time.wavenet:nv", f"{CASE} seconds")
     assert (cases[-2].get("classname"), cases[-2].get("name")) == ("exact.wavenet:nv", f"{CASE} ops")
+    assert cases[0].get("classname") == "exact", "a finding without a model"
     failure = cases[-1].find("failure")
     assert failure is not None
     assert (failure.get("message"), failure.get("type")) == (SLOWER.text, "seconds")
@@ -204,7 +207,7 @@ def test_junit_has_a_testcase_a_finding() -> None:
 
 def test_junit_holds_quotes_markup_and_what_xml_cannot() -> None:
     text = 'it\'s "5" < 6 & ]]> \x1b[31mred\x00 \ud800 ü 漢 🎵\ntwo'
-    bad = Finding("exact", 'a"<&\x07/b', "o\x01ps", "regression", text, text, None)
+    bad = Finding("exact", 'a"<&\x07/b', "o\x01ps", "regression", text, text, None, model='a"<&\x07')
     root = ET.fromstring(junit(check(bad, notes=[text], environment={"k\x02": text})))
     shown = 'it\'s "5" < 6 & ]]> \\x1b[31mred\\x00 \\ud800 ü 漢 🎵\ntwo'
     (case,) = root.iter("testcase")

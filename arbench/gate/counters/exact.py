@@ -17,6 +17,7 @@ from arbench.findings import Finding, Outcome
 from arbench.gate.counters import words
 from arbench.gate.counters.baseline import COUNTERS, Baseline
 from arbench.gate.counters.causes import Causes
+from arbench.gate.titles import model_label
 from arbench.results import Case, Results
 
 PEAK_TOLERANCE = 0.05
@@ -154,6 +155,7 @@ def _findings(
             first.after,
             first.after / first.before - 1 if number else None,
             threshold=tolerance if first.metric == "peak_bytes" else None,
+            model=model_label(first.row.model, first.row.preset),
         )
 
 
@@ -209,4 +211,4 @@ def _values(family: Iterable[Case], rows: Mapping[str, Case], metric: str) -> di
 
 def _same(row: Case, label: words.Labels) -> Finding:
     text = f"{label(row)} at {words.sizes([row.n])} has the same counters"
-    return Finding("exact", row.id, "counters", "same", text)
+    return Finding("exact", row.id, "counters", "same", text, model=model_label(row.model, row.preset))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from arbench.gate.titles import title
+from arbench.gate.titles import model_label, title
 from arbench.results import Case
 from arbench.stats import fit_exact, format_si
 
@@ -48,8 +48,7 @@ class Labels:
         """Return ``cached sampling of wavenet:nv``, with the settings that vary in brackets."""
         words = [f"batch {row.batch}" if n == "batch" else str(getattr(row, n)) for n in self._varying]
         more = f" ({', '.join(words)})" if words else ""
-        model = f"{row.model}:{row.preset}" if row.preset else row.model
-        return title(model, row.op, row.method) + more
+        return title(model_label(row.model, row.preset), row.op, row.method) + more
 
 
 def sizes(ns: Sequence[int]) -> str:

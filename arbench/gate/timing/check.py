@@ -13,7 +13,7 @@ from arbench.findings import Finding
 from arbench.gate.timing.effort import APART, TOGETHER, Effort
 from arbench.gate.timing.hosts import Cases, HostError
 from arbench.gate.timing.instances import Timer
-from arbench.gate.timing.matching import Matching, in_words, named
+from arbench.gate.timing.matching import Matching, in_words, model_of, named
 from arbench.gate.timing.pool import HostPool
 from arbench.gate.timing.trees import Tree
 from arbench.stats.change import Decision, Observations, decide, fewest
@@ -144,7 +144,7 @@ class Gate:
         clocks = [one["clock_mhz"] for one in mine if one["clock_mhz"]]
         if clocks and min(clocks) < CLOCK_DROP * max(clocks):
             self.notes.append(f"{who}: GPU clock dropped from {max(clocks):g} to {min(clocks):g} MHz")
-        return _finding(name, who, decision, threshold, mine)
+        return _finding(name, cases[name][1], decision, threshold, mine)
 
 
 def _percent(change: float) -> str:
@@ -153,7 +153,7 @@ def _percent(change: float) -> str:
 
 
 def _finding(
-    name: str, who: str, decision: Decision, threshold: float, instances: Sequence[Mapping[str, Any]]
+    name: str, case: Mapping[str, Any], decision: Decision, threshold: float, instances: Sequence[Mapping[str, Any]]
 ) -> Finding:
     change = decision.change
     verdict = {
@@ -167,10 +167,11 @@ def _finding(
         name,
         "seconds",
         decision.outcome,
-        f"{who} {verdict}",
+        f"{in_words(case)} {verdict}",
         median(one["before_s"] for one in instances),
         median(one["after_s"] for one in instances),
         change.change,
         change.interval,
         threshold,
+        model_of(case),
     )

@@ -11,7 +11,7 @@ from arbench.bench.progress import Progress
 from arbench.findings import Finding, Outcome
 from arbench.gate.timing.effort import LONGEST_S, TOGETHER, Effort, sizes
 from arbench.gate.timing.hosts import Cases, Host, HostError
-from arbench.gate.timing.matching import in_words
+from arbench.gate.timing.matching import in_words, model_of
 from arbench.gate.timing.pool import HostPool
 from arbench.stats.change import Observations
 
@@ -69,7 +69,7 @@ class Timer:
             rounds, calls = sizes(call_s)
             if rounds * calls * call_s * len(cases) * instances > LONGEST_S:
                 text = f"{who}: a call takes {call_s:.2g} s, too long for a check; choose a smaller N"
-                self.broken[name] = Finding("time", name, "seconds", "unmeasured", text)
+                self.broken[name] = Finding("time", name, "seconds", "unmeasured", text, model=model_of(cases[1]))
                 return
             timed = hosts[place].turns(rounds, calls)
         except HostError as error:
@@ -82,7 +82,7 @@ class Timer:
             worse = error.side == 1
             outcome: Outcome = "regression" if worse else "unmeasured"
             text = f"{who} fails{' now' if worse else ''}: {error}"
-            self.broken[name] = Finding("time", name, "case", outcome, text)
+            self.broken[name] = Finding("time", name, "case", outcome, text, model=model_of(cases[1]))
             return
         old, new, same = timed.seconds
         ratio, equal = (median(b / a for a, b in zip(old, other, strict=True)) for other in (new, same))

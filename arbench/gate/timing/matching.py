@@ -13,7 +13,7 @@ from arbench.gate.timing.hosts import Cases, Host, HostError
 from arbench.gate.timing.pool import HostPool
 from arbench.gate.timing.protocol import Refusal, Verified
 from arbench.gate.timing.trees import Tree
-from arbench.gate.titles import title
+from arbench.gate.titles import model_label, title
 
 
 class MissingError(Exception):
@@ -57,7 +57,7 @@ class Matching:
                 continue
             for name, case in _selected(request, old, new).items():
                 if name not in new or name not in old:
-                    self._one_sided(name, in_words(case), added=name in new)
+                    self._one_sided(name, in_words(case), model_of(case), added=name in new)
                 elif name not in found and self._correct(hosts, name, (old[name], new[name])):
                     found[name] = (old[name], new[name], old[name])
         return found
@@ -68,16 +68,17 @@ class Matching:
         if isinstance(new, Refusal) and isinstance(old, Refusal):
             raise MissingError(refusal.why)
         if refusal.absent:
-            self._one_sided(what, what, added=refusal is old, why=f" ({refusal.why})")
+            self._one_sided(what, what, what, added=refusal is old, why=f" ({refusal.why})")
             return
         outcome: Outcome = "regression" if refusal is new else "unmeasured"
         where = (self.pool.after if refusal is new else self.pool.before).label
-        self.findings.append(Finding("time", what, "case", outcome, f"{what} fails in {where}: {refusal.why}"))
+        text = f"{what} fails in {where}: {refusal.why}"
+        self.findings.append(Finding("time", what, "case", outcome, text, model=what))
 
-    def _one_sided(self, name: str, what: str, added: bool, why: str = "") -> None:
+    def _one_sided(self, name: str, what: str, model: str, added: bool, why: str = "") -> None:
         lacks = (self.pool.before if added else self.pool.after).label
         text = f"{what}: {lacks} does not have it{why}"
-        self.findings.append(Finding("time", name, "case", "added" if added else "removed", text))
+        self.findings.append(Finding("time", name, "case", "added" if added else "removed", text, model=model))
 
     def _correct(self, hosts: list[Host], name: str, pair: Cases) -> bool:
         """Return whether the new version computes a case correctly; record it if not."""
@@ -89,7 +90,9 @@ class Matching:
         outcome: Outcome = "regression" if before == "ok" else "unmeasured"
         verb = "fails" if proof.status == "error" else f"is {proof.status}"
         text = f"{in_words(pair[1])} {verb}{' now' if before == 'ok' else ''}: {proof.error}"
-        self.findings.append(Finding("time", name, "verification", outcome, text, before, proof.status))
+        self.findings.append(
+            Finding("time", name, "verification", outcome, text, before, proof.status, model=model_of(pair[1]))
+        )
         return False
 
     def _verified(self, hosts: list[Host], side: int, case: Mapping[str, Any]) -> Verified:
@@ -106,8 +109,12 @@ class Matching:
 
 def in_words(case: Mapping[str, Any]) -> str:
     """Return the name of a case for the user: ``cached sampling of wavenet:nv (N = 64)``."""
-    model = f"{case['model']}:{case['preset']}"
-    return f"{title(model, case['op'], case['method'])} (N = {case['n']})"
+    return f"{title(model_of(case), case['op'], case['method'])} (N = {case['n']})"
+
+
+def model_of(case: Mapping[str, Any]) -> str:
+    """Return the model or kernel of a case with its preset."""
+    return model_label(case["model"], case["preset"])
 
 
 def named(request: Mapping[str, Any]) -> str:

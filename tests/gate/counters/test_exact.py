@@ -45,7 +45,8 @@ def found(options, tmp_path):
     def run(before, after, all_of_them=False, asked=None, keep=lambda row: True):
         (old, _), (new, keys) = before, after
         causes = Causes(old.run.environment, new.run.environment, options, asked or options)
-        findings = compare(Baseline(tmp_path, old.run, old.cases, options), new, keys, causes, selected=keep)
+        findings = list(compare(Baseline(tmp_path, old.run, old.cases, options), new, keys, causes, selected=keep))
+        assert {f.model for f in findings} <= {"wavenet:nv"}
         return [(f.metric, f.outcome, f.text) for f in findings if all_of_them or f.outcome != "same"]
 
     return run

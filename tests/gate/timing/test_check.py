@@ -80,6 +80,7 @@ def gated(fake: Fake, **how: Any) -> Gate:
 def found(fake: Fake, **how: Any) -> list[Finding]:
     gate = gated(fake, **how)
     gate.run()
+    assert {finding.model for finding in gate.findings} <= {"wavenet:tiny"}
     return gate.findings
 
 
