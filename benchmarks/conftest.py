@@ -1,4 +1,4 @@
-"""Options of the suites, and the models and kernels they share."""
+"""Options of the suites, and the models and kernels that they share."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from arbench.models import Source
 
 MODELS = ("wavenet", "pixelcnn", "parallel_wavenet")
 SIZES = 2
-"""How many of a model's ladder, from the smallest, where --arbench-n does not say."""
+"""Number of sizes of a model's ladder, smallest first, without --arbench-n."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of arbench to pytest."""
     group = parser.getgroup("arbench")
     group.addoption("--arbench-model", action="append", metavar="NAME[:PRESET]", help="as arbench run --model")
     group.addoption("--arbench-n", action="append", type=int, metavar="N", help="as arbench run --n")
@@ -35,19 +36,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         default=1.0,
         metavar="S",
-        help="seconds that counting a model's case may take; what takes longer is stored without counters",
+        help="seconds that counting a model's case may take; a case that takes longer is stored without counters",
     )
     group.addoption("--arbench-device", default="cpu", help="as arbench run --device")
     group.addoption("--arbench-dtype", default="float32", help="as arbench run --dtype")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What torch's compiler warns of while it is imported is not ours to mend."""
+    """Ignore warnings from the import of torch's compiler."""
     config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:torch.*")
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
-    """Adds what arbench knows of a machine, but for what changes by itself."""
+    """Add arbench's facts about the machine, except volatile ones."""
     found = environment(config.getoption("--arbench-device"))
     for name in VOLATILE:
         part, _, fact = name.partition(".")
@@ -59,6 +60,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test of each case of a model or kernel."""
     if "case" in metafunc.fixturenames:
         cases = chosen(metafunc.config)
         metafunc.parametrize("case", cases, ids=[case.id for case in cases])
@@ -68,7 +70,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def chosen_kernels(config: pytest.Config) -> list[CaseKey]:
-    """The cases of ``arbench kernels`` that run natively, for the options given to pytest."""
+    """Return the cases of ``arbench kernels`` that run natively, for the options given to pytest."""
     options = KernelOptions(
         kernels=config.getoption("--arbench-kernel") or (),
         device=config.getoption("--arbench-device"),
@@ -79,7 +81,7 @@ def chosen_kernels(config: pytest.Config) -> list[CaseKey]:
 
 
 def chosen(config: pytest.Config) -> list[CaseKey]:
-    """The runner's own cases, for the options given to pytest."""
+    """Return the cases of ``arbench run``, for the options given to pytest."""
     found: list[CaseKey] = []
     for spec in config.getoption("--arbench-model") or MODELS:
         options = Options(
@@ -96,7 +98,7 @@ def chosen(config: pytest.Config) -> list[CaseKey]:
 
 @cache
 def built(spec: str, device: str, dtype: str) -> tuple[ModelSetup, Source, Source]:
-    """A setup, its model and the float64 twin, kept for all cases that share them."""
+    """Return a setup, its model and the float64 twin; cases with equal arguments share them."""
     setup = ModelSetup(spec, dtype, device, seed=0)
     source = setup.build()
     return setup, source, setup.twin(source)
@@ -104,6 +106,7 @@ def built(spec: str, device: str, dtype: str) -> tuple[ModelSetup, Source, Sourc
 
 @pytest.fixture
 def prepared(case: CaseKey) -> tuple[ModelSetup, Source, Source]:
+    """Return the setup, model and float64 twin of a case, with gradients off."""
     torch.set_grad_enabled(False)
     return built(case.spec, case.device, case.dtype)
 
@@ -112,7 +115,7 @@ def prepared(case: CaseKey) -> tuple[ModelSetup, Source, Source]:
 def counters(
     request: pytest.FixtureRequest, case: CaseKey, prepared: tuple[ModelSetup, Source, Source]
 ) -> dict[str, int | str | None]:
-    """Counters of a case, as ``arbench run`` counts them; none where that takes too long."""
+    """Return the counters of a case as ``arbench run`` counts them; without values if that takes too long."""
     budget_s = request.config.getoption("--arbench-count-budget")
     try:
         found = counter_for(*prepared, case, budget_s).direct(case, budget_s)
@@ -123,12 +126,13 @@ def counters(
 
 @pytest.fixture(scope="session")
 def all_kernels(request: pytest.FixtureRequest) -> KernelSubject:
-    """All kernels on the device in the dtype that were asked for, kept for all cases."""
+    """Return all kernels on the requested device in the requested dtype, shared by all cases."""
     (first, *_) = chosen_kernels(request.config)
     return KernelSubject(Job("time", [first], seed=0, threads=torch.get_num_threads()))
 
 
 @pytest.fixture
 def kernels(all_kernels: KernelSubject) -> KernelSubject:
+    """Return all kernels, with gradients off."""
     torch.set_grad_enabled(False)
     return all_kernels

@@ -1,9 +1,9 @@
-"""Scatter of the ratio of two equal cases, timed one after the other and in turns, idle and with a neighbour.
+"""Scatter of the ratio of two equal cases, timed one after the other and in turns, idle and with a busy neighbour.
 
     python benchmarks/interleaving_trial.py --out reports/interleaving
 
-Equal code has ratio 1; what is measured instead is the machine. "Fresh processes" times each side in a
-process of its own, as comparing two runs does.
+Equal code has ratio 1, so any other ratio is due to the machine. "Fresh processes" times each side in its own
+process, as a comparison of two runs does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WAYS = ("one after the other", "fresh processes, in turns", "in turns, one proce
 
 @contextmanager
 def neighbour(busy: bool) -> Iterator[None]:
-    """Another process that keeps one core busy, or none."""
+    """Run another process that keeps one core busy, if ``busy``."""
     if not busy:
         yield
         return
@@ -36,7 +36,7 @@ def neighbour(busy: bool) -> Iterator[None]:
 
 
 def side(pairs: int) -> None:
-    """A fresh process: times one call a line, each when a line arrives."""
+    """Time one call per line read from stdin, and print its seconds; the main function of a fresh process."""
     from arbench.bench.noise import scorer
     from arbench.meters import Clock
 
@@ -48,7 +48,7 @@ def side(pairs: int) -> None:
 
 
 def across_processes(pairs: int) -> float:
-    """Ratio of equal code in two fresh processes that take turns call by call, pair by pair."""
+    """Return the ratio of equal code in two fresh processes that take turns call by call."""
     command = [sys.executable, __file__, "--side", "--pairs", str(pairs)]
     both = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) for _ in range(2)
@@ -70,9 +70,9 @@ def across_processes(pairs: int) -> float:
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the table and the ratios.")
-@click.option("--instances", default=40, show_default=True, help="Ratios each way.")
-@click.option("--processes", default=16, show_default=True, help="Pairs of fresh processes.")
-@click.option("--pairs", default=60, show_default=True, help="Calls of each side for one ratio.")
+@click.option("--instances", default=40, show_default=True, help="Number of ratios per way.")
+@click.option("--processes", default=16, show_default=True, help="Number of pairs of fresh processes.")
+@click.option("--pairs", default=60, show_default=True, help="Number of calls of each side per ratio.")
 def main(out: Path, instances: int, processes: int, pairs: int) -> None:
     """Run the trial, idle and with a busy neighbour."""
     from arbench.bench.noise import Trial, aa_trial, scorer
@@ -99,8 +99,8 @@ def main(out: Path, instances: int, processes: int, pairs: int) -> None:
         "",
         f"{facts['cpu']['model']}, {facts['cpu']['logical_cores']} logical cores, "
         f"{facts['threads']['torch']} threads, torch {facts['versions']['torch']}; the case is "
-        f"`wavenet:nv` scoring 64 samples; a ratio is of {pairs} calls of each side, each side built anew in "
-        "fresh memory. Every ratio is in [ratios.csv](ratios.csv). Repeat with:",
+        f"`wavenet:nv` scoring 64 samples; each ratio comes from {pairs} calls of each side, built in fresh "
+        "memory. All ratios are in [ratios.csv](ratios.csv). Repeat with:",
         "",
         "    python benchmarks/interleaving_trial.py --out reports/interleaving",
         "",

@@ -1,10 +1,10 @@
-"""Every kernel, by everyone who implements it here, as a pytest-benchmark case: verified first, then timed.
+"""Every implementation of every kernel as a pytest-benchmark case: verified first, then timed.
 
     pytest benchmarks/test_kernels.py --benchmark-only
     pytest benchmarks/test_kernels.py --benchmark-only --arbench-kernel softmax --arbench-device cuda
 
-The cases are those of ``arbench kernels`` that run natively, which gives intervals over fresh processes,
-ratios and fractions of the machine's limits; these suites serve pytest-benchmark's storage and comparison.
+The cases are those of ``arbench kernels`` that run natively. Use ``arbench kernels`` for intervals over fresh
+processes, ratios and fractions of the machine's limits, and this suite for pytest-benchmark's storage and comparison.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from arbench.bench.kernels.subject import KernelSubject
 
 
 def test_kernel(benchmark: BenchmarkFixture, kernel_case: CaseKey, kernels: KernelSubject) -> None:
+    """Verify and time one case."""
     proof = kernels.verification(kernel_case)
     if proof.status != "ok":
         pytest.fail(f"{proof.status}: {proof.error}", pytrace=False)

@@ -3,8 +3,8 @@
     pytest benchmarks --benchmark-only
     pytest benchmarks --benchmark-only --arbench-model wavenet:tiny --arbench-n 64
 
-The cases are the runner's. For intervals over fresh processes and for ratios, use ``arbench run``; these
-suites serve pytest-benchmark's storage and comparison.
+The cases are those of ``arbench run``. Use ``arbench run`` for intervals over fresh processes and for ratios, and
+this suite for pytest-benchmark's storage and comparison.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def test_case(
     prepared: tuple[ModelSetup, Source, Source],
     counters: dict[str, int | str | None],
 ) -> None:
+    """Verify and time one case."""
     setup, source, twin = prepared
     with evaluations(source) as calls:
         facts, _, nfe = verify_method(setup, source, twin, case, calls)

@@ -1,4 +1,4 @@
-"""The suites of benchmarks/ run, and their cases are the runner's."""
+"""The suites of benchmarks/ run, with the cases of ``arbench run``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def pytest_process(suite: str, *words: str, cwd: Path = ROOT) -> str:
-    """Runs a suite as short as it can be; what it prints."""
+    """Run a suite as briefly as possible, and return its output."""
     command = [
         sys.executable,
         "-m",
@@ -46,7 +46,7 @@ def pytest_process(suite: str, *words: str, cwd: Path = ROOT) -> str:
 
 
 def benchmarked(stored: Path, suite: str, *words: str) -> list[dict[str, Any]]:
-    """Runs a suite; its cases, as pytest-benchmark stores them."""
+    """Run a suite, and return its cases as pytest-benchmark stores them."""
     pytest_process(suite, f"--benchmark-json={stored}", *words)
     found: list[dict[str, Any]] = json.loads(stored.read_text())["benchmarks"]
     assert all(one["stats"]["median"] > 0 for one in found)
@@ -92,7 +92,7 @@ def test_a_case_too_long_to_count_is_stored_without_counters(tmp_path: Path) -> 
     (case,) = read_stored(stored).cases.values()
     assert (case.depth, case.flops, case.count_source) == (None, None, "none")
     assert case.why_unknown == "counting exceeded --arbench-count-budget (0 s)"
-    assert case.nfe == 8  # known of its verification
+    assert case.nfe == 8  # from its verification
 
 
 def test_two_stored_runs_compare(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_two_stored_runs_compare(tmp_path: Path) -> None:
     elsewhere = json.loads(first.read_text())
     elsewhere["machine_info"]["arbench"]["versions"]["torch"] = "1.0"
     first.write_text(json.dumps(elsewhere))
-    # pytest-benchmark names the storage relative to where it runs, and fails where it cannot
+    # pytest-benchmark names the storage relative to its working directory, and fails where that is impossible
     said = pytest_process("test_models.py", *words, "--benchmark-compare=0001", cwd=tmp_path)
     assert f"{name} (0001_first)" in said
     assert "machine_info is different" in said

@@ -1,4 +1,4 @@
-"""The results file: what is written is read back, and what is broken is refused by its line."""
+"""The results file: lines that are written are read back, and broken lines are refused by their number."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def encoded(lines: list) -> bytes:
 
 
 def as_lines(results: Results) -> list:
-    """Everything in memory, kind by kind."""
+    """Return all lines in memory, kind by kind."""
     keyed = (results.counts, results.verifications, results.cases, results.ratios, results.fits)
     listed = [results.run, *results.resumes, *results.limits, *results.samples]
     return [*listed, *(line for kind in keyed for line in kind.values())]
@@ -145,7 +145,7 @@ def test_every_kind_round_trips(path):
             writer.write(line)
     assert path.read_bytes().count(b"\n") == len(LINES)
     assert alike(as_lines(read(path))) == alike(LINES)
-    assert alike(as_lines(read(path.parent))) == alike(LINES)  # the folder of a run means its file
+    assert alike(as_lines(read(path.parent))) == alike(LINES)  # the folder of a run stands for its file
 
 
 def test_why_a_depth_is_unknown_is_written_only_where_it_is_set(path):
