@@ -32,9 +32,10 @@ def unpickles(text: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT.parent)))
-def test_no_pickle_is_loaded(file):
-    assert unpickles(file.read_text()) == []
+def test_no_pickle_is_loaded():
+    assert len(FILES) > 50
+    found = [f"{file.relative_to(ROOT.parent)}: {what}" for file in FILES for what in unpickles(file.read_text())]
+    assert not found, "these could load a pickle, which runs any code in it:\n" + "\n".join(found)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,3 @@ def test_no_pickle_is_loaded(file):
 )
 def test_a_pickle_would_be_seen(text):
     assert unpickles(text)
-
-
-def test_what_ships_was_looked_at():
-    assert len(FILES) > 50
