@@ -16,8 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from arbench.kernels.conv import depthwise as conv_depthwise
-from arbench.kernels.conv import full as conv_full
+from arbench.kernels.conv import depthwise, full
 from arbench.kernels.core.launch import empty, empty_like
 from arbench.kernels.core.spec import (
     CONVOLUTIONS,
@@ -209,7 +208,7 @@ class _CausalConv1d(torch.autograd.Function):
             y = empty((B, channels, L), x.dtype, x.device)
         else:
             y = empty((B, L, channels), x.dtype, x.device).transpose(1, 2)
-        conv = conv_depthwise if weight.dim() == 2 else conv_full
+        conv = depthwise if weight.dim() == 2 else full
         conv.forward(x, states, weight, bias, y, dilation, activation)
         final = None
         if return_final_states:
@@ -229,10 +228,10 @@ class _CausalConv1d(torch.autograd.Function):
         x, weight, bias, states = ctx.saved_tensors
         L, reach = x.shape[2], (weight.shape[-1] - 1) * ctx.dilation
         needs_x, needs_weight, needs_bias, needs_states = ctx.needs_input_grad[:4]
-        conv = conv_depthwise if weight.dim() == 2 else conv_full
+        conv = depthwise if weight.dim() == 2 else full
         dx = dw = db = dstates = None
         if dy is not None:
-            g, dw, db = conv.gradient(
+            g, dw, db = conv.backward_weight(
                 x, states, weight, bias, dy, ctx.dilation, ctx.activation, needs_weight or needs_bias
             )
         if needs_x:
@@ -240,13 +239,13 @@ class _CausalConv1d(torch.autograd.Function):
             if dy is None:
                 dx.zero_()
             else:
-                conv.transposed(g, weight, dx, ctx.dilation)
+                conv.backward_input(g, weight, dx, ctx.dilation)
         if needs_states:
             dstates = empty_like(states)
             if dy is None:
                 dstates.zero_()
             else:
-                conv.transposed(g, weight, dstates, ctx.dilation, origin=-reach)
+                conv.backward_input(g, weight, dstates, ctx.dilation, origin=-reach)
         if dfinal is not None:
             kept = max(reach - L, 0)
             if dx is not None:
@@ -327,7 +326,7 @@ def _vectorised(program: str, config: Config) -> bool:
     """Not of positions that see initial states, a launch of the same name. Where a thread would hold too many
     gradients (gates, or more than 8 taps) an AMD GPU's, with twice the threads, load 64 bits."""
     many = config.get("activation") == "gated" or config["width"] > 8
-    return not config.get("states") and not (program == "depthwise_gradient" and many)
+    return not config.get("states") and not (program == "depthwise_conv1d_backward_weight_kernel" and many)
 
 
 _DEPTHWISE: dict[str, Any] = dict(batch=8, channels=1024, length=2048)

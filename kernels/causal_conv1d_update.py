@@ -14,13 +14,16 @@ from typing import Any
 
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor
 
 from arbench.kernels.causal_conv1d import activate, check_filter
-from arbench.kernels.conv.taps import activated, nothing, strides
+from arbench.kernels.conv.taps import strides_of
+from arbench.kernels.conv.update_programs import (
+    conv1d_update_state_kernel,
+    depthwise_conv1d_update_kernel,
+    full_conv1d_update_kernel,
+)
 from arbench.kernels.core.launch import empty, interpreted, launch
-from arbench.kernels.core.rows import widen
 from arbench.kernels.core.spec import (
     CONVOLUTIONS,
     Config,
@@ -35,253 +38,17 @@ from arbench.kernels.core.spec import (
 )
 
 NAME = "causal_conv1d_update"
-SHORTEST = 8
-"""Longest window that is held while it is shifted."""
+LONGEST_IN_REGISTERS = 8
+"""Longest window that passes through registers while it is shifted."""
 
 
-@triton.jit
-def place_of(b, positions, indices, slots, S, ps, i_s, RING: tl.constexpr):
-    """The slot of a sequence, -1 without one, and where in it the new input belongs: (t mod S) of a ring, S
-    of a window. ``b`` is of any shape."""
-    slot = b.to(tl.int64)
-    if indices is not None:
-        slot = tl.load(indices + slot * i_s).to(tl.int64)
-        slot = tl.where(slot < slots, slot, -1)
-    at = b.to(tl.int64) * 0 + S
-    if RING:
-        at = tl.load(positions + b.to(tl.int64) * ps).to(tl.int64) % S
-        at = tl.where(at < 0, at + S, at)  # a remainder has the sign of what was divided
-    return slot, at
-
-
-@triton.jit
-def advance(p_state, b_x, at, live, S, sl, RING: tl.constexpr, SHORT: tl.constexpr, BLOCK: tl.constexpr):
-    """Puts the new inputs (C,) into the states (C, S) of as many channels; called by their only program.
-
-    What was read of these states before is read by all threads before any is changed. A window of SHORT
-    elements is in registers meanwhile, a longer one (SHORT = 0) moves block by block.
-    """
-    if RING:
-        tl.debug_barrier()
-        tl.store(p_state + at * sl, b_x, mask=live)
-    elif SHORT > 0:
-        kept = nothing()
-        for s in tl.static_range(1, SHORT):
-            kept += (tl.load(p_state + s * sl, mask=live, other=0.0),)
-        kept += (b_x,)
-        tl.debug_barrier()
-        for s in tl.static_range(SHORT):
-            tl.store(p_state + s * sl, kept[s], mask=live)
-    else:
-        for start in range(0, S, BLOCK):
-            s = start + tl.arange(0, BLOCK)
-            p_s = p_state[:, None] + s.to(tl.int64)[None, :] * sl
-            later = tl.load(p_s + sl, mask=live[:, None] & (s < S - 1)[None, :], other=0.0)  # (C, BLOCK)
-            moved = tl.where((s < S - 1)[None, :], later, b_x[:, None])
-            tl.debug_barrier()
-            tl.store(p_s, moved, mask=live[:, None] & (s < S)[None, :])
-
-
-@triton.jit
-def update_depthwise(
-    x,
-    state,
-    weight,
-    bias,
-    positions,
-    indices,
-    y,
-    D,
-    slots,
-    S,
-    xb,
-    xd,
-    ss,
-    sd,
-    sl,
-    wd,
-    ww,
-    bd,
-    ps,
-    i_s,
-    yb,
-    yd,
-    dilation,
-    WIDTH: tl.constexpr,
-    ACTIVATION: tl.constexpr,
-    RING: tl.constexpr,
-    SHORT: tl.constexpr,
-    C: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    n_c = tl.cdiv(D, C)
-    b = tl.program_id(0) // n_c
-    c = (tl.program_id(0) % n_c * C + tl.arange(0, C)).to(tl.int64)  # (C,)
-    slot, at = place_of(b, positions, indices, slots, S, ps, i_s, RING)
-    live = c < tl.where(slot >= 0, D, 0)
-    b = b.to(tl.int64)
-    p_state = state + slot * ss + c * sd
-    new = tl.load(x + b * xb + c * xd, mask=live, other=0.0)
-    pre = filtered_step(p_state, new, weight, bias, c, at, live, S, sl, wd, ww, bd, dilation, WIDTH)
-    gate = pre
-    if ACTIVATION == "gated":
-        gate = filtered_step(p_state, new, weight, bias, c + D, at, live, S, sl, wd, ww, bd, dilation, WIDTH)
-    out = activated(pre, gate, ACTIVATION).to(y.dtype.element_ty)  # 0 without a slot
-    tl.store(y + b * yb + c * yd, out, mask=c < D)
-    advance(p_state, new, at, live, S, sl, RING, SHORT, BLOCK)
-
-
-@triton.jit
-def filtered_step(p_state, new, weight, bias, row, at, live, S, sl, wd, ww, bd, dilation, WIDTH: tl.constexpr):
-    """bias + sum_k weight[row, k] x[t - (WIDTH - 1 - k) dilation], (C,)."""
-    p_w = weight + row * wd
-    total = widen(new) * widen(tl.load(p_w + (WIDTH - 1) * ww, mask=live, other=0.0))
-    for k in range(WIDTH - 1):
-        past = at - (WIDTH - 1 - k) * dilation
-        past = tl.where(past < 0, past + S, past)
-        w = widen(tl.load(p_w + k * ww, mask=live, other=0.0))
-        total += w * widen(tl.load(p_state + past * sl, mask=live, other=0.0))
-    if bias is not None:
-        total += widen(tl.load(bias + row * bd, mask=live, other=0.0))
-    return total
-
-
-@triton.jit
-def update_full(
-    x,
-    state,
-    weight,
-    bias,
-    positions,
-    indices,
-    y,
-    B,
-    D_in,
-    D_out,
-    slots,
-    S,
-    xb,
-    xd,
-    ss,
-    sd,
-    sl,
-    wo,
-    wi,
-    ww,
-    bd,
-    ps,
-    i_s,
-    yb,
-    yd,
-    dilation,
-    WIDTH: tl.constexpr,
-    ACTIVATION: tl.constexpr,
-    RING: tl.constexpr,
-    WRITES: tl.constexpr,
-    FLAT: tl.constexpr,
-    WIDE: tl.constexpr,
-    PRECISION: tl.constexpr,
-    BB: tl.constexpr,
-    BO: tl.constexpr,
-    BQ: tl.constexpr,
-):
-    n_o = tl.cdiv(D_out, BO)
-    b = tl.program_id(0) // n_o * BB + tl.arange(0, BB)
-    o = tl.program_id(0) % n_o * BO + tl.arange(0, BO)
-    o_o = o.to(tl.int64)
-    real = tl.minimum(b, B - 1)  # where nothing is stored
-    slot, at = place_of(real, positions, indices, slots, S, ps, i_s, RING)
-    live = (slot >= 0) & (b < B)
-    o_b = real.to(tl.int64)[:, None]
-    wider: tl.constexpr = tl.float64 if x.dtype.element_ty == tl.float64 else tl.float32
-    pre = tl.zeros([BB, BO], wider)
-    gate = tl.zeros([BB, BO], wider)
-    for start in range(0, D_in * WIDTH, BQ):
-        q = start + tl.arange(0, BQ)  # channels by taps
-        inside = (q < D_in * WIDTH)[None, :]
-        i = (q // WIDTH).to(tl.int64)[None, :]
-        delay = (WIDTH - 1 - q % WIDTH)[None, :]
-        past = at[:, None] - delay * dilation
-        past = tl.where(past < 0, past + S, past)
-        mask = live[:, None] & inside
-        kept = tl.load(state + slot[:, None] * ss + i * sd + past * sl, mask=mask & (delay > 0), other=0.0)
-        new = tl.load(x + o_b * xb + i * xd, mask=mask & (delay == 0), other=0.0)
-        b_x = tl.where(delay == 0, new, kept)  # (BB, BQ)
-        if FLAT:
-            p_w = weight + o_o[:, None] * wo + q.to(tl.int64)[None, :] * ww
-        else:
-            p_w = weight + o_o[:, None] * wo + i * wi + (q % WIDTH)[None, :] * ww
-        b_w = tl.load(p_w, mask=(o < D_out)[:, None] & inside, other=0.0)  # (BO, BQ)
-        pre = step_product(b_x, b_w, pre, WIDE, PRECISION)
-        if ACTIVATION == "gated":
-            p_w += tl.cast(D_out, tl.int64) * wo
-            b_w = tl.load(p_w, mask=(o < D_out)[:, None] & inside, other=0.0)
-            gate = step_product(b_x, b_w, gate, WIDE, PRECISION)
-    if bias is not None:
-        pre += widen(tl.load(bias + o_o * bd, mask=o < D_out, other=0.0))[None, :]
-        if ACTIVATION == "gated":
-            gate += widen(tl.load(bias + (o_o + D_out) * bd, mask=o < D_out, other=0.0))[None, :]
-    out = tl.where(live[:, None], activated(pre, gate, ACTIVATION), 0.0)
-    p_y = y + o_b * yb + o_o[None, :] * yd
-    tl.store(p_y, out.to(y.dtype.element_ty), mask=(b < B)[:, None] & (o < D_out)[None, :])
-    if WRITES and tl.program_id(0) % n_o == 0:
-        for start in range(0, D_in, BQ):
-            c = start + tl.arange(0, BQ)
-            mask = live[:, None] & (c < D_in)[None, :]
-            c = c.to(tl.int64)[None, :]
-            new = tl.load(x + o_b * xb + c * xd, mask=mask, other=0.0)
-            tl.store(state + slot[:, None] * ss + c * sd + at[:, None] * sl, new, mask=mask)
-
-
-@triton.jit
-def step_product(b_x, b_w, total, WIDE: tl.constexpr, PRECISION: tl.constexpr):
-    """total (BB, BO) + b_x (BB, BQ) b_w (BO, BQ)^T; one sequence and float64 without tensor cores."""
-    if b_x.shape[0] == 1 or b_x.dtype == tl.float64:
-        return total + tl.sum(widen(b_x)[:, None, :] * widen(b_w)[None, :, :], 2)
-    elif WIDE:
-        return tl.dot(widen(b_x), tl.trans(widen(b_w)), total, input_precision=PRECISION)
-    else:
-        return tl.dot(b_x, tl.trans(b_w), total, input_precision=PRECISION)
-
-
-@triton.jit
-def update_state(
-    x,
-    state,
-    positions,
-    indices,
-    D,
-    slots,
-    S,
-    xb,
-    xd,
-    ss,
-    sd,
-    sl,
-    ps,
-    i_s,
-    RING: tl.constexpr,
-    SHORT: tl.constexpr,
-    C: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    n_c = tl.cdiv(D, C)
-    b = tl.program_id(0) // n_c
-    c = (tl.program_id(0) % n_c * C + tl.arange(0, C)).to(tl.int64)
-    slot, at = place_of(b, positions, indices, slots, S, ps, i_s, RING)
-    live = c < tl.where(slot >= 0, D, 0)
-    new = tl.load(x + b.to(tl.int64) * xb + c * xd, mask=live, other=0.0)
-    advance(state + slot * ss + c * sd, new, at, live, S, sl, RING, SHORT, BLOCK)
-
-
-def _channels(x: Tensor, S: int, ring: bool, halves: int = 1) -> dict[str, int]:
-    """Channels that a program holds, few where the whole batch has few, so that there are programs; and how
-    it moves a window."""
+def _tile(x: Tensor, S: int, ring: bool, halves: int = 1) -> dict[str, int]:
+    """Return the channels of a program, few if the batch has few so that there are programs, and its window."""
     B, D = x.shape
-    C = min(triton.next_power_of_2(D), 2048 // x.itemsize // halves if B * D >= 2**17 else 256)
-    if ring or S <= SHORTEST:
-        return dict(C=C, SHORT=0 if ring else S, BLOCK=1)
-    return dict(C=min(C, 128), SHORT=0, BLOCK=min(triton.next_power_of_2(S), 16))
+    block_d = min(triton.next_power_of_2(D), 2048 // x.itemsize // halves if B * D >= 2**17 else 256)
+    if ring or S <= LONGEST_IN_REGISTERS:
+        return dict(BLOCK_D=block_d, WINDOW=0 if ring else S, BLOCK_S=1)
+    return dict(BLOCK_D=min(block_d, 128), WINDOW=0, BLOCK_S=min(triton.next_power_of_2(S), 16))
 
 
 def _depthwise(
@@ -296,10 +63,10 @@ def _depthwise(
     activation: str | None,
 ) -> None:
     (B, D), (slots, _, S) = x.shape, state.shape
-    tile = _channels(x, S, positions is not None, weight.shape[0] // D)
+    tile = _tile(x, S, positions is not None, weight.shape[0] // D)
     launch(
-        update_depthwise,
-        (B * triton.cdiv(D, tile["C"]),),
+        depthwise_conv1d_update_kernel,
+        (B * triton.cdiv(D, tile["BLOCK_D"]),),
         x,
         state,
         weight,
@@ -313,9 +80,9 @@ def _depthwise(
         *x.stride(),
         *state.stride(),
         *weight.stride(),
-        *strides(bias, 1),
-        *strides(positions, 1),
-        *strides(indices, 1),
+        *strides_of(bias, 1),
+        *strides_of(positions, 1),
+        *strides_of(indices, 1),
         *y.stride(),
         dilation,
         WIDTH=weight.shape[1],
@@ -340,13 +107,13 @@ def _full(
     ring = positions is not None and S > 0
     writes = ring and (W - 1) * dilation < S
     if B == 1 or x.dtype == torch.float64:
-        BB, BO, BQ = 1, min(triton.next_power_of_2(D_out), 16), 256
+        block_b, block_o, block_k = 1, min(triton.next_power_of_2(D_out), 16), 256
     else:
-        BB, BO, BQ = min(max(triton.next_power_of_2(B), 16), 32), 32, 128 // x.itemsize
-    BQ = min(max(triton.next_power_of_2(D_in * W), 16), BQ)
+        block_b, block_o, block_k = min(max(triton.next_power_of_2(B), 16), 32), 32, 128 // x.itemsize
+    block_k = min(max(triton.next_power_of_2(D_in * W), 16), block_k)
     launch(
-        update_full,
-        (triton.cdiv(B, BB) * triton.cdiv(D_out, BO),),
+        full_conv1d_update_kernel,
+        (triton.cdiv(B, block_b) * triton.cdiv(D_out, block_o),),
         x,
         state,
         weight,
@@ -362,28 +129,28 @@ def _full(
         *x.stride(),
         *state.stride(),
         *weight.stride(),
-        *strides(bias, 1),
-        *strides(positions, 1),
-        *strides(indices, 1),
+        *strides_of(bias, 1),
+        *strides_of(positions, 1),
+        *strides_of(indices, 1),
         *y.stride(),
         dilation,
         WIDTH=W,
         ACTIVATION=activation,
         RING=ring,
-        WRITES=writes,
-        FLAT=weight.stride(1) == W * weight.stride(2),
-        WIDE=interpreted() and x.dtype == torch.bfloat16,
+        WRITES_STATE=writes,
+        DENSE_WEIGHT=weight.stride(1) == W * weight.stride(2),
+        WIDEN=interpreted() and x.dtype == torch.bfloat16,
         PRECISION="tf32x3" if x.dtype == torch.float32 and not torch.version.hip else "ieee",
-        BB=BB,
-        BO=BO,
-        BQ=BQ,
+        BLOCK_B=block_b,
+        BLOCK_O=block_o,
+        BLOCK_K=block_k,
     )
     if writes or S == 0:
         return
-    tile = _channels(x, S, ring)
+    tile = _tile(x, S, ring)
     launch(
-        update_state,
-        (B * triton.cdiv(D_in, tile["C"]),),
+        conv1d_update_state_kernel,
+        (B * triton.cdiv(D_in, tile["BLOCK_D"]),),
         x,
         state,
         positions,
@@ -393,8 +160,8 @@ def _full(
         S,
         *x.stride(),
         *state.stride(),
-        *strides(positions, 1),
-        *strides(indices, 1),
+        *strides_of(positions, 1),
+        *strides_of(indices, 1),
         RING=ring,
         **tile,
     )
@@ -571,7 +338,7 @@ def _dims(config: Config) -> tuple[int, int]:
 
 def _vectorised(program: str, config: Config) -> bool:
     """The weight of a full convolution."""
-    return program == "update_full"
+    return program == "full_conv1d_update_kernel"
 
 
 _WAVENET: dict[str, Any] = dict(channels=64, out=128, width=2, dilation=16, state=64, ring=True, activation="gated")

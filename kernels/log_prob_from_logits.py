@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from arbench.kernels.core.launch import empty, empty_like, launch
-from arbench.kernels.core.rows import MOST_AXES, row_offset, rows_of, widen
+from arbench.kernels.core.rows import MOST_AXES, row_block, row_offset, rows_of, widen
 from arbench.kernels.core.spec import (
     Config,
     Cost,
@@ -33,162 +33,170 @@ from arbench.kernels.core.spec import (
     same_device,
 )
 
-HELD = 8192
-"""Widest row that one program holds."""
-WARPS = 8
-"""Of a program for a wider row. It takes 16 logits a thread at a time, in tiles of 16 bytes a thread."""
+SINGLE_BLOCK_WIDTH = 8192
+"""Widest row that a program keeps in registers."""
+ONLINE_WARPS = 8
+"""Warps of a program for a wider row; it loads 16 logits a thread at a time, in tiles of 16 bytes a thread."""
 NAME = "log_prob_from_logits"
 BACKENDS = ("reference", "triton", "numba")
 
 
 @triton.jit
-def picked(p_x, xw, i, live, top, log_total, ignored, IGNORES: tl.constexpr, width):
-    """Log-probability of class ``i`` of rows that begin at ``p_x``; NaN where there is no such class."""
-    known = live & (i >= 0) & (i < width)
-    b_y = widen(tl.load(p_x + i * xw, mask=known, other=float("nan"))) - top - log_total
+def class_log_prob(p_x, x_stride_v, index, m_row, row_max, log_sum, ignored, IGNORES: tl.constexpr, width):
+    """Return the log-probability of class ``index`` of the rows that start at ``p_x``; NaN for an unknown class."""
+    known = m_row & (index >= 0) & (index < width)
+    b_y = widen(tl.load(p_x + index * x_stride_v, mask=known, other=float("nan"))) - row_max - log_sum
     if IGNORES:
-        b_y = tl.where(i == ignored, 0.0, b_y)
+        b_y = tl.where(index == ignored, 0.0, b_y)
     return b_y
 
 
 @triton.jit
-def log_prob_held(
+def log_prob_single_block_kernel(
     x,
     index,
     y,
-    tops,
-    log_totals,
+    row_maxima,
+    log_sums,
     ignored,
     rows,
     width,
-    n1,
-    n2,
-    xs0,
-    xs1,
-    xs2,
-    xw,
-    is0,
-    is1,
-    is2,
+    size_1,
+    size_2,
+    x_stride_0,
+    x_stride_1,
+    x_stride_2,
+    x_stride_v,
+    index_stride_0,
+    index_stride_1,
+    index_stride_2,
     IGNORES: tl.constexpr,
-    ROWS: tl.constexpr,
-    BLOCK: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_V: tl.constexpr,
 ):
-    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    live = row < rows
-    o = tl.arange(0, BLOCK)
-    i = tl.load(index + row_offset(row, n1, n2, is0, is1, is2), mask=live, other=0)
-    p_x = x + row_offset(row, n1, n2, xs0, xs1, xs2)  # (ROWS,)
-    mask = live[:, None] & (o < width)[None, :]  # (ROWS, BLOCK)
-    b_x = tl.load(p_x[:, None] + o.to(tl.int64)[None, :] * xw, mask=mask, other=float("-inf"))
+    row, m_row = row_block(rows, BLOCK_ROWS)
+    o_v = tl.arange(0, BLOCK_V)
+    p_index = index + row_offset(row, size_1, size_2, index_stride_0, index_stride_1, index_stride_2)
+    b_index = tl.load(p_index, mask=m_row, other=0)
+    p_x = x + row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)  # (BLOCK_ROWS,)
+    mask = m_row[:, None] & (o_v < width)[None, :]  # (BLOCK_ROWS, BLOCK_V)
+    b_x = tl.load(p_x[:, None] + o_v.to(tl.int64)[None, :] * x_stride_v, mask=mask, other=float("-inf"))
     b_x = widen(b_x)
-    top = tl.max(b_x, 1)
-    log_total = tl.log(tl.sum(tl.exp(b_x - top[:, None]), 1))
-    tl.store(y + row, picked(p_x, xw, i, live, top, log_total, ignored, IGNORES, width), mask=live)
-    tl.store(tops + row, top, mask=live)
-    tl.store(log_totals + row, log_total, mask=live)
+    row_max = tl.max(b_x, 1)
+    log_sum = tl.log(tl.sum(tl.exp(b_x - row_max[:, None]), 1))
+    b_y = class_log_prob(p_x, x_stride_v, b_index, m_row, row_max, log_sum, ignored, IGNORES, width)
+    tl.store(y + row, b_y, mask=m_row)
+    tl.store(row_maxima + row, row_max, mask=m_row)
+    tl.store(log_sums + row, log_sum, mask=m_row)
 
 
 @triton.jit
-def log_prob_looped(
+def log_prob_online_kernel(
     x,
     index,
     y,
-    tops,
-    log_totals,
+    row_maxima,
+    log_sums,
     ignored,
     width,
-    n1,
-    n2,
-    xs0,
-    xs1,
-    xs2,
-    xw,
-    is0,
-    is1,
-    is2,
+    size_1,
+    size_2,
+    x_stride_0,
+    x_stride_1,
+    x_stride_2,
+    x_stride_v,
+    index_stride_0,
+    index_stride_1,
+    index_stride_2,
     IGNORES: tl.constexpr,
     TILES: tl.constexpr,
-    BLOCK: tl.constexpr,
+    BLOCK_V: tl.constexpr,
 ):
     row = tl.program_id(0).to(tl.int64)
-    i = tl.load(index + row_offset(row, n1, n2, is0, is1, is2))
-    x += row_offset(row, n1, n2, xs0, xs1, xs2)
-    lane = tl.arange(0, TILES)[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :]  # (TILES, BLOCK)
-    lane_top = tl.full((BLOCK,), float("-inf"), y.dtype.element_ty)
-    total = tl.zeros_like(lane_top)
-    for start in range(0, width, TILES * BLOCK):
-        o = start + lane
-        b_x = widen(tl.load(x + o.to(tl.int64) * xw, mask=o < width, other=float("-inf")))
-        higher = tl.maximum(lane_top, tl.max(b_x, 0))
-        safe = tl.where(higher == float("-inf"), 0.0, higher)
-        total = total * tl.exp(lane_top - safe) + tl.sum(tl.exp(b_x - safe[None, :]), 0)
-        lane_top = higher
-    top = tl.max(lane_top, 0)
-    safe = tl.where(top == float("-inf"), 0.0, top)
-    log_total = tl.log(tl.sum(total * tl.exp(lane_top - safe), 0))
-    tl.store(y + row, picked(x, xw, i, i == i, top, log_total, ignored, IGNORES, width))
-    tl.store(tops + row, top)
-    tl.store(log_totals + row, log_total)
+    b_index = tl.load(index + row_offset(row, size_1, size_2, index_stride_0, index_stride_1, index_stride_2))
+    x += row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)
+    # Maximum and sum of exponentials of each lane; the sum is rescaled as the maximum grows.
+    lane = tl.arange(0, TILES)[:, None] * BLOCK_V + tl.arange(0, BLOCK_V)[None, :]  # (TILES, BLOCK_V)
+    lane_max = tl.full((BLOCK_V,), float("-inf"), y.dtype.element_ty)
+    lane_sum = tl.zeros_like(lane_max)
+    for start in range(0, width, TILES * BLOCK_V):
+        o_v = start + lane
+        b_x = widen(tl.load(x + o_v.to(tl.int64) * x_stride_v, mask=o_v < width, other=float("-inf")))
+        new_max = tl.maximum(lane_max, tl.max(b_x, 0))
+        finite_max = tl.where(new_max == float("-inf"), 0.0, new_max)
+        lane_sum = lane_sum * tl.exp(lane_max - finite_max) + tl.sum(tl.exp(b_x - finite_max[None, :]), 0)
+        lane_max = new_max
+    # Combine the lanes.
+    row_max = tl.max(lane_max, 0)
+    finite_max = tl.where(row_max == float("-inf"), 0.0, row_max)
+    log_sum = tl.log(tl.sum(lane_sum * tl.exp(lane_max - finite_max), 0))
+    every = b_index == b_index
+    tl.store(y + row, class_log_prob(x, x_stride_v, b_index, every, row_max, log_sum, ignored, IGNORES, width))
+    tl.store(row_maxima + row, row_max)
+    tl.store(log_sums + row, log_sum)
 
 
 @triton.jit
-def log_prob_backward(
+def log_prob_backward_kernel(
     x,
     index,
     dy,
-    tops,
-    log_totals,
+    row_maxima,
+    log_sums,
     dx,
     ignored,
     rows,
     width,
-    n1,
-    n2,
-    xs0,
-    xs1,
-    xs2,
-    xw,
-    is0,
-    is1,
-    is2,
-    gs0,
-    gs1,
-    gs2,
-    ds0,
-    ds1,
-    ds2,
-    dw,
+    size_1,
+    size_2,
+    x_stride_0,
+    x_stride_1,
+    x_stride_2,
+    x_stride_v,
+    index_stride_0,
+    index_stride_1,
+    index_stride_2,
+    dy_stride_0,
+    dy_stride_1,
+    dy_stride_2,
+    dx_stride_0,
+    dx_stride_1,
+    dx_stride_2,
+    dx_stride_v,
     IGNORES: tl.constexpr,
-    ROWS: tl.constexpr,
-    BLOCK: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_V: tl.constexpr,
 ):
-    parts = tl.cdiv(width, BLOCK)
-    row = (tl.program_id(0) // parts).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    o = tl.program_id(0) % parts * BLOCK + tl.arange(0, BLOCK)
-    live = row < rows
-    i = tl.load(index + row_offset(row, n1, n2, is0, is1, is2), mask=live, other=0)
-    b_g = tl.load(dy + row_offset(row, n1, n2, gs0, gs1, gs2), mask=live, other=0.0)
-    top = tl.load(tops + row, mask=live, other=0.0)
-    log_total = tl.load(log_totals + row, mask=live, other=0.0)
-    known = (i >= 0) & (i < width)
-    place = tl.where(known, i, -1).to(tl.int32)
-    b_g = tl.where(known, b_g, float("nan"))
-    mask = live[:, None] & (o < width)[None, :]  # (ROWS, BLOCK)
-    p_x = x + row_offset(row, n1, n2, xs0, xs1, xs2)[:, None] + o.to(tl.int64)[None, :] * xw
-    b_x = widen(tl.load(p_x, mask=mask, other=0.0))
-    p = tl.exp(b_x - top[:, None] - log_total[:, None])
-    b_d = b_g[:, None] * (tl.where(o[None, :] == place[:, None], 1.0, 0.0) - p)
+    blocks = tl.cdiv(width, BLOCK_V)
+    row = (tl.program_id(0) // blocks).to(tl.int64) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
+    o_v = tl.program_id(0) % blocks * BLOCK_V + tl.arange(0, BLOCK_V)
+    m_row = row < rows
+    # Load what each row has: its class, the incoming gradient, and the normaliser kept by the forward program.
+    p_index = index + row_offset(row, size_1, size_2, index_stride_0, index_stride_1, index_stride_2)
+    b_index = tl.load(p_index, mask=m_row, other=0)
+    p_dy = dy + row_offset(row, size_1, size_2, dy_stride_0, dy_stride_1, dy_stride_2)
+    b_dy = tl.load(p_dy, mask=m_row, other=0.0)
+    row_max = tl.load(row_maxima + row, mask=m_row, other=0.0)
+    log_sum = tl.load(log_sums + row, mask=m_row, other=0.0)
+    known = (b_index >= 0) & (b_index < width)
+    column = tl.where(known, b_index, -1).to(tl.int32)
+    b_dy = tl.where(known, b_dy, float("nan"))
+    # dx = dy ([j = index] - softmax(x)_j)
+    mask = m_row[:, None] & (o_v < width)[None, :]  # (BLOCK_ROWS, BLOCK_V)
+    p_x = x + row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)[:, None]
+    b_x = widen(tl.load(p_x + o_v.to(tl.int64)[None, :] * x_stride_v, mask=mask, other=0.0))
+    b_softmax = tl.exp(b_x - row_max[:, None] - log_sum[:, None])
+    b_dx = b_dy[:, None] * (tl.where(o_v[None, :] == column[:, None], 1.0, 0.0) - b_softmax)
     if IGNORES:
-        b_d = tl.where((i == ignored)[:, None], 0.0, b_d)
-    p_d = dx + row_offset(row, n1, n2, ds0, ds1, ds2)[:, None] + o.to(tl.int64)[None, :] * dw
-    tl.store(p_d, b_d.to(dx.dtype.element_ty), mask=mask)
+        b_dx = tl.where((b_index == ignored)[:, None], 0.0, b_dx)
+    p_dx = dx + row_offset(row, size_1, size_2, dx_stride_0, dx_stride_1, dx_stride_2)[:, None]
+    tl.store(p_dx + o_v.to(tl.int64)[None, :] * dx_stride_v, b_dx.to(dx.dtype.element_ty), mask=mask)
 
 
 def _tile(width: int) -> dict[str, int]:
-    """Rows that one program holds, and its warps: a warp for 512 elements, and at least 1,024 elements."""
+    """Return the rows of a program and its warps: at least 1,024 elements, and a warp for every 512."""
     block = triton.next_power_of_2(width)
-    return dict(ROWS=max(1, 1024 // block), BLOCK=block, num_warps=max(block // 512, 1))
+    return dict(BLOCK_ROWS=max(1, 1024 // block), BLOCK_V=block, num_warps=max(block // 512, 1))
 
 
 def _computed(x: Tensor) -> torch.dtype:
@@ -196,59 +204,59 @@ def _computed(x: Tensor) -> torch.dtype:
 
 
 def _triton(x: Tensor, index: Tensor, ignored: int | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Log-probabilities, maxima and logarithms of sums, (...) each."""
+    """Return log-probabilities, row maxima and logarithms of the sums of exponentials, (...) each."""
     width = x.shape[-1]
-    y, tops, log_totals = (empty(index.shape, _computed(x), x.device) for _ in range(3))
+    y, row_maxima, log_sums = (empty(index.shape, _computed(x), x.device) for _ in range(3))
     found = rows_of(NAME, x[..., 0], index)
-    xs, ks = found.strides
-    given = (x, index, y, tops, log_totals, ignored or 0)
-    strides = (width, *found.inner, *xs, x.stride(-1), *ks)
-    if width > HELD:
+    x_strides, index_strides = found.strides
+    tensors = (x, index, y, row_maxima, log_sums, ignored or 0)
+    strides = (width, *found.inner, *x_strides, x.stride(-1), *index_strides)
+    if width > SINGLE_BLOCK_WIDTH:
         launch(
-            log_prob_looped,
+            log_prob_online_kernel,
             (found.count,),
-            *given,
+            *tensors,
             *strides,
             IGNORES=ignored is not None,
             TILES=x.itemsize,
-            BLOCK=WARPS * 512 // x.itemsize,
-            num_warps=WARPS,
+            BLOCK_V=ONLINE_WARPS * 512 // x.itemsize,
+            num_warps=ONLINE_WARPS,
         )
-        return y, tops, log_totals
+        return y, row_maxima, log_sums
     tile = _tile(width)
-    grid = (triton.cdiv(found.count, tile["ROWS"]),)
-    launch(log_prob_held, grid, *given, found.count, *strides, IGNORES=ignored is not None, **tile)
-    return y, tops, log_totals
+    grid = (triton.cdiv(found.count, tile["BLOCK_ROWS"]),)
+    launch(log_prob_single_block_kernel, grid, *tensors, found.count, *strides, IGNORES=ignored is not None, **tile)
+    return y, row_maxima, log_sums
 
 
 def _triton_backward(
-    x: Tensor, index: Tensor, dy: Tensor, tops: Tensor, log_totals: Tensor, ignored: int | None
+    x: Tensor, index: Tensor, dy: Tensor, row_maxima: Tensor, log_sums: Tensor, ignored: int | None
 ) -> Tensor:
     dx = empty_like(x)
     width = x.shape[-1]
-    if dy.dim() > MOST_AXES:  # nobody chooses its strides; in order its axes merge as those of x do
+    if dy.dim() > MOST_AXES:  # autograd chose its strides; contiguous, its axes merge as those of x do
         dy = dy.contiguous()
     found = rows_of(NAME, x[..., 0], index, dy, dx[..., 0])
-    xs, ks, gs, ds = found.strides
+    x_strides, index_strides, dy_strides, dx_strides = found.strides
     tile = _tile(min(width, 2048))
     launch(
-        log_prob_backward,
-        (triton.cdiv(found.count, tile["ROWS"]) * triton.cdiv(width, tile["BLOCK"]),),
+        log_prob_backward_kernel,
+        (triton.cdiv(found.count, tile["BLOCK_ROWS"]) * triton.cdiv(width, tile["BLOCK_V"]),),
         x,
         index,
         dy,
-        tops,
-        log_totals,
+        row_maxima,
+        log_sums,
         dx,
         ignored or 0,
         found.count,
         width,
         *found.inner,
-        *xs,
+        *x_strides,
         x.stride(-1),
-        *ks,
-        *gs,
-        *ds,
+        *index_strides,
+        *dy_strides,
+        *dx_strides,
         dx.stride(-1),
         IGNORES=ignored is not None,
         **tile,
@@ -260,19 +268,19 @@ def _numba(x: Tensor, index: Tensor, ignored: int | None) -> tuple[Tensor, Tenso
     from arbench.kernels.core import numba_rows as cpu
 
     width = x.shape[-1]
-    y, tops, log_totals = (empty(index.shape, x.dtype, x.device) for _ in range(3))
+    y, row_maxima, log_sums = (empty(index.shape, x.dtype, x.device) for _ in range(3))
     safe = index if ignored is None else index.masked_fill(index == ignored, 0)
     memory, starts = cpu.flat(x)
-    outs = [out.view(-1).numpy() for out in (tops, log_totals, y)]
+    outs = [out.view(-1).numpy() for out in (row_maxima, log_sums, y)]
     cpu.over_rows(cpu.sums, len(starts), width, memory, width, starts, safe.flatten().numpy(), *outs)
-    y -= log_totals.log_()
+    y -= log_sums.log_()
     if ignored is not None:
         y.masked_fill_(index == ignored, 0)
-    return y, tops, log_totals
+    return y, row_maxima, log_sums
 
 
 def _numba_backward(
-    x: Tensor, index: Tensor, dy: Tensor, tops: Tensor, log_totals: Tensor, ignored: int | None
+    x: Tensor, index: Tensor, dy: Tensor, row_maxima: Tensor, log_sums: Tensor, ignored: int | None
 ) -> Tensor:
     from arbench.kernels.core import numba_rows as cpu
 
@@ -280,7 +288,7 @@ def _numba_backward(
     dx = empty(x.shape, x.dtype, x.device)
     live = torch.ones_like(index, dtype=torch.bool) if ignored is None else index != ignored
     memory, starts = cpu.flat(x)
-    rows = [one.flatten().numpy() for one in (index, live, dy, tops, log_totals, dx)]
+    rows = [one.flatten().numpy() for one in (index, live, dy, row_maxima, log_sums, dx)]
     cpu.over_rows(cpu.gradients, len(starts), width, memory, width, starts, *rows)
     return dx
 
@@ -288,17 +296,17 @@ def _numba_backward(
 class _LogProb(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, index: Tensor, ignored: int | None, backend: str) -> Tensor:
-        y, tops, log_totals = (_triton if backend == "triton" else _numba)(x, index, ignored)
-        ctx.save_for_backward(x, index, tops, log_totals)
+        y, row_maxima, log_sums = (_triton if backend == "triton" else _numba)(x, index, ignored)
+        ctx.save_for_backward(x, index, row_maxima, log_sums)
         ctx.ignored, ctx.backend = ignored, backend
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> Any:
-        x, index, tops, log_totals = ctx.saved_tensors
+        x, index, row_maxima, log_sums = ctx.saved_tensors
         run = _triton_backward if ctx.backend == "triton" else _numba_backward
-        return run(x, index, dy, tops, log_totals, ctx.ignored), None, None, None
+        return run(x, index, dy, row_maxima, log_sums, ctx.ignored), None, None, None
 
 
 def _reference(x: Tensor, index: Tensor, ignored: int | None) -> Tensor:

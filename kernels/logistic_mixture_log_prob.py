@@ -19,176 +19,221 @@ from arbench.kernels.core.launch import empty, empty_like, launch
 from arbench.kernels.core.rows import MOST_AXES, row_offset, rows_of, widen
 from arbench.kernels.core.spec import LOG_PROBS, Config, Cost, Inputs, Kernel, Op, choose
 from arbench.kernels.mixture import parameters as mixture
-from arbench.kernels.mixture.bins import LN2, add_sums, level, masses, row_starts, sums
+from arbench.kernels.mixture.bins import (
+    add_sums,
+    component_masses,
+    load_levels,
+    log_prob_of_sums,
+    mixture_sums,
+    parameter_rows,
+    row_pointers,
+    row_sums,
+)
 
 NAME = "logistic_mixture_log_prob"
 BACKENDS = ("reference", "triton", "numba")
 
 
 @triton.jit
-def logistic_mixture_forward(
+def logistic_mixture_log_prob_kernel(
     params,
     x,
     out,
     rows,
-    n1,
-    n2,
-    ps0,
-    ps1,
-    ps2,
-    pc,
-    xs0,
-    xs1,
-    xs2,
-    xc,
-    os0,
-    os1,
-    os2,
+    size_1,
+    size_2,
+    params_stride_0,
+    params_stride_1,
+    params_stride_2,
+    params_stride_last,
+    x_stride_0,
+    x_stride_1,
+    x_stride_2,
+    x_stride_last,
+    out_stride_0,
+    out_stride_1,
+    out_stride_2,
     K: tl.constexpr,
     CHANNELS: tl.constexpr,
     PITCH: tl.constexpr,
     DENSE: tl.constexpr,
     BINS: tl.constexpr,
     LOG2_BINS: tl.constexpr,
-    ROWS: tl.constexpr,
-    MAIN: tl.constexpr,
-    REST: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    BLOCK_K_REST: tl.constexpr,
 ):
-    first_row = tl.program_id(0).to(tl.int64) * ROWS
-    row = first_row + tl.arange(0, ROWS)
-    m_row = row < rows
-    p_row = row_starts(params, row, first_row, n1, n2, ps0, ps1, ps2, PITCH, DENSE)
-    p_x = x + row_offset(row, n1, n2, xs0, xs1, xs2)
-    x0 = level(p_x, xc, m_row, 0)
-    x1 = level(p_x, xc, m_row, CHANNELS // 2)
-    x2 = level(p_x, xc, m_row, CHANNELS - 1)
-    o = tl.arange(0, MAIN)[None, :]
-    part = masses(p_row, pc, x0, x1, x2, o, m_row, K, CHANNELS, BINS, LOG2_BINS)
-    top, total, best, mass = sums(part)
-    if REST:
-        o = MAIN + tl.arange(0, REST)[None, :]
-        part = masses(p_row, pc, x0, x1, x2, o, m_row, K, CHANNELS, BINS, LOG2_BINS)
-        top, total, best, mass = add_sums(top, total, best, mass, sums(part))
-    b_out = ((best - top) + tl.log2(mass / total)) * LN2
-    tl.store(out + row_offset(row, n1, n2, os0, os1, os2), b_out, mask=m_row)
+    row, m_row, p_params = parameter_rows(
+        params, rows, size_1, size_2, params_stride_0, params_stride_1, params_stride_2, PITCH, DENSE, BLOCK_ROWS
+    )
+    x0, x1, x2 = load_levels(x, row, m_row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2, x_stride_last, CHANNELS)
+    prior_top, prior_rest, joint_top, joint_rest = row_sums(
+        p_params, params_stride_last, x0, x1, x2, m_row, K, CHANNELS, BINS, LOG2_BINS, BLOCK_K, BLOCK_K_REST
+    )
+    b_out = log_prob_of_sums(prior_top, prior_rest, joint_top, joint_rest)
+    p_out = out + row_offset(row, size_1, size_2, out_stride_0, out_stride_1, out_stride_2)
+    tl.store(p_out, b_out, mask=m_row)
 
 
 @triton.jit
-def logistic_mixture_backward(
+def logistic_mixture_log_prob_backward_kernel(
     params,
     x,
     dout,
     dparams,
     rows,
-    n1,
-    n2,
-    ps0,
-    ps1,
-    ps2,
-    pc,
-    xs0,
-    xs1,
-    xs2,
-    xc,
-    gs0,
-    gs1,
-    gs2,
-    ds0,
-    ds1,
-    ds2,
-    dc,
+    size_1,
+    size_2,
+    params_stride_0,
+    params_stride_1,
+    params_stride_2,
+    params_stride_last,
+    x_stride_0,
+    x_stride_1,
+    x_stride_2,
+    x_stride_last,
+    dout_stride_0,
+    dout_stride_1,
+    dout_stride_2,
+    dparams_stride_0,
+    dparams_stride_1,
+    dparams_stride_2,
+    dparams_stride_last,
     K: tl.constexpr,
     CHANNELS: tl.constexpr,
     PITCH: tl.constexpr,
     DENSE: tl.constexpr,
     BINS: tl.constexpr,
     LOG2_BINS: tl.constexpr,
-    ROWS: tl.constexpr,
-    MAIN: tl.constexpr,
-    REST: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    BLOCK_K_REST: tl.constexpr,
 ):
-    first_row = tl.program_id(0).to(tl.int64) * ROWS
-    row = first_row + tl.arange(0, ROWS)
-    m_row = row < rows
-    p_row = row_starts(params, row, first_row, n1, n2, ps0, ps1, ps2, PITCH, DENSE)
-    p_d = row_starts(dparams, row, first_row, n1, n2, ds0, ds1, ds2, PITCH, DENSE)
-    p_x = x + row_offset(row, n1, n2, xs0, xs1, xs2)
-    x0 = level(p_x, xc, m_row, 0)
-    x1 = level(p_x, xc, m_row, CHANNELS // 2)
-    x2 = level(p_x, xc, m_row, CHANNELS - 1)
-    b_g = widen(tl.load(dout + row_offset(row, n1, n2, gs0, gs1, gs2), mask=m_row, other=0.0))
-    o = tl.arange(0, MAIN)[None, :]
-    part = masses(p_row, pc, x0, x1, x2, o, m_row, K, CHANNELS, BINS, LOG2_BINS)
-    top, total, best, mass = sums(part)
-    if REST:
-        o_rest = MAIN + tl.arange(0, REST)[None, :]
-        rest = masses(p_row, pc, x0, x1, x2, o_rest, m_row, K, CHANNELS, BINS, LOG2_BINS)
-        top, total, best, mass = add_sums(top, total, best, mass, sums(rest))
-    prior, posterior = b_g / total, b_g / mass
-    gradients(p_d, dc, x0, x1, o, m_row, part, top, prior, best, posterior, K, CHANNELS, BINS)
-    if REST:
-        gradients(p_d, dc, x0, x1, o_rest, m_row, rest, top, prior, best, posterior, K, CHANNELS, BINS)
+    row, m_row, p_params = parameter_rows(
+        params, rows, size_1, size_2, params_stride_0, params_stride_1, params_stride_2, PITCH, DENSE, BLOCK_ROWS
+    )
+    p_dparams = row_pointers(
+        dparams,
+        row,
+        size_1,
+        size_2,
+        dparams_stride_0,
+        dparams_stride_1,
+        dparams_stride_2,
+        PITCH,
+        DENSE,
+        BLOCK_ROWS,
+    )
+    x0, x1, x2 = load_levels(x, row, m_row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2, x_stride_last, CHANNELS)
+    p_dout = dout + row_offset(row, size_1, size_2, dout_stride_0, dout_stride_1, dout_stride_2)
+    b_dout = widen(tl.load(p_dout, mask=m_row, other=0.0))
+    # Recompute the masses and their sums.
+    o_k = tl.arange(0, BLOCK_K)[None, :]
+    masses = component_masses(p_params, params_stride_last, x0, x1, x2, o_k, m_row, K, CHANNELS, BINS, LOG2_BINS)
+    prior_top, prior_rest, joint_top, joint_rest = mixture_sums(masses)
+    if BLOCK_K_REST:
+        o_rest = BLOCK_K + tl.arange(0, BLOCK_K_REST)[None, :]
+        rest = component_masses(p_params, params_stride_last, x0, x1, x2, o_rest, m_row, K, CHANNELS, BINS, LOG2_BINS)
+        prior_top, prior_rest, joint_top, joint_rest = add_sums(
+            prior_top, prior_rest, joint_top, joint_rest, mixture_sums(rest)
+        )
+    # Write the gradient.
+    prior_scale, joint_scale = b_dout / prior_rest, b_dout / joint_rest
+    store_gradients(
+        p_dparams,
+        dparams_stride_last,
+        x0,
+        x1,
+        o_k,
+        m_row,
+        masses,
+        prior_top,
+        prior_scale,
+        joint_top,
+        joint_scale,
+        K,
+        CHANNELS,
+        BINS,
+    )
+    if BLOCK_K_REST:
+        store_gradients(
+            p_dparams,
+            dparams_stride_last,
+            x0,
+            x1,
+            o_rest,
+            m_row,
+            rest,
+            prior_top,
+            prior_scale,
+            joint_top,
+            joint_scale,
+            K,
+            CHANNELS,
+            BINS,
+        )
 
 
 @triton.jit
-def gradients(
-    p_d,
-    dc,
+def store_gradients(
+    p_dparams,
+    stride,
     x0,
     x1,
-    o,
+    o_k,
     m_row,
-    part,
-    top,
-    prior,
-    best,
-    posterior,
+    masses,
+    prior_top,
+    prior_scale,
+    joint_top,
+    joint_scale,
     K: tl.constexpr,
     CHANNELS: tl.constexpr,
     BINS: tl.constexpr,
 ):
-    """Writes the gradient of the parameters of components ``o`` (1, KP)."""
-    b_logit, linear, factor, slopes, growths, coefficients = part
-    mask = m_row[:, None] & (o < K)  # (ROWS, KP)
-    b_pi = tl.exp2(b_logit - top[:, None]) * prior[:, None]
-    b_w = tl.exp2(b_logit + linear - best[:, None]) * factor * posterior[:, None]
-    put(p_d, dc, o, 0, K, b_w - b_pi, mask)
+    """Store the gradient of the parameters of components ``o_k`` (1, BLOCK_K)."""
+    b_logit, linear, factor, slopes, growths, coefficients = masses
+    mask = m_row[:, None] & (o_k < K)  # (BLOCK_ROWS, BLOCK_K)
+    b_prior = tl.exp2(b_logit - prior_top[:, None]) * prior_scale[:, None]
+    b_posterior = tl.exp2(b_logit + linear - joint_top[:, None]) * factor * joint_scale[:, None]
+    store_group(p_dparams, stride, o_k, 0, K, b_posterior - b_prior, mask)
     for c in tl.static_range(CHANNELS):
-        put(p_d, dc, o, 1 + c, K, b_w * slopes[c] * -BINS, mask)
-        put(p_d, dc, o, 1 + CHANNELS + c, K, b_w * -growths[c], mask)
+        store_group(p_dparams, stride, o_k, 1 + c, K, b_posterior * slopes[c] * -BINS, mask)
+        store_group(p_dparams, stride, o_k, 1 + CHANNELS + c, K, b_posterior * -growths[c], mask)
     if CHANNELS == 3:
-        n0 = (2 * x0 - BINS).to(b_w.dtype)[:, None]
-        n1 = (2 * x1 - BINS).to(b_w.dtype)[:, None]
+        h0 = (2 * x0 - BINS).to(b_posterior.dtype)[:, None]
+        h1 = (2 * x1 - BINS).to(b_posterior.dtype)[:, None]
         rg, rb, gb = coefficients[0], coefficients[1], coefficients[2]
-        put(p_d, dc, o, 7, K, b_w * slopes[1] * -n0 * (1 - rg * rg), mask)
-        put(p_d, dc, o, 8, K, b_w * slopes[2] * -n0 * (1 - rb * rb), mask)
-        put(p_d, dc, o, 9, K, b_w * slopes[2] * -n1 * (1 - gb * gb), mask)
+        store_group(p_dparams, stride, o_k, 7, K, b_posterior * slopes[1] * -h0 * (1 - rg * rg), mask)
+        store_group(p_dparams, stride, o_k, 8, K, b_posterior * slopes[2] * -h0 * (1 - rb * rb), mask)
+        store_group(p_dparams, stride, o_k, 9, K, b_posterior * slopes[2] * -h1 * (1 - gb * gb), mask)
 
 
 @triton.jit
-def put(p_d, dc, o, BLOCK: tl.constexpr, K: tl.constexpr, b_d, mask):
-    tl.store(p_d[:, None] + (BLOCK * K + o).to(tl.int64) * dc, b_d.to(p_d.dtype.element_ty), mask=mask)
+def store_group(p_row, stride, o_k, GROUP: tl.constexpr, K: tl.constexpr, b_group, mask):
+    """Store numbers (BLOCK_ROWS, BLOCK_K) of one of the groups of K; the counterpart of ``load_group``."""
+    tl.store(p_row[:, None] + (GROUP * K + o_k).to(tl.int64) * stride, b_group.to(p_row.dtype.element_ty), mask=mask)
 
 
 def _forward(params: Tensor, x: Tensor, levels: int, components: int, channels: int) -> Tensor:
     out = empty(params.shape[:-1], mixture.result_dtype(params), params.device)
     found = rows_of(NAME, params[..., 0], x if channels == 1 else x[..., 0], out)
-    ps, xs, os = found.strides
+    params_strides, x_strides, out_strides = found.strides
     dense = mixture.is_dense(found, 0, params)
     tile = mixture.tile(params, components, channels)
     launch(
-        logistic_mixture_forward,
-        (triton.cdiv(found.count, tile["ROWS"]),),
+        logistic_mixture_log_prob_kernel,
+        (triton.cdiv(found.count, tile["BLOCK_ROWS"]),),
         params,
         x,
         out,
         found.count,
         *found.inner,
-        *ps,
+        *params_strides,
         params.stride(-1),
-        *xs,
+        *x_strides,
         1 if channels == 1 else x.stride(-1),
-        *os,
+        *out_strides,
         DENSE=dense,
         **mixture.constants(levels, components, channels),
         **tile,
@@ -202,24 +247,24 @@ def _backward(params: Tensor, x: Tensor, dout: Tensor, levels: int, components: 
     if dout.dim() > MOST_AXES:  # small beside params, whatever its order
         dout = empty_like(of_rows, dout.dtype).copy_(dout)
     found = rows_of(NAME, params[..., 0], of_rows, dout, dparams[..., 0])
-    ps, xs, gs, ds = found.strides
+    params_strides, x_strides, dout_strides, dparams_strides = found.strides
     dense = mixture.is_dense(found, 0, params) and mixture.is_dense(found, 3, dparams)
     tile = mixture.tile(params, components, channels, backward=True)
     launch(
-        logistic_mixture_backward,
-        (triton.cdiv(found.count, tile["ROWS"]),),
+        logistic_mixture_log_prob_backward_kernel,
+        (triton.cdiv(found.count, tile["BLOCK_ROWS"]),),
         params,
         x,
         dout,
         dparams,
         found.count,
         *found.inner,
-        *ps,
+        *params_strides,
         params.stride(-1),
-        *xs,
+        *x_strides,
         1 if channels == 1 else x.stride(-1),
-        *gs,
-        *ds,
+        *dout_strides,
+        *dparams_strides,
         dparams.stride(-1),
         DENSE=dense,
         **mixture.constants(levels, components, channels),

@@ -13,106 +13,119 @@ from arbench.kernels.core.launch import empty, launch
 from arbench.kernels.core.rows import row_offset, rows_of, widen
 from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, floating, normal, same_device
 from arbench.kernels.mixture import parameters as mixture
-from arbench.kernels.mixture.bins import FLOOR, LN2, add_sums, column, masses, row_starts, sums, tanh
+from arbench.kernels.mixture.bins import FLOOR, load_group, log_prob_of_sums, parameter_rows, row_sums, tanh
 
 NAME = "logistic_mixture_sample"
 
 
 @triton.jit
-def logistic_mixture_draw(
+def logistic_mixture_sample_kernel(
     params,
     noise,
     x,
     out,
     rows,
-    n1,
-    n2,
-    ps0,
-    ps1,
-    ps2,
-    pc,
-    zs0,
-    zs1,
-    zs2,
-    zc,
-    xs0,
-    xs1,
-    xs2,
-    xc,
-    os0,
-    os1,
-    os2,
+    size_1,
+    size_2,
+    params_stride_0,
+    params_stride_1,
+    params_stride_2,
+    params_stride_last,
+    noise_stride_0,
+    noise_stride_1,
+    noise_stride_2,
+    noise_stride_last,
+    x_stride_0,
+    x_stride_1,
+    x_stride_2,
+    x_stride_last,
+    out_stride_0,
+    out_stride_1,
+    out_stride_2,
     K: tl.constexpr,
     CHANNELS: tl.constexpr,
     PITCH: tl.constexpr,
     DENSE: tl.constexpr,
     BINS: tl.constexpr,
     LOG2_BINS: tl.constexpr,
-    ROWS: tl.constexpr,
-    MAIN: tl.constexpr,
-    REST: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    BLOCK_K_REST: tl.constexpr,
 ):
-    first_row = tl.program_id(0).to(tl.int64) * ROWS
-    row = first_row + tl.arange(0, ROWS)
-    m_row = row < rows
-    p_row = row_starts(params, row, first_row, n1, n2, ps0, ps1, ps2, PITCH, DENSE)
-    p_z = noise + row_offset(row, n1, n2, zs0, zs1, zs2)
-    p_x = x + row_offset(row, n1, n2, xs0, xs1, xs2)
-    o = tl.arange(0, MAIN)[None, :]
-    best, chosen = winner(p_row, pc, p_z, zc, o, m_row, K)
-    if REST:
-        o_rest = MAIN + tl.arange(0, REST)[None, :]
-        other, other_chosen = winner(p_row, pc, p_z, zc, o_rest, m_row, K)
+    row, m_row, p_params = parameter_rows(
+        params, rows, size_1, size_2, params_stride_0, params_stride_1, params_stride_2, PITCH, DENSE, BLOCK_ROWS
+    )
+    p_noise = noise + row_offset(row, size_1, size_2, noise_stride_0, noise_stride_1, noise_stride_2)
+    p_x = x + row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)
+    # Choose a component.
+    o_k = tl.arange(0, BLOCK_K)[None, :]
+    best, chosen = best_component(p_params, params_stride_last, p_noise, noise_stride_last, o_k, m_row, K)
+    if BLOCK_K_REST:
+        o_k = BLOCK_K + tl.arange(0, BLOCK_K_REST)[None, :]
+        other, other_chosen = best_component(p_params, params_stride_last, p_noise, noise_stride_last, o_k, m_row, K)
         chosen = tl.where(other > best, other_chosen, chosen)
-    mean0 = at(p_row, pc, 1, chosen, m_row, K)
-    x0 = drawn(p_row, pc, p_z, zc, 0, mean0, chosen, m_row, K, CHANNELS, BINS)
+    # Draw the first channel.
+    mean = load_chosen(p_params, params_stride_last, 1, chosen, m_row, K)
+    x0 = draw_channel(
+        p_params, params_stride_last, p_noise, noise_stride_last, 0, mean, chosen, m_row, K, CHANNELS, BINS
+    )
     x1, x2 = x0, x0
     if CHANNELS == 3:
+        # Draw g given the rounded r, then b given both.
         r = x0 * (2 / BINS) - 1.0
-        mean1 = at(p_row, pc, 2, chosen, m_row, K) + tanh(at(p_row, pc, 7, chosen, m_row, K)) * r
-        x1 = drawn(p_row, pc, p_z, zc, 1, mean1, chosen, m_row, K, CHANNELS, BINS)
+        mean = load_chosen(p_params, params_stride_last, 2, chosen, m_row, K)
+        mean += tanh(load_chosen(p_params, params_stride_last, 7, chosen, m_row, K)) * r
+        x1 = draw_channel(
+            p_params, params_stride_last, p_noise, noise_stride_last, 1, mean, chosen, m_row, K, CHANNELS, BINS
+        )
         g = x1 * (2 / BINS) - 1.0
-        mean2 = at(p_row, pc, 3, chosen, m_row, K) + tanh(at(p_row, pc, 8, chosen, m_row, K)) * r
-        mean2 += tanh(at(p_row, pc, 9, chosen, m_row, K)) * g
-        x2 = drawn(p_row, pc, p_z, zc, 2, mean2, chosen, m_row, K, CHANNELS, BINS)
+        mean = load_chosen(p_params, params_stride_last, 3, chosen, m_row, K)
+        mean += tanh(load_chosen(p_params, params_stride_last, 8, chosen, m_row, K)) * r
+        mean += tanh(load_chosen(p_params, params_stride_last, 9, chosen, m_row, K)) * g
+        x2 = draw_channel(
+            p_params, params_stride_last, p_noise, noise_stride_last, 2, mean, chosen, m_row, K, CHANNELS, BINS
+        )
+    # Score the draw.
     x0, x1, x2 = x0.to(tl.int32), x1.to(tl.int32), x2.to(tl.int32)
-    part = masses(p_row, pc, x0, x1, x2, o, m_row, K, CHANNELS, BINS, LOG2_BINS)
-    top, total, best, mass = sums(part)
-    if REST:
-        rest = masses(p_row, pc, x0, x1, x2, o_rest, m_row, K, CHANNELS, BINS, LOG2_BINS)
-        top, total, best, mass = add_sums(top, total, best, mass, sums(rest))
+    prior_top, prior_rest, joint_top, joint_rest = row_sums(
+        p_params, params_stride_last, x0, x1, x2, m_row, K, CHANNELS, BINS, LOG2_BINS, BLOCK_K, BLOCK_K_REST
+    )
     tl.store(p_x, x0.to(tl.int64), mask=m_row)
     if CHANNELS == 3:
-        tl.store(p_x + xc, x1.to(tl.int64), mask=m_row)
-        tl.store(p_x + 2 * xc, x2.to(tl.int64), mask=m_row)
-    b_out = ((best - top) + tl.log2(mass / total)) * LN2
-    tl.store(out + row_offset(row, n1, n2, os0, os1, os2), b_out, mask=m_row)
+        tl.store(p_x + x_stride_last, x1.to(tl.int64), mask=m_row)
+        tl.store(p_x + 2 * x_stride_last, x2.to(tl.int64), mask=m_row)
+    b_out = log_prob_of_sums(prior_top, prior_rest, joint_top, joint_rest)
+    p_out = out + row_offset(row, size_1, size_2, out_stride_0, out_stride_1, out_stride_2)
+    tl.store(p_out, b_out, mask=m_row)
 
 
 @triton.jit
-def winner(p_row, pc, p_z, zc, o, m_row, K: tl.constexpr):
-    """The highest of logits and noise among components ``o`` (1, KP), and the first one where it stands; NaN
-    counts as the highest."""
-    mask = m_row[:, None] & (o < K)  # (ROWS, KP)
-    score = column(p_row, pc, o, mask, K, 0) + column(p_z, zc, o, mask, K, 0)
+def best_component(p_params, params_stride_last, p_noise, noise_stride_last, o_k, m_row, K: tl.constexpr):
+    """Return the highest logit plus noise among components ``o_k`` (1, BLOCK_K), and the first component with it.
+
+    NaN counts as the highest.
+    """
+    mask = m_row[:, None] & (o_k < K)  # (BLOCK_ROWS, BLOCK_K)
+    score = load_group(p_params, params_stride_last, o_k, mask, K, 0)
+    score += load_group(p_noise, noise_stride_last, o_k, mask, K, 0)
     score = tl.where(score == score, score, float("inf"))
-    score = tl.where(o < K, score, float("-inf"))
+    score = tl.where(o_k < K, score, float("-inf"))
     best = tl.max(score, 1)
-    return best, tl.min(tl.where(score == best[:, None], o, K - 1), 1)
+    return best, tl.min(tl.where(score == best[:, None], o_k, K - 1), 1)
 
 
 @triton.jit
-def at(p_row, pc, BLOCK: tl.constexpr, chosen, m_row, K: tl.constexpr):
-    """The chosen component's number in one of the blocks of K: its line has just been read."""
-    return widen(tl.load(p_row + (BLOCK * K + chosen).to(tl.int64) * pc, mask=m_row, other=0.0))
+def load_chosen(p_params, params_stride_last, GROUP: tl.constexpr, chosen, m_row, K: tl.constexpr):
+    """Load the number of the chosen component from one of the groups of K, which are in cache by now."""
+    return widen(tl.load(p_params + (GROUP * K + chosen).to(tl.int64) * params_stride_last, mask=m_row, other=0.0))
 
 
 @triton.jit
-def drawn(
-    p_row,
-    pc,
-    p_z,
-    zc,
+def draw_channel(
+    p_params,
+    params_stride_last,
+    p_noise,
+    noise_stride_last,
     C: tl.constexpr,
     mean,
     chosen,
@@ -121,17 +134,17 @@ def drawn(
     CHANNELS: tl.constexpr,
     BINS: tl.constexpr,
 ):
-    """A channel's levels (ROWS,), as floating-point numbers."""
-    log_scale = at(p_row, pc, 1 + CHANNELS + C, chosen, m_row, K)
+    """Return the drawn levels (BLOCK_ROWS,) of channel C, as floating-point numbers."""
+    log_scale = load_chosen(p_params, params_stride_last, 1 + CHANNELS + C, chosen, m_row, K)
     scale = tl.exp(tl.maximum(log_scale, FLOOR))
-    z = widen(tl.load(p_z + tl.full([1], K + C, tl.int64) * zc, mask=m_row, other=0.0))
-    value = (mean + scale * z + 1.0) * (BINS / 2)
-    return nearest(tl.minimum(tl.maximum(value, 0.0), BINS * 1.0))
+    b_noise = widen(tl.load(p_noise + tl.full([1], K + C, tl.int64) * noise_stride_last, mask=m_row, other=0.0))
+    value = (mean + scale * b_noise + 1.0) * (BINS / 2)
+    return round_half_even(tl.minimum(tl.maximum(value, 0.0), BINS * 1.0))
 
 
 @triton.jit
-def nearest(x):
-    """The nearest whole number, halves to the even one, as ``torch.round``."""
+def round_half_even(x):
+    """Round to the nearest integer, halves to the even one, as ``torch.round`` does."""
     low = tl.floor(x)
     beyond = x - low
     odd = low - 2.0 * tl.floor(low * 0.5)
@@ -143,24 +156,24 @@ def _triton(params: Tensor, noise: Tensor, levels: int, components: int, channel
     x = empty(shape if channels == 1 else (*shape, channels), torch.int64, params.device)
     out = empty(shape, mixture.result_dtype(params), params.device)
     found = rows_of(NAME, params[..., 0], noise[..., 0], x if channels == 1 else x[..., 0], out)
-    ps, zs, xs, os = found.strides
+    params_strides, noise_strides, x_strides, out_strides = found.strides
     tile = mixture.tile(params, components, channels)
     launch(
-        logistic_mixture_draw,
-        (triton.cdiv(found.count, tile["ROWS"]),),
+        logistic_mixture_sample_kernel,
+        (triton.cdiv(found.count, tile["BLOCK_ROWS"]),),
         params,
         noise,
         x,
         out,
         found.count,
         *found.inner,
-        *ps,
+        *params_strides,
         params.stride(-1),
-        *zs,
+        *noise_strides,
         noise.stride(-1),
-        *xs,
+        *x_strides,
         1,
-        *os,
+        *out_strides,
         DENSE=mixture.is_dense(found, 0, params),
         **mixture.constants(levels, components, channels),
         **tile,

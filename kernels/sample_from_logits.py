@@ -20,185 +20,195 @@ from torch import Tensor
 
 from arbench.kernels.core.launch import empty, launch
 from arbench.kernels.core.philox import class_words, exponentials, gumbel
-from arbench.kernels.core.rows import row_offset, rows_of, widen
+from arbench.kernels.core.rows import row_block, row_offset, rows_of, widen
 from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, floating, integer, normal
 
-HELD = 4096
-"""Widest row that one program holds."""
-WARPS = 8
-"""Of a program for a wider row. It takes 16 logits a thread at a time, in tiles of 16 bytes a thread."""
+SINGLE_BLOCK_WIDTH = 4096
+"""Widest row that a program keeps in registers."""
+ONLINE_WARPS = 8
+"""Warps of a program for a wider row; it loads 16 logits a thread at a time, in tiles of 16 bytes a thread."""
 GREEDY, GIVEN, PHILOX = (tl.constexpr(i) for i in range(3))
-"""Where the noise comes from: there is none, memory, or the generator."""
+"""Where the noise comes from: no noise, memory, or the generator."""
 NAME = "sample_from_logits"
 BACKENDS = ("reference", "triton", "numba")
 
 
 @triton.jit(do_not_specialize=["seed", "offset"])
-def sample_held(
+def sample_single_block_kernel(
     x,
     noise,
     index,
     log_prob,
     seed,
     offset,
-    inverse,
+    inverse_temperature,
     rows,
     width,
-    n1,
-    n2,
-    xs0,
-    xs1,
-    xs2,
-    xw,
-    zs0,
-    zs1,
-    zs2,
-    zw,
+    size_1,
+    size_2,
+    x_stride_0,
+    x_stride_1,
+    x_stride_2,
+    x_stride_v,
+    noise_stride_0,
+    noise_stride_1,
+    noise_stride_2,
+    noise_stride_v,
     NOISE: tl.constexpr,
-    ROWS: tl.constexpr,
-    BLOCK: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_V: tl.constexpr,
 ):
-    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    o = tl.arange(0, BLOCK)
-    mask = (row < rows)[:, None] & (o < width)[None, :]  # (ROWS, BLOCK)
-    p_x = x + row_offset(row, n1, n2, xs0, xs1, xs2)  # (ROWS,)
-    b_x = tl.load(p_x[:, None] + o.to(tl.int64)[None, :] * xw, mask=mask, other=float("-inf"))
-    b_x = widen(b_x) * inverse
-    top = tl.max(b_x, 1)
-    safe = tl.where(top == float("-inf"), 0.0, top)
-    e = tl.exp(b_x - safe[:, None])
+    row, m_row = row_block(rows, BLOCK_ROWS)
+    o_v = tl.arange(0, BLOCK_V)
+    mask = m_row[:, None] & (o_v < width)[None, :]  # (BLOCK_ROWS, BLOCK_V)
+    # Load the logits and shift them by their maximum.
+    p_x = x + row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)  # (BLOCK_ROWS,)
+    b_x = tl.load(p_x[:, None] + o_v.to(tl.int64)[None, :] * x_stride_v, mask=mask, other=float("-inf"))
+    b_x = widen(b_x) * inverse_temperature
+    row_max = tl.max(b_x, 1)
+    finite_max = tl.where(row_max == float("-inf"), 0.0, row_max)
+    b_exp = tl.exp(b_x - finite_max[:, None])
+    # Add the noise; the draw is the first class of the highest score.
     if NOISE == PHILOX:
-        word = class_words(seed, (row + offset)[:, None], tl.arange(0, BLOCK // 4)[None, :])
-        score = e / exponentials(word, e)
+        word = class_words(seed, (row + offset)[:, None], tl.arange(0, BLOCK_V // 4)[None, :])
+        score = b_exp / exponentials(word, b_exp)
     elif NOISE == GIVEN:
-        p_z = noise + row_offset(row, n1, n2, zs0, zs1, zs2)[:, None] + o.to(tl.int64)[None, :] * zw
-        score = b_x + widen(tl.load(p_z, mask=mask, other=0.0))
+        p_noise = noise + row_offset(row, size_1, size_2, noise_stride_0, noise_stride_1, noise_stride_2)[:, None]
+        b_noise = tl.load(p_noise + o_v.to(tl.int64)[None, :] * noise_stride_v, mask=mask, other=0.0)
+        score = b_x + widen(b_noise)
     else:
         score = b_x
     score = tl.where(score == score, score, float("inf"))
     best = tl.max(score, 1)
-    first = tl.min(tl.where(score == best[:, None], o[None, :], width), 1)
-    b_y = widen(tl.load(p_x + first.to(tl.int64) * xw, mask=row < rows, other=0.0)) * inverse - top
+    drawn = tl.min(tl.where(score == best[:, None], o_v[None, :], width), 1)
+    # The log-probability of the draw.
+    b_drawn = widen(tl.load(p_x + drawn.to(tl.int64) * x_stride_v, mask=m_row, other=0.0))
+    b_log_prob = b_drawn * inverse_temperature - row_max
     if NOISE == GREEDY:
-        b_y -= b_y
+        b_log_prob -= b_log_prob
     else:
-        b_y -= tl.log(tl.sum(e, 1))
-    tl.store(index + row, first.to(tl.int64), mask=row < rows)
-    tl.store(log_prob + row, b_y, mask=row < rows)
+        b_log_prob -= tl.log(tl.sum(b_exp, 1))
+    tl.store(index + row, drawn.to(tl.int64), mask=m_row)
+    tl.store(log_prob + row, b_log_prob, mask=m_row)
 
 
 @triton.jit(do_not_specialize=["seed", "offset"])
-def sample_looped(
+def sample_online_kernel(
     x,
     noise,
     index,
     log_prob,
     seed,
     offset,
-    inverse,
+    inverse_temperature,
     width,
-    n1,
-    n2,
-    xs0,
-    xs1,
-    xs2,
-    xw,
-    zs0,
-    zs1,
-    zs2,
-    zw,
+    size_1,
+    size_2,
+    x_stride_0,
+    x_stride_1,
+    x_stride_2,
+    x_stride_v,
+    noise_stride_0,
+    noise_stride_1,
+    noise_stride_2,
+    noise_stride_v,
     NOISE: tl.constexpr,
     TILES: tl.constexpr,
-    BLOCK: tl.constexpr,
+    BLOCK_V: tl.constexpr,
 ):
     row = tl.program_id(0).to(tl.int64)
-    x += row_offset(row, n1, n2, xs0, xs1, xs2)
+    x += row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)
     if NOISE == GIVEN:
-        noise += row_offset(row, n1, n2, zs0, zs1, zs2)
-    tile = tl.arange(0, TILES)[:, None] * BLOCK
-    lane = tile + tl.arange(0, BLOCK)[None, :]  # (TILES, BLOCK)
-    block = tile // 4 + tl.arange(0, BLOCK // 4)[None, :]  # (TILES, BLOCK / 4)
-    top = tl.full((BLOCK,), float("-inf"), log_prob.dtype.element_ty)
-    best = top
-    total = tl.zeros_like(top)
-    first = tl.zeros((BLOCK,), tl.int32)
-    for start in range(0, width, TILES * BLOCK):
-        o = start + lane
-        b_x = tl.load(x + o.to(tl.int64) * xw, mask=o < width, other=float("-inf"))
-        b_x = widen(b_x) * inverse
+        noise += row_offset(row, size_1, size_2, noise_stride_0, noise_stride_1, noise_stride_2)
+    tile = tl.arange(0, TILES)[:, None] * BLOCK_V
+    lane = tile + tl.arange(0, BLOCK_V)[None, :]  # (TILES, BLOCK_V)
+    philox_block = tile // 4 + tl.arange(0, BLOCK_V // 4)[None, :]  # (TILES, BLOCK_V / 4)
+    # Keep maximum, sum of exponentials, best score and its class for each lane.
+    lane_max = tl.full((BLOCK_V,), float("-inf"), log_prob.dtype.element_ty)
+    lane_best = lane_max
+    lane_sum = tl.zeros_like(lane_max)
+    lane_drawn = tl.zeros((BLOCK_V,), tl.int32)
+    for start in range(0, width, TILES * BLOCK_V):
+        o_v = start + lane
+        b_x = tl.load(x + o_v.to(tl.int64) * x_stride_v, mask=o_v < width, other=float("-inf"))
+        b_x = widen(b_x) * inverse_temperature
         if NOISE != GREEDY:
-            higher = tl.maximum(top, tl.max(b_x, 0))
-            safe = tl.where(higher == float("-inf"), 0.0, higher)
-            e = tl.exp(b_x - safe[None, :])
-            total = total * tl.exp(top - safe) + tl.sum(e, 0)
-            if NOISE == PHILOX:  # scores are counted from their lane's maximum: huge logits hide no noise
-                best = tl.where(best == float("inf"), best, best + (top - safe))
-            top = higher
+            new_max = tl.maximum(lane_max, tl.max(b_x, 0))
+            finite_max = tl.where(new_max == float("-inf"), 0.0, new_max)
+            b_exp = tl.exp(b_x - finite_max[None, :])
+            lane_sum = lane_sum * tl.exp(lane_max - finite_max) + tl.sum(b_exp, 0)
+            if NOISE == PHILOX:  # scores are relative to the lane's maximum, so huge logits keep their noise
+                lane_best = tl.where(lane_best == float("inf"), lane_best, lane_best + (lane_max - finite_max))
+            lane_max = new_max
         if NOISE == PHILOX:
-            word = class_words(seed, row + offset + tl.zeros((1, 1), tl.int64), start // 4 + block)
-            score = e / exponentials(word, e)
+            word = class_words(seed, row + offset + tl.zeros((1, 1), tl.int64), start // 4 + philox_block)
+            score = b_exp / exponentials(word, b_exp)
         elif NOISE == GIVEN:
-            score = b_x + widen(tl.load(noise + o.to(tl.int64) * zw, mask=o < width, other=0.0))
+            b_noise = tl.load(noise + o_v.to(tl.int64) * noise_stride_v, mask=o_v < width, other=0.0)
+            score = b_x + widen(b_noise)
         else:
             score = b_x
         score = tl.where(score == score, score, float("inf"))
-        most = tl.max(score, 0)
-        place = tl.min(tl.where(score == most[None, :], o, width), 0)
+        tile_best = tl.max(score, 0)
+        tile_drawn = tl.min(tl.where(score == tile_best[None, :], o_v, width), 0)
         if NOISE == PHILOX:
-            most = tl.log(most)
-        first = tl.where(most > best, place, first)
-        best = tl.maximum(best, most)
-    highest = tl.max(top, 0)
-    safe = tl.where(highest == float("-inf"), 0.0, highest)
+            tile_best = tl.log(tile_best)
+        lane_drawn = tl.where(tile_best > lane_best, tile_drawn, lane_drawn)
+        lane_best = tl.maximum(lane_best, tile_best)
+    # Combine the lanes.
+    row_max = tl.max(lane_max, 0)
+    finite_max = tl.where(row_max == float("-inf"), 0.0, row_max)
     if NOISE == PHILOX:
-        best = tl.where(best == float("inf"), best, best + (top - safe))
-    drawn = tl.min(tl.where(best == tl.max(best, 0), first, width), 0).to(tl.int64)
-    b_y = widen(tl.load(x + drawn * xw)) * inverse
+        lane_best = tl.where(lane_best == float("inf"), lane_best, lane_best + (lane_max - finite_max))
+    drawn = tl.min(tl.where(lane_best == tl.max(lane_best, 0), lane_drawn, width), 0).to(tl.int64)
+    # The log-probability of the draw.
+    b_log_prob = widen(tl.load(x + drawn * x_stride_v)) * inverse_temperature
     if NOISE == GREEDY:
-        b_y -= b_y
+        b_log_prob -= b_log_prob
     else:
-        b_y = b_y - highest - tl.log(tl.sum(total * tl.exp(top - safe), 0))
+        b_log_prob = b_log_prob - row_max - tl.log(tl.sum(lane_sum * tl.exp(lane_max - finite_max), 0))
     tl.store(index + row, drawn)
-    tl.store(log_prob + row, b_y)
+    tl.store(log_prob + row, b_log_prob)
 
 
 def _triton(
-    logits: Tensor, noise: Tensor | None, seed: int | None, offset: int, inverse: float
+    logits: Tensor, noise: Tensor | None, seed: int | None, offset: int, inverse_temperature: float
 ) -> tuple[Tensor, Tensor]:
     shape, width = logits.shape[:-1], logits.shape[-1]
     index = empty(shape, torch.int64, logits.device)
     log_prob = empty(shape, _computed(logits), logits.device)
     found = rows_of(NAME, logits[..., 0], logits[..., 0] if noise is None else noise[..., 0])
-    xs, zs = found.strides
-    strides = (*found.inner, *xs, logits.stride(-1), *zs, 0 if noise is None else noise.stride(-1))
+    x_strides, noise_strides = found.strides
+    noise_stride_v = 0 if noise is None else noise.stride(-1)
+    strides = (*found.inner, *x_strides, logits.stride(-1), *noise_strides, noise_stride_v)
     source = GIVEN if noise is not None else PHILOX if seed is not None else GREEDY
-    key = 0 if seed is None else seed - (seed >> 63 << 64)
-    given = (logits, noise, index, log_prob, key, offset, inverse)
-    if width > HELD:
+    key = 0 if seed is None else seed - (seed >> 63 << 64)  # two's complement: programs take signed 64 bits
+    given = (logits, noise, index, log_prob, key, offset, inverse_temperature)
+    if width > SINGLE_BLOCK_WIDTH:
         launch(
-            sample_looped,
+            sample_online_kernel,
             (found.count,),
             *given,
             width,
             *strides,
             NOISE=source.value,
             TILES=logits.itemsize,
-            BLOCK=WARPS * 512 // logits.itemsize,
-            num_warps=WARPS,
+            BLOCK_V=ONLINE_WARPS * 512 // logits.itemsize,
+            num_warps=ONLINE_WARPS,
         )
         return index, log_prob
     block = max(triton.next_power_of_2(width), 4)
     rows = max(1, 1024 // block)
     launch(
-        sample_held,
+        sample_single_block_kernel,
         (triton.cdiv(found.count, rows),),
         *given,
         found.count,
         width,
         *strides,
         NOISE=source.value,
-        ROWS=rows,
-        BLOCK=block,
+        BLOCK_ROWS=rows,
+        BLOCK_V=block,
         num_warps=max(block // 512, 1),
     )
     return index, log_prob

@@ -1,9 +1,9 @@
-"""Softmax and log-softmax along one axis, of rows from 1 to 262,144 wide and of any strides.
+"""Softmax and log-softmax along one axis, for rows 1 to 262,144 wide and of any strides.
 
-Up to ``HELD`` elements a row stays in registers: read once, written once. A wider one is read twice, the
-second time from its end, where caches still hold it; maximum and sum of the first reading are kept for each
-lane and rescaled as the maximum grows (Milakov and Gimelshein, *Online normalizer calculation for softmax*,
-2018).
+Rows of up to ``SINGLE_PASS_WIDTH`` elements stay in registers: read once, written once. Wider rows are read
+twice, the second time from the end, which is still in cache. The first pass keeps a maximum and a sum of
+exponentials per lane and rescales the sum as the maximum grows (Milakov and Gimelshein, *Online normalizer
+calculation for softmax*, 2018).
 Half precision is computed in float32.
 """
 
@@ -18,205 +18,222 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from arbench.kernels.core.launch import empty_like, launch
-from arbench.kernels.core.rows import MOST_AXES, row_offset, rows_of, widen
+from arbench.kernels.core.rows import MOST_AXES, row_block, row_offset, rows_of, widen
 from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, floating, normal
 
-HELD = 32768
-"""Widest row that one program holds."""
-LOOPED = 8192
-"""Elements of a wider row that a program takes at a time."""
+SINGLE_PASS_WIDTH = 32768
+"""Widest row that a program keeps in registers."""
+TWO_PASS_BLOCK = 8192
+"""Elements of a wider row that a program loads at a time."""
 
 
 @triton.jit
-def softmax_held(
+def softmax_single_pass_kernel(
     x,
     y,
     rows,
     width,
-    n1,
-    n2,
-    xs0,
-    xs1,
-    xs2,
-    xw,
-    ys0,
-    ys1,
-    ys2,
-    yw,
+    size_1,
+    size_2,
+    x_stride_0,
+    x_stride_1,
+    x_stride_2,
+    x_stride_w,
+    y_stride_0,
+    y_stride_1,
+    y_stride_2,
+    y_stride_w,
     LOG: tl.constexpr,
-    ROWS: tl.constexpr,
-    BLOCK: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_WIDTH: tl.constexpr,
 ):
-    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    o = tl.arange(0, BLOCK)
-    mask = (row < rows)[:, None] & (o < width)[None, :]  # (ROWS, BLOCK)
-    o = o.to(tl.int64)[None, :]
-    p_x = x + row_offset(row, n1, n2, xs0, xs1, xs2)[:, None] + o * xw
+    row, m_row = row_block(rows, BLOCK_ROWS)
+    o_w = tl.arange(0, BLOCK_WIDTH)
+    mask = m_row[:, None] & (o_w < width)[None, :]  # (BLOCK_ROWS, BLOCK_WIDTH)
+    o_w = o_w.to(tl.int64)[None, :]
+    p_x = x + row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)[:, None] + o_w * x_stride_w
     b_x = widen(tl.load(p_x, mask=mask, other=float("-inf")))
     shifted = b_x - tl.max(b_x, 1)[:, None]
-    e = tl.exp(shifted)
-    total = tl.sum(e, 1)[:, None]
-    b_y = shifted - tl.log(total) if LOG else e / total
-    p_y = y + row_offset(row, n1, n2, ys0, ys1, ys2)[:, None] + o * yw
+    b_exp = tl.exp(shifted)
+    total = tl.sum(b_exp, 1)[:, None]
+    b_y = shifted - tl.log(total) if LOG else b_exp / total
+    p_y = y + row_offset(row, size_1, size_2, y_stride_0, y_stride_1, y_stride_2)[:, None] + o_w * y_stride_w
     tl.store(p_y, b_y.to(y.dtype.element_ty), mask=mask)
 
 
 @triton.jit
-def softmax_looped(x, y, width, n1, n2, xs0, xs1, xs2, xw, ys0, ys1, ys2, yw, LOG: tl.constexpr, BLOCK: tl.constexpr):
+def softmax_two_pass_kernel(
+    x,
+    y,
+    width,
+    size_1,
+    size_2,
+    x_stride_0,
+    x_stride_1,
+    x_stride_2,
+    x_stride_w,
+    y_stride_0,
+    y_stride_1,
+    y_stride_2,
+    y_stride_w,
+    LOG: tl.constexpr,
+    BLOCK_WIDTH: tl.constexpr,
+):
     row = tl.program_id(0).to(tl.int64)
-    lane = tl.arange(0, BLOCK)
-    x += row_offset(row, n1, n2, xs0, xs1, xs2)
-    y += row_offset(row, n1, n2, ys0, ys1, ys2)
-    top = widen(tl.load(x + lane.to(tl.int64) * xw))  # (BLOCK,): width is above BLOCK
-    total = top * 0 + 1
-    total = tl.where(top == float("-inf"), 0.0, total)  # of a lane whose maximum is -inf so far
-    for start in range(BLOCK, width, BLOCK):
-        o = start + lane
-        b_x = widen(tl.load(x + o.to(tl.int64) * xw, mask=o < width, other=float("-inf")))
-        higher = tl.maximum(top, b_x, propagate_nan=tl.PropagateNan.ALL)
-        nothing = higher == float("-inf")
-        kept = tl.where(nothing, 0.0, total * tl.exp(top - higher))
-        total = kept + tl.where(nothing, 0.0, tl.exp(b_x - higher))
-        top = higher
-    highest = tl.max(top, 0)
-    whole = tl.sum(total * tl.exp(top - highest), 0)
-    blocks = tl.cdiv(width, BLOCK)
+    lane = tl.arange(0, BLOCK_WIDTH)
+    x += row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)
+    y += row_offset(row, size_1, size_2, y_stride_0, y_stride_1, y_stride_2)
+    # First pass: maximum and sum of exponentials of each lane.
+    lane_max = widen(tl.load(x + lane.to(tl.int64) * x_stride_w))  # no mask: width exceeds BLOCK_WIDTH
+    lane_sum = lane_max * 0 + 1
+    lane_sum = tl.where(lane_max == float("-inf"), 0.0, lane_sum)
+    for start in range(BLOCK_WIDTH, width, BLOCK_WIDTH):
+        o_w = start + lane
+        b_x = widen(tl.load(x + o_w.to(tl.int64) * x_stride_w, mask=o_w < width, other=float("-inf")))
+        new_max = tl.maximum(lane_max, b_x, propagate_nan=tl.PropagateNan.ALL)
+        impossible = new_max == float("-inf")
+        kept = tl.where(impossible, 0.0, lane_sum * tl.exp(lane_max - new_max))
+        lane_sum = kept + tl.where(impossible, 0.0, tl.exp(b_x - new_max))
+        lane_max = new_max
+    row_max = tl.max(lane_max, 0)
+    row_sum = tl.sum(lane_sum * tl.exp(lane_max - row_max), 0)
+    # Second pass, from the end: normalise.
+    blocks = tl.cdiv(width, BLOCK_WIDTH)
     for i in range(blocks):
-        o = (blocks - 1 - i) * BLOCK + lane
-        b_x = widen(tl.load(x + o.to(tl.int64) * xw, mask=o < width, other=float("-inf")))
-        shifted = b_x - highest
-        b_y = shifted - tl.log(whole) if LOG else tl.exp(shifted) / whole
-        tl.store(y + o.to(tl.int64) * yw, b_y.to(y.dtype.element_ty), mask=o < width)
+        o_w = (blocks - 1 - i) * BLOCK_WIDTH + lane
+        b_x = widen(tl.load(x + o_w.to(tl.int64) * x_stride_w, mask=o_w < width, other=float("-inf")))
+        shifted = b_x - row_max
+        b_y = shifted - tl.log(row_sum) if LOG else tl.exp(shifted) / row_sum
+        tl.store(y + o_w.to(tl.int64) * y_stride_w, b_y.to(y.dtype.element_ty), mask=o_w < width)
 
 
 @triton.jit
-def softmax_backward_held(
+def softmax_backward_single_pass_kernel(
     y,
     dy,
     dx,
     rows,
     width,
-    n1,
-    n2,
-    ys0,
-    ys1,
-    ys2,
-    yw,
-    gs0,
-    gs1,
-    gs2,
-    gw,
-    ds0,
-    ds1,
-    ds2,
-    dw,
+    size_1,
+    size_2,
+    y_stride_0,
+    y_stride_1,
+    y_stride_2,
+    y_stride_w,
+    dy_stride_0,
+    dy_stride_1,
+    dy_stride_2,
+    dy_stride_w,
+    dx_stride_0,
+    dx_stride_1,
+    dx_stride_2,
+    dx_stride_w,
     LOG: tl.constexpr,
-    ROWS: tl.constexpr,
-    BLOCK: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_WIDTH: tl.constexpr,
 ):
-    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    o = tl.arange(0, BLOCK)
-    mask = (row < rows)[:, None] & (o < width)[None, :]  # (ROWS, BLOCK)
-    o = o.to(tl.int64)[None, :]
-    b_g = widen(tl.load(dy + row_offset(row, n1, n2, gs0, gs1, gs2)[:, None] + o * gw, mask=mask, other=0.0))
-    b_y = widen(tl.load(y + row_offset(row, n1, n2, ys0, ys1, ys2)[:, None] + o * yw, mask=mask, other=0.0))
+    row, m_row = row_block(rows, BLOCK_ROWS)
+    o_w = tl.arange(0, BLOCK_WIDTH)
+    mask = m_row[:, None] & (o_w < width)[None, :]  # (BLOCK_ROWS, BLOCK_WIDTH)
+    o_w = o_w.to(tl.int64)[None, :]
+    p_dy = dy + row_offset(row, size_1, size_2, dy_stride_0, dy_stride_1, dy_stride_2)[:, None] + o_w * dy_stride_w
+    b_dy = widen(tl.load(p_dy, mask=mask, other=0.0))
+    p_y = y + row_offset(row, size_1, size_2, y_stride_0, y_stride_1, y_stride_2)[:, None] + o_w * y_stride_w
+    b_y = widen(tl.load(p_y, mask=mask, other=0.0))
     if LOG:
-        b_d = b_g - tl.exp(b_y) * tl.sum(b_g, 1)[:, None]
+        b_dx = b_dy - tl.exp(b_y) * tl.sum(b_dy, 1)[:, None]
     else:
-        b_d = b_y * (b_g - tl.sum(b_y * b_g, 1)[:, None])
-    p_d = dx + row_offset(row, n1, n2, ds0, ds1, ds2)[:, None] + o * dw
-    tl.store(p_d, b_d.to(dx.dtype.element_ty), mask=mask)
+        b_dx = b_y * (b_dy - tl.sum(b_y * b_dy, 1)[:, None])
+    p_dx = dx + row_offset(row, size_1, size_2, dx_stride_0, dx_stride_1, dx_stride_2)[:, None] + o_w * dx_stride_w
+    tl.store(p_dx, b_dx.to(dx.dtype.element_ty), mask=mask)
 
 
 @triton.jit
-def softmax_backward_looped(
+def softmax_backward_two_pass_kernel(
     y,
     dy,
     dx,
     width,
-    n1,
-    n2,
-    ys0,
-    ys1,
-    ys2,
-    yw,
-    gs0,
-    gs1,
-    gs2,
-    gw,
-    ds0,
-    ds1,
-    ds2,
-    dw,
+    size_1,
+    size_2,
+    y_stride_0,
+    y_stride_1,
+    y_stride_2,
+    y_stride_w,
+    dy_stride_0,
+    dy_stride_1,
+    dy_stride_2,
+    dy_stride_w,
+    dx_stride_0,
+    dx_stride_1,
+    dx_stride_2,
+    dx_stride_w,
     LOG: tl.constexpr,
-    BLOCK: tl.constexpr,
+    BLOCK_WIDTH: tl.constexpr,
 ):
     row = tl.program_id(0).to(tl.int64)
-    lane = tl.arange(0, BLOCK)
-    y += row_offset(row, n1, n2, ys0, ys1, ys2)
-    dy += row_offset(row, n1, n2, gs0, gs1, gs2)
-    dx += row_offset(row, n1, n2, ds0, ds1, ds2)
-    b_g = widen(tl.load(dy + lane.to(tl.int64) * gw))  # (BLOCK,): width is above BLOCK
-    sums = b_g if LOG else widen(tl.load(y + lane.to(tl.int64) * yw)) * b_g
-    for start in range(BLOCK, width, BLOCK):
-        o = start + lane
-        b_g = widen(tl.load(dy + o.to(tl.int64) * gw, mask=o < width, other=0.0))
+    lane = tl.arange(0, BLOCK_WIDTH)
+    y += row_offset(row, size_1, size_2, y_stride_0, y_stride_1, y_stride_2)
+    dy += row_offset(row, size_1, size_2, dy_stride_0, dy_stride_1, dy_stride_2)
+    dx += row_offset(row, size_1, size_2, dx_stride_0, dx_stride_1, dx_stride_2)
+    # First pass: sum of dy, or of y dy.
+    b_dy = widen(tl.load(dy + lane.to(tl.int64) * dy_stride_w))  # no mask: width exceeds BLOCK_WIDTH
+    lane_sum = b_dy if LOG else widen(tl.load(y + lane.to(tl.int64) * y_stride_w)) * b_dy
+    for start in range(BLOCK_WIDTH, width, BLOCK_WIDTH):
+        o_w = start + lane
+        b_dy = widen(tl.load(dy + o_w.to(tl.int64) * dy_stride_w, mask=o_w < width, other=0.0))
         if LOG:
-            sums += b_g
+            lane_sum += b_dy
         else:
-            sums += widen(tl.load(y + o.to(tl.int64) * yw, mask=o < width, other=0.0)) * b_g
-    total = tl.sum(sums, 0)
-    blocks = tl.cdiv(width, BLOCK)
+            lane_sum += widen(tl.load(y + o_w.to(tl.int64) * y_stride_w, mask=o_w < width, other=0.0)) * b_dy
+    row_sum = tl.sum(lane_sum, 0)
+    # Second pass, from the end: the gradient.
+    blocks = tl.cdiv(width, BLOCK_WIDTH)
     for i in range(blocks):
-        o = (blocks - 1 - i) * BLOCK + lane
-        b_g = widen(tl.load(dy + o.to(tl.int64) * gw, mask=o < width, other=0.0))
-        b_y = widen(tl.load(y + o.to(tl.int64) * yw, mask=o < width, other=0.0))
-        b_d = b_g - tl.exp(b_y) * total if LOG else b_y * (b_g - total)
-        tl.store(dx + o.to(tl.int64) * dw, b_d.to(dx.dtype.element_ty), mask=o < width)
+        o_w = (blocks - 1 - i) * BLOCK_WIDTH + lane
+        b_dy = widen(tl.load(dy + o_w.to(tl.int64) * dy_stride_w, mask=o_w < width, other=0.0))
+        b_y = widen(tl.load(y + o_w.to(tl.int64) * y_stride_w, mask=o_w < width, other=0.0))
+        b_dx = b_dy - tl.exp(b_y) * row_sum if LOG else b_y * (b_dy - row_sum)
+        tl.store(dx + o_w.to(tl.int64) * dx_stride_w, b_dx.to(dx.dtype.element_ty), mask=o_w < width)
 
 
 def _tile(width: int) -> dict[str, int]:
-    """Rows that one program holds, and its warps: a warp for 512 elements, and at least 1,024 elements."""
+    """Return the rows of a program and its warps: at least 1,024 elements, and a warp for every 512."""
     block = triton.next_power_of_2(width)
-    return dict(ROWS=max(1, 1024 // block), BLOCK=block, num_warps=min(max(block // 512, 1), 32))
+    return dict(BLOCK_ROWS=max(1, 1024 // block), BLOCK_WIDTH=block, num_warps=min(max(block // 512, 1), 32))
 
 
 def _forward(name: str, x: Tensor, log: bool) -> Tensor:
-    """Softmax along the last axis."""
+    """Return the softmax of ``x`` along the last axis, or its logarithm."""
     y = empty_like(x)
-    width, xw, yw = x.shape[-1], x.stride(-1), y.stride(-1)
+    width = x.shape[-1]
     found = rows_of(name, x[..., 0], y[..., 0])
-    (xs, ys), inner = found.strides, found.inner
-    if width > HELD:
+    x_strides, y_strides = found.strides
+    strides = (*x_strides, x.stride(-1), *y_strides, y.stride(-1))
+    if width > SINGLE_PASS_WIDTH:
         launch(
-            softmax_looped,
+            softmax_two_pass_kernel,
             (found.count,),
             x,
             y,
             width,
-            *inner,
-            *xs,
-            xw,
-            *ys,
-            yw,
+            *found.inner,
+            *strides,
             LOG=log,
-            BLOCK=LOOPED,
+            BLOCK_WIDTH=TWO_PASS_BLOCK,
             num_warps=16,
         )
         return y
     tile = _tile(width)
     launch(
-        softmax_held,
-        (triton.cdiv(found.count, tile["ROWS"]),),
+        softmax_single_pass_kernel,
+        (triton.cdiv(found.count, tile["BLOCK_ROWS"]),),
         x,
         y,
         found.count,
         width,
-        *inner,
-        *xs,
-        xw,
-        *ys,
-        yw,
+        *found.inner,
+        *strides,
         LOG=log,
         **tile,
     )
@@ -224,17 +241,17 @@ def _forward(name: str, x: Tensor, log: bool) -> Tensor:
 
 
 def _backward(name: str, y: Tensor, dy: Tensor, log: bool) -> Tensor:
-    """Softmax: dx = y (dy - sum y dy). Log-softmax: dx = dy - exp(y) sum dy."""
+    """Return dx = y (dy - sum y dy), or dx = dy - exp(y) sum dy for log-softmax."""
     dx = empty_like(y)
     width = y.shape[-1]
     if dy.dim() - 1 > MOST_AXES and dy.stride() != dx.stride():
         dy = empty_like(y).copy_(dy)
     found = rows_of(name, y[..., 0], dy[..., 0], dx[..., 0])
-    ys, gs, ds = found.strides
-    strides = (*ys, y.stride(-1), *gs, dy.stride(-1), *ds, dx.stride(-1))
-    if width > HELD // 2:
+    y_strides, dy_strides, dx_strides = found.strides
+    strides = (*y_strides, y.stride(-1), *dy_strides, dy.stride(-1), *dx_strides, dx.stride(-1))
+    if width > SINGLE_PASS_WIDTH // 2:
         launch(
-            softmax_backward_looped,
+            softmax_backward_two_pass_kernel,
             (found.count,),
             y,
             dy,
@@ -243,14 +260,14 @@ def _backward(name: str, y: Tensor, dy: Tensor, log: bool) -> Tensor:
             *found.inner,
             *strides,
             LOG=log,
-            BLOCK=LOOPED,
+            BLOCK_WIDTH=TWO_PASS_BLOCK,
             num_warps=16,
         )
         return dx
     tile = _tile(width)
     launch(
-        softmax_backward_held,
-        (triton.cdiv(found.count, tile["ROWS"]),),
+        softmax_backward_single_pass_kernel,
+        (triton.cdiv(found.count, tile["BLOCK_ROWS"]),),
         y,
         dy,
         dx,

@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor
 
-from arbench.kernels.core.launch import empty, empty_like, interpreted, launch
-from arbench.kernels.core.rows import widen
+from arbench.kernels.conv.taps import strides_of
+from arbench.kernels.conv.wavenet_programs import wavenet_layer_forward_kernel
+from arbench.kernels.core.launch import empty, empty_like, launch
 from arbench.kernels.core.spec import (
     CONVOLUTIONS,
     Config,
@@ -37,7 +37,6 @@ from arbench.kernels.core.spec import (
 )
 
 NAME = "wavenet_layer"
-INTERPRETED = tl.constexpr(interpreted())
 
 
 def _reference(
@@ -74,272 +73,21 @@ def _reference(
     return x + out[..., :R], done if skip is None else skip + done
 
 
-@triton.jit
-def _product(a, b, c):
-    """c + a b in c's precision."""
-    if INTERPRETED:
-        a, b = widen(a), widen(b)
-    return tl.dot(a, b, c, input_precision="ieee", out_dtype=c.dtype)
-
-
-@triton.jit
-def _gate(f, g):
-    """tanh(f) sigmoid(g) with one division; below -20 a tanh is -1."""
-    e = tl.exp(-2 * tl.where(f < -20, -20.0, f))
-    return (1 - e) / ((1 + e) * (1 + tl.exp(-g)))
-
-
-@triton.jit
-def _gated(
-    x,
-    weight,
-    bias,
-    offset,
-    m_row,
-    t,
-    g,
-    taps,
-    dilation,
-    R,
-    G,
-    xs1,
-    xs2,
-    gs0,
-    gs1,
-    bs,
-    fs2,
-    BT: tl.constexpr,
-    BK: tl.constexpr,
-    BG: tl.constexpr,
-):
-    """The gated channels g .. g + BG - 1 at positions ``t``: (BT, BG). ``x`` and ``offset`` point at the rows
-    (BT, 1)."""
-    o_k = tl.arange(0, BK)
-    p_x = x + o_k.to(tl.int64)[None, :] * xs2  # (BT, BK)
-    p_w = weight + o_k.to(tl.int64)[:, None] * gs0
-    o_g = g + tl.arange(0, BG)
-    m_g = (o_g < G)[None, :]
-    filters = o_g.to(tl.int64)[None, :]
-    gates = filters + G
-    b_f = widen(tl.zeros((BT, BG), x.dtype.element_ty))
-    b_g = widen(tl.zeros((BT, BG), x.dtype.element_ty))
-    blocks = tl.cdiv(R, BK)
-    for i in range(taps * blocks):
-        tap = i // blocks
-        r = i % blocks * BK
-        back = (taps - 1 - tap).to(tl.int64) * dilation
-        m_k = r + o_k < R
-        m_x = m_row & (t >= back) & m_k[None, :]
-        b_x = tl.load(p_x - back * xs1 + r.to(tl.int64) * xs2, mask=m_x, other=0.0)
-        p = p_w + (tap.to(tl.int64) * R + r) * gs0
-        m_w = m_k[:, None] & m_g
-        b_f = _product(b_x, tl.load(p + filters * gs1, mask=m_w, other=0.0), b_f)
-        b_g = _product(b_x, tl.load(p + gates * gs1, mask=m_w, other=0.0), b_g)
-    if bias is not None:
-        b_f += widen(tl.load(bias + filters * bs, mask=m_g, other=0.0))
-        b_g += widen(tl.load(bias + gates * bs, mask=m_g, other=0.0))
-    if offset is not None:
-        m = m_row & m_g
-        b_f += widen(tl.load(offset + filters * fs2, mask=m, other=0.0))
-        b_g += widen(tl.load(offset + gates * fs2, mask=m, other=0.0))
-    return _gate(b_f, b_g).to(x.dtype.element_ty)
-
-
-@triton.jit
-def _projected(
-    held,
-    h,
-    weight,
-    bias,
-    before,
-    after,
-    m_row,
-    first,
-    width,
-    G,
-    ws0,
-    ws1,
-    bs,
-    rs1,
-    as1,
-    BT: tl.constexpr,
-    BK: tl.constexpr,
-    BN: tl.constexpr,
-):
-    """Writes before + h W + bias for columns first .. first + width - 1 of W. h is ``held`` (BT, BK), or in
-    memory at the rows ``h``; ``h``, ``before`` and ``after`` point at the rows (BT, 1)."""
-    o_k = tl.arange(0, BK)
-    for start in range(0, width, BN):
-        o_n = start + tl.arange(0, BN)
-        m_n = (o_n < width)[None, :]
-        o_n = o_n.to(tl.int64)[None, :]
-        columns = (first + o_n) * ws1
-        b_y = widen(tl.zeros((BT, BN), after.dtype.element_ty))
-        if h is None:
-            p = weight + o_k.to(tl.int64)[:, None] * ws0 + columns
-            b_y = _product(held, tl.load(p, mask=(o_k < G)[:, None] & m_n, other=0.0), b_y)
-        else:
-            for g in range(0, G, BK):
-                o_g = g + o_k
-                m_g = o_g < G
-                b_h = tl.load(h + o_g[None, :], mask=m_row & m_g[None, :], other=0.0)  # (BT, BK)
-                p = weight + o_g.to(tl.int64)[:, None] * ws0 + columns
-                b_y = _product(b_h, tl.load(p, mask=m_g[:, None] & m_n, other=0.0), b_y)
-        if bias is not None:
-            b_y += widen(tl.load(bias + (first + o_n) * bs, mask=m_n, other=0.0))
-        m = m_row & m_n
-        if before is not None:
-            b_y += widen(tl.load(before + o_n * rs1, mask=m, other=0.0))
-        tl.store(after + o_n * as1, b_y.to(after.dtype.element_ty), mask=m)
-
-
-@triton.jit
-def wavenet_layer_forward(
-    x,
-    gate_weight,
-    gate_bias,
-    out_weight,
-    out_bias,
-    offset,
-    skip,
-    y,
-    skip_y,
-    h,
-    rows,
-    length,
-    taps,
-    dilation,
-    hop,
-    R,
-    G,
-    S,
-    xs0,
-    xs1,
-    xs2,
-    gs0,
-    gs1,
-    bs,
-    ws0,
-    ws1,
-    os,
-    fs0,
-    fs1,
-    fs2,
-    ss0,
-    ss1,
-    ss2,
-    ys0,
-    ys1,
-    ys2,
-    ks0,
-    ks1,
-    ks2,
-    BT: tl.constexpr,
-    BK: tl.constexpr,
-    BG: tl.constexpr,
-    BN: tl.constexpr,
-):
-    start = tl.program_id(0).to(tl.int64) * BT
-    lane = tl.arange(0, BT)
-    m_row = (start + lane < rows)[:, None]
-    o_t = start % length + lane
-    b = (start // length + o_t // length)[:, None]  # (BT, 1): sequence
-    t = (o_t % length)[:, None]  # and position of each row
-    x += b * xs0 + t * xs1
-    if offset is not None:
-        offset += b * fs0 + t // hop * fs1
-    if h is None:
-        held = _gated(
-            x,
-            gate_weight,
-            gate_bias,
-            offset,
-            m_row,
-            t,
-            0,
-            taps,
-            dilation,
-            R,
-            G,
-            xs1,
-            xs2,
-            gs0,
-            gs1,
-            bs,
-            fs2,
-            BT,
-            BK,
-            BG,
-        )
-    else:
-        held = None
-        h += ((start + lane) * G)[:, None]
-        for g in range(0, G, BG):
-            b_h = _gated(
-                x,
-                gate_weight,
-                gate_bias,
-                offset,
-                m_row,
-                t,
-                g,
-                taps,
-                dilation,
-                R,
-                G,
-                xs1,
-                xs2,
-                gs0,
-                gs1,
-                bs,
-                fs2,
-                BT,
-                BK,
-                BG,
-            )
-            o_g = g + tl.arange(0, BG)[None, :]
-            tl.store(h + o_g, b_h, mask=m_row & (o_g < G))
-        tl.debug_barrier()  # other threads of this program read what these have stored
-    BH: tl.constexpr = BG if h is None else BK
-    _projected(
-        held,
-        h,
-        out_weight,
-        out_bias,
-        x,
-        y + b * ys0 + t * ys1,
-        m_row,
-        0,
-        R,
-        G,
-        ws0,
-        ws1,
-        os,
-        xs2,
-        ys2,
-        BT,
-        BH,
-        BN,
-    )
-    if skip_y is not None:
-        before = None if skip is None else skip + b * ss0 + t * ss1
-        after = skip_y + b * ks0 + t * ks1
-        _projected(held, h, out_weight, out_bias, before, after, m_row, R, S, G, ws0, ws1, os, ss2, ks2, BT, BH, BN)
-
-
 def _tile(x: Tensor, R: int, G: int, S: int) -> dict[str, int]:
-    """Positions and channels that a program takes at a time: as many as no target spills. Products in
-    float32 have no tensor cores, and their operands take more registers."""
-    BK, BG, BN, stages = (32, 64, 64 if G <= 64 else 32, 3) if x.dtype.itemsize == 2 else (16, 32, 64, 2)
+    """Return the positions and channels of a tile: the largest that no target spills.
+
+    Products in float32 have no tensor cores, and their operands take more registers.
+    """
+    k, g, n, stages = (32, 64, 64 if G <= 64 else 32, 3) if x.dtype.itemsize == 2 else (16, 32, 64, 2)
 
     def block(most: int, width: int) -> int:
         return max(16, min(most, triton.next_power_of_2(width)))
 
     return dict(
-        BT=128,
-        BK=block(BK, max(R, G)),
-        BG=block(BG, G),
-        BN=block(BN, max(R, S)),
+        BLOCK_T=128,
+        BLOCK_K=block(k, max(R, G)),
+        BLOCK_G=block(g, G),
+        BLOCK_N=block(n, max(R, S)),
         num_warps=8,
         num_stages=stages,
     )
@@ -365,14 +113,10 @@ def _forward(
     if offset is not None:
         offset = offset.expand(B, T if offset.shape[1] == 1 else -1, -1)
     tile = _tile(x, R, G, S)
-    h = empty((B * T, G), x.dtype, x.device) if tile["BG"] < G else None
-
-    def strides(tensor: Tensor | None, axes: int) -> tuple[int, ...]:
-        return (0,) * axes if tensor is None else tensor.stride()
-
+    h = empty((B * T, G), x.dtype, x.device) if tile["BLOCK_G"] < G else None
     launch(
-        wavenet_layer_forward,
-        (triton.cdiv(B * T, tile["BT"]),),
+        wavenet_layer_forward_kernel,
+        (triton.cdiv(B * T, tile["BLOCK_T"]),),
         x,
         gate_weight,
         gate_bias,
@@ -393,13 +137,13 @@ def _forward(
         S,
         *x.stride(),
         *gate_weight.stride(),
-        *strides(gate_bias, 1),
+        *strides_of(gate_bias, 1),
         *out_weight.stride(),
-        *strides(out_bias, 1),
-        *strides(offset, 3),
-        *strides(skip, 3),
+        *strides_of(out_bias, 1),
+        *strides_of(offset, 3),
+        *strides_of(skip, 3),
         *y.stride(),
-        *strides(skip_y, 3),
+        *strides_of(skip_y, 3),
         **tile,
     )
     return y, skip_y

@@ -69,8 +69,13 @@ def gumbel(seed: int, rows: Tensor, width: int, dtype: torch.dtype) -> Tensor:
 
 @triton.jit
 def class_words(seed, row, block):
-    """Words (M, N) of the classes 4 block .. 4 block + 3, side by side along the last axis, from int32 blocks
-    and int64 rows that broadcast to (M, N / 4)."""
+    """Return the random words (M, N) of N classes.
+
+    Args:
+        seed: the 64-bit key.
+        row: int64 rows that broadcast with ``block`` to (M, N / 4).
+        block: int32 Philox blocks; block i gives classes 4 i .. 4 i + 3, adjacent along the last axis.
+    """
     low, high = (row & 0xFFFFFFFF).to(tl.uint32), (row >> 32).to(tl.uint32)
     w0, w1, w2, w3 = tl.philox(seed, block.to(tl.uint32), low * 0, low, high)
     joined = tl.join(tl.join(w0, w2), tl.join(w1, w3))  # (M, N / 4, 2, 2)
@@ -79,7 +84,7 @@ def class_words(seed, row, block):
 
 @triton.jit
 def exponentials(word, like):
-    """``exponential`` in the floating-point type of ``like``."""
+    """Return standard exponential numbers from random words, in the dtype of ``like``; see ``exponential``."""
     t = word.to(like.dtype) * 2.3283064365386963e-10 + 1.1641532182693481e-10
     rest = 1 - t
     return (t - (1 - rest)) - tl.log(tl.maximum(rest, LEAST))

@@ -57,16 +57,25 @@ def rows_of(name: str, *tensors: Tensor) -> Rows:
 
 
 @triton.jit
-def row_offset(row, n1, n2, s0, s1, s2):
-    """Where a row begins, in elements: ``row`` counts through axes of sizes (any, n1, n2), whose product 32
-    bits may not hold."""
-    outer = row // n2
-    return outer // n1 * s0 + outer % n1 * s1 + row % n2 * s2
+def row_block(rows, BLOCK_ROWS: tl.constexpr):
+    """Return the rows (BLOCK_ROWS,) of this program, as int64, and the mask of those that exist."""
+    row = tl.program_id(0).to(tl.int64) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
+    return row, row < rows
+
+
+@triton.jit
+def row_offset(row, size_1, size_2, stride_0, stride_1, stride_2):
+    """Return where a row starts, in elements.
+
+    ``row`` counts through three axes of sizes (any, size_1, size_2), whose product may exceed 32 bits.
+    """
+    outer = row // size_2
+    return outer // size_1 * stride_0 + outer % size_1 * stride_1 + row % size_2 * stride_2
 
 
 @triton.jit
 def widen(x):
-    """Half precision as float32, in which it is computed; wider numbers stay."""
+    """Convert half precision to float32, the precision of all arithmetic; leave wider types unchanged."""
     if x.dtype == tl.float64:
         return x
     else:

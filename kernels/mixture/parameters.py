@@ -183,7 +183,9 @@ def tile(params: Tensor, components: int, channels: int, *, backward: bool = Fal
         elements, warps = 256, 1
     elif channels == 1 and params.itemsize == 2:
         elements = 1024
-    return dict(ROWS=max(1, elements // main), MAIN=main, REST=rest, num_warps=warps * max(1, main // elements))
+    return dict(
+        BLOCK_ROWS=max(1, elements // main), BLOCK_K=main, BLOCK_K_REST=rest, num_warps=warps * max(1, main // elements)
+    )
 
 
 def constants(levels: int, components: int, channels: int) -> dict[str, Any]:

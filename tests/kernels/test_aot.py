@@ -68,8 +68,8 @@ def test_arguments_are_specialised_as_at_a_launch() -> None:
     assert signature["rows"] == "i32"
     assert (names.index("rows"),) not in known
     assert known[names.index("width"),] == [["tt.divisibility", 16]]
-    assert signature["xw"] == "constexpr"
-    assert constants["xw"] == 1
+    assert signature["x_stride_w"] == "constexpr"
+    assert constants["x_stride_w"] == 1
     assert constants["LOG"] is False
 
 
@@ -80,7 +80,7 @@ def test_strides_beyond_32_bits_are_64_bits_wide() -> None:
 
     with recording() as found:
         softmax(x, backend="triton")
-    assert _source(found[0])[0]["xs0"] == "i64"
+    assert _source(found[0])[0]["x_stride_0"] == "i64"
 
 
 @pytest.mark.skipif(not interpreted(), reason="the interpreter is off where there is a GPU")

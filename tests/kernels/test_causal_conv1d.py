@@ -96,8 +96,8 @@ def test_runs_longer_than_a_program(harness: ModuleType, out: int | None, layout
 
 def test_a_program_takes_several_blocks_of_rows(harness: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the weights' gradient; the last program takes fewer."""
-    monkeypatch.setattr("arbench.kernels.conv.depthwise.PROGRAMS", 3)
-    monkeypatch.setattr("arbench.kernels.conv.full.PROGRAMS", 4)
+    monkeypatch.setattr("arbench.kernels.conv.depthwise.TARGET_PROGRAMS", 3)
+    monkeypatch.setattr("arbench.kernels.conv.full.TARGET_PROGRAMS", 4)
     for layout in ("BDL", "BLD"):
         config = dict(batch=1, channels=2, width=2, layout=layout, activation="silu", states=True)
         harness.compare(CAUSAL_CONV1D, harness.make(CAUSAL_CONV1D, torch.float32, **config, length=2200))
@@ -250,7 +250,11 @@ def test_programs_that_are_claimed(harness: ModuleType) -> None:
     y, _ = causal_conv1d(**inputs, backend="triton")
     y.backward(torch.ones_like(y))
     made = launched - before
-    assert made == {"depthwise_forward": 2, "depthwise_gradient": 2, "depthwise_transposed": 1}
+    assert made == {
+        "depthwise_conv1d_forward_kernel": 2,
+        "depthwise_conv1d_backward_weight_kernel": 2,
+        "depthwise_conv1d_backward_input_kernel": 1,
+    }
 
 
 @given(

@@ -106,9 +106,9 @@ def test_who_writes_the_state_of_a_full_convolution(harness: ModuleType) -> None
             state=3 + extra,
             ring=ring,
         )
-        before = launched["update_state"]
+        before = launched["conv1d_update_state_kernel"]
         step(harness, inputs)
-        assert launched["update_state"] - before == launches
+        assert launched["conv1d_update_state_kernel"] - before == launches
 
 
 @pytest.mark.parametrize("batch", [1, 2, 17, 40])

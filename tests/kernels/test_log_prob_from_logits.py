@@ -24,9 +24,9 @@ inf, nan = float("inf"), float("nan")
 
 
 @pytest.fixture
-def looped(monkeypatch: pytest.MonkeyPatch) -> None:
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows above 8 classes are wide ones."""
-    monkeypatch.setattr(sys.modules[log_prob_from_logits.__module__], "HELD", 8)
+    monkeypatch.setattr(sys.modules[log_prob_from_logits.__module__], "SINGLE_BLOCK_WIDTH", 8)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 129, 151, 1134, 4099])
@@ -36,12 +36,12 @@ def test_any_width(harness: ModuleType, width: int) -> None:
 
 @pytest.mark.parametrize("width", [9, 129, 4096, 4099, 8193])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
-@pytest.mark.usefixtures("looped")
+@pytest.mark.usefixtures("online")
 def test_rows_too_wide_to_hold(harness: ModuleType, width: int, dtype: torch.dtype) -> None:
-    before = launched["log_prob_looped"]
+    before = launched["log_prob_online_kernel"]
     inputs = harness.make(KERNEL, dtype, rows=3, width=width, ignore_index=-100)
     harness.compare(KERNEL, harness.scattered(inputs))
-    assert launched["log_prob_looped"] == before + 1
+    assert launched["log_prob_online_kernel"] == before + 1
 
 
 def test_the_widest_row_promised(harness: ModuleType) -> None:
@@ -94,14 +94,14 @@ def test_infinities_and_extremes(harness: ModuleType, backend: str) -> None:
     extremes(harness, backend)
 
 
-@pytest.mark.usefixtures("looped")
+@pytest.mark.usefixtures("online")
 def test_infinities_and_extremes_of_wide_rows(harness: ModuleType) -> None:
-    before = launched["log_prob_looped"]
+    before = launched["log_prob_online_kernel"]
     extremes(harness, "triton")
-    assert launched["log_prob_looped"] > before
+    assert launched["log_prob_online_kernel"] > before
 
 
-@pytest.mark.usefixtures("looped")
+@pytest.mark.usefixtures("online")
 @pytest.mark.parametrize("at", [0, 1023, 1024, 4095, 4096, 9000, 12287])
 def test_what_one_lane_saw_is_not_lost(harness: ModuleType, at: int) -> None:
     """One NaN, one infinity, one finite logit anywhere in a wide row of -inf."""

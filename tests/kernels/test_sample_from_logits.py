@@ -28,9 +28,9 @@ MODULE = sys.modules[sample_from_logits.__module__]
 
 
 @pytest.fixture
-def looped(monkeypatch: pytest.MonkeyPatch) -> None:
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows above 8 classes are wide ones."""
-    monkeypatch.setattr(MODULE, "HELD", 8)
+    monkeypatch.setattr(MODULE, "SINGLE_BLOCK_WIDTH", 8)
 
 
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -107,7 +107,7 @@ def test_exponentials_over_the_whole_range_of_a_word(harness: ModuleType, dtype:
 @pytest.mark.parametrize("word", [0, 2**32 - 1])
 @pytest.mark.parametrize("width", [5, 40])
 def test_the_ends_of_the_uniform(
-    harness: ModuleType, monkeypatch: pytest.MonkeyPatch, looped: None, word: int, width: int
+    harness: ModuleType, monkeypatch: pytest.MonkeyPatch, online: None, word: int, width: int
 ) -> None:
     """Where every word is the same, the likeliest class is drawn, and -inf never."""
 
@@ -186,23 +186,23 @@ def test_rare_classes_are_as_rare_as_they_should_be() -> None:
 @pytest.mark.parametrize("width", [8, 9000])
 def test_huge_logits_keep_their_noise(harness: ModuleType, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     """In float32, 1e9 + Gumbel noise is a multiple of 64: the first class would be drawn."""
-    monkeypatch.setattr(MODULE, "HELD", 8)
+    monkeypatch.setattr(MODULE, "SINGLE_BLOCK_WIDTH", 8)
     x = torch.zeros(60, width, device=harness.DEVICE)
     small = sample_from_logits(x, seed=3, backend="triton")[0]
     for backend in ("triton", "reference"):
         assert torch.equal(sample_from_logits(x + 1e9, seed=3, backend=backend)[0], small)
 
 
-@pytest.mark.usefixtures("looped")
+@pytest.mark.usefixtures("online")
 def test_draws_from_a_wide_row(harness: ModuleType) -> None:
     """Classes that lie in one lane, in others, and in every turn of the loop."""
     places = torch.tensor([0, 1023, 1024, 4095, 4096, 5119, 5120, 8999])
     x = torch.full((9000,), -inf)
     x[places] = 0
     x = x.to(harness.DEVICE).expand(100, 9000)
-    before = launched["sample_looped"]
+    before = launched["sample_online_kernel"]
     index, log_prob = sample_from_logits(x, seed=9, backend="triton")
-    assert launched["sample_looped"] == before + 1
+    assert launched["sample_online_kernel"] == before + 1
     law = torch.zeros(9000, dtype=torch.float64)
     law[places] = 1 / 8
     assert frequencies(index, law) > 1e-3
@@ -258,7 +258,7 @@ def test_given_noise_draws_as_argmax_does(harness: ModuleType, width: int) -> No
 
 @pytest.mark.parametrize("width", [6, 40])
 @BACKENDS
-@pytest.mark.usefixtures("looped")
+@pytest.mark.usefixtures("online")
 def test_parts_of_a_batch_draw_as_the_whole(harness: ModuleType, width: int, backend: str) -> None:
     """Held and wide rows, where row numbers pass 2^32."""
     x = normal(3, 2, 4, width).to(harness.DEVICE)
@@ -286,7 +286,7 @@ def test_wide_rows_draw_as_held_ones(harness: ModuleType, monkeypatch: pytest.Mo
     noise = gumbel(3, torch.arange(6), 4000, torch.float32).to(harness.DEVICE)
     given: list[dict[str, Any]] = [{"seed": 2}, {"noise": noise}, {"temperature": 0}]
     held = [sample_from_logits(x, **how, backend="triton") for how in given]
-    monkeypatch.setattr(MODULE, "HELD", 8)
+    monkeypatch.setattr(MODULE, "SINGLE_BLOCK_WIDTH", 8)
     for (index, log_prob), how in zip(held, given, strict=True):
         found = sample_from_logits(x, **how, backend="triton")
         assert torch.equal(found[0], index)
@@ -322,7 +322,7 @@ def test_infinities_and_extremes(
     harness: ModuleType, monkeypatch: pytest.MonkeyPatch, backend: str, wide: bool, how: str
 ) -> None:
     if wide:
-        monkeypatch.setattr(MODULE, "HELD", 8)
+        monkeypatch.setattr(MODULE, "SINGLE_BLOCK_WIDTH", 8)
     device = torch.device("cpu") if backend == "numba" else harness.DEVICE
     x = ROWS if backend == "numba" else harness.poisoned(ROWS.to(device))
     noise = gumbel(3, torch.arange(len(ROWS)), 12, torch.float32).to(device)

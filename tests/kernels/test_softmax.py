@@ -20,11 +20,11 @@ inf = float("inf")
 
 
 @pytest.fixture
-def looped(monkeypatch: pytest.MonkeyPatch) -> None:
+def two_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows above 8 elements are wide ones."""
     module = sys.modules[softmax.__module__]
-    monkeypatch.setattr(module, "HELD", 8)
-    monkeypatch.setattr(module, "LOOPED", 4)
+    monkeypatch.setattr(module, "SINGLE_PASS_WIDTH", 8)
+    monkeypatch.setattr(module, "TWO_PASS_BLOCK", 4)
 
 
 @BOTH
@@ -36,11 +36,11 @@ def test_any_width(harness: ModuleType, kernel: Kernel, width: int) -> None:
 @BOTH
 @pytest.mark.parametrize("width", [9, 12, 16, 129])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
-@pytest.mark.usefixtures("looped")
+@pytest.mark.usefixtures("two_passes")
 def test_rows_too_wide_to_hold(harness: ModuleType, kernel: Kernel, width: int, dtype: torch.dtype) -> None:
-    before = launched["softmax_looped"], launched["softmax_backward_looped"]
+    before = launched["softmax_two_pass_kernel"], launched["softmax_backward_two_pass_kernel"]
     harness.compare(kernel, harness.scattered(harness.make(kernel, dtype, rows=3, width=width)))
-    after = launched["softmax_looped"], launched["softmax_backward_looped"]
+    after = launched["softmax_two_pass_kernel"], launched["softmax_backward_two_pass_kernel"]
     assert all(b > a for a, b in zip(before, after, strict=True))
 
 
@@ -77,7 +77,7 @@ def test_infinities_and_extremes(harness: ModuleType, kernel: Kernel) -> None:
 
 
 @BOTH
-@pytest.mark.usefixtures("looped")
+@pytest.mark.usefixtures("two_passes")
 def test_infinities_and_extremes_of_wide_rows(harness: ModuleType, kernel: Kernel) -> None:
     extremes(harness, kernel)
 

@@ -314,6 +314,6 @@ def test_a_narrow_gate_held_or_in_memory_is_the_same(harness: ModuleType, monkey
     held = wavenet_layer(**inputs, backend="triton")
     module = sys.modules[wavenet_layer.__module__]
     tile = module._tile
-    monkeypatch.setattr(module, "_tile", lambda *given: {**tile(*given), "BG": 16})
+    monkeypatch.setattr(module, "_tile", lambda *given: {**tile(*given), "BLOCK_G": 16})
     for a, b in zip(harness.on_triton(lambda: wavenet_layer(**inputs, backend="triton")), held, strict=True):
         torch.testing.assert_close(a, b)

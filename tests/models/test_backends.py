@@ -1,4 +1,4 @@
-"""A model on Triton's kernels is the model that it is on plain PyTorch, and plain PyTorch is the default."""
+"""Tests of backends: kernels give the same results as plain PyTorch, which is the default."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 TINY = [f"{name}:{p}" for name in names() for p in resolve(name).cls.presets if p.startswith("tiny")]
 N = 12
 LAWS = {
-    Categorical: {"score": {"log_prob_held"}, "sample": {"sample_held"}},
-    DiscretizedLogisticMixture: {"score": {"logistic_mixture_forward"}, "sample": {"logistic_mixture_draw"}},
+    Categorical: {"score": {"log_prob_single_block_kernel"}, "sample": {"sample_single_block_kernel"}},
+    DiscretizedLogisticMixture: {
+        "score": {"logistic_mixture_log_prob_kernel"},
+        "sample": {"logistic_mixture_sample_kernel"},
+    },
 }
-"""Programs of the distributions that have kernels, by op."""
+"""Triton programs of the distributions with kernels, by op."""
 STEPWISE = {"sequential", "cached", "inversion", "blocks", "forecast", "speculative", "inversion_blocks"}
-"""Methods that extend a state, in plain PyTorch."""
+"""Methods that extend a state, which runs in plain PyTorch."""
 CASES = [
     pytest.param(spec, method, id=f"{spec}-{method.op}-{method.name}")
     for spec in TINY
@@ -45,7 +48,7 @@ def no_grad() -> Iterator[None]:
 
 
 def length(source: Source, least: int = N) -> int:
-    """The smallest N from ``least`` on that the model has events of."""
+    """Return the smallest size from ``least`` of the model's events."""
     for n in count(least):
         with suppress(ValueError):
             source.schedule(n)
@@ -77,7 +80,7 @@ def test_every_method_answers_the_same(spec: str, method: Method, dtype: torch.d
     found, ran = launches(lambda: method.run(fused, given))
     assert not none
     dilated = any(isinstance(m, DilatedStack) for m in plain.modules())
-    layers = {"wavenet_layer_forward"} if dilated and method.name not in STEPWISE else set()
+    layers = {"wavenet_layer_forward_kernel"} if dilated and method.name not in STEPWISE else set()
     assert ran.keys() == LAWS.get(type(plain.distribution), {}).get(method.op, set()) | layers
     close = partial(
         torch.testing.assert_close,
@@ -97,12 +100,12 @@ def test_a_launch_for_each_layer_and_no_more(spec: str) -> None:
     feed = given.x if source.feeds == "x" else given.noise[..., 0]  # type: ignore[index]
     code = source.encode(given.context, given.n)
     _, ran = launches(lambda: source(feed, code))
-    assert ran == Counter({"wavenet_layer_forward": layers})
+    assert ran == Counter({"wavenet_layer_forward_kernel": layers})
 
 
 @pytest.mark.parametrize("spec", TINY)
 def test_steps_agree_with_forward_on_triton(spec: str) -> None:
-    """Whose steps are plain PyTorch."""
+    """Steps run in plain PyTorch, whatever the backend."""
     source = resolve(spec).build(3, torch.float64, DEVICE, backend="triton")
     given = task(source, torch.float64)
     feed = given.x if source.feeds == "x" else given.noise[..., 0]  # type: ignore[index]
