@@ -1,4 +1,4 @@
-"""What the NVIDIA driver knows about one GPU, read through its management library (NVML)."""
+"""Facts about one GPU from the NVIDIA driver, read through its management library (NVML)."""
 
 from __future__ import annotations
 

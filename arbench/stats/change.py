@@ -38,9 +38,6 @@ class Observations:
     """Second copy of the old version over the first copy."""
 
 
-Run = Observations
-
-
 @dataclass(frozen=True)
 class Change:
     """Relative change of time: 0.02 is two percent more."""
@@ -130,7 +127,7 @@ def decide(first: Observations, again: Callable[[], Observations], threshold: fl
     if shown is None:
         if found.within(SAME * threshold):
             return Decision("same", found)
-        wide = "too few instances" if found.interval is None else "the interval is too wide to tell"
+        wide = "too few instances" if found.interval is None else "the interval is too wide to decide"
         return Decision("undecided", found, wide)
     second = again()
     confirmed = estimate(second.ratios, 1 - 2 * ALARMS)

@@ -62,7 +62,7 @@ def judge(claimed: str, growth: Growth, exact: bool) -> tuple[Verdict, str]:
     if len(claimed_ones) == len(possible):
         return "holds", measured
     if claimed_ones:
-        return "undecided", f"{measured}; the noise does not tell {' from '.join(possible)}"
+        return "undecided", f"{measured}; noise makes {' and '.join(possible)} indistinguishable"
     if not exact and not _refuted(name, at_most, growth):
         return "undecided", f"claimed {claimed}; {measured}, but its interval allows the claim"
     return "fails", f"claimed {claimed}; {measured}"
@@ -83,7 +83,7 @@ def judge_counts(claimed: str, growth: Growth) -> tuple[Verdict, str]:
     if at_most and verdict == "holds" and (growth.exponent or 0.0) > nominal + _NEAR:
         return ("fails" if low > nominal + _NEAR else "undecided"), f"{why}, and the claim is {claimed}"
     if not at_most and verdict == "fails" and low < nominal:
-        return "undecided", f"{why}; larger sizes would tell"
+        return "undecided", f"{why}; larger sizes would decide"
     return verdict, why
 
 

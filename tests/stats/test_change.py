@@ -85,7 +85,7 @@ def test_a_change_that_does_not_recur_is_undecided() -> None:
 
 def test_too_much_scatter_is_undecided() -> None:
     found = judged(0.0, scatter=0.1)
-    assert (found.outcome, found.why) == ("undecided", "the interval is too wide to tell")
+    assert (found.outcome, found.why) == ("undecided", "the interval is too wide to decide")
 
 
 @pytest.mark.parametrize("equal", [0.02, -0.02])
