@@ -17,13 +17,17 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
+from arbench.bench.call import Call
 from arbench.bench.case import CaseKey
 from arbench.bench.job import Job, Message, one_line, out_of_memory
 from arbench.results import Samples, Verification
+
+if TYPE_CHECKING:
+    from arbench.meters import Clock
 
 SHORT_S = 0.05
 """Longest call that is its own warm call; before a longer one the smallest case with the same key is called."""
@@ -125,11 +129,7 @@ def measure(job: Job) -> Iterator[Message]:
             else:
                 call_of(smallest[case.key]).run()
             at = time.time()
-            takes = max(about * call.times, 1e-6)
-            repeats = max(1, min(MOST_SAMPLES, math.ceil(SAMPLE_S / takes)))
-            inner = max(1, math.ceil(clock.shortest_s() / takes))
-            timed = _repeated(inner, call.run)
-            seconds = [clock.time(timed) / (inner * call.times) for _ in range(repeats)]
+            seconds = _sampled(clock, call, about)
             first = first and first / call.times
             yield Message(line=Samples(case.id, job.worker, number, at, seconds, first))
         number += 1
@@ -139,6 +139,21 @@ def measure(job: Job) -> Iterator[Message]:
                 return
         elif time.monotonic() - started + longest > job.share_s:
             return
+
+
+def _sampled(clock: Clock, call: Call, about: float) -> list[float]:
+    """Return the seconds of a round: several samples if a call is short, each over as many calls as the clock needs.
+
+    Args:
+        clock: clock of the device.
+        call: the call to time.
+        about: predicted seconds of one call.
+    """
+    takes = max(about * call.times, 1e-6)
+    repeats = max(1, min(MOST_SAMPLES, math.ceil(SAMPLE_S / takes)))
+    inner = max(1, math.ceil(clock.shortest_s() / takes))
+    timed = _repeated(inner, call.run)
+    return [clock.time(timed) / (inner * call.times) for _ in range(repeats)]
 
 
 def _repeated(times: int, call: Callable[[], Any]) -> Callable[[], Any]:
