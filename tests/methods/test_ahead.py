@@ -87,7 +87,7 @@ def test_without_a_draft_there_is_nothing_to_verify(checks: ModuleType, name: st
     source, task = drawing(checks, "wavenet:tiny")
     object.__setattr__(source, "draft", None)
     assert not METHOD[name].fits(source)
-    with pytest.raises(AssertionError, match="without a draft"):
+    with pytest.raises(AssertionError, match="the model has no draft"):
         METHOD[name].run(source, task)
 
 

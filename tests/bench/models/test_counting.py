@@ -236,13 +236,14 @@ def test_a_size_of_the_ladder_names_its_case() -> None:
     """A size of the ladder names N and a case of the run; a size that is itself a case needs neither."""
     cases = families("wavenet:tiny", ops=["score"], methods=["parallel"], n=[8, 20])[0]
     found = {count.case: (count.n, count.ladder_of) for count in counter(cases[0]).counts(cases)}
-    sizes = {msgspec.structs.replace(cases[0], n=n).id: n for n in (4, 8, 12, 16, 20)}
+    sizes = {msgspec.structs.replace(cases[0], n=n).id: n for n in (4, 8, 12, 16, 20, 24)}
     assert {sizes[case]: whose for case, whose in found.items()} == {
         4: (4, cases[0].id),
         8: (None, None),
         12: (12, cases[0].id),
         16: (16, cases[0].id),
         20: (None, None),
+        24: (24, cases[0].id),
     }
 
 
