@@ -1,4 +1,4 @@
-"""What the README shows in Python runs as it stands there."""
+"""The Python code that the README shows runs exactly as printed."""
 
 from __future__ import annotations
 

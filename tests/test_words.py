@@ -46,10 +46,11 @@ def texts() -> list[Path]:
 def docstrings(text: str) -> Iterator[tuple[int, str]]:
     """Yield the line and text of every docstring, those of attributes included."""
     for node in ast.walk(ast.parse(text)):
-        for child in getattr(node, "body", []) if isinstance(getattr(node, "body", []), list) else []:
-            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
-                if isinstance(child.value.value, str):
-                    yield child.lineno, child.value.value.lstrip()
+        body = getattr(node, "body", None)
+        for child in body if isinstance(body, list) else ():
+            match child:
+                case ast.Expr(value=ast.Constant(value=str(said))):
+                    yield child.lineno, said.lstrip()
 
 
 def openings(text: str) -> list[str]:

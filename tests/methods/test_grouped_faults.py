@@ -79,7 +79,7 @@ def last_group_not_read(patch: Patch) -> None:
 
 
 def own_corner_seen(patch: Patch) -> None:
-    """Of the known corners the last is the one to be drawn, in forward."""
+    """In forward, the last of the known corners is the one to be drawn."""
     right = Multiscale._known
 
     def off(self: Multiscale, values: Tensor, corner: int) -> list[Tensor]:

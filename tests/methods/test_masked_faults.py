@@ -83,7 +83,7 @@ def factors_shifted(patch: Patch) -> None:
 
 
 def factor_reads_itself(patch: Patch) -> None:
-    """Of each factor's network the weights of the element before are the element's own."""
+    """In each factor's network, the weights for the previous element read the element itself."""
     ready = FactorMLPs.ready
 
     def off(self: FactorMLPs, n: int) -> Any:

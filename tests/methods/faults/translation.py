@@ -26,7 +26,7 @@ def reads_what_it_gives(patch: Patch) -> None:
 
 
 def stale_source(patch: Patch) -> None:
-    """What the encoder made of the first source is what all later ones of that size are taken for."""
+    """The encoding of the first source is reused for all later sources of the same size."""
     kept: dict[tuple[int, tuple[int, ...]], Any] = {}
     encode = parallel_nmt.ParallelNMT.encode
 
