@@ -62,7 +62,7 @@ def causal_conv1d(
             zeros without.
         return_final_states: also the last (W - 1) dilation inputs, initial states among them where L is
             shorter: what ``initial_states`` of a continuation are.
-        backend: "reference" or "triton"; by the device without it.
+        backend: "eager" or "triton"; by the device without it.
 
     Returns:
         y, in x's layout, with D (depthwise), D_out (full) or D_out / 2 (full and gated) channels; and
@@ -77,8 +77,8 @@ def causal_conv1d(
     dilation = _check(x, weight, bias, dilation, activation, initial_states, layout)
     if layout == "BLD":
         x = x.transpose(1, 2)
-    if choose("causal_conv1d", backend, x) == "reference":
-        y, *final = _reference(x, weight, bias, dilation, activation, initial_states, return_final_states)
+    if choose("causal_conv1d", backend, x) == "eager":
+        y, *final = _eager(x, weight, bias, dilation, activation, initial_states, return_final_states)
     else:
         y, *final = _CausalConv1d.apply(
             x, weight, bias, initial_states, dilation, activation, return_final_states, layout
@@ -155,7 +155,7 @@ def activate(pre: Tensor, activation: str | None, dim: int) -> Tensor:
     return pre
 
 
-def _reference(
+def _eager(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,

@@ -201,7 +201,7 @@ def causal_conv1d_update(
         TypeError: not floating-point, of different dtypes, or positions and indices that are not integers.
     """
     dilation = _check(x, conv_state, weight, bias, dilation, activation, cache_seqlens, conv_state_indices)
-    run = _reference
+    run = _eager
     if choose(NAME, backend, x) == "triton":
         run = _depthwise if weight.dim() == 2 else _full
     channels = weight.shape[0] // (2 if activation == "gated" else 1)
@@ -246,7 +246,7 @@ def _check(
     return dilation
 
 
-def _reference(
+def _eager(
     x: Tensor,
     state: Tensor,
     weight: Tensor,

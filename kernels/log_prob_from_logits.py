@@ -18,6 +18,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from arbench.backends import BACKENDS
 from arbench.kernels.core.launch import empty, empty_like, launch
 from arbench.kernels.core.rows import MOST_AXES, row_block, row_offset, rows_of, widen
 from arbench.kernels.core.spec import (
@@ -38,7 +39,6 @@ SINGLE_BLOCK_WIDTH = 8192
 ONLINE_WARPS = 8
 """Warps of a program for a wider row; it loads 16 logits a thread at a time, in tiles of 16 bytes a thread."""
 NAME = "log_prob_from_logits"
-BACKENDS = ("reference", "triton", "numba")
 
 
 @triton.jit
@@ -309,13 +309,13 @@ class _LogProb(torch.autograd.Function):
         return run(x, index, dy, row_maxima, log_sums, ctx.ignored), None, None, None
 
 
-def _reference(x: Tensor, index: Tensor, ignored: int | None) -> Tensor:
+def _eager(x: Tensor, index: Tensor, ignored: int | None) -> Tensor:
     x = x.to(_computed(x))
     if ignored is None:
         return x.log_softmax(-1).gather(-1, index[..., None]).squeeze(-1)
     skip = index == ignored
     x = x.masked_fill(skip[..., None], 0)
-    return _reference(x, index.masked_fill(skip, 0), None).masked_fill(skip, 0)
+    return _eager(x, index.masked_fill(skip, 0), None).masked_fill(skip, 0)
 
 
 def log_prob_from_logits(
@@ -327,7 +327,7 @@ def log_prob_from_logits(
         logits: (..., V), of any strides; float64, float32, float16 or bfloat16.
         index: (...), int64, from 0 to V - 1.
         ignore_index: positions whose index is this number, which may be any, have 0 and no gradient.
-        backend: "reference", "triton" or "numba" (float32 and float64 on the CPU, a last axis without gaps,
+        backend: "eager", "triton" or "numba" (float32 and float64 on the CPU, a last axis without gaps,
             as many threads as ``torch.get_num_threads()``); by the device without it.
 
     Returns:
@@ -364,8 +364,8 @@ def log_prob_from_logits(
         return _LogProb.apply(logits, index, ignore_index, backend)
     if index.device.type == "cpu":
         _in_range(index, width, ignore_index)
-    if backend == "reference":
-        return _reference(logits, index, ignore_index)
+    if backend == "eager":
+        return _eager(logits, index, ignore_index)
     from arbench.kernels.core import numba_rows as cpu
 
     cpu.demand(NAME, logits=logits)

@@ -15,6 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from arbench.backends import BACKENDS
 from arbench.kernels.core.launch import empty, empty_like, launch
 from arbench.kernels.core.rows import MOST_AXES, row_offset, rows_of, widen
 from arbench.kernels.core.spec import LOG_PROBS, Config, Cost, Inputs, Kernel, Op, choose
@@ -31,7 +32,6 @@ from arbench.kernels.mixture.bins import (
 )
 
 NAME = "logistic_mixture_log_prob"
-BACKENDS = ("reference", "triton", "numba")
 
 
 @triton.jit
@@ -315,7 +315,7 @@ def logistic_mixture_log_prob(
         levels: 2 to 2^24.
         components: K.
         channels: 1 or 3.
-        backend: "reference", "triton" or "numba" (float32 and float64 on the CPU, a last axis without gaps,
+        backend: "eager", "triton" or "numba" (float32 and float64 on the CPU, a last axis without gaps,
             as many threads as ``torch.get_num_threads()``); by the device without it.
 
     Returns:
@@ -332,7 +332,7 @@ def logistic_mixture_log_prob(
     mixture.check(NAME, params, levels, components, channels)
     mixture.check_levels(NAME, params, x, channels)
     backend = choose(NAME, backend, params, BACKENDS)
-    if backend == "reference":
+    if backend == "eager":
         return mixture.log_prob(params, x, levels, components, channels)
     if backend == "numba":
         from arbench.kernels.core import numba_rows as cpu

@@ -181,7 +181,7 @@ def _triton(params: Tensor, noise: Tensor, levels: int, components: int, channel
     return x, out
 
 
-def _reference(params: Tensor, noise: Tensor, levels: int, components: int, channels: int) -> tuple[Tensor, Tensor]:
+def _eager(params: Tensor, noise: Tensor, levels: int, components: int, channels: int) -> tuple[Tensor, Tensor]:
     x = mixture.draw(params, noise, levels, components, channels)
     return x, mixture.log_prob(params, x, levels, components, channels)
 
@@ -210,7 +210,7 @@ def logistic_mixture_sample(
         levels: 2 to 2^24.
         components: K.
         channels: C, 1 or 3.
-        backend: "reference" or "triton"; by the device without it.
+        backend: "eager" or "triton"; by the device without it.
 
     Returns:
         int64 levels (...,) or, with three channels, (..., 3); log-probabilities (...,), float32 or, of
@@ -231,7 +231,7 @@ def logistic_mixture_sample(
             f"{NAME}: noise must have shape {expected} beside params of shape {tuple(params.shape)}, "
             f"not {tuple(noise.shape)}"
         )
-    run = _reference if choose(NAME, backend, params) == "reference" else _triton
+    run = _eager if choose(NAME, backend, params) == "eager" else _triton
     return run(params, noise, levels, components, channels)
 
 

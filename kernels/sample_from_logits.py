@@ -18,6 +18,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from arbench.backends import BACKENDS
 from arbench.kernels.core.launch import empty, launch
 from arbench.kernels.core.philox import class_words, exponentials, gumbel
 from arbench.kernels.core.rows import row_block, row_offset, rows_of, widen
@@ -30,7 +31,6 @@ ONLINE_WARPS = 8
 GREEDY, GIVEN, PHILOX = (tl.constexpr(i) for i in range(3))
 """Where the noise comes from: no noise, memory, or the generator."""
 NAME = "sample_from_logits"
-BACKENDS = ("reference", "triton", "numba")
 
 
 @triton.jit(do_not_specialize=["seed", "offset"])
@@ -225,7 +225,7 @@ def _scores(x: Tensor, noise: Tensor | None, seed: int | None, offset: int) -> T
     return below + gumbel(seed, rows, x.shape[-1], x.dtype).view(x.shape)
 
 
-def _reference(
+def _eager(
     logits: Tensor, noise: Tensor | None, seed: int | None, offset: int, inverse: float
 ) -> tuple[Tensor, Tensor]:
     x = logits.detach().to(_computed(logits))
@@ -285,7 +285,7 @@ def sample_from_logits(
         offset: rows drawn with this seed before, from 0 up.
         temperature: 0 takes the most likely class, the first of several, with log-probability 0, that of what
             is certain, and needs neither noise nor seed.
-        backend: "reference", "triton" or "numba" (float32 and float64 on the CPU, given noise, last axes
+        backend: "eager", "triton" or "numba" (float32 and float64 on the CPU, given noise, last axes
             without gaps, as many threads as ``torch.get_num_threads()``); by the device without it.
 
     Returns:
@@ -320,7 +320,7 @@ def sample_from_logits(
         raise ValueError(f"{NAME}: seed must be from 0 to 2^64 - 1, not {seed}")
     if not 0 <= offset < 2**62:
         raise ValueError(f"{NAME}: offset must be from 0 to 2^62 - 1, not {offset}")
-    run = {"reference": _reference, "triton": _triton, "numba": _numba}[choose(NAME, backend, logits, BACKENDS)]
+    run = {"eager": _eager, "triton": _triton, "numba": _numba}[choose(NAME, backend, logits, BACKENDS)]
     if temperature == 0:
         return run(logits, None, None, 0, 1.0)
     return run(logits, noise, seed, offset, float(np.float32(1 / temperature)))

@@ -304,7 +304,7 @@ def _call(name: str, x: Tensor, dim: int, backend: str | None, log: bool) -> Ten
         raise ValueError(f"{name}: x has {x.dim()} axes, and none numbered {dim}")
     if x.shape[dim] == 0:
         raise ValueError(f"{name}: an empty alphabet: axis {dim} of shape {tuple(x.shape)}")
-    if choose(name, backend, x) == "reference":
+    if choose(name, backend, x) == "eager":
         return x.log_softmax(dim) if log else x.softmax(dim)
     return _Softmax.apply(x.movedim(dim, -1), log, name).movedim(-1, dim)
 
@@ -315,7 +315,7 @@ def softmax(x: Tensor, dim: int = -1, *, backend: str | None = None) -> Tensor:
     Args:
         x: of any shape and strides; float64, float32, float16 or bfloat16.
         dim: the axis.
-        backend: "reference" or "triton"; by the device without it.
+        backend: "eager" or "triton"; by the device without it.
 
     Returns:
         Like ``x``. A row of -inf alone gives NaN, as ``torch.softmax`` does. Differentiable once; of more

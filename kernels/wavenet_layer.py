@@ -39,7 +39,7 @@ from arbench.kernels.core.spec import (
 NAME = "wavenet_layer"
 
 
-def _reference(
+def _eager(
     x: Tensor,
     gate_weight: Tensor,
     gate_bias: Tensor | None,
@@ -227,7 +227,7 @@ def wavenet_layer(
             the only one everywhere.
         hop: positions that a frame spans.
         skip: (B, T, S), the skip stream so far; None for zero.
-        backend: "reference" or "triton"; without it Triton on a GPU, unless a gradient is asked for.
+        backend: "eager" or "triton"; without it Triton on a GPU, unless a gradient is asked for.
 
     Returns:
         x' (B, T, R) and skip' (B, T, S), both new, skip' None where S is 0. Half precision is computed in
@@ -242,10 +242,10 @@ def wavenet_layer(
     _checked(x, gate_weight, gate_bias, out_weight, out_bias, dilation, offset, hop, skip)
     given = (x, gate_weight, gate_bias, out_weight, out_bias, offset, skip)
     differentiated = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
-    if choose(NAME, "reference" if backend is None and differentiated else backend, x) == "reference":
-        return _reference(x, gate_weight, gate_bias, out_weight, out_bias, dilation, offset, hop, skip)
+    if choose(NAME, "eager" if backend is None and differentiated else backend, x) == "eager":
+        return _eager(x, gate_weight, gate_bias, out_weight, out_bias, dilation, offset, hop, skip)
     if differentiated:
-        raise ValueError(f"{NAME}: the Triton kernel has no gradient; use backend='reference' or torch.no_grad()")
+        raise ValueError(f"{NAME}: the Triton kernel has no gradient; use backend='eager' or torch.no_grad()")
     return _forward(x, gate_weight, gate_bias, out_weight, out_bias, dilation, offset, hop, skip)
 
 

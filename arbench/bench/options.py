@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from arbench.backends import BACKENDS
 from arbench.bench.dtypes import DTYPES
 from arbench.results import Run
 from arbench.suggest import did_you_mean
@@ -17,7 +18,6 @@ MOST = 4096
 """Largest number of workers, rounds and threads."""
 LONGEST_S = 1e6
 """Largest budget and timeout, in seconds."""
-BACKENDS = ("eager", "triton", "numba")
 
 
 class PlanError(Exception):

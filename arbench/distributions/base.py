@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arbench.backends import current
+
 
 def uniforms(seed: int, rows: Sequence[int], elements: range, width: int) -> Tensor:
     """Return uniform random numbers in the open interval (0, 1), addressed by (seed, row, element).
@@ -60,7 +62,8 @@ def kernel_for(name: str, backend: str, x: Tensor) -> Callable[..., Any] | None:
     The result is None where plain PyTorch runs instead: on the eager backend, for a kernel without that backend, and
     on Numba in half precision.
     """
-    if backend == "reference" or (backend == "numba" and x.dtype not in (torch.float32, torch.float64)):
+    backend = current(backend)
+    if backend == "eager" or (backend == "numba" and x.dtype not in (torch.float32, torch.float64)):
         return None
     from arbench.kernels import KERNELS  # imports Triton, which only callers of a kernel need
 
@@ -74,9 +77,9 @@ class Distribution(ABC):
     Shapes: parameters (B, M, P), noise (B, M, K), elements (B, M).
     """
 
-    backend: str = "reference"
+    backend: str = "eager"
     """Backend that runs draws and log-probabilities where it has a kernel for them; one of
-    ``arbench.kernels.core.spec.BACKENDS``."""
+    ``arbench.backends.BACKENDS``."""
     finite: bool
     """True if an element takes the values 0 .. levels-1 (int64); False if it is a real number."""
     params_width: int

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from arbench.backends import BACKENDS, current
 from arbench.distributions import Distribution
 
 Op = Literal["score", "sample"]
@@ -19,8 +20,6 @@ Op = Literal["score", "sample"]
 Context = Mapping[str, Tensor]
 """Conditioning of events: tensors by name, their first axis the batch."""
 T = TypeVar("T")
-BACKENDS = ("reference", "triton", "numba")
-"""Plain PyTorch, and the two kernel languages."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def at_most(depth: str = "N", work: str = "N^2") -> dict[tuple[Op, str], Claim]:
 class Switched(nn.Module):
     """A part of a model that may run on kernels."""
 
-    backend: str = "reference"
+    backend: str = "eager"
     """Backend of the kernels, one of ``BACKENDS``; ``Source.use`` sets it."""
 
 
@@ -205,7 +204,7 @@ class Source(Switched, ABC):
         """Select the backend of every kernel in the model, its distribution, its parts and its draft.
 
         Args:
-            backend: "reference" for plain PyTorch, "triton" or "numba"; a kernel without that backend runs in
+            backend: "eager" for plain PyTorch, "triton" or "numba"; a kernel without that backend runs in
                 plain PyTorch.
 
         Returns:
@@ -214,6 +213,7 @@ class Source(Switched, ABC):
         Raises:
             ValueError: there is no such backend.
         """
+        backend = current(backend)
         if backend not in BACKENDS:
             raise ValueError(f"no backend '{backend}'; available: {', '.join(BACKENDS)}")
         for module in self.modules():

@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from arbench.models.base import BACKENDS, Source
+from arbench.backends import BACKENDS, current
+from arbench.models.base import Source
 from arbench.suggest import did_you_mean
 
 BUILT_IN = {
@@ -67,7 +68,7 @@ class Chosen:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
         weights: Path | None = None,
-        backend: str = "reference",
+        backend: str = "eager",
     ) -> Source:
         """Build the model in evaluation mode, with its draft where the distribution is finite.
 
@@ -85,6 +86,7 @@ class Chosen:
         """
         from arbench.models.weights import load
 
+        backend = current(backend)
         _can_run(backend, torch.device(device))
         model = self._made(self.config, seed)
         smaller = self.cls.drafting(self.config) if model.distribution.finite else None

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from arbench.backends import current
 from arbench.kernels.core.launch import runs_on
 
 Op = Literal["forward", "backward"]
 Config = Mapping[str, Any]
 Inputs = dict[str, Any]
-BACKENDS = ("reference", "triton", "numba")
 
 
 LOG_PROBS = {
@@ -78,7 +78,7 @@ class Kernel:
     dims: Callable[[Config], tuple[int, int]]
     element: str
     gradients: Sequence[str] = ()
-    backends: Sequence[str] = ("reference", "triton")
+    backends: Sequence[str] = ("eager", "triton")
     tolerance: Mapping[torch.dtype, tuple[float, float]] = field(default_factory=LOG_PROBS.copy)
     gradient_tolerance: Mapping[torch.dtype, tuple[float, float]] | None = None
     near_ties: Callable[[Inputs, torch.dtype], Tensor] | None = None
@@ -89,14 +89,15 @@ class Kernel:
         return ("forward", "backward") if self.gradients else ("forward",)
 
 
-def choose(name: str, backend: str | None, x: Tensor, have: Sequence[str] = ("reference", "triton")) -> str:
+def choose(name: str, backend: str | None, x: Tensor, have: Sequence[str] = ("eager", "triton")) -> str:
     """Which backend a call runs on: as asked, or Triton on a GPU and the reference elsewhere.
 
     Raises:
         ValueError: the kernel has no such backend, or it does not run on the tensor's device.
     """
     if backend is None:
-        return "triton" if runs_on(x.device) and x.device.type != "cpu" else "reference"
+        return "triton" if runs_on(x.device) and x.device.type != "cpu" else "eager"
+    backend = current(backend)
     if backend not in have:
         raise ValueError(f"{name} has no backend '{backend}'; it has: {', '.join(have)}")
     if backend == "triton" and not runs_on(x.device):

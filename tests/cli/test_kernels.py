@@ -44,7 +44,7 @@ def test_a_run_lists_times_and_checks(timed):
     assert "Traceback" not in err
     listed, _, table = out.partition("\n\n")
     assert listed.splitlines() == [
-        f"softmax  {KERNELS['softmax'].summary} (reference, triton)",
+        f"softmax  {KERNELS['softmax'].summary} (eager, triton)",
         *(f"  {op:<8}  {formula}" for op, formula in KERNELS["softmax"].formula.items()),
     ]
     assert "torch · eager" in table

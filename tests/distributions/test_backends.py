@@ -103,7 +103,7 @@ def test_distributions_without_a_kernel_use_plain_pytorch_on_every_backend() -> 
     params, z = torch.randn(2, 3, 2, device=DEVICE), torch.randn(2, 3, 1, device=DEVICE)
     assert torch.equal(on("triton", Logistic()).draw(params, z), Logistic().draw(params, z))
     assert kernel_for("wavenet_layer", "numba", torch.ones(1)) is None
-    assert kernel_for("wavenet_layer", "reference", torch.ones(1)) is None
+    assert kernel_for("wavenet_layer", "eager", torch.ones(1)) is None
     assert kernel_for("wavenet_layer", "triton", torch.ones(1)) is not None
 
 

@@ -23,13 +23,13 @@ def step(harness: ModuleType, inputs: dict[str, Any]) -> Tensor:
     """One step of the Triton kernel against the float64 reference: outputs close, states the same bits."""
     exact = harness.widened(inputs)
     y = harness.on_triton(lambda: causal_conv1d_update(**inputs, backend="triton"))
-    expected = causal_conv1d_update(**exact, backend="reference")
+    expected = causal_conv1d_update(**exact, backend="eager")
     harness.close(y, expected, CAUSAL_CONV1D_UPDATE.tolerance[y.dtype])
     assert torch.equal(inputs["conv_state"].double(), exact["conv_state"])
     return y
 
 
-@pytest.mark.parametrize("backend", ["reference", "triton"])
+@pytest.mark.parametrize("backend", ["eager", "triton"])
 @pytest.mark.parametrize("spare", [0, 1, 5])
 @pytest.mark.parametrize(("width", "dilation"), [(1, 1), (2, 1), (4, 1), (3, 2), (2, 11)])
 @RING
@@ -43,7 +43,7 @@ def test_steps_are_the_convolution(
     x = torch.randn(2, 3, length, generator=generator, dtype=torch.float64).to(harness.DEVICE)
     shape = (3, width) if out is None else (out, 3, width)
     weight = torch.randn(shape, generator=generator, dtype=torch.float64).to(harness.DEVICE)
-    expected = causal_conv1d(x, weight, dilation=dilation, backend="reference")
+    expected = causal_conv1d(x, weight, dilation=dilation, backend="eager")
     state = x.new_zeros(2, 3, reach + spare)
     positions = torch.tensor([0, 4], device=harness.DEVICE)  # the second is ahead, after zeros
     for t in range(length):

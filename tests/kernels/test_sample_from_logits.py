@@ -22,7 +22,7 @@ from arbench.kernels.core import philox
 from arbench.kernels.core.launch import interpreted, launch, launched
 from arbench.kernels.core.philox import class_words, exponential, exponentials, gumbel
 
-BACKENDS = pytest.mark.parametrize("backend", ["reference", "triton"])
+BACKENDS = pytest.mark.parametrize("backend", ["eager", "triton"])
 inf, nan = float("inf"), float("nan")
 MODULE = sys.modules[sample_from_logits.__module__]
 
@@ -155,9 +155,9 @@ LAW = torch.tensor([0.5, 0.0, 0.3, 0.15, 0.04, 0.009, 0.0009, 0.0001], dtype=tor
     [
         ("triton", 12_000, 3, 1.0),
         ("triton", 4_000, 2**63, 2.0),
-        ("reference", 200_000, 3, 1.0),
-        ("reference", 100_000, 2**63, 0.5),
-        ("reference", 100_000, 2**40, 3.0),
+        ("eager", 200_000, 3, 1.0),
+        ("eager", 100_000, 2**63, 0.5),
+        ("eager", 100_000, 2**40, 3.0),
     ],
 )
 def test_frequencies(harness: ModuleType, backend: str, rows: int, seed: int, temperature: float) -> None:
@@ -168,7 +168,7 @@ def test_frequencies(harness: ModuleType, backend: str, rows: int, seed: int, te
     harness.close(log_prob, law.log().to(harness.DEVICE)[index], (1e-5, 1e-5))
 
 
-@pytest.mark.parametrize(("backend", "rows"), [("triton", 4_000), ("reference", 100_000)])
+@pytest.mark.parametrize(("backend", "rows"), [("triton", 4_000), ("eager", 100_000)])
 def test_frequencies_under_given_noise(harness: ModuleType, backend: str, rows: int) -> None:
     noise = gumbel(11, torch.arange(rows), 8, torch.float32).to(harness.DEVICE)
     x = LAW.log().float().to(harness.DEVICE).expand(rows, 8)
@@ -189,7 +189,7 @@ def test_huge_logits_keep_their_noise(harness: ModuleType, monkeypatch: pytest.M
     monkeypatch.setattr(MODULE, "SINGLE_BLOCK_WIDTH", 8)
     x = torch.zeros(60, width, device=harness.DEVICE)
     small = sample_from_logits(x, seed=3, backend="triton")[0]
-    for backend in ("triton", "reference"):
+    for backend in ("triton", "eager"):
         assert torch.equal(sample_from_logits(x + 1e9, seed=3, backend=backend)[0], small)
 
 
@@ -206,7 +206,7 @@ def test_draws_from_a_wide_row(harness: ModuleType) -> None:
     law = torch.zeros(9000, dtype=torch.float64)
     law[places] = 1 / 8
     assert frequencies(index, law) > 1e-3
-    assert torch.equal(index, sample_from_logits(x, seed=9, backend="reference")[0])
+    assert torch.equal(index, sample_from_logits(x, seed=9, backend="eager")[0])
     harness.close(log_prob, torch.full_like(log_prob, -math.log(8)), (1e-5, 1e-5))
 
 
@@ -226,7 +226,7 @@ def test_draws_are_the_same_on_every_backend(
     rows = 40 if width < 4097 else 8
     x = harness.poisoned((3 * normal(rows, width)).to(harness.DEVICE, dtype))
     index, log_prob = harness.on_triton(lambda: sample_from_logits(x, seed=2**64 - 3, offset=9, backend="triton"))
-    same, _ = sample_from_logits(x, seed=2**64 - 3, offset=9, backend="reference")
+    same, _ = sample_from_logits(x, seed=2**64 - 3, offset=9, backend="eager")
     noise = gumbel(2**64 - 3, 9 + torch.arange(rows, device=harness.DEVICE), width, torch.float64)
     differ = near_ties(index, same, x, noise, 1e-5)
     with capsys.disabled():
@@ -239,7 +239,7 @@ def test_draws_are_the_same_on_every_backend(
 def test_the_widest_row_promised(harness: ModuleType) -> None:
     x = normal(1, 262_144).to(harness.DEVICE)
     found = harness.on_triton(lambda: sample_from_logits(x, seed=1, backend="triton"))
-    expected = sample_from_logits(x.double(), seed=1, backend="reference")
+    expected = sample_from_logits(x.double(), seed=1, backend="eager")
     for a, b in zip(found, expected, strict=True):
         harness.close(a, b, (1e-5, 1e-5))
 
@@ -314,7 +314,7 @@ DRAWN = [0, 5, 11, 4, 6, 3, 3, 3]
     ("backend", "wide", "how"),
     [
         *(("triton", wide, how) for wide in (False, True) for how in ("seed", "noise", "greedy")),
-        *(("reference", False, how) for how in ("seed", "noise", "greedy")),
+        *(("eager", False, how) for how in ("seed", "noise", "greedy")),
         ("numba", False, "noise"),
     ],
 )
@@ -368,7 +368,7 @@ def test_any_shape(harness: ModuleType, shape: list[int], data: st.DataObject, g
             sample_from_logits(x, **how, backend="triton")
         return
     found = sample_from_logits(x, **how, backend="triton")
-    expected = sample_from_logits(x, **how, backend="reference")
+    expected = sample_from_logits(x, **how, backend="eager")
     for a, b in zip(found, expected, strict=True):
         assert a.shape == x.shape[:-1]
         harness.close(a, b, (1e-12, 1e-12))
@@ -392,7 +392,7 @@ def test_numba_draws_as_the_reference_does(
     x = x[:2, 1:4, ::2, 2 : width + 2].transpose(0, 1)
     noise = (4 * normal(3, 2, 2, width + 1, seed=1, dtype=dtype)).round()[..., 1:] / 4
     found = sample_from_logits(x, noise, temperature=temperature, backend="numba")
-    expected = sample_from_logits(x, noise, temperature=temperature, backend="reference")
+    expected = sample_from_logits(x, noise, temperature=temperature, backend="eager")
     assert torch.equal(found[0], expected[0])
     inverse = torch.tensor(1 / temperature).double()
     exact = (x.double() * inverse).log_softmax(-1).gather(-1, expected[0][..., None])[..., 0]

@@ -45,7 +45,7 @@ def layer(
 @pytest.mark.parametrize("dilation", [1, 5, 100])
 def test_the_reference_is_the_layer_as_published(harness: ModuleType, width: int, dilation: int) -> None:
     inputs = harness.make(KERNEL, torch.float64, **{**SMALL, "width": width, "dilation": dilation, "hop": 3})
-    for found, expected in zip(wavenet_layer(**inputs, backend="reference"), layer(**inputs), strict=True):
+    for found, expected in zip(wavenet_layer(**inputs, backend="eager"), layer(**inputs), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
@@ -99,7 +99,7 @@ def test_any_batch(harness: ModuleType, batch: int) -> None:
         return
     y, skip = wavenet_layer(**inputs, backend="triton")
     assert (y.shape, skip.shape) == ((0, 3, 6), (0, 3, 7))
-    assert wavenet_layer(**inputs, backend="reference")[0].shape == y.shape
+    assert wavenet_layer(**inputs, backend="eager")[0].shape == y.shape
 
 
 @pytest.mark.parametrize("frames", [1, 3, 5])
@@ -121,7 +121,7 @@ def test_what_is_absent_is_zero(harness: ModuleType, absent: str) -> None:
     without = {**inputs, absent: None}
     harness.compare(KERNEL, without)
     zero = {**inputs, absent: torch.zeros_like(inputs[absent])}
-    for backend in ("triton", "reference"):
+    for backend in ("triton", "eager"):
         for a, b in zip(wavenet_layer(**without, backend=backend), wavenet_layer(**zero, backend=backend), strict=True):
             torch.testing.assert_close(a, b)
 
@@ -129,7 +129,7 @@ def test_what_is_absent_is_zero(harness: ModuleType, absent: str) -> None:
 def test_inputs_are_left_as_they_are(harness: ModuleType) -> None:
     inputs = harness.make(KERNEL, torch.float32, **SMALL)
     before = {k: v.clone() for k, v in inputs.items() if isinstance(v, Tensor)}
-    for backend in ("triton", "reference"):
+    for backend in ("triton", "eager"):
         wavenet_layer(**inputs, backend=backend)
         assert all(torch.equal(inputs[k], v) for k, v in before.items())
 
@@ -226,7 +226,7 @@ def test_no_gradient_is_pretended(harness: ModuleType) -> None:
     with pytest.raises(ValueError, match="no gradient") as caught:
         wavenet_layer(**inputs, backend="triton")
     assert str(caught.value) == (
-        "wavenet_layer: the Triton kernel has no gradient; use backend='reference' or torch.no_grad()"
+        "wavenet_layer: the Triton kernel has no gradient; use backend='eager' or torch.no_grad()"
     )
     with torch.no_grad():
         assert not wavenet_layer(**inputs, backend="triton")[0].requires_grad
@@ -298,7 +298,7 @@ def test_no_gradient_is_pretended(harness: ModuleType) -> None:
         ),
     ],
 )
-@pytest.mark.parametrize("backend", ["reference", "triton"])
+@pytest.mark.parametrize("backend", ["eager", "triton"])
 def test_misuse(
     harness: ModuleType, change: dict[str, Any], error: type[Exception], message: str, backend: str
 ) -> None:

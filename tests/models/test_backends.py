@@ -74,7 +74,7 @@ def launches(call: Callable[[], Any]) -> tuple[Any, Counter[str]]:
 @pytest.mark.parametrize(("spec", "method"), CASES)
 def test_every_method_answers_the_same(spec: str, method: Method, dtype: torch.dtype) -> None:
     chosen = resolve(spec)
-    plain, fused = (chosen.build(3, dtype, DEVICE, backend=b) for b in ("reference", "triton"))
+    plain, fused = (chosen.build(3, dtype, DEVICE, backend=b) for b in ("eager", "triton"))
     given = task(plain, dtype)
     expected, none = launches(lambda: method.run(plain, given))
     found, ran = launches(lambda: method.run(fused, given))
@@ -122,7 +122,7 @@ def test_steps_agree_with_forward_on_triton(spec: str) -> None:
 @pytest.mark.parametrize("n", [1, 2])
 def test_short_events(spec: str, n: int) -> None:
     chosen = resolve(spec)
-    sources = [chosen.build(3, torch.float64, DEVICE, backend=b) for b in ("reference", "triton")]
+    sources = [chosen.build(3, torch.float64, DEVICE, backend=b) for b in ("eager", "triton")]
     n = length(sources[0], n)
     x, context = sources[0].observe(n, [0], 1)
     x = x.to(DEVICE) if sources[0].feeds == "x" else x.to(DEVICE, torch.float64)
@@ -135,7 +135,7 @@ def test_short_events(spec: str, n: int) -> None:
 def test_a_switch_reaches_every_part_and_back(spec: str) -> None:
     source = resolve(spec).build()
     parts = [m for m in source.modules() if isinstance(m, Switched)]
-    for backend in ("triton", "numba", "reference"):
+    for backend in ("triton", "numba", "eager"):
         assert source.use(backend) is source
         assert {m.backend for m in parts} == {source.distribution.backend} == {backend}
 
@@ -144,13 +144,13 @@ def test_plain_pytorch_is_the_default_and_one_model_does_not_switch_another() ->
     chosen = resolve("wavenet:tiny")
     chosen.build(device=DEVICE, backend="triton")
     source = chosen.build()
-    assert source.backend == source.distribution.backend == "reference"
-    assert chosen.cls.backend == DilatedStack.backend == "reference"
+    assert source.backend == source.distribution.backend == "eager"
+    assert chosen.cls.backend == DilatedStack.backend == "eager"
 
 
 def test_numba_scores_what_it_has_a_kernel_for() -> None:
     chosen = resolve("wavenet:tiny")
-    plain, compiled = (chosen.build(3, backend=b) for b in ("reference", "numba"))
+    plain, compiled = (chosen.build(3, backend=b) for b in ("eager", "numba"))
     x, context = plain.observe(N, [0, 1], 1)
     (one, two), ran = launches(
         lambda: [s.distribution.log_prob(s(x, s.encode(context, N)), x) for s in (plain, compiled)]
@@ -168,5 +168,5 @@ def test_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRITON_INTERPRET", "0")
     with pytest.raises(ModelError, match=r"^backend 'triton' needs a GPU; the model is on cpu$"):
         chosen.build(backend="triton")
-    with pytest.raises(ValueError, match=r"^no backend 'cuda'; available: reference, triton, numba$"):
+    with pytest.raises(ValueError, match=r"^no backend 'cuda'; available: eager, triton, numba$"):
         chosen.build().use("cuda")

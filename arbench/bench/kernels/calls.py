@@ -37,8 +37,7 @@ def implementation(kernel: Kernel, case: CaseKey) -> Function:
     if case.backend == COMPILE:
         return compiled(kernel)
     if case.method in (OWN, TORCH):
-        backend = "reference" if case.method == TORCH else case.backend
-        return lambda inputs: kernel.call(**inputs, backend=backend)
+        return lambda inputs: kernel.call(**inputs, backend=case.backend)
     return adapter(case.method, kernel.name).call
 
 
@@ -50,7 +49,7 @@ def compiled(kernel: Kernel) -> Function:
     function = kernel.call
 
     def reference(inputs: Inputs) -> Any:
-        return function(**inputs, backend="reference")
+        return function(**inputs, backend="eager")
 
     # Dynamo caches compiled code by code object, and gives up after a few entries for one
     own = FunctionType(reference.__code__.replace(), reference.__globals__, closure=reference.__closure__)

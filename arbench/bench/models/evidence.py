@@ -49,10 +49,10 @@ def evidence(source: Source, twin: Source, f: Tensor, task: Task) -> Evidence:
     context = as_float64(dict(task.context))
     exact = twin(as_float64(f), twin.encode(context, task.n))
     backend = source.backend
-    if backend == "reference":
+    if backend == "eager":
         return Evidence(params, exact, params)
     try:
-        plain = source.use("reference")(f, source.encode(task.context, task.n))
+        plain = source.use("eager")(f, source.encode(task.context, task.n))
     finally:
         source.use(backend)
     return Evidence(params, exact, plain)

@@ -29,7 +29,7 @@ from arbench.kernels.mixture import parameters as logistic_mixture
 
 inf = float("inf")
 COMPILED = ["triton"] if torch.cuda.is_available() else ["triton", "numba"]
-LOG_PROBS = pytest.mark.parametrize("backend", ["reference", *COMPILED])
+LOG_PROBS = pytest.mark.parametrize("backend", ["eager", *COMPILED])
 BOTH = pytest.mark.parametrize(
     "kernel", [LOGISTIC_MIXTURE_LOG_PROB, LOGISTIC_MIXTURE_SAMPLE], ids=lambda kernel: kernel.name
 )
@@ -111,7 +111,7 @@ def test_any_shape(harness: ModuleType, kernel: Kernel, shape: list[int], data: 
         back = [order.index(i) for i in range(len(shape))]
         inputs[key] = x.permute([*order, *last]).contiguous().permute([*back, *last])
     found = harness.outputs(kernel.call(**inputs, backend="triton"))
-    expected = harness.outputs(kernel.call(**inputs, backend="reference"))
+    expected = harness.outputs(kernel.call(**inputs, backend="eager"))
     for a, b in zip(found, expected, strict=True):
         assert a.shape == b.shape
         harness.close(a, b, (1e-12, 1e-12))
@@ -196,7 +196,7 @@ def test_extreme_scales_and_distances(harness: ModuleType, rounds_once: bool, le
     found = harness.on_triton(
         lambda: logistic_mixture_log_prob(params, x, levels=levels, components=1, backend="triton")
     )
-    expected = logistic_mixture_log_prob(exact, x, levels=levels, components=1, backend="reference")
+    expected = logistic_mixture_log_prob(exact, x, levels=levels, components=1, backend="eager")
     (mine,) = harness.on_triton(lambda: torch.autograd.grad(found.sum(), params))
     (theirs,) = torch.autograd.grad(expected.sum(), exact)
     assert expected.min() < -1e5
@@ -216,7 +216,7 @@ def test_narrow_and_wide_bins_meet(harness: ModuleType, backend: str, dtype: tor
     params = torch.stack([torch.zeros(101), torch.full((101,), 0.1), scales], 1).to(harness.DEVICE, dtype)
     x = torch.ones(101, dtype=torch.long, device=harness.DEVICE)
     found = logistic_mixture_log_prob(params, x, levels=3, components=1, backend=backend)
-    expected = logistic_mixture_log_prob(params.double(), x, levels=3, components=1, backend="reference")
+    expected = logistic_mixture_log_prob(params.double(), x, levels=3, components=1, backend="eager")
     harness.close(found, expected, (unit, unit))
 
 
@@ -225,7 +225,7 @@ def test_narrow_and_wide_bins_meet(harness: ModuleType, backend: str, dtype: tor
 def test_numba_at_extreme_scales_and_distances(harness: ModuleType, levels: int) -> None:
     params, x = extremes(levels, torch.float32, harness.DEVICE)
     exact = params.double().requires_grad_(True)
-    expected = logistic_mixture_log_prob(exact, x, levels=levels, components=1, backend="reference")
+    expected = logistic_mixture_log_prob(exact, x, levels=levels, components=1, backend="eager")
     (theirs,) = torch.autograd.grad(expected.sum(), exact)
     for one, unit in [(params, 1e-5), (params.double(), 1e-10)]:
         one.requires_grad_(True)
@@ -262,7 +262,7 @@ def test_numba_s_gradient_of_flat_coefficients_keeps_its_digits(harness: ModuleT
             ).sum(),
             one,
         )[0]
-        for one, backend in ((params, "numba"), (exact, "reference"))
+        for one, backend in ((params, "numba"), (exact, "eager"))
     )
     assert 0 < expected[0, 7:9].abs().max() < 1e-4
     harness.close(found[:, 7:], expected[:, 7:], (1e-9 if dtype == torch.float64 else 2e-4, 0))
@@ -308,7 +308,7 @@ def test_impossible_components_do_not_count(harness: ModuleType, backend: str) -
     two = params[:3].unflatten(-1, (3, 10))[:, :, [0, 9]].flatten(1)
     params.requires_grad_(True)
     found = logistic_mixture_log_prob(**inputs, backend=backend)
-    kept = logistic_mixture_log_prob(two, inputs["x"][:3], levels=256, components=2, backend="reference")
+    kept = logistic_mixture_log_prob(two, inputs["x"][:3], levels=256, components=2, backend="eager")
     harness.close(found[:3].detach(), kept, (1e-12, 1e-12))
     assert found[3].isnan()
     (grad,) = torch.autograd.grad(found[:3].sum(), params)
@@ -343,7 +343,7 @@ def compare_numba(harness: ModuleType, inputs: dict[str, Any], slack: float = 1.
     guard, generator = harness.Guard(), torch.Generator().manual_seed(1)
     with allocating(guard):
         found = logistic_mixture_log_prob(**inputs, backend="numba")
-    expected = logistic_mixture_log_prob(**exact, backend="reference")
+    expected = logistic_mixture_log_prob(**exact, backend="eager")
     harness.close(found.detach(), expected.detach(), LOGISTIC_MIXTURE_LOG_PROB.tolerance[dtype])
     g = harness.poisoned(torch.randn(found.shape, generator=generator, dtype=torch.float64).to(dtype))
     with allocating(guard):
@@ -437,7 +437,7 @@ def test_the_distribution_s_law_and_draws(harness: ModuleType, dtype: torch.dtyp
     distribution = DiscretizedLogisticMixture(levels=256, components=10)
     inputs = some(harness, LOGISTIC_MIXTURE_SAMPLE, dtype=dtype, rows=500)
     params, z = inputs["params"], inputs["noise"]
-    drawn, log_prob = logistic_mixture_sample(**inputs, backend="reference")
+    drawn, log_prob = logistic_mixture_sample(**inputs, backend="eager")
     assert torch.equal(drawn, distribution.draw(params, z))
     assert torch.equal(log_prob, distribution.log_prob(params, drawn))
     found, found_log_prob = harness.on_triton(lambda: logistic_mixture_sample(**inputs, backend="triton"))
@@ -446,7 +446,7 @@ def test_the_distribution_s_law_and_draws(harness: ModuleType, dtype: torch.dtyp
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("backend", ["reference", "triton"])
+@pytest.mark.parametrize("backend", ["eager", "triton"])
 def test_draws_follow_the_law(harness: ModuleType, backend: str, channels: int) -> None:
     k, levels, n = 3, 3 if channels == 3 else 7, 4_000
     params = some(harness, rows=1, components=k, channels=channels)["params"][0]
@@ -464,7 +464,7 @@ def test_draws_follow_the_law(harness: ModuleType, backend: str, channels: int) 
         levels=levels,
         components=k,
         channels=channels,
-        backend="reference",
+        backend="eager",
     ).exp()
     place = torch.tensor([levels ** (channels - 1 - c) for c in range(channels)], device=harness.DEVICE)
     event = (x.view(n, channels) * place).sum(-1)
@@ -497,7 +497,7 @@ def slow_draw(params: list[float], noise: list[float], levels: int, k: int, roun
     return out
 
 
-@pytest.mark.parametrize("backend", ["reference", "triton"])
+@pytest.mark.parametrize("backend", ["eager", "triton"])
 def test_later_channels_follow_the_rounded_earlier_ones(harness: ModuleType, backend: str) -> None:
     k, levels = 2, 4
     inputs = some(harness, LOGISTIC_MIXTURE_SAMPLE, rows=300, components=k, channels=3, levels=levels)
@@ -507,7 +507,7 @@ def test_later_channels_follow_the_rounded_earlier_ones(harness: ModuleType, bac
     assert found.tolist() != [slow_draw(p, z, levels, k, rounded=False) for p, z in pairs]
 
 
-@pytest.mark.parametrize("backend", ["reference", "triton"])
+@pytest.mark.parametrize("backend", ["eager", "triton"])
 def test_ties_go_to_the_first_and_halves_to_the_even(harness: ModuleType, backend: str) -> None:
     def draw(params: list[float], noise: list[float], components: int) -> int:
         x, _ = logistic_mixture_sample(
@@ -576,7 +576,7 @@ def test_misuse(kernel: Kernel, changed: dict[str, Any], error: type[Exception],
     if kernel is LOGISTIC_MIXTURE_SAMPLE:
         second = {"noise": torch.zeros(4, 3)}
     with pytest.raises(error) as caught:
-        kernel.call(**{"params": torch.zeros(4, 6), **second, **GOOD, **changed}, backend="reference")
+        kernel.call(**{"params": torch.zeros(4, 6), **second, **GOOD, **changed}, backend="eager")
     assert str(caught.value) == f"{kernel.name}: {message}"
 
 
@@ -628,7 +628,7 @@ def test_misuse_of_levels_and_noise(
 ) -> None:
     with pytest.raises(error) as caught:
         call(**{"params": torch.zeros(4, 6), **second, **GOOD})
-    said = f": {message}" if message else " has no backend 'numba'; it has: reference, triton"
+    said = f": {message}" if message else " has no backend 'numba'; it has: eager, triton"
     assert str(caught.value) == call.__name__ + said
 
 
@@ -652,7 +652,7 @@ def test_near_ties_are_few_and_hold_all_that_float32_decides_otherwise(config: d
     exact = {k: v.double() if isinstance(v, Tensor) else v for k, v in given.items()}
     assert LOGISTIC_MIXTURE_SAMPLE.near_ties is not None
     near = LOGISTIC_MIXTURE_SAMPLE.near_ties(exact, torch.float32)
-    drawn, right = (logistic_mixture_sample(**one, backend="reference")[0] for one in (given, exact))
+    drawn, right = (logistic_mixture_sample(**one, backend="eager")[0] for one in (given, exact))
     differs = (drawn != right).view(len(near), -1).any(-1)
     assert 0 < near.sum() < 0.1 * len(near)
     assert not (differs & ~near).any()
@@ -670,4 +670,4 @@ def test_a_gradient_whose_axes_do_not_merge(harness: ModuleType, compiled: str) 
         out = logistic_mixture_log_prob(params, x, levels=5, components=2, backend=backend)
         return torch.autograd.grad((out.permute(1, 3, 0, 2) * weight).sum(), params)[0]
 
-    harness.close(gradient(compiled), gradient("reference"), (1e-10, 1e-10))
+    harness.close(gradient(compiled), gradient("eager"), (1e-10, 1e-10))
