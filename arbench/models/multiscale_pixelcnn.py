@@ -210,8 +210,8 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         if self._size(k) != n:
             near = sorted({self._size(max(k - 1, 0)), self._size(k)})
             raise ValueError(
-                f"doubling {self.first}x{self.first} pixels with {self.colours} colours never gives {n} "
-                f"sub-pixels; near: {', '.join(map(str, near))}"
+                f"no doubling of {self.first}x{self.first} pixels (colours={self.colours}) has {n} sub-pixels; "
+                f"near: {', '.join(map(str, near))}"
             )
         return k
 

@@ -105,7 +105,7 @@ def test_weights_beyond_an_events_size_do_not_matter() -> None:
 
 @pytest.mark.parametrize(("n", "near"), [(3, "1, 4"), (8, "4, 16"), (63, "16, 64"), (32, "16, 64"), (100, "64, 256")])
 def test_no_doublings_have_that_many(n: int, near: str) -> None:
-    with pytest.raises(ValueError, match=f"1 colours have {n} sub-pixels; near: {near}$"):
+    with pytest.raises(ValueError, match=rf"\(colours=1\) has {n} sub-pixels; near: {near}$"):
         built("tiny").schedule(n)
 
 
