@@ -1,4 +1,4 @@
-"""What is special about LSTM: PyTorch's own layers for a sequence, a product and gates for a step."""
+"""Tests of the LSTM: PyTorch's own layers for a sequence, a product and gates for a step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def stack(layers: int) -> LSTMStack:
 
 
 def by_hand(model: LSTMStack, x: Tensor) -> Tensor:
-    """The last layer's h (B, M, H), from the equations."""
+    """Return the last layer's h (B, M, H), from the equations."""
     for w, u, b, d in model.lstm.all_weights:
         h = c = x.new_zeros(len(x), len(u[0]))
         out = []
@@ -81,7 +81,7 @@ def test_initial_weights_are_uniform_and_leave_the_global_generator_alone() -> N
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_depth_of_scoring_is_that_of_its_steps(dtype: torch.dtype) -> None:
-    """7 links a step and layer, whether PyTorch runs them in one call or one by one."""
+    """Depth is 7 per step and layer, whether PyTorch runs them in one call or one by one."""
     model = resolve("lstm:tiny").build(dtype=dtype)
     depths = []
     for n in (16, 32):
@@ -133,7 +133,7 @@ def test_published_presets_score_and_sample(preset: str) -> None:
     assert run("cached", noise=noise).x.shape == (2, n)
 
 
-@pytest.mark.parametrize(("setting", "said"), [("levels=0", "an alphabet needs at least one level, got 0")])
+@pytest.mark.parametrize(("setting", "said"), [("levels=0", "levels must be at least 1, got 0")])
 def test_misuse_is_one_line(setting: str, said: str) -> None:
     with pytest.raises(ModelError) as caught:
         resolve(f"lstm:tiny,{setting}").build()

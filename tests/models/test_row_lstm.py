@@ -1,4 +1,4 @@
-"""What is special about the Row LSTM: a row at once, from all of the row above."""
+"""Tests of the Row LSTM: a row at once, from all of the row above."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def no_grad() -> object:
 
 
 def as_kernel(weight: Tensor, taps: int) -> Tensor:
-    """A product over ``taps`` side by side, (taps in, out), as a kernel (out, in, taps)."""
+    """Reshape a product over ``taps`` side by side, (taps in, out), to a kernel (out, in, taps)."""
     return weight.view(taps, -1, weight.shape[1]).permute(2, 1, 0)
 
 
 def by_hand(model: RowLSTM, x: Tensor) -> Tensor:
-    """Logits (B, N, levels) from PyTorch's own convolutions, channels first, row by row."""
+    """Return the logits (B, N, levels) from PyTorch's own convolutions, channels first, row by row."""
     side, c, k = model.side(x.shape[1]), model.colours, model.kernel
     picture = model._scaled(x).view(-1, side, side, c).permute(0, 3, 1, 2)
-    # the masked half of the first kernel is zero: rows below, and what is right of the centre
+    # the masked half of the first kernel is zero: rows below, and columns right of the centre
     seen = as_kernel(model.first.weight, model.reach * k + model.reach + 1)
     kernel = seen.new_zeros(len(seen[:, 0]), c, k * k)
     kernel[:, :, : seen.shape[2]] = seen
@@ -62,7 +62,7 @@ def test_logits_are_those_of_plain_convolutions(spec: str, n: int) -> None:
 
 @pytest.mark.parametrize("spec", ["digits", "mnist"])
 def test_steps_of_grey_pictures_agree(spec: str) -> None:
-    """Over rows enough that the first convolution's window moves down."""
+    """Steps agree over enough rows for the first convolution's window to move down."""
     model = resolve(f"row_lstm:{spec}").build(dtype=torch.float64)
     x, _ = model.observe(64, [0, 1], seed=0)
     found, _ = model.extend(model.start(2, 64, {}), x, 0, 64)
@@ -70,7 +70,7 @@ def test_steps_of_grey_pictures_agree(spec: str) -> None:
 
 
 def influence(model: Source, n: int, on: int) -> list[bool]:
-    """Which elements the parameters of one of them see."""
+    """Return, for each element, whether the parameters of element ``on`` depend on it."""
     x = model.observe(n, [0], seed=0)[0]
     before, seen = model(x, {})[0, on], []
     for j in range(n):
@@ -81,7 +81,7 @@ def influence(model: Source, n: int, on: int) -> list[bool]:
 
 
 def test_a_pixel_sees_a_triangle_that_widens_by_a_column_a_row() -> None:
-    """One layer: of row r - k what lies up to k columns right of it, and the first kernel's reach."""
+    """One layer sees row r - k up to k columns to the right, plus the first kernel's reach."""
     model = RowLSTM(layers=1, width=12, head=12, colours=1, levels=2, kernel=3, seed=0).double()
     model.requires_grad_(False)
     side, row, column = 9, 6, 2
@@ -123,7 +123,7 @@ def test_published_presets_score_and_sample(preset: str) -> None:
     ("setting", "said"),
     [
         ("kernel=4", "kernel must be odd, got 4"),
-        ("levels=0", "an alphabet needs at least one level, got 0"),
+        ("levels=0", "levels must be at least 1, got 0"),
     ],
 )
 def test_misuse_is_one_line(setting: str, said: str) -> None:
