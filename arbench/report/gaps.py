@@ -1,4 +1,4 @@
-"""What a results file lacks, in sentences."""
+"""Sentences on what a results file lacks."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from arbench.results import Case, Samples, Writer, read
 
 @pytest.fixture
 def other(copied: Path, tmp_path: Path) -> Path:
-    """The finished run again, as another folder: twice as slow, with one operation more, in four workers."""
+    """Return a copy of the finished run that is twice as slow, with one more operation and four workers."""
     folder = tmp_path / "other"
     edited(copied, folder)
     return folder

@@ -1,4 +1,4 @@
-"""arbench history: what it reads, in what order, and how it ends."""
+"""arbench history: the files it reads, the order of commits, and exit codes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def put(folder: Path, number: int, *cases: Case, git: str | None = "") -> Path:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """Twenty runs; from the eleventh on, sampling step by step takes half as long again and is 2 deeper."""
+    """Return twenty runs; from the eleventh on, cached sampling takes 50% longer and its depth is 2 more."""
     noise = np.exp(np.random.default_rng(0).normal(0, 0.01, (20, 2))).tolist()
     for i, (one, other) in enumerate(noise):
         put(
@@ -61,7 +61,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def stored(folder: Path, seconds: float) -> Path:
-    """As pytest-benchmark leaves it, of a suite that is not arbench's."""
+    """Write a file as pytest-benchmark stores it, from a foreign suite."""
     whole = {
         "machine_info": {"cpu": {"brand_raw": "Chip", "count": 2}, "python_version": "3.12.1"},
         "commit_info": {"id": "f" * 40, "dirty": False},

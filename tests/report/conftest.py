@@ -389,12 +389,6 @@ def drawings(results: Results) -> dict[str, Drawing]:
 
 
 @pytest.fixture(scope="session")
-def rendered(results: Results, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The report of ``results``."""
-    return render(results, tmp_path_factory.mktemp("rendered"))
-
-
-@pytest.fixture(scope="session")
 def rendered_both(both: Results, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The report of ``both``."""
     return render(both, tmp_path_factory.mktemp("rendered_both"))

@@ -1,3 +1,5 @@
+"""Findings of a check for a terminal, as markdown and as JUnit XML."""
+
 from __future__ import annotations
 
 import re

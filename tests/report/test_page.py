@@ -1,3 +1,5 @@
+"""The report as a page and in brief: well-formed, complete, escaped, and the same each time."""
+
 from __future__ import annotations
 
 import re
@@ -8,8 +10,6 @@ import pytest
 
 from arbench.report import render
 from arbench.report.drawings import draw
-from arbench.report.facts import command, environment, limits
-from arbench.report.markdown import escape
 from arbench.report.page import page
 from arbench.report.summary import summary
 from arbench.results import Case, Fit, Ratio, Run, Samples
@@ -19,7 +19,7 @@ VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 
 class Outline(HTMLParser):
-    """Tags balance; collects tags, ids, links and text."""
+    """Parser that asserts balanced tags and collects tags, ids, links and text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -58,14 +58,21 @@ def html(paths) -> str:
     return paths[0].read_text(encoding="utf-8")
 
 
-def test_what_is_written(rendered) -> None:
-    names = [path.name for path in rendered]
+@pytest.fixture(scope="module")
+def whole(results, drawings) -> str:
+    """Return the page of ``results``."""
+    return page(results, list(drawings.values()))
+
+
+def test_what_is_written(rendered_both) -> None:
+    names = [path.name for path in rendered_both]
     assert names[:4] == ["report.html", "summary.md", "map.svg", "map.png"]
-    assert all(path.is_file() for path in rendered)
+    assert all(path.is_file() for path in rendered_both)
+    assert "](figures/map.svg)" in rendered_both[1].read_text(encoding="utf-8")
 
 
-def test_page_is_well_formed_and_its_ids_are_unique(rendered) -> None:
-    outline = Outline(html(rendered))
+def test_page_is_well_formed_and_its_ids_are_unique(whole) -> None:
+    outline = Outline(whole)
     assert outline.tags.count("svg") == 7
     assert len(set(outline.ids)) == len(outline.ids)
     for link in outline.links:
@@ -73,14 +80,14 @@ def test_page_is_well_formed_and_its_ids_are_unique(rendered) -> None:
         assert link[1:] in outline.ids
 
 
-def test_page_fetches_nothing(rendered) -> None:
-    text = html(rendered)
+def test_page_fetches_nothing(whole) -> None:
+    text = whole
     assert not re.search(r"@import|<(link|iframe|img|script)\b|\bsrc\s*=|url\((?!#)", text)
     assert not re.search(r'href\s*=\s*"(?!#)', text)
 
 
-def test_page_says_what_a_reader_came_for(rendered) -> None:
-    words = " ".join(Outline(html(rendered)).words.split())
+def test_page_says_what_a_reader_came_for(whole) -> None:
+    words = " ".join(Outline(whole).words.split())
     for expected in (
         "13 hold",
         "1 fails",
@@ -100,7 +107,7 @@ def test_page_says_what_a_reader_came_for(rendered) -> None:
         assert expected in words
 
 
-def test_no_figure_is_blown_up_to_the_page(build, models, rendered) -> None:
+def test_no_figure_is_blown_up_to_the_page(build, models, whole) -> None:
     def scoring(line):
         return line if getattr(line, "op", "score") == "score" else None
 
@@ -108,11 +115,11 @@ def test_no_figure_is_blown_up_to_the_page(build, models, rendered) -> None:
     wide = [int(found) for found in re.findall(r"--wide: (\d+)px", page(results, draw(results)))]
     assert len(wide) == 2
     assert all(width < 600 for width in wide)
-    assert max(int(found) for found in re.findall(r"--wide: (\d+)px", html(rendered))) > 900
+    assert max(int(found) for found in re.findall(r"--wide: (\d+)px", whole)) > 900
 
 
-def test_figures_take_the_colours_of_the_page(rendered) -> None:
-    text = html(rendered)
+def test_figures_take_the_colours_of_the_page(whole) -> None:
+    text = whole
     svg = text[text.index("<svg") :]
     assert "var(--ink)" in svg
     assert "#1f2328" not in svg
@@ -209,8 +216,8 @@ def test_rendering_twice_writes_the_same(both, rendered_both, tmp_path) -> None:
         assert one.read_bytes() == other.read_bytes(), one.name
 
 
-def test_summary_is_brief_and_has_the_verdicts(rendered) -> None:
-    markdown = rendered[1].read_text(encoding="utf-8")
+def test_summary_is_brief_and_has_the_verdicts(results) -> None:
+    markdown = summary(results, "figures/map.svg")
     assert "**wavenet:nv**: scoring depth O(1) (parallel), sampling depth O(N) (cached)" in markdown
     assert "- FAILS: pixelcnn:gated scoring (sequential)" in markdown
     assert "![" in markdown
@@ -221,23 +228,34 @@ def test_summary_is_brief_and_has_the_verdicts(rendered) -> None:
     assert len(markdown.splitlines()) < 100
 
 
-def test_markdown_is_escaped() -> None:
-    assert escape("a|b<c>_d_\n# e") == r"a\|b\<c\>\_d\_ \# e"
+def test_page_and_summary_of_kernels_alone(kernels, tmp_path) -> None:
+    paths = render(kernels, tmp_path)
+    assert [path.name for path in paths] == [
+        "report.html",
+        "summary.md",
+        "fractions.svg",
+        "fractions.png",
+        "roofline.svg",
+        "roofline.png",
+    ]
+    page = paths[0].read_text(encoding="utf-8")
+    assert "Kernels against the machine" in page
+    assert "Scoring against sampling" not in page
+    assert 'id="models"' not in page
+    assert "multiply-add" not in page
+    assert page.count("<svg") == 2
+    for word in ("each input read once", "checked, not timed", "rows=16000, width=256", "float64 reference"):
+        assert word in page
+    markdown = paths[1].read_text(encoding="utf-8")
+    assert "](figures/fractions.svg)" in markdown
+    assert "## Claims" not in markdown
+    assert "| forward | arbench · triton | — | — | — | checked, not timed |" in markdown
+    assert "Real time" not in markdown
 
 
-def test_facts(results) -> None:
-    pairs = dict(environment(results.run))
-    assert pairs["cpu.flags"] == "avx2, fma"
-    assert pairs["threads.torch"] == "2"
-    assert "gpu" not in pairs
-    assert ("copy, 2.097 MB", "61.5 GB/s") in limits(results.run)
-    odd = msgspec.structs.replace(results.run, limits={"copy": [], "new": {"a": [{"b": True}]}})
-    assert limits(odd) == [("new.a.0.b", "yes")]
-
-
-def test_command_drops_the_programs_path(results) -> None:
-    for program in ("/somewhere/bin/arbench", "arbench", "/x/arbench/__main__.py"):
-        run = msgspec.structs.replace(results.run, argv=[program, "run", "--out", "a b"])
-        assert command(run) == "arbench run --out 'a b'"
-    run = msgspec.structs.replace(results.run, argv=["run", "--n", "4"])
-    assert command(run) == "arbench run --n 4"
+def test_page_of_both(rendered_both) -> None:
+    page = rendered_both[0].read_text(encoding="utf-8")
+    assert page.index('id="model-1"') < page.index('id="kernels"') < page.index('id="cases"')
+    assert page.count("<svg") == 5
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(set(ids)) == len(ids)

@@ -1,3 +1,5 @@
+"""Tables of cases, as numbers and as words."""
+
 from __future__ import annotations
 
 import math
@@ -5,7 +7,7 @@ import math
 import msgspec
 import pytest
 
-from arbench.report import frame, headline, rows
+from arbench.report import frame, headline, headlines, rows
 from arbench.report.cells import ratio_label
 from arbench.results import Case, Ratio
 
@@ -177,3 +179,23 @@ def test_ratio_label() -> None:
     assert ratio_label(Ratio("a", "b", 12.34, (12.1, 12.56))) == "12.3x [12.1, 12.6]"
     assert ratio_label(Ratio("a", "b", 12.34, None, (12.1, 12.56))) == "12.3x (12.1, 12.6)"
     assert ratio_label(Ratio("a", "b", 12.34, None)) == "12x"
+
+
+def test_accepted_lengths_stand_beside_nfe(build, results):
+    def guessed(line):
+        if isinstance(line, Case) and line.method == "fixed_point":
+            return msgspec.structs.replace(line, verified={"accepted": 3.46})
+        return line
+
+    assert "accepted" not in [column.title for column in rows(results).columns]
+    guessing = build(edit=guessed)
+    table = rows(guessing)
+    titles = [column.title for column in table.columns]
+    assert titles.index("accepted") == titles.index("nfe") + 1
+    by_method = dict(zip(column(table, "method"), column(table, "accepted"), strict=True))
+    assert (by_method["fixed_point"], by_method["cached"]) == ("3.5", "—")
+    (heading,) = [one for one in headlines(guessing) if one.model == "wavenet:nv"]
+    assert "groups accepted per evaluation at N = 16,384: 3.5 by fixed_point, 9 evaluations" in heading.details
+    numbers = frame(guessing)
+    assert set(numbers[numbers.method == "fixed_point"].accepted) == {3.46}
+    assert numbers[numbers.method == "cached"].accepted.isna().all()

@@ -33,7 +33,7 @@ _MOST = 40
 """Cases in one figure of ratios."""
 _ACROSS = 3
 """Panels side by side."""
-_ASIDE = 0.03
+_SHIFT = 0.03
 """Distance between the marks of two files at the same N, on a logarithmic axis."""
 _LEAST = 0.05
 """Least reach of an axis of ratios on both sides of 1, so that noise does not look like a change."""
@@ -147,8 +147,8 @@ def _curves(found: Comparison, names: CaseNames, group: str, rows: list[Row], lo
         grid = list(figure.subplots(down, across, sharey=True, squeeze=False).flat)
         for axes, (title, same) in zip(grid, panels.items(), strict=False):
             for number, label in enumerate(found.labels):
-                aside = number - (len(found.labels) - 1) / 2
-                _line(axes, same, label, looks[label], aside)
+                shift = number - (len(found.labels) - 1) / 2
+                _line(axes, same, label, looks[label], shift)
             sizes_axis(axes, (row.case.n for row in same))
             value_axis(axes, min(values), max(values), found.metric.unit)
             axes.set_title(shorten(title, _LONGEST), fontsize=10, fontweight="normal")
@@ -169,13 +169,13 @@ def _values(rows: Iterable[Row]) -> list[float]:
     return [end for value in known for end in (value.value, *(value.interval or ())) if end]
 
 
-def _line(axes: Axes, rows: list[Row], label: str, look: tuple[str, str], aside: float) -> None:
+def _line(axes: Axes, rows: list[Row], label: str, look: tuple[str, str], shift: float) -> None:
     """Draw one file's values, shifted a little so that intervals do not hide each other."""
     color, marker = look
     known = [(row.case.n, value) for row in rows if (value := row.values.get(label)) and value.value]
     if not known:
         return
-    sizes = np.array([n for n, _ in known]) * np.exp(_ASIDE * aside)
+    sizes = np.array([n for n, _ in known]) * np.exp(_SHIFT * shift)
     middles = np.array([value.value for _, value in known], dtype=float)
     ends = np.array([value.interval or (value.value, value.value) for _, value in known], dtype=float)
     axes.errorbar(

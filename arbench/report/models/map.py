@@ -83,8 +83,8 @@ def places(results: Results) -> list[Place]:
                 cell = (x, fit.fitted or "1") if op == "score" else (fit.fitted or "1", y)
                 if cell != (x, y):
                     others.setdefault(cell, []).append(_other(fit, shared))
-        for cell, said in others.items():
-            found.append(Place(*cell, (headline.model, *said), small=True))
+        for cell, methods in others.items():
+            found.append(Place(*cell, (headline.model, *methods), small=True))
     return found
 
 

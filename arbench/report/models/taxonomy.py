@@ -31,7 +31,7 @@ LEGEND = (
 )
 _ARROWS = {"constant": "=", "falls": "↓", "falls as 1/N": "↓", NONE: ""}
 Rows = Callable[[Results, str, str], list[list[str]]]
-"""Returns the rows of a model from its label and the mark of its remark."""
+"""Function that returns the rows of a model, given its label and the mark of its remark."""
 _MARKS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _FORMULAS, _NAME = (24, 16, 9, 0), 24
 """Characters of a formula, tried in turn until the table fits, and of a model's name in a terminal."""
@@ -105,12 +105,12 @@ def _table(results: Results, columns: Sequence[Column], rows_of: Rows, width: in
 
 def _remarks(results: Results, found: dict[str, list[str]]) -> dict[str, tuple[str, str]]:
     """Return (mark, remark) of each model that has one; equal remarks share a mark."""
-    said = {model_label(line): " ".join(line.remark.split()) for line in results.models.values()}
+    remarks = {model_label(line): " ".join(line.remark.split()) for line in results.models.values()}
     marks: dict[str, str] = {}
     for label in (label for labels in found.values() for label in labels):
-        if text := said.get(label):
+        if text := remarks.get(label):
             marks.setdefault(text, _mark(len(marks)))
-    return {label: (marks[text], text) for label, text in said.items() if text in marks}
+    return {label: (marks[text], text) for label, text in remarks.items() if text in marks}
 
 
 def _mark(number: int) -> str:
@@ -176,10 +176,10 @@ def _depth(one: Job | None, most: int) -> str:
         return NONE
     fitted, claimed = GROWTH[one.fit.fitted or "1"], one.fit.claimed
     text = formula(one.fit)
-    said = f"{fitted} {text}" if len(text) <= most else fitted
+    depth = f"{fitted} {text}" if len(text) <= most else fitted
     bound = claimed is not None and claimed.startswith("<=")
     if claimed is None or claim_label(claimed) == fitted or (bound and one.fit.verdict == "holds"):
-        return said
+        return depth
     return f"{claim_label(claimed)} claimed, {fitted}"
 
 
@@ -203,8 +203,8 @@ def tally(results: Results, model: str) -> str:
     fits = [fit for fit in results.fits.values() if fit.claimed and model_label(fit) == model]
     counts = {verdict: sum(fit.verdict == verdict for fit in fits) for verdict in ("holds", "fails", "undecided")}
     words = {"holds": ("holds", "hold"), "fails": ("FAILS", "FAIL"), "undecided": ("undecided", "undecided")}
-    said = [f"{count} {words[verdict][count != 1]}" for verdict, count in counts.items() if count]
-    return ", ".join(said) or NONE
+    parts = [f"{count} {words[verdict][count != 1]}" for verdict, count in counts.items() if count]
+    return ", ".join(parts) or NONE
 
 
 def time_per_element(case: Case) -> str:
@@ -244,8 +244,8 @@ def _power(one: Job, results: Results, metric: str) -> str:
 
 def _references(one: Job, results: Results) -> str:
     shared = SharedSettings(results)
-    said = [f"{shared.method_label(fit)}: {GROWTH[fit.fitted or '1']}, {formula(fit)}" for fit in one.references]
-    return "; ".join(said) or NONE
+    parts = [f"{shared.method_label(fit)}: {GROWTH[fit.fitted or '1']}, {formula(fit)}" for fit in one.references]
+    return "; ".join(parts) or NONE
 
 
 def _speed_up(one: Job, results: Results, plain: bool = False) -> str:

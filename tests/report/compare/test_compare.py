@@ -1,4 +1,4 @@
-"""Several files side by side: what is compared, what is not, and how it is told."""
+"""Several files side by side: what is compared, what is not, and in which words."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from arbench.report.compare import (
 )
 from arbench.report.compare.comparison import Value
 from arbench.report.compare.document import markdown
-from arbench.report.compare.environment import differences
 from arbench.report.compare.figures import draw
 from arbench.report.compare.table import ratio_label, value_label
 from arbench.report.metrics import METRICS
@@ -80,7 +79,7 @@ def file(
     shift: int = 0,
     **run: Any,
 ) -> Results:
-    """A run in which a case takes ``factor`` milliseconds an element, but for the bias of each worker."""
+    """Return a run in which a case takes ``factor`` milliseconds per element, times the bias of each worker."""
     facts: dict[str, Any] = {"seed": 0, "plan": {}} | run
     results = Results(
         Run(schema=1, run_id="r", started_at="", argv=[], git=None, environment=dict(environment), limits={}, **facts)
@@ -150,7 +149,7 @@ def test_too_few_workers_show_a_range_and_one_process_neither() -> None:
 
 
 def replace_times(results: Results, seconds: float) -> Results:
-    """As pytest-benchmark stores it: a median, and no samples."""
+    """Return results as pytest-benchmark stores them: a median, and no samples."""
     for name, one in results.cases.items():
         results.cases[name] = replace(one, median_s=seconds, workers=1)
     return results
@@ -193,36 +192,13 @@ def test_other_machines_are_compared_exactly_and_in_time_on_request_only() -> No
         assert str(refused.value) == f"{found.warnings[0]}; add --times to compare {title} anyway"
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({}, []),
-        ({"load": {"1min": 9.0}}, []),
-        ({"versions": {**HERE["versions"], "arbench": "0.2.0"}}, []),
-        ({"cpu": {"model": "Example 1"}}, []),
-        ({"cpu": {"model": "Example 1", "usable_cores": 2, "frequency_mhz": 9}}, []),
-        ({"threads": {"torch": 1, "variables": {"OMP_NUM_THREADS": "1"}}}, []),
-        ({"threads": {"torch": 2, "variables": {}}}, ["threads.torch (1, 2)"]),
-        (
-            {"threads": {"torch": 1, "variables": {"KMP_AFFINITY": "compact"}}},
-            ["threads.variables.KMP_AFFINITY (none, compact)"],
-        ),
-        ({"versions": {"torch": "2.13", "python": "3.12.1"}}, ["versions.torch (2.11, 2.13)"]),
-        (
-            {"gpu": {"name": "Example GPU", "temperature_c": 40}},
-            ["gpu.name (none, Example GPU)"],
-        ),
-    ],
-)
-def test_what_makes_two_environments_differ(changes: dict[str, Any], said: list[str]) -> None:
-    assert differences(HERE, elsewhere(**changes)) == said
-    assert len(differences(elsewhere(**changes), HERE)) == len(said)
-
-
-def test_environments_that_know_less_are_compared_in_what_both_know() -> None:
-    less = {"cpu": {"model": "Example 1", "logical_cores": 4}, "versions": {"python": "3.12.1"}}
-    assert differences(HERE, less) == differences(less, HERE) == []
-    assert differences({}, HERE) == []
+def test_every_metric_can_be_compared() -> None:
+    a = file(LADDER)
+    for name in METRICS:
+        found = compare({"a": a, "b": file(LADDER, 2.0, shift=6)}, name)
+        ratios = [row.values["b"].ratio for row in found.rows]
+        assert len(ratios) == 3
+        assert all(ratio and (ratio.ratio == 1) == found.metric.exact for ratio in ratios)
 
 
 def test_cases_of_one_file_alone_are_listed() -> None:

@@ -1,4 +1,4 @@
-"""A history: one value a commit, machines apart, steps in words, figures of them."""
+"""A history: one value per commit, machines apart, steps in words, and figures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAY = "2026-03-{:02}T10:00:00+00:00"
 
 @dataclass(frozen=True)
 class Stand:
-    """Stands for ``arbench.git.Commit``."""
+    """Stand-in for ``arbench.git.Commit``."""
 
     rank: int
     time: float
@@ -206,7 +206,7 @@ def test_missing_values_are_no_points() -> None:
 def test_too_few_commits_are_said() -> None:
     found = history(stepping(9, 5, 3.0))
     assert only(found).steps == []
-    assert lines(table(found))[1] == "Too few commits in 1 of 1 series: telling a step from noise takes 10."
+    assert lines(table(found))[1] == "Too few commits in 1 of 1 series: telling a step from noise takes at least 10."
 
 
 def test_a_step_in_one_of_many_noisy_cases_must_be_surer() -> None:

@@ -1,15 +1,12 @@
-"""The taxonomy filled in from measurements, what a batch does, and how far guesses went."""
+"""The taxonomy with measured values, for a terminal, page and summary."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
-from arbench.report import brief, frame, headlines, rows, taxonomy
-from arbench.report.drawings import draw
-from arbench.report.models.batches import batch_figure, batch_table
+from arbench.report import brief, taxonomy
 from arbench.report.models.jobs import families, job
-from arbench.report.models.map import MANY, growth_map, places
 from arbench.report.models.verdicts import best
 from arbench.report.page import page
 from arbench.report.summary import summary
@@ -41,7 +38,7 @@ def described(write, tmp_path_factory):
 
 
 def worked(line):
-    """Work of the cached sampler grows as N, that of the naive one as N squared; claimed so but for one."""
+    """Add fits of work: N for the cached sampler, as claimed, and N squared for the naive one, against the claim."""
     if not isinstance(line, Fit) or line.metric != "depth" or line.op != "sample":
         return line
     fitted = "N^2" if line.method == "naive" else "N"
@@ -164,87 +161,3 @@ def test_page_and_summary_hold_the_taxonomy_with_its_footnotes(described):
     lines = markdown.splitlines()
     (at,) = [i for i, line in enumerate(lines) if line.startswith(f"| **{FLOW}**")]
     assert lines[at].count("|") == lines[at + 1].count("|") == 17
-
-
-def batched(line):
-    """The cached sampler of WaveNet at N = 512 in batches: 1 and 4 events take as long, 16 twice that."""
-    if not isinstance(line, Case) or (line.model, line.method, line.n) != ("wavenet", "cached", 512):
-        return line
-    more = []
-    for batch, times in ((1, 1), (4, 1), (16, 2)):
-        ends = tuple(end * times for end in line.ci95_s)
-        more.append(
-            msgspec.structs.replace(
-                line, id=f"{line.id}/{batch}", batch=batch, median_s=line.median_s * times, ci95_s=ends
-            )
-        )
-    return more
-
-
-def test_a_sweep_over_batches_is_a_table_and_a_figure(write, tmp_path, described):
-    assert batch_table(described) is None
-    assert batch_figure(described) is None
-    results = write(tmp_path / "results.jsonl", described=DESCRIBED, edit=batched)
-    table = batch_table(results)
-    assert [column.heading for column in table.columns][4:] == [
-        "batch 1",
-        "batch 4",
-        "batch 16",
-        "throughput gain",
-    ]
-    (row,) = table.rows
-    assert row[:4] == ["wavenet:nv", "sampling", "cached", "512"]
-    assert row[-1] == "8x"
-    (swept,) = (drawing for drawing in draw(results) if drawing.name == "batches")
-    html = page(results, [swept])
-    assert "Effect of the batch size" in html
-    assert html.count("<svg") == 1
-    assert "Time per element by batch size" in summary(results)
-
-
-def test_one_event_at_once_goes_without_saying(write, tmp_path):
-    results = write(tmp_path / "results.jsonl", described=DESCRIBED, edit=batched)
-    methods = column(rows(results), "method")
-    assert {"cached", "cached · batch 4", "cached · batch 16"} <= set(methods)
-    assert not any("batch 1" in method.split(" · ") for method in methods)
-
-
-def test_accepted_lengths_stand_beside_nfe(write, tmp_path, described):
-    def guessed(line):
-        if isinstance(line, Case) and line.method == "fixed_point":
-            return msgspec.structs.replace(line, verified={"accepted": 3.46})
-        return line
-
-    assert "accepted" not in [column.title for column in rows(described).columns]
-    results = write(tmp_path / "results.jsonl", described=DESCRIBED, edit=guessed)
-    table = rows(results)
-    titles = [column.title for column in table.columns]
-    assert titles.index("accepted") == titles.index("nfe") + 1
-    by_method = dict(zip(column(table, "method"), column(table, "accepted"), strict=True))
-    assert (by_method["fixed_point"], by_method["cached"]) == ("3.5", "—")
-    (heading,) = [one for one in headlines(results) if one.model == "wavenet:nv"]
-    assert "groups accepted per evaluation at N = 16,384: 3.5 by fixed_point, 9 evaluations" in heading.details
-    numbers = frame(results)
-    assert set(numbers[numbers.method == "fixed_point"].accepted) == {3.46}
-    assert numbers[numbers.method == "cached"].accepted.isna().all()
-
-
-def test_a_map_of_many_models_names_them(write, tmp_path, described):
-    assert any(place.small for place in places(described))
-    copies = []
-
-    def many(line):
-        if isinstance(line, Case | Fit) and line.model == "wavenet":
-            changed = [msgspec.structs.replace(line, preset=f"p{i}") for i in range(MANY)]
-            if isinstance(line, Case):
-                changed = [msgspec.structs.replace(one, id=f"{one.preset}/{line.id}") for one in changed]
-            copies.append(line)
-            return [line, *changed]
-        return line
-
-    results = write(tmp_path / "results.jsonl", edit=many)
-    assert copies
-    found = {place.lines: (place.sample, place.score) for place in places(results)}
-    assert found["wavenet: nv, " + ", ".join(f"p{i}" for i in range(MANY)),] == ("N", "1")
-    assert found["parallel_wavenet: paper",] == ("1", "N")
-    assert growth_map(results) is not None

@@ -1,13 +1,14 @@
+"""Sentences on growth, verdicts on claims, and headlines."""
+
 from __future__ import annotations
 
 import msgspec
 import pytest
 
 from arbench.report import headlines, sentences
-from arbench.report.gaps import gaps
 from arbench.report.models.verdicts import best, exact_growth
 from arbench.report.summary import summary
-from arbench.results import Case, Fit, Resume, Verification
+from arbench.results import Case, Fit
 
 
 def said(results, model: str, method: str, metric: str):
@@ -47,7 +48,7 @@ def test_a_bound_is_said_as_one(results) -> None:
 
 
 def test_a_bound_that_holds_is_not_said_to_be_exceeded(build) -> None:
-    """Values that scatter may look like the next class."""
+    """Scattered values may look like the next growth class."""
 
     def scattered(line):
         if isinstance(line, Fit) and (line.method, line.metric) == ("fixed_point", "depth"):
@@ -136,35 +137,6 @@ def test_exact_growth_is_only_for_fits_without_residual(results) -> None:
         assert (growth is not None) == (fit.residual == 0)
         if growth is not None:
             assert growth.predict(fit.sizes[-1]) == pytest.approx(fit.values[-1])
-
-
-def test_gaps_of_a_whole_run_are_only_its_unstable_cases(results) -> None:
-    assert gaps(results) == ["1 case is unstable: samples scatter more than they should."]
-
-
-def test_gaps_of_broken_runs(build) -> None:
-    def broken(line):
-        if isinstance(line, Case):
-            return msgspec.structs.replace(line, status="error", stopped_by="interrupted")
-        return None if isinstance(line, Fit) else line
-
-    results = build(edit=broken)
-    results.add(Verification("another", "ok", "pointwise", None))
-    results.add(Resume("r", "later", [], {}, {}, ["cpu.name"]))
-    said = " ".join(gaps(results))
-    assert "No case is ok" in said
-    assert "1 case is verified but without a row" in said
-    assert f"{len(results.cases)} cases are interrupted" in said
-    assert "No growth over N was fitted" in said
-    assert "Resumed at later; the environment had changed: cpu.name." in said
-
-
-def test_gaps_of_one_size(build) -> None:
-    def one_size(line):
-        return None if getattr(line, "n", 256) not in (256, 192) else line
-
-    said = " ".join(gaps(build(edit=one_size)))
-    assert "Timed at fewer than four sizes" in said
 
 
 def test_parameters_that_grow_are_said_of_all_methods(build) -> None:

@@ -1,0 +1,24 @@
+"""Rendering of a figure, its markup and its file name."""
+
+from __future__ import annotations
+
+from arbench.report.figures.drawing import Drawing, file_name
+from arbench.report.models.map import growth_map
+
+
+def test_the_raster_image_has_the_layout_of_the_vector_image(results) -> None:
+    first, second = (Drawing("map", "the map", growth_map(results)) for _ in range(2))
+    alone = first.png
+    assert second.svg
+    assert second.png == alone
+
+
+def test_captions_are_escaped_on_a_page(drawings) -> None:
+    hostile = Drawing("name", '"<b>&', drawings["map"].figure)
+    assert 'aria-label="&quot;&lt;b&gt;&amp;"' in hostile.markup()
+
+
+def test_file_names_are_plain_and_differ() -> None:
+    assert file_name("PixelCNN++: 3 sizes!", ()) == "pixelcnn-3-sizes"
+    assert file_name("a b", {"a-b", "a-b-2"}) == "a-b-3"
+    assert file_name("漢", ()) == "figure"

@@ -1,0 +1,56 @@
+"""Time per element over the batch size, as a table and a figure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from arbench.report import rows
+from arbench.report.drawings import draw
+from arbench.report.models.batches import batch_figure, batch_table
+from arbench.report.page import page
+from arbench.report.summary import summary
+from arbench.results import Case
+
+
+def batched(line):
+    """Repeat WaveNet's cached sampler at N = 512 in batches: 4 events take as long as 1, and 16 twice as long."""
+    if not isinstance(line, Case) or (line.model, line.method, line.n) != ("wavenet", "cached", 512):
+        return line
+    more = []
+    for batch, times in ((1, 1), (4, 1), (16, 2)):
+        ends = tuple(end * times for end in line.ci95_s)
+        more.append(
+            msgspec.structs.replace(
+                line, id=f"{line.id}/{batch}", batch=batch, median_s=line.median_s * times, ci95_s=ends
+            )
+        )
+    return more
+
+
+def test_a_sweep_over_batches_is_a_table_and_a_figure(build, results):
+    assert batch_table(results) is None
+    assert batch_figure(results) is None
+    swept = build(edit=batched)
+    table = batch_table(swept)
+    assert [column.heading for column in table.columns][4:] == [
+        "batch 1",
+        "batch 4",
+        "batch 16",
+        "throughput gain",
+    ]
+    (row,) = table.rows
+    assert row[:4] == ["wavenet:nv", "sampling", "cached", "512"]
+    assert row[-1] == "8x"
+    (drawing,) = (one for one in draw(swept) if one.name == "batches")
+    html = page(swept, [drawing])
+    assert "Effect of the batch size" in html
+    assert html.count("<svg") == 1
+    assert "Time per element by batch size" in summary(swept)
+
+
+def test_one_event_at_once_goes_without_saying(build):
+    table = rows(build(edit=batched))
+    at = [column.title for column in table.columns].index("method")
+    methods = [row[at] for row in table.rows]
+    assert {"cached", "cached · batch 4", "cached · batch 16"} <= set(methods)
+    assert not any("batch 1" in method.split(" · ") for method in methods)
