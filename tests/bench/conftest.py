@@ -1,4 +1,4 @@
-"""Fixtures for runs in this process: with real workers on a user's models, or with pretended workers."""
+"""Fixtures for runs: with jobs in this process, with real workers, or with pretended ones."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 import arbench
-from arbench.bench import runner
+from arbench.bench import prove, runner
 from arbench.bench.plan import Options, Plan, make_plan
 from arbench.bench.worker import Job, Message
 from arbench.results import Count, Results, Samples, Verification
@@ -39,7 +40,21 @@ def model_file(tmp_path: Path) -> Callable[..., str]:
 
 
 @pytest.fixture
-def measure(known_limits: dict[str, Any]) -> Callable[..., Results]:
+def inside(known_limits: dict[str, Any], load: Callable[[Path], ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the jobs of workers in this process."""
+    pool = load(Path(__file__).parents[1] / "workers.py").Inside
+    for room in (runner, prove):
+        monkeypatch.setattr(room, "WorkerPool", pool)
+
+
+@pytest.fixture
+def measure(inside: None, measure_in_processes: Callable[..., Results]) -> Callable[..., Results]:
+    """Return ``arbench.measure`` with as few workers as possible, inside this process."""
+    return measure_in_processes
+
+
+@pytest.fixture
+def measure_in_processes(known_limits: dict[str, Any]) -> Callable[..., Results]:
     """Return ``arbench.measure`` with real workers, as few as possible."""
 
     def run(*models: str, **options: Any) -> Results:

@@ -1,12 +1,22 @@
-"""Proof of a plan without timing: by real workers, several models at once, every size counted directly."""
+"""Proof of a plan without timing: several models at once, every size counted directly."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from threading import Event
+
 import pytest
 
+from arbench.bench import prove
+from arbench.bench.job import Job, Message
+from arbench.bench.models import counting
+from arbench.bench.models.counting import Counter
 from arbench.bench.plan import Options, make_plan
+from arbench.bench.pool import PoolStoppedError, WorkerPool
 from arbench.bench.prove import prove_plan
 from arbench.bench.recorder import Recorder
+from arbench.meters import CountBudgetExceeded
+from arbench.results import Verification
 
 
 def proved(**options):
@@ -16,7 +26,7 @@ def proved(**options):
     return results
 
 
-def test_every_size_is_counted_with_its_memory_and_nothing_is_timed(tmp_path, monkeypatch):
+def test_every_size_is_counted_with_its_memory_and_nothing_is_timed(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     results = proved(models=["wavenet:tiny", "lstm:tiny"], methods=["parallel", "naive"], n=[9, 12])
     for row in results.cases.values():
@@ -28,9 +38,18 @@ def test_every_size_is_counted_with_its_memory_and_nothing_is_timed(tmp_path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_size_that_takes_too_long_is_extrapolated(model_file):
+def test_a_size_that_takes_too_long_is_extrapolated(inside, model_file, monkeypatch):
+    direct = Counter.direct
+
+    def limited(self, case, budget_s):
+        if case.n == 400:
+            raise CountBudgetExceeded
+        return direct(self, case, 60.0)
+
+    monkeypatch.setattr(Counter, "direct", limited)
+    monkeypatch.setattr(counting, "DIRECT_S", 0.0)
     body = "class Mine(WaveNet):\n    count_ladder = (4, 8, 12, 16)\n"
-    results = proved(models=[model_file(body)], methods=["cached"], n=[9, 10, 400], count_budget=0.4)
+    results = proved(models=[model_file(body)], methods=["cached"], n=[9, 10, 400])
     rows = {row.n: row for row in results.cases.values()}
     assert [rows[n].count_source for n in (9, 10, 400)] == ["counted", "counted", "extrapolated"]
     for name in ("depth", "ops", "nfe"):
@@ -38,25 +57,44 @@ def test_a_size_that_takes_too_long_is_extrapolated(model_file):
         assert c == a + 391 * (b - a)
 
 
-def test_a_model_that_dies_costs_its_own_cases(model_file):
+def test_a_model_that_fails_costs_its_own_cases(inside, model_file):
     spec = model_file(
-        "import os, signal\n"
         "class Mine(WaveNet):\n"
         "    def extend(self, state, f, g0, g1):\n"
         "        if f.shape[1] == 10:\n"
-        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "            raise ValueError('broken')\n"
         "        return super().extend(state, f, g0, g1)\n"
     )
     results = proved(models=[spec, "wavenet:tiny"], methods=["cached"], n=[9, 10])
     rows = {(row.model, row.n): row for row in results.cases.values()}
     assert {where for where, row in rows.items() if row.status == "ok"} == rows.keys() - {("mine.Mine", 10)}
-    assert rows["mine.Mine", 10].error == "the worker was killed by SIGKILL (out of memory?)"
+    assert rows["mine.Mine", 10].error == "ValueError: broken"
+
+
+class Waiting(WorkerPool):
+    """Pool in which WaveNet is verified, and every other model works until it is stopped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopped = Event()
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+    def converse(self, job: Job, timeout: float) -> Iterator[Message]:
+        (case,) = job.cases
+        if case.model != "wavenet":
+            assert self.stopped.wait(60)
+            raise PoolStoppedError
+        yield Message(line=Verification(case.id, "ok", "pointwise", {}))
 
 
 def test_what_failed_is_told_and_not_that_the_others_were_stopped(model_file, monkeypatch):
-    """The first model sleeps while the result of the second cannot be stored."""
-    waits = "import time\nclass Mine(WaveNet):\n    def start(self, *args):\n        time.sleep(100)\n"
-    plan = make_plan(Options(models=[model_file(waits), "wavenet:tiny"], methods=["cached"], n=[9]))
+    """The first model still works when the result of the second cannot be stored."""
+    monkeypatch.setattr(prove, "WorkerPool", Waiting)
+    plan = make_plan(
+        Options(models=[model_file("class Mine(WaveNet): ..."), "wavenet:tiny"], methods=["cached"], n=[9])
+    )
 
     def full(self, line):
         raise MemoryError("full")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import arbench.kernels
-from arbench.bench import runner
 from arbench.bench.analyse import above_roof
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job
@@ -20,10 +19,8 @@ from arbench.bench.kernels.plan import KernelOptions, config_of, make_kernel_pla
 from arbench.bench.kernels.subject import KernelSubject, interpret, reason
 from arbench.bench.kernels.verify import BASELINE, expected, verify_kernel
 from arbench.bench.plan import PlanError
-from arbench.bench.pool import WorkerPool
 from arbench.bench.runner import run_plan
 from arbench.bench.subject import opened
-from arbench.bench.worker import measure, prove
 from arbench.kernels import KERNELS
 from arbench.kernels.softmax import SOFTMAX
 from arbench.results import Count, Samples, Verification, read
@@ -40,11 +37,11 @@ def faulty(backend: str, fault: Callable[[Any], Any]) -> arbench.kernels.Kernel:
     """Return a softmax that is wrong on one backend, and has a Numba backend."""
 
     def call(x: Any, dim: int = -1, *, backend: str | None = None) -> Any:
-        right = SOFTMAX.call(x, dim, backend="triton" if backend == "triton" else "reference")
+        right = SOFTMAX.call(x, dim, backend="triton" if backend == "triton" else "eager")
         return fault(right) if backend == wrong else right
 
     wrong = backend
-    return softmax(call=call, backends=("reference", "triton", "numba"))
+    return softmax(call=call, backends=("eager", "triton", "numba"))
 
 
 @pytest.fixture
@@ -58,22 +55,8 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return put
 
 
-@pytest.fixture
-def inside(known_limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the jobs of workers in this process."""
-
-    class Inside(WorkerPool):
-        def prepare(self, count: int) -> None: ...
-
-        def converse(self, job: Job, timeout: float) -> Iterator[Any]:
-            with torch.no_grad():
-                yield from prove(job) if job.stage == "prove" else measure(job)
-
-    monkeypatch.setattr(runner, "WorkerPool", Inside)
-
-
 def test_cases_are_listed_by_configuration_and_op_with_torch_as_reference(registered):
-    registered(softmax(backends=("reference", "triton", "numba")))
+    registered(softmax(backends=("eager", "triton", "numba")))
     cases = make_kernel_plan(KernelOptions()).cases
     found = [(case.preset, case.op, case.method, case.backend) for case in cases]
     first, second, check = "rows=4,width=8", "rows=2,width=16", "rows=3,width=5"
@@ -93,7 +76,7 @@ def test_cases_are_listed_by_configuration_and_op_with_torch_as_reference(regist
     ("dtype", "timed"), [("float32", True), ("float64", True), ("float16", False), ("bfloat16", False)]
 )
 def test_numba_is_listed_for_what_it_takes(registered, dtype, timed):
-    registered(softmax(backends=("reference", "triton", "numba")))
+    registered(softmax(backends=("eager", "triton", "numba")))
     cases = make_kernel_plan(KernelOptions(dtype=dtype)).cases
     assert any(case.backend == "numba" for case in cases) == timed
 
@@ -211,7 +194,7 @@ def test_a_kernel_that_raises_is_an_error_of_its_own(registered):
 def test_the_baseline_may_round_worse_and_no_more_than_that(registered):
     tolerance = SOFTMAX.tolerance[torch.float32][1]
     for slack, status in ((0.5, "ok"), (3.0, "inexact")):
-        registered(faulty("reference", lambda y, s=slack: y + s * BASELINE * tolerance * (y.dtype != torch.float64)))
+        registered(faulty("eager", lambda y, s=slack: y + s * BASELINE * tolerance * (y.dtype != torch.float64)))
         assert subject().verification(case_of("eager")).status == status
 
 
