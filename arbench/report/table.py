@@ -73,7 +73,7 @@ def order(cases: Iterable[Case]) -> list[Case]:
 def frame(results: Results) -> pd.DataFrame:
     """Return one row per case, with every number as measured.
 
-    The columns are the fields of `arbench.results.Case`, without ``verified``, and:
+    The columns are the fields of `arbench.results.Case`, without ``verified``, ``ci95_s`` and ``range_s``, and:
 
     - ``low_s``, ``high_s``, ``interval``: the ends of the interval of the time, and what it is: 'ci95', or
       'range' over workers;

@@ -51,7 +51,7 @@ class Drawing:
     @cached_property
     def png(self) -> bytes:
         """The figure as a PNG file with a white background; the same figure gives the same bytes."""
-        assert self.svg  # its rendering computes the layout
+        _ = self.svg  # rendering it computes the layout
         with styled(self.name):
             raster = io.BytesIO()
             self.figure.savefig(raster, format="png", dpi=160, facecolor="white")

@@ -106,7 +106,9 @@ def notes(found: History) -> list[str]:
     if without:
         lines.append(f"No step in {without} of {total} series.")
     if short:
-        lines.append(f"Too few commits in {short} of {total} series: telling a step from noise takes at least {least_length()}.")
+        lines.append(
+            f"Too few commits in {short} of {total} series: telling a step from noise takes at least {least_length()}."
+        )
     if found.metric.exact:
         lines.append("Counted, not timed: every change is a step, and all machines form one series.")
     else:
