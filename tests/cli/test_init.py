@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -38,6 +39,12 @@ def test_help_lists_every_command(answer):
         assert f"  {name}" in found.out
         assert line in found.out
     assert answer().out == found.out
+
+
+def test_help_answers_once_the_command_list_was_imported(answer):
+    """The module ``arbench.cli.list`` hides the builtin of the same name in its package."""
+    importlib.import_module("arbench.cli.list")
+    assert answer("-h").code == 0
 
 
 def test_an_interrupt_anywhere_is_one_line(answer, monkeypatch):
