@@ -105,7 +105,7 @@ class Gate:
         self.findings = matching.findings
         if not cases and not self.findings:
             what = " ".join(map(named, self.requests))
-            raise GateError(f"neither version has a case of {what} to time; name another model or kernel")
+            raise GateError(f"neither version has a case of {what} to time; name another model, kernel or device")
         effort = self.effort(len(cases))
         timer = Timer(self.pool, effort, self.random, progress)
         self.instances = timer.instances

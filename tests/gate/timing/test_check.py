@@ -403,7 +403,7 @@ def test_nothing_to_time_is_reported() -> None:
     gate = gated(Fake({}))
     gate.requests = [{"kernels": ["softmax"]}]
     with pytest.raises(
-        GateError, match=r"^neither version has a case of softmax to time; name another model or kernel$"
+        GateError, match=r"^neither version has a case of softmax to time; name another model, kernel or device$"
     ):
         gate.run()
 
