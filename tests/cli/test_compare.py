@@ -94,7 +94,7 @@ def test_another_machine_is_compared_in_time_on_request_only(answer, refusal, co
     assert (found.code, found.err) == (0, f"arbench: warning: {told}\n")
     assert not found.out.startswith("Time")
     assert "20 values compared, 4 differ." in found.out
-    assert "Compared in exact counters only, not in time: other (--times compares it anyway)." in found.out
+    assert "Not compared in time, only in exact counters: other (see --times)." in found.out
     insisted = answer(*words, "--times")
     assert insisted.out.startswith("Time, other over copied\n")
     assert insisted.err == found.err
@@ -167,7 +167,7 @@ def test_what_cannot_be_compared_is_refused_in_one_line(refusal, copied, other, 
     ):
         assert refusal("compare", *words) == said
     assert refusal("compare", copied, tmp_path / "text.json").startswith(
-        f"{tmp_path}/text.json: neither a results file nor a whole JSON of pytest-benchmark ("
+        f"{tmp_path}/text.json: neither a results file nor a complete JSON file of pytest-benchmark ("
     )
 
 

@@ -137,7 +137,7 @@ def compare(files: Mapping[str, Results], metric: str | None = None, times: bool
     notes = [*_sources(files), *_seeds(files), *_resumed(files)]
     if apart:
         names = ", ".join(sorted(apart))
-        notes.append(f"Compared in exact counters only, not in {chosen.title}: {names} (--times compares it anyway).")
+        notes.append(f"Not compared in {chosen.title}, only in exact counters: {names} (see --times).")
     elif not rows:
         notes.append("No case has a time in two files.")
     if rows and not chosen.exact:
