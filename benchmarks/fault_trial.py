@@ -22,6 +22,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -162,25 +163,60 @@ def first_failure(said: str) -> str:
 
 
 def tried(pytest: Sequence[str], copy: Path, fault: Fault) -> dict[str, Any]:
-    """Plant a fault, run the tests of its room, and remove the fault."""
-    file, started = copy / fault["path"], time.monotonic()
-    sound = file.read_bytes()
+    """Plant a fault, run the tests of its room, and remove the fault.
+
+    A test catches the fault if it fails with it, fails again alone, and passes without it.
+    """
+    started = time.monotonic()
     found: dict[str, Any] = {"caught": False, "stage": None, "test": None}
-    with tempfile.TemporaryDirectory(prefix="fault-run-") as scratch:
-        try:
-            put(file, planted(copy, fault))
-            for stage, files in stages(copy, fault):
-                code, said = run_tests([*pytest, *files], copy, Path(scratch))
-                if code in PASSED:
-                    continue
-                test = first_failure(said)
-                why = "timeout" if code is None else f"pytest ended with {code}: {test}"
-                found |= {"caught": True, "test": test} if code in CAUGHT else {"note": why}
-                found["stage"] = stage
+    for stage, files in stages(copy, fault):
+        flaky: list[str] = []
+        while True:
+            skipped = [word for test in flaky for word in ("--deselect", test)]
+            with fault_in(copy, fault):
+                code, said = run_fresh([*pytest, *skipped, *files], copy)
+            if code not in CAUGHT:
                 break
-        finally:
-            put(file, sound)
-    return {**found, "seconds": round(time.monotonic() - started, 1)}
+            test = first_failure(said)
+            if catches(pytest, copy, fault, test):
+                return {**found, "caught": True, "stage": stage, "test": test} | seconds_since(started)
+            flaky.append(test)
+        if flaky:
+            found["flaky"] = flaky
+        if code not in PASSED:
+            found["note"] = "timeout" if code is None else f"pytest ended with {code}"
+    return found | seconds_since(started)
+
+
+def seconds_since(started: float) -> dict[str, float]:
+    """Return the seconds since a moment, as a field of a line."""
+    return {"seconds": round(time.monotonic() - started, 1)}
+
+
+@contextmanager
+def fault_in(copy: Path, fault: Fault) -> Iterator[None]:
+    """Keep a fault planted within the block."""
+    file = copy / fault["path"]
+    sound = file.read_bytes()
+    try:
+        put(file, planted(copy, fault))
+        yield
+    finally:
+        put(file, sound)
+
+
+def run_fresh(command: Sequence[str], copy: Path) -> tuple[int | None, str]:
+    """Run pytest with temporary folders and a Numba cache of its own."""
+    with tempfile.TemporaryDirectory(prefix="fault-run-") as scratch:
+        return run_tests(command, copy, Path(scratch))
+
+
+def catches(pytest: Sequence[str], copy: Path, fault: Fault, test: str) -> bool:
+    """Return whether a test alone fails with a fault and passes without it."""
+    alone = [*pytest, *(["-n0"] if "-n" in pytest else []), test]
+    with fault_in(copy, fault):
+        fails = run_fresh(alone, copy)[0] in CAUGHT
+    return fails and run_fresh(alone, copy)[0] == 0
 
 
 def try_survivors(pytest: Sequence[str], copy: Path, faults: Sequence[Fault]) -> dict[str, str]:
@@ -188,29 +224,15 @@ def try_survivors(pytest: Sequence[str], copy: Path, faults: Sequence[Fault]) ->
 
     Every test that fails with all of them planted is run again with each alone.
     """
-    caught: dict[str, str] = {}
-    sound = {copy / fault["path"]: (copy / fault["path"]).read_bytes() for fault in faults}
     suite = [str(file.relative_to(copy)) for file in sorted((copy / "tests").rglob("test_*.py"))]
-    with tempfile.TemporaryDirectory(prefix="fault-run-") as scratch:
-        try:
-            for fault in faults:
-                put(copy / fault["path"], planted(copy, fault))
-            _, said = run_tests([one for one in pytest if one != "-x"] + suite, copy, Path(scratch))
-        finally:
-            for file, content in sound.items():
-                put(file, content)
+    with ExitStack() as all_faults:
+        for fault in faults:
+            all_faults.enter_context(fault_in(copy, fault))
+        _, said = run_fresh([*(word for word in pytest if word != "-x"), *suite], copy)
+    caught: dict[str, str] = {}
     for test in failures(said):
         for fault in faults:
-            if fault["name"] in caught:
-                continue
-            file = copy / fault["path"]
-            with tempfile.TemporaryDirectory(prefix="fault-run-") as scratch:
-                try:
-                    put(file, planted(copy, fault))
-                    code, _ = run_tests([*pytest, test], copy, Path(scratch))
-                finally:
-                    put(file, sound[file])
-            if code in CAUGHT:
+            if fault["name"] not in caught and catches(pytest, copy, fault, test):
                 caught[fault["name"]] = test
     return caught
 
