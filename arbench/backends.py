@@ -12,11 +12,11 @@ RENAMED = {"reference": "eager"}
 
 
 def current(backend: str) -> str:
-    """Return the current name of a backend; warn about an old name with a DeprecationWarning."""
+    """Return the current name of a backend; warn about an old name with a FutureWarning, which Python shows by default."""
     if backend not in RENAMED:
         return backend
     name = RENAMED[backend]
-    warnings.warn(f"backend '{backend}' is deprecated; use backend='{name}'", DeprecationWarning, stacklevel=_outside())
+    warnings.warn(f"backend '{backend}' is deprecated; use backend='{name}'", FutureWarning, stacklevel=_outside())
     return name
 
 

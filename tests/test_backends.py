@@ -35,7 +35,7 @@ def test_current_names_stay(backend: str) -> None:
     ids=["kernel", "distribution", "build", "use"],
 )
 def test_reference_is_eager_with_a_warning_at_the_caller(call: Callable[[str], Any], expected: Any) -> None:
-    with pytest.warns(DeprecationWarning, match=r"^backend 'reference' is deprecated; use backend='eager'$") as found:
+    with pytest.warns(FutureWarning, match=r"^backend 'reference' is deprecated; use backend='eager'$") as found:
         assert call("reference") == expected
     assert [warning.filename for warning in found] == [__file__]
     assert call("eager") == expected

@@ -58,6 +58,14 @@ class Switched(nn.Module):
     """Backend of the kernels, one of ``BACKENDS``; ``Source.use`` sets it."""
 
 
+class _OldCitation:
+    """A read-only class attribute that warns and returns the citation."""
+
+    def __get__(self, model: Source | None, cls: type[Source]) -> str:
+        warnings.warn(f"{cls.__name__}.source is deprecated: read citation", FutureWarning, stacklevel=2)
+        return cls.citation
+
+
 class Source(Switched, ABC):
     """An autoregressive generator: P(x) = prod_g P(x_g | x_<g), where g runs over groups of elements.
 
@@ -79,6 +87,7 @@ class Source(Switched, ABC):
     """Caveat that a reader needs before comparing figures; shown beside them."""
     citation: ClassVar[str] = ""
     """Publication of the model: authors, year, and arXiv number or DOI."""
+    source = _OldCitation()
     feeds: ClassVar[Literal["x", "z"]] = "x"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     default_preset: ClassVar[str] = "tiny"
@@ -100,10 +109,13 @@ class Source(Switched, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Accept ``source``, the deprecated name of ``citation``, on a user's model."""
         super().__init_subclass__(**kwargs)
-        renamed = vars(cls).get("source")
-        if isinstance(renamed, str) and "citation" not in vars(cls):
-            warnings.warn(f"{cls.__name__}.source is deprecated: name it citation", DeprecationWarning, stacklevel=3)
-            cls.citation = renamed
+        for base in cls.__mro__:
+            if "citation" in vars(base):
+                break
+            if isinstance(renamed := vars(base).get("source"), str):
+                warnings.warn(f"{cls.__name__}.source is deprecated: name it citation", FutureWarning, stacklevel=3)
+                cls.citation = renamed
+                break
 
     def schedule(self, n: int) -> Sequence[int]:
         """Return the bounds of the groups: group g contains elements bounds[g] .. bounds[g+1]-1.

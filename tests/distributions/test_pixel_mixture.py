@@ -21,7 +21,7 @@ def random(distribution: PixelMixture, seed: int, spread: float = 1.5) -> torch.
 
 
 def probabilities(distribution: PixelMixture, params: torch.Tensor) -> torch.Tensor:
-    """Return the log-probability of every pixel, (levels,)."""
+    """Return the probability of every pixel, (levels,)."""
     x = torch.arange(distribution.levels)[None]
     return distribution.log_prob(params.expand(1, distribution.levels, -1), x)[0].exp()
 

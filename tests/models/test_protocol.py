@@ -106,7 +106,7 @@ def test_data_of_ones_own_must_be_read_by_the_model() -> None:
 
 
 def test_a_model_that_names_its_citation_source_warns_where_it_is_written() -> None:
-    with pytest.warns(DeprecationWarning, match=r"^Old\.source is deprecated: name it citation$") as caught:
+    with pytest.warns(FutureWarning, match=r"^Old\.source is deprecated: name it citation$") as caught:
 
         class Old(WaveNet):
             source = "Somebody 1999"
@@ -121,3 +121,21 @@ def test_a_model_with_both_names_keeps_its_citation() -> None:
         source = "Somebody 1999"
 
     assert Both.citation == "Somebody 2001"
+
+
+def test_a_source_from_a_mixin_is_the_citation_too() -> None:
+    class Published:
+        source = "Somebody 1998"
+
+    with pytest.warns(FutureWarning, match=r"^Mixed\.source is deprecated"):
+
+        class Mixed(Published, WaveNet):
+            pass
+
+    assert Mixed.citation == "Somebody 1998"
+
+
+def test_the_old_name_of_a_citation_is_read_with_a_warning() -> None:
+    with pytest.warns(FutureWarning, match=r"^WaveNet\.source is deprecated: read citation$") as caught:
+        assert WaveNet.source == WaveNet.citation
+    assert caught[0].filename == __file__
