@@ -40,6 +40,12 @@ def load() -> Callable[[Path], ModuleType]:
     return loaded
 
 
+@pytest.fixture(scope="session", autouse=True)
+def fast_interpreter(load: Callable[[Path], ModuleType]) -> None:
+    """Make Triton's interpreter prepare its language once per launch."""
+    load(Path(__file__).with_name("interpreter.py")).prepare_once_per_launch()
+
+
 @pytest.fixture(scope="session")
 def faults(load: Callable[[Path], ModuleType]) -> SimpleNamespace:
     """The faults to plant, a file for each part of the program they break; tests name them."""
