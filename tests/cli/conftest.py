@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -11,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -18,6 +18,12 @@ from arbench.cli import main
 
 ROOT = Path(__file__).parents[2]
 ARBENCH = "from arbench.cli import main; main()"
+LIMITS = {
+    "copy": [{"bytes": 32768, "gb_per_s": 9.0}],
+    "read": [{"bytes": 32768, "gb_per_s": 9.0}],
+    "matmul": {"float32": 1e6},
+    "timer_s": 1e-7,
+}
 SMALL = "--model wavenet:tiny --n 8,16 --method parallel --method cached --rounds 2 --workers 2 --seed 5"
 
 
@@ -90,6 +96,12 @@ def finish(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Answer]
 
 
 @pytest.fixture(scope="session")
+def quickly() -> str:
+    """Return Python for ``before``: it replaces the measurement of this machine's limits, which takes seconds."""
+    return f"from arbench.bench import runner; runner.limits = lambda *_: {LIMITS}; "
+
+
+@pytest.fixture(scope="session")
 def small() -> list[str]:
     """Return the options of a run of 4 cases, 2 rounds and 2 workers: 16 samples."""
     return SMALL.split()
@@ -97,19 +109,19 @@ def small() -> list[str]:
 
 @pytest.fixture(scope="session")
 def finished(
-    finish: Callable[..., Answer], small: list[str], tmp_path_factory: pytest.TempPathFactory
+    finish: Callable[..., Answer],
+    small: list[str],
+    load: Callable[[Path], ModuleType],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Path, Answer]:
     """Return the folder of such a run and its output, made once and shared by the test processes."""
-    base = tmp_path_factory.getbasetemp()
-    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
-    place.mkdir(exist_ok=True)
-    said = place / "said.json"
-    with (place / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not said.exists():
-            found = finish("run", *small, "--out", place / "run")
-            said.write_text(json.dumps([found.code, found.out, found.err]))
-    return place / "run", Answer(*json.loads(said.read_text()))
+
+    def make(place: Path) -> None:
+        found = finish("run", *small, "--out", place / "run")
+        (place / "said.json").write_text(json.dumps([found.code, found.out, found.err]))
+
+    place = load(ROOT / "tests" / "once.py").folder(tmp_path_factory, "finished", make)
+    return place / "run", Answer(*json.loads((place / "said.json").read_text()))
 
 
 @pytest.fixture
@@ -124,7 +136,14 @@ def known_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     from arbench import meters
     from arbench.bench import runner
 
-    found = {"copy": [{"bytes": 32768, "gb_per_s": 9.0}], "read": [{"bytes": 32768, "gb_per_s": 9.0}]}
-    found |= {"matmul": {"float32": 1e6}, "timer_s": 1e-7}
     for room in (meters, runner):
-        monkeypatch.setattr(room, "limits", lambda device, threads=None: found)
+        monkeypatch.setattr(room, "limits", lambda device, threads=None: LIMITS)
+
+
+@pytest.fixture
+def inside(load: Callable[[Path], ModuleType], known_limits: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the jobs of workers in this process."""
+    from arbench.bench import prove, runner
+
+    for room in (runner, prove):
+        monkeypatch.setattr(room, "WorkerPool", load(ROOT / "tests" / "workers.py").Inside)

@@ -15,6 +15,8 @@ import psutil
 import pytest
 
 from arbench.findings import Check
+from arbench.gate.timing.check import Gate
+from arbench.gate.timing.matching import MissingError
 
 ROOT = Path(__file__).parents[2]
 ARBENCH = "from arbench.cli import main; main()"
@@ -90,7 +92,11 @@ def test_wrong_use_is_refused_before_any_work(
     assert refusal("check", *words) == said
 
 
-def test_what_neither_version_has_is_refused(answer: Callable[..., Any]) -> None:
+def test_what_neither_version_has_is_refused(answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise MissingError("unknown model 'wavenett'; did you mean 'wavenet'?")
+
+    monkeypatch.setattr(Gate, "run", missing)
     found = answer("check", "--against", ROOT, "--candidate", ROOT, "--model", "wavenett")
     assert (found.code, found.out) == (2, "")
     assert found.err.splitlines()[-1] == "arbench: unknown model 'wavenett'; did you mean 'wavenet'?"
@@ -134,22 +140,27 @@ def test_a_commit_is_compared_with_the_working_tree(repository: Path, scratch: P
         str(tmp_path / "junit.xml"),
     ]
     with started(repository, *words, scratch=scratch) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     assert process.returncode == 4, err
     check = msgspec.json.decode(out, type=Check)
     assert check.before.startswith("HEAD (")
     assert check.after == "the working tree"
     assert [(f.metric, f.outcome) for f in check.findings] == [("seconds", "undecided")]
     assert len(check.instances) == 2
+    assert all(one["case"] == check.findings[0].case for one in check.instances)
+    assert all(one["before_s"] > 0 and one["ratio"] > 0 for one in check.instances)
     assert check.environment["versions"]["torch"]
     assert (tmp_path / "junit.xml").exists()
     assert list(scratch.iterdir()) == []
 
 
 def test_a_model_of_your_own_repository(
-    tmp_path: Path, scratch: Path, git: Callable[..., str], committed: Callable[[Path], Path]
+    tmp_path: Path,
+    answer: Callable[..., Any],
+    committed: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Both trees use the installed package, and each its own model."""
+    """Both trees use the installed package, and each its own model: one preset is new."""
     mine = tmp_path / "mine"
     mine.mkdir()
     text = (
@@ -159,24 +170,26 @@ def test_a_model_of_your_own_repository(
     (mine / "mine.py").write_text(text)
     committed(mine)
     (mine / "mine.py").write_text(text + "    presets['other'] = presets['tiny']\n")
-    model = ["--op", "sample", "--method", "cached", "--n", "8"]
-    for preset, outcome in (("tiny", "undecided"), ("other", "added")):
-        words = ["--against", "HEAD", "--model", f"mine.py:Mine:{preset}", *model, *BRIEF, "--json"]
-        with started(mine, *words, scratch=scratch) as process:
-            out, err = process.communicate(timeout=120)
-        assert out, err
-        (finding,) = msgspec.json.decode(out, type=Check).findings
-        assert finding.outcome == outcome, finding
+    monkeypatch.chdir(mine)
+    models = [word for preset in ("tiny", "other") for word in ("--model", f"mine.py:Mine:{preset}")]
+    words = ["--against", "HEAD", *models, "--op", "sample", "--method", "cached", "--n", "8", *BRIEF, "--json"]
+    found = answer("check", *words)
+    assert found.out, found.err
+    findings = msgspec.json.decode(found.out, type=Check).findings
+    assert {finding.model: finding.outcome for finding in findings} == {
+        "mine.Mine:tiny": "undecided",
+        "mine.py:Mine:other": "added",
+    }
 
 
 def test_a_killed_check_leaves_nothing_behind(repository: Path, scratch: Path, git: Callable[..., str]) -> None:
     kept = git(repository, "status", "--porcelain"), sorted(os.listdir(repository / ".git"))
-    with started(repository, "--against", "HEAD", *SMALL, scratch=scratch) as process:
+    with started(repository, "--against", "HEAD", *SMALL, "--processes", "2", scratch=scratch) as process:
         assert process.stderr is not None
         while not process.stderr.readline().startswith("timing"):
             assert process.poll() is None
         children = []
-        while len(children) < 5:  # four with the versions, and one that waits to clean up
+        while len(children) < 3:  # two with the versions, and one that waits to clean up
             assert process.poll() is None
             children = psutil.Process(process.pid).children(recursive=True)
         assert list(scratch.iterdir())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -18,18 +18,20 @@ SMALL = "--kernel softmax --op forward --compiled 0 --rounds 1 --workers 1 --see
 
 
 @pytest.fixture(scope="session")
-def timed(finish: Callable[..., object], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+def timed(
+    finish: Callable[..., Any],
+    quickly: str,
+    load: Callable[[Path], ModuleType],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, list[str]]:
     """Return the folder of a run of softmax and its output, made once and shared by the test processes."""
-    base = tmp_path_factory.getbasetemp()
-    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kernels"
-    place.mkdir(exist_ok=True)
-    said = place / "said.json"
-    with (place / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not said.exists():
-            found = finish("kernels", *SMALL.split(), "--out", place / "run")
-            said.write_text(json.dumps([found.code, found.out, found.err]))
-    return place / "run", json.loads(said.read_text())
+
+    def make(place: Path) -> None:
+        found = finish("kernels", *SMALL.split(), "--out", place / "run", before=quickly)
+        (place / "said.json").write_text(json.dumps([found.code, found.out, found.err]))
+
+    place = load(Path(__file__).parents[1] / "once.py").folder(tmp_path_factory, "kernels", make)
+    return place / "run", json.loads((place / "said.json").read_text())
 
 
 @pytest.fixture

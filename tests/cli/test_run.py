@@ -88,7 +88,7 @@ def test_a_changed_environment_is_reported(answer, copied):
     assert read(copied).resumes[-1].changed == ["versions.python"]
 
 
-def test_wrong_claims_leaks_and_html(answer, known_limits, tmp_path):
+def test_wrong_claims_leaks_and_html(answer, inside, tmp_path):
     for name, body in NAMES.items():
         (tmp_path / f"{name}.py").write_text(IMPORTS + body)
     data = tmp_path / "<blink>sound.wav"

@@ -23,7 +23,7 @@ methods = ["parallel", "inversion"]
 """
 
 
-def test_a_suite_is_run_shown_by_family_and_resumed(answer, refusal, known_limits, tmp_path):
+def test_a_suite_is_run_shown_by_family_and_resumed(answer, refusal, inside, tmp_path):
     suite, out = tmp_path / "mine.toml", tmp_path / "out"
     suite.write_text(MINE.replace('ops = "sample"\n', ""))
     found = answer("run", "--suite", suite, "--rounds", 1, "--out", out)

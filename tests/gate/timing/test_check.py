@@ -1,8 +1,8 @@
-"""Time check, from replies of processes to findings, with fake hosts and with real processes."""
+"""Time check, from replies of processes to findings, with fake hosts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -227,99 +227,6 @@ def test_short_calls_are_repeated_and_long_ones_not() -> None:
     assert sizes(1.0) == (ROUNDS[0], 1)
 
 
-# through real processes
-
-SMALL = {"processes": 1, "instances": 2}
-ASKED = {"models": ["wavenet:tiny"], "ops": ["sample"], "methods": ["cached"], "n": [8]}
-Copy = Callable[..., Path]
-
-
-def real(before: Path, after: Path, **how: Any) -> Gate:
-    gate = Gate(Tree("old", before, before), Tree("new", after, after), [ASKED], chosen=SMALL, **how)
-    gate.run()
-    return gate
-
-
-def test_two_copies_share_a_process(copy_of_this_tree: Copy) -> None:
-    gate = real(copy_of_this_tree("a"), copy_of_this_tree("b"))
-    assert not gate.apart
-    assert [(f.metric, f.case.partition("/")[0]) for f in gate.findings] == [("seconds", "wavenet:tiny")]
-    assert [one["case"] for one in gate.instances[:2]] == [gate.findings[0].case] * 2
-    assert all(one["before_s"] > 0 and one["ratio"] > 0 for one in gate.instances)
-
-
-def test_a_case_that_only_the_new_tree_has(copy_of_this_tree: Copy) -> None:
-    more = "\nWaveNet.presets = {**WaveNet.presets, 'mine': WaveNet.presets['tiny']}\n"
-    before, after = copy_of_this_tree("a"), copy_of_this_tree("b", more)
-    asked = {**ASKED, "models": ["wavenet:mine"]}
-    gate = Gate(Tree("old", before, before), Tree("new", after, after), [asked], chosen=SMALL)
-    gate.run()
-    (finding,) = gate.findings
-    assert finding.outcome == "added"
-    assert finding.text.startswith("wavenet:mine: old does not have it (model 'wavenet' has no preset 'mine'")
-
-
-WRONG = """
-_extend = WaveNet.extend
-
-
-def _wrong(self, state, f, g0, g1):
-    params, state = _extend(self, state, f, g0, g1)
-    return params + (params.flip(-1) if g0 == 5 else 0), state
-
-
-WaveNet.extend = _wrong
-"""
-
-
-def test_a_new_tree_that_answers_wrongly_is_found_before_it_is_timed(copy_of_this_tree: Copy) -> None:
-    gate = real(copy_of_this_tree("a"), copy_of_this_tree("b", WRONG))
-    (finding,) = gate.findings
-    assert (finding.outcome, finding.metric, finding.after) == ("regression", "verification", "inexact")
-    assert gate.instances == []
-
-
-REPLACES = """
-import torch as _torch
-_library = _torch.library.Library("aten", "IMPL", "CPU")
-"""
-
-
-def test_versions_that_cannot_share_a_process_get_their_own(copy_of_this_tree: Copy) -> None:
-    gate = real(copy_of_this_tree("a"), copy_of_this_tree("b", REPLACES))
-    assert gate.apart
-    assert gate.notes == [
-        "the versions cannot share a process: one of them replaces operators of 'aten' for the whole process; "
-        "each ran in its own, with a threshold of 2%"
-    ]
-    (finding,) = gate.findings
-    assert (finding.metric, finding.threshold) == ("seconds", APART.threshold)
-
-
-def test_a_tree_that_does_not_import_is_reported(copy_of_this_tree: Copy) -> None:
-    broken = copy_of_this_tree("b")
-    (broken / "arbench" / "__init__.py").write_text("raise RuntimeError('broken')\n")
-    with pytest.raises(GateError, match=r"^new cannot be loaded: RuntimeError: broken$"):
-        real(copy_of_this_tree("a"), broken)
-
-
-ENDS = """
-import os as _os
-WaveNet.extend = lambda self, *_: {how}
-"""
-
-
-@pytest.mark.parametrize("how", ["_os._exit(3)", "(_ for _ in ()).throw(SystemExit(0))"])
-def test_a_new_tree_that_ends_the_process_is_a_regression(copy_of_this_tree: Copy, how: str) -> None:
-    """The regression is of that case alone: the other one is timed in a fresh process."""
-    other = {"models": ["pixelcnn:tiny"], "ops": ["sample"], "methods": ["cached"], "n": [27]}
-    trees = [copy_of_this_tree("a"), copy_of_this_tree("b", ENDS.format(how=how))]
-    gate = Gate(*(Tree(path.name, path, path) for path in trees), [ASKED, other], chosen=SMALL)
-    gate.run()
-    outcomes = {finding.case.split(":")[0]: (finding.outcome, finding.metric) for finding in gate.findings}
-    assert outcomes == {"wavenet": ("regression", "verification"), "pixelcnn": ("undecided", "seconds")}
-
-
 class Once(Fake):
     """Host whose first process hangs; the next one replies."""
 
@@ -421,3 +328,35 @@ def test_a_size_that_only_one_version_has_hides_no_other() -> None:
     gate.requests = [{"models": ["wavenet:tiny"]}]
     gate.run()
     assert [finding.case for finding in gate.findings] == [NAME]
+
+
+@pytest.mark.parametrize(("side", "label"), [(0, "old"), (1, "new")])
+def test_a_version_that_cannot_be_loaded_is_named(side: int, label: str) -> None:
+    gate = gated(Fake({}))
+
+    @contextmanager
+    def broken(count: int) -> Iterator[list[Fake]]:
+        raise HostError("RuntimeError: broken", side)
+        yield
+
+    gate.pool.opened = broken  # type: ignore[method-assign,assignment]
+    with pytest.raises(GateError, match=rf"^{label} cannot be loaded: RuntimeError: broken$"):
+        gate.run()
+
+
+def test_versions_that_cannot_share_a_process_get_their_own() -> None:
+    class Choosy(Fake):
+        def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
+            if not gate.pool.apart:
+                raise HostError("one of them replaces operators of 'aten' for the whole process", 1, apart=True)
+            return super().list_cases(options, kernels)
+
+    gate = gated(Choosy({NAME: (1e-3, 1.01e-3, 1e-3)}))
+    gate.run()
+    assert gate.apart
+    assert gate.notes == [
+        "the versions cannot share a process: one of them replaces operators of 'aten' for the whole process; "
+        "each ran in its own, with a threshold of 2%"
+    ]
+    (finding,) = gate.findings
+    assert (finding.outcome, finding.threshold) == ("same", APART.threshold)

@@ -1,0 +1,52 @@
+"""Process of a time check, inside the test process: errors of its versions are charged to their side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from arbench.gate.timing import worker
+from arbench.gate.timing.protocol import Failed, ListCases, Load, Verify
+from arbench.gate.timing.worker import Server, SideError
+
+
+def version(folder: Path, text: str = "") -> str:
+    """Write a package ``arbench`` with nothing but what a host imports, and return its root."""
+    package = folder / "arbench"
+    (package / "bench").mkdir(parents=True)
+    (package / "__init__.py").write_text(text)
+    (package / "bench" / "__init__.py").touch()
+    (package / "bench" / "subject.py").touch()
+    return str(folder)
+
+
+@pytest.fixture(autouse=True)
+def settings() -> Iterator[None]:
+    """Restore the settings of torch that a server changes."""
+    enabled, threads = torch.is_grad_enabled(), torch.get_num_threads()
+    yield
+    torch.set_grad_enabled(enabled)
+    torch.set_num_threads(threads)
+
+
+def test_a_version_that_does_not_import_is_named(tmp_path: Path) -> None:
+    roots = [version(tmp_path / "old"), version(tmp_path / "new", "raise RuntimeError('broken')")]
+    with pytest.raises(SideError) as error:
+        Server(Load([roots[0], roots[1], roots[0]], seed=0, threads=1))
+    assert worker._failed(error.value) == Failed("RuntimeError: broken", side=1)
+
+
+def test_a_version_that_exits_is_charged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaves(*_: object, **__: object) -> None:
+        raise SystemExit(0)
+
+    server = Server(Load([version(tmp_path / name) for name in ("old", "new")], seed=0, threads=1))
+    for name in ("cases", "verified"):
+        monkeypatch.setattr(f"arbench.gate.timing.version.{name}", leaves)
+    for request in (ListCases([{}]), Verify(1, {})):
+        with pytest.raises(SideError, match=r"^SystemExit: 0$") as error:
+            server.reply(request)
+        assert error.value.side == getattr(request, "side", 0)
