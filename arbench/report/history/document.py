@@ -15,7 +15,7 @@ from arbench.report.history.table import table
 from arbench.report.markdown import escape, grid
 
 SCHEMA = 2
-"""Version of the JSON document; version 1 called the metric ``measure``."""
+"""Version of the JSON document; version 1 called the metric ``measure``, a key that stays until the next release."""
 
 
 def frame(found: History) -> pd.DataFrame:
@@ -39,10 +39,14 @@ def frame(found: History) -> pd.DataFrame:
 
 
 def document(found: History) -> dict[str, Any]:
-    """Return the history as plain data: ``schema``, ``metric``, ``commits``, and ``series`` of points and steps."""
+    """Return the history as plain data: ``schema``, ``metric``, ``commits``, and ``series`` of points and steps.
+
+    ``measure`` is the old name of ``metric``.
+    """
     return {
         "schema": SCHEMA,
         "metric": found.metric.name,
+        "measure": found.metric.name,
         "exact": found.metric.exact,
         "ordered_by": "git" if found.ordered else "time",
         "commits": [_commit(place) for _, place in found.places.iterrows()],

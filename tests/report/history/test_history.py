@@ -231,6 +231,7 @@ def test_the_files_hold_what_was_found(tmp_path) -> None:
     assert float(rows[12]["level"]) == pytest.approx(1.5e-3, rel=0.02)
     whole = json.loads(data.read_text())
     assert whole == json.loads(json.dumps(document(found)))
+    assert whole["measure"] == whole["metric"] == "seconds"
     (series,) = whole["series"]
     assert (series["steps"][0]["place"], len(series["points"])) == (12, 24)
     assert [path.suffix for path in figures] == [".svg", ".png"]
