@@ -8,8 +8,12 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
 TIMEOUT_S = 60.0
+"""Seconds that a git command may take by default."""
+REVISION_S = 10.0
+"""Seconds that each git command of ``revision`` may take: no result depends on it."""
 LOCATIONS = frozenset(
     {
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -45,33 +49,47 @@ class Commit:
     """Commit time, Unix seconds."""
 
 
-def run(repo: Path, *words: str, stdin: str = "") -> str:
+def run(repo: Path, *words: str, stdin: str = "", timeout: float = TIMEOUT_S) -> str:
     """Return what a git command prints.
 
     Args:
         repo: a folder in a checkout, or a bare repository; variables set by a hook do not change it.
         words: the command and its arguments.
         stdin: text for its standard input.
+        timeout: seconds it may take.
 
     Raises:
-        GitError: git is missing, takes longer than ``TIMEOUT_S``, or exits with an error.
+        GitError: git is missing, takes longer than ``timeout``, or exits with an error.
     """
+    done = _completed(repo, *words, stdin=stdin, timeout=timeout)
+    if done.returncode:
+        raise GitError(f"{repo}: git cannot read it ({_why(done)}); name a git repository")
+    return done.stdout.strip()
+
+
+def _completed(repo: Path, *words: str, stdin: str = "", timeout: float = TIMEOUT_S) -> CompletedProcess[str]:
+    """Return a git command that exited, with or without an error. Raises GitError as ``run`` does."""
     try:
-        done = subprocess.run(
+        return subprocess.run(
             ["git", "-C", str(repo), *words],
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=timeout,
             errors="replace",
             env={name: value for name, value in os.environ.items() if name not in LOCATIONS},
         )
+    except subprocess.TimeoutExpired:
+        raise GitError(
+            f"{repo}: git {words[0]} takes longer than {timeout:g} s; check that the disk of the repository responds"
+        ) from None
     except (OSError, subprocess.SubprocessError) as error:
         raise GitError(f"git does not run ({error}); install git or check PATH") from None
-    if done.returncode:
-        why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0]
-        raise GitError(f"{repo}: git cannot read it ({why}); name a git repository")
-    return done.stdout.strip()
+
+
+def _why(done: CompletedProcess[str]) -> str:
+    """Return on one line why a git command failed."""
+    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0]
 
 
 def toplevel(folder: Path) -> Path | None:
@@ -92,7 +110,9 @@ def resolve(repo: Path, name: str) -> str | None:
 
 def archive(repo: Path, commit: str, file: Path) -> None:
     """Write the sources of a commit into a tar file. Raises GitError."""
-    run(repo, "archive", "--format=tar", "-o", str(file), commit)
+    done = _completed(repo, "archive", "--format=tar", "-o", str(file), commit)
+    if done.returncode:
+        raise GitError(f"{repo}: git archive failed ({_why(done)}); check the free disk space, and run git fsck")
 
 
 def ordered(repo: Path, names: Iterable[str]) -> dict[str, Commit]:
@@ -133,7 +153,8 @@ def revision(file: Path = Path(__file__)) -> str | None:
         12 digits of the hash, with '+' where tracked files were changed; None outside a checkout.
     """
     try:
-        run(file.parent, "ls-files", "--error-unmatch", str(file))
-        return run(file.parent, "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*")
+        run(file.parent, "ls-files", "--error-unmatch", str(file), timeout=REVISION_S)
+        words = ("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*")
+        return run(file.parent, *words, timeout=REVISION_S)
     except GitError:
         return None

@@ -113,6 +113,29 @@ def test_a_place_without_a_repository_is_refused_in_one_line(tmp_path: Path) -> 
     assert resolve(Path("/"), "main") is None
 
 
+def test_a_failing_archive_does_not_blame_the_repository(repo: Path, tmp_path: Path) -> None:
+    made = committed(repo, 1)
+    with pytest.raises(
+        GitError, match=r"git archive failed \(.*\); check the free disk space, and run git fsck$"
+    ) as said:
+        archive(repo, made, tmp_path / "none" / "sources.tar")
+    assert "name a git repository" not in str(said.value)
+
+
+def test_a_git_that_hangs_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = tmp_path / "git"
+    slow.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GitError) as said:
+        run(tmp_path, "status", "--short", timeout=0.05)
+    assert str(said.value) == (
+        f"{tmp_path}: git status takes longer than 0.05 s; check that the disk of the repository responds"
+    )
+    monkeypatch.setattr("arbench.git.REVISION_S", 0.05)
+    assert revision(tmp_path / "module.py") is None
+
+
 def test_a_missing_git_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(GitError, match=r"^git does not run \(.*\); install git or check PATH$"):

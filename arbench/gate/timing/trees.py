@@ -132,8 +132,12 @@ def _archived(spec: str, commit: str, folder: Path, cwd: Path) -> Tree:
             git.archive(top, commit, folder / "sources.tar")
             with tarfile.open(folder / "sources.tar") as sources:
                 sources.extractall(root, filter="tar")
-        except (git.GitError, OSError, tarfile.TarError) as error:
-            raise TreeError(f"'{spec}': its sources cannot be unpacked ({error}); check {folder}") from None
+        except git.GitError as error:
+            raise TreeError(f"'{spec}': {error}") from None
+        except (OSError, tarfile.TarError) as error:
+            raise TreeError(
+                f"'{spec}': its sources cannot be unpacked ({error}); check the free space in {tempfile.gettempdir()}"
+            ) from None
     label = spec if commit.startswith(spec) else f"{spec} ({commit[:12]})"
     return Tree(label, root, root / cwd.resolve().relative_to(top))
 
