@@ -37,7 +37,7 @@ def derive(results: Results, stopped: Mapping[str, StoppedBy] | None = None) -> 
         stopped: why the timing of each case stopped, by id; a missing case was interrupted.
 
     Raises:
-        ResultsError: the plan is not arbench's, or a count belongs to none of its cases.
+        ResultsError: the plan is not arbench's.
     """
     cases = planned(results)
     samples = by_case(results.samples)

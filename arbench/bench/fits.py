@@ -11,7 +11,7 @@ from typing import Any
 
 from arbench.bench.case import CaseKey
 from arbench.bench.samples import seconds_by_worker
-from arbench.results import KEY, Count, Fit, Results, ResultsError, Samples
+from arbench.results import KEY, Count, Fit, Results, Samples
 from arbench.stats import CLASSES, Growth, fit_exact, fit_noisy, judge_counts
 
 
@@ -22,9 +22,6 @@ def fits(cases: list[CaseKey], results: Results, samples: Mapping[str, list[Samp
         cases: the cases of a run; those that differ only in N stand together.
         results: the raw lines.
         samples: the samples to fit, by id of the case.
-
-    Raises:
-        ResultsError: a count belongs to none of the cases.
     """
     counted = _counted(cases, results.counts.values())
     by_key = [list(group) for _, group in groupby(cases, key=lambda case: case.key)]
@@ -73,13 +70,15 @@ def _counted(cases: list[CaseKey], counts: Iterable[Count]) -> dict[Any, dict[in
     found: dict[Any, dict[int, Count]] = defaultdict(dict)
     for line in counts:
         if line.count_source == "counted":
-            key, n = _place(line, planned)
-            found[key][n] = line
+            place = _place(line, planned)
+            if place is not None:
+                key, n = place
+                found[key][n] = line
     return found
 
 
-def _place(line: Count, planned: Mapping[str, CaseKey]) -> tuple[Any, int]:
-    """Return the key and N that a count belongs to. Raises ResultsError."""
+def _place(line: Count, planned: Mapping[str, CaseKey]) -> tuple[Any, int] | None:
+    """Return the key and N that a count belongs to, or None if it belongs to no case of the plan."""
     if line.case in planned:
         return planned[line.case].key, planned[line.case].n
     if line.n is not None and (case := planned.get(line.ladder_of or "")) is not None:
@@ -88,7 +87,7 @@ def _place(line: Count, planned: Mapping[str, CaseKey]) -> tuple[Any, int]:
         beginning = case.id.removesuffix(str(case.n))
         if line.case.startswith(beginning) and (n := line.case.removeprefix(beginning)).isdecimal():
             return case.key, int(n)
-    raise ResultsError(f"'{line.case}' in the results file is not the id of a case of its plan; remove its line")
+    return None
 
 
 def _parameters(cases: Iterable[CaseKey]) -> Iterable[Fit]:

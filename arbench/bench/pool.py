@@ -107,8 +107,10 @@ class WorkerPool:
             try:
                 code = worker.process.wait(timeout)
             except subprocess.TimeoutExpired:
+                self._check_running()
                 yield WorkerFailure("timeout", f"closed its output but did not exit within {timeout:g} s")
                 return
+            self._check_running()  # ``stop`` killed it: that is no failure of the job
             yield WorkerFailure("error", worker.exit_reason(code))
         finally:
             worker.kill()

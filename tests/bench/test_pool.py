@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -54,3 +56,55 @@ def test_a_stopped_pool_kills_its_workers_and_takes_no_job(plan):
         with pytest.raises(PoolStoppedError):
             next(pool.converse(job, timeout=60.0))
         assert pool.idle == ()
+
+
+ASLEEP = """
+import time
+
+
+class Mine(WaveNet):
+    def extend(self, *args):
+        time.sleep(1000)
+"""
+
+
+def test_a_stop_from_another_thread_ends_a_job_in_which_the_worker_sleeps(plan, model_file):
+    (case,) = plan(models=[model_file(ASLEEP)], ops=["sample"], methods=["cached"], n=[8]).cases
+    begun, outcomes = threading.Event(), []
+
+    def attend() -> None:
+        try:
+            for message in pool.converse(Job("prove", [case], 0, 1, share_s=10.0), timeout=600.0):
+                outcomes.append(message)
+                begun.set()
+        except PoolStoppedError:
+            outcomes.append("stopped")
+
+    with WorkerPool() as pool:
+        pool.prepare(1)
+        process = pool._idle[0].process
+        thread = threading.Thread(target=attend)
+        thread.start()
+        assert begun.wait(120)
+        pool.stop()
+        thread.join(60)
+        assert not thread.is_alive()
+    assert [outcomes[0].begin, *outcomes[1:]] == [case.id, "stopped"]
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["exits", "hangs"])
+def test_a_stop_while_a_worker_exits_is_no_failure_of_the_worker(hangs, plan, monkeypatch):
+    wait = subprocess.Popen.wait
+
+    def stopped(process: subprocess.Popen, timeout: float | None = None) -> int:
+        if timeout is not None:
+            pool.stop()
+            if hangs:
+                raise subprocess.TimeoutExpired("worker", timeout)
+        return wait(process, timeout)
+
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr(subprocess.Popen, "wait", stopped)
+    with WorkerPool() as pool, pytest.raises(PoolStoppedError):
+        list(pool.converse(Job("prove", plan().cases, 0, None, None, None), timeout=5.0))

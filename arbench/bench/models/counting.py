@@ -96,7 +96,10 @@ class Counter:
         )
 
     def counts(self, cases: list[CaseKey]) -> Iterator[Count]:
-        """Yield the counts of the ladder's sizes, then of every case, in ascending order of N."""
+        """Yield the counts of the ladder's sizes, then of every case, each in ascending order of N.
+
+        With ``all_direct`` the cases come first, until one exceeds its budget; then the ladder, then the other cases.
+        """
         left = sorted(cases, key=lambda case: case.n)
         while self.all_direct and left:
             found = self._within_budget(left[0])
@@ -124,13 +127,15 @@ class Counter:
             yield found
 
     def _within_budget(self, case: CaseKey) -> Count:
+        why = "not tried: counting a smaller size already took too long"
         if not self.exhausted:
+            limit_s = self.budget_s / 4
             try:
-                self.seen[case.n] = self.direct(case, self.budget_s / 4)
+                self.seen[case.n] = self.direct(case, limit_s)
                 return self.seen[case.n]
             except CountBudgetExceeded:
                 self.exhausted = True
-        why = f"counting exceeded --count-budget ({self.budget_s:g} s)"
+                why = f"counting took longer than {limit_s:g} s, a quarter of the budget for counting"
         return Count(case.id, None, None, None, None, None, None, "none", why_unknown=why)
 
     def _why_unpredicted(self) -> str:
