@@ -1,10 +1,10 @@
-"""Compiles every kernel for GPUs that need not be here, and tables what the machine code uses.
+"""Table of what the machine code of every kernel uses, compiled ahead of time and without a GPU.
 
     python benchmarks/compiled.py
 
-leaves ``programs.csv`` (a row per program, configuration, dtype and target) and ``README.md`` (its summary) in
-``reports/kernels``. A row carries the program's fingerprint: a program whose fingerprint is in the table
-already is not compiled again, unless ``--all`` is given. The oldest Triton has a table of its own:
+writes ``programs.csv`` (a row per program, configuration, dtype and target) and ``README.md`` (its summary) to
+``reports/kernels``. Each row has the program's fingerprint. A program whose fingerprint is already in the table is
+not compiled again, unless ``--all`` is given. The oldest Triton has its own table:
 
     python benchmarks/compiled.py --out reports/kernels/oldest --target sm_90 --target gfx942
 """
@@ -26,23 +26,23 @@ import click
 import pandas as pd
 
 IDENTITY = ("kernel", "program", "config", "dtype", "target")
-"""Columns that say which program a row is of; a call that launches a program twice has two such rows."""
+"""Columns that identify the program of a row; a call that launches a program twice has two equal ones."""
 FIGURES = ("warps", "registers", "spilled", "shared", "loads", "stores")
-"""Columns read off the machine code."""
+"""Columns read from the machine code."""
 COLUMNS = (*IDENTITY, *FIGURES, "triton", "fingerprint")
 
 HEAD = """# What the kernels compile to
 
 Every program in every variant of its kernel's `matrix`, in float32, float16 and bfloat16, compiled ahead of
-time by Triton {triton}, without a GPU (`{command}`). Each row is
-the worst over a program's variants and dtypes; [programs.csv](programs.csv) has all of them. *Spilled* is
-what of a thread's registers did not fit (bytes of stack on NVIDIA, registers on AMD). *Widest load* is the
-widest load instruction of the least favourable variant, and of the most favourable one: 128 bits where the
-layout allows it. Nothing here was timed.
+time by Triton {triton}, without a GPU (`{command}`). Each row gives
+the worst figures over a program's variants and dtypes; [programs.csv](programs.csv) has all of them. *Spilled* is
+what did not fit into a thread's registers (bytes of stack on NVIDIA, registers on AMD). *Widest load* is the
+widest load instruction, from the least to the most favourable variant: 128 bits if the layout allows it. Nothing
+here was timed.
 
-A row of `programs.csv` also carries a fingerprint of everything that the machine code depends on: the sources of
-the program and of all it calls, types, constants, options, target and Triton version. `make test` compiles the
-programs whose fingerprint differs from their row's, and a twentieth of the others, which changes with the
+A row of `programs.csv` also has a fingerprint of everything that the machine code depends on: the sources of
+the program and of all functions it calls, types, constants, options, target and Triton version. `make test`
+compiles the programs whose fingerprint differs from their row's, and a twentieth of the others, chosen by the
 commit; `make test-compile` compiles all of them.
 
 """
@@ -54,15 +54,15 @@ def compiled(kernels: Sequence[str], targets: Iterable[str] = (), known: Iterabl
     """Compile the programs of some kernels in a process without Triton's interpreter, and without its cache.
 
     Args:
-        kernels: Names of the kernels; all of them without any.
-        targets: Names of the targets; all of them without any.
-        known: Fingerprints of programs to list without figures, and not to compile.
+        kernels: Names of the kernels; all kernels if empty.
+        targets: Names of the targets; all targets if empty.
+        known: Fingerprints of programs to list without figures instead of compiling them.
 
     Returns:
-        What ``arbench.kernels.aot`` prints of each program, in its order.
+        The objects that ``arbench.kernels.aot`` prints, in its order.
 
     Raises:
-        RuntimeError: A program does not compile.
+        RuntimeError: A program failed to compile.
     """
     with tempfile.TemporaryDirectory() as folder:
         plain = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
@@ -78,7 +78,7 @@ def compiled(kernels: Sequence[str], targets: Iterable[str] = (), known: Iterabl
 
 
 def row(program: dict[str, Any]) -> Row:
-    """Return the table's row of a program, as ``compiled`` gives it; one that was only listed has no figures."""
+    """Return the row of a program from ``compiled``; without figures if the program was only listed."""
     import triton
 
     cells = {**program, "triton": triton.__version__}
@@ -90,7 +90,7 @@ def row(program: dict[str, Any]) -> Row:
 
 
 def read(path: Path) -> list[Row]:
-    """Return the rows of a table; none where there is no file."""
+    """Return the rows of a table; none if there is no file."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -136,9 +136,9 @@ def markdown(frame: pd.DataFrame) -> str:
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports/kernels"), show_default=True)
-@click.option("--target", "targets", multiple=True, help="Repeatable; all targets without it.")
-@click.option("--all", "everything", is_flag=True, help="Compile every program, also where its row is up to date.")
-@click.option("--jobs", type=int, default=2, show_default=True, help="Kernels compiled at a time.")
+@click.option("--target", "targets", multiple=True, help="Target to compile for; repeatable. Default: all.")
+@click.option("--all", "everything", is_flag=True, help="Compile every program, even if its row is up to date.")
+@click.option("--jobs", type=int, default=2, show_default=True, help="Number of kernels to compile at a time.")
 def main(out: Path, targets: tuple[str, ...], everything: bool, jobs: int) -> None:
     """Bring the table of compiled programs up to date."""
     import triton

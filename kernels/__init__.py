@@ -1,8 +1,8 @@
-"""Triton kernels of autoregressive models, imported as ``arbench.kernels``: one file a kernel.
+"""Triton kernels of autoregressive models, imported as ``arbench.kernels``: one file for each kernel.
 
-Each file holds the kernel's Triton programs, its launcher, its gradient and its cost, and the plain
-PyTorch ``reference`` that its results are held against. Every function takes ``backend=``: without it,
-tensors on a GPU go to Triton and others to the reference.
+A kernel's file contains its launcher, its gradient, its cost, and the implementation in plain PyTorch that its
+results are checked against; its Triton programs are in ``logits``, ``mixture`` or ``conv``. Every function
+takes ``backend=``; by default tensors on a GPU use Triton, others plain PyTorch.
 """
 
 from arbench.kernels.causal_conv1d import CAUSAL_CONV1D, causal_conv1d
@@ -29,7 +29,7 @@ KERNELS = {
         LOGISTIC_MIXTURE_SAMPLE,
     )
 }
-"""By name."""
+"""All kernels by name."""
 
 __all__ = [
     "KERNELS",

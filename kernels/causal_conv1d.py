@@ -2,9 +2,9 @@
 
     y[t] = act(bias + sum_k weight[..., k] x[t - (W - 1 - k) dilation])
 
-Depthwise as in Mamba's short convolutions (Dao-AILab's ``causal_conv1d``, whose names and states these are),
-full as in van den Oord et al., *WaveNet* (2016), equation 2. The programs are in ``conv_depthwise`` and
-``conv_full``.
+Depthwise as in Mamba's short convolutions, with the argument names and states of Dao-AILab's ``causal_conv1d``;
+full as in van den Oord et al., *WaveNet* (2016), equation 2. The launchers are in ``conv.depthwise`` and
+``conv.full``.
 """
 
 from __future__ import annotations
@@ -47,32 +47,33 @@ def causal_conv1d(
     layout: str = "BDL",
     backend: str | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """y[t] = act(bias + sum_k weight[..., k] x[t - (W - 1 - k) dilation]).
+    """Return y[t] = act(bias + sum_k weight[..., k] x[t - (W - 1 - k) dilation]).
 
     Args:
-        x: (B, D, L), or (B, L, D) with ``layout="BLD"``; of any strides, read where it lies. A layout that is
-            contiguous along L or D is read 128 bits at a time.
-        weight: depthwise (D, W), or full (D_out, D, W). If gated the output channels are twice those of y:
-            depthwise (2 D, W), the filters of all channels before the gates of all channels.
-        bias: (output channels,).
+        x: (B, D, L), or (B, L, D) with ``layout="BLD"``; of any strides, without a copy. Tensors contiguous
+            along L or D are read 128 bits at a time.
+        weight: depthwise (D, W), or full (D_out, D, W). If gated, there are twice as many output channels as y
+            has: depthwise (2 D, W), the filters of all channels before the gates of all channels.
+        bias: (output channels,); None for zeros.
         dilation: at least 1; it may exceed L.
         activation: None; "silu", z sigmoid(z); or "gated", tanh(first half) sigmoid(second half) of the
             output channels.
         initial_states: (B, D, (W - 1) dilation) in either layout, the inputs before position 0, oldest first;
-            zeros without.
-        return_final_states: also the last (W - 1) dilation inputs, initial states among them where L is
-            shorter: what ``initial_states`` of a continuation are.
-        backend: "eager" or "triton"; by the device without it.
+            None for zeros.
+        return_final_states: also return the last (W - 1) dilation inputs, initial states included if L is
+            shorter; they are the ``initial_states`` of a continuation.
+        layout: "BDL" or "BLD", the axes of x and y.
+        backend: "eager" or "triton"; by default Triton for a tensor on a GPU.
 
     Returns:
         y, in x's layout, with D (depthwise), D_out (full) or D_out / 2 (full and gated) channels; and
-        final states (B, D, (W - 1) dilation) if asked. Differentiable once, final states too. Backward keeps
-        no more than the arguments and recomputes what the activation was given.
+        final states (B, D, (W - 1) dilation) if requested. Both are differentiable once. The backward pass
+        keeps only the arguments and recomputes the pre-activation.
 
     Raises:
-        ValueError: shapes that do not match, an unknown layout or activation, dilation or width 0, an odd
-            number of channels to gate, positions that 32 bits do not count.
-        TypeError: not floating-point, of different dtypes, or a dilation that is no integer.
+        ValueError: shapes do not match, the layout or activation is unknown, the dilation or width is 0, the
+            number of channels to gate is odd, or positions exceed 32 bits.
+        TypeError: tensors are not floating-point or have different dtypes, or the dilation is not an integer.
     """
     dilation = _check(x, weight, bias, dilation, activation, initial_states, layout)
     if layout == "BLD":
@@ -97,56 +98,56 @@ def _check(
     states: Tensor | None,
     layout: str,
 ) -> int:
-    """Raises as promised; the dilation as a plain integer."""
+    """Check the arguments of ``causal_conv1d`` and return the dilation as an int."""
     name = "causal_conv1d"
     floating(name, x=x, weight=weight, bias=bias, initial_states=states)
     if layout not in LAYOUTS:
-        raise ValueError(f"{name}: unknown layout '{layout}'; as in: {', '.join(LAYOUTS)}")
+        raise ValueError(f"{name}: unknown layout '{layout}'; available: {', '.join(LAYOUTS)}")
     if x.dim() != 3:
         named = "(B, D, L)" if layout == "BDL" else "(B, L, D)"
-        raise ValueError(f"{name}: x must be {named}, and is of shape {tuple(x.shape)}")
+        raise ValueError(f"{name}: x must be {named}, not of shape {tuple(x.shape)}")
     D, L = (x.shape[1], x.shape[2]) if layout == "BDL" else (x.shape[2], x.shape[1])
     dilation = check_filter(name, D, weight, bias, dilation, activation)
     reach = (weight.shape[-1] - 1) * dilation
     if states is not None and states.shape != (x.shape[0], D, reach):
         raise ValueError(
-            f"{name}: initial_states must be (B, D, (W - 1) dilation) = {(x.shape[0], D, reach)}, and are "
-            f"of shape {tuple(states.shape)}"
+            f"{name}: initial_states must be (B, D, (W - 1) dilation) = {(x.shape[0], D, reach)}, "
+            f"not of shape {tuple(states.shape)}"
         )
     if L + reach + dilation >= 2**31 - 2**16:
-        raise ValueError(f"{name}: {L} positions and a reach of {reach} are more than 32 bits count")
+        raise ValueError(f"{name}: {L} positions plus a reach of {reach} exceed 32 bits; split x or lower the dilation")
     return dilation
 
 
 def check_filter(name: str, D: int, weight: Tensor, bias: Tensor | None, dilation: int, activation: str | None) -> int:
-    """Demands a filter that suits inputs of D channels; the dilation as a plain integer."""
+    """Check a filter for inputs of D channels, and return the dilation as an int. Raises ValueError or TypeError."""
     dilation = integer(name, "dilation", dilation)
     if dilation < 1:
         raise ValueError(f"{name}: dilation must be at least 1, not {dilation}")
     if activation not in ACTIVATIONS:
-        raise ValueError(f"{name}: unknown activation '{activation}'; as in: None, silu, gated")
+        raise ValueError(f"{name}: unknown activation '{activation}'; available: None, silu, gated")
     if D == 0:
-        raise ValueError(f"{name}: x has no channels")
+        raise ValueError(f"{name}: x has no channels; it needs at least one")
     shape = tuple(weight.shape)
     if len(shape) not in (2, 3):
-        raise ValueError(f"{name}: weight must be (D, W) or (D_out, D, W), and is of shape {shape}")
+        raise ValueError(f"{name}: weight must be (D, W) or (D_out, D, W), not of shape {shape}")
     if 0 in shape:
-        raise ValueError(f"{name}: an empty filter: weight is of shape {shape}")
+        raise ValueError(f"{name}: weight of shape {shape} is empty; every axis needs at least one element")
     halves = 2 if activation == "gated" else 1
     if len(shape) == 2 and shape[0] != halves * D:
-        named = "(2 D, W), for it is gated" if halves == 2 else "(D, W)"
-        raise ValueError(f"{name}: x has D = {D} channels; weight must be {named}, and is of shape {shape}")
+        named = "(2 D, W) if gated" if halves == 2 else "(D, W)"
+        raise ValueError(f"{name}: x has D = {D} channels; weight must be {named}, not of shape {shape}")
     if len(shape) == 3 and shape[1] != D:
-        raise ValueError(f"{name}: x has D = {D} channels; weight must be (D_out, D, W), and is of shape {shape}")
+        raise ValueError(f"{name}: x has D = {D} channels; weight must be (D_out, D, W), not of shape {shape}")
     if shape[0] % halves:
-        raise ValueError(f"{name}: {shape[0]} output channels cannot be halved for a gate")
+        raise ValueError(f"{name}: a gate needs an even number of output channels, not {shape[0]}")
     if bias is not None and bias.shape != shape[:1]:
-        raise ValueError(f"{name}: bias must be {shape[:1]}, and is of shape {tuple(bias.shape)}")
+        raise ValueError(f"{name}: bias must be {shape[:1]}, not of shape {tuple(bias.shape)}")
     return dilation
 
 
 def activate(pre: Tensor, activation: str | None, dim: int) -> Tensor:
-    """What the activation makes of pre-activations whose channels lie along ``dim``."""
+    """Apply the activation to pre-activations with channels along ``dim``."""
     if activation == "silu":
         return F.silu(pre)
     if activation == "gated":
@@ -164,7 +165,7 @@ def _eager(
     states: Tensor | None,
     return_final_states: bool,
 ) -> tuple[Tensor, ...]:
-    """y, and final states if asked."""
+    """Return y, and final states if requested."""
     reach = (weight.shape[-1] - 1) * dilation
     padded = F.pad(x, (reach, 0)) if states is None else torch.cat([states, x], -1)
     final = (padded[..., padded.shape[-1] - reach :].clone(),) if return_final_states else ()
@@ -214,7 +215,7 @@ class _CausalConv1d(torch.autograd.Function):
         if return_final_states:
             reach = (W - 1) * dilation
             final = empty((B, D, reach), x.dtype, x.device)
-            kept = max(reach - L, 0)  # initial states that still are among the last inputs
+            kept = max(reach - L, 0)  # initial states among the last inputs
             final[..., kept:] = x[..., L - (reach - kept) :]
             final[..., :kept] = 0 if states is None else states[..., reach - kept :]
         ctx.save_for_backward(x, weight, bias, states)
@@ -280,7 +281,10 @@ def _inputs(
     states: bool = False,
     bias: bool = True,
 ) -> Inputs:
-    """``out``: output channels of a full convolution, gated ones counted twice; without, depthwise."""
+    """Return random arguments.
+
+    ``out`` is the number of rows of a full weight, twice the output channels if gated; None for a depthwise one.
+    """
 
     def made(*shape: int, scale: float = 1.0) -> Tensor:
         return normal(shape, dtype, device, generator) * scale
@@ -323,8 +327,11 @@ def _dims(config: Config) -> tuple[int, int]:
 
 
 def _vectorised(program: str, config: Config) -> bool:
-    """Not of positions that see initial states, a launch of the same name. Where a thread would hold too many
-    gradients (gates, or more than 8 taps) an AMD GPU's, with twice the threads, load 64 bits."""
+    """Return whether a program loads 128 bits at a time.
+
+    Positions that reach initial states have a narrower launch of the same name. With many sums per thread (a gate,
+    or more than 8 taps) the weight gradient loads 64 bits on AMD GPUs, which have twice as many threads.
+    """
     many = config.get("activation") == "gated" or config["width"] > 8
     return not config.get("states") and not (program == "depthwise_conv1d_backward_weight_kernel" and many)
 

@@ -1,11 +1,11 @@
-"""One step of a causal convolution, on the inputs that its state keeps: a shifting window or a ring buffer.
+"""One step of a causal convolution on a state of past inputs: a shifting window or a ring buffer.
 
-Depthwise: one program holds some channels of one sequence, reads their taps and only then, behind a barrier,
-changes their state; no other program touches them.
-Full: every program of a sequence reads all its channels' taps. The new input is taken from x, never from
-the state. A ring longer than (W - 1) dilation has a slot for it that nobody reads in that step, and one
-program of each sequence writes it there and then; a ring of exactly that length keeps the oldest tap in it,
-and a window moves every element: those are changed by a second launch, after the first.
+Depthwise: one program owns some channels of one sequence. It reads their taps and, after a barrier, changes
+their state; no other program touches them.
+Full: every program of a sequence reads the taps of all its channels, the new input from x, never from the
+state. In a ring longer than (W - 1) dilation no program reads the slot of the new input in that step, so one
+program of each sequence writes it in the same launch. A ring of exactly that length has its oldest tap in the
+slot, and a window moves every element: a second launch changes them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ LONGEST_IN_REGISTERS = 8
 
 
 def _tile(x: Tensor, S: int, ring: bool, halves: int = 1) -> dict[str, int]:
-    """Return the channels of a program, few if the batch has few so that there are programs, and its window."""
+    """Return the channels of a program and the blocks of its window.
+
+    A small problem gets few channels per program, so that there are enough programs.
+    """
     B, D = x.shape
     block_d = min(triton.next_power_of_2(D), 2048 // x.itemsize // halves if B * D >= 2**17 else 256)
     if ring or S <= LONGEST_IN_REGISTERS:
@@ -179,26 +182,32 @@ def causal_conv1d_update(
     conv_state_indices: Tensor | None = None,
     backend: str | None = None,
 ) -> Tensor:
-    """One step of ``causal_conv1d`` for each sequence of a batch. **Changes ``conv_state`` in place.**
+    """Compute one step of ``causal_conv1d`` for each sequence of a batch; changes ``conv_state`` **in place**.
 
     Args:
         x: (B, D), the new inputs.
-        conv_state: (slots, D, S), S at least (W - 1) dilation, of any strides: the last inputs of each
-            sequence. Without ``cache_seqlens`` a window, oldest input first: it is shifted by one, and the
-            new input becomes the last. With ``cache_seqlens`` a ring buffer: the input of position t lies at
-            t mod S; it starts as zeros, or as initial states where negative positions lie.
-        weight, bias, dilation, activation: as of ``causal_conv1d``.
-        cache_seqlens: (B,) int32 or int64, the position of each sequence's new input; not negative.
-        conv_state_indices: (B,) int32 or int64, the slot of each sequence, no two the same; without, its
-            index. A negative one is padding: its output is 0, and no state changes.
+        conv_state: (slots, D, S) of any strides, S at least (W - 1) dilation: the last inputs of each
+            sequence. Without ``cache_seqlens`` it is a window, oldest input first, which is shifted by one to
+            append the new input. With ``cache_seqlens`` it is a ring buffer with the input of position t at
+            t mod S; initially it contains zeros, or initial states at negative positions.
+        weight: (D, W) or (D_out, D, W), as in ``causal_conv1d``.
+        bias: (output channels,); None for zeros.
+        dilation: at least 1.
+        activation: None, "silu" or "gated", as in ``causal_conv1d``.
+        cache_seqlens: (B,) int32 or int64, the non-negative position of each sequence's new input; None for a
+            window.
+        conv_state_indices: (B,) int32 or int64, the slot of each sequence, all different; None for its index
+            in the batch. A negative slot is padding: its output is 0, and no state changes.
+        backend: "eager" or "triton"; by default Triton for a tensor on a GPU.
 
     Returns:
-        (B, D), (B, D_out), or (B, D_out / 2) if full and gated. Nothing is differentiable.
+        y (B, D), (B, D_out), or (B, D_out / 2) if full and gated. Not differentiable.
 
     Raises:
-        ValueError: shapes that do not match, too short a state, fewer slots than sequences, and as
-            ``causal_conv1d``.
-        TypeError: not floating-point, of different dtypes, or positions and indices that are not integers.
+        ValueError: shapes do not match, the state is too short, there are fewer slots than sequences, or an
+            error of ``causal_conv1d``.
+        TypeError: tensors are not floating-point or have different dtypes; positions or indices are not int32
+            or int64.
     """
     dilation = _check(x, conv_state, weight, bias, dilation, activation, cache_seqlens, conv_state_indices)
     run = _eager
@@ -221,18 +230,18 @@ def _check(
     positions: Tensor | None,
     indices: Tensor | None,
 ) -> int:
-    """Raises as promised; the dilation as a plain integer."""
+    """Check the arguments of ``causal_conv1d_update`` and return the dilation as an int."""
     floating(NAME, x=x, conv_state=state, weight=weight, bias=bias)
     same_device(NAME, x=x, cache_seqlens=positions, conv_state_indices=indices)
     if x.dim() != 2:
-        raise ValueError(f"{NAME}: x must be (B, D), and is of shape {tuple(x.shape)}")
+        raise ValueError(f"{NAME}: x must be (B, D), not of shape {tuple(x.shape)}")
     B, D = x.shape
     dilation = check_filter(NAME, D, weight, bias, dilation, activation)
     reach = (weight.shape[-1] - 1) * dilation
     if state.dim() != 3 or state.shape[1] != D or state.shape[2] < reach:
         raise ValueError(
             f"{NAME}: conv_state must be (slots, D, S) with D = {D} and S at least (W - 1) dilation = "
-            f"{reach}, and is of shape {tuple(state.shape)}"
+            f"{reach}, not of shape {tuple(state.shape)}"
         )
     for name, tensor in (("cache_seqlens", positions), ("conv_state_indices", indices)):
         if tensor is None:
@@ -240,9 +249,9 @@ def _check(
         if tensor.dtype not in (torch.int32, torch.int64):
             raise TypeError(f"{NAME}: {name} must be int32 or int64, not {tensor.dtype}")
         if tensor.shape != (B,):
-            raise ValueError(f"{NAME}: {name} must be (B,) = {(B,)}, and is of shape {tuple(tensor.shape)}")
+            raise ValueError(f"{NAME}: {name} must be (B,) = {(B,)}, not of shape {tuple(tensor.shape)}")
     if indices is None and state.shape[0] < B:
-        raise ValueError(f"{NAME}: {B} sequences need as many slots; conv_state has {state.shape[0]}")
+        raise ValueError(f"{NAME}: {B} sequences need {B} slots; conv_state has {state.shape[0]}")
     return dilation
 
 
@@ -299,7 +308,11 @@ def _inputs(
     indices: bool = False,
     bias: bool = True,
 ) -> Inputs:
-    """``state``: S, as short as may be without; ``indices``: slots in reverse order, twice as many."""
+    """Return random arguments.
+
+    ``state`` is S, by default the shortest possible; with ``indices`` there are twice as many slots as sequences,
+    in reverse order.
+    """
 
     def made(*shape: int, scale: float = 1.0) -> Tensor:
         return normal(shape, dtype, device, generator) * scale
@@ -337,7 +350,7 @@ def _dims(config: Config) -> tuple[int, int]:
 
 
 def _vectorised(program: str, config: Config) -> bool:
-    """The weight of a full convolution."""
+    """Return whether a program loads 128 bits at a time: the weight of a full convolution does."""
     return program == "full_conv1d_update_kernel"
 
 

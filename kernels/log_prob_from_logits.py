@@ -1,9 +1,9 @@
 """Log-probability of given classes under softmax(logits), from one reading of the logits.
 
-log softmax(x)_i = (x_i - max x) - log sum_j exp(x_j - max x). Up to ``HELD`` classes a program holds whole
-rows; beyond, each lane keeps a maximum and a sum of exponentials, rescaled as the maximum grows (Milakov and
-Gimelshein, *Online normalizer calculation for softmax*, 2018). No probability is stored: the maximum and the
-logarithm of the sum are kept, apart so that huge logits lose nothing, and the gradient is
+log softmax(x)_i = (x_i - max x) - log sum_j exp(x_j - max x). Rows of up to ``SINGLE_BLOCK_WIDTH`` classes stay
+in registers. For wider rows each lane keeps a maximum and a sum of exponentials, rescaled as the maximum grows
+(Milakov and Gimelshein, *Online normalizer calculation for softmax*, 2018). No probability is stored, only the
+maximum and the logarithm of the sum; kept apart, they lose nothing when logits are huge. The gradient is
 dx_j = dy ([j = i] - softmax(x)_j): one read, one write.
 Half precision is computed in float32.
 """
@@ -14,13 +14,12 @@ from typing import Any
 
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from arbench.backends import BACKENDS
 from arbench.kernels.core.launch import empty, empty_like, launch
-from arbench.kernels.core.rows import MOST_AXES, row_block, row_offset, rows_of, widen
+from arbench.kernels.core.rows import MOST_AXES, rows_of
 from arbench.kernels.core.spec import (
     Config,
     Cost,
@@ -33,164 +32,17 @@ from arbench.kernels.core.spec import (
     normal,
     same_device,
 )
+from arbench.kernels.logits.log_prob_programs import (
+    log_prob_backward_kernel,
+    log_prob_online_kernel,
+    log_prob_single_block_kernel,
+)
 
 SINGLE_BLOCK_WIDTH = 8192
 """Widest row that a program keeps in registers."""
 ONLINE_WARPS = 8
 """Warps of a program for a wider row; it loads 16 logits a thread at a time, in tiles of 16 bytes a thread."""
 NAME = "log_prob_from_logits"
-
-
-@triton.jit
-def class_log_prob(p_x, x_stride_v, index, m_row, row_max, log_sum, ignored, IGNORES: tl.constexpr, width):
-    """Return the log-probability of class ``index`` of the rows that start at ``p_x``; NaN for an unknown class."""
-    known = m_row & (index >= 0) & (index < width)
-    b_y = widen(tl.load(p_x + index * x_stride_v, mask=known, other=float("nan"))) - row_max - log_sum
-    if IGNORES:
-        b_y = tl.where(index == ignored, 0.0, b_y)
-    return b_y
-
-
-@triton.jit
-def log_prob_single_block_kernel(
-    x,
-    index,
-    y,
-    row_maxima,
-    log_sums,
-    ignored,
-    rows,
-    width,
-    size_1,
-    size_2,
-    x_stride_0,
-    x_stride_1,
-    x_stride_2,
-    x_stride_v,
-    index_stride_0,
-    index_stride_1,
-    index_stride_2,
-    IGNORES: tl.constexpr,
-    BLOCK_ROWS: tl.constexpr,
-    BLOCK_V: tl.constexpr,
-):
-    row, m_row = row_block(rows, BLOCK_ROWS)
-    o_v = tl.arange(0, BLOCK_V)
-    p_index = index + row_offset(row, size_1, size_2, index_stride_0, index_stride_1, index_stride_2)
-    b_index = tl.load(p_index, mask=m_row, other=0)
-    p_x = x + row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)  # (BLOCK_ROWS,)
-    mask = m_row[:, None] & (o_v < width)[None, :]  # (BLOCK_ROWS, BLOCK_V)
-    b_x = tl.load(p_x[:, None] + o_v.to(tl.int64)[None, :] * x_stride_v, mask=mask, other=float("-inf"))
-    b_x = widen(b_x)
-    row_max = tl.max(b_x, 1)
-    log_sum = tl.log(tl.sum(tl.exp(b_x - row_max[:, None]), 1))
-    b_y = class_log_prob(p_x, x_stride_v, b_index, m_row, row_max, log_sum, ignored, IGNORES, width)
-    tl.store(y + row, b_y, mask=m_row)
-    tl.store(row_maxima + row, row_max, mask=m_row)
-    tl.store(log_sums + row, log_sum, mask=m_row)
-
-
-@triton.jit
-def log_prob_online_kernel(
-    x,
-    index,
-    y,
-    row_maxima,
-    log_sums,
-    ignored,
-    width,
-    size_1,
-    size_2,
-    x_stride_0,
-    x_stride_1,
-    x_stride_2,
-    x_stride_v,
-    index_stride_0,
-    index_stride_1,
-    index_stride_2,
-    IGNORES: tl.constexpr,
-    TILES: tl.constexpr,
-    BLOCK_V: tl.constexpr,
-):
-    row = tl.program_id(0).to(tl.int64)
-    b_index = tl.load(index + row_offset(row, size_1, size_2, index_stride_0, index_stride_1, index_stride_2))
-    x += row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)
-    # Maximum and sum of exponentials of each lane; the sum is rescaled as the maximum grows.
-    lane = tl.arange(0, TILES)[:, None] * BLOCK_V + tl.arange(0, BLOCK_V)[None, :]  # (TILES, BLOCK_V)
-    lane_max = tl.full((BLOCK_V,), float("-inf"), y.dtype.element_ty)
-    lane_sum = tl.zeros_like(lane_max)
-    for start in range(0, width, TILES * BLOCK_V):
-        o_v = start + lane
-        b_x = widen(tl.load(x + o_v.to(tl.int64) * x_stride_v, mask=o_v < width, other=float("-inf")))
-        new_max = tl.maximum(lane_max, tl.max(b_x, 0))
-        finite_max = tl.where(new_max == float("-inf"), 0.0, new_max)
-        lane_sum = lane_sum * tl.exp(lane_max - finite_max) + tl.sum(tl.exp(b_x - finite_max[None, :]), 0)
-        lane_max = new_max
-    # Combine the lanes.
-    row_max = tl.max(lane_max, 0)
-    finite_max = tl.where(row_max == float("-inf"), 0.0, row_max)
-    log_sum = tl.log(tl.sum(lane_sum * tl.exp(lane_max - finite_max), 0))
-    every = b_index == b_index
-    tl.store(y + row, class_log_prob(x, x_stride_v, b_index, every, row_max, log_sum, ignored, IGNORES, width))
-    tl.store(row_maxima + row, row_max)
-    tl.store(log_sums + row, log_sum)
-
-
-@triton.jit
-def log_prob_backward_kernel(
-    x,
-    index,
-    dy,
-    row_maxima,
-    log_sums,
-    dx,
-    ignored,
-    rows,
-    width,
-    size_1,
-    size_2,
-    x_stride_0,
-    x_stride_1,
-    x_stride_2,
-    x_stride_v,
-    index_stride_0,
-    index_stride_1,
-    index_stride_2,
-    dy_stride_0,
-    dy_stride_1,
-    dy_stride_2,
-    dx_stride_0,
-    dx_stride_1,
-    dx_stride_2,
-    dx_stride_v,
-    IGNORES: tl.constexpr,
-    BLOCK_ROWS: tl.constexpr,
-    BLOCK_V: tl.constexpr,
-):
-    blocks = tl.cdiv(width, BLOCK_V)
-    row = (tl.program_id(0) // blocks).to(tl.int64) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
-    o_v = tl.program_id(0) % blocks * BLOCK_V + tl.arange(0, BLOCK_V)
-    m_row = row < rows
-    # Load what each row has: its class, the incoming gradient, and the normaliser kept by the forward program.
-    p_index = index + row_offset(row, size_1, size_2, index_stride_0, index_stride_1, index_stride_2)
-    b_index = tl.load(p_index, mask=m_row, other=0)
-    p_dy = dy + row_offset(row, size_1, size_2, dy_stride_0, dy_stride_1, dy_stride_2)
-    b_dy = tl.load(p_dy, mask=m_row, other=0.0)
-    row_max = tl.load(row_maxima + row, mask=m_row, other=0.0)
-    log_sum = tl.load(log_sums + row, mask=m_row, other=0.0)
-    known = (b_index >= 0) & (b_index < width)
-    column = tl.where(known, b_index, -1).to(tl.int32)
-    b_dy = tl.where(known, b_dy, float("nan"))
-    # dx = dy ([j = index] - softmax(x)_j)
-    mask = m_row[:, None] & (o_v < width)[None, :]  # (BLOCK_ROWS, BLOCK_V)
-    p_x = x + row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)[:, None]
-    b_x = widen(tl.load(p_x + o_v.to(tl.int64)[None, :] * x_stride_v, mask=mask, other=0.0))
-    b_softmax = tl.exp(b_x - row_max[:, None] - log_sum[:, None])
-    b_dx = b_dy[:, None] * (tl.where(o_v[None, :] == column[:, None], 1.0, 0.0) - b_softmax)
-    if IGNORES:
-        b_dx = tl.where((b_index == ignored)[:, None], 0.0, b_dx)
-    p_dx = dx + row_offset(row, size_1, size_2, dx_stride_0, dx_stride_1, dx_stride_2)[:, None]
-    tl.store(p_dx + o_v.to(tl.int64)[None, :] * dx_stride_v, b_dx.to(dx.dtype.element_ty), mask=mask)
 
 
 def _tile(width: int) -> dict[str, int]:
@@ -265,14 +117,14 @@ def _triton_backward(
 
 
 def _numba(x: Tensor, index: Tensor, ignored: int | None) -> tuple[Tensor, Tensor, Tensor]:
-    from arbench.kernels.core import numba_rows as cpu
+    from arbench.kernels.core import numba_rows
 
     width = x.shape[-1]
     y, row_maxima, log_sums = (empty(index.shape, x.dtype, x.device) for _ in range(3))
     safe = index if ignored is None else index.masked_fill(index == ignored, 0)
-    memory, starts = cpu.flat(x)
+    memory, starts = numba_rows.flat(x)
     outs = [out.view(-1).numpy() for out in (row_maxima, log_sums, y)]
-    cpu.over_rows(cpu.sums, len(starts), width, memory, width, starts, safe.flatten().numpy(), *outs)
+    numba_rows.over_rows(numba_rows.sums, len(starts), width, memory, width, starts, safe.flatten().numpy(), *outs)
     y -= log_sums.log_()
     if ignored is not None:
         y.masked_fill_(index == ignored, 0)
@@ -282,14 +134,14 @@ def _numba(x: Tensor, index: Tensor, ignored: int | None) -> tuple[Tensor, Tenso
 def _numba_backward(
     x: Tensor, index: Tensor, dy: Tensor, row_maxima: Tensor, log_sums: Tensor, ignored: int | None
 ) -> Tensor:
-    from arbench.kernels.core import numba_rows as cpu
+    from arbench.kernels.core import numba_rows
 
     width = x.shape[-1]
     dx = empty(x.shape, x.dtype, x.device)
     live = torch.ones_like(index, dtype=torch.bool) if ignored is None else index != ignored
-    memory, starts = cpu.flat(x)
+    memory, starts = numba_rows.flat(x)
     rows = [one.flatten().numpy() for one in (index, live, dy, row_maxima, log_sums, dx)]
-    cpu.over_rows(cpu.gradients, len(starts), width, memory, width, starts, *rows)
+    numba_rows.over_rows(numba_rows.gradients, len(starts), width, memory, width, starts, *rows)
     return dx
 
 
@@ -321,44 +173,47 @@ def _eager(x: Tensor, index: Tensor, ignored: int | None) -> Tensor:
 def log_prob_from_logits(
     logits: Tensor, index: Tensor, *, ignore_index: int | None = None, backend: str | None = None
 ) -> Tensor:
-    """log softmax(logits)[index] along the last axis: ``-cross_entropy`` of each position.
+    """Return log softmax(logits)[index] along the last axis: minus the cross-entropy of each position.
 
     Args:
         logits: (..., V), of any strides; float64, float32, float16 or bfloat16.
         index: (...), int64, from 0 to V - 1.
-        ignore_index: positions whose index is this number, which may be any, have 0 and no gradient.
-        backend: "eager", "triton" or "numba" (float32 and float64 on the CPU, a last axis without gaps,
-            as many threads as ``torch.get_num_threads()``); by the device without it.
+        ignore_index: index, any 64-bit integer, of positions whose result and gradient are 0.
+        backend: "eager", "triton" or "numba" (float32 and float64 on the CPU, contiguous along the last axis,
+            as many threads as ``torch.get_num_threads()``); by default Triton for a tensor on a GPU.
 
     Returns:
-        (...), float64 for float64 and float32 otherwise: a log-probability in half precision would have two
-        or three digits. A row with NaN or +inf, or of -inf alone, gives NaN. Differentiable once, in the
-        logits.
+        Log-probabilities (...), float64 for float64 logits and float32 otherwise: in half precision they would
+        have two or three digits. A row with NaN or +inf, or of -inf alone, gives NaN. Differentiable once with
+        respect to the logits.
 
     Raises:
-        IndexError: an index out of range, on the CPU; Triton gives NaN there, and NaN gradients.
-        ValueError: an empty alphabet; shapes or devices that do not fit; an ``ignore_index`` beyond 64 bits;
-            more than three leading axes that strides do not merge (Triton); a last axis with gaps (Numba).
-        TypeError: logits not floating-point, or half precision for Numba; index not int64; an
-            ``ignore_index`` that is no integer.
+        IndexError: an index is out of range, on the CPU; Triton returns NaN for it, and NaN gradients.
+        ValueError: V is 0; shapes or devices do not fit; ``ignore_index`` exceeds 64 bits; more than three
+            leading axes do not merge (Triton); the last axis is not contiguous (Numba).
+        TypeError: logits are not floating-point, or in half precision (Numba); index is not int64;
+            ``ignore_index`` is not an integer.
     """
     floating(NAME, logits=logits)
     same_device(NAME, logits=logits, index=index)
     if logits.dim() == 0:
-        raise ValueError(f"{NAME}: logits need an axis, and have none")
+        raise ValueError(f"{NAME}: logits are a scalar; they need at least one axis")
     if index.dtype != torch.int64:
         raise TypeError(f"{NAME}: index must be int64, not {index.dtype}")
     if index.shape != logits.shape[:-1]:
         raise ValueError(
-            f"{NAME}: index is {tuple(index.shape)}, and logits {tuple(logits.shape)} need {tuple(logits.shape[:-1])}"
+            f"{NAME}: index must be {tuple(logits.shape[:-1])} for logits {tuple(logits.shape)}, "
+            f"not {tuple(index.shape)}"
         )
     if ignore_index is not None:
         ignore_index = integer(NAME, "ignore_index", ignore_index)
         if not -(2**63) <= ignore_index < 2**63:
-            raise ValueError(f"{NAME}: ignore_index {ignore_index} is beyond 64 bits")
+            raise ValueError(f"{NAME}: ignore_index must fit into 64 bits, not {ignore_index}")
     width = logits.shape[-1]
     if width == 0:
-        raise ValueError(f"{NAME}: an empty alphabet: logits of shape {tuple(logits.shape)}")
+        raise ValueError(
+            f"{NAME}: logits of shape {tuple(logits.shape)} have no classes; the last axis must not be empty"
+        )
     backend = choose(NAME, backend, logits, BACKENDS)
     if backend == "triton":
         return _LogProb.apply(logits, index, ignore_index, backend)
@@ -366,9 +221,9 @@ def log_prob_from_logits(
         _in_range(index, width, ignore_index)
     if backend == "eager":
         return _eager(logits, index, ignore_index)
-    from arbench.kernels.core import numba_rows as cpu
+    from arbench.kernels.core import numba_rows
 
-    cpu.demand(NAME, logits=logits)
+    numba_rows.check(NAME, logits=logits)
     return _LogProb.apply(logits, index, ignore_index, backend)
 
 

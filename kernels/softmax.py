@@ -13,188 +13,23 @@ from typing import Any
 
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from arbench.kernels.core.launch import empty_like, launch
-from arbench.kernels.core.rows import MOST_AXES, row_block, row_offset, rows_of, widen
+from arbench.kernels.core.rows import MOST_AXES, rows_of
 from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, floating, normal
+from arbench.kernels.logits.softmax_programs import (
+    softmax_backward_single_pass_kernel,
+    softmax_backward_two_pass_kernel,
+    softmax_single_pass_kernel,
+    softmax_two_pass_kernel,
+)
 
 SINGLE_PASS_WIDTH = 32768
 """Widest row that a program keeps in registers."""
 TWO_PASS_BLOCK = 8192
 """Elements of a wider row that a program loads at a time."""
-
-
-@triton.jit
-def softmax_single_pass_kernel(
-    x,
-    y,
-    rows,
-    width,
-    size_1,
-    size_2,
-    x_stride_0,
-    x_stride_1,
-    x_stride_2,
-    x_stride_w,
-    y_stride_0,
-    y_stride_1,
-    y_stride_2,
-    y_stride_w,
-    LOG: tl.constexpr,
-    BLOCK_ROWS: tl.constexpr,
-    BLOCK_WIDTH: tl.constexpr,
-):
-    row, m_row = row_block(rows, BLOCK_ROWS)
-    o_w = tl.arange(0, BLOCK_WIDTH)
-    mask = m_row[:, None] & (o_w < width)[None, :]  # (BLOCK_ROWS, BLOCK_WIDTH)
-    o_w = o_w.to(tl.int64)[None, :]
-    p_x = x + row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)[:, None] + o_w * x_stride_w
-    b_x = widen(tl.load(p_x, mask=mask, other=float("-inf")))
-    shifted = b_x - tl.max(b_x, 1)[:, None]
-    b_exp = tl.exp(shifted)
-    total = tl.sum(b_exp, 1)[:, None]
-    b_y = shifted - tl.log(total) if LOG else b_exp / total
-    p_y = y + row_offset(row, size_1, size_2, y_stride_0, y_stride_1, y_stride_2)[:, None] + o_w * y_stride_w
-    tl.store(p_y, b_y.to(y.dtype.element_ty), mask=mask)
-
-
-@triton.jit
-def softmax_two_pass_kernel(
-    x,
-    y,
-    width,
-    size_1,
-    size_2,
-    x_stride_0,
-    x_stride_1,
-    x_stride_2,
-    x_stride_w,
-    y_stride_0,
-    y_stride_1,
-    y_stride_2,
-    y_stride_w,
-    LOG: tl.constexpr,
-    BLOCK_WIDTH: tl.constexpr,
-):
-    row = tl.program_id(0).to(tl.int64)
-    lane = tl.arange(0, BLOCK_WIDTH)
-    x += row_offset(row, size_1, size_2, x_stride_0, x_stride_1, x_stride_2)
-    y += row_offset(row, size_1, size_2, y_stride_0, y_stride_1, y_stride_2)
-    # First pass: maximum and sum of exponentials of each lane.
-    lane_max = widen(tl.load(x + lane.to(tl.int64) * x_stride_w))  # no mask: width exceeds BLOCK_WIDTH
-    lane_sum = lane_max * 0 + 1
-    lane_sum = tl.where(lane_max == float("-inf"), 0.0, lane_sum)
-    for start in range(BLOCK_WIDTH, width, BLOCK_WIDTH):
-        o_w = start + lane
-        b_x = widen(tl.load(x + o_w.to(tl.int64) * x_stride_w, mask=o_w < width, other=float("-inf")))
-        new_max = tl.maximum(lane_max, b_x, propagate_nan=tl.PropagateNan.ALL)
-        impossible = new_max == float("-inf")
-        kept = tl.where(impossible, 0.0, lane_sum * tl.exp(lane_max - new_max))
-        lane_sum = kept + tl.where(impossible, 0.0, tl.exp(b_x - new_max))
-        lane_max = new_max
-    row_max = tl.max(lane_max, 0)
-    row_sum = tl.sum(lane_sum * tl.exp(lane_max - row_max), 0)
-    # Second pass, from the end: normalise.
-    blocks = tl.cdiv(width, BLOCK_WIDTH)
-    for i in range(blocks):
-        o_w = (blocks - 1 - i) * BLOCK_WIDTH + lane
-        b_x = widen(tl.load(x + o_w.to(tl.int64) * x_stride_w, mask=o_w < width, other=float("-inf")))
-        shifted = b_x - row_max
-        b_y = shifted - tl.log(row_sum) if LOG else tl.exp(shifted) / row_sum
-        tl.store(y + o_w.to(tl.int64) * y_stride_w, b_y.to(y.dtype.element_ty), mask=o_w < width)
-
-
-@triton.jit
-def softmax_backward_single_pass_kernel(
-    y,
-    dy,
-    dx,
-    rows,
-    width,
-    size_1,
-    size_2,
-    y_stride_0,
-    y_stride_1,
-    y_stride_2,
-    y_stride_w,
-    dy_stride_0,
-    dy_stride_1,
-    dy_stride_2,
-    dy_stride_w,
-    dx_stride_0,
-    dx_stride_1,
-    dx_stride_2,
-    dx_stride_w,
-    LOG: tl.constexpr,
-    BLOCK_ROWS: tl.constexpr,
-    BLOCK_WIDTH: tl.constexpr,
-):
-    row, m_row = row_block(rows, BLOCK_ROWS)
-    o_w = tl.arange(0, BLOCK_WIDTH)
-    mask = m_row[:, None] & (o_w < width)[None, :]  # (BLOCK_ROWS, BLOCK_WIDTH)
-    o_w = o_w.to(tl.int64)[None, :]
-    p_dy = dy + row_offset(row, size_1, size_2, dy_stride_0, dy_stride_1, dy_stride_2)[:, None] + o_w * dy_stride_w
-    b_dy = widen(tl.load(p_dy, mask=mask, other=0.0))
-    p_y = y + row_offset(row, size_1, size_2, y_stride_0, y_stride_1, y_stride_2)[:, None] + o_w * y_stride_w
-    b_y = widen(tl.load(p_y, mask=mask, other=0.0))
-    if LOG:
-        b_dx = b_dy - tl.exp(b_y) * tl.sum(b_dy, 1)[:, None]
-    else:
-        b_dx = b_y * (b_dy - tl.sum(b_y * b_dy, 1)[:, None])
-    p_dx = dx + row_offset(row, size_1, size_2, dx_stride_0, dx_stride_1, dx_stride_2)[:, None] + o_w * dx_stride_w
-    tl.store(p_dx, b_dx.to(dx.dtype.element_ty), mask=mask)
-
-
-@triton.jit
-def softmax_backward_two_pass_kernel(
-    y,
-    dy,
-    dx,
-    width,
-    size_1,
-    size_2,
-    y_stride_0,
-    y_stride_1,
-    y_stride_2,
-    y_stride_w,
-    dy_stride_0,
-    dy_stride_1,
-    dy_stride_2,
-    dy_stride_w,
-    dx_stride_0,
-    dx_stride_1,
-    dx_stride_2,
-    dx_stride_w,
-    LOG: tl.constexpr,
-    BLOCK_WIDTH: tl.constexpr,
-):
-    row = tl.program_id(0).to(tl.int64)
-    lane = tl.arange(0, BLOCK_WIDTH)
-    y += row_offset(row, size_1, size_2, y_stride_0, y_stride_1, y_stride_2)
-    dy += row_offset(row, size_1, size_2, dy_stride_0, dy_stride_1, dy_stride_2)
-    dx += row_offset(row, size_1, size_2, dx_stride_0, dx_stride_1, dx_stride_2)
-    # First pass: sum of dy, or of y dy.
-    b_dy = widen(tl.load(dy + lane.to(tl.int64) * dy_stride_w))  # no mask: width exceeds BLOCK_WIDTH
-    lane_sum = b_dy if LOG else widen(tl.load(y + lane.to(tl.int64) * y_stride_w)) * b_dy
-    for start in range(BLOCK_WIDTH, width, BLOCK_WIDTH):
-        o_w = start + lane
-        b_dy = widen(tl.load(dy + o_w.to(tl.int64) * dy_stride_w, mask=o_w < width, other=0.0))
-        if LOG:
-            lane_sum += b_dy
-        else:
-            lane_sum += widen(tl.load(y + o_w.to(tl.int64) * y_stride_w, mask=o_w < width, other=0.0)) * b_dy
-    row_sum = tl.sum(lane_sum, 0)
-    # Second pass, from the end: the gradient.
-    blocks = tl.cdiv(width, BLOCK_WIDTH)
-    for i in range(blocks):
-        o_w = (blocks - 1 - i) * BLOCK_WIDTH + lane
-        b_dy = widen(tl.load(dy + o_w.to(tl.int64) * dy_stride_w, mask=o_w < width, other=0.0))
-        b_y = widen(tl.load(y + o_w.to(tl.int64) * y_stride_w, mask=o_w < width, other=0.0))
-        b_dx = b_dy - tl.exp(b_y) * row_sum if LOG else b_y * (b_dy - row_sum)
-        tl.store(dx + o_w.to(tl.int64) * dx_stride_w, b_dx.to(dx.dtype.element_ty), mask=o_w < width)
 
 
 def _tile(width: int) -> dict[str, int]:
@@ -299,37 +134,37 @@ class _Softmax(torch.autograd.Function):
 def _call(name: str, x: Tensor, dim: int, backend: str | None, log: bool) -> Tensor:
     floating(name, x=x)
     if x.dim() == 0:
-        raise ValueError(f"{name}: x needs an axis, and has none")
+        raise ValueError(f"{name}: x is a scalar; it needs at least one axis")
     if not -x.dim() <= dim < x.dim():
-        raise ValueError(f"{name}: x has {x.dim()} axes, and none numbered {dim}")
+        raise ValueError(f"{name}: dim {dim} is out of range for x with {x.dim()} axes")
     if x.shape[dim] == 0:
-        raise ValueError(f"{name}: an empty alphabet: axis {dim} of shape {tuple(x.shape)}")
+        raise ValueError(f"{name}: x of shape {tuple(x.shape)} is empty along dim {dim}; it needs at least one element")
     if choose(name, backend, x) == "eager":
         return x.log_softmax(dim) if log else x.softmax(dim)
     return _Softmax.apply(x.movedim(dim, -1), log, name).movedim(-1, dim)
 
 
 def softmax(x: Tensor, dim: int = -1, *, backend: str | None = None) -> Tensor:
-    """exp(x_i) / sum_j exp(x_j) along one axis.
+    """Return exp(x_i) / sum_j exp(x_j) along one axis.
 
     Args:
-        x: of any shape and strides; float64, float32, float16 or bfloat16.
+        x: tensor of any shape and strides; float64, float32, float16 or bfloat16.
         dim: the axis.
-        backend: "eager" or "triton"; by the device without it.
+        backend: "eager" or "triton"; by default Triton for a tensor on a GPU.
 
     Returns:
-        Like ``x``. A row of -inf alone gives NaN, as ``torch.softmax`` does. Differentiable once; of more
-        than three other axes, an incoming gradient in another order is copied.
+        Tensor like ``x``. A row of -inf alone gives NaN, as with ``torch.softmax``. Differentiable once; with
+        more than three other axes, an incoming gradient with axes in another order is copied.
 
     Raises:
-        ValueError: no such axis, an empty one, or more than three other axes that strides do not merge.
-        TypeError: not floating-point.
+        ValueError: ``dim`` is out of range or empty, or more than three other axes do not merge.
+        TypeError: ``x`` is not floating-point.
     """
     return _call("softmax", x, dim, backend, log=False)
 
 
 def log_softmax(x: Tensor, dim: int = -1, *, backend: str | None = None) -> Tensor:
-    """x_i - log sum_j exp(x_j) along one axis; arguments and errors as of ``softmax``."""
+    """Return x_i - log sum_j exp(x_j) along one axis; arguments and errors are those of ``softmax``."""
     return _call("log_softmax", x, dim, backend, log=True)
 
 

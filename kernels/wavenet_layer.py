@@ -1,12 +1,12 @@
 """One layer of WaveNet in one launch, for scoring: dilated causal convolution, gate, residual and skip.
 
 A program takes a block of positions through the whole layer. The convolution is a matrix product over the
-taps, filter and gate side by side, accumulated in float32; the gated values h are multiplied by the output
-weights, and residual and skip are added as they are written. A narrow h stays in registers. A wide one goes
-through memory, block by block, to the program that wrote it: out of its caches, as held it would spill. The
-stream is read once from memory (its taps again from caches), the weights by every program from L2. Half
-precision is computed in float32 but for h, which is rounded before its product as a tensor core takes it;
-float32 products keep float32's digits (no TF32).
+taps for filter and gate together, accumulated in float32. The gated values h are multiplied by the output
+weights, and the residual and skip streams are added before the store. A narrow h stays in registers. A wide h
+would spill, so its program stores it block by block and reads it back from cache. The stream is read once from
+memory (its taps again from cache); every program reads the weights from L2. Half precision is computed in
+float32, except that h is rounded before its product, as tensor cores need; float32 products have float32's
+precision (no TF32).
 
 Source: van den Oord et al., *WaveNet: A Generative Model for Raw Audio*, 2016, eq. 2 and section 2.4.
 """
@@ -50,8 +50,10 @@ def _eager(
     hop: int,
     skip: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
-    """A product for each tap, added up in place: on one core 1.1 to 1.6 times as fast as the product of
-    concatenated taps."""
+    """Compute the layer in plain PyTorch, with one product per tap, added in place.
+
+    On one core this is 1.1 to 1.6 times as fast as a single product of concatenated taps.
+    """
     B, T, R = x.shape
     *past, last = gate_weight.split(R)
     now = x.reshape(-1, R)
@@ -194,7 +196,7 @@ def _checked(
         fits = fits and (offset.shape[1] == 1 or offset.shape[1] >= max(frames, 1))
         shaped("offset", offset, f"({B} or 1, 1 or {frames} or more, {2 * G})", fits)
     if skip is not None and S == 0:
-        raise ValueError(f"{NAME}: skip must be absent: out_weight has no skip channels")
+        raise ValueError(f"{NAME}: skip must be None, because out_weight has no skip channels")
     shaped("skip", skip, f"({B}, {T}, {S})", skip is None or skip.shape == (B, T, S))
 
 
@@ -211,32 +213,32 @@ def wavenet_layer(
     skip: Tensor | None = None,
     backend: str | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """One residual layer of WaveNet over all positions.
+    """Compute one residual layer of WaveNet over all positions.
 
     h = tanh(W_f * x + c_f) sigmoid(W_g * x + c_g), where W * x is a causal convolution of W taps over a
     past of zeros; x' = x + h O_r + o_r, skip' = skip + h O_s + o_s.
 
     Args:
-        x: (B, T, R), the residual stream, of any strides like every argument.
-        gate_weight: (W R, 2 G): taps, the oldest first, by filter and then gate channels.
-        gate_bias: (2 G,); None for zero.
+        x: (B, T, R), the residual stream; like every argument, of any strides.
+        gate_weight: (W R, 2 G): taps, oldest first, by filter channels and then gate channels.
+        gate_bias: (2 G,); None for zeros.
         out_weight: (G, R + S): residual, then skip channels.
-        out_bias: (R + S,); None for zero.
+        out_bias: (R + S,); None for zeros.
         dilation: positions between taps.
-        offset: (B or 1, F, 2 G), conditioning added to filter and gate: frame t // hop at position t, or
-            the only one everywhere.
-        hop: positions that a frame spans.
-        skip: (B, T, S), the skip stream so far; None for zero.
-        backend: "eager" or "triton"; without it Triton on a GPU, unless a gradient is asked for.
+        offset: (B or 1, F, 2 G), conditioning added to filter and gate: frame t // hop at position t, or a
+            single frame for all positions; None for zeros.
+        hop: positions per frame.
+        skip: (B, T, S), the skip stream so far; None for zeros.
+        backend: "eager" or "triton"; by default Triton for a tensor on a GPU, unless a gradient is needed.
 
     Returns:
-        x' (B, T, R) and skip' (B, T, S), both new, skip' None where S is 0. Half precision is computed in
-        float32, h rounded to it. The reference alone is differentiable.
+        x' (B, T, R) and skip' (B, T, S), both new; skip' is None if S is 0. Half precision is computed in
+        float32, with h rounded to half precision. Only the eager backend is differentiable.
 
     Raises:
-        ValueError: shapes that do not fit, a dilation or hop below 1, differing devices, or a gradient
-            asked of Triton.
-        TypeError: not floating-point, or of several dtypes; a dilation or hop that is no integer.
+        ValueError: shapes do not fit, a dilation or hop is below 1, devices differ, or Triton would need a
+            gradient.
+        TypeError: tensors are not floating-point or have different dtypes; a dilation or hop is not an integer.
     """
     dilation, hop = integer(NAME, "dilation", dilation), integer(NAME, "hop", hop)
     _checked(x, gate_weight, gate_bias, out_weight, out_bias, dilation, offset, hop, skip)

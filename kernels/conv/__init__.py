@@ -1,1 +1,1 @@
-"""Programs of the causal convolution."""
+"""Causal convolutions: Triton programs of every kind, and the launchers of depthwise and full ones."""

@@ -66,9 +66,8 @@ def _plan(
 ) -> _Launch:
     """Choose the tiles of a launch.
 
-    Args:
-        reduces: the program sums over rows; then the channels of a row belong to different threads, so that no
-            thread needs the sums of another.
+    If the program ``reduces`` over rows, the channels of a row belong to different threads, so that no thread
+    needs the sums of another.
     """
     D, s, length = x.shape[1], x.itemsize, end - begin
     halves, W = weight.shape[0] // D, weight.shape[1]
@@ -223,6 +222,8 @@ def backward_input(dpre: Tensor, weight: Tensor, dx: Tensor, dilation: int, orig
     Args:
         dpre: (B, D or 2 D, L), gradients of the pre-activations.
         weight: (D or 2 D, W).
+        dx: (B, D, M), the result.
+        dilation: at least 1.
         origin: position of the first input; negative for initial states.
     """
     (B, D, M), W = dx.shape, weight.shape[1]

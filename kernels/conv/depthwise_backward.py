@@ -61,6 +61,7 @@ def depthwise_conv1d_backward_weight_kernel(
     BLOCK_D: tl.constexpr,
     BLOCK_L: tl.constexpr,
 ):
+    """Compute the gradient of the pre-activation and partial sums of the weights' gradient."""
     splits = tl.cdiv(tl.cdiv(rows, BLOCK_L), steps)
     b, block_d, split = tile_index(tl.program_id(0), tl.cdiv(D, BLOCK_D), splits, VEC)
     b, d, m_d = channel_block(b, block_d, D, BLOCK_D)
@@ -232,6 +233,7 @@ def depthwise_conv1d_backward_input_kernel(
     BLOCK_D: tl.constexpr,
     BLOCK_L: tl.constexpr,
 ):
+    """Compute the gradient of the inputs from that of the pre-activation."""
     b, block_d, block_l = tile_index(tl.program_id(0), tl.cdiv(D, BLOCK_D), tl.cdiv(rows, BLOCK_L), VEC)
     b, d, m_d = channel_block(b, block_d, D, BLOCK_D)
     out = row_positions(block_l, rows, 0, M, dilation, VEC, BLOCK_L)

@@ -222,6 +222,7 @@ def depthwise_conv1d_forward_kernel(
     BLOCK_D: tl.constexpr,
     BLOCK_L: tl.constexpr,
 ):
+    """Compute the convolution and its activation for a block of channels and positions."""
     b, block_d, block_l = tile_index(tl.program_id(0), tl.cdiv(D, BLOCK_D), tl.cdiv(rows, BLOCK_L), VEC)
     b, d, m_d = channel_block(b, block_d, D, BLOCK_D)
     pos = row_positions(block_l, rows, begin, end, dilation, VEC, BLOCK_L)

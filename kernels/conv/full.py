@@ -185,6 +185,8 @@ def backward_input(dpre: Tensor, weight: Tensor, dx: Tensor, dilation: int, orig
     Args:
         dpre: (B, D_out, L), gradients of the pre-activations.
         weight: (D_out, D_in, W).
+        dx: (B, D_in, M), the result.
+        dilation: at least 1.
         origin: position of the first input; negative for initial states.
     """
     (B, D_out, L), (_, D_in, M), W = dpre.shape, dx.shape, weight.shape[2]

@@ -202,6 +202,7 @@ def full_conv1d_backward_weight_kernel(
     BLOCK_I: tl.constexpr,
     BLOCK_L: tl.constexpr,
 ):
+    """Compute partial sums of the gradients of weights and bias over one split of the positions."""
     n_i = tl.cdiv(D_in, BLOCK_I)
     n_o = tl.cdiv(D_out, BLOCK_O)
     program = tl.program_id(0)  # neighbours share a split of the positions and differ in tap and channels

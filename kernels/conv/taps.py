@@ -69,14 +69,10 @@ def load_positions(
     VEC: tl.constexpr,
     WIDEN: tl.constexpr,
 ):
-    """Load the inputs at positions, as VEC lanes: states from -reach to -1, 0 elsewhere outside 0 .. L - 1.
+    """Load the inputs at positions ``pos`` (N VEC,), as VEC lanes (D, N); WIDEN half precision to float32.
 
-    Args:
-        p_x: (D, 1), pointers to position 0.
-        p_states: (D, 1), pointers to the first state; None for zeros.
-        pos: (N VEC,), positions.
-        m_d: (D, 1), mask of channels.
-        WIDEN: return half precision as float32.
+    Positions -reach .. -1 are states, other positions outside 0 .. L - 1 are 0. ``p_x`` (D, 1) points to
+    position 0, ``p_states`` (D, 1) to the first state or is None for zeros; ``m_d`` (D, 1) masks channels.
     """
     mask = m_d & ((pos >= 0) & (pos < L))[None, :]  # (D, N VEC)
     x = tl.load(p_x + pos.to(tl.int64)[None, :] * x_stride_l, mask=mask, other=0.0)

@@ -97,6 +97,7 @@ def depthwise_conv1d_update_kernel(
     BLOCK_D: tl.constexpr,
     BLOCK_S: tl.constexpr,
 ):
+    """Compute one step for a block of channels of one sequence, and advance their state."""
     n_d = tl.cdiv(D, BLOCK_D)
     b = tl.program_id(0) // n_d
     d = (tl.program_id(0) % n_d * BLOCK_D + tl.arange(0, BLOCK_D)).to(tl.int64)  # (BLOCK_D,)
@@ -215,6 +216,7 @@ def full_conv1d_update_kernel(
     BLOCK_O: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
+    """Compute one step for a block of sequences and output channels."""
     n_o = tl.cdiv(D_out, BLOCK_O)
     b = tl.program_id(0) // n_o * BLOCK_B + tl.arange(0, BLOCK_B)
     o = tl.program_id(0) % n_o * BLOCK_O + tl.arange(0, BLOCK_O)
@@ -303,6 +305,7 @@ def conv1d_update_state_kernel(
     BLOCK_D: tl.constexpr,
     BLOCK_S: tl.constexpr,
 ):
+    """Advance the state of a block of channels of one sequence."""
     n_d = tl.cdiv(D, BLOCK_D)
     b = tl.program_id(0) // n_d
     d = (tl.program_id(0) % n_d * BLOCK_D + tl.arange(0, BLOCK_D)).to(tl.int64)  # (BLOCK_D,)

@@ -51,10 +51,8 @@ def gated_channels(
 ):
     """Return the gated channels first .. first + BLOCK_G - 1 at positions ``t``: (BLOCK_T, BLOCK_G).
 
-    Args:
-        p_row: (BLOCK_T, 1), pointers to the rows of the residual stream.
-        p_offset: (BLOCK_T, 1), pointers to their conditioning; None for zeros.
-        m_row: (BLOCK_T, 1), mask of the rows that exist.
+    ``p_row`` (BLOCK_T, 1) points to rows of the residual stream, ``p_offset`` (BLOCK_T, 1) to their conditioning
+    or is None for zeros; ``m_row`` (BLOCK_T, 1) masks rows that do not exist.
     """
     o_k = tl.arange(0, BLOCK_K)
     p_x = p_row + o_k.to(tl.int64)[None, :] * x_stride_r  # (BLOCK_T, BLOCK_K)
@@ -114,11 +112,9 @@ def project(
 ):
     """Store before + h W + bias for columns first .. first + width - 1 of W.
 
-    Args:
-        b_h: (BLOCK_T, BLOCK_K), h in registers; None if it is in memory.
-        p_h, p_before, p_after: (BLOCK_T, 1), pointers to rows; ``p_h`` is None if h is in registers,
-            ``p_before`` for zeros.
-        m_row: (BLOCK_T, 1), mask of the rows that exist.
+    h is ``b_h`` (BLOCK_T, BLOCK_K) in registers or, if that is None, in memory at the rows ``p_h`` (BLOCK_T, 1).
+    ``p_before`` and ``p_after`` (BLOCK_T, 1) point to rows, ``p_before`` is None for zeros; ``m_row``
+    (BLOCK_T, 1) masks rows that do not exist.
     """
     o_k = tl.arange(0, BLOCK_K)
     for start in range(0, width, BLOCK_N):
@@ -193,6 +189,7 @@ def wavenet_layer_forward_kernel(
     BLOCK_G: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):
+    """Compute the whole layer for a block of positions."""
     start = tl.program_id(0).to(tl.int64) * BLOCK_T
     lane = tl.arange(0, BLOCK_T)
     m_row = (start + lane < rows)[:, None]

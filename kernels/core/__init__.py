@@ -1,1 +1,1 @@
-"""What all kernels share: their specification, the launcher, rows, random numbers, Numba rows."""
+"""Parts that all kernels share: specification, launcher, rows, random numbers, fingerprints, Numba rows."""

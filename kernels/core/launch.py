@@ -1,7 +1,7 @@
-"""The one place where Triton programs are launched: each launch is counted, or recorded instead of run.
+"""Launcher of all Triton programs, which counts each launch, or records it instead of running it.
 
-Counting lets a test tell that a program ran where one is claimed. Recording lets a compiler see exactly the
-programs that a call would launch, from tensors on the ``meta`` device and without a GPU.
+Counts let a test check that a program ran. Records give a compiler exactly the programs that a call would
+launch, from tensors on the ``meta`` device and without a GPU.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ Allocator = Callable[[Sequence[int], torch.dtype, torch.device], Tensor]
 
 @dataclass(frozen=True)
 class Launch:
-    """One program that a call would launch: what a compiler needs of it."""
+    """One program that a call would launch, with what a compiler needs to know."""
 
     fn: Any
     """The ``triton.jit`` function."""
     grid: tuple[int, ...]
     args: dict[str, Any]
-    """Tensors and numbers that are not compile-time constants, by parameter."""
+    """Tensors and numbers that are not compile-time constants, by parameter name."""
     constants: dict[str, Any]
     num_warps: int
     num_stages: int
 
 
 launched: Counter[str] = Counter()
-"""How many times each program was launched in this process, by its name."""
+"""Number of launches of each program in this process, by its name."""
 _records: list[Launch] | None = None
 
 
 def interpreted() -> bool:
-    """Whether Triton's interpreter runs the programs, on the CPU (``TRITON_INTERPRET=1``)."""
+    """Return whether Triton's interpreter runs the programs, on the CPU (``TRITON_INTERPRET=1``)."""
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
 def runs_on(device: torch.device) -> bool:
-    """Whether Triton programs can be launched on a device, here and now."""
+    """Return whether Triton programs can be launched on a device in this process."""
     return device.type == "cuda" or (device.type == "cpu" and interpreted()) or _records is not None
 
 
 @contextmanager
 def recording() -> Iterator[list[Launch]]:
-    """Inside, launches are noted and not run; give tensors on the ``meta`` device."""
+    """Record launches instead of running them; for calls with tensors on the ``meta`` device."""
     global _records
     before, _records = _records, []
     try:
@@ -63,13 +63,15 @@ def recording() -> Iterator[list[Launch]]:
 def launch(
     fn: Any, grid: tuple[int, ...], *args: Any, num_warps: int = 4, num_stages: int = 2, **constants: Any
 ) -> None:
-    """Launches ``fn[grid](*args, **constants)`` on the device of its tensors; an empty grid launches nothing.
+    """Launch ``fn[grid](*args, **constants)`` on the device of its tensors; an empty grid launches nothing.
 
     Args:
         fn: a ``triton.jit`` function.
         grid: programs along each of up to three axes.
-        args: its parameters that are not compile-time constants, in order, all of them.
-        constants: its ``tl.constexpr`` parameters.
+        args: all parameters that are not compile-time constants, in order.
+        num_warps: warps of a program; a GPU with wider warps gets fewer.
+        num_stages: stages of software pipelining.
+        constants: the ``tl.constexpr`` parameters.
     """
     if 0 in grid:
         return
@@ -79,7 +81,7 @@ def launch(
         return
     launched[fn.__name__] += 1
     device = next(arg.device for arg in args if isinstance(arg, Tensor))
-    if device.type != "cuda":  # NumPy does the interpreter's arithmetic, and warns of each infinity
+    if device.type != "cuda":  # the interpreter computes with NumPy, which warns about each infinity
         with np.errstate(all="ignore"):
             fn[grid](*args, **constants)
         return
@@ -89,17 +91,17 @@ def launch(
 
 
 def most_warps(width: int) -> int:
-    """How many warps of ``width`` threads a program may have."""
+    """Return the largest number of warps of ``width`` threads in a program."""
     return 1024 // width
 
 
 def empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Uninitialised memory for a program to fill; what stood there before is undefined."""
+    """Return uninitialised memory for a program to fill."""
     return _allocate(shape, dtype, device)
 
 
 def empty_like(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Uninitialised memory of ``x``'s shape, and of its order of strides where ``x`` has no gaps."""
+    """Return uninitialised memory of ``x``'s shape, dense, with axes in the order of ``x``'s strides."""
     strides = x.stride()
     order = sorted(range(x.dim()), key=lambda d: (-strides[d], d))
     inverse = sorted(range(x.dim()), key=order.__getitem__)
@@ -116,7 +118,7 @@ _allocate: Allocator = _uninitialised
 
 @contextmanager
 def allocating(allocator: Allocator) -> Iterator[None]:
-    """Inside, ``empty`` takes its memory from ``allocator``: tests give some with poison around it."""
+    """Let ``empty`` take its memory from ``allocator``; tests use one that surrounds it with poison."""
     global _allocate
     before, _allocate = _allocate, allocator
     try:

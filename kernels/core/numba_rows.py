@@ -1,13 +1,14 @@
 """Rows of logits on a CPU, compiled by Numba: a maximum and a sum of exponentials in one reading of memory.
 
-PyTorch reads and writes each row several times, and a scalar ``exp`` is not vectorised. Here the two passes
-over a row (its maximum, then the sum) find it in the nearest cache, and the exponential is plain arithmetic
-that LLVM turns into vector instructions: x = n log 2 + r with |r| at most (log 2) / 2, a polynomial in r, and
-n added to the exponent's bits. Its error is below 1 unit in the last place for x above -16, and grows to 4
-units for float32 at -87; below the smallest normal number it is 0.
+PyTorch reads and writes each row several times, and a scalar ``exp`` is not vectorised. Here the second pass
+over a row (the sum, after the maximum) finds it in the L1 cache, and the exponential is plain arithmetic that
+LLVM turns into vector instructions: x = n log 2 + r with |r| at most (log 2) / 2, a polynomial in r, and n
+added to the exponent's bits. Its error is below 1 unit in the last place for x above -16 and grows to 4 units
+for float32 at -87; results below the smallest normal number are 0.
 
-Maxima are taken of bits that are ordered as the numbers are, since integers vectorise whatever NaN there is.
-Imported where it is needed: Numba takes half a second to import, and a first call compiles and is cached.
+Maxima are taken over the bits as integers in the order of the numbers, because integer maxima vectorise
+whether or not there are NaNs. Import this module only where it is called: importing Numba takes half a second.
+The first call compiles; the machine code is cached.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 WORTH_A_THREAD = 2**18
-"""Logits below which a second thread costs more than it brings."""
+"""Number of logits below which a second thread costs more than it gains."""
 
 
 def compiled(*flags: str) -> Callable[..., Any]:
-    """Compiles a function when it is called, and caches the machine code where a folder can be written."""
+    """Return a decorator that compiles a function at its first call and caches the machine code if it can."""
     options: dict[str, Any] = dict(nogil=True, error_model="numpy", fastmath=set(flags))
 
     def decorate(function: Callable[..., Any]) -> Any:
         try:
             return njit(cache=True, **options)(function)
-        except RuntimeError:  # neither the folder of this file nor the user's cache can be written
+        except RuntimeError:  # neither this file's folder nor the user's cache is writable
             return njit(**options)(function)
 
     return decorate
@@ -49,7 +50,7 @@ def _width(kind: Any) -> int:
 
 
 def _flip(builder: Any, bits: Any) -> Any:
-    """Turns the order of the bits of floating-point numbers into that of integers, and back."""
+    """Convert the bits of a floating-point number to an integer of the same order, or back."""
     n = bits.type.width
     return builder.xor(bits, builder.and_(builder.ashr(bits, bits.type(n - 1)), bits.type(2 ** (n - 1) - 1)))
 
@@ -66,7 +67,7 @@ def _ordered(context: Any, x: Any) -> Any:
 
 @_instruction
 def _number(context: Any, bits: Any) -> Any:
-    """Inverse of ``_ordered``."""
+    """Return the number that ``_ordered`` converted."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(_flip(builder, args[0]), context.get_value_type(signature.return_type))
@@ -76,7 +77,7 @@ def _number(context: Any, bits: Any) -> Any:
 
 @_instruction
 def _larger(context: Any, a: Any, b: Any) -> Any:
-    """max(a, b) of integers, without the widening to 64 bits that Numba's own has."""
+    """Return max(a, b) of integers; Numba's own would widen them to 64 bits."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.select(builder.icmp_signed(">", *args), *args)
@@ -86,7 +87,7 @@ def _larger(context: Any, a: Any, b: Any) -> Any:
 
 @_instruction
 def _times_power(context: Any, p: Any, t: Any) -> Any:
-    """p 2^n, where n stands in the lowest bits of t."""
+    """Return p 2^n, where n is in the lowest bits of t."""
     n = _width(p)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -105,15 +106,15 @@ _P2, _P3, _P4, _P5, _P6 = map(
     _F,
     (0.4999999403953552, 0.1666652113199234, 0.04166838899254799, 0.008368716575205326, 0.001381459878757596),
 )
-"""Of (e^r - 1 - r) / r^2 over |r| <= (log 2) / 2, with the least relative error of e^r there: 3e-9."""
+"""Coefficients of (e^r - 1 - r) / r^2 for |r| <= (log 2) / 2, which minimise the relative error of e^r: 3e-9."""
 _INVERSE64, _MAGIC64, _LEAST64 = 1 / math.log(2), 1.5 * 2**52, -708.0
 _LOG2_HIGH, _LOG2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _T = tuple(1 / math.factorial(k) for k in range(14))
 
 
 def exp(x: Any) -> Any:
-    """e^x of a float32 or float64 number that is not above 0, in code compiled by Numba."""
-    raise NotImplementedError("only for compiled code")
+    """Return e^x for a float32 or float64 number x <= 0, in code compiled by Numba."""
+    raise NotImplementedError("exp runs only in code compiled by Numba; call it from an njit function")
 
 
 @overload(exp, jit_options={"fastmath": {"contract"}, "forceinline": True})
@@ -139,8 +140,10 @@ def _exp(x: Any) -> Any:
 
 @compiled("reassoc", "contract")
 def sums(x, width, starts, index, tops, totals, picked, begin, end):
-    """Of rows ``begin`` to ``end`` of a flat array: the maximum, the sum of exponentials below it, and how
-    far below it the class ``index`` is."""
+    """Fill ``tops``, ``totals`` and ``picked`` for rows ``begin`` to ``end`` of a flat array.
+
+    These are the maximum, the sum of exp(x - maximum), and the logit of class ``index`` minus the maximum.
+    """
     for row in range(begin, end):
         b_x = x[starts[row] : starts[row] + width]
         bits = _ordered(b_x[0])
@@ -157,7 +160,7 @@ def sums(x, width, starts, index, tops, totals, picked, begin, end):
 
 @compiled("contract")
 def gradients(x, width, starts, index, live, dy, tops, log_totals, dx, begin, end):
-    """Writes dy ([j = index] - softmax(x)_j) into rows of a contiguous ``dx``; 0 where a row is not live."""
+    """Write dy ([j = index] - softmax(x)_j) to rows of a contiguous ``dx``; 0 for rows that are not live."""
     for row in range(begin, end):
         b_x = x[starts[row] : starts[row] + width]
         b_d = dx[row * width : row * width + width]
@@ -172,7 +175,7 @@ def gradients(x, width, starts, index, live, dy, tops, log_totals, dx, begin, en
 
 @njit(error_model="numpy", forceinline=True)
 def _scaled(x, inverse):
-    """A product that is rounded, never fused into what follows: scores must compare as PyTorch's do."""
+    """Return a rounded product, never fused with a later addition, so that scores compare as PyTorch's do."""
     return x * inverse
 
 
@@ -184,8 +187,11 @@ def _score(x, inverse, z, infinity):
 
 @compiled("reassoc", "contract")
 def draws(x, width, starts, noise, noise_starts, inverse, index, totals, log_probs, begin, end):
-    """Of rows ``begin`` to ``end``: the first class of the highest score, the sum of exponentials below the
-    maximum of the scaled logits, and how far below it the drawn class is."""
+    """Fill ``index``, ``totals`` and ``log_probs`` for rows ``begin`` to ``end``.
+
+    These are the first class of the highest score, the sum of exp(scaled logit - maximum), and the scaled logit
+    of the drawn class minus the maximum.
+    """
     infinity, none = x.dtype.type(np.inf), np.int32(-width)
     for row in range(begin, end):
         b_x = x[starts[row] : starts[row] + width]
@@ -208,23 +214,24 @@ def draws(x, width, starts, noise, noise_starts, inverse, index, totals, log_pro
         log_probs[row] = _scaled(b_x[-place], inverse) - top
 
 
-def demand(name: str, **tensors: torch.Tensor) -> None:
-    """Demands what this path can read.
+def check(name: str, **tensors: torch.Tensor) -> None:
+    """Check that tensors suit the Numba backend.
 
     Raises:
-        TypeError: not float32 or float64.
-        ValueError: a last axis with gaps.
+        TypeError: a dtype other than float32 and float64.
+        ValueError: a last axis that is not contiguous.
     """
     for key, x in tensors.items():
         if x.dtype not in (torch.float32, torch.float64):
-            raise TypeError(f"{name}: the Numba path needs float32 or float64 {key}, not {x.dtype}")
+            raise TypeError(f"{name}: the Numba backend needs float32 or float64 {key}, not {x.dtype}")
         if x.shape[-1] > 1 and x.stride(-1) != 1:
-            gap = x.stride(-1)
-            raise ValueError(f"{name}: the Numba path needs {key} without gaps along the last axis, not {gap} apart")
+            raise ValueError(
+                f"{name}: the Numba backend needs {key} contiguous along the last axis, whose stride is {x.stride(-1)}"
+            )
 
 
 def flat(x: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """The memory of a tensor (..., V) whose last axis is contiguous, and where in it each row starts."""
+    """Return the memory of a tensor (..., V) contiguous along its last axis, and the index where each row starts."""
     starts = torch.zeros((), dtype=torch.int64)
     for size, stride in zip(x.shape[:-1], x.stride()[:-1], strict=True):
         starts = starts[..., None] + torch.arange(size) * stride
@@ -235,7 +242,7 @@ def flat(x: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def over_rows(run: Callable[..., None], rows: int, width: int, *args: Any) -> None:
-    """Calls ``run(*args, begin, end)`` for all rows, in as many threads as PyTorch may use."""
+    """Call ``run(*args, begin, end)`` for all rows, in at most as many threads as PyTorch may use."""
     threads = min(torch.get_num_threads(), -(-rows * width // WORTH_A_THREAD), rows)
     if threads <= 1:
         run(*args, 0, rows)

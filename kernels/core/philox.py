@@ -1,12 +1,12 @@
-"""Random numbers by counter, the same in PyTorch and in Triton: Philox4x32-10 keyed by (row, class).
+"""Counter-based random numbers, the same in PyTorch and in Triton: Philox4x32-10 addressed by (row, class).
 
 Salmon, Moraes, Dror and Shaw, *Parallel random numbers: as easy as 1, 2, 3* (2011). The key is ``seed``, its
-low 32 bits first. Class j of row i has word ``j % 4`` of the block whose counter is
-(j // 4, 0, i mod 2^32, i // 2^32): it depends on nothing else, neither on tiles nor on other rows or classes.
+low 32 bits first. Class j of row i has word ``j % 4`` of the block with the counter
+(j // 4, 0, i mod 2^32, i // 2^32): the word does not depend on tiles, other rows or other classes.
 
-A word w becomes a standard exponential number by t = (w + 1/2) / 2^32 and -log(1 - t). Where classes are
-drawn as the smallest of exponential(j) / p(j), a rare one wins by a small number, which is small t: there t
-has all its digits, and the rounding of 1 - t is added back. At the other end 1 - t is kept above 0.
+A word w becomes a standard exponential number by t = (w + 1/2) / 2^32 and -log(1 - t). The draw is the class
+with the smallest exponential(j) / p(j), so a rare class wins with a small number, hence a small t. There t is
+exact, and the rounding error of 1 - t is added back. At the other end 1 - t stays above 0.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ ROUNDS = 10
 MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 WEYL = 0x9E3779B9, 0xBB67AE85
 LEAST = tl.constexpr(2.0**-25)
-"""What 1 - t is at least: half of its smallest step in float32."""
+"""Lower bound of 1 - t: half of its smallest step in float32."""
 
 
 def _multiply(factor: int, x: Tensor) -> tuple[Tensor, Tensor]:
-    """High and low 32 bits of a product of two 32-bit numbers, none of the steps beyond 63 bits."""
+    """Return the high and low 32 bits of a product of two 32-bit numbers; no intermediate exceeds 63 bits."""
     high, low = factor * (x >> 16), factor * (x & 0xFFFF)
     return (high + (low >> 16)) >> 16, (((high & 0xFFFF) << 16) + low) & MASK
 
 
 def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Four 32-bit words of each counter, as int64; equal to ``triton.language.philox(key, *counter)``.
+    """Return four 32-bit words of each counter, as int64; equal to ``triton.language.philox(key, *counter)``.
 
     Args:
         counter: four int64 tensors of words from 0 to 2^32 - 1, of shapes that broadcast.
-        key: 64 bits.
+        key: the 64-bit key.
     """
     c0, c1, c2, c3 = counter
     k0, k1 = key & MASK, key >> 32 & MASK
@@ -48,7 +48,7 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: int) -> tuple[Te
 
 
 def words(seed: int, rows: Tensor, width: int) -> Tensor:
-    """The random words of rows (R,) and of classes 0 .. width-1: (R, width), int64."""
+    """Return the random words (R, width), int64, of rows (R,) and of classes 0 .. width-1."""
     block = torch.arange(-(-width // 4), device=rows.device)
     row = rows[:, None]
     found = philox((block, torch.zeros_like(block), row & MASK, row >> 32), seed)
@@ -56,14 +56,14 @@ def words(seed: int, rows: Tensor, width: int) -> Tensor:
 
 
 def exponential(word: Tensor, dtype: torch.dtype) -> Tensor:
-    """Standard exponential numbers from random words, within (0, 17.4), by arithmetic in ``dtype``."""
+    """Return standard exponential numbers, within (0, 17.4), from random words by arithmetic in ``dtype``."""
     t = word.to(dtype) * 2.0**-32 + 2.0**-33
     rest = 1 - t
     return (t - (1 - rest)) - rest.clamp(min=LEAST.value).log()
 
 
 def gumbel(seed: int, rows: Tensor, width: int, dtype: torch.dtype) -> Tensor:
-    """Standard Gumbel numbers (R, width) of rows (R,) and of classes 0 .. width-1."""
+    """Return standard Gumbel numbers (R, width) of rows (R,) and of classes 0 .. width-1."""
     return -exponential(words(seed, rows, width), dtype).log()
 
 

@@ -1,4 +1,4 @@
-"""Tensors seen as rows: what kernels that treat each row by itself share."""
+"""Tensors as rows: leading axes merged as far as strides allow, for kernels that treat each row alone."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MOST_AXES = 3
 class Rows:
     """Leading axes of tensors of one shape, merged into at most three.
 
-    Args:
-        count: how many rows.
-        inner: sizes of the second and third axis; 1 where there is none.
-        strides: for each tensor, of the three axes, in elements.
+    Attributes:
+        count: number of rows.
+        inner: sizes of the second and third axis; 1 for an axis that does not exist.
+        strides: strides of the three axes in elements, for each tensor.
     """
 
     count: int
@@ -27,7 +27,11 @@ class Rows:
 
 
 def rows_of(name: str, *tensors: Tensor) -> Rows:
-    """Merges the axes of tensors (..., ) of one shape as far as the strides of all allow; nothing is copied.
+    """Merge the axes of tensors of one shape as far as the strides of all allow, without a copy.
+
+    Args:
+        name: name of the kernel, for the message of an error.
+        tensors: tensors of one shape, without their last axis.
 
     Raises:
         ValueError: more than three axes remain.

@@ -1,4 +1,4 @@
-"""What every kernel states of itself: how it is called, on what, what it must move, its variants."""
+"""Specification of a kernel: its function, inputs, cost, variants and tolerances, and checks of arguments."""
 
 from __future__ import annotations
 
@@ -31,39 +31,39 @@ CONVOLUTIONS = {**LOG_PROBS, torch.float32: (3e-4, 1e-3)}
 
 @dataclass(frozen=True)
 class Cost:
-    """What one call must do at least, whatever implements it."""
+    """Least work of one call, whatever implements it."""
 
     bytes: int
-    """Each input read once, each output written once, nothing in between stored."""
+    """Bytes moved if each input is read once, each output written once, and no intermediate is stored."""
     flops: int
-    """Floating-point operations; a multiply-add is two, an exponential one."""
+    """Floating-point operations; a multiply-add counts as two, an exponential as one."""
 
 
 @dataclass(frozen=True)
 class Kernel:
     """One kernel, as tests, compilers and benchmarks see it.
 
-    Args:
-        name: of the public function.
-        summary: a line for the user.
+    Attributes:
+        name: name of the public function.
+        summary: one line for the user.
         call: the public function; takes the inputs by keyword, and ``backend``.
-        inputs: ``inputs(dtype=, device=, generator=, **config)`` makes the arguments of a call. On the
-            ``meta`` device no values are made.
-        cost: ``cost(op, inputs)`` of a call.
-        formula: the cost in words, by op.
-        matrix: configurations whose programs are compiled ahead of time: every variant there is.
+        inputs: ``inputs(dtype=, device=, generator=, **config)`` makes the arguments of a call, without
+            values on the ``meta`` device.
+        cost: ``cost(op, inputs)`` returns the cost of a call.
+        formula: formula of the cost, by op.
+        matrix: configurations that reach every variant of every program, compiled ahead of time.
         checks: small configurations that the interpreter runs in a second.
         sizes: configurations worth timing, by kind of device.
-        dims: ``(rows, n)`` of a configuration: how many independent rows, and the length they have.
-        element: what ``n`` counts.
+        dims: ``dims(config)`` returns the number of independent rows and their length n.
+        element: name of what n counts.
         gradients: inputs that have a gradient.
-        backends: of ``BACKENDS``, those it has.
-        tolerance: (rtol, atol) by dtype, of every floating-point output against a float64 reference.
-        gradient_tolerance: the same, of gradients.
-        near_ties: ``near_ties(inputs, dtype)``, of float64 inputs: over the leading axes of every output,
-            where a decision hangs on less than ``dtype`` can tell, so that both answers are right.
-        vectorised: ``vectorised(program, config)``: whether the layout lets that program load 128 bits at
-            a time.
+        backends: implemented backends, from ``arbench.backends.BACKENDS``.
+        tolerance: (rtol, atol) of every floating-point output against the float64 reference, by dtype.
+        gradient_tolerance: (rtol, atol) of gradients, by dtype; None for ``tolerance``.
+        near_ties: ``near_ties(inputs, dtype)`` takes float64 inputs and marks, over the leading axes of every
+            output, decisions closer than ``dtype`` can resolve, where both answers are right.
+        vectorised: ``vectorised(program, config)`` tells whether the layout lets a program load 128 bits at a
+            time.
     """
 
     name: str
@@ -86,11 +86,18 @@ class Kernel:
 
     @property
     def ops(self) -> tuple[Op, ...]:
+        """The operations of the kernel: backward only if it has gradients."""
         return ("forward", "backward") if self.gradients else ("forward",)
 
 
 def choose(name: str, backend: str | None, x: Tensor, have: Sequence[str] = ("eager", "triton")) -> str:
-    """Which backend a call runs on: as asked, or Triton on a GPU and the reference elsewhere.
+    """Return the backend of a call.
+
+    Args:
+        name: name of the kernel, for the message of an error.
+        backend: the requested backend; None selects Triton on a GPU and plain PyTorch elsewhere.
+        x: a tensor on the device of the call.
+        have: backends that the kernel has.
 
     Raises:
         ValueError: the kernel has no such backend, or it does not run on the tensor's device.
@@ -99,19 +106,19 @@ def choose(name: str, backend: str | None, x: Tensor, have: Sequence[str] = ("ea
         return "triton" if runs_on(x.device) and x.device.type != "cpu" else "eager"
     backend = current(backend)
     if backend not in have:
-        raise ValueError(f"{name} has no backend '{backend}'; it has: {', '.join(have)}")
+        raise ValueError(f"{name} has no backend '{backend}'; available: {', '.join(have)}")
     if backend == "triton" and not runs_on(x.device):
         raise ValueError(f"{name}: the Triton kernel needs a CUDA tensor, not one on {x.device}")
     if backend == "numba" and x.device.type != "cpu":
-        raise ValueError(f"{name}: the Numba path needs a tensor on the CPU, not one on {x.device}")
+        raise ValueError(f"{name}: the Numba backend needs a tensor on the CPU, not one on {x.device}")
     return backend
 
 
 def floating(name: str, **tensors: Tensor | None) -> None:
-    """Demands that tensors are tensors, and hold floating-point numbers of one dtype, on one device.
+    """Check that arguments are floating-point tensors of one dtype on one device; None is allowed.
 
     Raises:
-        TypeError: one is not, or does not.
+        TypeError: one is not a tensor or not floating-point, or dtypes differ.
         ValueError: devices differ.
     """
     given = {key: tensor for key, tensor in tensors.items() if tensor is not None}
@@ -123,12 +130,12 @@ def floating(name: str, **tensors: Tensor | None) -> None:
     (first, x), *rest = given.items()
     for key, tensor in rest:
         if tensor.dtype != x.dtype:
-            raise TypeError(f"{name}: {key} is {tensor.dtype}, {first} {x.dtype}; they must be alike")
+            raise TypeError(f"{name}: {key} is {tensor.dtype}, {first} is {x.dtype}; convert them to one dtype")
     same_device(name, **given)
 
 
 def integer(name: str, key: str, value: Any) -> int:
-    """A number as a plain integer, whatever integer it is: programs take no others. Raises TypeError."""
+    """Return any kind of integer as an int, which programs need. Raises TypeError for another number."""
     try:
         return operator.index(value)
     except TypeError:
@@ -136,20 +143,20 @@ def integer(name: str, key: str, value: Any) -> int:
 
 
 def same_device(name: str, **tensors: Tensor | None) -> None:
-    """Demands that tensors lie on one device. Raises ValueError."""
+    """Check that tensors are on one device; None is allowed. Raises ValueError."""
     given = {key: tensor for key, tensor in tensors.items() if tensor is not None}
     (first, x), *rest = given.items()
     for key, tensor in rest:
         if tensor.device != x.device:
-            raise ValueError(f"{name}: {key} is on {tensor.device}, {first} on {x.device}")
+            raise ValueError(f"{name}: {key} is on {tensor.device}, {first} is on {x.device}; move them to one device")
 
 
 def normal(
     shape: Sequence[int], dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None
 ) -> Tensor:
-    """Standard normal numbers, made where the generator is; empty on ``meta``.
+    """Return standard normal numbers, made on the generator's device; without values on ``meta``.
 
-    One on the host gives every device the same numbers.
+    A generator on the host gives every device the same numbers.
     """
     if torch.device(device).type == "meta":
         return torch.empty(shape, dtype=dtype, device=device)

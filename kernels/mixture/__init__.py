@@ -1,1 +1,1 @@
-"""Parameters, programs and Numba functions of the mixture of logistics."""
+"""The mixture of logistics: its parameters, its programs, and its implementations in PyTorch and Numba."""

@@ -1,18 +1,19 @@
-"""Programs of the mixture of logistics: the mass of a bin, and sums of masses over components.
+"""Building blocks of the mixture's programs: the mass of a bin, and sums of masses over components.
 
-With a = z + v and b = z - v the ends of a bin on the scale of a logistic, z its centre and v half its width,
-its mass is s(a) - s(b) = s(a) s(-b) (1 - exp(-2v)). By symmetry z >= 0 may be taken, and then
+Let z be the centre of a bin and v half its width, in units of the logistic's scale. With ends a = z + v and
+b = z - v its mass is s(a) - s(b) = s(a) s(-b) (1 - exp(-2v)). By symmetry assume z >= 0; then
 
     s(a) - s(b) = exp(-max(z - v, 0)) (1 - exp(-2v)) / ((1 + exp(-|z - v|)) (1 + exp(-(z + v))))
 
-where two exponentials give the third as their product. Programs keep a mass as 2^linear * factor, ``factor``
-between 0.15 and 1: nothing under- or overflows, whatever scale and distance, and a sum over components takes
-one logarithm a row and none a component. For narrow bins 1 - exp(-2v) = 2v exp(-v) sinh(v)/v, a short series.
-Distances are counted in half bins, u = (2x - (levels-1)) - mean (levels-1), by one fused multiply-add:
-a mean beside its level loses no digits.
+where the third exponential is the product of two others. Programs keep a mass as 2^linear * factor, with
+``factor`` between 0.15 and 1: nothing under- or overflows, whatever the scale and distance, and a sum over
+components takes one logarithm per row and none per component. For narrow bins 1 - exp(-2v) is
+2v exp(-v) sinh(v)/v, with a short series. Distances are in half bins, u = (2x - (levels-1)) - mean (levels-1),
+computed by one fused multiply-add, so that a mean close to its level loses no digits.
 
-Instructions a component, K = 10 on sm_90, forward: 151 with the ten components in sixteen lanes, 76 with them
-in eight and two, as it is. exp takes five of them, exp2 one, a logarithm 28, a division eight, 1/sqrt one.
+Instructions per component, K = 10 on sm_90, forward: 76 with the ten components in blocks of eight and two, as
+here; 151 with one block of sixteen. exp takes five instructions, exp2 one, a logarithm 28, a division eight,
+1/sqrt one.
 """
 
 from __future__ import annotations
@@ -153,14 +154,10 @@ def component_masses(
     BINS: tl.constexpr,
     LOG2_BINS: tl.constexpr,
 ):
-    """Return the mass that each component gives to levels, over all channels.
+    """Return the mass that each component ``o_k`` (1, BLOCK_K) gives to levels, over all channels.
 
-    Args:
-        p_params: (BLOCK_ROWS,), pointers to rows of parameters.
-        params_stride_last: stride between the parameters of a row.
-        x0, x1, x2: (BLOCK_ROWS,), levels of each channel.
-        o_k: (1, BLOCK_K), components.
-        m_row: (BLOCK_ROWS,), mask of the rows that exist.
+    ``p_params`` (BLOCK_ROWS,) points to rows of parameters; ``x0``, ``x1`` and ``x2`` (BLOCK_ROWS,) are the levels
+    of r, g and b; ``m_row`` (BLOCK_ROWS,) masks rows that do not exist.
 
     Returns:
         (BLOCK_ROWS, BLOCK_K) each: logits as powers of two, -inf for components from K on; ``linear`` and

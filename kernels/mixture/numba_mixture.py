@@ -1,10 +1,11 @@
 """Log-probability under a mixture of logistics on a CPU, and its gradient, compiled by Numba.
 
-The formulas are those of the programs in ``logistic_mixture_bins``. Some rows at a time are turned on their
-side, so that a vector instruction works on one component of many rows: ten components do not fill vectors.
-There they stay in the nearest cache; PyTorch writes and reads some twenty arrays of their size. The gradient
-takes the place of the turned parameters and is turned back. At (16000, 30) and 65,536 levels in float32, one
-thread of a server's core takes 0.7 ms for the log-probabilities and 1.1 for the gradient, PyTorch 4.1 for it.
+The formulas are those of the Triton programs in ``mixture.bins``. Blocks of rows are transposed, so that a
+vector instruction works on one component of many rows: ten components do not fill vectors. A transposed block
+stays in the L1 cache; PyTorch writes and reads some twenty arrays of the size of the parameters. The gradient
+replaces the transposed parameters and is transposed back. At (16000, 30) and 65,536 levels in float32, one
+thread of a server's core takes 0.7 ms for the log-probabilities and 1.1 ms for the gradient; PyTorch takes
+4.1 ms for the gradient.
 """
 
 from __future__ import annotations
@@ -17,24 +18,24 @@ import numpy as np
 from numba import njit
 from torch import Tensor
 
-from arbench.kernels.core import numba_rows as cpu
+from arbench.kernels.core import numba_rows
 from arbench.kernels.core.launch import empty
 from arbench.kernels.core.numba_rows import compiled, exp, flat, over_rows
-from arbench.kernels.mixture import parameters as logistic_mixture
+from arbench.kernels.mixture import parameters
 from arbench.kernels.mixture.parameters import LOG_SCALE_FLOOR
 
 ROWS = 64
-"""Turned at a time: 30 numbers of each take 7.5 KiB."""
-HELPERS = hashlib.sha256("".join(map(inspect.getsource, (cpu, logistic_mixture))).encode()).hexdigest()
-"""Of the other files that code here is compiled from. As an argument's default it is part of the signature by
-which Numba finds cached code: of files, Numba looks at the function's own alone."""
+"""Rows transposed at a time: 30 parameters of each take 7.5 KiB."""
+HELPERS = hashlib.sha256("".join(map(inspect.getsource, (numba_rows, parameters))).encode()).hexdigest()
+"""Hash of the other files that code here is compiled from. As an argument's default it is part of the signature
+by which Numba finds cached code; Numba itself looks at the file of the function alone."""
 
 
 @njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
 def _bin(u, log_scale, edge, log_bins):
-    """See ``logistic_mixture_bins.bin_mass``: a bin's mass as exp(linear) * factor, its slope and growth.
+    """Return a bin's mass as exp(linear) * factor, its slope and its growth; see ``bins.bin_mass``.
 
-    cosh v - sinh v is the exp(-v) of narrow bins, in two series.
+    In narrow bins exp(-v) is cosh v - sinh v, each from its series.
     """
     number = type(u)
     zero, half, one, two = number(0), number(0.5), number(1), number(2)
@@ -88,8 +89,12 @@ def _bin(u, log_scale, edge, log_bins):
 
 
 @njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _turned(memory, starts, x, bins, params, level, edge, unknown, base, rows):
-    """Turns ``rows`` rows from ``base``; levels from the middle in half bins, -1 and 1 at first and last."""
+def _transpose(memory, starts, x, bins, params, level, edge, unknown, base, rows):
+    """Transpose ``rows`` rows from ``base`` on.
+
+    Fills ``params`` (P, ROWS); ``level`` (C, ROWS), from the middle level in half bins; ``edge``, -1 at the first
+    level and 1 at the last; ``unknown`` (ROWS,), the rows with NaN among their parameters.
+    """
     number = memory.dtype.type
     width = len(params)
     for i in range(rows):
@@ -107,11 +112,10 @@ def _turned(memory, starts, x, bins, params, level, edge, unknown, base, rows):
 
 @njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
 def _masses(params, level, edge, bins, log_bins, k, linear, factor, tile, differentiate):
-    """Components' weighted masses as exp(linear) * factor.
+    """Fill ``linear`` and ``factor`` (K, ROWS): each component's weighted mass is exp(linear) * factor.
 
-    Args:
-        differentiate: whether means, log-scales and coefficients give way to the derivatives of the logarithm
-            of their component's mass.
+    ``tile`` (5 ROWS,) is scratch space. If ``differentiate``, means, log-scales and coefficients are replaced by
+    the derivatives of the logarithm of their component's mass.
     """
     number = params.dtype.type
     one, two, four = number(1), number(2), number(4)
@@ -135,7 +139,7 @@ def _masses(params, level, edge, bins, log_bins, k, linear, factor, tile, differ
             for i in range(ROWS):
                 mass = _bin(tile[i], log_scale[i], b_edge[i], log_bins)
                 tile[ROWS + i], tile[2 * ROWS + i] = mass[0], mass[1]
-                if differentiate:  # all in one array: of more, LLVM does not see that they are apart
+                if differentiate:  # one array for all: LLVM does not see that several do not overlap
                     tile[3 * ROWS + i], tile[4 * ROWS + i] = mass[2], mass[3]
             for i in range(ROWS):
                 linear[j, i] += tile[ROWS + i]
@@ -152,8 +156,10 @@ def _masses(params, level, edge, bins, log_bins, k, linear, factor, tile, differ
 
 @njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
 def _sums(params, linear, factor, k, top, best, total, mass):
-    """Sums over components, of exp(logit - top) and of the weighted masses times exp(-best); the terms take
-    the places of the logits and of ``factor``."""
+    """Sum exp(logit - top), and the weighted masses times exp(-best), over components.
+
+    The terms replace the logits in ``params`` and ``factor``.
+    """
     number = params.dtype.type
     zero, least = number(0), number(-np.inf)
     top[:], best[:], total[:], mass[:] = params[0], linear[0], zero, zero
@@ -170,21 +176,40 @@ def _sums(params, linear, factor, k, top, best, total, mass):
             mass[i] += factor[j, i]
 
 
+@njit(error_model="numpy", forceinline=True)
+def _scratch(memory, k, channels):
+    """Return memory for a block of rows: params, level, edge, unknown, linear, factor, tile, sums."""
+    return (
+        np.zeros((3 * k if channels == 1 else 10 * k, ROWS), memory.dtype),
+        np.zeros((channels, ROWS), memory.dtype),
+        np.zeros((channels, ROWS), memory.dtype),
+        np.zeros(ROWS, np.bool_),
+        np.zeros((k, ROWS), memory.dtype),
+        np.zeros((k, ROWS), memory.dtype),
+        np.zeros(5 * ROWS, memory.dtype),
+        np.zeros((4, ROWS), memory.dtype),
+    )
+
+
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _prepare(memory, starts, x, bins, log_bins, k, scratch, base, rows, differentiate):
+    """Transpose a block of rows and sum the masses of its components; see the functions called."""
+    number = memory.dtype.type
+    params, level, edge, unknown, linear, factor, tile, sums = scratch
+    _transpose(memory, starts, x, bins, params, level, edge, unknown, base, rows)
+    _masses(params, level, edge, number(bins), number(log_bins), k, linear, factor, tile, differentiate)
+    _sums(params, linear, factor, k, sums[0], sums[1], sums[2], sums[3])
+
+
 @compiled("contract")
 def log_probs(memory, starts, x, bins, log_bins, k, channels, out, begin, end, helpers=HELPERS):
-    """Of rows ``begin`` to ``end``; parameters lie at ``starts`` in flat memory, levels x are (R, C)."""
-    number = memory.dtype.type
-    params = np.zeros((3 * k if channels == 1 else 10 * k, ROWS), memory.dtype)
-    level, edge = np.zeros((channels, ROWS), memory.dtype), np.zeros((channels, ROWS), memory.dtype)
-    linear, factor = np.zeros((k, ROWS), memory.dtype), np.zeros((k, ROWS), memory.dtype)
-    tile, unknown = np.zeros(5 * ROWS, memory.dtype), np.zeros(ROWS, np.bool_)
-    ends = np.zeros((4, ROWS), memory.dtype)
-    top, best, total, mass = ends[0], ends[1], ends[2], ends[3]
+    """Fill ``out`` for rows ``begin`` to ``end``; parameters lie at ``starts`` in flat memory, levels x are (R, C)."""
+    scratch = _scratch(memory, k, channels)
+    unknown, sums = scratch[3], scratch[7]
+    top, best, total, mass = sums[0], sums[1], sums[2], sums[3]
     for base in range(begin, end, ROWS):
         rows = min(ROWS, end - base)
-        _turned(memory, starts, x, bins, params, level, edge, unknown, base, rows)
-        _masses(params, level, edge, number(bins), number(log_bins), k, linear, factor, tile, False)
-        _sums(params, linear, factor, k, top, best, total, mass)
+        _prepare(memory, starts, x, bins, log_bins, k, scratch, base, rows, False)
         for i in range(rows):
             log_prob = (best[i] - top[i]) + math.log(mass[i] / total[i])
             out[base + i] = np.nan if unknown[i] else log_prob
@@ -192,20 +217,15 @@ def log_probs(memory, starts, x, bins, log_bins, k, channels, out, begin, end, h
 
 @compiled("contract")
 def gradients(memory, starts, x, dout, bins, log_bins, k, channels, dparams, begin, end, helpers=HELPERS):
-    """Of rows ``begin`` to ``end``, into rows of ``dparams`` (R, P); see ``log_probs``."""
+    """Fill rows ``begin`` to ``end`` of ``dparams`` (R, P); see ``log_probs``."""
     number = memory.dtype.type
-    width = 3 * k if channels == 1 else 10 * k
-    params = np.zeros((width, ROWS), memory.dtype)
-    level, edge = np.zeros((channels, ROWS), memory.dtype), np.zeros((channels, ROWS), memory.dtype)
-    linear, factor = np.zeros((k, ROWS), memory.dtype), np.zeros((k, ROWS), memory.dtype)
-    tile, unknown = np.zeros(5 * ROWS, memory.dtype), np.zeros(ROWS, np.bool_)
-    ends = np.zeros((4, ROWS), memory.dtype)
-    top, best, total, mass = ends[0], ends[1], ends[2], ends[3]
+    scratch = _scratch(memory, k, channels)
+    params, unknown, factor, sums = scratch[0], scratch[3], scratch[5], scratch[7]
+    total, mass = sums[2], sums[3]
+    width = len(params)
     for base in range(begin, end, ROWS):
         rows = min(ROWS, end - base)
-        _turned(memory, starts, x, bins, params, level, edge, unknown, base, rows)
-        _masses(params, level, edge, number(bins), number(log_bins), k, linear, factor, tile, True)
-        _sums(params, linear, factor, k, top, best, total, mass)
+        _prepare(memory, starts, x, bins, log_bins, k, scratch, base, rows, True)
         for i in range(rows):
             g = number(np.nan) if unknown[i] else dout[base + i]
             total[i], mass[i] = g / total[i], g / mass[i]
@@ -213,16 +233,16 @@ def gradients(memory, starts, x, dout, bins, log_bins, k, channels, dparams, beg
             for i in range(ROWS):
                 factor[j, i] *= mass[i]
                 params[j, i] = factor[j, i] - params[j, i] * total[i]
-            for block in range(k + j, width, k):
+            for group in range(k + j, width, k):
                 for i in range(ROWS):
-                    params[block, i] *= factor[j, i]
+                    params[group, i] *= factor[j, i]
         for i in range(rows):
             for j in range(width):
                 dparams[base + i, j] = params[j, i]
 
 
 def log_prob(params: Tensor, x: Tensor, levels: int, components: int, channels: int) -> Tensor:
-    """``logistic_mixture_log_prob`` of float32 or float64 parameters whose last axis has no gaps."""
+    """Return the log-probabilities of levels, for float32 or float64 parameters contiguous along the last axis."""
     out = empty(params.shape[:-1], params.dtype, params.device)
     memory, starts = flat(params)
     rows, width = len(starts), params.shape[-1]
@@ -243,7 +263,7 @@ def log_prob(params: Tensor, x: Tensor, levels: int, components: int, channels: 
 
 
 def gradient(params: Tensor, x: Tensor, dout: Tensor, levels: int, components: int, channels: int) -> Tensor:
-    """Of ``log_prob`` with respect to ``params``, given that of the result; without gaps."""
+    """Return the gradient of ``log_prob`` with respect to ``params``, contiguous, given that of the result."""
     dparams = empty(params.shape, params.dtype, params.device)
     memory, starts = flat(params)
     rows, width = len(starts), params.shape[-1]

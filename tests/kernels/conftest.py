@@ -1,4 +1,4 @@
-"""The harness beside this file; tests name it."""
+"""Fixture with the checks in ``harness.py``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Runs a kernel's Triton programs where every fault shows, and holds the results against float64.
+"""Checks of a kernel's Triton programs against float64, in memory where every stray access shows.
 
-Inputs lie in memory with poison (NaN, or integers far out of range) all around them, outputs in poisoned
-memory that is looked at afterwards. A call that launches no Triton program fails.
+Inputs are surrounded by poison (NaN, or integers far out of range). Outputs are in poisoned memory, which is
+checked afterwards. A call that launches no Triton program fails.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _poison(dtype: torch.dtype) -> Any:
 
 
 def poisoned(x: Tensor, gap: int = 2) -> Tensor:
-    """A copy of ``x`` that is not contiguous: every axis strided over poison, more of it around."""
+    """Return a copy of ``x`` with every axis strided over poison, and poison around it."""
     if x.dim() == 0 or x.numel() == 0:
         return x.clone()
     wide = [gap * n + 1 for n in x.shape]
@@ -39,7 +39,7 @@ def poisoned(x: Tensor, gap: int = 2) -> Tensor:
 
 
 class Guard:
-    """An allocator that puts poison in and around what it gives, and sees later whether it still is there."""
+    """Allocator that puts poison into and around its memory, and checks later that the poison around is intact."""
 
     def __init__(self) -> None:
         self.given: list[tuple[Tensor, int]] = []
@@ -51,15 +51,15 @@ class Guard:
         return memory[MARGIN : MARGIN + n].view(tuple(shape))
 
     def check(self) -> None:
-        """Raises AssertionError where something was written beside an output."""
+        """Raise AssertionError if a program wrote outside of an output."""
         for memory, n in self.given:
             around = torch.cat([memory[:MARGIN], memory[MARGIN + n :]])
             clean = around.isnan() if memory.dtype.is_floating_point else around == _poison(memory.dtype)
-            assert bool(clean.all()), "something was written outside of an output"
+            assert bool(clean.all()), "a program wrote outside of an output"
 
 
 def on_triton(call: Callable[[], Any]) -> Any:
-    """What ``call`` gives with its outputs in guarded memory; fails unless Triton programs were launched."""
+    """Return the result of ``call`` with its outputs in guarded memory; fail unless it launches Triton programs."""
     before, guard = launched.total(), Guard()
     with allocating(guard):
         result = call()
@@ -69,30 +69,32 @@ def on_triton(call: Callable[[], Any]) -> Any:
 
 
 def outputs(result: Any) -> list[Tensor]:
-    """A call's results that there are, as a list."""
+    """Return the results of a call as a list, without those that are None."""
     several = result if isinstance(result, tuple | list) else (result,)
     return [one for one in several if one is not None]
 
 
 def make(kernel: Kernel, dtype: torch.dtype, seed: int = 0, **config: Any) -> dict[str, Any]:
-    """Random arguments of a call."""
+    """Return random arguments of a call."""
     generator = torch.Generator().manual_seed(seed)
     return kernel.inputs(dtype=dtype, device=DEVICE, generator=generator, **config)
 
 
 def widened(inputs: dict[str, Any]) -> dict[str, Any]:
-    """The same arguments, floating-point tensors in float64."""
+    """Return the same arguments with floating-point tensors in float64."""
     return {k: v.double().clone() if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in inputs.items()}
 
 
 def scattered(inputs: dict[str, Any]) -> dict[str, Any]:
-    """The same arguments, every tensor strided over poison."""
+    """Return the same arguments with every tensor strided over poison."""
     return {k: poisoned(v) if isinstance(v, Tensor) else v for k, v in inputs.items()}
 
 
 def close(found: Tensor, expected: Tensor, tolerance: tuple[float, float]) -> None:
-    """Raises AssertionError unless ``found`` is within (rtol, atol) of the float64 ``expected``; NaN
-    matches NaN, infinities must agree."""
+    """Raise AssertionError unless ``found`` is within (rtol, atol) of the float64 ``expected``.
+
+    NaN matches NaN; infinities must agree.
+    """
     rtol, atol = tolerance
     if not found.is_floating_point():
         assert torch.equal(found, expected)
@@ -101,7 +103,7 @@ def close(found: Tensor, expected: Tensor, tolerance: tuple[float, float]) -> No
 
 
 def compare(kernel: Kernel, inputs: dict[str, Any]) -> None:
-    """One call, and its gradients, against the float64 reference on the same rounded numbers."""
+    """Compare one call and its gradients with the float64 reference on the same rounded numbers."""
     dtype = next(v.dtype for v in inputs.values() if isinstance(v, Tensor) and v.is_floating_point())
     exact = widened(inputs)
     leaves = [k for k in kernel.gradients if isinstance(inputs.get(k), Tensor)]
@@ -132,7 +134,7 @@ def compare(kernel: Kernel, inputs: dict[str, Any]) -> None:
 
 
 def gradients_by_difference(kernel: Kernel, inputs: dict[str, Any]) -> None:
-    """Raises unless the float64 gradients of the Triton kernel are those of finite differences."""
+    """Raise unless the float64 gradients of the Triton kernel equal finite differences."""
     leaves = [k for k in kernel.gradients if isinstance(inputs.get(k), Tensor)]
     values = [inputs[k].detach().requires_grad_(True) for k in leaves]
 

@@ -1,4 +1,4 @@
-"""Causal convolution: any length, width, dilation and layout; states continue a sequence; misuse is named."""
+"""Causal convolution: any length, width, dilation and layout, states, gradients, and errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FULL = pytest.mark.parametrize("out", [None, 4], ids=["depthwise", "full"])
 
 
 def by_definition(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, states: Tensor | None) -> Tensor:
-    """bias + sum_k weight[..., k] x[t - (W - 1 - k) dilation], position by position; x (B, D, L)."""
+    """Compute bias + sum_k weight[..., k] x[t - (W - 1 - k) dilation] position by position, for x (B, D, L)."""
     B, _, L = x.shape
     W = weight.shape[-1]
     y = torch.zeros(B, weight.shape[0], L, dtype=x.dtype) if bias is None else bias[None, :, None].repeat(B, 1, L)
@@ -79,7 +79,7 @@ def test_any_width(harness: ModuleType, out: int | None, layout: str, width: int
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["float32", "float16"])
 @LAYOUTS
 def test_any_dilation(harness: ModuleType, layout: str, dtype: torch.dtype, dilation: int) -> None:
-    """Below, at and above the length of a vector and the length of the sequence."""
+    """Use dilations below, at and above the length of a vector and of the sequence."""
     config = dict(batch=2, channels=2, length=37, width=3, layout=layout, dilation=dilation)
     harness.compare(CAUSAL_CONV1D, harness.make(CAUSAL_CONV1D, dtype, **config))
     if dilation in (1, 7, 8, 37):
@@ -89,13 +89,13 @@ def test_any_dilation(harness: ModuleType, layout: str, dtype: torch.dtype, dila
 @LAYOUTS
 @FULL
 def test_runs_longer_than_a_program(harness: ModuleType, out: int | None, layout: str) -> None:
-    """Several blocks of positions and of channels; sums over blocks in the weights' gradient."""
+    """Use several blocks of positions and channels; the weight gradient sums over blocks."""
     config = dict(batch=2, channels=18, out=None if out is None else 70, length=140, width=2, layout=layout)
     harness.compare(CAUSAL_CONV1D, harness.make(CAUSAL_CONV1D, torch.float32, **config, dilation=5))
 
 
 def test_a_program_takes_several_blocks_of_rows(harness: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the weights' gradient; the last program takes fewer."""
+    """Let a program of the weight gradient take several blocks, and the last one fewer."""
     monkeypatch.setattr("arbench.kernels.conv.depthwise.TARGET_PROGRAMS", 3)
     monkeypatch.setattr("arbench.kernels.conv.full.TARGET_PROGRAMS", 4)
     for layout in ("BDL", "BLD"):
@@ -202,7 +202,7 @@ def test_layouts_give_the_same(harness: ModuleType, out: int | None, activation:
 
 
 def test_vectors_and_single_elements_give_the_same(harness: ModuleType) -> None:
-    """A contiguous L goes by lanes, a strided one does not."""
+    """Compare a contiguous L, which uses lanes, with a strided one, which does not."""
     inputs = harness.make(
         CAUSAL_CONV1D, torch.float32, batch=2, channels=3, length=77, width=4, dilation=3, states=True
     )
@@ -284,38 +284,38 @@ W = torch.zeros(4, 3)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(x=X[0]), "x must be (B, D, L), and is of shape (4, 9)"),
-        (dict(x=X[0], layout="BLD"), "x must be (B, L, D), and is of shape (4, 9)"),
-        (dict(layout="LBD"), "unknown layout 'LBD'; as in: BDL, BLD"),
+        (dict(x=X[0]), "x must be (B, D, L), not of shape (4, 9)"),
+        (dict(x=X[0], layout="BLD"), "x must be (B, L, D), not of shape (4, 9)"),
+        (dict(layout="LBD"), "unknown layout 'LBD'; available: BDL, BLD"),
         (dict(dilation=0), "dilation must be at least 1, not 0"),
         (dict(dilation=1.5), "dilation must be an integer, not 1.5"),
-        (dict(activation="relu"), "unknown activation 'relu'; as in: None, silu, gated"),
-        (dict(x=X[:, :0]), "x has no channels"),
-        (dict(weight=W[0]), "weight must be (D, W) or (D_out, D, W), and is of shape (3,)"),
-        (dict(weight=W[:, :0]), "an empty filter: weight is of shape (4, 0)"),
-        (dict(weight=W[:3]), "x has D = 4 channels; weight must be (D, W), and is of shape (3, 3)"),
-        (dict(layout="BLD"), "x has D = 9 channels; weight must be (D, W), and is of shape (4, 3)"),
+        (dict(activation="relu"), "unknown activation 'relu'; available: None, silu, gated"),
+        (dict(x=X[:, :0]), "x has no channels; it needs at least one"),
+        (dict(weight=W[0]), "weight must be (D, W) or (D_out, D, W), not of shape (3,)"),
+        (dict(weight=W[:, :0]), "weight of shape (4, 0) is empty; every axis needs at least one element"),
+        (dict(weight=W[:3]), "x has D = 4 channels; weight must be (D, W), not of shape (3, 3)"),
+        (dict(layout="BLD"), "x has D = 9 channels; weight must be (D, W), not of shape (4, 3)"),
         (
             dict(activation="gated"),
-            "x has D = 4 channels; weight must be (2 D, W), for it is gated, and is of shape (4, 3)",
+            "x has D = 4 channels; weight must be (2 D, W) if gated, not of shape (4, 3)",
         ),
         (
             dict(weight=torch.zeros(4, 3, 2)),
-            "x has D = 4 channels; weight must be (D_out, D, W), and is of shape (4, 3, 2)",
+            "x has D = 4 channels; weight must be (D_out, D, W), not of shape (4, 3, 2)",
         ),
         (
             dict(weight=torch.zeros(5, 4, 2), activation="gated"),
-            "5 output channels cannot be halved for a gate",
+            "a gate needs an even number of output channels, not 5",
         ),
-        (dict(bias=torch.zeros(3)), "bias must be (4,), and is of shape (3,)"),
+        (dict(bias=torch.zeros(3)), "bias must be (4,), not of shape (3,)"),
         (
             dict(initial_states=torch.zeros(2, 4, 3)),
-            "initial_states must be (B, D, (W - 1) dilation) = (2, 4, 2), and are of shape (2, 4, 3)",
+            "initial_states must be (B, D, (W - 1) dilation) = (2, 4, 2), not of shape (2, 4, 3)",
         ),
-        (dict(dilation=2**30), "9 positions and a reach of 2147483648 are more than 32 bits count"),
-        (dict(weight=W.double()), "weight is torch.float64, x torch.float32; they must be alike"),
+        (dict(dilation=2**30), "9 positions plus a reach of 2147483648 exceed 32 bits; split x or lower the dilation"),
+        (dict(weight=W.double()), "weight is torch.float64, x is torch.float32; convert them to one dtype"),
         (dict(x=X.int()), "x must be float64, float32, float16 or bfloat16, not torch.int32"),
-        (dict(weight=W.to("meta")), "weight is on meta, x on cpu"),
+        (dict(weight=W.to("meta")), "weight is on meta, x is on cpu; move them to one device"),
     ],
 )
 def test_misuse(arguments: dict[str, Any], message: str) -> None:

@@ -1,4 +1,4 @@
-"""Steps give what the whole convolution gives; states change as promised; misuse is named."""
+"""Steps of a causal convolution: equal to the whole convolution, with the documented states, and errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 def step(harness: ModuleType, inputs: dict[str, Any]) -> Tensor:
-    """One step of the Triton kernel against the float64 reference: outputs close, states the same bits."""
+    """Compare one step of the Triton kernel with the float64 reference: outputs close, states bit for bit."""
     exact = harness.widened(inputs)
     y = harness.on_triton(lambda: causal_conv1d_update(**inputs, backend="triton"))
     expected = causal_conv1d_update(**exact, backend="eager")
@@ -37,7 +37,7 @@ def step(harness: ModuleType, inputs: dict[str, Any]) -> Tensor:
 def test_steps_are_the_convolution(
     harness: ModuleType, out: int | None, ring: bool, width: int, dilation: int, spare: int, backend: str
 ) -> None:
-    """Step by step from zeros, at positions that differ from sequence to sequence."""
+    """Go step by step from zeros, at different positions in each sequence."""
     length, reach = 7, (width - 1) * dilation
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 3, length, generator=generator, dtype=torch.float64).to(harness.DEVICE)
@@ -92,8 +92,8 @@ def test_a_ring_writes_one_slot(harness: ModuleType, out: int | None, extra: int
     assert torch.equal(inputs["conv_state"], before)
 
 
-def test_who_writes_the_state_of_a_full_convolution(harness: ModuleType) -> None:
-    """In the same launch only where nobody else reads the slot: with a slot to spare."""
+def test_launches_that_write_the_state_of_a_full_convolution(harness: ModuleType) -> None:
+    """Write the state in the same launch only if no other program reads the slot: with a slot to spare."""
     for extra, ring, launches in ((0, True, 1), (1, True, 0), (1, False, 1)):
         inputs = harness.make(
             CAUSAL_CONV1D_UPDATE,
@@ -115,7 +115,7 @@ def test_who_writes_the_state_of_a_full_convolution(harness: ModuleType) -> None
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @RING
 def test_any_batch_of_a_full_convolution(harness: ModuleType, ring: bool, dtype: torch.dtype, batch: int) -> None:
-    """One product without tensor cores, then tiles of sequences; outputs and inputs in several blocks."""
+    """Use a product without tensor cores, then tiles of sequences; outputs and inputs take several blocks."""
     config = dict(channels=41, out=74, width=3, dilation=2, state=6, activation="gated")
     step(harness, harness.make(CAUSAL_CONV1D_UPDATE, dtype, batch=batch, ring=ring, **config))
 
@@ -150,7 +150,7 @@ def test_no_sequence(harness: ModuleType, out: int | None) -> None:
 
 @FULL
 def test_weights_of_any_strides(harness: ModuleType, out: int | None) -> None:
-    """A weight stored taps first is not one run over channels and taps."""
+    """Store the weight taps first, so that channels and taps are not contiguous."""
     inputs = harness.make(CAUSAL_CONV1D_UPDATE, torch.float32, batch=2, channels=5, out=out, width=3)
     inputs["weight"] = inputs["weight"].movedim(-1, 0).contiguous().movedim(0, -1)
     step(harness, inputs)
@@ -188,35 +188,33 @@ W = torch.zeros(4, 3)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(x=X[0]), "x must be (B, D), and is of shape (4,)"),
+        (dict(x=X[0]), "x must be (B, D), not of shape (4,)"),
         (
             dict(conv_state=STATE[..., :1]),
-            "conv_state must be (slots, D, S) with D = 4 and S at least (W - 1) dilation = 2, "
-            "and is of shape (2, 4, 1)",
+            "conv_state must be (slots, D, S) with D = 4 and S at least (W - 1) dilation = 2, not of shape (2, 4, 1)",
         ),
         (
             dict(dilation=2),
-            "conv_state must be (slots, D, S) with D = 4 and S at least (W - 1) dilation = 4, "
-            "and is of shape (2, 4, 2)",
+            "conv_state must be (slots, D, S) with D = 4 and S at least (W - 1) dilation = 4, not of shape (2, 4, 2)",
         ),
-        (dict(conv_state=STATE[:1]), "2 sequences need as many slots; conv_state has 1"),
+        (dict(conv_state=STATE[:1]), "2 sequences need 2 slots; conv_state has 1"),
         (dict(dilation=0), "dilation must be at least 1, not 0"),
-        (dict(activation="tanh"), "unknown activation 'tanh'; as in: None, silu, gated"),
-        (dict(weight=W[:, :0]), "an empty filter: weight is of shape (4, 0)"),
-        (dict(bias=torch.zeros(3)), "bias must be (4,), and is of shape (3,)"),
+        (dict(activation="tanh"), "unknown activation 'tanh'; available: None, silu, gated"),
+        (dict(weight=W[:, :0]), "weight of shape (4, 0) is empty; every axis needs at least one element"),
+        (dict(bias=torch.zeros(3)), "bias must be (4,), not of shape (3,)"),
         (dict(cache_seqlens=torch.zeros(2)), "cache_seqlens must be int32 or int64, not torch.float32"),
         (
             dict(cache_seqlens=torch.zeros(3, dtype=torch.int32)),
-            "cache_seqlens must be (B,) = (2,), and is of shape (3,)",
+            "cache_seqlens must be (B,) = (2,), not of shape (3,)",
         ),
         (
             dict(conv_state_indices=torch.zeros(2, dtype=torch.bool)),
             "conv_state_indices must be int32 or int64, not torch.bool",
         ),
-        (dict(conv_state=STATE.half()), "conv_state is torch.float16, x torch.float32; they must be alike"),
+        (dict(conv_state=STATE.half()), "conv_state is torch.float16, x is torch.float32; convert them to one dtype"),
         (
             dict(cache_seqlens=torch.zeros(2, dtype=torch.int32, device="meta")),
-            "cache_seqlens is on meta, x on cpu",
+            "cache_seqlens is on meta, x is on cpu; move them to one device",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""What holds of every kernel: right results and gradients, whatever the strides, the dtype and the repeat."""
+"""Properties of every kernel: results and gradients are right for all strides and dtypes, and repeatable."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ def test_costs_are_positive_and_stated(harness: ModuleType, name: str) -> None:
 @pytest.mark.parametrize("name", KERNELS)
 def test_an_unknown_backend_is_refused(harness: ModuleType, name: str) -> None:
     kernel = KERNELS[name]
-    with pytest.raises(ValueError, match=f"^{name} has no backend 'cuda'; it has: eager, triton"):
+    with pytest.raises(ValueError, match=f"^{name} has no backend 'cuda'; available: eager, triton"):
         kernel.call(**harness.make(kernel, torch.float32, **kernel.checks[0]), backend="cuda")

@@ -1,4 +1,4 @@
-"""Log-probabilities from logits: any width, index and shape; wide rows as narrow ones, Numba as the rest."""
+"""Log-probabilities from logits: any width, index and shape, wide rows, Numba, and errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ inf, nan = float("inf"), float("nan")
 
 @pytest.fixture
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows above 8 classes are wide ones."""
+    """Make rows of more than 8 classes wide ones."""
     monkeypatch.setattr(sys.modules[log_prob_from_logits.__module__], "SINGLE_BLOCK_WIDTH", 8)
 
 
@@ -37,7 +37,7 @@ def test_any_width(harness: ModuleType, width: int) -> None:
 @pytest.mark.parametrize("width", [9, 129, 4096, 4099, 8193])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
 @pytest.mark.usefixtures("online")
-def test_rows_too_wide_to_hold(harness: ModuleType, width: int, dtype: torch.dtype) -> None:
+def test_rows_too_wide_for_registers(harness: ModuleType, width: int, dtype: torch.dtype) -> None:
     before = launched["log_prob_online_kernel"]
     inputs = harness.make(KERNEL, dtype, rows=3, width=width, ignore_index=-100)
     harness.compare(KERNEL, harness.scattered(inputs))
@@ -73,7 +73,7 @@ def device_of(harness: ModuleType, backend: str) -> torch.device:
 
 
 def extremes(harness: ModuleType, backend: str) -> None:
-    """Every class of every row, and the gradient; expanded rows are read where they lie."""
+    """Check every class of every row, and the gradient; expanded rows are read without a copy."""
     device = device_of(harness, backend)
     x = ROWS.to(device)[:, None, :].expand(len(ROWS), 12, 12)
     index = torch.arange(12, device=device).expand(len(ROWS), 12)
@@ -103,8 +103,8 @@ def test_infinities_and_extremes_of_wide_rows(harness: ModuleType) -> None:
 
 @pytest.mark.usefixtures("online")
 @pytest.mark.parametrize("at", [0, 1023, 1024, 4095, 4096, 9000, 12287])
-def test_what_one_lane_saw_is_not_lost(harness: ModuleType, at: int) -> None:
-    """One NaN, one infinity, one finite logit anywhere in a wide row of -inf."""
+def test_no_lane_is_lost(harness: ModuleType, at: int) -> None:
+    """Put one NaN, one infinity or one finite logit anywhere into a wide row of -inf."""
     for value in (nan, inf, 1e30, -1e30):
         x = torch.full((1, 12_288), -inf, device=harness.DEVICE)
         x[0, at] = value
@@ -123,7 +123,7 @@ def test_any_shape(harness: ModuleType, shape: list[int], data: st.DataObject) -
     backends = ["triton"] + ["numba"] * (harness.DEVICE.type == "cpu" and (width == 1 or x.stride(-1) == 1))
     for backend in backends:
         if width == 0:
-            with pytest.raises(ValueError, match=r"^log_prob_from_logits: an empty alphabet: logits of shape"):
+            with pytest.raises(ValueError, match=r"^log_prob_from_logits: logits of shape .* have no classes"):
                 log_prob_from_logits(x, index, backend=backend)
             continue
         leaf, same = (x.detach().requires_grad_() for _ in range(2))
@@ -152,7 +152,7 @@ def test_a_gradient_whose_axes_do_not_merge(harness: ModuleType, backend: str) -
     ("ignored", "error", "message"),
     [
         (1.5, TypeError, "ignore_index must be an integer, not 1.5"),
-        (2**63, ValueError, f"ignore_index {2**63} is beyond 64 bits"),
+        (2**63, ValueError, f"ignore_index must fit into 64 bits, not {2**63}"),
     ],
 )
 def test_misuse_of_ignored_positions(ignored: Any, error: type[Exception], message: str) -> None:
@@ -163,8 +163,8 @@ def test_misuse_of_ignored_positions(ignored: Any, error: type[Exception], messa
 
 @BACKENDS
 @pytest.mark.parametrize("ignored", [-100, 0, 2, 7, -1])
-def test_ignored_positions_are_nothing(harness: ModuleType, backend: str, ignored: int) -> None:
-    """Whatever their logits are; the others are as without them."""
+def test_ignored_positions_are_zero(harness: ModuleType, backend: str, ignored: int) -> None:
+    """Ignore positions whatever their logits are; the others do not change."""
     device = device_of(harness, backend)
     x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).to(device)
     x[1], x[3] = nan, -inf
@@ -180,7 +180,7 @@ def test_ignored_positions_are_nothing(harness: ModuleType, backend: str, ignore
 
 
 @pytest.mark.parametrize("index", [-1, 3, 2**40, -(2**40)])
-def test_no_program_reads_beyond_the_alphabet(harness: ModuleType, index: int) -> None:
+def test_no_program_reads_out_of_range(harness: ModuleType, index: int) -> None:
     memory = torch.zeros(5, 3, device=harness.DEVICE)
     x = memory[1:4].requires_grad_()
     places = torch.tensor([0, index, 2], device=harness.DEVICE)
@@ -192,7 +192,7 @@ def test_no_program_reads_beyond_the_alphabet(harness: ModuleType, index: int) -
 
 @pytest.mark.parametrize("backend", ["eager", "numba"])
 @pytest.mark.parametrize("index", [-1, 3, -100])
-def test_a_cpu_refuses_what_is_beyond_the_alphabet(backend: str, index: int) -> None:
+def test_a_cpu_refuses_an_index_out_of_range(backend: str, index: int) -> None:
     message = rf"^log_prob_from_logits: index {index} is out of range for 3 classes$"
     with pytest.raises(IndexError, match=message):
         log_prob_from_logits(torch.zeros(2, 3), torch.tensor([1, index]), ignore_index=-7, backend=backend)
@@ -220,8 +220,14 @@ INDEX = torch.zeros(2, dtype=torch.int64)
 @pytest.mark.parametrize(
     ("logits", "index", "backend", "error", "message"),
     [
-        (torch.zeros(()), INDEX, "triton", ValueError, "logits need an axis, and have none"),
-        (torch.zeros(2, 0), INDEX, "triton", ValueError, "an empty alphabet: logits of shape (2, 0)"),
+        (torch.zeros(()), INDEX, "triton", ValueError, "logits are a scalar; they need at least one axis"),
+        (
+            torch.zeros(2, 0),
+            INDEX,
+            "triton",
+            ValueError,
+            "logits of shape (2, 0) have no classes; the last axis must not be empty",
+        ),
         (
             torch.zeros(2, 3).long(),
             INDEX,
@@ -230,8 +236,20 @@ INDEX = torch.zeros(2, dtype=torch.int64)
             "logits must be float64, float32, float16 or bfloat16, not torch.int64",
         ),
         (torch.zeros(2, 3), INDEX.int(), "triton", TypeError, "index must be int64, not torch.int32"),
-        (torch.zeros(2, 3), INDEX.expand(3, 2), "triton", ValueError, "index is (3, 2), and logits (2, 3) need (2,)"),
-        (torch.zeros(2, 3, device="meta"), INDEX, "eager", ValueError, "index is on cpu, logits on meta"),
+        (
+            torch.zeros(2, 3),
+            INDEX.expand(3, 2),
+            "triton",
+            ValueError,
+            "index must be (2,) for logits (2, 3), not (3, 2)",
+        ),
+        (
+            torch.zeros(2, 3, device="meta"),
+            INDEX,
+            "eager",
+            ValueError,
+            "index is on cpu, logits is on meta; move them to one device",
+        ),
         (
             torch.zeros(3, 3, 3, 3, 3)[:2, :2, :2, :2],
             INDEX[0].expand(2, 2, 2, 2),
@@ -244,21 +262,21 @@ INDEX = torch.zeros(2, dtype=torch.int64)
             INDEX,
             "numba",
             TypeError,
-            "the Numba path needs float32 or float64 logits, not torch.float16",
+            "the Numba backend needs float32 or float64 logits, not torch.float16",
         ),
         (
             torch.zeros(3, 2).T,
             INDEX,
             "numba",
             ValueError,
-            "the Numba path needs logits without gaps along the last axis, not 2 apart",
+            "the Numba backend needs logits contiguous along the last axis, whose stride is 2",
         ),
         (
             torch.zeros(2, 3, device="meta"),
             INDEX.to("meta"),
             "numba",
             ValueError,
-            "the Numba path needs a tensor on the CPU, not one on meta",
+            "the Numba backend needs a tensor on the CPU, not one on meta",
         ),
     ],
 )
@@ -279,7 +297,7 @@ def test_misuse(
 def test_numba_on_any_width(
     harness: ModuleType, width: int, dtype: torch.dtype, tolerance: tuple[float, float]
 ) -> None:
-    """Rows that are slices of wider ones, in three axes that do not merge."""
+    """Use rows that are slices of wider ones, in three axes that do not merge."""
     generator = torch.Generator().manual_seed(0)
     memory = 4 * torch.randn(3, 5, 4, width + 3, dtype=dtype, generator=generator)
     x = memory[:2, 1:4, ::2, 2 : width + 2].transpose(0, 1).requires_grad_()
@@ -293,7 +311,7 @@ def test_numba_on_any_width(
 
 
 def test_numba_gives_the_same_bits_in_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    from arbench.kernels.core import numba_rows as cpu
+    from arbench.kernels.core import numba_rows
 
     x = torch.randn(7, 33, generator=torch.Generator().manual_seed(0)).requires_grad_()
     index = torch.arange(7)
@@ -303,7 +321,7 @@ def test_numba_gives_the_same_bits_in_any_number_of_threads(monkeypatch: pytest.
         return [y.detach(), *torch.autograd.grad(y.sum(), x)]
 
     alone = results()
-    monkeypatch.setattr(cpu, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(numba_rows, "WORTH_A_THREAD", 1)
     for threads in (2, 3, 20):
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
         assert all(torch.equal(a, b) for a, b in zip(results(), alone, strict=True))
@@ -313,9 +331,9 @@ def test_numba_gives_the_same_bits_in_any_number_of_threads(monkeypatch: pytest.
 def test_the_exponential(dtype: type[np.floating]) -> None:
     from numba import njit
 
-    from arbench.kernels.core import numba_rows as cpu
+    from arbench.kernels.core import numba_rows
 
-    exp = cpu.exp
+    exp = numba_rows.exp
 
     @njit
     def each(x, y):
@@ -339,9 +357,9 @@ def test_the_exponential(dtype: type[np.floating]) -> None:
 def test_the_exponential_becomes_vector_instructions() -> None:
     from numba import jit
 
-    from arbench.kernels.core import numba_rows as cpu
+    from arbench.kernels.core import numba_rows
 
-    code = jit(**{**cpu.sums.targetoptions, "cache": False})(cpu.sums.py_func)
+    code = jit(**{**numba_rows.sums.targetoptions, "cache": False})(numba_rows.sums.py_func)
     row, place = np.zeros(64, np.float32), np.zeros(1, np.int64)
     outs = [np.zeros(1, np.float32) for _ in range(3)]
     code(row, 64, place, place, *outs, 0, 1)

@@ -1,4 +1,4 @@
-"""Draws from logits: their frequencies, their random numbers bit for bit, ties, extremes, chunks, greed."""
+"""Draws from logits: frequencies, random numbers bit for bit, ties, extremes, parts of a batch, temperature 0."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from arbench.kernels import sample_from_logits
 from arbench.kernels.core import philox
 from arbench.kernels.core.launch import interpreted, launch, launched
 from arbench.kernels.core.philox import class_words, exponential, exponentials, gumbel
+from arbench.kernels.logits import sample_programs
 
 BACKENDS = pytest.mark.parametrize("backend", ["eager", "triton"])
 inf, nan = float("inf"), float("nan")
@@ -29,7 +30,7 @@ MODULE = sys.modules[sample_from_logits.__module__]
 
 @pytest.fixture
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows above 8 classes are wide ones."""
+    """Make rows of more than 8 classes wide ones."""
     monkeypatch.setattr(MODULE, "SINGLE_BLOCK_WIDTH", 8)
 
 
@@ -88,7 +89,7 @@ EDGES = EDGES + sorted(2**32 - 1 - word for word in EDGES if word < 2**30)
 
 @pytest.mark.parametrize(("dtype", "rtol"), [(torch.float32, 3e-7), (torch.float64, 1e-15)], ids=str)
 def test_exponentials_over_the_whole_range_of_a_word(harness: ModuleType, dtype: torch.dtype, rtol: float) -> None:
-    """Right to a rounding where a class may win; finite, positive and ordered up to the ends."""
+    """Check rounding where a class may win, and that numbers are finite, positive and ordered up to the ends."""
     words = torch.tensor([*EDGES, *[0] * (256 - len(EDGES))], device=harness.DEVICE)
     out = torch.empty(256, dtype=dtype, device=harness.DEVICE)
     launch(exponential_of, (1,), out, words, N=256)
@@ -109,14 +110,14 @@ def test_exponentials_over_the_whole_range_of_a_word(harness: ModuleType, dtype:
 def test_the_ends_of_the_uniform(
     harness: ModuleType, monkeypatch: pytest.MonkeyPatch, online: None, word: int, width: int
 ) -> None:
-    """Where every word is the same, the likeliest class is drawn, and -inf never."""
+    """Make all words equal: the most likely class is drawn, and never one with logit -inf."""
 
     @triton.jit
     def constant(seed, row, block):
         words = class_words(seed, row, block)
         return words * 0 + seed.to(tl.uint32)
 
-    monkeypatch.setattr(MODULE, "class_words", constant)
+    monkeypatch.setattr(sample_programs, "class_words", constant)
     x = normal(3, width)
     x[:, 0] = -inf
     index, log_prob = sample_from_logits(x.to(harness.DEVICE), seed=word, backend="triton")
@@ -136,7 +137,7 @@ def test_gumbel_numbers_have_their_law(width: int) -> None:
 
 
 def frequencies(index: Tensor, probabilities: Tensor) -> float:
-    """p-value of draws against their law, classes that are expected fewer than five times thrown together."""
+    """Return the p-value of draws against their probabilities; classes expected fewer than five times are merged."""
     counts = torch.bincount(index.flatten().cpu(), minlength=len(probabilities)).double()
     expected = probabilities.double() * index.numel()
     rare = expected < 5
@@ -176,7 +177,7 @@ def test_frequencies_under_given_noise(harness: ModuleType, backend: str, rows: 
 
 
 def test_rare_classes_are_as_rare_as_they_should_be() -> None:
-    """128 classes of 2^-10 beside a likely one: 1/8 together."""
+    """Use 128 classes of probability 2^-10 and a likely one: the rare ones make 1/8 together."""
     law = torch.full((129,), 2.0**-10)
     law[50] = 7 / 8
     index, _ = sample_from_logits(law.log().expand(10_000, -1), seed=5)
@@ -185,7 +186,7 @@ def test_rare_classes_are_as_rare_as_they_should_be() -> None:
 
 @pytest.mark.parametrize("width", [8, 9000])
 def test_huge_logits_keep_their_noise(harness: ModuleType, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
-    """In float32, 1e9 + Gumbel noise is a multiple of 64: the first class would be drawn."""
+    """Use logits of 1e9: in float32 their sum with Gumbel noise is a multiple of 64, so the first class would win."""
     monkeypatch.setattr(MODULE, "SINGLE_BLOCK_WIDTH", 8)
     x = torch.zeros(60, width, device=harness.DEVICE)
     small = sample_from_logits(x, seed=3, backend="triton")[0]
@@ -195,7 +196,7 @@ def test_huge_logits_keep_their_noise(harness: ModuleType, monkeypatch: pytest.M
 
 @pytest.mark.usefixtures("online")
 def test_draws_from_a_wide_row(harness: ModuleType) -> None:
-    """Classes that lie in one lane, in others, and in every turn of the loop."""
+    """Use classes in one lane, in other lanes, and in every iteration of the loop."""
     places = torch.tensor([0, 1023, 1024, 4095, 4096, 5119, 5120, 8999])
     x = torch.full((9000,), -inf)
     x[places] = 0
@@ -211,7 +212,7 @@ def test_draws_from_a_wide_row(harness: ModuleType) -> None:
 
 
 def near_ties(index: Tensor, other: Tensor, logits: Tensor, noise: Tensor, tolerance: float) -> int:
-    """How many draws differ; each may only where the scores of both, in float64, are within the tolerance."""
+    """Return the number of draws that differ; assert that each pair of float64 scores is within the tolerance."""
     scores = logits.double() + noise.double()
     apart = (scores.gather(-1, index[..., None]) - scores.gather(-1, other[..., None])).squeeze(-1)
     assert (apart.abs() <= tolerance).all(), apart.abs().max()
@@ -246,7 +247,7 @@ def test_the_widest_row_promised(harness: ModuleType) -> None:
 
 @pytest.mark.parametrize("width", [7, 151, 5000])
 def test_given_noise_draws_as_argmax_does(harness: ModuleType, width: int) -> None:
-    """Bit for bit, in ties too: scores are multiples of a half."""
+    """Compare bit for bit, also in ties: scores are multiples of a half."""
     x = normal(6, width).mul(2).round().div(2).to(harness.DEVICE)
     noise = normal(6, width, seed=1).mul(2).round().div(2).to(harness.DEVICE)
     assert width < 151 or (((x + noise) == (x + noise).amax(-1, keepdim=True)).sum(-1) > 1).any()
@@ -260,7 +261,7 @@ def test_given_noise_draws_as_argmax_does(harness: ModuleType, width: int) -> No
 @BACKENDS
 @pytest.mark.usefixtures("online")
 def test_parts_of_a_batch_draw_as_the_whole(harness: ModuleType, width: int, backend: str) -> None:
-    """Held and wide rows, where row numbers pass 2^32."""
+    """Use narrow and wide rows whose numbers pass 2^32."""
     x = normal(3, 2, 4, width).to(harness.DEVICE)
 
     def draw(part: Tensor, first: int, seed: int = 8) -> Tensor:
@@ -281,7 +282,7 @@ def test_noise_belongs_to_a_class_whatever_the_alphabet(harness: ModuleType, bac
     assert torch.equal(wide, narrow)
 
 
-def test_wide_rows_draw_as_held_ones(harness: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wide_rows_draw_as_narrow_ones(harness: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     x = normal(6, 4000).to(harness.DEVICE)
     noise = gumbel(3, torch.arange(6), 4000, torch.float32).to(harness.DEVICE)
     given: list[dict[str, Any]] = [{"seed": 2}, {"noise": noise}, {"temperature": 0}]
@@ -336,7 +337,7 @@ def test_infinities_and_extremes(
 
 
 @BACKENDS
-def test_a_temperature_of_nothing_takes_the_likeliest(harness: ModuleType, backend: str) -> None:
+def test_temperature_0_takes_the_most_likely_class(harness: ModuleType, backend: str) -> None:
     x = normal(5, 33).to(harness.DEVICE)
     x[2, 4] = x[2, 9] = 7
     for how in ({}, {"seed": 3}, {"noise": normal(5, 33, seed=2).to(harness.DEVICE)}):
@@ -364,7 +365,7 @@ def test_any_shape(harness: ModuleType, shape: list[int], data: st.DataObject, g
     noise = normal(*x.shape, seed=1, dtype=torch.float64).to(harness.DEVICE) if given_noise else None
     how: dict[str, Any] = {"noise": noise} if given_noise else {"seed": 7, "temperature": 0.3}
     if x.shape[-1] == 0:
-        with pytest.raises(ValueError, match=r"^sample_from_logits: an empty alphabet: logits of shape"):
+        with pytest.raises(ValueError, match=r"^sample_from_logits: logits of shape .* have no classes"):
             sample_from_logits(x, **how, backend="triton")
         return
     found = sample_from_logits(x, **how, backend="triton")
@@ -387,7 +388,7 @@ def test_nothing_is_differentiated(harness: ModuleType, backend: str) -> None:
 def test_numba_draws_as_the_reference_does(
     harness: ModuleType, width: int, temperature: float, dtype: torch.dtype
 ) -> None:
-    """Bit for bit, ties among them; rows that are slices of wider ones, in axes that do not merge."""
+    """Compare bit for bit, also in ties; rows are slices of wider ones, in axes that do not merge."""
     x = (2 * normal(3, 5, 4, width + 3, dtype=dtype)).round() / 2
     x = x[:2, 1:4, ::2, 2 : width + 2].transpose(0, 1)
     noise = (4 * normal(3, 2, 2, width + 1, seed=1, dtype=dtype)).round()[..., 1:] / 4
@@ -409,12 +410,15 @@ def test_numba_reads_nothing_beyond_a_row_whatever_the_noise() -> None:
     assert sample_from_logits(x, noise, backend="numba")[0][0] == 0
 
 
-def test_what_numba_does_not_do() -> None:
+def test_numba_refuses_what_it_cannot_do() -> None:
     x = torch.zeros(3, 2)
     for how, message in [
-        ({"seed": 1}, "the Numba path needs given noise and a temperature above 0"),
-        ({"noise": x, "temperature": 0}, "the Numba path needs given noise and a temperature above 0"),
-        ({"noise": x.T.contiguous().T}, "the Numba path needs noise without gaps along the last axis, not 3 apart"),
+        ({"seed": 1}, "the Numba backend needs noise and a temperature above 0"),
+        ({"noise": x, "temperature": 0}, "the Numba backend needs noise and a temperature above 0"),
+        (
+            {"noise": x.T.contiguous().T},
+            "the Numba backend needs noise contiguous along the last axis, whose stride is 3",
+        ),
     ]:
         with pytest.raises(ValueError, match="Numba") as caught:
             sample_from_logits(x, **how, backend="numba")
@@ -430,14 +434,19 @@ X = torch.zeros(2, 3)
 @pytest.mark.parametrize(
     ("logits", "given", "error", "message"),
     [
-        (torch.zeros(()), {"seed": 1}, ValueError, "logits need an axis, and have none"),
-        (X[:, :0], {"seed": 1}, ValueError, "an empty alphabet: logits of shape (2, 0)"),
+        (torch.zeros(()), {"seed": 1}, ValueError, "logits are a scalar; they need at least one axis"),
+        (X[:, :0], {"seed": 1}, ValueError, "logits of shape (2, 0) have no classes; the last axis must not be empty"),
         (X.long(), {"seed": 1}, TypeError, "logits must be float64, float32, float16 or bfloat16, not torch.int64"),
-        (X, {"noise": X.half()}, TypeError, "noise is torch.float16, logits torch.float32; they must be alike"),
-        (X, {"noise": X[0]}, ValueError, "noise is (3,), logits (2, 3); they must be alike"),
-        (X, {"noise": X.to("meta")}, ValueError, "noise is on meta, logits on cpu"),
-        (X, {}, ValueError, "needs noise or a seed, except at temperature 0"),
-        (X, {"noise": X, "seed": 1}, ValueError, "noise or a seed, not both"),
+        (
+            X,
+            {"noise": X.half()},
+            TypeError,
+            "noise is torch.float16, logits is torch.float32; convert them to one dtype",
+        ),
+        (X, {"noise": X[0]}, ValueError, "noise must be (2, 3) like the logits, not (3,)"),
+        (X, {"noise": X.to("meta")}, ValueError, "noise is on meta, logits is on cpu; move them to one device"),
+        (X, {}, ValueError, "there is no noise; pass noise or a seed, or temperature=0"),
+        (X, {"noise": X, "seed": 1}, ValueError, "noise and a seed exclude each other; pass one"),
         (X, {"seed": -1}, ValueError, "seed must be from 0 to 2^64 - 1, not -1"),
         (X, {"seed": 2**64}, ValueError, f"seed must be from 0 to 2^64 - 1, not {2**64}"),
         (X, {"seed": 1.5}, TypeError, "seed must be an integer, not 1.5"),

@@ -1,4 +1,4 @@
-"""A WaveNet layer: odd lengths, widths and taps, dilations beyond the past, every way to condition."""
+"""A WaveNet layer: odd lengths, widths and taps, dilations longer than the past, every kind of conditioning."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def layer(
     hop: int,
     skip: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """As published, of convolutions."""
+    """Compute the layer as published, from convolutions."""
     R, (G, _) = x.shape[2], out_weight.shape
     weight = gate_weight.unflatten(0, (-1, R)).permute(2, 1, 0)
     past = pad(x.transpose(1, 2), ((weight.shape[2] - 1) * dilation, 0))
@@ -77,7 +77,7 @@ def test_any_taps(harness: ModuleType, width: int, dilation: int) -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize(("residual", "gate", "skip"), [(1, 1, 0), (33, 47, 65), (70, 65, 129), (16, 130, 1)])
 def test_any_channels(harness: ModuleType, residual: int, gate: int, skip: int, dtype: torch.dtype) -> None:
-    """On either side of the widths that a program takes at a time."""
+    """Use widths on either side of a block."""
     config = {**SMALL, "residual": residual, "gate": gate, "skip": skip, "width": 3}
     harness.compare(KERNEL, harness.scattered(harness.make(KERNEL, dtype, **config)))
 
@@ -104,7 +104,7 @@ def test_any_batch(harness: ModuleType, batch: int) -> None:
 
 @pytest.mark.parametrize("frames", [1, 3, 5])
 @pytest.mark.parametrize("batch", [1, 2])
-def test_one_frame_holds_everywhere_and_one_row_for_all(harness: ModuleType, frames: int, batch: int) -> None:
+def test_one_frame_applies_everywhere_and_one_row_to_all(harness: ModuleType, frames: int, batch: int) -> None:
     inputs = harness.make(KERNEL, torch.float32, **SMALL)
     inputs |= {"hop": 13, "offset": inputs["offset"][:batch, :frames]}
     harness.compare(KERNEL, harness.scattered(inputs))
@@ -116,7 +116,7 @@ def test_one_frame_holds_everywhere_and_one_row_for_all(harness: ModuleType, fra
 
 
 @pytest.mark.parametrize("absent", ["gate_bias", "out_bias", "offset", "skip"])
-def test_what_is_absent_is_zero(harness: ModuleType, absent: str) -> None:
+def test_an_absent_argument_is_zero(harness: ModuleType, absent: str) -> None:
     inputs = harness.make(KERNEL, torch.float32, **SMALL)
     without = {**inputs, absent: None}
     harness.compare(KERNEL, without)
@@ -178,7 +178,7 @@ def test_any_shape(harness: ModuleType, **config: Any) -> None:
 
 
 def test_axes_in_another_order(harness: ModuleType) -> None:
-    """Time last in memory: the result lies as the argument does."""
+    """Put time last in memory; the result has the strides of the argument."""
     inputs = harness.make(KERNEL, torch.float32, **SMALL)
     inputs["x"] = inputs["x"].transpose(1, 2).contiguous().transpose(1, 2)
     inputs["gate_weight"] = inputs["gate_weight"].t().contiguous().t()
@@ -190,7 +190,7 @@ def recorded(**config: Any) -> Launch:
     inputs = KERNEL.inputs(dtype=torch.float16, device="meta", **config)
     with recording() as found:
         wavenet_layer(**inputs, backend="triton")
-    assert len(found) == 1, "a layer is one launch"
+    assert len(found) == 1, "a layer must be one launch"
     return found[0]
 
 
@@ -220,7 +220,7 @@ def test_cost_is_that_of_the_two_products() -> None:
     assert cost.bytes == 4 * (3 * 7 * (2 * 4 + 2 * 6) + weights)
 
 
-def test_no_gradient_is_pretended(harness: ModuleType) -> None:
+def test_triton_refuses_a_gradient(harness: ModuleType) -> None:
     inputs = harness.make(KERNEL, torch.float32, **SMALL)
     inputs["gate_weight"].requires_grad_(True)
     with pytest.raises(ValueError, match="no gradient") as caught:
@@ -284,7 +284,7 @@ def test_no_gradient_is_pretended(harness: ModuleType) -> None:
         (
             dict(out_weight=torch.zeros(5, 6), out_bias=None),
             ValueError,
-            "skip must be absent: out_weight has no skip channels",
+            "skip must be None, because out_weight has no skip channels",
         ),
         (
             dict(x=torch.zeros(2, 37, 6, dtype=torch.long)),
@@ -294,7 +294,7 @@ def test_no_gradient_is_pretended(harness: ModuleType) -> None:
         (
             dict(skip=torch.zeros(2, 37, 7, dtype=torch.float64)),
             TypeError,
-            "skip is torch.float64, x torch.float32; they must be alike",
+            "skip is torch.float64, x is torch.float32; convert them to one dtype",
         ),
     ],
 )
@@ -309,7 +309,9 @@ def test_misuse(
     assert str(caught.value) == f"wavenet_layer: {message}"
 
 
-def test_a_narrow_gate_held_or_in_memory_is_the_same(harness: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_narrow_gate_in_registers_or_in_memory_is_the_same(
+    harness: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inputs = harness.make(KERNEL, torch.float32, **{**SMALL, "gate": 20})
     held = wavenet_layer(**inputs, backend="triton")
     module = sys.modules[wavenet_layer.__module__]

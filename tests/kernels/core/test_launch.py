@@ -1,4 +1,4 @@
-"""Launches are counted, or recorded instead of run; memory comes from whoever provides it."""
+"""Launches are counted, or recorded instead of run; memory comes from the current allocator."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ def test_a_missing_argument_is_noticed() -> None:
         launch(add_one, (1,), torch.zeros(4), BLOCK=4)
 
 
-def test_outputs_come_from_the_allocator_in_the_order_of_their_model() -> None:
-    asked: list[tuple[int, ...]] = []
+def test_outputs_come_from_the_allocator_with_axes_in_the_order_of_the_input() -> None:
+    shapes: list[tuple[int, ...]] = []
 
     def give(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-        asked.append(tuple(shape))
+        shapes.append(tuple(shape))
         return torch.zeros(tuple(shape), dtype=dtype, device=device)
 
     x = torch.empty(2, 3, 4).permute(2, 0, 1)
     with allocating(give):
         y = empty_like(x, torch.float64)
-    assert asked == [(2, 3, 4)]
+    assert shapes == [(2, 3, 4)]
     assert (y.shape, y.stride(), y.dtype) == (x.shape, x.stride(), torch.float64)
     assert empty_like(torch.empty(2, 6)[:, ::2]).stride() == (3, 1)

@@ -1,4 +1,4 @@
-"""Axes merge as far as strides allow, and rows are found where they lie."""
+"""Axes merge as far as strides allow, and row offsets lead to the rows."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_merging(x: torch.Tensor, expected: Rows) -> None:
     n1, n2 = found.inner
     (s0, s1, s2) = found.strides[0]
     offsets = [(r // (n1 * n2)) * s0 + r // n2 % n1 * s1 + r % n2 * s2 for r in range(found.count)]
-    lying = torch.arange(x.untyped_storage().nbytes() // 4).as_strided(x.shape, x.stride()).flatten().tolist()
-    assert offsets == lying
+    actual = torch.arange(x.untyped_storage().nbytes() // 4).as_strided(x.shape, x.stride()).flatten().tolist()
+    assert offsets == actual
 
 
 def test_axes_merge_only_where_every_tensor_allows() -> None:

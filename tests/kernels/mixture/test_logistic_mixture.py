@@ -1,4 +1,4 @@
-"""The discretized mixture of logistics: a law at every size, its extremes, and draws that follow it."""
+"""The discretized mixture of logistics: its probabilities at every size and extreme, draws, and errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from arbench.kernels import (
     logistic_mixture_sample,
 )
 from arbench.kernels.core.launch import allocating
-from arbench.kernels.mixture import parameters as logistic_mixture
+from arbench.kernels.mixture import tiles
 
 inf = float("inf")
 COMPILED = ["triton"] if torch.cuda.is_available() else ["triton", "numba"]
@@ -44,7 +44,7 @@ def fused(y):
 
 @pytest.fixture(scope="session")
 def rounds_once(harness: ModuleType) -> bool:
-    """Whether a fused multiply-add is one: the interpreter of older Tritons rounds twice."""
+    """Return whether a fused multiply-add rounds once; the interpreter of older Tritons rounds twice."""
     y = torch.full((1,), 1 + 2.0**-12, device=harness.DEVICE)
     fused[(1,)](y)
     return float(y) == 2.0**-24
@@ -55,7 +55,7 @@ def sigmoid(x: float) -> float:
 
 
 def bin_probability(x: int, mean: float, log_scale: float, levels: int) -> float:
-    """PixelCNN++, equation 2, as it is written."""
+    """Compute PixelCNN++, equation 2, as written."""
     centre, half, scale = 2 * x / (levels - 1) - 1, 1 / (levels - 1), math.exp(log_scale)
     above = 1.0 if x == levels - 1 else sigmoid((centre + half - mean) / scale)
     below = 0.0 if x == 0 else sigmoid((centre - half - mean) / scale)
@@ -63,7 +63,7 @@ def bin_probability(x: int, mean: float, log_scale: float, levels: int) -> float
 
 
 def pixel_probability(params: list[float], x: tuple[int, ...], levels: int, k: int) -> float:
-    """PixelCNN++, equation 3: g given r, b given r and g, each component by itself."""
+    """Compute PixelCNN++, equation 3: g given r, b given r and g, in each component."""
     logits, means, log_scales, coefficients = (
         params[:k],
         params[k : 4 * k],
@@ -153,7 +153,7 @@ def test_one_channel_is_the_paper_s(harness: ModuleType) -> None:
         assert math.isclose(p, slow, rel_tol=1e-9, abs_tol=1e-14)
 
 
-def test_edge_bins_hold_the_tails(harness: ModuleType) -> None:
+def test_edge_bins_include_the_tails(harness: ModuleType) -> None:
     params = torch.tensor([[0.0, -9.0, -1.0], [0.0, 9.0, -1.0]], device=harness.DEVICE)
 
     def found(x: int) -> list[float]:
@@ -169,7 +169,7 @@ SCALES = (-30.0, -14.0, -13.0, -9.0, -5.0, 0.0, 5.0, 20.0, 90.0, 200.0)
 
 
 def extremes(levels: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """One component at every scale; means beside the level, within its bin, and far away."""
+    """Return one component at every scale, with means next to the level, within its bin, and far away."""
     rows = [
         (0.0, 2 * x / (levels - 1) - 1 + shift, scale, x)
         for scale in SCALES
@@ -181,7 +181,7 @@ def extremes(levels: int, dtype: torch.dtype, device: torch.device) -> tuple[Ten
 
 
 def close_gradients(params: Tensor, found: Tensor, expected: Tensor, unit: float) -> None:
-    """A mean's slope is a difference of two probabilities over the scale, its error theirs over the scale."""
+    """Compare gradients; the error of a mean's is that of a difference of probabilities, divided by the scale."""
     steep = (-params.detach().double()[:, 2:].clamp_min(-14)).exp()
     slack = torch.cat([torch.zeros_like(steep), steep, torch.zeros_like(steep)], 1)
     assert ((found - expected).abs() <= unit / 5 * (1 + expected.abs() + slack)).all()
@@ -269,20 +269,20 @@ def test_numba_s_gradient_of_flat_coefficients_keeps_its_digits(harness: ModuleT
 
 
 @pytest.mark.skipif("numba" not in COMPILED, reason="tensors are on a GPU")
-def test_numba_s_cached_code_is_found_by_all_it_is_made_of(harness: ModuleType) -> None:
-    from arbench.kernels.mixture import numba_mixture as logistic_mixture_cpu
+def test_numba_s_cache_depends_on_all_sources(harness: ModuleType) -> None:
+    from arbench.kernels.mixture import numba_mixture
 
     inputs = some(harness, rows=2)
     found = logistic_mixture_log_prob(**{**inputs, "params": inputs["params"].requires_grad_(True)}, backend="numba")
     found.sum().backward()
-    for compiled in (logistic_mixture_cpu.log_probs, logistic_mixture_cpu.gradients):
+    for compiled in (numba_mixture.log_probs, numba_mixture.gradients):
         assert compiled.signatures
-        assert all(logistic_mixture_cpu.HELPERS in str(signature[-1]) for signature in compiled.signatures)
+        assert all(numba_mixture.HELPERS in str(signature[-1]) for signature in compiled.signatures)
 
 
 @pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("components", [1, 5])
-def test_what_float32_cannot_hold_is_impossible(harness: ModuleType, backend: str, components: int) -> None:
+def test_a_distance_beyond_float32_is_impossible(harness: ModuleType, backend: str, components: int) -> None:
     params = torch.zeros(1, 3, components, device=harness.DEVICE)
     params[:, 1], params[:, 2] = 1e38, -14.0
     x = torch.tensor([7], device=harness.DEVICE)
@@ -335,8 +335,10 @@ def test_what_is_not_a_number_shows_in_its_row_alone(harness: ModuleType, backen
 
 
 def compare_numba(harness: ModuleType, inputs: dict[str, Any], slack: float = 1.0) -> None:
-    """One call and its gradient against the float64 reference, in guarded memory; the gradient's tolerance
-    is the kernel's, ``slack`` times."""
+    """Compare one call and its gradient with the float64 reference, in guarded memory.
+
+    The tolerance of the gradient is ``slack`` times the kernel's.
+    """
     exact = harness.widened(inputs)
     dtype = inputs["params"].dtype
     params, _ = inputs["params"].requires_grad_(True), exact["params"].requires_grad_(True)
@@ -372,7 +374,7 @@ def test_numba(harness: ModuleType, dtype: torch.dtype, rows: int, channels: int
 def test_numba_gives_the_same_bits_in_any_number_of_threads(
     harness: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from arbench.kernels.core import numba_rows as cpu
+    from arbench.kernels.core import numba_rows
 
     inputs = some(harness, dtype=torch.float32, rows=301)
     params = inputs["params"].requires_grad_(True)
@@ -382,7 +384,7 @@ def test_numba_gives_the_same_bits_in_any_number_of_threads(
         return found, torch.autograd.grad(found.sum(), params)[0]
 
     alone = both()
-    monkeypatch.setattr(cpu, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(numba_rows, "WORTH_A_THREAD", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     assert all(torch.equal(a, b) for a, b in zip(alone, both(), strict=True))
 
@@ -400,18 +402,18 @@ def test_no_gradient_below_the_floor_of_scales(harness: ModuleType, backend: str
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("components", [5, 10, 11, 21])
-def test_two_narrow_tiles_are_as_good_as_a_wide_one(
+def test_two_narrow_blocks_agree_with_a_wide_one(
     harness: ModuleType, monkeypatch: pytest.MonkeyPatch, components: int, channels: int
 ) -> None:
     inputs = some(harness, rows=3, components=components, channels=channels)
-    assert logistic_mixture.parts(components)[1] > 0
+    assert tiles.component_blocks(components)[1] > 0
     split = logistic_mixture_log_prob(**inputs, backend="triton")
-    monkeypatch.setattr(logistic_mixture, "parts", lambda k: (32, 0))
+    monkeypatch.setattr(tiles, "component_blocks", lambda k: (32, 0))
     harness.close(split, logistic_mixture_log_prob(**inputs, backend="triton"), (1e-13, 1e-13))
 
 
-def test_tiles_hold_every_component_and_few_others() -> None:
-    sizes = {k: logistic_mixture.parts(k) for k in range(1, 65)}
+def test_blocks_contain_every_component_and_few_others() -> None:
+    sizes = {k: tiles.component_blocks(k) for k in range(1, 65)}
     assert [sizes[k] for k in (1, 5, 8, 10, 11, 13, 30)] == [
         (1, 0),
         (4, 1),
@@ -433,7 +435,7 @@ def test_strides_change_no_bit(harness: ModuleType, kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
-def test_the_distribution_s_law_and_draws(harness: ModuleType, dtype: torch.dtype) -> None:
+def test_the_distribution_agrees(harness: ModuleType, dtype: torch.dtype) -> None:
     distribution = DiscretizedLogisticMixture(levels=256, components=10)
     inputs = some(harness, LOGISTIC_MIXTURE_SAMPLE, dtype=dtype, rows=500)
     params, z = inputs["params"], inputs["noise"]
@@ -479,7 +481,7 @@ def test_draws_follow_the_law(harness: ModuleType, backend: str, channels: int) 
 
 
 def slow_draw(params: list[float], noise: list[float], levels: int, k: int, rounded: bool) -> list[int]:
-    """PixelCNN++, section 2.2, channel by channel."""
+    """Draw as in PixelCNN++, section 2.2, channel by channel."""
     scores = [a + b for a, b in zip(params[:k], noise[:k], strict=True)]
     i = scores.index(max(scores))
     means, log_scales, c = (
@@ -552,17 +554,17 @@ GOOD: dict[str, Any] = dict(levels=256, components=2, channels=1)
         (
             dict(components=3),
             ValueError,
-            "params of 3 components and 1 channels end in an axis of 9; their shape is (4, 6)",
+            "the last axis of params must have 9 elements for 3 components and 1 channels; the shape is (4, 6)",
         ),
         (
             dict(channels=3),
             ValueError,
-            "params of 2 components and 3 channels end in an axis of 20; their shape is (4, 6)",
+            "the last axis of params must have 20 elements for 2 components and 3 channels; the shape is (4, 6)",
         ),
         (
             dict(params=torch.zeros(())),
             ValueError,
-            "params of 2 components and 1 channels end in an axis of 6; their shape is ()",
+            "the last axis of params must have 6 elements for 2 components and 1 channels; the shape is ()",
         ),
         (
             dict(params=torch.zeros(4, 6, dtype=torch.long)),
@@ -588,38 +590,38 @@ def test_misuse(kernel: Kernel, changed: dict[str, Any], error: type[Exception],
             logistic_mixture_log_prob,
             {"x": torch.zeros(3, dtype=torch.long)},
             ValueError,
-            "x must have shape (4,) beside params of shape (4, 6), not (3,)",
+            "x must have shape (4,) for params of shape (4, 6), not (3,)",
         ),
         (
             logistic_mixture_log_prob,
             {"x": torch.zeros(4, dtype=torch.long, device="meta")},
             ValueError,
-            "x is on meta, params on cpu",
+            "x is on meta, params is on cpu; move them to one device",
         ),
         (
             logistic_mixture_log_prob,
             {"x": GIVEN, "backend": "numba", "params": torch.zeros(4, 6).half()},
             TypeError,
-            "the Numba path needs float32 or float64 params, not torch.float16",
+            "the Numba backend needs float32 or float64 params, not torch.float16",
         ),
         (
             logistic_mixture_log_prob,
             {"x": GIVEN, "backend": "numba", "params": torch.zeros(6, 4).T},
             ValueError,
-            "the Numba path needs params without gaps along the last axis, not 4 apart",
+            "the Numba backend needs params contiguous along the last axis, whose stride is 4",
         ),
         (logistic_mixture_sample, {"noise": torch.zeros(4, 3), "backend": "numba"}, ValueError, None),
         (
             logistic_mixture_sample,
             {"noise": torch.zeros(4, 2)},
             ValueError,
-            "noise must have shape (4, 3) beside params of shape (4, 6), not (4, 2)",
+            "noise must have shape (4, 3) for params of shape (4, 6), not (4, 2)",
         ),
         (
             logistic_mixture_sample,
             {"noise": torch.zeros(4, 3).double()},
             TypeError,
-            "noise is torch.float64, params torch.float32; they must be alike",
+            "noise is torch.float64, params is torch.float32; convert them to one dtype",
         ),
     ],
 )
@@ -628,7 +630,7 @@ def test_misuse_of_levels_and_noise(
 ) -> None:
     with pytest.raises(error) as caught:
         call(**{"params": torch.zeros(4, 6), **second, **GOOD})
-    said = f": {message}" if message else " has no backend 'numba'; it has: eager, triton"
+    said = f": {message}" if message else " has no backend 'numba'; available: eager, triton"
     assert str(caught.value) == call.__name__ + said
 
 
@@ -644,7 +646,7 @@ def test_axes_that_do_not_merge(harness: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("config", [dict(levels=65536), dict(channels=3)], ids=["65536 levels", "3 channels"])
-def test_near_ties_are_few_and_hold_all_that_float32_decides_otherwise(config: dict[str, int]) -> None:
+def test_near_ties_are_few_and_include_every_draw_that_float32_changes(config: dict[str, int]) -> None:
     generator = torch.Generator().manual_seed(3)
     given = LOGISTIC_MIXTURE_SAMPLE.inputs(
         dtype=torch.float32, device="cpu", generator=generator, rows=50_000, **config

@@ -1,0 +1,1 @@
+"""Triton programs over rows of logits."""
