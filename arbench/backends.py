@@ -12,7 +12,7 @@ RENAMED = {"reference": "eager"}
 
 
 def current(backend: str) -> str:
-    """Return the current name of a backend; warn about an old name with a FutureWarning, which Python shows by default."""
+    """Return the current name of a backend; warn about an old one by a FutureWarning, which Python shows."""
     if backend not in RENAMED:
         return backend
     name = RENAMED[backend]

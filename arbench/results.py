@@ -23,6 +23,9 @@ import msgspec
 SCHEMA = 1
 FILE_NAME = "results.jsonl"
 
+COUNTERS = ("depth", "nfe", "flops", "ops", "bytes")
+"""Exact counters of a case, by their fields in ``Count`` and ``Case``; peak memory is measured, not exact."""
+
 Op = Literal["score", "sample", "forward", "backward"]
 """Operation of a model (score, sample) or of a kernel (forward, backward)."""
 Status = Literal["ok", "checked", "inexact", "oom", "timeout", "error", "over_budget"]
@@ -110,9 +113,9 @@ class Count(Line, tag="count", omit_defaults=True):
     why_unknown: str | None = None
     """The reason why ``depth`` is None; None also in files from before this field."""
     n: int | None = None
-    """Elements of an event, if ``case`` is not a case of the run but a size of the counting ladder."""
+    """Elements of an event, for a size of the counting ladder that was not itself to be counted; else None."""
     ladder_of: str | None = None
-    """Id of a case of the run that differs from this one only in N, if ``case`` is a size of the counting ladder."""
+    """Id of a counted case of the run that differs from this one only in N, given together with ``n``."""
 
 
 class Verification(Line, tag="verification"):
@@ -285,7 +288,7 @@ class Results:
 
 
 def _encoded(line: Line) -> bytes:
-    """Encode a line; leave a case's ``why_unknown`` out if it is None, so that earlier versions can read the line."""
+    """Encode a line; one of a case whose ``why_unknown`` is None looks as it did before that field."""
     if not isinstance(line, Case) or line.why_unknown is not None:
         return _encoder.encode(line)
     facts = msgspec.to_builtins(line)
@@ -301,6 +304,11 @@ def _parse(raw: bytes, where: str) -> AnyLine:
     if isinstance(line, Run) and line.schema != SCHEMA:
         raise ResultsError(f"{where}: schema {line.schema} is unknown; this arbench reads schema {SCHEMA}")
     return line
+
+
+def with_preset(model: str, preset: str) -> str:
+    """Return a model or kernel with its preset, as in ``wavenet:nv``; the name alone if there are no presets."""
+    return f"{model}:{preset}" if preset else model
 
 
 def locate(path: Path) -> Path:

@@ -12,12 +12,13 @@ from arbench.bench.case import CaseKey
 from arbench.bench.job import Job
 from arbench.bench.kernels.plan import KernelOptions, make_kernel_plan
 from arbench.bench.kernels.subject import KernelSubject, interpret
-from arbench.bench.models.counting import COUNTERS, counter_for
+from arbench.bench.models.counting import counter_for
 from arbench.bench.models.setup import ModelSetup
 from arbench.bench.plan import Options, make_plan
 from arbench.meters import CountBudgetExceeded, environment
 from arbench.meters.environment import VOLATILE
 from arbench.models import Source
+from arbench.results import COUNTERS
 
 MODELS = ("wavenet", "pixelcnn", "parallel_wavenet")
 SIZES = 2

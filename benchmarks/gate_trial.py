@@ -36,7 +36,7 @@ from arbench.gate.timing.check import Gate
 from arbench.gate.timing.effort import APART, TOGETHER, sizes
 from arbench.gate.timing.hosts import Apart, Host, Together
 from arbench.gate.timing.trees import Tree
-from arbench.stats.change import Observations, decide
+from arbench.stats.change import Observations, judge_change
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = {
@@ -279,7 +279,7 @@ def judged(pool: Pool, way: str, rng: random.Random) -> str:
         effort = replace(APART, threshold=TOGETHER.threshold)
     chosen = rng.sample(sorted(pool), 2 * effort.processes)
     first, second = chosen[: effort.processes], chosen[effort.processes :]
-    return decide(drawn(pool, first, rng), lambda: drawn(pool, second, rng), effort.threshold).outcome
+    return judge_change(drawn(pool, first, rng), lambda: drawn(pool, second, rng), effort.threshold).outcome
 
 
 def bounds(hits: int, of: int) -> str:

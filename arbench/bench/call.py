@@ -28,7 +28,7 @@ class Subject(Protocol):
     """A model, or all kernels, loaded once in a worker process."""
 
     def verify(self, job: Job) -> Iterator[Message]:
-        """Verify the cases of a job; for each, yield that it begins, then its verification."""
+        """Verify the cases that are not in ``job.verified``; for each, yield that it begins, then its verification."""
 
     def count(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
         """Count cases that differ only in N."""

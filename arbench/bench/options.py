@@ -16,7 +16,7 @@ from arbench.suggest import did_you_mean
 
 MOST = 4096
 """Largest number of workers, rounds and threads."""
-LONGEST_S = 1e6
+MOST_SECONDS = 1e6
 """Largest budget and timeout, in seconds."""
 
 
@@ -134,8 +134,8 @@ def check_numbers(options: Measuring) -> None:
     for name in ("budget", "timeout", "count_budget"):
         if not getattr(options, name, 1.0) > 0:
             raise PlanError(f"--{name.replace('_', '-')} must be above 0 seconds")
-        if getattr(options, name, 1.0) > LONGEST_S:
-            raise PlanError(f"--{name.replace('_', '-')} must be at most {LONGEST_S:g} seconds")
+        if getattr(options, name, 1.0) > MOST_SECONDS:
+            raise PlanError(f"--{name.replace('_', '-')} must be at most {MOST_SECONDS:g} seconds")
     if not 0 < options.target_ci < 1:
         raise PlanError(f"--target-ci must be a relative width between 0 and 1, got {options.target_ci}")
     if not 0 <= options.seed < 2**63:

@@ -15,7 +15,7 @@ from arbench.bench.progress import Progress
 from arbench.bench.recorder import Recorder
 from arbench.bench.samples import by_case, seconds_by_worker
 from arbench.results import Count, Results, Status, StoppedBy, Verification
-from arbench.stats import decide, summarise
+from arbench.stats import reason_to_stop, summarise
 
 MOST_WORKERS = 64
 """More fresh processes than this do not narrow an interval enough to be worth the wait."""
@@ -192,7 +192,7 @@ class Supervisor:
             low, high = summary.ci95_s or (0.0, float("inf"))
             widths.append((high - low) / summary.median_s if summary.ci95_s else None)
         reserve = self._share_s if elapsed + self._share_s > self.plan.options.budget else 0.0
-        return decide(widths, self.plan.options.target_ci, elapsed + reserve, self.plan.options.budget)
+        return reason_to_stop(widths, self.plan.options.target_ci, elapsed + reserve, self.plan.options.budget)
 
     def _time_in(self, worker: int, cases: list[CaseKey] | None = None) -> None:
         """Time cases in one fresh process, and what is left in another one if it dies.
@@ -224,10 +224,10 @@ class Supervisor:
         known = {case.id: case for case in self.cases}
         charged = {fault.case} if fault.case in known else {case.id for case in cases}
         if fault.step == "count":
-            self.progress.note(f"not counted: {fault.case}: {fault.error}")
             key = known.get(fault.case or "", cases[0]).key
             lost = {c.id for c in cases if c.key == key}
             for case in sorted(lost - self._results.counts.keys()):
+                self.progress.note(f"not counted: {case}: {fault.error}")
                 self.recorder.write(Count(case, None, None, None, None, None, None, "none", why_unknown=fault.error))
             return lost
         for case in charged:

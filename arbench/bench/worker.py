@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SHORT_S = 0.05
 """Longest call that is its own warm call; before a longer one the smallest case with the same key is called."""
-SAMPLE_S = 0.01
+ROUND_SAMPLES_S = 0.01
 """Seconds that the samples of a round should take together: shorter calls are timed several times."""
 MOST_SAMPLES = 20
 
@@ -142,7 +142,9 @@ def measure(job: Job) -> Iterator[Message]:
 
 
 def _sampled(clock: Clock, call: Call, about: float) -> list[float]:
-    """Return the seconds of a round: several samples if a call is short, each over as many calls as the clock needs.
+    """Return the seconds of a round: several samples if a call is short.
+
+    Each sample covers so many calls that the clock's own overhead is at most 1% of it.
 
     Args:
         clock: clock of the device.
@@ -150,7 +152,7 @@ def _sampled(clock: Clock, call: Call, about: float) -> list[float]:
         about: predicted seconds of one call.
     """
     takes = max(about * call.times, 1e-6)
-    repeats = max(1, min(MOST_SAMPLES, math.ceil(SAMPLE_S / takes)))
+    repeats = max(1, min(MOST_SAMPLES, math.ceil(ROUND_SAMPLES_S / takes)))
     inner = max(1, math.ceil(clock.shortest_s() / takes))
     timed = _repeated(inner, call.run)
     return [clock.time(timed) / (inner * call.times) for _ in range(repeats)]

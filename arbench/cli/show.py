@@ -30,7 +30,7 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
     except OSError as error:
         raise click.ClickException(
             f"cannot write the report into {folder}: {error.strerror}; the results are intact: "
-            "render them with arbench report --out"
+            f"render them with arbench report {file or folder / FILE_NAME} --out DIR"
         ) from None
     if as_json:
         for line in (*results.cases.values(), *results.ratios.values(), *results.fits.values()):

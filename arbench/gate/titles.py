@@ -5,11 +5,6 @@ from __future__ import annotations
 _MODEL_OPS = {"score": "scoring", "sample": "sampling"}
 
 
-def model_label(model: str, preset: str) -> str:
-    """Return a model or kernel with its preset, as in ``wavenet:nv``; the name alone if there are no presets."""
-    return f"{model}:{preset}" if preset else model
-
-
 def title(model: str, op: str, method: str) -> str:
     """Return the name of a family of cases: ``cached sampling of wavenet:nv``, ``softmax:rows=3 forward by arbench``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from arbench.results import Case, Keyed, Model, Results
+from arbench.results import Case, Keyed, Model, Results, with_preset
 
 OPS = {"score": "scoring", "sample": "sampling", "forward": "forward", "backward": "backward"}
 KERNEL_OPS = ("forward", "backward")
@@ -75,7 +75,7 @@ def of_kernels(results: Results) -> list[Case]:
 
 def model_label(line: Keyed | Model) -> str:
     """Return ``wavenet:nv``, or the bare name of a class without presets."""
-    return f"{line.model}:{line.preset}" if line.preset else line.model
+    return with_preset(line.model, line.preset)
 
 
 def claim_label(claimed: str) -> str:

@@ -7,7 +7,7 @@ from arbench.stats.exact import extrapolator, fit_exact
 from arbench.stats.intervals import order_statistic_interval, outliers, spread
 from arbench.stats.noisy import fit_noisy
 from arbench.stats.paired import PairedRatio, ratio
-from arbench.stats.stopping import decide
+from arbench.stats.stopping import reason_to_stop
 from arbench.stats.summary import Summary, summarise
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "Growth",
     "PairedRatio",
     "Summary",
-    "decide",
     "extrapolator",
     "fit_exact",
     "fit_noisy",
@@ -28,6 +27,7 @@ __all__ = [
     "order_statistic_interval",
     "outliers",
     "ratio",
+    "reason_to_stop",
     "spread",
     "summarise",
 ]

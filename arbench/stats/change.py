@@ -104,7 +104,7 @@ def fewest(cases: int) -> int:
     return math.ceil(math.log2(cases / ALARMS))
 
 
-def decide(first: Observations, again: Callable[[], Observations], threshold: float, cases: int = 1) -> Decision:
+def judge_change(first: Observations, again: Callable[[], Observations], threshold: float, cases: int = 1) -> Decision:
     """Decide one case of a check.
 
     Args:

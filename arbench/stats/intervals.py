@@ -26,14 +26,14 @@ def order_statistic_interval(values: Values, confidence: float = 0.95) -> tuple[
 
     The k-th smallest and k-th largest of n independent values enclose the median with probability
     1 - 2 B(k - 1; n, 1/2), where B is the binomial distribution function. SciPy takes the largest k whose
-    coverage exceeds ``confidence``.
+    coverage exceeds ``confidence``; where a coverage equals it exactly, the interval is wider, or there is none.
 
     Args:
         values: independent observations, in any order.
         confidence: coverage, in (0, 1).
 
     Returns:
-        (low, high) in the unit of ``values``, or None where even their whole range does not reach
+        (low, high) in the unit of ``values``, or None where the coverage of even their whole range does not exceed
         ``confidence``: below 6 values for 95%.
 
     Raises:

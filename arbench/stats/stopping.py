@@ -12,7 +12,7 @@ STILL_SHRINKING = 0.9
 """Fraction of the width kept while the history doubled, above which the width no longer shrinks."""
 
 
-def decide(
+def reason_to_stop(
     widths: Sequence[float | None], target: float, elapsed: float, budget: float
 ) -> Literal["target", "plateau", "budget"] | None:
     """Return the reason to stop now, or None to continue.

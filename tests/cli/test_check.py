@@ -196,7 +196,8 @@ def test_a_bad_baseline_is_one_line_and_2(refusal, file, what):
     if what != "missing":
         said = refusal("check", "--baseline", file, "--update")
         folder = f"{file}: a folder; --update needs the name of a file"
-        replaced = f"{line.format(file)}; to write a new baseline, remove this file first"
+        problem = line.format(file).removesuffix("; restore it from version control")
+        replaced = f"{problem}; remove it and write it again with --update"
         assert said == (folder if what == "a folder" else replaced)
         assert (file.read_bytes() if file.is_file() else None) == before
 

@@ -158,6 +158,6 @@ def test_a_full_disk_under_the_report(answer, copied):
     assert (found.code, found.out) == (1, "")
     assert found.err.splitlines()[-1] == (
         f"arbench: cannot write the report into {copied}: File too large; "
-        "the results are intact: render them with arbench report --out"
+        f"the results are intact: render them with arbench report {copied}/results.jsonl --out DIR"
     )
     assert (copied / "results.jsonl").read_bytes() == before

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from arbench.stats.change import Decision, Observations, decide, estimate
+from arbench.stats.change import Decision, Observations, estimate, judge_change
 
 EQUAL = [0.999, 1.001] * 16
 
@@ -25,7 +25,7 @@ def never() -> Observations:
 
 def judged(first: float, second: float | None = None, cases: int = 1, **how: float) -> Decision:
     again: Callable[[], Observations] = never if second is None else lambda: Observations(around(second, **how), EQUAL)
-    return decide(Observations(around(first, **how), EQUAL), again, 0.005, cases)
+    return judge_change(Observations(around(first, **how), EQUAL), again, 0.005, cases)
 
 
 @pytest.mark.parametrize(("n", "confidence"), [(6, 0.95), (9, 0.98), (12, 0.99)])
@@ -91,32 +91,32 @@ def test_too_much_scatter_is_undecided() -> None:
 @pytest.mark.parametrize("equal", [0.02, -0.02])
 def test_equal_code_that_differs_vetoes_either_verdict(equal: float) -> None:
     for change in (0.0, 0.05):
-        found = decide(Observations(around(change), around(equal)), never, 0.005)
+        found = judge_change(Observations(around(change), around(equal)), never, 0.005)
         assert found.outcome == "undecided"
         assert found.why == "equal code differed by 2.0% in the same processes"
 
 
 def test_equal_code_may_differ_in_the_second_timing_too() -> None:
-    found = decide(Observations(around(0.05), EQUAL), lambda: Observations(around(0.05), around(0.02)), 0.005)
+    found = judge_change(Observations(around(0.05), EQUAL), lambda: Observations(around(0.05), around(0.02)), 0.005)
     assert (found.outcome, found.why) == ("undecided", "equal code differed by 2.0% in the same processes")
 
 
 def test_scatter_of_equal_code_excuses_nothing() -> None:
     wild = around(0.0, scatter=0.2)
-    found = decide(Observations(around(0.02), wild), lambda: Observations(around(0.02), wild), 0.005)
+    found = judge_change(Observations(around(0.02), wild), lambda: Observations(around(0.02), wild), 0.005)
     assert found.outcome == "regression"
 
 
 def test_many_cases_need_more() -> None:
     """A change just clear enough for one case is not clear enough for a thousand."""
     ratios = around(0.01, scatter=0.015)
-    assert decide(Observations(ratios, EQUAL), lambda: Observations(ratios, EQUAL), 0.005).outcome == "regression"
-    assert decide(Observations(ratios, EQUAL), never, 0.005, cases=1000).outcome == "undecided"
+    assert judge_change(Observations(ratios, EQUAL), lambda: Observations(ratios, EQUAL), 0.005).outcome == "regression"
+    assert judge_change(Observations(ratios, EQUAL), never, 0.005, cases=1000).outcome == "undecided"
 
 
 def test_one_biased_process_raises_no_alarm() -> None:
     ratios = [1.3] * 8 + around(0.0, n=24)
-    assert decide(Observations(ratios, EQUAL), never, 0.005).outcome in ("same", "undecided")
+    assert judge_change(Observations(ratios, EQUAL), never, 0.005).outcome in ("same", "undecided")
 
 
 def test_false_alarms_of_equal_code_stay_within_the_promise() -> None:
@@ -130,12 +130,12 @@ def test_false_alarms_of_equal_code_stay_within_the_promise() -> None:
 
         return Observations(ratios(), ratios())
 
-    outcomes = [decide(run(), run, 0.005).outcome for _ in range(2000)]
+    outcomes = [judge_change(run(), run, 0.005).outcome for _ in range(2000)]
     assert sum(outcome in ("regression", "improvement") for outcome in outcomes) <= 20
 
 
 def test_too_few_instances_never_count() -> None:
-    found = decide(Observations([1.5] * 6, [1.0] * 6), never, 0.005)
+    found = judge_change(Observations([1.5] * 6, [1.0] * 6), never, 0.005)
     assert (found.outcome, found.why) == ("undecided", "too few instances")
 
 
@@ -148,4 +148,4 @@ def test_ratios_are_positive_and_finite(ratios: list[float]) -> None:
 @pytest.mark.parametrize(("threshold", "cases"), [(0.0, 1), (-0.1, 1), (0.005, 0)])
 def test_a_threshold_and_a_case_are_needed(threshold: float, cases: int) -> None:
     with pytest.raises(ValueError, match="needs a threshold above 0 and at least one case"):
-        decide(Observations(EQUAL, EQUAL), never, threshold, cases)
+        judge_change(Observations(EQUAL, EQUAL), never, threshold, cases)

@@ -42,7 +42,7 @@ class KernelSubject:
         self._expected: tuple[Any, Any] = (None, None)
 
     def verify(self, job: Job) -> Iterator[Message]:
-        """Verify the cases of a job; for each, yield that it begins, then its verification."""
+        """Verify the cases that are not in ``job.verified``; for each, yield that it begins, then its verification."""
         for case in job.cases:
             if case.id not in job.verified:
                 yield Message(begin=case.id, step="verify")

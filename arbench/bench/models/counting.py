@@ -19,12 +19,11 @@ from arbench.bench.case import CaseKey
 from arbench.bench.models.setup import ModelSetup, run
 from arbench.meters import CountBudgetExceeded, Counts, count, peak_bytes
 from arbench.models import Source
-from arbench.results import Count
+from arbench.results import COUNTERS, Count
 from arbench.stats import extrapolator
 
 DIRECT_S = 0.25
 """Seconds within which a size is counted rather than extrapolated."""
-COUNTERS = ("depth", "nfe", "flops", "ops", "bytes")
 ADDITIVE = ("flops", "ops", "bytes")
 """Counters whose value for a whole is the sum over its parts."""
 

@@ -18,20 +18,31 @@ from typing import Any
 import msgspec
 
 from arbench.bench.analyse import planned
-from arbench.bench.options import Options, PlanError, recorded_options
+from arbench.bench.options import Options
 from arbench.gate.counters.portable import moved
-from arbench.results import Case, Line, Results, ResultsError, Run
+from arbench.results import COUNTERS, Case, Line, Results, ResultsError, Run
 from arbench.stored import read_stored
 
 SOURCE = "baseline"
 """Value of ``plan["source"]`` in a file that ``save`` wrote."""
-COUNTERS = ("depth", "nfe", "flops", "ops", "bytes", "peak_bytes")
+COMPARED = (*COUNTERS, "peak_bytes")
+REWRITE = "remove it and write it again with --update"
 _KEPT = {"cpu": ("model", "capability"), "gpu": ("name",), "versions": ("python", "torch", "cuda", "triton")}
 """Facts about the machine on which a counter may depend."""
 
 
 class BaselineError(Exception):
-    """Failure to read or write a baseline; the message is one line for the user."""
+    """Failure to read or write a baseline; the message is one line for the user.
+
+    Args:
+        problem: what is wrong.
+        advice: what to do next.
+        replaceable: whether ``--update`` may advise to remove the file.
+    """
+
+    def __init__(self, problem: str, advice: str = "", replaceable: bool = True) -> None:
+        super().__init__(f"{problem}; {advice}" if advice else problem)
+        self.problem, self.replaceable = problem, replaceable
 
 
 class NothingInCommonError(Exception):
@@ -71,27 +82,19 @@ def load(path: Path) -> Baseline:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a torn case line is refused below
             results = read_stored(path)
-        run, options = results.run, None
-        if "options" in run.plan:
-            if not isinstance(run.plan["options"], dict):
-                raise BaselineError(f"{path}: its plan was not written by arbench; name another file")
-            options = recorded_options(run)
-            promised = _promised(results)
-        else:
-            promised = len(results.cases)
-    except PlanError as error:
-        if "kernels" in run.plan["options"]:
-            raise BaselineError(f"{path}: contains kernels; name a baseline of models") from None
-        raise BaselineError(f"{path}: written by another version of arbench ({error}); write it again") from None
+        options = _options(path, results.run)
+        promised = len(results.cases) if options is None else _promised(results)
     except ResultsError as error:
-        hint = "" if os.path.exists(path) else "; write it with --update"
+        advice = "" if os.path.exists(path) else "write it with --update"
         text = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
-        raise BaselineError(f"{text}{hint}") from None
+        raise BaselineError(text, advice) from None
+    run = results.run
     if len(results.cases) != promised:
-        raise BaselineError(
-            f"{path}: truncated: it contains {len(results.cases)} of the {promised} cases of its plan; "
-            "restore it from version control"
-        )
+        found = f"it contains {len(results.cases)} of the {promised} cases of its plan"
+        if run.plan.get("source") == SOURCE:
+            raise BaselineError(f"{path}: truncated: {found}", "restore it from version control")
+        advice = f"finish the run with --resume --out {path.parent}"
+        raise BaselineError(f"{path}: unfinished run: {found}", advice, replaceable=False)
     rows = {case.id: case for case in results.cases.values() if case.op in ("score", "sample")}
     if not any(_counted(row) for row in rows.values()):
         raise NothingInCommonError(f"{path}: contains no counters of models to compare with; name another file")
@@ -150,8 +153,11 @@ def check_replaceable(path: Path) -> Baseline | None:
     if os.path.exists(path):  # an impossible file name fails when it is written
         try:
             before = load(path)
-        except (BaselineError, NothingInCommonError) as error:
-            raise BaselineError(f"{error}; to write a new baseline, remove this file first") from None
+        except BaselineError as error:
+            advice = REWRITE if error.replaceable else "name another file"
+            raise BaselineError(error.problem, advice) from None
+        except NothingInCommonError:
+            raise BaselineError(f"{path}: contains no counters of models", "name another file") from None
         if not before.written_by_save:
             raise BaselineError(f"{path}: contains times, which --update would delete; name another file")
     return before
@@ -174,7 +180,7 @@ def _beside(path: Path) -> Path:
 
 
 def _counted(row: Case) -> bool:
-    return any(getattr(row, name) is not None for name in COUNTERS)
+    return any(getattr(row, name) is not None for name in COMPARED)
 
 
 def _row(case: Case) -> Case:
@@ -189,6 +195,23 @@ def _short(line: Line) -> dict[str, Any]:
     facts = msgspec.to_builtins(line)
     silent = dict(zip(reversed(line.__struct_fields__), reversed(line.__struct_defaults__), strict=False))
     return {k: v for k, v in facts.items() if k not in silent or v != silent[k]}
+
+
+def _options(path: Path, run: Run) -> Options | None:
+    """Return the options of a plan, or None if it has none. Raises BaselineError if they are not those of models."""
+    options = run.plan.get("options", {})
+    if not isinstance(options, dict):
+        raise BaselineError(f"{path}: its plan was not written by arbench", "name another file")
+    if "kernels" in options:
+        raise BaselineError(f"{path}: contains kernels", "name a baseline of models")
+    if "options" not in run.plan:
+        return None
+    try:
+        return msgspec.convert(options, Options)
+    except msgspec.ValidationError as error:
+        ours = run.plan.get("source") == SOURCE
+        problem = f"{path}: this version of arbench does not know its options ({error})"
+        raise BaselineError(problem, REWRITE if ours else "name another file", replaceable=ours) from None
 
 
 def _promised(results: Results) -> int:

@@ -15,10 +15,9 @@ from typing import Any
 from arbench.bench.case import CaseKey
 from arbench.findings import Finding, Outcome
 from arbench.gate.counters import words
-from arbench.gate.counters.baseline import COUNTERS, Baseline
+from arbench.gate.counters.baseline import COMPARED, Baseline
 from arbench.gate.counters.causes import Causes
-from arbench.gate.titles import model_label
-from arbench.results import Case, Results
+from arbench.results import Case, Results, with_preset
 
 PEAK_TOLERANCE = 0.05
 """Largest relative change of peak memory to ignore."""
@@ -90,7 +89,7 @@ def _case(before: Case, after: Case, key: CaseKey, causes: Causes, tolerance: fl
         weaker = _STRENGTH.index(after.exactness) < _STRENGTH.index(before.exactness)
         what: Outcome = "regression" if weaker else "improvement"
         yield _Change(after, "exactness", what, before.exactness, after.exactness)
-    known = [name for name in COUNTERS if getattr(before, name) is not None]
+    known = [name for name in COMPARED if getattr(before, name) is not None]
     if known and after.count_source == "none" and after.depth is None and after.ops is None:
         yield _Change(after, known[0], "undecided", getattr(before, known[0]), None, _UNCOUNTED)
         return
@@ -155,7 +154,7 @@ def _findings(
             first.after,
             first.after / first.before - 1 if number else None,
             threshold=tolerance if first.metric == "peak_bytes" else None,
-            model=model_label(first.row.model, first.row.preset),
+            model=with_preset(first.row.model, first.row.preset),
         )
 
 
@@ -211,4 +210,4 @@ def _values(family: Iterable[Case], rows: Mapping[str, Case], metric: str) -> di
 
 def _same(row: Case, label: words.Labels) -> Finding:
     text = f"{label(row)} at {words.sizes([row.n])} has the same counters"
-    return Finding("exact", row.id, "counters", "same", text, model=model_label(row.model, row.preset))
+    return Finding("exact", row.id, "counters", "same", text, model=with_preset(row.model, row.preset))

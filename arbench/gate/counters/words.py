@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from arbench.gate.titles import model_label, title
-from arbench.results import Case
+from arbench.gate.titles import title
+from arbench.results import Case, with_preset
 from arbench.stats import fit_exact, format_si
 
 _SETTINGS = ("device", "dtype", "backend", "batch")
@@ -48,7 +48,7 @@ class Labels:
         """Return ``cached sampling of wavenet:nv``, with the settings that vary in brackets."""
         words = [f"batch {row.batch}" if n == "batch" else str(getattr(row, n)) for n in self._varying]
         more = f" ({', '.join(words)})" if words else ""
-        return title(model_label(row.model, row.preset), row.op, row.method) + more
+        return title(with_preset(row.model, row.preset), row.op, row.method) + more
 
 
 def sizes(ns: Sequence[int]) -> str:

@@ -16,7 +16,7 @@ from arbench.gate.timing.instances import Timer
 from arbench.gate.timing.matching import Matching, in_words, model_of, named
 from arbench.gate.timing.pool import HostPool
 from arbench.gate.timing.trees import Tree
-from arbench.stats.change import Decision, Observations, decide, fewest
+from arbench.stats.change import Decision, Observations, fewest, judge_change
 
 CLOCK_DROP = 0.95
 """A GPU clock below this part of its highest value in the same case is reported."""
@@ -36,7 +36,7 @@ class Gate:
         requests: fields of ``Options`` (or ``KernelOptions``), one mapping for each model or kernel.
         chosen: fields of ``Effort`` that replace the defaults.
         kernels: whether the requests are for kernels.
-        apart: whether to give each version a process of its own; set where they cannot share one.
+        apart: whether to give each version a process of its own from the start.
         seed: seed of every random order.
         threads: threads within an operation.
         timeout: seconds a process may take to reply.
@@ -86,7 +86,7 @@ class Gate:
 
     def _run_apart(self, error: HostError, progress: Progress) -> None:
         """Run the check again with a process for each version, because they cannot share one."""
-        self.apart = self.pool.apart = True
+        self.pool.apart = True
         threshold = self.effort(1).threshold
         why = f"the versions cannot share a process: {error}"
         self.notes = [f"{why}; each ran in its own, with a threshold of {100 * threshold:g}%"]
@@ -133,7 +133,7 @@ class Gate:
             return timer.run({name: cases[name]})[name]
 
         try:
-            decision = decide(run, again, threshold, len(cases))
+            decision = judge_change(run, again, threshold, len(cases))
         except ValueError:  # the second run has no instance
             if name not in timer.broken:
                 raise

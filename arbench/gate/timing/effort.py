@@ -10,9 +10,9 @@ INSTANCE_S = 0.2
 """Approximate seconds of one side's calls in an instance, within the limits below."""
 ROUNDS = (10, 60)
 """Fewest and most rounds of an instance."""
-SAMPLE_S = 3e-4
+SHORTEST_SAMPLE_S = 3e-4
 """Shorter calls are timed several in a row, for the resolution of the clock and for warm caches."""
-LONGEST_S = 60.0
+LONGEST_RUN_S = 60.0
 """Seconds that one run of a case may take at the default effort; longer ones are not timed."""
 
 
@@ -46,5 +46,5 @@ APART = Effort(processes=10, instances=1, threshold=0.02)
 def sizes(call_s: float) -> tuple[int, int]:
     """Return the rounds of an instance, and the calls in a row of each round, for a call of ``call_s`` seconds."""
     call_s = max(call_s, 1e-9)
-    calls = max(1, math.ceil(SAMPLE_S / call_s))
+    calls = max(1, math.ceil(SHORTEST_SAMPLE_S / call_s))
     return min(ROUNDS[1], max(ROUNDS[0], int(INSTANCE_S / (call_s * calls)))), calls

@@ -9,7 +9,7 @@ from typing import Any
 
 from arbench.bench.progress import Progress
 from arbench.findings import Finding, Outcome
-from arbench.gate.timing.effort import LONGEST_S, TOGETHER, Effort, sizes
+from arbench.gate.timing.effort import LONGEST_RUN_S, TOGETHER, Effort, sizes
 from arbench.gate.timing.hosts import Cases, Host, HostError
 from arbench.gate.timing.matching import in_words, model_of
 from arbench.gate.timing.pool import HostPool
@@ -67,7 +67,7 @@ class Timer:
         try:
             call_s = hosts[place].build(cases, range(len(cases)))
             rounds, calls = sizes(call_s)
-            if rounds * calls * call_s * len(cases) * instances > LONGEST_S:
+            if rounds * calls * call_s * len(cases) * instances > LONGEST_RUN_S:
                 text = f"{who}: a call takes {call_s:.2g} s, too long for a check; choose a smaller N"
                 self.broken[name] = Finding("time", name, "seconds", "unmeasured", text, model=model_of(cases[1]))
                 return

@@ -13,7 +13,8 @@ from arbench.gate.timing.hosts import Cases, Host, HostError
 from arbench.gate.timing.pool import HostPool
 from arbench.gate.timing.protocol import Refusal, Verified
 from arbench.gate.timing.trees import Tree
-from arbench.gate.titles import model_label, title
+from arbench.gate.titles import title
+from arbench.results import with_preset
 
 
 class MissingError(Exception):
@@ -114,7 +115,7 @@ def in_words(case: Mapping[str, Any]) -> str:
 
 def model_of(case: Mapping[str, Any]) -> str:
     """Return the model or kernel of a case with its preset."""
-    return model_label(case["model"], case["preset"])
+    return with_preset(case["model"], case["preset"])
 
 
 def named(request: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from arbench.gate.timing.protocol import Refusal
 
 _ABSENT = ("unknown model", "has no preset", "none of the methods", "unknown method")
 """Words by which versions without ``PlanError.absent`` say that they do not have something."""
-LONGEST_S = 1e6
+NO_LIMIT_S = 1e6
 """Seconds a call may take in verification: no time budget applies to it here."""
 
 
@@ -102,6 +102,6 @@ def verified(case: Mapping[str, Any], **facts: Any) -> tuple[str, str | None]:
         case: as ``cases`` returns it.
         facts: as for ``opened``.
     """
-    subject, job, _ = _subject(case, {**facts, "share_s": LONGEST_S})
+    subject, job, _ = _subject(case, {**facts, "share_s": NO_LIMIT_S})
     lines = [message.line for message in subject.verify(job) if message.line is not None]
     return str(lines[-1].status), lines[-1].error

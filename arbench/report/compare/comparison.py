@@ -15,11 +15,9 @@ from arbench.report.cells import interval_of
 from arbench.report.compare.environment import differences
 from arbench.report.metrics import METRICS, Metric
 from arbench.report.table import order
-from arbench.results import Case, Results
+from arbench.results import COUNTERS, Case, Results
 from arbench.stats.unpaired import UnpairedRatio, unpaired_ratio
 
-COUNTERS = ("depth", "nfe", "flops", "ops", "bytes")
-"""Metrics that are always compared: exact, and the same on every machine."""
 DRIFT = (
     "Separate runs drift: identical code differs by several percent from run to run, by more on a shared "
     "machine, and the interval of a ratio does not include that. To judge a change, time both versions in "

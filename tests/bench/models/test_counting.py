@@ -10,13 +10,13 @@ import torch
 
 from arbench.bench.case import CaseKey
 from arbench.bench.models import counting
-from arbench.bench.models.counting import COUNTERS, Counter, counter_for, evaluations
+from arbench.bench.models.counting import Counter, counter_for, evaluations
 from arbench.bench.models.setup import ModelSetup, run
 from arbench.bench.plan import Options, make_plan
 from arbench.meters import CountBudgetExceeded
 from arbench.methods import methods_for
 from arbench.models import Source, names, resolve
-from arbench.results import Count, read
+from arbench.results import COUNTERS, Count, read
 
 PRESETS = [f"{name}:{preset}" for name in names() for preset in resolve(name).cls.presets]
 TINY = [spec for spec in PRESETS if ":tiny" in spec]

@@ -141,9 +141,21 @@ def test_a_run_of_arbench_serves_and_is_never_replaced(side, file):
     with pytest.raises(BaselineError) as error:
         load(file)
     assert (
-        str(error.value)
-        == f"{file}: truncated: it contains 2 of the 3 cases of its plan; restore it from version control"
+        str(error.value) == f"{file}: unfinished run: it contains 2 of the 3 cases of its plan; "
+        f"finish the run with --resume --out {file.parent}"
     )
+    with pytest.raises(BaselineError, match=r"cases of its plan; name another file$"):
+        check_replaceable(file)
+
+
+def test_options_of_another_version_are_refused_with_one_advice(side, options, file):
+    save(file, side()[0], options)
+    file.write_text(file.read_text().replace('"workers":', '"workers":"many","before":', 1))
+    for reader in (load, check_replaceable):
+        with pytest.raises(BaselineError) as error:
+            reader(file)
+        assert str(error.value).startswith(f"{file}: this version of arbench does not know its options (")
+        assert str(error.value).endswith("); remove it and write it again with --update")
 
 
 def test_paths_are_stored_as_seen_from_the_file(side, options, tmp_path, monkeypatch):

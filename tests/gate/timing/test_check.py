@@ -353,7 +353,7 @@ def test_versions_that_cannot_share_a_process_get_their_own() -> None:
 
     gate = gated(Choosy({NAME: (1e-3, 1.01e-3, 1e-3)}))
     gate.run()
-    assert gate.apart
+    assert gate.pool.apart
     assert gate.notes == [
         "the versions cannot share a process: one of them replaces operators of 'aten' for the whole process; "
         "each ran in its own, with a threshold of 2%"

@@ -46,7 +46,7 @@ def test_what_a_new_version_breaks_is_a_regression_of_that_case_alone(copy_of_th
     trees = copy_of_this_tree("old"), copy_of_this_tree("new", BROKEN)
     gate = Gate(*map(version, trees), [{**WAVENET, "n": [8, 12, 16]}, PIXELCNN], chosen=SMALL)
     gate.run()
-    assert not gate.apart
+    assert not gate.pool.apart
     found = {(finding.model, int(finding.case.rpartition("/n")[2])): finding for finding in gate.findings}
     assert {case: (one.outcome, one.metric, one.after) for case, one in found.items() if case[0] == "wavenet:tiny"} == {
         ("wavenet:tiny", 8): ("regression", "verification", "error"),
