@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arbench.cli.against import MANY, TIMING, Threshold, joined, prepared, unmeasured
-from arbench.cli.asking import given_options, only, option, which_cases, which_inputs
 from arbench.cli.errors import NothingError, RefusedError, refusing
+from arbench.cli.options import given_options, only, option, which_cases, which_inputs
 from arbench.cli.verdict import check_junit, conclude
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @only("--kernel", "kernels", "Time this kernel instead of models", metavar="NAME")
 @which_cases(
     "the baseline's; for a new baseline the suite exact; for times the suite timing",
-    "the baseline's; for times the smallest",
+    "the baseline's; for times the suite's, or the smallest of a --model",
 )
 @which_inputs
 @click.pass_context

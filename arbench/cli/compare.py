@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from arbench.cli.errors import NothingError, RefusedError, check_writable, refusing
+from arbench.cli.options import metric
 from arbench.results import FILE_NAME, Results, locate
 
 if TYPE_CHECKING:
@@ -21,16 +22,11 @@ MOST = 20
 """Most changed counters that a terminal shows."""
 NAMED = 3
 """Most cases in only one file that a terminal names."""
-_METRIC = "seconds (the default), depth, nfe, flops, ops, bytes, peak_bytes or weights."
 
 
 @click.command("compare")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="A B ...")
-@click.option(
-    "--metric",
-    metavar="NAME",
-    help=_METRIC,
-)
+@metric
 @click.option("--times", is_flag=True, help="Compare times even between different machines or versions.")
 @click.option("--label", "labels", multiple=True, metavar="TEXT", help="Name of a file, in order, repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for compare.md, compare.csv and figures.")

@@ -7,8 +7,8 @@ from typing import Any
 import click
 import msgspec
 
-from arbench.cli.asking import device, option, threads
 from arbench.cli.errors import RefusedError
+from arbench.cli.options import device, option, threads
 
 
 @click.command("doctor")
@@ -58,7 +58,7 @@ def command(device: str, threads: int, instances: int, pairs: int, as_json: bool
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
         return
-    for line in _lines(found):
+    for line in _lines(found, torch.cuda.is_available()):
         click.echo(line)
 
 
@@ -89,13 +89,15 @@ def advice(found: dict[str, Any]) -> list[str]:
     return lines or ["nothing to improve: intervals of a few percent are possible here"]
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
+def _lines(found: dict[str, Any], cuda: bool) -> list[str]:
+    """Return the findings in words; ``cuda`` is whether there is a CUDA device."""
     facts, measured, clock, trial = (found[k] for k in ("environment", "limits", "clock", "aa_trial"))
     cpu, gpu = facts["cpu"], facts["gpu"]
     versions = ", ".join(f"{k} {v}" for k, v in facts["versions"].items() if v)
+    other = "not measured; pass --device cuda" if cuda else "no CUDA device"
     lines = [
         f"CPU       {cpu.get('model') or 'unknown'}, {cpu.get('logical_cores')} logical cores",
-        f"GPU       {gpu.get('name') if gpu else 'not measured; pass --device cuda'}",
+        f"GPU       {gpu.get('name') if gpu else other}",
         f"threads   {facts['threads']['torch']} within one operation",
         f"versions  {versions}",
         "",

@@ -11,16 +11,14 @@ from typing import Any
 import click
 import msgspec
 
-from arbench.cli.asking import Numbers
 from arbench.cli.errors import NothingError, RefusedError, check_writable, refusing
+from arbench.cli.options import Numbers, metric
 from arbench.results import FILE_NAME, Case, Results, ResultsError
-
-_METRIC = "seconds (the default), depth, nfe, flops, ops, bytes, peak_bytes or weights."
 
 
 @click.command("history")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--metric", metavar="NAME", help=_METRIC)
+@metric
 @click.option("--measure", "old_metric", metavar="NAME", hidden=True, help="The old name of --metric.")
 @click.option("--repo", type=click.Path(path_type=Path), help="Order by the history of this repository, not by time.")
 @click.option("--model", "models", multiple=True, metavar="NAME[:PRESET]", help="Only this model, repeatable.")

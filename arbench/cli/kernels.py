@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from arbench.cli.asking import device, dtype, given_options, how_timed, only, option, seed, where_left
 from arbench.cli.errors import RefusedError, check_writable, refusing
+from arbench.cli.options import device, dtype, given_options, how_timed, only, option, seed, where_left
 from arbench.cli.run import measured
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import click
 import msgspec
 
-from arbench.cli.asking import only, option
 from arbench.cli.errors import refusing
+from arbench.cli.options import only, option
 
 WIDTH = 110
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from arbench.cli.asking import json_rows
 from arbench.cli.errors import check_writable, refusing
+from arbench.cli.options import json_rows
 
 
 @click.command("report")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arbench.cli.asking import given_options, how_timed, option, where_left, which_cases, which_inputs
 from arbench.cli.errors import RefusedError, check_writable, refusing
+from arbench.cli.options import given_options, how_timed, option, where_left, which_cases, which_inputs
 
 if TYPE_CHECKING:
     from arbench.bench.plan import Plan

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from arbench.bench.noise import Trial
 from arbench.cli.doctor import advice
 
 
@@ -31,6 +32,13 @@ def test_the_same_in_words(answer, known_limits):
     for word in ("CPU  ", "threads  ", "copy  ", "matmul  ", "A/A trial: ", "one after the other  scatter "):
         assert word in found.out
     assert found.out.splitlines()[-1].startswith("- ")
+
+
+@pytest.mark.parametrize(("there", "said"), [(True, "not measured; pass --device cuda"), (False, "no CUDA device")])
+def test_a_gpu_is_suggested_only_where_there_is_one(there, said, answer, known_limits, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: there)
+    monkeypatch.setattr("arbench.bench.noise.aa_trial", lambda *_: Trial([1.0] * 2, [1.0] * 2, 1e-3))
+    assert f"GPU       {said}" in answer("doctor").out.splitlines()
 
 
 def quiet(**more: Any) -> dict[str, Any]:

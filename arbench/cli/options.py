@@ -52,6 +52,9 @@ dtype = option(
 )
 threads = option("--threads", type=int, default=1, help="CPU threads within one operation.")
 seed = option("--seed", type=int, default=0, help="Seed of all random numbers: weights, inputs, noise and order.")
+metric = click.option(
+    "--metric", metavar="NAME", help="seconds (the default), depth, nfe, flops, ops, bytes, peak_bytes or weights."
+)
 json_rows = option("--json", "as_json", is_flag=True, help="Print the results as JSON lines instead of a table.")
 
 
@@ -110,7 +113,8 @@ which_inputs = _all(
     option(
         "--data",
         metavar="PATH",
-        help="Your own data: a WAV, PNG or text file, or a folder of WAV or PNG files.  [default: the shipped data]",
+        help="Your own data: a WAV, PNG or text file, a file of tab-separated sentence pairs, or a folder of WAV or "
+        "PNG files.  [default: the shipped data]",
     ),
     option("--weights", metavar="FILE", help="Model weights in a safetensors file.  [default: random weights]"),
 )
@@ -130,7 +134,7 @@ def how_timed(budget_s: float, budget: str) -> Decorator:
             "--target-ci",
             type=float,
             default=0.05,
-            help="Stop timing a case once its 95% interval is this narrow, relative to the median.",
+            help="Start no further process once the 95% interval of every case is this narrow, relative to the median.",
         ),
         option("--budget", type=float, default=budget_s, help=f"Seconds of timing for {budget}."),
         option("--workers", type=int, default=6, help="Minimum number of fresh processes to time in."),
