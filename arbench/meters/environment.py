@@ -68,13 +68,21 @@ def environment(device: str) -> Facts:
 
 def differences(a: Facts, b: Facts) -> list[str]:
     """Return the sorted dotted names of the facts that differ between two environments, except volatile ones."""
-    left, right = dict(_flat(a)), dict(_flat(b))
+    left, right = dict(_flat(_comparable(a))), dict(_flat(_comparable(b)))
     return sorted(
         name
         for name in left.keys() | right.keys()
         if left.get(name) != right.get(name)
         and not any(name == each or name.startswith(f"{each}.") for each in VOLATILE)
     )
+
+
+def _comparable(facts: Facts) -> Facts:
+    """Return the facts with the driver as text: older files store a number for a version of two parts."""
+    gpu = facts.get("gpu")
+    if not gpu or "driver" not in gpu:
+        return facts
+    return {**facts, "gpu": {**gpu, "driver": str(gpu["driver"])}}
 
 
 def caches() -> dict[str, int]:

@@ -65,6 +65,11 @@ def test_differences_name_changed_facts_except_volatile_ones(facts):
     assert differences(other, facts) == differences(facts, other)
 
 
+@pytest.mark.parametrize(("new", "names"), [("550.54", []), ("550.90", ["gpu.driver"])])
+def test_a_driver_stored_as_a_number_is_compared_as_text(new, names):
+    assert differences({"gpu": {"driver": 550.54}}, {"gpu": {"driver": new}}) == names
+
+
 def test_an_environment_does_not_differ_from_itself_later(facts):
     assert differences(facts, environment("cpu")) == []
 

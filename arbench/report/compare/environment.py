@@ -20,6 +20,8 @@ _IGNORED = {
 }
 """Entries that fluctuate, make no call slower or repeat another entry; also arbench's version, which may be
 the change under comparison."""
+_DRIVER = "gpu.driver"
+"""Compared as text: older files store a number for a version of two parts."""
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
@@ -50,7 +52,7 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         for inner, each in value.items():
             yield from _flat(each, f"{name}.{inner}")
     else:
-        yield name, value
+        yield name, str(value) if name == _DRIVER and value is not None else value
 
 
 def _text(value: object) -> str:

@@ -47,6 +47,11 @@ def test_what_makes_two_environments_differ(changes: dict[str, Any], said: list[
     assert len(differences(elsewhere(**changes), HERE)) == len(said)
 
 
+@pytest.mark.parametrize(("new", "said"), [("550.54", []), ("550.90", ["gpu.driver (550.54, 550.90)"])])
+def test_a_driver_stored_as_a_number_is_compared_as_text(new: str, said: list[str]) -> None:
+    assert differences({"gpu": {"driver": 550.54}}, {"gpu": {"driver": new}}) == said
+
+
 def test_environments_that_know_less_are_compared_in_what_both_know() -> None:
     less = {"cpu": {"model": "Example 1", "logical_cores": 4}, "versions": {"python": "3.12.1"}}
     assert differences(HERE, less) == differences(less, HERE) == []
