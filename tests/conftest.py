@@ -1,4 +1,4 @@
-"""What all tests share.
+"""Fixtures that all tests share.
 
 Without a CUDA device Triton's interpreter runs the kernels: that must be said before they are imported.
 """

@@ -29,7 +29,7 @@ aten = torch.ops.aten
 
 
 def _product(args: Args, kwargs: Kwargs, out: Any) -> int:
-    """``A B``: (..., m, k) by (..., k, n)."""
+    """Return the FLOPs of ``A B``: (..., m, k) by (..., k, n)."""
     return 2 * args[0].numel() * args[1].size(-1)
 
 
@@ -39,7 +39,7 @@ def _added_product(args: Args, kwargs: Kwargs, out: Any) -> int:
 
 
 def _vector(args: Args, kwargs: Kwargs, out: Any) -> int:
-    """``A x``: (m, k) or (k,) by (k,)."""
+    """Return the FLOPs of ``A x``: (m, k) or (k,) by (k,)."""
     return 2 * args[0].numel()
 
 

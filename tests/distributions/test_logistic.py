@@ -70,7 +70,7 @@ def test_inverse(mean: float, log_scale: float, seed: int) -> None:
 
 
 def test_density_is_the_standard_one_moved_by_the_inverse() -> None:
-    """log p(x) = log p(z) + log |dz/dx|."""
+    """Log p(x) = log p(z) + log |dz/dx|."""
     distribution, params = Logistic(), at(-0.7, 1.3, 50)
     x = distribution.draw(params, distribution.noise(1, [0], range(50)))
     z, log_determinant = distribution.invert(params, x)

@@ -1,4 +1,4 @@
-"""What the tests of both gates share."""
+"""Fixtures that the tests of both gates share."""
 
 from __future__ import annotations
 

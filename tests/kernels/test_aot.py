@@ -1,4 +1,4 @@
-"""What is read off machine code, and what a compiler is told of a call's arguments."""
+"""Facts read off machine code, and the attributes of arguments that the compiler receives."""
 
 from __future__ import annotations
 

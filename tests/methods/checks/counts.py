@@ -32,11 +32,12 @@ def counts_repeat(source: Source, method: Method, n: int) -> None:
 
 @contextmanager
 def caches(stacked: bool) -> Iterator[None]:
-    """Keep dilated stacks' rings as tensors (slots, B, R), so that storing in a slot is a copy, and keys and
-    values of attention position by position.
+    """Keep the caches of dilated stacks and attention as tensors that are written slot by slot.
+
+    Rings become tensors (slots, B, R), where storing in a slot is a copy; keys and values lie position by position.
 
     Args:
-        stacked: whether those of all layers are slices of one tensor, or tensors of their own.
+        stacked: whether the caches of all layers are slices of one tensor, or tensors of their own.
     """
     start, begin = dilated.DilatedStack.start, attention.Stack.start
 

@@ -127,7 +127,7 @@ def transform_is_uniform(source: Source, n: int) -> None:
 
 
 def log_determinant(source: Source, n: int) -> None:
-    """Of a flow, against the whole Jacobian by autograd, at N up to 8."""
+    """Compare a flow with its whole Jacobian by autograd, at N up to 8."""
     for length in range(1, n + 1):
         z, task = feed(source, length, range(1))
         code = source.encode(task.context, length)

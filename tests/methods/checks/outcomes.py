@@ -1,4 +1,4 @@
-"""What a method finds: right, the same for a row alone, and independent of earlier draws."""
+"""Checks of a method's outcome: right, the same for a row alone, and independent of earlier draws."""
 
 from __future__ import annotations
 
