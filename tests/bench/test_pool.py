@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 
-from arbench.bench.job import Job
+from arbench.bench.job import Job, Message
 from arbench.bench.pool import PoolStoppedError, WorkerPool
-from arbench.bench.process import WorkerFailure, exit_reason
+from arbench.bench.process import Worker, WorkerFailure, exit_reason
 
 
 def test_why_a_process_exited():
@@ -26,6 +27,24 @@ def test_a_worker_that_cannot_start_says_why(plan, monkeypatch):
     with WorkerPool() as pool:
         (said,) = pool.converse(Job("prove", plan().cases, 0, None, None, None), timeout=5.0)
     assert said == WorkerFailure("error", "the worker exited with code 1")
+
+
+SLOW_TO_START = """
+import time
+time.sleep(1)
+print('{"ready": true}', flush=True)
+time.sleep(1)
+print('{"begin": "a", "step": "verify"}', flush=True)
+time.sleep(100)
+"""
+
+
+def test_starting_may_take_longer_than_a_step(plan, monkeypatch):
+    """A worker may take long to import torch and to build its model; after its first message a step may not."""
+    monkeypatch.setattr("arbench.bench.pool.Worker", partial(Worker, [sys.executable, "-c", SLOW_TO_START]))
+    with WorkerPool() as pool:
+        said = list(pool.converse(Job("prove", plan().cases, 0, 1), timeout=0.2))
+    assert said == [Message(begin="a", step="verify"), WorkerFailure("timeout", "no response for 0.2 s")]
 
 
 def test_prepared_workers_do_the_next_jobs_and_none_is_left_over(plan):

@@ -18,6 +18,7 @@ import pytest
 from arbench.bench.progress import Quiet
 from arbench.findings import Check
 from arbench.gate.counters.check import open_gate
+from arbench.gate.timing.check import Gate, GateError
 from arbench.results import Case, Writer, read
 
 MINE = ["--model", "wavenet:tiny", "--n", "4,8", "--method", "parallel", "--method", "cached"]
@@ -272,6 +273,18 @@ def test_a_baseline_whose_options_are_no_longer_valid_is_refused(refusal, file):
     edited(file, '"methods":["parallel","cached"]', '"methods":["parallel","cashed"]')
     said = f"{file}: its options are no longer valid: unknown method 'cashed'; did you mean 'cached'?"
     assert refusal("check", "--baseline", file) == said
+
+
+def test_a_time_check_that_fails_beside_a_counter_check_is_part_of_the_verdict(answer, file, monkeypatch):
+    def fails(*_):
+        raise GateError("new cannot be loaded: broken")
+
+    monkeypatch.setattr(Gate, "run", fails)
+    found = answer("check", "--baseline", file, "--against", Path(__file__).parents[2], "--json")
+    check = msgspec.json.decode(found.out, type=Check)
+    assert found.code == 3
+    assert [(one.gate, one.text) for one in check.of("unmeasured")] == [("time", "new cannot be loaded: broken")]
+    assert len(check.of("same")) == 4
 
 
 ASLEEP = (
