@@ -257,11 +257,18 @@ def test_a_fault_in_counting_costs_the_counts_of_its_method(pretend, plan, tmp_p
     def strike(job, message):
         return fault if message.step == "count" and message.begin == victim.id else message
 
+    said = []
+
+    class Told(Quiet):
+        def note(self, text):
+            said.append(text)
+
     pretender = pretend(interfere=strike)
-    results = run_plan(plan(), tmp_path)
+    results = run_plan(plan(), tmp_path, progress=Told())
     assert {case.status for case in results.cases.values()} == {"ok"}
     row = results.cases[victim.id]
     assert (row.depth, row.flops, row.count_source) == (None, None, "none")
+    assert [line for line in said if line.startswith("not counted")] == [f"not counted: {victim.id}: {fault.error}"]
     assert row.samples == 4
     others = [case for key, case in results.cases.items() if key != victim.id]
     assert {case.count_source for case in others} == {"counted"}
