@@ -1,4 +1,4 @@
-"""Taps of a dilated causal convolution, in registers: what the depthwise and the full programs share.
+"""Taps of a dilated causal convolution, in registers, for the depthwise and the full programs.
 
 Along a contiguous axis a delay that is not a multiple of the vector length would load element by element.
 Instead, aligned vectors of ``VEC`` positions are loaded and split into ``VEC`` lanes, and a delay renames
