@@ -55,12 +55,19 @@ def kill_after(process: subprocess.Popen, folder: Path, many: int, delay_s: floa
     until(lambda: not any(map(alive, workers)))
 
 
-def test_killed_a_run_comes_to_the_same_end(start, answer, inside, quickly, finished, small, tmp_path):
-    """Killed among its samples; ``test_runner`` kills a writer after every line."""
-    with start("run", *small, "--out", tmp_path, before=quickly) as process:
-        kill_after(process, tmp_path, 18)
-    assert 0 < len(triples(tmp_path)) < 16
-    comes_to_the_same_end(answer, tmp_path, small, finished[0])
+def test_killed_a_run_comes_to_the_same_end(start, finish, quickly, small, tmp_path):
+    """Killed among its samples and resumed with real workers; ``test_runner`` kills a writer after every line."""
+    words = [*small, "--rounds", "60"]  # 480 samples, so that the run is still busy when it is killed
+    with start("run", *words, "--out", tmp_path, before=quickly) as process:
+        kill_after(process, tmp_path, 22)
+    killed = triples(tmp_path)
+    assert 0 < len(killed) < 480
+    found = finish("run", "--resume", "--out", tmp_path, before=quickly)
+    assert found.code == 0, found.err
+    cases = {case for case, _, _ in killed} | read(tmp_path).cases.keys()
+    assert triples(tmp_path) == Counter((case, worker, n) for case in cases for worker in range(2) for n in range(60))
+    assert len(cases) == 4
+    assert {case.stopped_by for case in read(tmp_path).cases.values()} == {"rounds"}
 
 
 @pytest.mark.slow
@@ -122,7 +129,7 @@ def test_ctrl_c_before_anything_was_measured(start, small, tmp_path):
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, resource.RLIM_INFINITY)); "
 
 
-def test_a_full_disk_ends_the_run_and_it_can_be_resumed(finish, answer, inside, quickly, finished, small, tmp_path):
+def test_a_full_disk_ends_the_run_and_it_can_be_resumed(finish, quickly, finished, small, tmp_path):
     folder, _ = finished
     room = sum(map(len, lines(folder)[:20]))
     found = finish("run", *small, "--out", tmp_path, before=quickly + LIMITED.format(room))
@@ -134,7 +141,7 @@ def test_a_full_disk_ends_the_run_and_it_can_be_resumed(finish, answer, inside, 
     assert "Traceback" not in found.err
     measured = triples(tmp_path)
     assert 0 < len(measured) < 16
-    found = answer("run", "--resume", "--out", tmp_path)
+    found = finish("run", "--resume", "--out", tmp_path, before=quickly)
     assert found.code == 0, found.err
     assert triples(tmp_path) == triples(folder)
     assert measured <= triples(tmp_path)
