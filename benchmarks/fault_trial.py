@@ -258,7 +258,16 @@ def caught_by(line: Mapping[str, Any] | None) -> str:
 
 def table(faults: Sequence[Fault], before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Return two trials side by side in markdown, totals first."""
-    parts = ["# Do the tests catch planted faults?", ""]
+    parts = [
+        "# Do the tests catch planted faults?",
+        "",
+        "Each fault was planted alone in a copy of the tree and the fast tests were run (`benchmarks/fault_trial.py`).",
+        "A test counts only if it fails with the fault and passes without it. `before` is the tree before its modules",
+        "moved into packages and its tests became faster; `after` is this tree. Repeat or continue a trial with",
+        "",
+        "    python benchmarks/fault_trial.py --tree . --out reports/tests/after.jsonl",
+        "",
+    ]
     for title, lines in (("Before", before), ("After", after)):
         known = [lines[fault["name"]] for fault in faults if fault["name"] in lines]
         caught = sum(line["caught"] for line in known)
