@@ -5,10 +5,12 @@ Without a CUDA device Triton's interpreter runs the kernels: that must be said b
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -21,6 +23,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
+
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # All workers and their processes share what Numba compiles. Every run starts with an empty folder: Numba does not
+    # notice when a function in another file changes.
+    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="arbench-numba-")
+    atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from typing import Any
 
@@ -33,11 +33,23 @@ LAWS = {
 """Triton programs of the distributions with kernels, by op."""
 STEPWISE = {"sequential", "cached", "inversion", "blocks", "forecast", "speculative", "inversion_blocks"}
 """Methods that extend a state, which runs in plain PyTorch."""
+SINGLE = {"parallel", "cached", "inversion_fixed_point"}
+"""Methods that run in float32 too: one per op of every model, since only kernels depend on the dtype."""
+
+
+@lru_cache(maxsize=8)
+def shared(spec: str, dtype: torch.dtype, backend: str) -> Source:
+    """Return a model that tests share, and do not change."""
+    return resolve(spec).build(3, dtype, DEVICE, backend=backend)
+
+
 CASES = [
-    pytest.param(spec, method, id=f"{spec}-{method.op}-{method.name}")
+    pytest.param(spec, method, dtype, id=f"{spec}-{method.op}-{method.name}-{dtype}")
     for spec in TINY
-    for method in methods_for(resolve(spec).build())
+    for method in methods_for(shared(spec, torch.float64, "eager"))
     if method.exactness == "pointwise"
+    for dtype in (torch.float64, torch.float32)
+    if dtype == torch.float64 or method.name in SINGLE
 ]
 
 
@@ -70,11 +82,14 @@ def launches(call: Callable[[], Any]) -> tuple[Any, Counter[str]]:
     return call(), launched - before
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
-@pytest.mark.parametrize(("spec", "method"), CASES)
+def test_every_model_scores_and_samples_in_both_dtypes() -> None:
+    found = {(case.values[0], case.values[1].op, case.values[2]) for case in CASES}
+    assert found == {(s, op, d) for s in TINY for op in ("score", "sample") for d in (torch.float64, torch.float32)}
+
+
+@pytest.mark.parametrize(("spec", "method", "dtype"), CASES)
 def test_every_method_answers_the_same(spec: str, method: Method, dtype: torch.dtype) -> None:
-    chosen = resolve(spec)
-    plain, fused = (chosen.build(3, dtype, DEVICE, backend=b) for b in ("eager", "triton"))
+    plain, fused = (shared(spec, dtype, b) for b in ("eager", "triton"))
     given = task(plain, dtype)
     expected, none = launches(lambda: method.run(plain, given))
     found, ran = launches(lambda: method.run(fused, given))
@@ -106,7 +121,7 @@ def test_a_launch_for_each_layer_and_no_more(spec: str) -> None:
 @pytest.mark.parametrize("spec", TINY)
 def test_steps_agree_with_forward_on_triton(spec: str) -> None:
     """Steps run in plain PyTorch, whatever the backend."""
-    source = resolve(spec).build(3, torch.float64, DEVICE, backend="triton")
+    source = shared(spec, torch.float64, "triton")
     given = task(source, torch.float64)
     feed = given.x if source.feeds == "x" else given.noise[..., 0]  # type: ignore[index]
     assert isinstance(feed, Tensor)
@@ -121,8 +136,7 @@ def test_steps_agree_with_forward_on_triton(spec: str) -> None:
 @pytest.mark.parametrize("spec", TINY)
 @pytest.mark.parametrize("n", [1, 2])
 def test_short_events(spec: str, n: int) -> None:
-    chosen = resolve(spec)
-    sources = [chosen.build(3, torch.float64, DEVICE, backend=b) for b in ("eager", "triton")]
+    sources = [shared(spec, torch.float64, b) for b in ("eager", "triton")]
     n = length(sources[0], n)
     x, context = sources[0].observe(n, [0], 1)
     x = x.to(DEVICE) if sources[0].feeds == "x" else x.to(DEVICE, torch.float64)
