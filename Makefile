@@ -33,6 +33,9 @@ $(INSTALLED_DEV): pyproject.toml | $(PY)
 	@touch $(INSTALLED) $@
 endif
 
+# The tests start hundreds of processes: let Python compile the modules that these import once.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The CUDA device's name as a folder's.
 SLUG = $(PY) -c 'import re, torch; \
   print(re.sub("[^a-z0-9]+", "-", torch.cuda.get_device_name().lower()).strip("-"))'
