@@ -179,7 +179,9 @@ def tried(pytest: Sequence[str], copy: Path, fault: Fault) -> dict[str, Any]:
                 break
             test = first_failure(said)
             if catches(pytest, copy, fault, test):
-                return {**found, "caught": True, "stage": stage, "test": test} | seconds_since(started)
+                return {**found, "caught": True, "stage": stage, "test": test, "confirmed": True} | seconds_since(
+                    started
+                )
             flaky.append(test)
         if flaky:
             found["flaky"] = flaky
@@ -272,7 +274,9 @@ def table(faults: Sequence[Fault], before: Mapping[str, Any], after: Mapping[str
         known = [lines[fault["name"]] for fault in faults if fault["name"] in lines]
         caught = sum(line["caught"] for line in known)
         commits = ", ".join(sorted({line["commit"][:12] for line in known})) or "none"
-        parts.append(f"- {title} (commit {commits}): {caught} of {len(known)} faults caught.")
+        loose = sum(line["caught"] and not line.get("confirmed") for line in known)
+        doubt = f" The test of {loose} was not run again on sound code." if loose else ""
+        parts.append(f"- {title} (commit {commits}): {caught} of {len(known)} faults caught.{doubt}")
     both = [name for fault in faults if (name := fault["name"]) in before and name in after]
     for text, had, has in (("before but not after", True, False), ("after but not before", False, True)):
         moved = [name for name in both if before[name]["caught"] is had and after[name]["caught"] is has]
@@ -343,7 +347,7 @@ def main(
                 for fault in left:
                     line = {**lines[fault["name"]], "suite": True}
                     if fault["name"] in found:
-                        line |= {"caught": True, "stage": "suite", "test": found[fault["name"]]}
+                        line |= {"caught": True, "stage": "suite", "test": found[fault["name"]], "confirmed": True}
                     file_of_lines.write(json.dumps(line) + "\n")
                     click.echo(f"{fault['name']}: {caught_by(line)}")
 
