@@ -17,7 +17,10 @@ import pytest
 from arbench.cli import main
 
 ROOT = Path(__file__).parents[2]
-ARBENCH = "from arbench.cli import main; main()"
+ARBENCH = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored by a shell's background jobs
+    "from arbench.cli import main; main()"
+)
 LIMITS = {
     "copy": [{"bytes": 32768, "gb_per_s": 9.0}],
     "read": [{"bytes": 32768, "gb_per_s": 9.0}],

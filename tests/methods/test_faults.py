@@ -6,6 +6,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from arbench.models import Source
+
 WAVE, LOGISTIC, PIXEL = "wavenet:tiny", "wavenet:tiny_logistic", "pixelcnn:tiny"
 GAUSSIAN, MIXTURE = "wavenet:tiny_gaussian", "wavenet:tiny_gaussian_mixture"
 CLASS = "pixelcnn:tiny_class"
@@ -141,24 +143,28 @@ IN_LAWS = [
     ("mask_off_by_one", PIXEL, "sums_to_one"),
     ("future_leaks", WAVE, "sums_to_one"),
     ("reads_what_it_gives", NMT, "sums_to_one"),
-    *(("dull_noise", spec, "frequencies_agree") for spec in (WAVE, LOGISTIC, PIXEL)),
-    ("channels_not_rounded", SNAIL, "frequencies_agree"),
-    *(("keeps_all_guesses", spec, "frequencies_agree") for spec in (WAVE, PIXEL)),
     *(
         (fault, spec, "conditionals_integrate_to_one")
         for spec in (FLOW, GAUSSIAN, MIXTURE)
         for fault in ("wrong_density", "scale_not_in_the_density")
     ),
     ("weights_not_normalised", MIXTURE, "conditionals_integrate_to_one"),
-    ("likeliest_component", MIXTURE, "transform_is_uniform"),
     ("scale_not_in_the_density", FLOW, "log_determinant"),
     ("wrong_log_determinant", FLOW, "log_determinant"),
+    ("future_leaks", FLOW, "log_determinant"),
+]
+
+
+IN_DRAWS = [
+    *(("dull_noise", spec, "cached", "frequencies_agree") for spec in (WAVE, LOGISTIC, PIXEL)),
+    ("channels_not_rounded", SNAIL, "cached", "frequencies_agree"),
+    *(("keeps_all_guesses", spec, "rejection", "frequencies_agree") for spec in (WAVE, PIXEL)),
+    ("likeliest_component", MIXTURE, "cached", "transform_is_uniform"),
     *(
-        (fault, spec, "transform_is_uniform")
-        for spec in (FLOW, GAUSSIAN, MIXTURE)
+        (fault, spec, method, "transform_is_uniform")
+        for spec, method in ((FLOW, "parallel"), (GAUSSIAN, "cached"), (MIXTURE, "cached"))
         for fault in ("dull_noise", "noise_repeats")
     ),
-    ("future_leaks", FLOW, "log_determinant"),
 ]
 
 
@@ -167,7 +173,14 @@ def plant(faults: SimpleNamespace, name: str, monkeypatch: pytest.MonkeyPatch) -
     (getattr(faults, name) if by == name else faults.receptive_field_off(int(by)))(monkeypatch)
 
 
-@pytest.mark.parametrize(("fault", "spec", "method", "check"), IN_STEPS + IN_OTHERS)
+def size(checks: ModuleType, source: Source, check: str) -> int:
+    """Return N for a check."""
+    if check in ("sums_to_one", "frequencies_agree"):
+        return checks.space(source)
+    return {"log_determinant": 8, "transform_is_uniform": 4}.get(check) or checks.length(source)
+
+
+@pytest.mark.parametrize(("fault", "spec", "method", "check"), IN_STEPS + IN_OTHERS + IN_DRAWS)
 def test_faults_of_a_method_are_seen(
     fault: str,
     spec: str,
@@ -177,11 +190,12 @@ def test_faults_of_a_method_are_seen(
     faults: SimpleNamespace,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    op = "score" if method == "sequential" else OP[spec]
+    op = "sample" if check in ("frequencies_agree", "transform_is_uniform") else OP[spec]
+    op = "score" if method == "sequential" else op
     plant(faults, fault, monkeypatch)
     source = checks.built(spec)
     with pytest.raises(AssertionError):
-        getattr(checks, check)(source, checks.by(source, op, method), checks.length(source))
+        getattr(checks, check)(source, checks.by(source, op, method), size(checks, source, check))
 
 
 @pytest.mark.parametrize(("fault", "spec", "check"), IN_FORWARD + IN_LAWS)
@@ -195,19 +209,12 @@ def test_faults_of_a_model_are_seen(
 ) -> None:
     plant(faults, fault, monkeypatch)
     source = checks.built(spec)
-    n = checks.length(source)
-    if check in ("sums_to_one", "frequencies_agree"):
-        n = checks.space(source)
-    elif check == "log_determinant":
-        n = 8
-    elif check == "transform_is_uniform":
-        n = 4
     with pytest.raises(AssertionError):
-        getattr(checks, check)(source, n)
+        getattr(checks, check)(source, size(checks, source, check))
 
 
 def test_no_check_is_left_out(checks: ModuleType) -> None:
     """Every check that ``test_correctness`` asks for by a name here was seen to fail."""
-    seen = {row[-1] for row in [*IN_STEPS, *IN_OTHERS, *IN_FORWARD, *IN_LAWS]}
+    seen = {row[-1] for row in [*IN_STEPS, *IN_OTHERS, *IN_DRAWS, *IN_FORWARD, *IN_LAWS]}
     helpers = {"built", "by", "job", "length", "shared", "space"}
     assert seen == set(checks.__all__) - helpers

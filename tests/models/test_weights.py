@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from arbench.models import WeightsError, load, names, resolve, save
+from arbench.models import Source, WeightsError, load, names, resolve, save
 from arbench.models.layers.masked import Masked
 
 TINY = [f"{name}:{p}" for name in names() for p in resolve(name).cls.presets if p.startswith("tiny")]
@@ -21,9 +21,19 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "w.safetensors"
 
 
-def refusal(path: Path, spec: str = "wavenet:tiny") -> str:
-    """Return the message of a refusal that leaves the model unchanged."""
-    model = resolve(spec).build()
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the file of each tiny preset's weights."""
+    folder = tmp_path_factory.mktemp("saved")
+    files = {spec: folder / f"{spec.replace(':', '-')}.safetensors" for spec in TINY}
+    for spec, file in files.items():
+        save(resolve(spec).build(), file)
+    return files
+
+
+def refusal(path: Path, model: Source | None = None) -> str:
+    """Return the message of a refusal that leaves the model unchanged, by default a WaveNet."""
+    model = model or resolve("wavenet:tiny").build()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with pytest.raises(WeightsError) as caught:
         load(model, path)
@@ -71,11 +81,11 @@ def test_masked_weights_stay_masked(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spec", [*TINY, "wavenet:nv"])
-def test_weights_of_another_model_are_refused(spec: str, path: Path) -> None:
-    others = [other for other in TINY if other != spec]
-    for other in others:
-        save(resolve(other).build(), path)
-        assert "saved from another model or preset: '" in refusal(path, spec)
+def test_weights_of_another_model_are_refused(spec: str, saved: dict[str, Path]) -> None:
+    model = resolve(spec).build()
+    for other, file in saved.items():
+        if other != spec:
+            assert "saved from another model or preset: '" in refusal(file, model)
 
 
 @pytest.mark.parametrize("extra", [True, False])

@@ -18,7 +18,7 @@ from .sources import job, length, ran
 
 def counts_repeat(source: Source, method: Method, n: int) -> None:
     """The same integers in two runs, on one thread and on two, at a few elements: counting is slow."""
-    n, threads = length(source, 8), torch.get_num_threads()
+    n, threads = length(source, 4), torch.get_num_threads()
     task, found = job(source, method, n, range(1)), []
     for number in (1, 2):
         try:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import integrate, stats
 from torch import Tensor
 
-from arbench.methods import Method, Task, methods_for
+from arbench.methods import Method, Task
 from arbench.models import Source
 
 from .sources import EXACT, by, chance, feed, job, once, repeated
@@ -22,11 +22,6 @@ DRAWS = 20_000
 def context_of_one(source: Source, n: int, times: int) -> dict[str, Tensor]:
     """Return one event's context for many."""
     return repeated(job(source, by(source, "sample"), n, range(1)).context, times)
-
-
-def sampler(source: Source) -> Method:
-    """Return what draws many events: the steps, which ``agrees`` compares with the reference element by element."""
-    return by(source, "sample", "cached" if source.feeds == "x" else None)
 
 
 def probabilities(source: Source, n: int) -> Tensor:
@@ -47,18 +42,8 @@ def sums_to_one(source: Source, n: int) -> None:
     assert abs(float(probabilities(source, n).sum()) - 1) <= 1e-6
 
 
-def frequencies_agree(source: Source, n: int) -> None:
-    """Chi-squared of 20,000 draws step by step, and by every method that promises no more than the law.
-
-    It is taken of whole events, and with more power of their beginnings.
-    """
-    for method in methods_for(source):
-        if method.op == "sample" and (method == sampler(source) or method.exactness == "distribution"):
-            has_the_law(source, method, n)
-
-
-def has_the_law(source: Source, method: Method, n: int) -> None:
-    """Draws of a method are as frequent as their probabilities say."""
+def frequencies_agree(source: Source, method: Method, n: int) -> None:
+    """Chi-squared of 20,000 draws: of whole events, and with more power of their beginnings."""
     levels = source.distribution.levels  # type: ignore[attr-defined]
     noise = source.distribution.noise(11, range(DRAWS), range(n))
     more = chance(source, 11, range(DRAWS), n) if method.chance else None
@@ -106,12 +91,12 @@ BREAKS = (-60, -8, -2, 0, 2, 8, 60)
 """Where integrals are cut, in quartile ranges from the median."""
 
 
-def transform_is_uniform(source: Source, n: int) -> None:
+def transform_is_uniform(source: Source, method: Method, n: int) -> None:
     """The probability integral transform of 20,000 draws is uniform, and independent between elements.
 
     Uniform in each element (Kolmogorov-Smirnov), independent between any two (chi-squared on 10 x 10 cells).
     """
-    law, method = source.distribution, sampler(source)
+    law = source.distribution
     noise = law.noise(11, range(DRAWS), range(n))
     found = method.run(source, Task(n, context_of_one(source, n, DRAWS), noise=noise, record=True))
     assert found.params is not None
