@@ -22,8 +22,8 @@ ARBENCH = (
     "from arbench.cli import main; main()"
 )
 LIMITS = {
-    "copy": [{"bytes": 32768, "gb_per_s": 9.0}],
-    "read": [{"bytes": 32768, "gb_per_s": 9.0}],
+    "copy": [{"bytes": 32768, "gb_per_s": 1e6}],
+    "read": [{"bytes": 32768, "gb_per_s": 1e6}],
     "matmul": {"float32": 1e6},
     "timer_s": 1e-7,
 }
