@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -22,8 +23,9 @@ def no_grad() -> Any:
         yield
 
 
+@cache
 def stirred(spec: str) -> PixelSNAIL:
-    """Return a model in float64 without zero biases."""
+    """Return a model in float64 without zero biases, built once: no test may change it."""
     source = resolve(spec).build(dtype=torch.float64)
     generator = torch.Generator().manual_seed(4)
     for parameter in source.parameters():
