@@ -42,7 +42,7 @@ SLUG = $(PY) -c 'import re, torch; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-compile test-oldest lint bench gpu clean
+.PHONY: help run test test-slow test-compile test-oldest compiled lint bench gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +76,10 @@ test-oldest: $(OLDEST)/.installed ## every kernel checked with the oldest Triton
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n auto --dist worksteal -m "not slow" \
 	  -W "ignore:Conversion of an array with ndim:DeprecationWarning" \
 	  -k "not sm_80 and not sm_100" tests/kernels/test_aot.py tests/kernels/test_every_kernel.py $(ARGS)
+
+compiled: $(OLDEST)/.installed ## compile changed Triton programs and write their tables, for both Tritons
+	$(PY) benchmarks/compiled.py
+	$(OLDEST)/bin/python benchmarks/compiled.py --out reports/kernels/oldest --target sm_90 --target gfx942
 
 lint: $(INSTALLED_DEV) ## ruff, mypy and the import contracts
 	$(BIN)ruff check

@@ -7,6 +7,8 @@ writes ``programs.csv`` (a row per program, configuration, dtype and target) and
 not compiled again, unless ``--all`` is given. The oldest Triton has its own table:
 
     python benchmarks/compiled.py --out reports/kernels/oldest --target sm_90 --target gfx942
+
+``make compiled`` writes both.
 """
 
 from __future__ import annotations
@@ -34,16 +36,19 @@ COLUMNS = (*IDENTITY, *FIGURES, "triton", "fingerprint")
 HEAD = """# What the kernels compile to
 
 Every program in every variant of its kernel's `matrix`, in float32, float16 and bfloat16, compiled ahead of
-time by Triton {triton}, without a GPU (`{command}`). Each row gives
-the worst figures over a program's variants and dtypes; [programs.csv](programs.csv) has all of them. *Spilled* is
-what did not fit into a thread's registers (bytes of stack on NVIDIA, registers on AMD). *Widest load* is the
-widest load instruction, from the least to the most favourable variant: 128 bits if the layout allows it. Nothing
-here was timed.
+time by Triton {triton}, without a GPU:
 
-A row of `programs.csv` also has a fingerprint of everything that the machine code depends on: the sources of
-the program and of all functions it calls, types, constants, options, target and Triton version. `make test`
-compiles the programs whose fingerprint differs from their row's, and a twentieth of the others, chosen by the
-commit; `make test-compile` compiles all of them.
+    {command}
+
+Each row is the worst over a program's variants and dtypes; [programs.csv](programs.csv) has all of them.
+*Spilled* is what of a thread's registers did not fit (bytes of stack on NVIDIA, registers on AMD). *Widest
+load* is the widest load instruction of the least favourable variant, and of the most favourable one: 128 bits
+where the layout allows it. Nothing here was timed.
+
+A row of `programs.csv` also carries a fingerprint of everything that the machine code depends on: the sources of
+the program and of all it calls, types, constants, options, target and Triton version. Tests compile the programs
+whose fingerprint differs from their row's, and a twentieth of the others, which changes with the commit; `make
+test-compile` compiles all of them. `make compiled` brings the tables of both Triton versions up to date.
 
 """
 

@@ -156,7 +156,7 @@ def _check(
     target: str,
 ) -> None:
     result = table.compare(rows, [compiled.row(p) for p in found], compiled.IDENTITY, compiled.FIGURES)
-    assert not result.wrong, "bring the table up to date with: python benchmarks/compiled.py"
+    assert not result.wrong, "bring the tables up to date with: make compiled"
     for name in names:
         kernel = KERNELS[name]
         pairs = [(p, row) for p, row in zip(found, result.programs, strict=True) if p["kernel"] == name]
@@ -169,6 +169,6 @@ def _check(
     if result.changed:
         warnings.warn(
             f"{result.changed} programs for {target} changed, or Triton did, and programs.csv does not know them: "
-            "compile them once with python benchmarks/compiled.py",
+            "bring the tables up to date with: make compiled",
             stacklevel=1,
         )
