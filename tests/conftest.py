@@ -33,7 +33,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 
 @pytest.fixture(scope="session")
 def load() -> Callable[[Path], ModuleType]:
-    """Loads a file that is not a test, once; no package and no search path is needed."""
+    """Return a function that loads a file that is not a test, once, without a package or a search path."""
 
     def loaded(path: Path) -> ModuleType:
         known = f"arbench_tests_{path.parent.name}_{path.stem}"
@@ -56,7 +56,7 @@ def fast_interpreter(load: Callable[[Path], ModuleType]) -> None:
 
 @pytest.fixture(scope="session")
 def faults(load: Callable[[Path], ModuleType]) -> SimpleNamespace:
-    """The faults to plant, a file for each part of the program they break; tests name them."""
+    """Return the faults to plant by name; each file contains those of one part of the program."""
     found: dict[str, object] = {}
     for path in sorted((Path(__file__).parent / "methods" / "faults").glob("*.py")):
         module = load(path)
@@ -68,7 +68,7 @@ def faults(load: Callable[[Path], ModuleType]) -> SimpleNamespace:
 
 @pytest.fixture
 def copy_of_this_tree(tmp_path: Path) -> Callable[..., Path]:
-    """Copies the package into a folder; ``more`` is added to the file of WaveNet."""
+    """Return a function that copies the package into a folder and appends ``more`` to WaveNet's file."""
 
     def copied(name: str, more: str = "") -> Path:
         root = tmp_path / name
@@ -84,7 +84,7 @@ def copy_of_this_tree(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def git(tmp_path: Path) -> Callable[..., str]:
-    """Runs git in a folder, as somebody."""
+    """Return a function that runs git in a folder, with a name and an address."""
 
     def run(folder: Path, *words: str) -> str:
         who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
@@ -96,7 +96,7 @@ def git(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture
 def committed(git: Callable[..., str]) -> Callable[[Path], Path]:
-    """Makes a repository with one commit of a folder."""
+    """Return a function that makes a folder a repository with one commit."""
 
     def made(root: Path) -> Path:
         git(root, "init", "-q", "-b", "main")

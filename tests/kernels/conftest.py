@@ -11,4 +11,5 @@ import pytest
 
 @pytest.fixture(scope="session")
 def harness(load: Callable[[Path], ModuleType]) -> ModuleType:
+    """Return the module beside this file that runs and compares kernels."""
     return load(Path(__file__).with_name("harness.py"))
