@@ -190,8 +190,10 @@ def test_faults_of_a_method_are_seen(
     faults: SimpleNamespace,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    op = "sample" if check in ("frequencies_agree", "transform_is_uniform") else OP[spec]
-    op = "score" if method == "sequential" else op
+    if method == "sequential":
+        op = "score"
+    else:
+        op = "sample" if check in ("frequencies_agree", "transform_is_uniform") else OP[spec]
     plant(faults, fault, monkeypatch)
     source = checks.built(spec)
     with pytest.raises(AssertionError):
