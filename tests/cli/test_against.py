@@ -183,6 +183,7 @@ def test_a_model_of_your_own_repository(
 
 
 def test_a_killed_check_leaves_nothing_behind(repository: Path, scratch: Path, git: Callable[..., str]) -> None:
+    (repository / ".git" / "info" / "exclude").write_text("__pycache__/\n")
     kept = git(repository, "status", "--porcelain"), sorted(os.listdir(repository / ".git"))
     with started(repository, "--against", "HEAD", *SMALL, "--processes", "2", scratch=scratch) as process:
         assert process.stderr is not None

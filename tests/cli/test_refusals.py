@@ -36,8 +36,9 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def left(folder: Path) -> set[str]:
-    """Return everything below a folder, except the empty one that --out may create."""
-    return {str(p.relative_to(folder)) for p in folder.rglob("*")} - {"out"}
+    """Return everything below a folder, except bytecode and the empty folder that --out may create."""
+    found = {p.relative_to(folder) for p in folder.rglob("*")}
+    return {str(path) for path in found if "__pycache__" not in path.parts} - {"out"}
 
 
 def wav(path: Path, samples: int = 4000, rate: int = 16000, channels: int = 1) -> Path:
@@ -315,7 +316,7 @@ def test_a_model_that_fails_before_any_work(refusal, here, body, said):
     imports = f"{HEAD}from arbench.models import Claim\n"
     (here / "mine.py").write_text(f"{imports}class Mine(WaveNet):\n    {body}\n")
     assert refusal("run", "--model", "mine.py:Mine", "--out", "out") == said
-    assert left(here) <= {"mine.py", "__pycache__"}
+    assert left(here) <= {"mine.py"}
 
 
 def test_two_files_that_call_a_model_the_same(refusal, here):
