@@ -34,6 +34,8 @@ LONG = {
     *((spec, method) for spec in TINY if spec not in FIRST.values() for method in REPEATING),
     *((FIRST[model], method) for model in ("pixelcnnpp", "pixelsnail") for method in REPEATING),
     ("row_lstm:tiny", "naive"),
+    ("pixelcnnpp:tiny_class", "cached"),
+    ("pixelsnail:tiny_grey", "cached"),
 }
 """Counts that take seconds. Other models have the same kinds of growth."""
 FAMILIES = [

@@ -17,6 +17,8 @@ from arbench.models import Source
 from .sources import EXACT, by, chance, feed, job, once, repeated
 
 DRAWS = 20_000
+EVENTS_A_ROW = 10
+"""Events that take their noise from one row: each row has a generator, and 20,000 of them take long to seed."""
 
 
 def context_of_one(source: Source, n: int, times: int) -> dict[str, Tensor]:
@@ -45,8 +47,9 @@ def sums_to_one(source: Source, n: int) -> None:
 def frequencies_agree(source: Source, method: Method, n: int) -> None:
     """Chi-squared of 20,000 draws: of whole events, and with more power of their beginnings."""
     levels = source.distribution.levels  # type: ignore[attr-defined]
-    noise = source.distribution.noise(11, range(DRAWS), range(n))
-    more = chance(source, 11, range(DRAWS), n) if method.chance else None
+    rows, elements = range(DRAWS // EVENTS_A_ROW), EVENTS_A_ROW * n
+    noise = source.distribution.noise(11, rows, range(elements)).view(DRAWS, n, -1)
+    more = chance(source, 11, rows, elements).view(DRAWS, n, -1) if method.chance else None
     x = method.run(source, Task(n, context_of_one(source, n, DRAWS), noise=noise, chance=more)).x
     whole = probabilities(source, n) * DRAWS
     for length in {1, n // 2, n}:
@@ -97,7 +100,7 @@ def transform_is_uniform(source: Source, method: Method, n: int) -> None:
     Uniform in each element (Kolmogorov-Smirnov), independent between any two (chi-squared on 10 x 10 cells).
     """
     law = source.distribution
-    noise = law.noise(11, range(DRAWS), range(n))
+    noise = law.noise(11, range(DRAWS // EVENTS_A_ROW), range(EVENTS_A_ROW * n)).view(DRAWS, n, -1)
     found = method.run(source, Task(n, context_of_one(source, n, DRAWS), noise=noise, record=True))
     assert found.params is not None
     u = law.cdf(found.params, found.x)
