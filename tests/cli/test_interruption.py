@@ -57,15 +57,15 @@ def kill_after(process: subprocess.Popen, folder: Path, many: int, delay_s: floa
 
 def test_killed_a_run_comes_to_the_same_end(start, finish, quickly, small, tmp_path):
     """Killed among its samples and resumed with real workers; ``test_runner`` kills a writer after every line."""
-    words = [*small, "--rounds", "60"]  # 480 samples, so that the run is still busy when it is killed
+    words = [*small, "--workers", "1", "--rounds", "60"]  # 240 samples, so that it is still busy when it is killed
     with start("run", *words, "--out", tmp_path, before=quickly) as process:
         kill_after(process, tmp_path, 22)
     killed = triples(tmp_path)
-    assert 0 < len(killed) < 480
+    assert 0 < len(killed) < 240
     found = finish("run", "--resume", "--out", tmp_path, before=quickly)
     assert found.code == 0, found.err
     cases = {case for case, _, _ in killed} | read(tmp_path).cases.keys()
-    assert triples(tmp_path) == Counter((case, worker, n) for case in cases for worker in range(2) for n in range(60))
+    assert triples(tmp_path) == Counter((case, 0, n) for case in cases for n in range(60))
     assert len(cases) == 4
     assert {case.stopped_by for case in read(tmp_path).cases.values()} == {"rounds"}
 
@@ -132,7 +132,7 @@ LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, reso
 def test_a_full_disk_ends_the_run_and_it_can_be_resumed(finish, quickly, finished, small, tmp_path):
     folder, _ = finished
     room = sum(map(len, lines(folder)[:20]))
-    found = finish("run", *small, "--out", tmp_path, before=quickly + LIMITED.format(room))
+    found = finish("run", *small, "--workers", "1", "--out", tmp_path, before=quickly + LIMITED.format(room))
     assert found.code == 1
     assert found.out == ""
     assert found.err.splitlines()[-1] == (
@@ -140,10 +140,10 @@ def test_a_full_disk_ends_the_run_and_it_can_be_resumed(finish, quickly, finishe
     )
     assert "Traceback" not in found.err
     measured = triples(tmp_path)
-    assert 0 < len(measured) < 16
+    assert 0 < len(measured) < 8
     found = finish("run", "--resume", "--out", tmp_path, before=quickly)
     assert found.code == 0, found.err
-    assert triples(tmp_path) == triples(folder)
+    assert triples(tmp_path) == Counter(one for one in triples(folder) if one[1] == 0)
     assert measured <= triples(tmp_path)
 
 
