@@ -177,6 +177,16 @@ def test_a_ratio_of_six_workers_has_an_interval():
     assert found.range is None
 
 
+def test_samples_of_a_case_that_failed_after_them_make_no_ratio_and_no_fit():
+    cases = ladder()
+    reference = key("naive", n=cases[0].n)
+    lines = [line for case in [*cases, reference] for line in timed(case, *[1e-3 * case.n + 0.01] * 6)]
+    failed = Verification(cases[0].id, "timeout", "pointwise", {}, "no response for 5 s")
+    rows = derive(fabricated([*cases, reference], *proved(*cases, reference), failed, *lines))
+    assert only(Case, rows)[0].samples == 6
+    assert only(Ratio, rows) == only(Fit, rows) == []
+
+
 @pytest.mark.parametrize(
     "other",
     [{"n": 16}, {"batch": 2}, {"op": "score"}, {"dtype": "float64"}, {"spec": "m:nv", "preset": "nv"}],
