@@ -52,6 +52,9 @@ test-compile` compiles all of them. `make compiled` brings the tables of both Tr
 
 """
 
+LIMIT_S = 3600
+"""Longest time for one process that compiles."""
+
 Row = dict[str, str]
 
 
@@ -68,6 +71,7 @@ def compiled(kernels: Sequence[str], targets: Iterable[str] = (), known: Iterabl
 
     Raises:
         RuntimeError: A program failed to compile.
+        subprocess.TimeoutExpired: Compiling took longer than an hour.
     """
     with tempfile.TemporaryDirectory() as folder:
         plain = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
@@ -76,7 +80,7 @@ def compiled(kernels: Sequence[str], targets: Iterable[str] = (), known: Iterabl
         file.write_text("\n".join(known))
         command = [sys.executable, "-m", "arbench.kernels.aot", *kernels, "--known", str(file)]
         command += [word for target in targets for word in ("--target", target)]
-        run = subprocess.run(command, env=plain, capture_output=True, text=True)
+        run = subprocess.run(command, env=plain, capture_output=True, text=True, timeout=LIMIT_S)
     if run.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{run.stderr[-4000:]}")
     return [json.loads(line) for line in run.stdout.splitlines()]
@@ -151,7 +155,12 @@ def main(out: Path, targets: tuple[str, ...], everything: bool, jobs: int) -> No
     from arbench.kernels import KERNELS
 
     path = out / "programs.csv"
-    before = {} if everything else {old["fingerprint"]: old for old in read(path) if old.get("fingerprint")}
+    table = read(path)
+    if targets and (others := sorted({old["target"] for old in table} - {*targets})):
+        raise click.UsageError(
+            f"{path} has rows for {', '.join(others)} too; leave out --target to update all, or choose another --out"
+        )
+    before = {} if everything else {old["fingerprint"]: old for old in table if old.get("fingerprint")}
     with ThreadPoolExecutor(jobs) as pool:
         found = pool.map(lambda kernel: compiled([kernel], targets, before), KERNELS)
         programs = [program for one in found for program in one]

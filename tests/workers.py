@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -15,6 +16,17 @@ from arbench.bench.worker import measure, prove
 
 TURN = Lock()
 """Taken by a job for each step: counting and memory meters watch the whole process."""
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Run operations with this many threads, as a worker does."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Inside(WorkerPool):
@@ -32,7 +44,7 @@ class Inside(WorkerPool):
         messages = prove(job) if job.stage == "prove" else measure(job)
         while True:
             try:
-                with TURN, torch.no_grad():
+                with TURN, torch.no_grad(), threads(job.threads):
                     message = next(messages, None)
             except Exception as error:  # a model may raise anything
                 message = Message(error=one_line(error), oom=out_of_memory(error))

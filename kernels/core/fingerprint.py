@@ -59,7 +59,7 @@ def _collect(function: Callable[..., Any], found: dict[Callable[..., Any], str])
     found[function] = ""
     constants = {}
     for name, value in _globals_read(function, text):
-        if _jitted(value):
+        if _jitted(value) and not _of_triton(value.fn):
             _collect(value.fn, found)
         else:
             constants[name] = _described(value)
@@ -67,21 +67,27 @@ def _collect(function: Callable[..., Any], found: dict[Callable[..., Any], str])
 
 
 def _globals_read(function: Callable[..., Any], text: str) -> list[tuple[str, Any]]:
-    """Return the global values that a function's source names, but for modules, built-ins and Triton's own."""
-    closure = inspect.getclosurevars(function)
-    known = {**closure.globals, **closure.nonlocals}
+    """Return the global values that a function's source names, but for modules and ``tl.load`` and the like.
+
+    Triton's version stands for what a source takes from Triton's modules.
+    """
+    (definition,) = ast.parse(text).body
+    assert isinstance(definition, ast.FunctionDef)
+    known = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
     local = {*function.__code__.co_varnames, *function.__code__.co_cellvars}
+    body = {id(node) for statement in definition.body for node in ast.walk(statement)}
 
     def value_of(node: ast.AST) -> Any:
         if isinstance(node, ast.Name):
-            return _MISSING if node.id in local else known.get(node.id, _MISSING)
+            return _MISSING if node.id in local and id(node) in body else known.get(node.id, _MISSING)
         if isinstance(node, ast.Attribute):
             owner = value_of(node.value)
-            return getattr(owner, node.attr, _MISSING) if isinstance(owner, ModuleType) else _MISSING
+            owned = isinstance(owner, ModuleType) and owner.__name__.partition(".")[0] != "triton"
+            return getattr(owner, node.attr, _MISSING) if owned else _MISSING
         return _MISSING
 
-    read = [(ast.unparse(node), value_of(node)) for node in ast.walk(ast.parse(text)) if _names(node)]
-    return [(name, value) for name, value in read if not _foreign(value)]
+    read = [(ast.unparse(node), value_of(node)) for node in ast.walk(definition) if _names(node)]
+    return [(name, value) for name, value in read if value is not _MISSING and not isinstance(value, ModuleType)]
 
 
 def _names(node: ast.AST) -> bool:
@@ -90,14 +96,6 @@ def _names(node: ast.AST) -> bool:
 
 def _jitted(value: Any) -> bool:
     return hasattr(value, "arg_names") and callable(getattr(value, "fn", None))
-
-
-def _foreign(value: Any) -> bool:
-    """Return whether a value is a module, absent, or part of Triton, whose version stands for it."""
-    if value is _MISSING or isinstance(value, ModuleType):
-        return True
-    owner = value.fn if _jitted(value) else value if callable(value) else type(value)
-    return not _is_constant(value) and _of_triton(owner)
 
 
 def _of_triton(thing: Any) -> bool:
@@ -128,7 +126,7 @@ def _described(value: Any) -> Any:
     """Return what JSON can write of a value, different for different values and types."""
     if _is_constant(value):
         return _described(value.value)
-    if _jitted(value):
+    if _jitted(value) and not _of_triton(value.fn):
         return list(sources(value))
     if isinstance(value, dict):
         return {str(k): _described(v) for k, v in value.items()}
@@ -138,4 +136,7 @@ def _described(value: Any) -> Any:
         return repr(value)
     if _of_triton(type(value)) and type(value).__name__ == "dtype":
         return str(value)
+    own = value.fn if _jitted(value) else value
+    if callable(own) and _of_triton(own):
+        return f"{own.__module__}.{own.__qualname__}"
     raise TypeError(f"a Triton program reads {value!r}, which has no fingerprint; make it a number or a constexpr")

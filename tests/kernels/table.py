@@ -50,8 +50,8 @@ def compare(rows: Sequence[Row], found: Sequence[Row], identity: Sequence[str], 
         rows: Rows of the table.
         found: Rows of the programs there are: with figures where they were compiled, and without elsewhere.
         identity: Columns that say which program a row is of.
-        figures: Columns read off the machine code. Rows of another Triton version than that of the program are
-            not compared in these.
+        figures: Columns read off the machine code. A row is compared in these if it is of the program's Triton
+            version, or has its fingerprint.
     """
     result = Comparison()
     of_table = _by_identity(rows, identity)
@@ -68,7 +68,7 @@ def compare(rows: Sequence[Row], found: Sequence[Row], identity: Sequence[str], 
         result.changed += changed
         if figures[0] not in new and changed:
             result.wrong.append(f"{' '.join(key)}: its fingerprint differs from its row's, and it was not compiled")
-        if old.get("triton") == new["triton"]:
+        if old.get("triton") == new["triton"] or not changed:
             result.wrong += [
                 f"{' '.join(key)}: {name} {old[name] or 'none'} in the table, {new[name] or 'none'} now"
                 for name in figures

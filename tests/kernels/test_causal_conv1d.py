@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from arbench.kernels import CAUSAL_CONV1D, causal_conv1d
-from arbench.kernels.core.launch import launched
+from arbench.kernels.core.launch import launched, recording
 
 LAYOUTS = pytest.mark.parametrize("layout", ["BDL", "BLD"])
 FULL = pytest.mark.parametrize("out", [None, 4], ids=["depthwise", "full"])
@@ -96,13 +97,27 @@ def test_runs_longer_than_a_program(harness: ModuleType, out: int | None, layout
 
 def test_a_program_takes_several_blocks_of_rows(harness: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a program of the weight gradient take several blocks, and the last one fewer."""
-    monkeypatch.setattr("arbench.kernels.conv.depthwise.TARGET_PROGRAMS", 3)
-    monkeypatch.setattr("arbench.kernels.conv.full.TARGET_PROGRAMS", 4)
+
+    def programs(inputs: dict[str, Any]) -> int:
+        """Return how many programs compute the weight gradient."""
+        with recording() as found:
+            inputs["weight"].requires_grad_(True)
+            y = causal_conv1d(**inputs, backend="triton")[0]
+            torch.autograd.grad(y, inputs["weight"], torch.ones_like(y))
+        return sum(math.prod(one.grid) for one in found if "backward_weight" in one.fn.__name__)
+
     for layout in ("BDL", "BLD"):
-        config = dict(batch=1, channels=2, width=2, layout=layout, activation="silu", states=True)
-        harness.compare(CAUSAL_CONV1D, harness.make(CAUSAL_CONV1D, torch.float32, **config, length=2200))
-        config = dict(batch=1, channels=2, out=2, width=2, layout=layout, length=90)
-        harness.compare(CAUSAL_CONV1D, harness.scattered(harness.make(CAUSAL_CONV1D, torch.float32, **config)))
+        config = dict(batch=1, channels=2, width=2, layout=layout, activation="silu", states=True, length=3400)
+        depthwise = harness.make(CAUSAL_CONV1D, torch.float32, **config)
+        config = dict(batch=1, channels=2, out=2, width=2, layout=layout, length=150, states=True)
+        full = harness.scattered(harness.make(CAUSAL_CONV1D, torch.float32, **config))
+        usual = [programs(inputs) for inputs in (depthwise, full)]
+        with monkeypatch.context() as patch:
+            patch.setattr("arbench.kernels.conv.depthwise.TARGET_PROGRAMS", 2)
+            patch.setattr("arbench.kernels.conv.full.TARGET_PROGRAMS", 4)
+            for inputs, before in zip((depthwise, full), usual, strict=True):
+                assert programs(inputs) < before
+                harness.compare(CAUSAL_CONV1D, inputs)
 
 
 @LAYOUTS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -24,9 +25,12 @@ inf, nan = float("inf"), float("nan")
 
 
 @pytest.fixture
-def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make rows of more than 8 classes wide ones."""
+def online(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make rows of more than 8 classes wide ones, and see that the program for these ran."""
     monkeypatch.setattr(sys.modules[log_prob_from_logits.__module__], "SINGLE_BLOCK_WIDTH", 8)
+    before = launched["log_prob_online_kernel"]
+    yield
+    assert launched["log_prob_online_kernel"] > before
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 129, 151, 1134, 4099])

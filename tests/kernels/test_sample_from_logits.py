@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -29,9 +30,14 @@ MODULE = sys.modules[sample_from_logits.__module__]
 
 
 @pytest.fixture
-def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make rows of more than 8 classes wide ones."""
+def online(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make rows of more than 8 classes wide ones, and see that the program for these ran, if any was to run."""
     monkeypatch.setattr(MODULE, "SINGLE_BLOCK_WIDTH", 8)
+    before = launched["sample_online_kernel"]
+    yield
+    given = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    wide = given.get("backend", "triton") == "triton" and given.get("width", 9) > 8
+    assert (launched["sample_online_kernel"] > before) == wide
 
 
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -189,7 +195,9 @@ def test_huge_logits_keep_their_noise(harness: ModuleType, monkeypatch: pytest.M
     """Use logits of 1e9: in float32 their sum with Gumbel noise is a multiple of 64, so the first class would win."""
     monkeypatch.setattr(MODULE, "SINGLE_BLOCK_WIDTH", 8)
     x = torch.zeros(60, width, device=harness.DEVICE)
+    before = launched["sample_online_kernel"]
     small = sample_from_logits(x, seed=3, backend="triton")[0]
+    assert launched["sample_online_kernel"] == before + (width > 8)
     for backend in ("triton", "eager"):
         assert torch.equal(sample_from_logits(x + 1e9, seed=3, backend=backend)[0], small)
 
@@ -201,9 +209,7 @@ def test_draws_from_a_wide_row(harness: ModuleType) -> None:
     x = torch.full((9000,), -inf)
     x[places] = 0
     x = x.to(harness.DEVICE).expand(100, 9000)
-    before = launched["sample_online_kernel"]
     index, log_prob = sample_from_logits(x, seed=9, backend="triton")
-    assert launched["sample_online_kernel"] == before + 1
     law = torch.zeros(9000, dtype=torch.float64)
     law[places] = 1 / 8
     assert frequencies(index, law) > 1e-3
@@ -288,10 +294,12 @@ def test_wide_rows_draw_as_narrow_ones(harness: ModuleType, monkeypatch: pytest.
     given: list[dict[str, Any]] = [{"seed": 2}, {"noise": noise}, {"temperature": 0}]
     held = [sample_from_logits(x, **how, backend="triton") for how in given]
     monkeypatch.setattr(MODULE, "SINGLE_BLOCK_WIDTH", 8)
+    before = launched["sample_online_kernel"]
     for (index, log_prob), how in zip(held, given, strict=True):
         found = sample_from_logits(x, **how, backend="triton")
         assert torch.equal(found[0], index)
         harness.close(found[1], log_prob, (1e-6, 1e-6))
+    assert launched["sample_online_kernel"] == before + len(given)
 
 
 ROWS = torch.tensor(
@@ -320,10 +328,10 @@ DRAWN = [0, 5, 11, 4, 6, 3, 3, 3]
     ],
 )
 def test_infinities_and_extremes(
-    harness: ModuleType, monkeypatch: pytest.MonkeyPatch, backend: str, wide: bool, how: str
+    harness: ModuleType, request: pytest.FixtureRequest, backend: str, wide: bool, how: str
 ) -> None:
     if wide:
-        monkeypatch.setattr(MODULE, "SINGLE_BLOCK_WIDTH", 8)
+        request.getfixturevalue("online")
     device = torch.device("cpu") if backend == "numba" else harness.DEVICE
     x = ROWS if backend == "numba" else harness.poisoned(ROWS.to(device))
     noise = gumbel(3, torch.arange(len(ROWS)), 12, torch.float32).to(device)

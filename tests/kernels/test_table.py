@@ -59,6 +59,13 @@ def test_figures_of_another_triton_are_not_compared(table: ModuleType) -> None:
     assert (found.wrong, found.changed, found.programs) == ([], 1, [newer])
 
 
+def test_equal_fingerprints_are_compared_whatever_version_a_row_names(table: ModuleType) -> None:
+    renamed = {**HELD, "triton": "4.0.0", "registers": "41"}
+    assert table.compare([HELD], [renamed], IDENTITY, FIGURES).wrong == [
+        "held sm_90: registers 40 in the table, 41 now"
+    ]
+
+
 def test_programs_and_rows_must_be_the_same(table: ModuleType) -> None:
     for rows, programs in (([HELD], [HELD, LOOPED]), ([HELD, LOOPED], [HELD])):
         (complaint,) = table.compare(rows, programs, IDENTITY, FIGURES).wrong

@@ -313,9 +313,17 @@ def test_a_narrow_gate_in_registers_or_in_memory_is_the_same(
     harness: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs = harness.make(KERNEL, torch.float32, **{**SMALL, "gate": 20})
+
+    def blocks() -> set[int]:
+        with recording() as programs:
+            wavenet_layer(**inputs, backend="triton")
+        return {program.constants["BLOCK_G"] for program in programs}
+
+    assert min(blocks()) >= 20
     held = wavenet_layer(**inputs, backend="triton")
     module = sys.modules[wavenet_layer.__module__]
     tile = module._tile
     monkeypatch.setattr(module, "_tile", lambda *given: {**tile(*given), "BLOCK_G": 16})
+    assert blocks() == {16}
     for a, b in zip(harness.on_triton(lambda: wavenet_layer(**inputs, backend="triton")), held, strict=True):
         torch.testing.assert_close(a, b)

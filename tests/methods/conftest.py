@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import chain
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -26,19 +26,17 @@ def no_grad() -> Iterator[None]:
 
 @pytest.fixture
 def shared(checks: ModuleType) -> Iterator[Callable[[str], Source]]:
-    """Return models that all tests share; a test that changes one fails."""
-    used: list[tuple[Source, list[int]]] = []
+    """Return models that all tests share; a test that changes one, or what it found earlier, fails."""
+    used: dict[Source, tuple[Any, dict[Any, list[int]]]] = {}
 
     def get(spec: str) -> Source:
         source: Source = checks.shared(spec)
-        used.append((source, versions(source)))
+        if source not in used:
+            used[source] = checks.content(source), checks.kept_versions(source)
         return source
 
     yield get
-    for source, before in used:
-        assert versions(source) == before, "a shared model was changed; build one with checks.built"
-
-
-def versions(source: Source) -> list[int]:
-    """Return how often each tensor of a model was changed in place."""
-    return [tensor._version for tensor in chain(source.parameters(), source.buffers())]
+    for source, (content, versions) in used.items():
+        assert checks.content(source) == content, "a shared model was changed; build one with checks.built"
+        now = checks.kept_versions(source)
+        assert {key: now[key] for key in versions} == versions, "a shared outcome was changed; copy it first"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -75,15 +76,22 @@ def test_every_continuous_law_integrates_to_one(spec: str, checks: ModuleType, s
     checks.conditionals_integrate_to_one(shared(spec), checks.length(shared(spec), 22))
 
 
-@pytest.mark.parametrize("spec", SPECS)
-def test_every_law_is_drawn_from(spec: str, checks: ModuleType, shared: Shared) -> None:
+@pytest.mark.parametrize(
+    ("spec", "method"),
+    [
+        *((spec, "cached" if resolve(spec).cls.feeds == "x" else None) for spec in SPECS),
+        ("wavenet:tiny", "naive"),
+        ("wavenet:tiny_gaussian", "naive"),
+    ],
+)
+def test_every_law_is_drawn_from(spec: str, method: str | None, checks: ModuleType, shared: Shared) -> None:
     """Step by step, or in one pass where the feed is noise. Other exact methods draw the same: ``agrees``."""
     source = shared(spec)
-    method = checks.by(source, "sample", "cached" if source.feeds == "x" else None)
+    sampler = checks.by(source, "sample", method)
     if source.distribution.finite:
-        checks.frequencies_agree(source, method, checks.space(source))
+        checks.frequencies_agree(source, sampler, checks.space(source))
     else:
-        checks.transform_is_uniform(source, method, checks.length(source, 4))
+        checks.transform_is_uniform(source, sampler, checks.length(source, 4))
 
 
 REJECTED = [spec for spec, op, method in SAMPLERS if method == "rejection"]
@@ -128,3 +136,32 @@ def test_split_and_stacked_caches_have_one_depth(
 ) -> None:
     source = shared(spec)
     checks.split_and_stacked_caches_agree(source, checks.by(source, op, method), checks.length(source, 33))
+
+
+CHANGES: dict[str, Callable[[Any], object]] = {
+    "weights": lambda source: next(source.parameters()).data.add_(1),
+    "backend": lambda source: source.use("numba"),
+    "method": lambda source: setattr(source, "extend", None),
+    "draft": lambda source: next(source.draft.parameters()).data.add_(1),
+}
+"""Ways to change a model, most of which torch does not notice."""
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_of_a_shared_model_is_seen(change: Callable[[Any], object], checks: ModuleType) -> None:
+    source = checks.built("wavenet:tiny")
+    before = checks.content(source)
+    assert checks.content(source) == before
+    change(source)
+    assert checks.content(source) != before
+
+
+def test_a_change_of_a_shared_outcome_is_seen(checks: ModuleType) -> None:
+    source = checks.built("wavenet:tiny")
+    method = checks.by(source, "sample")
+    task, found = checks.ran(source, method, 5, range(2))
+    for tensor in (found.x, found.params, task.noise, task.context["local"]):
+        before = checks.kept_versions(source)
+        assert checks.kept_versions(source) == before != {}
+        tensor[:, -1:] += 1
+        assert checks.kept_versions(source) != before

@@ -62,4 +62,6 @@ def test_it_runs_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
 
     assert "wavenet:tiny" in arbench("run", *CASES, "--rounds", "1", "--workers", "1", "--out", "run")
     assert (work / "run" / "report.html").stat().st_size > 0
+    arbench("report", "run/results.jsonl", "--out", "page")
+    assert (work / "page" / "report.html").stat().st_size > 0
     assert "4 unchanged" in arbench("check", "--baseline", "run")

@@ -1,4 +1,4 @@
-"""The workflow: its commands parse, and it has no permissions or secrets."""
+"""The workflows: their commands parse, and they have no permissions or secrets."""
 
 from __future__ import annotations
 
@@ -12,8 +12,17 @@ import pytest
 from arbench.cli import group
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / ".github" / "workflows" / "perf.yml").read_text()
-RUNS = re.findall(r"^ +run: (.+)$", TEXT, flags=re.MULTILINE)
+WORKFLOWS = {path.stem: path.read_text() for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
+EACH = pytest.mark.parametrize("text", WORKFLOWS.values(), ids=WORKFLOWS)
+TEXT = WORKFLOWS["perf"]
+
+
+def runs(text: str) -> list[str]:
+    """Return the commands of a workflow."""
+    return re.findall(r"^ +run: (.+)$", text, flags=re.MULTILINE)
+
+
+RUNS = runs(TEXT)
 COMMANDS = [run for run in RUNS if run.startswith("arbench ")]
 
 
@@ -36,16 +45,24 @@ def test_it_judges_with_the_committed_baseline_and_the_base() -> None:
     assert (ROOT / "benchmarks" / "baselines" / "exact.jsonl").is_file()
 
 
-def test_it_gives_a_pull_request_nothing() -> None:
-    assert "pull_request_target" not in TEXT
-    assert "secrets." not in TEXT
-    assert re.search(r"^permissions:\n  contents: read\n\n", TEXT, flags=re.MULTILINE)
-    assert not any("${{" in run for run in RUNS), "text from others is data: pass it by env"
-    uses = re.findall(r"uses: (\S+)", TEXT)
-    assert len(uses) == 3
+@EACH
+def test_it_gives_a_pull_request_nothing(text: str) -> None:
+    assert "pull_request_target" not in text
+    assert "secrets." not in text
+    assert re.search(r"^permissions:\n  contents: read\n\n", text, flags=re.MULTILINE)
+    assert not any("${{" in run for run in runs(text)), "text from others is data: pass it by env"
+    uses = re.findall(r"uses: (\S+)", text)
+    assert uses
     assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", one) for one in uses)
-    assert "timeout-minutes:" in TEXT
-    assert "concurrency:" in TEXT
+    assert "timeout-minutes:" in text
+    assert "concurrency:" in text
+
+
+def test_weekly_targets_are_in_the_makefile() -> None:
+    targets = [shlex.split(run)[1] for run in runs(WORKFLOWS["weekly"])]
+    assert targets == ["test-compile", "test-slow"]
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(re.search(rf"^{target}: .*## ", makefile, flags=re.MULTILINE) for target in targets)
 
 
 def test_what_was_found_is_kept_whatever_the_outcome() -> None:
@@ -54,10 +71,11 @@ def test_what_was_found_is_kept_whatever_the_outcome() -> None:
     assert "path: perf.xml" in kept
 
 
-def test_it_is_as_yaml_wants_it() -> None:
+@EACH
+def test_it_is_as_yaml_wants_it(text: str) -> None:
     """Common YAML mistakes are looked for, since no YAML parser is installed."""
-    assert "\t" not in TEXT
-    for line in TEXT.splitlines():
+    assert "\t" not in text
+    for line in text.splitlines():
         assert (len(line) - len(line.lstrip(" "))) % 2 == 0, line
         assert line == line.rstrip(), line
         assert re.match(r"^ *(#.*|(- )?[A-Za-z_-]+:( .+)?)?$", line), line

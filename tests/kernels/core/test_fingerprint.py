@@ -18,11 +18,14 @@ import triton.language as tl
 
 SCALE = tl.constexpr(2.0)
 LIMIT = 7
+WIDTH = 1
+WIDER = tl.float32
+largest = tl.maximum
 
 
 @triton.jit
-def scaled(x):
-    return x * SCALE
+def scaled(x, width: tl.constexpr = WIDTH):
+    return largest(x.to(WIDER) * SCALE, width)
 
 
 @triton.jit
@@ -83,10 +86,14 @@ def test_what_is_not_compiled_does_not_count(fingerprint_of: Callable[..., str],
     [
         pytest.param("offset < n", "offset <= n", id="the program"),
         pytest.param("return scaled(x)", "return scaled(x) + 0.0", id="a callee"),
-        pytest.param("x * SCALE", "SCALE * x", id="a callee's callee"),
+        pytest.param("x.to(WIDER) * SCALE", "SCALE * x.to(WIDER)", id="a callee's callee"),
         pytest.param("constexpr(2.0)", "constexpr(3.0)", id="a constant of a callee"),
         pytest.param("constexpr(2.0)", "constexpr(2)", id="the type of a constant"),
         pytest.param("LIMIT = 7", "LIMIT = 8", id="a global number"),
+        pytest.param("WIDTH = 1", "WIDTH = 2", id="a default argument"),
+        pytest.param("WIDER = tl.float32", "WIDER = tl.float64", id="another name for a type of Triton's"),
+        pytest.param("largest = tl.maximum", "largest = tl.minimum", id="another name for a function of Triton's"),
+        pytest.param("largest = tl.maximum", "largest = tl.max", id="another name for a jitted function of Triton's"),
         pytest.param("@triton.jit\ndef scaled", "@triton.jit(noinline=True)\ndef scaled", id="a decorator"),
     ],
 )

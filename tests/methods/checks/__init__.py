@@ -10,7 +10,7 @@ from .counts import counts_repeat, split_and_stacked_caches_agree
 from .influence import conditioning_matters, no_blind_spot, no_gradient_from_later, nothing_leaks, receptive_field
 from .laws import conditionals_integrate_to_one, frequencies_agree, log_determinant, sums_to_one, transform_is_uniform
 from .outcomes import agrees, keeps_given, log_probs_agree, resets, rows_agree
-from .sources import built, by, job, length, shared, space
+from .sources import built, by, content, job, kept_versions, length, ran, shared, space
 from .steps import chunks_agree, rewinds
 
 __all__ = [
@@ -20,16 +20,19 @@ __all__ = [
     "chunks_agree",
     "conditionals_integrate_to_one",
     "conditioning_matters",
+    "content",
     "counts_repeat",
     "frequencies_agree",
     "job",
     "keeps_given",
+    "kept_versions",
     "length",
     "log_determinant",
     "log_probs_agree",
     "no_blind_spot",
     "no_gradient_from_later",
     "nothing_leaks",
+    "ran",
     "receptive_field",
     "resets",
     "rewinds",

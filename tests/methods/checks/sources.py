@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import count, pairwise
+from itertools import chain, count, pairwise
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -46,12 +46,35 @@ _KEPT: WeakKeyDictionary[Source, dict[Any, Any]] = WeakKeyDictionary()
 
 
 def once(source: Source, key: object, make: Callable[[], Value]) -> Value:
-    """Return what ``make`` returned the first time for this model and key. Nobody may change it."""
+    """Return what ``make`` returned the first time for this model and key. Nobody may change it: see ``content``."""
     kept = _KEPT.setdefault(source, {})
     if key not in kept:
         kept[key] = make()
     found: Value = kept[key]
     return found
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in a value that ``once`` keeps."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Task | Outcome):
+        yield from tensors(vars(value))
+    elif isinstance(value, dict | tuple | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from tensors(part)
+
+
+def content(source: Source) -> Any:
+    """Return all that could change of a model: its weights, attributes and draft."""
+    weights = [hash(tensor.detach().numpy().tobytes()) for tensor in chain(source.parameters(), source.buffers())]
+    attributes = [list(map(id, vars(part).values())) for part in (*source.modules(), source.distribution)]
+    return weights, attributes, source.draft and content(source.draft)
+
+
+def kept_versions(source: Source) -> dict[Any, list[int]]:
+    """Return how often each tensor that ``once`` keeps for a model was changed in place."""
+    return {key: [one._version for one in tensors(value)] for key, value in _KEPT.get(source, {}).items()}
 
 
 def length(source: Source, least: int = 41) -> int:
