@@ -55,13 +55,29 @@ def kill_after(process: subprocess.Popen, folder: Path, many: int, delay_s: floa
     until(lambda: not any(map(alive, workers)))
 
 
-def test_killed_a_run_comes_to_the_same_end(start, finish, quickly, small, tmp_path):
-    """Killed among its samples and resumed with real workers; ``test_runner`` kills a writer after every line."""
+LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, resource.RLIM_INFINITY)); "
+
+
+def test_killed_and_out_of_disk_a_run_comes_to_the_same_end(start, finish, quickly, small, tmp_path):
+    """Killed among its samples, then resumed on a full disk, then resumed with real workers.
+
+    ``test_runner`` kills a writer after every line.
+    """
     words = [*small, "--workers", "1", "--rounds", "60"]  # 240 samples, so that it is still busy when it is killed
     with start("run", *words, "--out", tmp_path, before=quickly) as process:
         kill_after(process, tmp_path, 22)
     killed = triples(tmp_path)
     assert 0 < len(killed) < 240
+    room = sum(map(len, lines(tmp_path))) + 10 * len(lines(tmp_path)[-1])
+    found = finish("run", "--resume", "--out", tmp_path, before=quickly + LIMITED.format(room))
+    assert (found.code, found.out) == (1, "")
+    assert found.err.splitlines()[-1] == (
+        f"arbench: cannot write {tmp_path}/results.jsonl: File too large; the earlier lines are intact"
+    )
+    assert "Traceback" not in found.err
+    filled = triples(tmp_path)
+    assert killed < filled
+    assert len(filled) < 240
     found = finish("run", "--resume", "--out", tmp_path, before=quickly)
     assert found.code == 0, found.err
     cases = {case for case, _, _ in killed} | read(tmp_path).cases.keys()
@@ -124,28 +140,6 @@ def test_ctrl_c_before_anything_was_measured(start, small, tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out, err) == (130, "", "\narbench: interrupted\n")
-
-
-LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, resource.RLIM_INFINITY)); "
-
-
-def test_a_full_disk_ends_the_run_and_it_can_be_resumed(finish, quickly, finished, small, tmp_path):
-    folder, _ = finished
-    words = [*small, "--workers", "1", "--rounds", "20"]  # 80 samples, of which the room holds a few
-    room = sum(map(len, lines(folder)[:20]))
-    found = finish("run", *words, "--out", tmp_path, before=quickly + LIMITED.format(room))
-    assert found.code == 1
-    assert found.out == ""
-    assert found.err.splitlines()[-1] == (
-        f"arbench: cannot write {tmp_path}/results.jsonl: File too large; the earlier lines are intact"
-    )
-    assert "Traceback" not in found.err
-    measured = triples(tmp_path)
-    assert 0 < len(measured) < 80
-    found = finish("run", "--resume", "--out", tmp_path, before=quickly)
-    assert found.code == 0, found.err
-    assert triples(tmp_path) == Counter((case, 0, n) for case in read(folder).cases for n in range(20))
-    assert measured <= triples(tmp_path)
 
 
 @contextmanager

@@ -59,19 +59,18 @@ def test_what_a_new_version_breaks_is_a_regression_of_that_case_alone(copy_of_th
     assert {one["case"] for one in gate.instances} == {timed.case}
 
 
-@pytest.mark.parametrize(("broken", "label"), [(0, "old"), (1, "new")])
-def test_a_version_that_cannot_be_loaded_is_named(tmp_path: Path, broken: int, label: str) -> None:
+def test_a_version_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     """They are loaded together first, then each in a process of its own."""
     trees = []
-    for side, name in enumerate(("old", "new")):
+    for name in ("old", "new"):
         package = tmp_path / name / "arbench" / "bench"
         package.mkdir(parents=True)
-        (package.parent / "__init__.py").write_text("raise RuntimeError('broken')" if side == broken else "")
+        (package.parent / "__init__.py").write_text("raise RuntimeError('broken')" if name == "new" else "")
         for file in ("__init__.py", "subject.py"):
             (package / file).touch()
         trees.append(version(tmp_path / name))
     gate = Gate(*trees, [WAVENET], chosen=SMALL)
-    with pytest.raises(GateError, match=rf"^{label} cannot be loaded: RuntimeError: broken$"):
+    with pytest.raises(GateError, match=r"^new cannot be loaded: RuntimeError: broken$"):
         gate.run()
     assert gate.pool.apart
 

@@ -67,8 +67,10 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
 def content(source: Source) -> Any:
     """Return all that could change of a model: its weights, attributes and draft."""
-    weights = [hash(tensor.detach().numpy().tobytes()) for tensor in chain(source.parameters(), source.buffers())]
-    attributes = [list(map(id, vars(part).values())) for part in (*source.modules(), source.distribution)]
+    parts = list(source.modules())
+    tensors = (one for part in parts for one in chain(part._parameters.values(), part._buffers.values()))
+    weights = [hash(one.detach().numpy().tobytes()) for one in tensors if one is not None]
+    attributes = [list(map(id, vars(part).values())) for part in (*parts, source.distribution)]
     return weights, attributes, source.draft and content(source.draft)
 
 
