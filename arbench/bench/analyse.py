@@ -98,7 +98,7 @@ def _case(case: CaseKey, results: Results, samples: list[Samples], stopped: Mapp
     if row.nfe is None and proof.verified:
         row.nfe = proof.verified.get("nfe")
     seconds = seconds_by_worker(samples)
-    if not seconds:
+    if not seconds or row.status == "inexact":  # what was timed is not what was verified
         return row
     found = summarise(seconds)
     row.median_s, row.ci95_s, row.range_s = found.median_s, found.ci95_s, found.range_s

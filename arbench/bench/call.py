@@ -18,10 +18,34 @@ class Call:
     Attributes:
         run: performs the call.
         times: number of times that one call does the work of its case.
+        check: compares what ``run`` returned with the verified outcome, and raises InexactError where it differs.
     """
 
     run: Callable[[], Any]
     times: int = 1
+    check: Callable[[Any], None] = lambda _: None
+
+
+class Kept:
+    """A function that keeps what it returned last, until that is checked.
+
+    Args:
+        run: performs the call.
+        check: as in ``Call``.
+    """
+
+    def __init__(self, run: Callable[[], Any], check: Callable[[Any], None]) -> None:
+        self._run, self._check = run, check
+        self._outcome: Any = None
+
+    def __call__(self) -> None:
+        """Make the call."""
+        self._outcome = self._run()
+
+    def check(self) -> None:
+        """Compare the last outcome with the verified one, and free it. Raises InexactError."""
+        outcome, self._outcome = self._outcome, None
+        self._check(outcome)
 
 
 class Subject(Protocol):

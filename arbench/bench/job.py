@@ -29,6 +29,8 @@ class Job(msgspec.Struct):
     call_s: dict[str, float] = {}
     """Seconds that a call of each case took while proving, by id."""
     verified: list[str] = []
+    outcomes: dict[str, str] = {}
+    """Digests of the verified outcomes, by case id."""
     counted: list[str] = []
     done: list[tuple[str, int]] = []
     """Pairs of case and round that an earlier process of this worker finished."""

@@ -151,8 +151,19 @@ class Supervisor:
     def _job(self, stage: str, cases: list[CaseKey], **more: Any) -> Job:
         options = self.plan.options
         proofs = self._results.verifications
-        calls = {c.id: self._call_s(c) for c in cases if c.id in proofs and proofs[c.id].verified}
-        return Job(stage, cases, options.seed, options.threads, call_s=calls, **options.worker_facts(), **more)
+        facts = {c.id: proofs[c.id].verified or {} for c in cases if c.id in proofs}
+        calls = {case: float(known.get("call_s", 0.0)) for case, known in facts.items() if known}
+        outcomes = {case: known["outcome"] for case, known in facts.items() if "outcome" in known}
+        return Job(
+            stage,
+            cases,
+            options.seed,
+            options.threads,
+            call_s=calls,
+            outcomes=outcomes,
+            **options.worker_facts(),
+            **more,
+        )
 
     def _drop_over_budget(self) -> None:
         """Mark the longest cases over budget until one round of the rest fits a worker's share."""

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
-from arbench.bench.call import Call
+from arbench.bench.call import Kept
 from arbench.bench.case import CaseKey
+from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, one_line, out_of_memory
 from arbench.results import Samples, Verification
 
@@ -88,8 +89,12 @@ def prove(job: Job) -> Iterator[Message]:
         if all(case.id in counted for case in members):
             continue
         yield Message(begin=members[0].id, step="count")
-        for line in subject.count(members, job.count_budget_s):
-            yield Message(line=line)
+        try:
+            for line in subject.count(members, job.count_budget_s):
+                yield Message(line=line)
+        except InexactError as error:
+            for case in members:
+                yield Message(line=_void(case, error))
 
 
 def measure(job: Job) -> Iterator[Message]:
@@ -105,11 +110,12 @@ def measure(job: Job) -> Iterator[Message]:
     for case in sorted(job.cases, key=lambda case: -case.n):
         smallest[case.key] = case
     cold: set[str] = {case for case, _ in done}
+    void: set[str] = set()
     started = time.monotonic()
     longest = 0.0
     number = 0
     while True:
-        todo = [case for case in job.cases if (case.id, number) not in done]
+        todo = [case for case in job.cases if (case.id, number) not in done and case.id not in void]
         random.Random(f"{job.seed}/{job.worker}/{number}").shuffle(todo)
         began, once_s = time.monotonic(), 0.0
         call_of = subject.build()
@@ -117,19 +123,29 @@ def measure(job: Job) -> Iterator[Message]:
             yield Message(begin=case.id, step="time")
             starts = time.monotonic()
             call = call_of(case)
+            kept = Kept(call.run, call.check)
             about = job.call_s.get(case.id, 0.0)
             first = None
-            if case.id not in cold and (about <= SHORT_S or job.worker == 0):
-                first = clock.time(call.run)
-            if case.id not in cold:
-                once_s += time.monotonic() - starts
-            cold.add(case.id)
-            if about <= SHORT_S:
-                about = clock.time(call.run) / call.times  # the warm call; proving timed a cold one
-            else:
-                call_of(smallest[case.key]).run()
-            at = time.time()
-            seconds = _sampled(clock, call, about)
+            try:
+                if case.id not in cold and (about <= SHORT_S or job.worker == 0):
+                    first = clock.time(kept)
+                    kept.check()
+                if case.id not in cold:
+                    once_s += time.monotonic() - starts
+                cold.add(case.id)
+                if about <= SHORT_S:
+                    about = clock.time(kept) / call.times  # the warm call; proving timed a cold one
+                    kept.check()
+                else:
+                    warm = call_of(smallest[case.key])
+                    warm.check(warm.run())
+                at = time.time()
+                seconds = _sampled(clock, kept, call.times, about)
+                kept.check()
+            except InexactError as error:
+                void.add(case.id)
+                yield Message(line=_void(case, error))
+                continue
             first = first and first / call.times
             yield Message(line=Samples(case.id, job.worker, number, at, seconds, first))
         number += 1
@@ -141,7 +157,12 @@ def measure(job: Job) -> Iterator[Message]:
             return
 
 
-def _sampled(clock: Clock, call: Call, about: float) -> list[float]:
+def _void(case: CaseKey, error: InexactError) -> Verification:
+    """Return the line that voids a case: a call made later differs from the verified one."""
+    return Verification(case.id, "inexact", case.exactness, error.facts, str(error))
+
+
+def _sampled(clock: Clock, call: Callable[[], Any], times: int, about: float) -> list[float]:
     """Return the seconds of a round: several samples if a call is short.
 
     Each sample covers so many calls that the clock's own overhead is at most 1% of it.
@@ -149,13 +170,14 @@ def _sampled(clock: Clock, call: Call, about: float) -> list[float]:
     Args:
         clock: clock of the device.
         call: the call to time.
-        about: predicted seconds of one call.
+        times: number of times that one call does the work of its case.
+        about: predicted seconds of the work of a case.
     """
-    takes = max(about * call.times, 1e-6)
+    takes = max(about * times, 1e-6)
     repeats = max(1, min(MOST_SAMPLES, math.ceil(ROUND_SAMPLES_S / takes)))
     inner = max(1, math.ceil(clock.shortest_s() / takes))
-    timed = _repeated(inner, call.run)
-    return [clock.time(timed) / (inner * call.times) for _ in range(repeats)]
+    timed = _repeated(inner, call)
+    return [clock.time(timed) / (inner * times) for _ in range(repeats)]
 
 
 def _repeated(times: int, call: Callable[[], Any]) -> Callable[[], Any]:

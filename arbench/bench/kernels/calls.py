@@ -111,12 +111,13 @@ def copies_of(size: int, cache: int, free: int) -> int:
     return max(1, min(wanted, MOST_COPIES, free // 4 // size))
 
 
-def several(calls: Sequence[Callable[[], Any]]) -> Callable[[], None]:
-    """Return a function that makes all calls, one after the other."""
+def several(calls: Sequence[Callable[[], Any]]) -> Callable[[], Any]:
+    """Return a function that makes all calls, one after the other, and returns what the last one returned."""
 
-    def run() -> None:
-        for call in calls:
+    def run() -> Any:
+        for call in calls[:-1]:
             call()
+        return calls[-1]()
 
     return run
 
@@ -171,20 +172,20 @@ class Replay:
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, stream=stream):
-                for call in calls:
-                    self._kept.append(call())
+                results = [call() for call in calls]
         except RuntimeError as error:
             if out_of_memory(error):
                 raise
             self.why_not = " ".join(str(error).split())[:200]
             torch.cuda.synchronize(device)
         else:
-            self._kept.append(graph)
+            self._kept += [results, graph]
+            self._graph, self._last = graph, results[-1]
             self.call = Call(self._replay, len(calls))
-            self._graph = graph
 
-    def _replay(self) -> None:
+    def _replay(self) -> Any:
         self._graph.replay()
+        return self._last
 
 
 def on_device(device: str) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from arbench.bench.call import Call
 from arbench.bench.case import CaseKey
@@ -15,6 +17,11 @@ from arbench.bench.job import Job, Message, one_line, out_of_memory
 from arbench.bench.kernels.plan import COMPILE, Implementation, config_of
 from arbench.results import Count, Verification
 
+if TYPE_CHECKING:
+    from arbench.bench.kernels.verify import Expected
+
+CHANGES = "changes its inputs"
+"""Stands for the checksum of a call whose results differ from one time to the next."""
 NO_DEPTH = "a kernel's cost formula gives FLOPs and bytes, no depth"
 
 
@@ -40,6 +47,7 @@ class KernelSubject:
         self.seed = job.seed
         self._functions: dict[str, Function] = {}
         self._expected: tuple[Any, Any] = (None, None)
+        self._outcomes = dict(job.outcomes)
 
     def verify(self, job: Job) -> Iterator[Message]:
         """Verify the cases that are not in ``job.verified``; for each, yield that it begins, then its verification."""
@@ -63,17 +71,24 @@ class KernelSubject:
         return Verification(case.id, "checked" if interpret(case) else "ok", case.exactness, facts)
 
     def _facts(self, case: CaseKey) -> dict[str, Any]:
-        from arbench.bench.kernels.verify import expected, verify_kernel
+        from arbench.bench.kernels.verify import verify_kernel
 
         kernel = self.kernels[case.model]
         inputs = self.inputs(case)
-        key = (case.model, case.preset, case.op)
-        if self._expected[0] != key:
-            self._expected = key, expected(kernel, case.op, inputs)
-        facts = verify_kernel(kernel, case, self.function(case), inputs, self._expected[1], self.dtype)
+        facts = verify_kernel(kernel, case, self.function(case), inputs, self._against(case, inputs), self.dtype)
         if interpret(case):
             return {**facts, "interpreted": True}
         return facts | self._timed_once(case)
+
+    def _against(self, case: CaseKey, inputs: dict[str, Any]) -> Expected:
+        """Return the float64 results of a case, computed once for all methods."""
+        from arbench.bench.kernels.verify import expected
+
+        key = (case.model, case.preset, case.op)
+        if self._expected[0] != key:
+            self._expected = key, expected(self.kernels[case.model], case.op, inputs)
+        found: Expected = self._expected[1]
+        return found
 
     def _timed_once(self, case: CaseKey) -> dict[str, Any]:
         """Return the seconds of a warm call, and the facts about its copies of the inputs."""
@@ -83,10 +98,41 @@ class KernelSubject:
         if self.device != "cpu":
             torch.cuda.synchronize(self.device)
         started = time.perf_counter()
-        call.run()
+        result = call.run()
         if self.device != "cpu":
             torch.cuda.synchronize(self.device)
-        return facts | {"call_s": (time.perf_counter() - started) / call.times}
+        facts["call_s"] = (time.perf_counter() - started) / call.times
+        call.check(result)
+        return facts | {"outcome": self._outcomes[case.id]}
+
+    def _check(self, case: CaseKey, inputs: dict[str, Any], result: Any) -> None:
+        """Compare what a timed call returned with the verified results.
+
+        A call that changes its inputs is not compared: the next call on them returns something else.
+
+        Raises:
+            InexactError: the results differ from the verified ones, and from float64's by more than they may.
+        """
+        from arbench.bench.kernels.calls import outputs
+        from arbench.bench.kernels.verify import changes_inputs, judge, named
+        from arbench.bench.kernels.witness import checksum
+
+        if self._outcomes.get(case.id) == CHANGES:
+            return
+        found = checksum(outputs(result))
+        if self._outcomes.get(case.id) == found:
+            return
+        fresh = self.inputs(case)
+        against = self._against(case, fresh)
+        if changes_inputs(fresh, against):
+            self._outcomes[case.id] = CHANGES
+            return
+        kernel = self.kernels[case.model]
+        try:
+            judge(kernel, case, named(kernel, case.op, inputs, result), against, self.dtype)
+        except InexactError as error:
+            raise InexactError(f"a call that is timed differs: {error}", **error.facts) from None
+        self._outcomes[case.id] = found
 
     def count(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
         """Count cases by the kernel's cost formula, and measure their peak memory."""
@@ -139,8 +185,9 @@ class KernelSubject:
         from arbench.bench.kernels.calls import Replay, copied, copies_of, on_device
 
         inputs = self.inputs(case)
+        check = partial(self._check, case, inputs)
         if self.device == "cpu":
-            return {}, Call(self._plain(case, inputs))
+            return {}, Call(self._plain(case, inputs), check=check)
         size = self.kernels[case.model].cost(case.op, inputs).bytes  # type: ignore[arg-type]
         cache = torch.cuda.get_device_properties(self.device).L2_cache_size
         torch.cuda.empty_cache()  # PyTorch's cache from verifying would count as used memory
@@ -154,7 +201,7 @@ class KernelSubject:
         facts: dict[str, Any] = {"copies": copies, "working_set": copies * size}
         if replay.why_not is not None:
             facts["not_captured"] = replay.why_not
-        return facts, replay.call
+        return facts, replace(replay.call, check=check)
 
 
 def reason(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -78,7 +79,45 @@ def verify_kernel(
         InexactError: a result is wrong; names the first element that differs.
     """
     given = copied(inputs)
-    found = _results(kernel, case.op, function, given, dtype)
+    facts = judge(kernel, case, _results(kernel, case.op, function, given, dtype), against, dtype)
+    rtol, atol = facts["relative_tolerance"], facts["tolerance"]
+    for name, exact in against.inputs.items():
+        difference, _ = _compare(f"input {name} after the call", given[name], exact, (rtol, atol), None)
+        facts["largest_difference"] = max(facts["largest_difference"], difference)
+    return facts
+
+
+def named(kernel: Kernel, op: str, inputs: Inputs, result: Any) -> dict[str, Tensor]:
+    """Return what a call returned by name: its outputs, or the gradients of its inputs."""
+    if op == "forward":
+        found = outputs(result)
+        return {f"output {i}" if len(found) > 1 else "the output": one for i, one in enumerate(found)}
+    return {f"the gradient of {k}": g for k, g in zip(leaves_of(kernel, inputs), result, strict=True)}
+
+
+def changes_inputs(inputs: Inputs, against: Expected) -> bool:
+    """Return whether a call leaves its inputs changed, so that a second call on them does something else."""
+    return any(not torch.equal(as_float64(inputs[name]), after) for name, after in against.inputs.items())
+
+
+def judge(
+    kernel: Kernel, case: CaseKey, found: dict[str, Tensor], against: Expected, dtype: torch.dtype
+) -> dict[str, Any]:
+    """Compare the results of a call with the float64 results.
+
+    Args:
+        kernel: the kernel.
+        case: names op and method.
+        found: the results, by name.
+        against: the float64 results.
+        dtype: dtype of the call.
+
+    Returns:
+        Facts for the results file.
+
+    Raises:
+        InexactError: a result is wrong; names the first element that differs.
+    """
     if found.keys() != against.results.keys():
         raise InexactError(f"returns {', '.join(found)}; the reference returns {', '.join(against.results)}")
     tolerances = kernel.tolerance if case.op == "forward" else kernel.gradient_tolerance or kernel.tolerance
@@ -90,9 +129,6 @@ def verify_kernel(
         difference, ties = _compare(name, found[name], exact, tolerance, excused_rows)
         _compare_norms(name, found[name], exact, dtype, excused_rows)
         largest, excused = max(largest, difference), max(excused, ties)
-    for name, exact in against.inputs.items():
-        difference, _ = _compare(f"input {name} after the call", given[name], exact, tolerance, None)
-        largest = max(largest, difference)
     facts: dict[str, Any] = {
         "how": "every output against the float64 reference"
         if case.op == "forward"
@@ -108,11 +144,8 @@ def verify_kernel(
 
 
 def _results(kernel: Kernel, op: str, function: Function, inputs: Inputs, dtype: torch.dtype) -> dict[str, Tensor]:
-    if op == "forward":
-        found = outputs(function(inputs))
-        return {f"output {i}" if len(found) > 1 else "the output": one for i, one in enumerate(found)}
-    grads = backward(kernel, function, inputs, downstream(dtype))()
-    return {f"the gradient of {k}": g for k, g in zip(leaves_of(kernel, inputs), grads, strict=True)}
+    call = partial(function, inputs) if op == "forward" else backward(kernel, function, inputs, downstream(dtype))
+    return named(kernel, op, inputs, call())
 
 
 def _other_decisions(found: dict[str, Tensor], against: Expected) -> Tensor | None:

@@ -16,8 +16,12 @@ from typing import Any
 import msgspec
 
 from arbench.bench.case import CaseKey
+from arbench.bench.dtypes import DTYPES
+from arbench.bench.models.precision import Precision
 from arbench.bench.models.setup import ModelSetup, run
+from arbench.bench.models.witness import Witness
 from arbench.meters import CountBudgetExceeded, Counts, count, peak_bytes
+from arbench.methods import Outcome
 from arbench.models import Source
 from arbench.results import COUNTERS, Count
 from arbench.stats import extrapolator
@@ -65,12 +69,14 @@ class Counter:
     Args:
         setup: provides the input.
         source: the model, in float64 if the method's path depends on values.
+        witness: judges what the counted calls returned.
         budget_s: seconds for the whole ladder; a quarter of it for any single case beyond.
         all_direct: count every case directly, and the ladder only after a case exceeded its budget.
     """
 
     setup: ModelSetup
     source: Source
+    witness: Witness
     budget_s: float
     all_direct: bool = False
 
@@ -80,16 +86,30 @@ class Counter:
         self.exhausted = False
 
     def direct(self, case: CaseKey, budget_s: float) -> Count:
-        """Count one case operation by operation. Raises CountBudgetExceeded."""
-        task = self.setup.task(self.source, case)
+        """Count one case operation by operation.
+
+        Raises:
+            CountBudgetExceeded: it takes longer.
+            InexactError: the counted call returned something else than the verified one.
+        """
+        task, outcomes = self.setup.task(self.source, case), list[Outcome]()
+
+        def call() -> None:
+            outcomes.append(run(self.source, case, task))
+
         started = time.perf_counter()
         with evaluations(self.source) as calls:
-            found = count(lambda: run(self.source, case, task), budget_s=budget_s)
+            with Precision(DTYPES[self.setup.dtype]) as precision:
+                found = count(call, budget_s=budget_s)
             nfe = calls()
+        precision.check()
         self.per_operation = (time.perf_counter() - started) / max(found.ops, 1)
         peak, size = None, found.bytes if self.setup.dtype == case.dtype else None
         if size is not None and (self.all_direct or found.ops * self.per_operation < DIRECT_S):
-            peak = peak_bytes(lambda: run(self.source, case, task), self.setup.device)
+            peak = peak_bytes(call, self.setup.device)
+        judged = case if self.setup.dtype == case.dtype else msgspec.structs.replace(case, dtype=self.setup.dtype)
+        for outcome in outcomes:
+            self.witness.check(self.source, judged, task, outcome)
         return Count(
             case.id, found.depth, nfe, found.flops, found.ops, size, peak, "counted", why_unknown=found.why_unknown
         )
@@ -190,7 +210,13 @@ class Counter:
 
 
 def counter_for(
-    setup: ModelSetup, source: Source, twin: Source, case: CaseKey, budget_s: float, all_direct: bool = False
+    setup: ModelSetup,
+    source: Source,
+    twin: Source,
+    case: CaseKey,
+    witness: Witness,
+    budget_s: float,
+    all_direct: bool = False,
 ) -> Counter:
     """Return the counter for a case at every N.
 
@@ -199,9 +225,11 @@ def counter_for(
         source: the model.
         twin: the model in float64, which counts the methods whose path depends on values, so that counts are exact.
         case: one of the cases.
+        witness: as for ``Counter``.
         budget_s: as for ``Counter``.
         all_direct: as for ``Counter``.
     """
     if case.data_dependent:
-        return Counter(replace(setup, dtype="float64"), twin, budget_s, all_direct)
-    return Counter(setup, source, budget_s, all_direct)
+        exact = replace(setup, dtype="float64", backend="eager")
+        return Counter(exact, twin, Witness(exact, twin=twin), budget_s, all_direct)
+    return Counter(setup, source, witness, budget_s, all_direct)

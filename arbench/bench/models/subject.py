@@ -13,7 +13,9 @@ from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, one_line, out_of_memory
 from arbench.bench.models.counting import counter_for, evaluations
 from arbench.bench.models.setup import ModelSetup, run
+from arbench.bench.models.witness import Witness
 from arbench.meters import peak_bytes
+from arbench.methods import Outcome
 from arbench.results import Count, Verification
 
 
@@ -23,6 +25,7 @@ class ModelSubject:
     def __init__(self, job: Job) -> None:
         case = job.cases[0]
         self.setup = ModelSetup(case.spec, case.dtype, case.device, job.seed, job.weights, job.data, case.backend)
+        self.witness = Witness(self.setup, job.outcomes)
         self._direct = job.direct
         self._pair: tuple[Any, Any] | None = None
 
@@ -32,21 +35,28 @@ class ModelSubject:
         if self._pair is None:
             source = self.setup.build()
             self._pair = source, self.setup.twin(source)
+            self.witness.twin = self._pair[1]
         return self._pair
 
     def build(self) -> Callable[[CaseKey], Call]:
         """Build the model again in fresh memory; return a function from a case to its call."""
         source = self.setup.build()
-        return lambda case: Call(partial(run, source, case, self.setup.task(source, case)))
+
+        def call_of(case: CaseKey) -> Call:
+            task = self.setup.task(source, case)
+            return Call(partial(run, source, case, task), check=partial(self.witness.check, source, case, task))
+
+        return call_of
 
     def count(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
         """Count cases that differ only in N: on plain PyTorch, except the memory, which is the backend's own."""
         source, twin = self.pair
         if self.setup.backend == "eager":
-            yield from counter_for(self.setup, source, twin, cases[0], budget_s, self._direct).counts(cases)
+            counter = counter_for(self.setup, source, twin, cases[0], self.witness, budget_s, self._direct)
+            yield from counter.counts(cases)
             return
         setup, known = self.setup.eager, {case.id: case for case in cases}
-        counter = counter_for(setup, setup.build(), twin, cases[0], budget_s, self._direct)
+        counter = counter_for(setup, setup.build(), twin, cases[0], Witness(setup, twin=twin), budget_s, self._direct)
         for line in counter.counts(cases):
             if line.peak_bytes is not None:
                 line.peak_bytes = self._peak_bytes(known[line.case]) if line.case in known else None
@@ -54,8 +64,11 @@ class ModelSubject:
 
     def _peak_bytes(self, case: CaseKey) -> int:
         source = self.pair[0]
-        task = self.setup.task(source, case)
-        return peak_bytes(lambda: run(source, case, task), self.setup.device)
+        task, outcomes = self.setup.task(source, case), list[Outcome]()
+        peak = peak_bytes(lambda: outcomes.append(run(source, case, task)), self.setup.device)
+        for outcome in outcomes:
+            self.witness.check(source, case, task, outcome)
+        return peak
 
     def verify(self, job: Job) -> Iterator[Message]:
         """Verify cases in ascending order of size, so that the duration of a long case can be predicted."""
@@ -90,6 +103,7 @@ class ModelSubject:
             line = self._verification(case, model)
             if line.verified and "call_s" in line.verified:
                 history.append((case.n, line.verified["call_s"]))
+                self.witness.learn(case, line.verified["outcome"])
             yield Message(line=line)
 
     def _verification(self, case: CaseKey, model: dict[str, Any]) -> Verification:

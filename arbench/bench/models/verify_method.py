@@ -19,12 +19,17 @@ from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, Evidence, evidence, first_difference
 from arbench.bench.models.setup import ModelSetup, run
+from arbench.bench.models.witness import digest
 from arbench.distributions import Categorical
 from arbench.methods import Outcome, Task
 from arbench.models import Source
 
 PARAMETERS = {"float64": 1e-9, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
 """Largest difference of parameters from float64's, over 1 + the largest of them: deep stacks add up rounding errors."""
+ROUNDINGS = 64.0
+"""Largest difference of parameters from float64's, over what rounding the weights to the dtype changes of them.
+
+Half precision is 8,192 times coarser than float32, and bfloat16 65,536 times."""
 TYPICAL = 4.0
 """Largest average difference of log-probabilities from forward's, over the average error of the dtype itself."""
 USUAL = 2.5
@@ -62,6 +67,26 @@ def verify_method(
     if setup.device.startswith("cuda"):
         torch.cuda.synchronize(setup.device)
     seconds, calls = time.perf_counter() - started, evaluated()
+    return judge(source, twin, case, task, outcome) | {"outcome": digest(outcome)}, seconds, calls
+
+
+def judge(source: Source, twin: Source, case: CaseKey, task: Task, outcome: Outcome) -> dict[str, Any]:
+    """Check the outcome of a call of a case.
+
+    Args:
+        source: the model.
+        twin: the model in float64.
+        case: what was run.
+        task: its input; a sampler that recorded no parameters has none to compare.
+        outcome: what the call returned.
+
+    Returns:
+        Facts for the results file.
+
+    Raises:
+        InexactError: the outcome is wrong; names the first element that differs.
+    """
+    _has_the_shape(case, outcome)
     proof = evidence(source, twin, outcome.f, task)
     _answers_the_task(source, case, task, outcome)
     facts = _parameters_near(proof, case.dtype)
@@ -73,8 +98,15 @@ def verify_method(
         facts |= _typical(source, proof, outcome)
     elif source.feeds == "z":
         facts |= _residual(source, proof, outcome, outcome.f.unsqueeze(-1), case.dtype)
-    facts |= _log_probs(source, proof, outcome, case.dtype)
-    return facts, seconds, calls
+    if case.op == "score" or task.record:
+        facts |= _log_probs(source, proof, outcome, case.dtype)
+    return facts
+
+
+def _has_the_shape(case: CaseKey, outcome: Outcome) -> None:
+    for name, value in (("events", outcome.x), ("feed", outcome.f)):
+        if value.shape != (case.batch, case.n):
+            raise InexactError(f"returned {name} of shape {tuple(value.shape)}, expected {(case.batch, case.n)}")
 
 
 def _answers_the_task(source: Source, case: CaseKey, task: Task, outcome: Outcome) -> None:
@@ -84,7 +116,7 @@ def _answers_the_task(source: Source, case: CaseKey, task: Task, outcome: Outcom
             raise InexactError("scored without a log-probability")
         if not torch.equal(outcome.x, task.x):  # type: ignore[arg-type]
             raise InexactError("scored another event than the one given")
-    elif outcome.params is None:
+    elif task.record and outcome.params is None:
         raise InexactError("did not record the parameters it drew from")
     if source.feeds == "x" and not torch.equal(outcome.f, outcome.x):
         raise InexactError("fed the network another event than it returned")
@@ -97,10 +129,14 @@ def _parameters_near(proof: Evidence, dtype: str) -> dict[str, Any]:
         raise InexactError(
             "the model's parameters are not finite", first_difference=first_difference(~proof.params.isfinite())
         )
-    worst = float(proof.own_error.max()) / (1 + float(proof.exact.abs().max()))
-    if not worst <= PARAMETERS[dtype]:
-        raise InexactError(f"parameters differ from float64's by {worst:.3g}, allowed {PARAMETERS[dtype]:g}")
-    return {"parameters_from_float64": worst}
+    scale = 1 + float(proof.exact.abs().max())
+    worst, allowed = float(proof.own_error.max()) / scale, PARAMETERS[dtype]
+    if dtype != "float64":
+        rounding = ROUNDINGS * (proof.rounding / scale + torch.finfo(DTYPES[dtype]).eps)
+        allowed = min(allowed, rounding)
+    if not worst <= allowed:
+        raise InexactError(f"parameters differ from float64's by {worst:.3g}, allowed {allowed:.3g}")
+    return {"parameters_from_float64": worst, "parameters_allowed": allowed}
 
 
 def _draws(source: Source, proof: Evidence, outcome: Outcome, task: Task, dtype: str) -> dict[str, Any]:

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from arbench.bench.case import CaseKey
-from arbench.bench.dtypes import as_float64
+from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, first_difference
+from arbench.bench.models.precision import Precision
+from arbench.bench.models.probes import probe_leaks
 from arbench.bench.models.setup import ModelSetup
 from arbench.models import Source
 
@@ -27,7 +29,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
     """Probe a model at one N and batch: nothing leaks, all inputs matter, and ``forward`` equals ``extend``.
 
     Returns:
-        Facts for the results file: ``forward_against_extend``, ``leak_probes``.
+        Facts for the results file: ``forward_against_extend``; ``leak_probes`` (places probed), ``leak_changes``
+        (changes tried at each) and ``leak_symbols`` (symbols that a changed element took).
 
     Raises:
         InexactError: a probe found a fault.
@@ -37,31 +40,22 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
     f = probe.x if source.feeds == "x" and probe.x is not None else None
     if f is None:
         f = _feed(setup, source, case)
-    code = source.encode(context, case.n)
-    params = source(f, code)
-    bounds = source.schedule(case.n)
-    groups = len(bounds) - 1
-    middle = groups // 2  # probe its neighbours too: sub-pixels differ by colour
-    for g in sorted({0, *(min(middle + i, groups - 1) for i in range(3)), groups - 1}):
-        changed = f.clone()
-        changed[:, bounds[g] :] = _changed(source, changed[:, bounds[g] :])
-        after = source(changed, code)
-        seen = bounds[g + 1]
-        if not torch.equal(after[:, :seen], params[:, :seen]):
-            row, at = first_difference(after[:, :seen] != params[:, :seen])
-            raise InexactError(
-                f"forward leaks: parameters of element {at} change with elements from {bounds[g]} on",
-                first_difference=[row, at],
-            )
-        if seen < case.n and torch.equal(after[:, seen:], params[:, seen:]):
-            raise InexactError(f"elements from {bounds[g]} on change no later parameter")
+    with Precision(DTYPES[case.dtype]) as precision:
+        code = source.encode(context, case.n)
+        params = source(f, code)
+        source.extend(source.start(case.batch, case.n, code), f, 0, 1)
+    precision.check()
+    probed = probe_leaks(source, f, context, setup.seed)
     for name, value in context.items():
         other = value.roll(1, dims=-1) + 1 if value.is_floating_point() else (value + 1) % source.alphabets[name]
         if torch.equal(source(f, source.encode({**context, name: other}, case.n)), params):
             raise InexactError(f"the model ignores its conditioning '{name}'")
     worst = _forward_equals_extend(twin, *_varied(twin, as_float64(f), as_float64(context)), case)
     _rows_do_not_mix(twin, as_float64(f), as_float64(context), case)
-    return {"forward_against_extend": worst, "leak_probes": min(groups, 5)}
+    tried = {"leak_probes": probed.places, "leak_changes": probed.changes}
+    if probed.symbols is not None:
+        tried["leak_symbols"] = probed.symbols
+    return {"forward_against_extend": worst, **tried}
 
 
 def _feed(setup: ModelSetup, source: Source, case: CaseKey) -> Tensor:

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from arbench.bench.call import Kept
 from arbench.bench.job import one_line
 from arbench.gate.timing.protocol import (
     Build,
@@ -120,9 +121,9 @@ class Server:
         self.facts = {"seed": 0, "threads": load.threads, **load.facts}
         self.random = random.Random(load.seed)
         self.sides = [Side(Path(root), alone=len(load.roots) == 1) for root in load.roots]
-        self.builders: list[dict[str, Callable[[], Thunk]]] = [{} for _ in self.sides]
+        self.builders: list[dict[str, Callable[[], Kept]]] = [{} for _ in self.sides]
         self.built: list[int] = []
-        self.calls: dict[int, Thunk] = {}
+        self.calls: dict[int, Kept] = {}
         self.ballast: list[Any] = []
         self.device = "cpu"
         for number in self._shuffled(len(self.sides)):
@@ -141,7 +142,9 @@ class Server:
             case Build():
                 return self._build(request.cases, request.sides)
             case Turn():
-                return Timed([[self._time(request.side, request.calls)]])
+                seconds = self._time(request.side, request.calls)
+                self._check(request.side)
+                return Timed([[seconds]])
             case Turns():
                 return self._turns(request.rounds, request.calls)
 
@@ -201,6 +204,7 @@ class Server:
                     self.builders[side] = {key: version.opened(case, **self.facts)}
                 self.calls[place] = self.builders[side][key]()
                 self.calls[place]()
+                self.calls[place].check()
         return Built(min(self._time(0, 1) for _ in range(2)))
 
     def _time(self, place: int, calls: int) -> float:
@@ -209,12 +213,19 @@ class Server:
         with self._on(self.built[place]):
             return self.clock.time(call if calls == 1 else _repeated(call, calls)) / calls
 
+    def _check(self, place: int) -> None:
+        """Compare what a side's last call returned with what its version verified."""
+        with self._on(self.built[place]):
+            self.calls[place].check()
+
     def _turns(self, rounds: int, calls: int) -> Timed:
         seconds: list[list[float]] = [[] for _ in self.built]
         gc.collect()
         for _ in range(rounds):
             for place in self._shuffled(len(seconds)):
                 seconds[place].append(self._time(place, calls))
+        for place in range(len(seconds)):
+            self._check(place)
         return Timed(seconds, _clock_mhz(self.device))
 
 

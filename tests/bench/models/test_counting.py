@@ -12,6 +12,7 @@ from arbench.bench.case import CaseKey
 from arbench.bench.models import counting
 from arbench.bench.models.counting import Counter, counter_for, evaluations
 from arbench.bench.models.setup import ModelSetup, run
+from arbench.bench.models.witness import Witness
 from arbench.bench.plan import Options, make_plan
 from arbench.meters import CountBudgetExceeded
 from arbench.methods import methods_for
@@ -58,7 +59,8 @@ HALF_POWERS = {("grouped_pixelcnn:tiny_rows", "naive")}
 def counter(case: CaseKey, budget_s: float = 60.0) -> Counter:
     setup = ModelSetup(case.spec, case.dtype, case.device, seed=0)
     source = setup.build()
-    return counter_for(setup, source, setup.twin(source), case, budget_s)
+    twin = setup.twin(source)
+    return counter_for(setup, source, twin, case, Witness(setup, twin=twin), budget_s)
 
 
 @pytest.fixture

@@ -1,0 +1,135 @@
+"""Probes of a model's forward: seeded changes of a feed, which must change later parameters and no earlier ones.
+
+A leak may depend on what is read: on one symbol of an alphabet, at one place. So a probe changes the elements from a
+group on in many rows at once. Each row has a past of its own, and over the rows each changed element takes every symbol
+of the alphabet, as far as the budget goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from arbench.bench.inexact import InexactError
+from arbench.bench.models.evidence import first_difference
+from arbench.models import Source
+
+WORK = 300_000_000
+"""Budget of a probe: weights of the model times elements of all rows, about one multiplication each."""
+MOST_NUMBERS = 1 << 24
+"""Most parameters of a distribution in one forward of a probe."""
+MOST_ROWS = 256
+FEWEST = 2
+"""Changes that a probe tries, whatever they cost: of a real event, and of a random one."""
+USUAL = 16
+"""Changes that a probe tries if it can pay for them, or as many as the alphabet has symbols."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """The changes that were tried.
+
+    Attributes:
+        places: number of groups from which on elements were changed.
+        changes: number of changes at each of them.
+        symbols: number of different symbols that each changed element took; None for real elements.
+    """
+
+    places: int
+    changes: int
+    symbols: int | None
+
+
+def levels_of(source: Source) -> int | None:
+    """Return the size of the alphabet that a network reads; None where it reads real numbers."""
+    if source.feeds == "z" or not source.distribution.finite:
+        return None
+    return int(getattr(source.distribution, "levels", 2))
+
+
+def changes_for(source: Source, f: Tensor) -> int:
+    """Return how many changes a probe of a feed (B, N) tries."""
+    weights, numbers = sum(p.numel() for p in source.parameters()), source.distribution.params_width
+    affordable = min(WORK // max(weights, 1), MOST_NUMBERS // numbers) // f.numel()
+    return max(FEWEST, min(max(levels_of(source) or 0, USUAL), MOST_ROWS, affordable))
+
+
+def probe_leaks(source: Source, f: Tensor, context: Mapping[str, Tensor], seed: int) -> Probed:
+    """Change elements from some groups on; parameters up to these groups must stay bit-equal, and later ones change.
+
+    Args:
+        source: the model.
+        f: a real feed (B, N).
+        context: its conditioning.
+        seed: seed of the changes.
+
+    Returns:
+        What was tried.
+
+    Raises:
+        InexactError: the forward leaks, or ignores elements.
+    """
+    n, bounds = f.shape[1], source.schedule(f.shape[1])
+    groups, count = len(bounds) - 1, changes_for(source, f)
+    generator = torch.Generator().manual_seed(seed)
+    pasts = torch.cat([f, _others(source, f, count - 1, generator)])
+    code = source.encode({name: value.repeat(count, *[1] * (value.dim() - 1)) for name, value in context.items()}, n)
+    params = source(pasts, code)
+    middle = groups // 2  # probe its neighbours too: sub-pixels differ by colour
+    places = sorted({0, *(min(middle + i, groups - 1) for i in range(3)), groups - 1})
+    for g in places:
+        begin, seen = bounds[g], bounds[g + 1]
+        changed = pasts.clone()
+        changed[:, begin:] = _changes(source, pasts[:, begin:], count, generator)
+        after = source(changed, code)
+        differs = _differs(after, params)
+        if differs[:, :seen].any():
+            row, at = first_difference(differs[:, :seen])
+            raise InexactError(
+                f"forward leaks: parameters of element {at} change with elements from {begin} on",
+                first_difference=[row % len(f), at],
+            )
+        if seen < n and not differs[:, seen:].any():
+            raise InexactError(f"elements from {begin} on change no later parameter")
+    levels = levels_of(source)
+    return Probed(len(places), count, min(count, levels) if levels else None)
+
+
+def _differs(a: Tensor, b: Tensor) -> Tensor:
+    return (a != b) & ~(a.isnan() & b.isnan())
+
+
+def _others(source: Source, f: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Return other feeds (count B, N): of symbols, or the real one with noise of its own size."""
+    levels, (batch, n) = levels_of(source), f.shape
+    if levels is not None:
+        return _symbols(levels, count, n, generator).repeat_interleave(batch, 0).to(f.device, f.dtype)
+    noise = torch.randn(count * batch, n, generator=generator, dtype=torch.float64)
+    return f.repeat(count, 1) + noise.to(f.device, f.dtype) * (f.std(unbiased=False) + 1)
+
+
+def _changes(source: Source, suffix: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Return other elements for a suffix (count B, M).
+
+    No first element of a suffix stays as it is, so that there is a change to be seen.
+    """
+    levels, (rows, length) = levels_of(source), suffix.shape
+    if levels is None:
+        size = 10.0 ** torch.randint(-1, 2, (rows, 1), generator=generator)
+        noise = torch.randn(rows, length, generator=generator, dtype=torch.float64) * size
+        return suffix + torch.where(noise == 0, 1.0, noise).to(suffix.device, suffix.dtype)
+    found = _symbols(levels, count, length, generator).repeat_interleave(rows // count, 0)
+    found = found.to(suffix.device, suffix.dtype)
+    found[:, 0] = torch.where(found[:, 0] == suffix[:, 0], (found[:, 0] + 1) % levels, found[:, 0])
+    return found
+
+
+def _symbols(levels: int, count: int, length: int, generator: torch.Generator) -> Tensor:
+    """Return symbols (count, length): over the rows each place takes ``count`` different ones, or all of them."""
+    offset = torch.randint(levels, (length,), generator=generator)
+    turns = torch.stack([torch.randperm(max(count, 1), generator=generator) for _ in range(min(length, 8))], dim=1)
+    turns = turns[:, torch.arange(length) % turns.shape[1]]  # eight orders in turn: places do not move together
+    return (offset + turns * max(levels // max(count, 1), 1)) % levels
