@@ -141,6 +141,11 @@ def _accepted(case: Case) -> str:
     return NONE if found is None else f"{found:.1f}"
 
 
+def is_extrapolated(case: Case) -> bool:
+    """Return whether a case's depth was computed from smaller sizes, and not counted."""
+    return case.depth is not None and case.count_source == "extrapolated"
+
+
 Cell = Callable[[Case, Results, SharedSettings], str]
 CELLS: dict[str, Cell] = {
     "model": lambda case, results, shared: model_label(case),
@@ -154,6 +159,7 @@ CELLS: dict[str, Cell] = {
     "speed_up": lambda case, results, shared: speed_up_label(case, results),
     "best_speed_up": lambda case, results, shared: _best_speed_up(case, results),
     "depth": lambda case, results, shared: _count(case.depth),
+    "marked_depth": lambda case, results, shared: _count(case.depth) + "*" * is_extrapolated(case),
     "nfe": lambda case, results, shared: _count(case.nfe),
     "accepted": lambda case, results, shared: _accepted(case),
     "work": lambda case, results, shared: exact_si(
@@ -177,6 +183,7 @@ COLUMNS = {
     "speed_up": Column("speed-up"),
     "best_speed_up": Column("speed-up"),
     "depth": Column("depth"),
+    "marked_depth": Column("depth"),
     "nfe": Column("nfe"),
     "accepted": Column("accepted"),
     "work": Column("work/element"),

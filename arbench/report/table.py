@@ -7,14 +7,24 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from arbench.report.cells import CELLS, COLUMNS, NONE, Column, accepted, interval_of, real_time, speed_up
+from arbench.report.cells import (
+    CELLS,
+    COLUMNS,
+    NONE,
+    Column,
+    accepted,
+    interval_of,
+    is_extrapolated,
+    real_time,
+    speed_up,
+)
 from arbench.report.labels import STATUS, SharedSettings, model_label, numbers, of_models
 from arbench.report.roofs import per_second, reached
 from arbench.results import Case, Results
 
-_FULL = tuple(name for name in COLUMNS if name != "best_speed_up")
-_HEADLINE = ("op", "method", "n", "time", "rate", "real_time", "best_speed_up", "depth")
-_OPTIONAL = ("rate", "real_time", "depth", "op")
+_FULL = tuple(name for name in COLUMNS if name not in ("best_speed_up", "marked_depth"))
+_HEADLINE = ("op", "method", "n", "time", "rate", "real_time", "best_speed_up", "marked_depth")
+_OPTIONAL = ("rate", "real_time", "marked_depth", "op")
 """Columns of the headline that a narrow terminal loses, the first one first."""
 _OP_ORDER = {"score": 0, "sample": 1, "forward": 2, "backward": 3}
 
@@ -148,10 +158,12 @@ def model_tables(results: Results, width: int) -> list[Table]:
     for label, cases in groups.items():
         title = " · ".join(filter(None, (label, f"element: {cases[0].element}", shared.of_models)))
         notes = _notes(cases, shared)
-        kept = list(_HEADLINE)
+        kept, largest = list(_HEADLINE), _largest(cases)
+        if any(map(is_extrapolated, largest)):
+            notes = ["* extrapolated from counted sizes", *notes]
         for dropped in (None, *_OPTIONAL):
             kept = [name for name in kept if name != dropped]
-            table = _table(title, _largest(cases), results, shared, kept, notes)
+            table = _table(title, largest, results, shared, kept, notes)
             if max(map(len, table.lines()[1 : -len(notes) or None])) <= width:
                 break
         tables.append(table)

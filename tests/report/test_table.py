@@ -9,6 +9,7 @@ import pytest
 
 from arbench.report import frame, headline, headlines, rows
 from arbench.report.cells import ratio_label
+from arbench.report.table import model_tables
 from arbench.results import Case, Ratio
 
 
@@ -158,6 +159,20 @@ def test_unknown_depths_are_noted_with_their_reasons(build) -> None:
     assert not any("depth unknown" in note for table in others for note in table.notes)
     assert rows(results).notes == [note.replace("sample", "wavenet:nv sample") for note in notes]
     assert frame(results).set_index("id").why_unknown["wavenet:nv/sample/cached/512"] == "it writes through NumPy"
+
+
+@pytest.mark.parametrize("extrapolated", [False, True])
+def test_an_extrapolated_depth_is_marked(build, extrapolated: bool) -> None:
+    def counted(line):
+        source = "extrapolated" if extrapolated and line.method == "cached" else "counted"
+        return msgspec.structs.replace(line, count_source=source)
+
+    results = build(edit=lambda line: counted(line) if isinstance(line, Case) else line)
+    tables = model_tables(results, 200)
+    marked = {cell.endswith("*") for table in tables for cell in column(table, "depth")}
+    noted = {"* extrapolated from counted sizes" in table.notes for table in tables}
+    assert marked == ({False, True} if extrapolated else {False})
+    assert (True in noted) == extrapolated
 
 
 def test_a_known_depth_needs_no_note(results) -> None:

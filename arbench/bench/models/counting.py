@@ -1,14 +1,15 @@
 """Counting: depth, work, operations, bytes and network evaluations of a case, once and without timing.
 
 Counting takes tens of microseconds per operation, so each method is counted on a ladder of small sizes. Larger sizes
-are extrapolated by an exact polynomial, once it predicted a held-out size to the last digit. A gate has small sizes and
-needs the memory of each: it counts every size directly as long as that is quick.
+are extrapolated by an exact polynomial, once it predicted two held-out sizes to the last digit: the largest of the
+ladder, and the largest that can be counted in two seconds. A gate has small sizes and needs the memory of each: it
+counts every size directly as long as that is quick.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +29,8 @@ from arbench.stats import extrapolator
 
 DIRECT_S = 0.25
 """Seconds within which a size is counted rather than extrapolated."""
+SPOT_S = 2.0
+"""Seconds within which the largest size is counted that an extrapolation is checked at."""
 ADDITIVE = ("flops", "ops", "bytes")
 """Counters whose value for a whole is the sum over its parts."""
 
@@ -131,6 +134,15 @@ class Counter:
             return
         yield from self._climb(cases)
         predict = {} if cases[0].data_dependent else self._extrapolators(cases[0])
+        spot = self._spot(left, predict)
+        if spot is not None:
+            found = self._within_budget(spot)
+            self.exhausted = False  # the prediction of its seconds was wrong, not that of the smaller sizes
+            if found.count_source == "counted" and spot.id not in {case.id for case in cases}:
+                found.n, found.ladder_of = spot.n, cases[0].id
+            if found.count_source == "counted":
+                predict = _unrefuted(predict, spot, found)
+                yield found
         for case in left:
             if case.n in self.seen:
                 continue
@@ -141,9 +153,38 @@ class Counter:
                 yield Count(case.id, **known, peak_bytes=None, count_source="extrapolated", why_unknown=why)
                 continue
             found = self._within_budget(case)
-            wrong = {name for name, value in guess.items() if getattr(found, name) not in (value, None)}
-            predict = {name: f for name, f in predict.items() if name not in wrong}
+            predict = _unrefuted(predict, case, found)
             yield found
+
+    def _spot(self, cases: list[CaseKey], predict: Mapping[str, Callable[[CaseKey], int]]) -> CaseKey | None:
+        """Return the largest size to check an extrapolation at; None if no size is extrapolated or none is affordable.
+
+        It is a case of the run if one can be counted in time, else a size between the ladder and the smallest case.
+        """
+
+        def seconds(case: CaseKey) -> float:
+            return predict["ops"](case) * self.per_operation
+
+        if "ops" not in predict:
+            return None
+        beyond = [case for case in cases if case.n not in self.seen and seconds(case) > DIRECT_S]
+        limit_s = min(SPOT_S, self.budget_s / 4)
+        affordable = [case for case in beyond if seconds(case) <= limit_s]
+        if affordable or not beyond:
+            return max(affordable, key=lambda case: case.n, default=None)
+        first = min(beyond, key=lambda case: case.n)
+        for n in range(first.n, max(self.seen), -max(1, first.n // 16)):
+            spot = msgspec.structs.replace(first, n=n)
+            if self._is_size(n) and seconds(spot) <= limit_s:
+                return spot
+        return None
+
+    def _is_size(self, n: int) -> bool:
+        try:
+            self.source.schedule(n)
+        except ValueError:
+            return False
+        return True
 
     def _within_budget(self, case: CaseKey) -> Count:
         why = "not tried: counting a smaller size already took too long"
@@ -207,6 +248,13 @@ class Counter:
             return polynomial(case.n) + extra
 
         return predict
+
+
+def _unrefuted(
+    predict: Mapping[str, Callable[[CaseKey], int]], case: CaseKey, found: Count
+) -> dict[str, Callable[[CaseKey], int]]:
+    """Return the predictors that a count does not contradict."""
+    return {name: f for name, f in predict.items() if getattr(found, name) in (f(case), None)}
 
 
 def counter_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import Any
 
 import msgspec
 import pytest
@@ -65,8 +66,9 @@ def counter(case: CaseKey, budget_s: float = 60.0) -> Counter:
 
 @pytest.fixture
 def extrapolate_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Extrapolate every size beyond the ladder that can be."""
+    """Extrapolate every size beyond the ladder that can be, without a check at a larger size."""
     monkeypatch.setattr(counting, "DIRECT_S", 0.0)
+    monkeypatch.setattr(counting, "SPOT_S", 0.0)
 
 
 @pytest.mark.parametrize(("spec", "op", "method"), FAMILIES)
@@ -288,6 +290,45 @@ def test_a_law_that_breaks_beyond_the_ladder_is_not_trusted_again(model_file, mo
         direct = counter(case).direct(case, 60.0)
         assert found[case.id].ops == direct.ops
         assert found[case.id].depth == direct.depth
+
+
+LATE = """
+class Mine(WaveNet):
+    claims = {("sample", "cached"): Claim("N", "N")}
+
+    def extend(self, state, f, g0, g1):
+        params, state = super().extend(state, f, g0, g1)
+        return (params + 0 if g0 >= 100 else params), state
+"""
+
+
+@pytest.mark.parametrize(
+    ("sizes", "spot"), [([120, 132], 132), ([120, 3000], 120), ([200, 3000], None)], ids=["two", "one", "none"]
+)
+def test_an_extrapolation_is_checked_at_the_largest_size_that_can_be_counted(
+    model_file, monkeypatch, sizes: list[int], spot: int | None
+) -> None:
+    """The model does more from step 100 on, far beyond the ladder."""
+    monkeypatch.setattr(counting, "DIRECT_S", 0.0)
+    cases = families(model_file(LATE), ops=["sample"], methods=["cached"], n=sizes)[0]
+    one = counter(cases[0], budget_s=8.0)
+    limit = 150 if spot is None else spot
+    predict = Counter._extrapolators
+
+    def priced(self: Counter, case: CaseKey) -> dict[str, Any]:
+        found = predict(self, case)
+        self.per_operation = 2.0 / found["ops"](msgspec.structs.replace(case, n=limit))
+        return found
+
+    monkeypatch.setattr(Counter, "_extrapolators", priced)
+    found = {count.case: count for count in one.counts(cases)}
+    checked = [count.n for count in found.values() if count.n is not None and count.n > 24]
+    assert checked == ([] if spot else [140])
+    small = found[cases[0].id]
+    assert small.count_source == "counted"
+    assert small.ops == counter(cases[0]).direct(cases[0], 60.0).ops
+    large = found[cases[1].id]
+    assert large.count_source in ("counted", "none")
 
 
 def test_counting_changes_no_draw() -> None:
