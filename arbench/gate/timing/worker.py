@@ -114,10 +114,14 @@ class Server:
     def __init__(self, load: Load) -> None:
         import torch
 
+        from arbench.bench.call import keep_float32_exact
+        from arbench.gate.timing.shared import Watch
         from arbench.gate.timing.sides import Side
 
         torch.set_grad_enabled(False)
         torch.set_num_threads(load.threads)
+        keep_float32_exact()  # every version sets it
+        self.watch = Watch() if len(load.roots) > 1 else None
         self.facts = {"seed": 0, "threads": load.threads, **load.facts}
         self.random = random.Random(load.seed)
         self.sides = [Side(Path(root), alone=len(load.roots) == 1) for root in load.roots]
@@ -130,6 +134,7 @@ class Server:
             with self._on(number):
                 self.sides[number].load()
                 self.sides[number].load("arbench.bench.subject")
+            self._look(number)
 
     def reply(self, request: Request) -> Reply:
         """Carry out a request and return its reply."""
@@ -166,6 +171,28 @@ class Server:
             if side.refused is not None:  # the version may have caught the error
                 raise SideError(side.refused, number) from side.refused
 
+    def _look(self, number: int, deep: bool = True) -> None:
+        """Look whether a side changed what all sides share.
+
+        Args:
+            number: the side that did something.
+            deep: whether to look at the functions of other packages too, which takes longer.
+
+        Raises:
+            SideError: it did, so that it cannot share a process.
+        """
+        from arbench.gate.timing.sides import SharedError
+
+        if self.watch is None:
+            return
+        changed = self.watch.changed()
+        what = f"changes {changed}" if changed else None
+        if what is None and deep and (replaced := self.watch.replaced()):
+            what = f"replaces {replaced}"
+        if what is not None:
+            cause = SharedError(f"one of them {what} for the whole process")
+            raise SideError(cause, number) from cause
+
     def _cases(self, side: int, options: dict[str, Any], kernels: bool) -> dict[str, dict[str, Any]] | Refusal:
         from arbench.gate.timing import version
 
@@ -182,6 +209,7 @@ class Server:
 
         with self._on(side):
             status, error = version.verified(case, **self.facts)
+        self._look(side)
         return Verified(status, error)
 
     def _build(self, cases: list[dict[str, Any]], sides: list[int]) -> Built:
@@ -199,12 +227,14 @@ class Server:
             key = msgspec.json.encode(case).decode()
             size = self.random.randrange(BALLAST)
             self.ballast.append(torch.empty(size, dtype=torch.uint8, device=self.device))
+            first = key not in self.builders[side]
             with self._on(side):
-                if key not in self.builders[side]:
+                if first:
                     self.builders[side] = {key: version.opened(case, **self.facts)}
                 self.calls[place] = self.builders[side][key]()
                 self.calls[place]()
                 self.calls[place].check()
+            self._look(side, deep=first)
         return Built(min(self._time(0, 1) for _ in range(2)))
 
     def _time(self, place: int, calls: int) -> float:
@@ -224,8 +254,9 @@ class Server:
         for _ in range(rounds):
             for place in self._shuffled(len(seconds)):
                 seconds[place].append(self._time(place, calls))
-        for place in range(len(seconds)):
+        for place, side in enumerate(self.built):
             self._check(place)
+            self._look(side, deep=False)
         return Timed(seconds, _clock_mhz(self.device))
 
 

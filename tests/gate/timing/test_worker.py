@@ -39,6 +39,30 @@ def test_a_version_that_does_not_import_is_named(tmp_path: Path) -> None:
     assert worker._failed(error.value) == Failed("RuntimeError: broken", side=1)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("original = torch.addmm; torch.addmm = lambda *a, **k: original(*a, **k)", "replaces torch.addmm"),
+        ("torch.set_num_threads(2)", "changes torch.get_num_threads() from 1 to 2"),
+    ],
+)
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_version_that_changes_what_all_share_needs_a_process_of_its_own(
+    text: str, said: str, side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "addmm", torch.addmm)
+    roots = [version(tmp_path / "old"), version(tmp_path / "new")]
+    roots[side] = version(tmp_path / "changed", f"import torch\n{text}\n")
+    with pytest.raises(SideError) as error:
+        Server(Load([roots[0], roots[1], roots[0]], seed=0, threads=1))
+    failed = worker._failed(error.value)
+    assert (failed.error, failed.apart) == (f"one of them {said} for the whole process", True)
+    assert failed.side in ((0, 2) if side == 0 else (1,))
+    torch.set_num_threads(1)
+    monkeypatch.undo()
+    Server(Load([roots[side]], seed=0, threads=1))  # alone in its process it may
+
+
 def test_a_version_that_exits_is_charged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def leaves(*_: object, **__: object) -> None:
         raise SystemExit(0)
