@@ -39,7 +39,8 @@ class Kept:
         self._outcome: Any = None
 
     def __call__(self) -> None:
-        """Make the call."""
+        """Make the call, once the outcome of the one before is freed."""
+        self._outcome = None
         self._outcome = self._run()
 
     def check(self) -> None:

@@ -25,7 +25,7 @@ from arbench.bench.call import Kept
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, one_line, out_of_memory
-from arbench.results import Samples, Verification
+from arbench.results import Count, Samples, Verification
 
 if TYPE_CHECKING:
     from arbench.meters import Clock
@@ -92,9 +92,20 @@ def prove(job: Job) -> Iterator[Message]:
         try:
             for line in subject.count(members, job.count_budget_s):
                 yield Message(line=line)
+                counted.add(line.case)
         except InexactError as error:
-            for case in members:
-                yield Message(line=_void(case, error))
+            yield from _uncounted(members, counted, error)
+
+
+def _uncounted(cases: list[CaseKey], counted: set[str], error: InexactError) -> Iterator[Message]:
+    """Void the case whose counted call is wrong, or all if it is every size's fault; the others have no counts."""
+    wrong = error.facts.get("counted_n")
+    for case in cases:
+        if wrong in (None, case.n):
+            yield Message(line=_void(case, error))
+        elif case.id not in counted:
+            why = str(error)
+            yield Message(line=Count(case.id, None, None, None, None, None, None, "none", why_unknown=why))
 
 
 def measure(job: Job) -> Iterator[Message]:
@@ -137,8 +148,7 @@ def measure(job: Job) -> Iterator[Message]:
                     about = clock.time(kept) / call.times  # the warm call; proving timed a cold one
                     kept.check()
                 else:
-                    warm = call_of(smallest[case.key])
-                    warm.check(warm.run())
+                    call_of(smallest[case.key]).run()
                 at = time.time()
                 seconds = _sampled(clock, kept, call.times, about)
                 kept.check()
@@ -148,6 +158,8 @@ def measure(job: Job) -> Iterator[Message]:
                 continue
             first = first and first / call.times
             yield Message(line=Samples(case.id, job.worker, number, at, seconds, first))
+        if len(void) == len(job.cases):
+            return
         number += 1
         longest = max(longest, time.monotonic() - began - once_s)  # the extra time of first calls does not recur
         if job.rounds is not None:

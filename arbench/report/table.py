@@ -159,12 +159,12 @@ def model_tables(results: Results, width: int) -> list[Table]:
         title = " · ".join(filter(None, (label, f"element: {cases[0].element}", shared.of_models)))
         notes = _notes(cases, shared)
         kept, largest = list(_HEADLINE), _largest(cases)
-        if any(map(is_extrapolated, largest)):
-            notes = ["* extrapolated from counted sizes", *notes]
+        marked = ["* extrapolated from counted sizes"] if any(map(is_extrapolated, largest)) else []
         for dropped in (None, *_OPTIONAL):
             kept = [name for name in kept if name != dropped]
-            table = _table(title, largest, results, shared, kept, notes)
-            if max(map(len, table.lines()[1 : -len(notes) or None])) <= width:
+            below = [*marked, *notes] if "marked_depth" in kept else notes
+            table = _table(title, largest, results, shared, kept, below)
+            if max(map(len, table.lines()[1 : -len(below) or None])) <= width:
                 break
         tables.append(table)
     return tables

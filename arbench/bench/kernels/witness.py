@@ -9,7 +9,7 @@ from torch import Tensor
 
 CHUNK = 1 << 22
 """Elements that are summed at a time."""
-_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}
 
 
 def checksum(tensors: Sequence[Tensor]) -> str:

@@ -18,6 +18,7 @@ import msgspec
 
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES
+from arbench.bench.inexact import InexactError
 from arbench.bench.models.precision import Precision
 from arbench.bench.models.setup import ModelSetup, run
 from arbench.bench.models.witness import Witness
@@ -85,6 +86,7 @@ class Counter:
 
     def __post_init__(self) -> None:
         self.seen: dict[int, Count] = {}
+        self._encodings: dict[int, Counts] = {}
         self.per_operation = 0.0
         self.exhausted = False
 
@@ -112,7 +114,11 @@ class Counter:
             peak = peak_bytes(call, self.setup.device)
         judged = case if self.setup.dtype == case.dtype else msgspec.structs.replace(case, dtype=self.setup.dtype)
         for outcome in outcomes:
-            self.witness.check(self.source, judged, task, outcome)
+            try:
+                self.witness.check(self.source, judged, task, outcome)
+            except InexactError as error:
+                facts = {**error.facts, "counted_n": case.n}
+                raise InexactError(f"{error} (while counting N = {case.n:,})", **facts) from None
         return Count(
             case.id, found.depth, nfe, found.flops, found.ops, size, peak, "counted", why_unknown=found.why_unknown
         )
@@ -135,14 +141,10 @@ class Counter:
         yield from self._climb(cases)
         predict = {} if cases[0].data_dependent else self._extrapolators(cases[0])
         spot = self._spot(left, predict)
-        if spot is not None:
-            found = self._within_budget(spot)
-            self.exhausted = False  # the prediction of its seconds was wrong, not that of the smaller sizes
-            if found.count_source == "counted" and spot.id not in {case.id for case in cases}:
-                found.n, found.ladder_of = spot.n, cases[0].id
-            if found.count_source == "counted":
-                predict = _unrefuted(predict, spot, found)
-                yield found
+        checked = self._spot_count(spot, cases) if spot is not None else None
+        if spot is not None and checked is not None:
+            predict = _unrefuted(predict, spot, checked)
+            yield checked
         for case in left:
             if case.n in self.seen:
                 continue
@@ -173,18 +175,36 @@ class Counter:
         if affordable or not beyond:
             return max(affordable, key=lambda case: case.n, default=None)
         first = min(beyond, key=lambda case: case.n)
+        started = time.perf_counter()
         for n in range(first.n, max(self.seen), -max(1, first.n // 16)):
             spot = msgspec.structs.replace(first, n=n)
-            if self._is_size(n) and seconds(spot) <= limit_s:
-                return spot
+            try:
+                self.source.schedule(n)
+                if seconds(spot) <= limit_s:
+                    return spot
+            except ValueError:  # there are no events of this size, or the polynomial is no integer there
+                continue
+            if time.perf_counter() - started > limit_s:
+                return None
         return None
 
-    def _is_size(self, n: int) -> bool:
+    def _spot_count(self, spot: CaseKey, cases: list[CaseKey]) -> Count | None:
+        """Return the count of a size to check an extrapolation at; None if it has none after all."""
+        asked = spot.id in {case.id for case in cases}
         try:
-            self.source.schedule(n)
-        except ValueError:
-            return False
-        return True
+            found = self._within_budget(spot)
+        except InexactError:
+            raise
+        except Exception:  # a size that nobody asked for, which a user's model may refuse in any way
+            if asked:
+                raise
+            return None
+        self.exhausted = False  # the prediction of its seconds was wrong, not that of the smaller sizes
+        if found.count_source != "counted":
+            return None
+        if not asked:
+            found.n, found.ladder_of = spot.n, cases[0].id
+        return found
 
     def _within_budget(self, case: CaseKey) -> Count:
         why = "not tried: counting a smaller size already took too long"
@@ -221,8 +241,10 @@ class Counter:
                 return
 
     def _encoding(self, case: CaseKey) -> Counts:
-        context = self.setup.task(self.source, case).context
-        return count(lambda: self.source.encode(context, case.n))
+        if case.n not in self._encodings:
+            context = self.setup.task(self.source, case).context
+            self._encodings[case.n] = count(lambda: self.source.encode(context, case.n))
+        return self._encodings[case.n]
 
     def _extrapolators(self, case: CaseKey) -> dict[str, Callable[[CaseKey], int]]:
         """Return a predictor for each counter whose polynomial predicted the ladder's last size."""
@@ -254,7 +276,14 @@ def _unrefuted(
     predict: Mapping[str, Callable[[CaseKey], int]], case: CaseKey, found: Count
 ) -> dict[str, Callable[[CaseKey], int]]:
     """Return the predictors that a count does not contradict."""
-    return {name: f for name, f in predict.items() if getattr(found, name) in (f(case), None)}
+
+    def agrees(name: str, f: Callable[[CaseKey], int]) -> bool:
+        try:
+            return getattr(found, name) in (f(case), None)
+        except ValueError:  # the polynomial is no integer there
+            return False
+
+    return {name: f for name, f in predict.items() if agrees(name, f)}
 
 
 def counter_for(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 
 import torch
 from torch import Tensor
 
 from arbench.bench.dtypes import as_float64
+from arbench.bench.models.precision import Rounded
 from arbench.methods import Task
 from arbench.models import Source
 
@@ -29,18 +27,13 @@ class Evidence:
         params: in the measured dtype, on the measured backend.
         exact: in float64.
         plain: in the measured dtype on plain PyTorch; ``params`` itself where that is measured.
-        nudged: in float64, of weights that are off by as much as the measured dtype rounds.
+        rounding: largest change of a parameter where the result of every operation is rounded to the measured dtype.
     """
 
     params: Tensor
     exact: Tensor
     plain: Tensor
-    nudged: Tensor
-
-    @property
-    def rounding(self) -> float:
-        """Largest change of a parameter that the dtype's rounding of the weights causes."""
-        return float((self.nudged - self.exact).abs().max())
+    rounding: float
 
     @property
     def own_error(self) -> Tensor:
@@ -58,32 +51,18 @@ def evidence(source: Source, twin: Source, f: Tensor, task: Task) -> Evidence:
     params = source(f, source.encode(task.context, task.n))
     context = as_float64(dict(task.context))
     exact = twin(as_float64(f), twin.encode(context, task.n))
-    with nudged(twin, params.dtype):
-        off = twin(as_float64(f), twin.encode(context, task.n))
+    rounding = 0.0
+    if params.dtype != torch.float64:
+        with Rounded(params.dtype):
+            rounding = float((twin(as_float64(f), twin.encode(context, task.n)) - exact).abs().max())
     backend = source.backend
     if backend == "eager":
-        return Evidence(params, exact, params, off)
+        return Evidence(params, exact, params, rounding)
     try:
         plain = source.use("eager")(f, source.encode(task.context, task.n))
     finally:
         source.use(backend)
-    return Evidence(params, exact, plain, off)
-
-
-@contextmanager
-def nudged(twin: Source, dtype: torch.dtype) -> Iterator[None]:
-    """Change the weights of a float64 model by random amounts as large as the rounding errors of a dtype."""
-    weights = [one for one in chain(twin.parameters(), twin.buffers()) if one.is_floating_point()]
-    before = [one.detach().clone() for one in weights]
-    generator = torch.Generator().manual_seed(0)
-    try:
-        for one in weights:  # in place, so that a layer which keeps something derived from its weights notices
-            part = torch.rand(one.shape, generator=generator, dtype=torch.float64).to(one.device) - 0.5
-            one.mul_(1 + torch.finfo(dtype).eps * part)
-        yield
-    finally:
-        for one, kept in zip(weights, before, strict=True):
-            one.copy_(kept)
+    return Evidence(params, exact, plain, rounding)
 
 
 def first_difference(mask: Tensor) -> list[int]:

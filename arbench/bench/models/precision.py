@@ -1,11 +1,11 @@
-"""Precision of a computation: no operation of a row returns fewer digits than the row's dtype has."""
+"""Precision of a computation: how a dtype rounds it, and whether an operation returns fewer digits than it names."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
@@ -39,7 +39,8 @@ class Precision(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         # a tensor made of nothing, such as a mask of ones, and what is made of such tensors, loses no digits
-        if self.lower is None and any(self._full(one.dtype) for one in _floating((args, kwargs))):
+        made = func.overloadpacket.__name__.startswith("new_") or func.overloadpacket.__name__.endswith("_like")
+        if self.lower is None and not made and any(self._full(one.dtype) for one in _floating((args, kwargs))):
             lower = [one.dtype for one in _floating(out) if not self._full(one.dtype)]
             if lower:
                 self.lower = str(func), lower[0]
@@ -49,9 +50,45 @@ class Precision(TorchDispatchMode):
         """Return whether a dtype has at least as many digits as the row's."""
         return torch.finfo(dtype).eps <= self._eps
 
+    def check_weights(self, source: nn.Module) -> None:
+        """Raise InexactError if a weight, or a tensor kept beside the weights, has fewer digits."""
+        for place, part in source.named_modules():
+            kept = {**part._parameters, **part._buffers, **vars(part)}
+            for name, one in kept.items():
+                if isinstance(one, Tensor) and one.is_floating_point() and not self._full(one.dtype):
+                    what = ".".join(filter(None, (place, name)))
+                    raise InexactError(f"{what} is {_short(one.dtype)}, in a row named {_short(self.dtype)}")
+
     def check(self) -> None:
         """Raise InexactError if an operation returned fewer digits."""
         if self.lower is not None:
             name, dtype = self.lower
-            kind, own = (str(one).removeprefix("torch.") for one in (dtype, self.dtype))
-            raise InexactError(f"{name} returns {kind}, in a row named {own}")
+            raise InexactError(f"{name} returns {_short(dtype)}, in a row named {_short(self.dtype)}")
+
+
+class Rounded(TorchDispatchMode):
+    """Dispatch mode that rounds the result of every float64 operation to a dtype.
+
+    Args:
+        dtype: the dtype to round to; numbers beyond its range become infinite.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if not any(one.alias_info is not None and not one.alias_info.is_write for one in func._schema.returns):
+            for one in _floating(out):
+                if one.dtype == torch.float64 and one.numel():
+                    one.copy_(one.to(self.dtype))
+        return out
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

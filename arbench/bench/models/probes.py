@@ -20,7 +20,7 @@ from arbench.models import Source
 WORK = 300_000_000
 """Budget of a probe: weights of the model times elements of all rows, about one multiplication each."""
 MOST_NUMBERS = 1 << 24
-"""Most parameters of a distribution in one forward of a probe."""
+"""Most parameters of a distribution in one forward of a probe, and most entries of a matrix of attention."""
 MOST_ROWS = 256
 FEWEST = 2
 """Changes that a probe tries, whatever they cost: of a real event, and of a random one."""
@@ -53,7 +53,7 @@ def levels_of(source: Source) -> int | None:
 def changes_for(source: Source, f: Tensor) -> int:
     """Return how many changes a probe of a feed (B, N) tries."""
     weights, numbers = sum(p.numel() for p in source.parameters()), source.distribution.params_width
-    affordable = min(WORK // max(weights, 1), MOST_NUMBERS // numbers) // f.numel()
+    affordable = min(WORK // max(weights, 1), MOST_NUMBERS // max(numbers, f.shape[1])) // f.numel()
     return max(FEWEST, min(max(levels_of(source) or 0, USUAL), MOST_ROWS, affordable))
 
 
@@ -91,6 +91,7 @@ def probe_leaks(source: Source, f: Tensor, context: Mapping[str, Tensor], seed: 
             raise InexactError(
                 f"forward leaks: parameters of element {at} change with elements from {begin} on",
                 first_difference=[row % len(f), at],
+                leak_change=row // len(f),
             )
         if seen < n and not differs[:, seen:].any():
             raise InexactError(f"elements from {begin} on change no later parameter")

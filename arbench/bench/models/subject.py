@@ -95,6 +95,11 @@ class ModelSubject:
                     probed[where] = verify_model(self.setup, source, twin, case)
                 except InexactError as error:
                     probed[where] = str(error)
+                except (RuntimeError, MemoryError) as error:
+                    if not out_of_memory(error):
+                        raise
+                    yield Message(line=Verification(case.id, "oom", case.exactness, None, one_line(error)))
+                    continue
             model = probed[where]
             if isinstance(model, str):
                 facts = {"how": "probes of the model itself"}

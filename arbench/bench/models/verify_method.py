@@ -7,6 +7,7 @@ log-probabilities of what was drawn are compared too.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,15 +20,15 @@ from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, Evidence, evidence, first_difference
 from arbench.bench.models.setup import ModelSetup, run
-from arbench.bench.models.witness import digest
+from arbench.bench.models.witness import digest, has_the_shape
 from arbench.distributions import Categorical
 from arbench.methods import Outcome, Task
 from arbench.models import Source
 
 PARAMETERS = {"float64": 1e-9, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
 """Largest difference of parameters from float64's, over 1 + the largest of them: deep stacks add up rounding errors."""
-ROUNDINGS = 64.0
-"""Largest difference of parameters from float64's, over what rounding the weights to the dtype changes of them.
+ROUNDINGS = 16.0
+"""Largest difference of parameters from float64's, over what rounding every result to the dtype changes of them.
 
 Half precision is 8,192 times coarser than float32, and bfloat16 65,536 times."""
 TYPICAL = 4.0
@@ -86,7 +87,7 @@ def judge(source: Source, twin: Source, case: CaseKey, task: Task, outcome: Outc
     Raises:
         InexactError: the outcome is wrong; names the first element that differs.
     """
-    _has_the_shape(case, outcome)
+    has_the_shape(case, outcome)
     proof = evidence(source, twin, outcome.f, task)
     _answers_the_task(source, case, task, outcome)
     facts = _parameters_near(proof, case.dtype)
@@ -101,12 +102,6 @@ def judge(source: Source, twin: Source, case: CaseKey, task: Task, outcome: Outc
     if case.op == "score" or task.record:
         facts |= _log_probs(source, proof, outcome, case.dtype)
     return facts
-
-
-def _has_the_shape(case: CaseKey, outcome: Outcome) -> None:
-    for name, value in (("events", outcome.x), ("feed", outcome.f)):
-        if value.shape != (case.batch, case.n):
-            raise InexactError(f"returned {name} of shape {tuple(value.shape)}, expected {(case.batch, case.n)}")
 
 
 def _answers_the_task(source: Source, case: CaseKey, task: Task, outcome: Outcome) -> None:
@@ -133,7 +128,7 @@ def _parameters_near(proof: Evidence, dtype: str) -> dict[str, Any]:
     worst, allowed = float(proof.own_error.max()) / scale, PARAMETERS[dtype]
     if dtype != "float64":
         rounding = ROUNDINGS * (proof.rounding / scale + torch.finfo(DTYPES[dtype]).eps)
-        allowed = min(allowed, rounding)
+        allowed = min(allowed, rounding) if math.isfinite(rounding) else allowed
     if not worst <= allowed:
         raise InexactError(f"parameters differ from float64's by {worst:.3g}, allowed {allowed:.3g}")
     return {"parameters_from_float64": worst, "parameters_allowed": allowed}

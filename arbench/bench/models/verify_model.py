@@ -45,6 +45,7 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         params = source(f, code)
         source.extend(source.start(case.batch, case.n, code), f, 0, 1)
     precision.check()
+    precision.check_weights(source)
     probed = probe_leaks(source, f, context, setup.seed)
     for name, value in context.items():
         other = value.roll(1, dims=-1) + 1 if value.is_floating_point() else (value + 1) % source.alphabets[name]

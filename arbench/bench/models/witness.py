@@ -55,11 +55,11 @@ class Witness:
     twin: Source | None = None
 
     def __post_init__(self) -> None:
-        self._known = dict(self.known)
+        self._known = {case: {outcome} for case, outcome in self.known.items()}
 
     def learn(self, case: CaseKey, outcome: str) -> None:
         """Remember the digest of a verified outcome."""
-        self._known[case.id] = outcome
+        self._known.setdefault(case.id, set()).add(outcome)
 
     def check(self, source: Source, case: CaseKey, task: Task, outcome: Outcome) -> None:
         """Compare the outcome of a call with the verified one.
@@ -73,18 +73,32 @@ class Witness:
         Raises:
             InexactError: the outcome differs from the verified one, and is wrong by the method's own class.
         """
-        if not isinstance(outcome, Outcome):
-            raise InexactError(f"a call that is timed returned {type(outcome).__name__}, expected an Outcome")
-        found = digest(outcome)
-        if self._known.get(case.id) == found:
-            return
         from arbench.bench.models.verify_method import judge
 
-        if self.twin is None:
-            self.twin = self.setup.twin(source)
-        with torch.no_grad():
-            try:
-                judge(source, self.twin, case, task, outcome)
-            except InexactError as error:
-                raise InexactError(f"a call that is timed or counted differs: {error}", **error.facts) from None
-        self._known[case.id] = found
+        twin = self.twin
+        try:
+            if not isinstance(outcome, Outcome):
+                raise InexactError(f"returned {type(outcome).__name__}, expected an Outcome")
+            has_the_shape(case, outcome)
+            found = digest(outcome)
+            if found in self._known.get(case.id, ()):
+                return
+            if twin is None:  # not kept: it would take memory from what is timed
+                twin = self.setup.twin(source)
+            with torch.no_grad():
+                judge(source, twin, case, task, outcome)
+        except InexactError as error:
+            raise InexactError(f"a later call differs from the verified one: {error}", **error.facts) from None
+        self.learn(case, found)
+
+
+def has_the_shape(case: CaseKey, outcome: Outcome) -> None:
+    """Check that the parts of an outcome are tensors (B, N). Raises InexactError."""
+    parts = {"events": outcome.x, "feed": outcome.f}
+    if outcome.log_prob is not None:
+        parts["log-probabilities"] = outcome.log_prob
+    for name, value in parts.items():
+        if not isinstance(value, Tensor):
+            raise InexactError(f"returned {name} of type {type(value).__name__}, expected a Tensor")
+        if value.shape != (case.batch, case.n):
+            raise InexactError(f"returned {name} of shape {tuple(value.shape)}, expected {(case.batch, case.n)}")

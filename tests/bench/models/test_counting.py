@@ -328,7 +328,10 @@ def test_an_extrapolation_is_checked_at_the_largest_size_that_can_be_counted(
     assert small.count_source == "counted"
     assert small.ops == counter(cases[0]).direct(cases[0], 60.0).ops
     large = found[cases[1].id]
-    assert large.count_source in ("counted", "none")
+    if large.count_source == "none":  # too long on this machine: a size is tried, and not extrapolated
+        assert (large.why_unknown or "").startswith("counting took longer than ")
+    else:
+        assert large.count_source == "counted"
 
 
 def test_counting_changes_no_draw() -> None:

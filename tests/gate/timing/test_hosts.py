@@ -60,7 +60,7 @@ def test_what_a_new_version_breaks_is_a_regression_of_that_case_alone(copy_of_th
         ("wavenet:tiny", 16): ("regression", "verification", "inexact"),
         ("wavenet:tiny", 20): ("regression", "case", None),
     }
-    assert "a call that is timed or counted differs: element " in found["wavenet:tiny", 20].text
+    assert "a later call differs from the verified one: element " in found["wavenet:tiny", 20].text
     assert "the worker exited with code 3" in found["wavenet:tiny", 8].text
     timed = found["pixelcnn:tiny", 27]
     assert (timed.outcome, timed.metric) == ("undecided", "seconds")

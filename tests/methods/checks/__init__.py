@@ -10,7 +10,7 @@ from .counts import counts_repeat, split_and_stacked_caches_agree
 from .influence import conditioning_matters, no_blind_spot, no_gradient_from_later, nothing_leaks, receptive_field
 from .laws import conditionals_integrate_to_one, frequencies_agree, log_determinant, sums_to_one, transform_is_uniform
 from .outcomes import agrees, keeps_given, log_probs_agree, resets, rows_agree
-from .sources import built, by, content, job, kept_versions, length, ran, shared, space
+from .sources import built, by, content, job, length, ran, shared, space, spoilt
 from .steps import chunks_agree, rewinds
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "frequencies_agree",
     "job",
     "keeps_given",
-    "kept_versions",
     "length",
     "log_determinant",
     "log_probs_agree",
@@ -40,6 +39,7 @@ __all__ = [
     "shared",
     "space",
     "split_and_stacked_caches_agree",
+    "spoilt",
     "sums_to_one",
     "transform_is_uniform",
 ]

@@ -49,8 +49,9 @@ def once(source: Source, key: object, make: Callable[[], Value]) -> Value:
     """Return what ``make`` returned the first time for this model and key. Nobody may change it: see ``content``."""
     kept = _KEPT.setdefault(source, {})
     if key not in kept:
-        kept[key] = make()
-    found: Value = kept[key]
+        made = make()
+        kept[key] = made, [one._version for one in tensors(made)]
+    found: Value = kept[key][0]
     return found
 
 
@@ -74,9 +75,10 @@ def content(source: Source) -> Any:
     return weights, attributes, source.draft and content(source.draft)
 
 
-def kept_versions(source: Source) -> dict[Any, list[int]]:
-    """Return how often each tensor that ``once`` keeps for a model was changed in place."""
-    return {key: [one._version for one in tensors(value)] for key, value in _KEPT.get(source, {}).items()}
+def spoilt(source: Source) -> list[Any]:
+    """Return the keys of what ``once`` keeps for a model and a test has changed in place."""
+    kept = _KEPT.get(source, {})
+    return [key for key, (value, versions) in kept.items() if [one._version for one in tensors(value)] != versions]
 
 
 def length(source: Source, least: int = 41) -> int:
