@@ -8,6 +8,8 @@ Conventions:
     - A write that covers its destination replaces the depth there. A write that reads its destination (``add_``) is
       one link deeper than it. After a write by index (``index_put_``, ``scatter_``) each element has the larger of
       its old depth and the depth written. A read by index reads all of the table.
+    - A solve with a triangular matrix of n rows is a recurrence and counts n links; ``linalg`` has the others of its
+      kind.
     - A value that reaches the host raises a floor under every operation that follows.
     - The depth of a call is the depth of its deepest operation.
 
@@ -28,6 +30,7 @@ from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from arbench.meters import fused as _fused  # noqa: F401  registers its formulas
+from arbench.meters import linalg as _linalg  # noqa: F401  registers its formulas
 from arbench.meters.depth import Regions
 from arbench.meters.host import reported
 from arbench.meters.opaque import opaque_of
@@ -38,12 +41,11 @@ from arbench.meters.operators import (
     Use,
     argument,
     bind,
-    has_mask,
     reaches_host,
     scan_links,
     traits_of,
 )
-from arbench.meters.work import bytes_of, flops_of
+from arbench.meters.work import bytes_of, flops_of, hidden_work
 
 _FILLS = (torch.ops.aten.fill_.Tensor, torch.ops.aten.copy_.default)
 
@@ -60,12 +62,13 @@ class Counts:
     """Longest chain of dependent tensor operations; None where an operation could not be followed."""
     ops: int
     """Number of tensor operations launched."""
-    flops: int
-    """Floating-point operations of products and convolutions; a multiply-add counts as two."""
+    flops: int | None
+    """Floating-point operations of products and convolutions; a multiply-add counts as two. None where an operator has
+    no formula."""
     bytes: int
     """Logical bytes read and written."""
     why_unknown: str | None
-    """Reason why ``depth`` is None; the FLOPs may then be incomplete too."""
+    """Reason why a counter is None; the first one if there are several."""
 
 
 def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: float | None = None) -> Counts:
@@ -102,7 +105,7 @@ def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: floa
 class _Watched:
     """Facts about an operator, looked up once and used at each of its calls."""
 
-    __slots__ = ("flops", "op", "opaque", "skip", "traits")
+    __slots__ = ("blind", "flops", "op", "opaque", "skip", "traits")
 
     def __init__(self, op: OpOverload) -> None:
         self.op = op
@@ -110,6 +113,7 @@ class _Watched:
         self.skip = self.traits.kind in (Kind.VIEW, Kind.ALLOCATION)
         self.opaque = opaque_of(op)
         self.flops = flops_of(op)
+        self.blind = hidden_work(op, self.traits.opaque) if self.flops is None else None
 
 
 class _Counter(TorchDispatchMode):
@@ -132,14 +136,16 @@ class _Counter(TorchDispatchMode):
         self._watched: dict[int, _Watched] = {}
         self._floor = self._depth = self._ops = self._flops = self._bytes = 0
         self._why: str | None = None
+        self._blind: str | None = None
         self._budget_s = budget_s
         self._deadline = float("inf") if budget_s is None else perf_counter() + budget_s
 
     def counts(self) -> Counts:
         """Return the counts so far."""
         why = self._why or self._regions.untracked
-        depth = self._depth if why is None else None
-        return Counts(depth, self._ops, self._flops, self._bytes, why)
+        blind = self._blind or self._regions.untracked
+        depth, flops = None if why else self._depth, None if blind else self._flops
+        return Counts(depth, self._ops, flops, self._bytes, why or blind)
 
     def unknown(self, why: str) -> None:
         """Mark the depth as unknown from here on; the first reason is kept."""
@@ -167,8 +173,6 @@ class _Counter(TorchDispatchMode):
             if out is not NotImplemented:
                 return out
         operands = bind(watched.traits, args, kwargs)
-        if watched.traits.masks and has_mask(func, args, kwargs):
-            operands = [(Use.UPDATED if use is Use.PLACED else use, t) for use, t in operands]
         deepest = self._deepest(watched, args, kwargs, operands)
         links = self._links(watched, args, kwargs)
         out = func(*args, **kwargs)
@@ -226,7 +230,7 @@ class _Counter(TorchDispatchMode):
         for use, tensor in operands:
             if use.writes:
                 written = True
-                if use is Use.PLACED:
+                if use is Use.PLACED or use is Use.ACCUMULATED:
                     regions.lift(tensor, depth)
                 else:
                     regions.write(tensor, depth)
@@ -239,6 +243,8 @@ class _Counter(TorchDispatchMode):
         self._ops += opaque.ops(*args, **kwargs) if opaque is not None and opaque.ops else 1
         if watched.flops is not None:
             self._flops += watched.flops(args, kwargs, out)
+        elif watched.blind is not None:
+            self._blind = self._blind or watched.blind
         if regions.untracked is not None:  # sparse tensors have no size in bytes
             operands = [(use, t) for use, t in operands if t.layout is torch.strided]
             created = [t for t in created if t.layout is torch.strided]

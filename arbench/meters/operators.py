@@ -1,7 +1,9 @@
 """The effect of a tensor operator on its operands, derived from its schema.
 
-The schema declares which arguments are written and which results are views. It does not declare that a written
-argument is also read, or that a value reaches the host; sets of operator names in this module do.
+The schema declares which arguments are written and which results are views. It does not declare that a value reaches
+the host, or that a written argument is not read; sets of operator names in this module do. So a written argument is
+taken to be read too (as it is by ``index_add_`` or ``scatter_reduce_``), unless it is an ``out`` of PyTorch or named
+here; and one that is named is read nevertheless where the call says ``accumulate=True``.
 """
 
 from __future__ import annotations
@@ -47,10 +49,12 @@ class Use(Enum):
     """Read and written."""
     PLACED = "placed"
     """Written at the positions given by other operands; the rest is unchanged."""
+    ACCUMULATED = "accumulated"
+    """Read and written at the positions given by other operands."""
 
     def __init__(self, _: str) -> None:
-        self.reads = self.value in ("read", "gathered", "updated")
-        self.writes = self.value in ("overwritten", "updated", "placed")
+        self.reads = self.value in ("read", "gathered", "updated", "accumulated")
+        self.writes = self.value in ("overwritten", "updated", "placed", "accumulated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Operand:
 class Traits:
     """Properties of one operator that the meters use."""
 
+    op: OpOverload
     kind: Kind
     operands: tuple[Operand, ...]
     composite: bool
@@ -79,6 +84,10 @@ class Traits:
     """True for a prefix scan, whose links grow with the length of the scanned dimension."""
     masks: bool
     """True if its ``indices`` may contain masks, whose effect depends on their values."""
+    accumulates: bool
+    """True if an argument decides whether it adds to its destination."""
+    statistics: bool
+    """True if it updates running statistics, which its schema does not declare, where it trains."""
     opaque: str | None
     """Reason why its depth is unknown, unless a formula is registered."""
 
@@ -121,7 +130,21 @@ _PLACES = {
     "put_",
 }
 _GATHERS = {"index", "_unsafe_index", "index_select", "gather", "take", "embedding"}
-_SCANS = {"cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "cumsum_", "cumprod_"}
+_SCANS = {
+    "cumsum",
+    "cumprod",
+    "cummax",
+    "cummin",
+    "logcumsumexp",
+    "_logcumsumexp",
+    "cumsum_",
+    "cumprod_",
+    "_cummax_helper",
+    "_cummin_helper",
+}
+_STATISTICS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
+_ONE_STEP_LINALG = {"linalg_cross", "linalg_vector_norm", "linalg_vecdot", "linalg_diagonal", "_linalg_check_errors"}
+"""Operators of ``torch.linalg`` that are element-wise, a reduction, or no computation."""
 _HOST_TAGS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 _HOST_NAMES = {
     "_pack_padded_sequence",
@@ -155,6 +178,7 @@ def traits_of(op: OpOverload) -> Traits:
     )
     kind = _kind(op, name, operands)
     return Traits(
+        op=op,
         kind=kind,
         operands=operands,
         composite=torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd"),
@@ -163,6 +187,8 @@ def traits_of(op: OpOverload) -> Traits:
         scan=name in _SCANS,
         masks=any(argument.name == "indices" for argument in schema.arguments)
         and name.strip("_").startswith(("index", "unsafe_index")),
+        accumulates=any(argument.name == "accumulate" for argument in schema.arguments),
+        statistics=name in _STATISTICS,
         opaque=_opaque(op, name),
     )
 
@@ -170,15 +196,27 @@ def traits_of(op: OpOverload) -> Traits:
 def bind(traits: Traits, args: Args, kwargs: Kwargs) -> list[tuple[Use, Tensor]]:
     """Return the tensors of a call, each with its use."""
     bound: list[tuple[Use, Tensor]] = []
-    given = len(args)
+    given, varies = len(args), traits.masks or traits.accumulates or traits.statistics
     for operand in traits.operands:
         position = operand.position
         value = args[position] if position < given else kwargs.get(operand.name)
         if operand.many:
             bound += [(operand.use, item) for item in value or () if isinstance(item, Tensor)]
         elif isinstance(value, Tensor):
-            bound.append((operand.use, value))
+            bound.append((_use_in_call(traits, operand, args, kwargs) if varies else operand.use, value))
     return bound
+
+
+def _use_in_call(traits: Traits, operand: Operand, args: Args, kwargs: Kwargs) -> Use:
+    """Return the use of an operand where other arguments of the call decide it."""
+    if operand.use is Use.PLACED:
+        if traits.masks and has_mask(traits.op, args, kwargs):
+            return Use.UPDATED
+        if traits.accumulates and argument(traits.op, "accumulate", args, kwargs):
+            return Use.ACCUMULATED
+    if traits.statistics and operand.name.startswith("running_") and argument(traits.op, "training", args, kwargs):
+        return Use.UPDATED
+    return operand.use
 
 
 def argument(op: OpOverload, name: str, args: Args, kwargs: Kwargs) -> Any:
@@ -237,7 +275,7 @@ def _kind(op: OpOverload, name: str, operands: tuple[Operand, ...]) -> Kind:
 def _use(op: OpOverload, name: str, argument: Any) -> Use:
     first = op._schema.arguments[0].name == argument.name
     if argument.alias_info is not None and argument.alias_info.is_write:
-        if argument.is_out or name in _OVERWRITES:
+        if (argument.is_out and op.namespace == "aten") or name in _OVERWRITES:
             return Use.OVERWRITTEN
         reduces = any(other.name == "reduce" for other in op._schema.arguments)
         return Use.PLACED if name in _PLACES and not reduces else Use.UPDATED
@@ -260,4 +298,6 @@ def _opaque(op: OpOverload, name: str) -> str | None:
         return f"{op.name()} is a custom operator without a registered depth formula"
     if name in _FUSED_WITHOUT_FORMULA:
         return f"{op.name()} fuses many operations and has no registered depth formula"
+    if name.lstrip("_").startswith("linalg_") and name not in _ONE_STEP_LINALG:
+        return f"{op.name()} has no registered depth formula: its steps depend on each other, or on the values"
     return None

@@ -1,15 +1,19 @@
 """Work of one tensor operation: floating-point operations, and the bytes of its operands.
 
 FLOPs are those of products and convolutions, with a multiply-add counted as two; element-wise operations and
-reductions count none. The formulas are PyTorch's (``torch.utils.flop_counter``), and this module adds missing ones.
+reductions count none. A complex multiply-add is four multiplications and four additions and counts as eight (PyTorch
+computes a complex convolution as three real ones, and those are counted). The formulas are PyTorch's
+(``torch.utils.flop_counter``), and this module and ``linalg`` add missing ones.
 
 Bytes are logical: each tensor is read or written once, element count times item size (a broadcast view counts its
 elements, not its memory). Caches are ignored. A table read by index (``embedding``, ``gather``, ``index_select``,
-``x[idx]``) counts the bytes that are read, and a tensor written by index the bytes that are written.
+``x[idx]``) counts the bytes that are read, and a tensor written by index the bytes that are written (twice where the
+write adds to what was there).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
@@ -22,6 +26,8 @@ from torch.utils.flop_counter import flop_registry
 from arbench.meters.opaque import opaque_of
 from arbench.meters.operators import Args, Kwargs, Use, argument
 
+_COMPLEX = 4
+"""Ratio of the FLOPs of a complex multiply-add to those of a real one."""
 Formula = Callable[[Args, Kwargs, Any], int]
 """FLOPs of a call from its arguments and its result."""
 
@@ -38,6 +44,11 @@ def _added_product(args: Args, kwargs: Kwargs, out: Any) -> int:
     return 2 * args[1].numel() * args[2].size(-1)
 
 
+def _linear(args: Args, kwargs: Kwargs, out: Any) -> int:
+    """Return the FLOPs of ``A B^T``: (..., k) by (n, k)."""
+    return 2 * args[0].numel() * args[1].size(0)
+
+
 def _vector(args: Args, kwargs: Kwargs, out: Any) -> int:
     """Return the FLOPs of ``A x``: (m, k) or (k,) by (k,)."""
     return 2 * args[0].numel()
@@ -47,6 +58,11 @@ def _added_vector(args: Args, kwargs: Kwargs, out: Any) -> int:
     return 2 * args[1].numel()
 
 
+def _outer(args: Args, kwargs: Kwargs, out: Any) -> int:
+    """Return the FLOPs of ``beta C + alpha x y^T``: a product over one element."""
+    return 2 * args[1].numel() * args[2].numel()
+
+
 def _convolution(args: Args, kwargs: Kwargs, out: Any) -> int:
     """Each output element (transposed: each input element) is combined with the weights of one filter."""
     x, weight, transposed = args[0], args[1], args[6]
@@ -54,10 +70,17 @@ def _convolution(args: Args, kwargs: Kwargs, out: Any) -> int:
     return 2 * met.numel() * (weight.numel() // weight.size(0))
 
 
+def _distances(args: Args, kwargs: Kwargs, out: Any) -> int:
+    """Return the FLOPs of distances between rows: Euclidean ones are a product."""
+    euclidean = len(args) < 3 or args[2] == 2
+    return 2 * out.numel() * args[0].size(-1) if euclidean else 0
+
+
 _products: dict[Any, Formula] = {
     aten.mm: _product,
     aten.bmm: _product,
     aten._int_mm: _product,
+    aten.linear: _linear,
     aten.mv: _vector,
     aten.dot: _vector,
     aten.vdot: _vector,
@@ -71,8 +94,29 @@ _products: dict[Any, Formula] = {
     aten.convolution: _convolution,
     aten.addmv: _added_vector,
     aten.addmv_: _added_vector,
+    aten._cdist_forward: _distances,
+    aten._euclidean_dist: _distances,
+    aten.addr: _outer,
+    aten.addr_: _outer,
 }
 """Formulas cheaper than PyTorch's, which for some of these operators take longer than the operator itself."""
+
+
+_IS_PRODUCT = re.compile(r"(?:^|_)(?:(?:add|badd)?b?mm|matmul|linear|conv(?:olution|\d?d?)?(?:tbc)?)(?:_|$)")
+"""Names of operators that multiply and add, whether or not there is a formula for them."""
+
+
+def hidden_work(op: OpOverload, opaque: str | None) -> str | None:
+    """Return the reason if the FLOPs of an operator without a formula are unknown, rather than none.
+
+    Args:
+        op: the operator.
+        opaque: the reason why its depth is unknown, if it is.
+    """
+    if op.namespace not in ("aten", "prims", "prim"):
+        return f"{op.name()} is a custom operator without a registered FLOP formula"
+    product = _IS_PRODUCT.search(op._schema.name.partition("::")[2])
+    return opaque or (f"{op.name()} has no registered FLOP formula" if product else None)
 
 
 def flops_of(op: OpOverload) -> Formula | None:
@@ -80,14 +124,25 @@ def flops_of(op: OpOverload) -> Formula | None:
     opaque = opaque_of(op)
     if opaque is not None and opaque.flops is not None:
         registered = opaque.flops
-        return lambda args, kwargs, out: registered(*args, **kwargs)
+        found: Formula = lambda args, kwargs, out: registered(*args, **kwargs)  # noqa: E731
+        return _by_dtype(found) if op.namespace == "aten" else found
     packet = op._overloadpacket
     if packet in _products:
-        return _products[packet]
+        return _by_dtype(_products[packet])
     if packet in flop_registry:
         torchs = flop_registry[packet]
-        return lambda args, kwargs, out: int(torchs(*args, **kwargs, out_val=out))
+        return _by_dtype(lambda args, kwargs, out: int(torchs(*args, **kwargs, out_val=out)))
     return None
+
+
+def _by_dtype(real: Formula) -> Formula:
+    """Return a formula that is right for complex tensors from one that is right for real ones."""
+
+    def formula(args: Args, kwargs: Kwargs, out: Any) -> int:
+        flops = real(args, kwargs, out)
+        return _COMPLEX * flops if args[0].is_complex() else flops
+
+    return formula
 
 
 def bytes_of(
@@ -111,6 +166,8 @@ def bytes_of(
             total += made
         elif use is Use.PLACED:
             total += tensor.itemsize * _placed(op, args, kwargs, tensor)
+        elif use is Use.ACCUMULATED:
+            total += 2 * tensor.itemsize * _placed(op, args, kwargs, tensor)
     return total
 
 

@@ -17,6 +17,7 @@ V, X = torch.randn(5), torch.randn(2, 6, 16)
     [
         (lambda: A @ B, 2 * 3 * 5 * 7),
         (lambda: torch.mm(A, B, out=torch.empty(3, 7)), 2 * 3 * 5 * 7),
+        (lambda: torch.ops.aten.linear.out(A, B.t(), out=torch.empty(3, 7)), 2 * 3 * 5 * 7),
         (lambda: A @ V, 2 * 3 * 5),
         (lambda: V @ V, 2 * 5),
         (lambda: torch.vdot(V, V), 2 * 5),
@@ -94,3 +95,17 @@ TABLE, INDEX = torch.randn(100, 8), torch.tensor([3, 5])
 )
 def test_bytes(call, size):
     assert count(call).bytes == size
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0])
+@pytest.mark.parametrize("rows", [3, 40])
+def test_only_euclidean_distances_are_products(p, rows):
+    x, y = torch.randn(rows, 5), torch.randn(rows, 5)
+    assert (count(lambda: torch.cdist(x, y, p)).flops >= 2 * rows * rows * 5) is (p == 2)
+
+
+def test_a_product_without_a_formula_has_unknown_work():
+    x, w, bias = torch.randn(5, 1, 2), torch.randn(3, 2, 4), torch.randn(4)
+    counts = count(lambda: torch.conv_tbc(x, w, bias))
+    assert (counts.depth, counts.flops, counts.ops) == (1, None, 1)
+    assert "conv_tbc" in counts.why_unknown
