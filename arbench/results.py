@@ -111,7 +111,9 @@ class Count(Line, tag="count", omit_defaults=True):
     peak_bytes: int | None
     count_source: CountSource
     why_unknown: str | None = None
-    """The reason why ``depth`` is None; None also in files from before this field."""
+    """The reason why a counter is None; None also in files from before this field."""
+    twin: str | None = None
+    """Stand-in that was counted for the case, such as compiled functions as plain PyTorch; None: the case itself."""
     n: int | None = None
     """Elements of an event, for a size of the counting ladder that was not itself to be counted; else None."""
     ladder_of: str | None = None
@@ -193,7 +195,9 @@ class Case(Identified, tag="case", kw_only=True):
     peak_bytes: int | None = None
     count_source: CountSource = "none"
     why_unknown: str | None = None
-    """The reason why ``depth`` is None, if the case was counted; None also in files from before this field."""
+    """The reason why a counter is None, if the case was counted; None also in files from before this field."""
+    twin: str | None = None
+    """As in ``Count``."""
     median_s: float | None = None
     """Median over the workers' medians."""
     ci95_s: tuple[float, float] | None = None
@@ -242,6 +246,8 @@ class Fit(Keyed, tag="fit", kw_only=True):
 
 
 AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Fit
+_LATER = ("why_unknown", "twin")
+"""Fields that ``Case`` did not have from the beginning."""
 _decoder = msgspec.json.Decoder(AnyLine)
 _encoder = msgspec.json.Encoder()
 
@@ -288,11 +294,13 @@ class Results:
 
 
 def _encoded(line: Line) -> bytes:
-    """Encode a line; one of a case whose ``why_unknown`` is None looks as it did before that field."""
-    if not isinstance(line, Case) or line.why_unknown is not None:
+    """Encode a line; one of a case whose later fields are None looks as it did before those fields."""
+    if not isinstance(line, Case):
         return _encoder.encode(line)
     facts = msgspec.to_builtins(line)
-    del facts["why_unknown"]
+    for name in _LATER:
+        if facts[name] is None:
+            del facts[name]
     return _encoder.encode(facts)
 
 

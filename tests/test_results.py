@@ -100,7 +100,9 @@ LINES = [
 
 
 def encoded(lines: list) -> bytes:
-    return b"".join(msgspec.json.encode(line).replace(b',"why_unknown":null', b"") + b"\n" for line in lines)
+    later = b',"why_unknown":null', b',"twin":null'
+    written = [msgspec.json.encode(line).replace(later[0], b"").replace(later[1], b"") for line in lines]
+    return b"".join(line + b"\n" for line in written)
 
 
 def as_lines(results: Results) -> list:
@@ -164,6 +166,21 @@ def test_why_a_depth_is_unknown_is_written_only_where_it_is_set(path):
     assert path.read_bytes().removeprefix(known) == encoded(unknown)
     results = read(path)
     assert (results.counts[CASE.id].why_unknown, results.cases[CASE.id].why_unknown) == ("opaque", "opaque")
+
+
+def test_a_twin_is_written_only_where_one_was_counted(path):
+    twin = "compiled functions ran as plain PyTorch"
+    counted = [msgspec.structs.replace(line, twin=twin) for line in (LINES[3], CASE)]
+    with Writer(path) as writer:
+        for line in (RUN, LINES[3], CASE):
+            writer.write(line)
+        without = path.read_bytes()
+        for line in counted:
+            writer.write(line)
+    assert b"twin" not in without
+    assert path.read_bytes().removeprefix(without) == encoded(counted)
+    results = read(path)
+    assert (results.counts[CASE.id].twin, results.cases[CASE.id].twin) == (twin, twin)
 
 
 def test_the_folder_of_a_run_means_its_file(tmp_path):

@@ -93,7 +93,7 @@ def _case(case: CaseKey, results: Results, samples: list[Samples], stopped: Mapp
     facts = {f: getattr(case, f) for f in case.__struct_fields__ if f in Case.__struct_fields__}
     row = Case(id=case.id, status=proof.status, error=proof.error, verified=proof.verified, **facts)
     if count := results.counts.get(case.id):
-        for name in ("depth", "nfe", "flops", "ops", "bytes", "peak_bytes", "count_source", "why_unknown"):
+        for name in ("depth", "nfe", "flops", "ops", "bytes", "peak_bytes", "count_source", "why_unknown", "twin"):
             setattr(row, name, getattr(count, name))
     if row.nfe is None and proof.verified:
         row.nfe = proof.verified.get("nfe")

@@ -166,7 +166,7 @@ CELLS: dict[str, Cell] = {
         None if case.flops is None else case.flops / (case.batch * case.n), "FLOP"
     ),
     "memory": lambda case, results, shared: exact_si(case.peak_bytes, "B"),
-    "counts": lambda case, results, shared: COUNT_SOURCE[case.count_source],
+    "counts": lambda case, results, shared: COUNT_SOURCE[case.count_source] + (", twin" if case.twin else ""),
     "exactness": lambda case, results, shared: EXACTNESS[case.exactness],
     "status": lambda case, results, shared: status_label(case),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -139,7 +139,7 @@ def rows(results: Results) -> Table:
     """Return every case of a model in words, with units and no digit that its interval does not support."""
     shared = SharedSettings(results)
     cases = order(of_models(results))
-    notes = _unknown_depths(cases, lambda case: f"{model_label(case)} {case.op} {shared.method_label(case)}")
+    notes = _remarks_on_counts(cases, lambda case: f"{model_label(case)} {case.op} {shared.method_label(case)}")
     return _table(shared.of_models, cases, results, shared, _FULL, notes)
 
 
@@ -179,18 +179,18 @@ def _largest(cases: list[Case]) -> list[Case]:
 
 
 def _notes(cases: list[Case], shared: SharedSettings) -> list[str]:
-    """Return ``naive: over budget at N = 4,096`` for every method and status but ok, then the unknown depths."""
+    """Return ``naive: over budget at N = 4,096`` for every method and status but ok, then the remarks on counts."""
     where: dict[tuple[str, str, str], list[int]] = {}
     for case in cases:
         status = "unstable" if case.status == "ok" and case.unstable else STATUS[case.status]
         if status != "ok":
             where.setdefault((case.op, shared.method_label(case), status), []).append(case.n)
     notes = [f"{op} {method}: {status} at N = {numbers(sizes)}" for (op, method, status), sizes in where.items()]
-    return [*notes, *_unknown_depths(cases, lambda case: f"{case.op} {shared.method_label(case)}")]
+    return [*notes, *_remarks_on_counts(cases, lambda case: f"{case.op} {shared.method_label(case)}")]
 
 
-def _unknown_depths(cases: Iterable[Case], name: Callable[[Case], str]) -> list[str]:
-    """Return a note for each reason why depths are unknown, with the cases that have it.
+def _remarks_on_counts(cases: Iterable[Case], name: Callable[[Case], str]) -> list[str]:
+    """Return a note for each reason why counters are unknown and for each twin, with the cases that have it.
 
     Args:
         cases: the cases to look at; those from files without a reason are left out.
@@ -198,13 +198,22 @@ def _unknown_depths(cases: Iterable[Case], name: Callable[[Case], str]) -> list[
     """
     where: dict[str, dict[str, list[int]]] = {}
     for case in cases:
-        if case.depth is None and case.why_unknown:
-            where.setdefault(case.why_unknown, {}).setdefault(name(case), []).append(case.n)
+        for remark in _remarks(case):
+            where.setdefault(remark, {}).setdefault(name(case), []).append(case.n)
     return [
-        f"depth unknown ({NONE}): {reason}: "
-        + "; ".join(f"{method} at N = {numbers(sizes)}" for method, sizes in methods.items())
-        for reason, methods in where.items()
+        f"{remark}: " + "; ".join(f"{method} at N = {numbers(sizes)}" for method, sizes in methods.items())
+        for remark, methods in where.items()
     ]
+
+
+def _remarks(case: Case) -> Iterator[str]:
+    if case.why_unknown:
+        unknown = {"depth": case.depth, "work": case.flops, "peak memory": case.peak_bytes}
+        first = next((name for name, value in unknown.items() if value is None), None)
+        if first is not None:
+            yield f"{first} unknown ({NONE}): {case.why_unknown}"
+    if case.twin:
+        yield f"counted in place of the call: {case.twin}"
 
 
 def _table(

@@ -175,6 +175,22 @@ def test_an_extrapolated_depth_is_marked(build, extrapolated: bool) -> None:
     assert (True in noted) == extrapolated
 
 
+def test_other_unknown_counters_and_twins_are_noted(build) -> None:
+    def edit(line):
+        if isinstance(line, Case) and (line.model, line.n, line.method) == ("wavenet", 512, "cached"):
+            return msgspec.structs.replace(line, flops=None, why_unknown="no formula", twin="compiled as plain PyTorch")
+        if isinstance(line, Case) and (line.model, line.n, line.method) == ("wavenet", 512, "naive"):
+            return msgspec.structs.replace(line, peak_bytes=None, why_unknown="a thread")
+        return line
+
+    results = build(edit=edit)
+    notes = rows(results).notes
+    assert "work unknown (—): no formula: wavenet:nv sample cached at N = 512" in notes
+    assert "peak memory unknown (—): a thread: wavenet:nv sample naive at N = 512" in notes
+    assert "counted in place of the call: compiled as plain PyTorch: wavenet:nv sample cached at N = 512" in notes
+    assert sum(text.endswith(", twin") for text in column(rows(results), "counts")) == 1
+
+
 def test_a_known_depth_needs_no_note(results) -> None:
     assert not any("depth unknown" in note for table in [rows(results), *headline(results)] for note in table.notes)
 
