@@ -5,16 +5,20 @@ Conventions:
       ceil(log2 n) links. Views and uninitialised memory count nothing.
     - An operation is one link deeper than its deepest input. Tensors that the call did not create have depth 0, and
       so do constants (``zeros``, ``full``, ``arange``, filling with a number); random numbers have depth 1.
-    - A write that covers its destination replaces the depth there. A write that reads its destination (``add_``) is
-      one link deeper than it. After a write by index (``index_put_``, ``scatter_``) each element has the larger of
-      its old depth and the depth written. A read by index reads all of the table.
+    - A write that covers its destination replaces the depth there. A write that reads its destination (``add_``,
+      ``index_add_``, ``index_put_`` with ``accumulate=True``) is one link deeper than it. After any other write by
+      index (``index_put_``, ``scatter_``) each element has the larger of its old depth and the depth written. A read
+      by index reads all of the table.
     - A solve with a triangular matrix of n rows is a recurrence and counts n links; ``linalg`` has the others of its
       kind.
     - A value that reaches the host raises a floor under every operation that follows.
     - The depth of a call is the depth of its deepest operation.
 
-Only tensor operations dispatched on the calling thread are seen. Kernels launched past the dispatcher and replayed
-graphs are not; they are given the count of their eager twin.
+Only tensor operations dispatched on the calling thread are seen. A compiled function runs as the plain PyTorch that it
+was made from, and the counts say so. Whatever else hides its operations makes the counts unknown, with a reason, and
+never a number that is too small: values computed by NumPy or Numba, memory reached by its address or written without
+an operation, tensors that come from nowhere, work of other threads and processes, replayed graphs. An operator without
+a formula hides only what is inside it: its depth and FLOPs are unknown.
 """
 
 from __future__ import annotations
@@ -25,19 +29,21 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, UntypedStorage
 from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from arbench.meters import fused as _fused  # noqa: F401  registers its formulas
 from arbench.meters import linalg as _linalg  # noqa: F401  registers its formulas
+from arbench.meters.compiled import uncompiled
 from arbench.meters.depth import Regions
-from arbench.meters.host import reported
+from arbench.meters.host import Host, reported
 from arbench.meters.opaque import opaque_of
 from arbench.meters.operators import (
     Args,
     Kind,
     Kwargs,
+    Traits,
     Use,
     argument,
     bind,
@@ -45,8 +51,13 @@ from arbench.meters.operators import (
     scan_links,
     traits_of,
 )
+from arbench.meters.reach import within_reach
+from arbench.meters.threads import handed_over
+from arbench.meters.witness import CHANGED, UNKNOWN_ORIGIN, Witness
 from arbench.meters.work import bytes_of, flops_of, hidden_work
 
+COMPUTED = "numbers were read from a tensor, and what was computed from them in Python is not seen"
+_LIFT = torch.ops.aten.lift_fresh.default
 _FILLS = (torch.ops.aten.fill_.Tensor, torch.ops.aten.copy_.default)
 
 
@@ -60,15 +71,17 @@ class Counts:
 
     depth: int | None
     """Longest chain of dependent tensor operations; None where an operation could not be followed."""
-    ops: int
-    """Number of tensor operations launched."""
+    ops: int | None
+    """Number of tensor operations launched; None where work was done that is not seen."""
     flops: int | None
-    """Floating-point operations of products and convolutions; a multiply-add counts as two. None where an operator has
-    no formula."""
-    bytes: int
-    """Logical bytes read and written."""
+    """Floating-point operations of products and convolutions; a multiply-add counts as two. None as for ``ops``, and
+    where an operator has no formula."""
+    bytes: int | None
+    """Logical bytes read and written; None as for ``ops``."""
     why_unknown: str | None
     """Reason why a counter is None; the first one if there are several."""
+    twin: str | None = None
+    """Stand-in that was counted for the call, such as compiled functions as plain PyTorch; None: the call itself."""
 
 
 def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: float | None = None) -> Counts:
@@ -89,16 +102,25 @@ def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: floa
             raise TypeError(f"inputs must be tensors, not {type(tensor).__name__}")
         if tensor.layout is not torch.strided:
             raise TypeError(f"inputs must be strided tensors, not {tensor.layout}")
-    counter = _Counter(budget_s)
+    witness = Witness(call, inputs)
+    counter = _Counter(budget_s, witness)
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # it is one opaque call; the slow path can be followed
     try:
-        with torch.no_grad(), reported(counter.read_by_host) as shared, counter:
-            call()
+        with (
+            torch.no_grad(),
+            handed_over(counter.unseen),
+            uncompiled(counter.counted_as, counter.unseen),
+            reported(counter.read_by_host, counter) as shared,
+            counter,
+        ):
+            result = call()
+        if shared.written():
+            counter.unseen("memory shared with NumPy was written outside of tensor operations")
+        counter.returned(result)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-    if shared.written():
-        counter.unknown("memory shared with NumPy was written outside of tensor operations")
+        witness.close()
     return counter.counts()
 
 
@@ -116,7 +138,7 @@ class _Watched:
         self.blind = hidden_work(op, self.traits.opaque) if self.flops is None else None
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode, Host):
     """Dispatch mode that follows every operation dispatched while it is active."""
 
     supports_higher_order_operators = True
@@ -130,26 +152,80 @@ class _Counter(TorchDispatchMode):
         """
         return False
 
-    def __init__(self, budget_s: float | None) -> None:
+    def __init__(self, budget_s: float | None, witness: Witness) -> None:
         super().__init__()
         self._regions = Regions()
+        self._witness = witness
         self._watched: dict[int, _Watched] = {}
         self._floor = self._depth = self._ops = self._flops = self._bytes = 0
         self._why: str | None = None
         self._blind: str | None = None
+        self._unseen: str | None = None
+        self._away: str | None = None
+        self._listed = self._listed_floats = False
+        self._twin: str | None = None
         self._budget_s = budget_s
         self._deadline = float("inf") if budget_s is None else perf_counter() + budget_s
 
     def counts(self) -> Counts:
         """Return the counts so far."""
+        if self._unseen is not None:
+            return Counts(None, None, None, None, self._unseen, self._twin)
         why = self._why or self._regions.untracked
         blind = self._blind or self._regions.untracked
         depth, flops = None if why else self._depth, None if blind else self._flops
-        return Counts(depth, self._ops, flops, self._bytes, why or blind)
+        return Counts(depth, self._ops, flops, self._bytes, why or blind, self._twin)
 
     def unknown(self, why: str) -> None:
         """Mark the depth as unknown from here on; the first reason is kept."""
         self._why = self._why or why
+
+    def unseen(self, why: str) -> None:
+        """Mark all counts as unknown, because work was done that is not seen.
+
+        The first reason is kept, unless it only says what the work left behind and a later one says what did it.
+        """
+        if self._unseen in (None, CHANGED, UNKNOWN_ORIGIN):
+            self._unseen = why
+
+    def counted_as(self, twin: str) -> None:
+        """Note what is counted in place of the call."""
+        self._twin = twin
+
+    def left(self, how: str) -> None:
+        """Expect any operation from here on to depend on values that the host computes unseen."""
+        self._away = f"values were read through {how}, and what was computed from them there is not seen"
+
+    def listed(self, floating: bool) -> None:
+        """Expect numbers that the host hands to operations from here on to be values that it computed unseen."""
+        self._listed = True
+        self._listed_floats = self._listed_floats or floating
+
+    def came(self, tensor: Tensor) -> None:
+        """Give a tensor made of Python numbers the depth of a constant."""
+        if tensor.numel() > 1:  # a single number is written like a constant
+            self._regions.create(tensor, 0)
+            self._witness.wrote(tensor.untyped_storage(), tensor.is_cpu)
+        if self._away or self._listed_floats or (self._listed and tensor.numel() > 1):
+            self.unseen(self._away or COMPUTED)
+
+    def returned(self, result: Any) -> None:
+        """Check the tensors of the call's result, and the memory that no operation wrote."""
+        for tensor in within_reach(result, code=False)[0]:
+            storage = self._regions.storage(tensor)
+            if storage is None:
+                continue
+            if storage not in self._regions:
+                self._expect_origin(tensor, storage)
+            if why := self._witness.touched(storage):
+                self.unseen(why)
+        if changed := self._witness.changed():
+            self.unseen(changed)
+
+    def _expect_origin(self, tensor: Tensor, storage: UntypedStorage) -> None:
+        """Mark all counts as unknown if a tensor that no operation made is new; a single number comes from the host."""
+        if tensor.numel() > 1 and not self._witness.existed(storage):
+            self.unseen(UNKNOWN_ORIGIN)
 
     def read_by_host(self, tensor: Tensor) -> None:
         """Raise the floor to the tensor's depth: operations after a read by the host cannot start before it."""
@@ -162,22 +238,50 @@ class _Counter(TorchDispatchMode):
         watched = self._watched.get(id(func))
         if watched is None:
             if isinstance(func, HigherOrderOperator):
-                self.unknown(f"{func} contains operations that cannot be followed")
+                self.unseen(f"{func} contains operations that cannot be followed")
                 return func(*args, **kwargs)
             watched = self._watched[id(func)] = _Watched(func)
         if watched.skip:
-            return func(*args, **kwargs)
+            out = func(*args, **kwargs)
+            if func is _LIFT:
+                self.came(args[0])
+            elif watched.traits.kind is Kind.ALLOCATION:
+                self._made(out)
+            return out
         if watched.traits.composite and watched.opaque is None:
             with self:
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
         operands = bind(watched.traits, args, kwargs)
+        if self._unseen is None:
+            self._touch(watched.traits, operands)
         deepest = self._deepest(watched, args, kwargs, operands)
         links = self._links(watched, args, kwargs)
         out = func(*args, **kwargs)
         self._account(watched, args, kwargs, operands, deepest, links, out)
         return out
+
+    def _made(self, out: Any) -> None:
+        """Give memory that no operation has written yet the depth 0, and watch it."""
+        for tensor in _tensors(out):
+            storage = self._regions.storage(tensor)
+            if storage is not None:
+                self._regions.create(tensor, 0)
+                self._witness.made(storage)
+
+    def _touch(self, traits: Traits, operands: list[tuple[Use, Tensor]]) -> None:
+        """Check the memory that an operation is about to read or write."""
+        regions, witness = self._regions, self._witness
+        for use, tensor in operands:
+            storage = regions.storage(tensor)
+            if storage is None or use is Use.SHAPE:
+                continue
+            if why := witness.touched(storage):
+                self.unseen(why)
+            made_here = traits.masks and not tensor.is_floating_point()  # as the index of ``x[[0, 2]]`` is
+            if use.reads and storage not in regions and not made_here:
+                self._expect_origin(tensor, storage)
 
     def _deepest(self, watched: _Watched, args: Args, kwargs: Kwargs, operands: list[tuple[Use, Tensor]]) -> int:
         read, deepest = self._regions.read, self._floor
@@ -220,13 +324,21 @@ class _Counter(TorchDispatchMode):
     ) -> None:
         op, regions = watched.op, self._regions
         depth = deepest + (links[0] if len(links) == 1 else max(links))
-        results = (out,) if isinstance(out, Tensor) else out if isinstance(out, (tuple, list)) else ()
+        results = out if isinstance(out, (tuple, list)) else (out,)
         given = {id(regions.storage(tensor)) for _, tensor in operands}
         created, written = [], False
-        for position, result in enumerate(results):
-            if isinstance(result, Tensor) and id(regions.storage(result)) not in given:
-                created.append(result)
-                regions.create(result, depth if len(links) == 1 else deepest + links[position])
+        for position, each in enumerate(results):
+            for result in _tensors(each):
+                storage = regions.storage(result)
+                if id(storage) not in given:
+                    created.append(result)
+                    regions.create(result, depth if len(links) == 1 else deepest + links[position])
+                    if storage is None:
+                        continue
+                    if watched.traits.kind is Kind.CONSTANT:
+                        self._witness.made(storage)
+                    else:
+                        self._witness.wrote(storage, result.is_cpu)
         for use, tensor in operands:
             if use.writes:
                 written = True
@@ -234,8 +346,15 @@ class _Counter(TorchDispatchMode):
                     regions.lift(tensor, depth)
                 else:
                     regions.write(tensor, depth)
-        if results and not created and not written:
+                storage = regions.storage(tensor)
+                if storage is not None and (why := self._witness.wrote(storage, tensor.is_cpu)):
+                    self.unseen(why)
+        if not created and not written and _tensors(out):
             return  # every result aliases an operand: a view that the schema does not declare
+        if self._away is not None:
+            self.unseen(self._away)
+        if self._listed_floats and any(type(value) is float for value in (*args, *kwargs.values())):
+            self.unseen(COMPUTED)
         self._depth = max(self._depth, depth)
         if watched.traits.host and reaches_host(op, args, kwargs):
             self._floor = max(self._floor, depth)
@@ -249,3 +368,10 @@ class _Counter(TorchDispatchMode):
             operands = [(use, t) for use, t in operands if t.layout is torch.strided]
             created = [t for t in created if t.layout is torch.strided]
         self._bytes += bytes_of(op, args, kwargs, operands, created)
+
+
+def _tensors(out: Any) -> list[Tensor]:
+    """Return the tensors of an operator's result, in order."""
+    if isinstance(out, Tensor):
+        return [out]
+    return [tensor for one in out for tensor in _tensors(one)] if isinstance(out, (tuple, list)) else []

@@ -77,6 +77,9 @@ class Regions:
     def __len__(self) -> int:
         return len(self._storages)
 
+    def __contains__(self, storage: UntypedStorage) -> bool:
+        return id(storage) in self._storages
+
     def storage(self, tensor: Tensor) -> UntypedStorage | None:
         """Return the tensor's storage; if it has none, return None and set ``untracked``."""
         try:

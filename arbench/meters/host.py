@@ -1,22 +1,52 @@
-"""Reads of a tensor by the host that bypass the dispatcher: ``tolist``, ``numpy``, DLPack.
+"""Accesses to tensors that bypass the dispatcher: reads by the host, raw addresses, tensors made of foreign memory.
 
-A dispatch mode does not see them. During a count the methods of ``torch.Tensor`` are replaced by methods that report
-the read first. ``numpy`` also shares memory, and later writes through it are invisible, so the shared memory is
-compared at the end.
+A dispatch mode does not see them. During a count the functions that give such access are replaced by ones that report
+it first:
+
+- ``tolist``, ``numpy`` and DLPack read values. ``numpy`` also shares memory, and later writes through it are
+  invisible, so the shared memory is compared at the end.
+- ``data_ptr``, the items of a storage and ``ctypes`` give access to memory itself.
+- ``from_numpy``, ``from_dlpack``, ``frombuffer`` and ``from_file`` make tensors of memory that no operation wrote.
+- A function that Numba compiled computes without tensors.
 """
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
+import torch.utils.dlpack
 from torch import Tensor
+
+from arbench.meters.patch import Patch, patched
 
 _METHODS = ("tolist", "numpy", "__dlpack__")
 """``__array__`` calls ``numpy``."""
+_RAW_STORAGE = ("data_ptr", "__getitem__", "__setitem__", "fill_", "_share_fd_cpu_", "_share_filename_cpu_")
+_FOREIGN = ("from_numpy", "from_dlpack", "frombuffer", "from_file")
+_NUMBA = (("numba.core.dispatcher", "Dispatcher"), ("numba.np.ufunc.dufunc", "DUFunc"), ("numba.np.ufunc", "GUFunc"))
+
+
+class Host:
+    """Listener to what the host does with tensors past the dispatcher; this one does nothing."""
+
+    def left(self, how: str) -> None:
+        """Hear that several values became available to code whose computations are not seen."""
+
+    def listed(self, floating: bool) -> None:
+        """Hear that several values became Python numbers."""
+
+    def came(self, tensor: Tensor) -> None:
+        """Hear that a tensor was made of Python numbers."""
+
+    def unseen(self, why: str) -> None:
+        """Hear that work happened, or may have, that no tensor operation shows."""
 
 
 class Shared:
@@ -28,42 +58,126 @@ class Shared:
     def add(self, tensor: Tensor, array: np.ndarray) -> None:
         """Remember an array that shares memory with a tensor."""
         if tensor.device.type == "cpu" and array.flags.writeable:
-            self._arrays.append((tensor, tensor._version, array, array.tobytes()))
+            version = 0 if tensor.is_inference() else tensor._version
+            self._arrays.append((tensor, version, array, array.tobytes()))
 
     def written(self) -> bool:
         """Return True if any shared memory changed without a tensor operation."""
         return any(
-            tensor._version == version and array.tobytes() != before for tensor, version, array, before in self._arrays
+            (tensor.is_inference() or tensor._version == version) and array.tobytes() != before
+            for tensor, version, array, before in self._arrays
         )
 
 
 @contextmanager
-def reported(report: Callable[[Tensor], None]) -> Iterator[Shared]:
-    """Call ``report`` with each tensor whose values the host reads past the dispatcher.
+def reported(report: Callable[[Tensor], None], host: Host | None = None) -> Iterator[Shared]:
+    """Report accesses of the host to tensors past the dispatcher.
 
-    Reads through raw addresses (``data_ptr``) are not seen.
+    Args:
+        report: called with each tensor whose values the host reads.
+        host: hears of everything else.
     """
-    shared = Shared()
-    own = {name: vars(Tensor).get(name) for name in _METHODS}
-    for name in _METHODS:
-        setattr(Tensor, name, _reporting(getattr(Tensor, name), report, shared))
-    try:
+    shared, cold, host = Shared(), "numba" not in sys.modules, host or Host()
+    with patched(_patches(report, host, shared)):
         yield shared
-    finally:
-        for name, method in own.items():
-            if method is None:
-                delattr(Tensor, name)
-            else:
-                setattr(Tensor, name, method)
+    if cold and "numba" in sys.modules:
+        host.unseen("Numba was loaded, and may have computed without tensor operations")
 
 
-def _reporting(method: Callable[..., Any], report: Callable[[Tensor], None], shared: Shared) -> Callable[..., Any]:
+def _patches(report: Callable[[Tensor], None], host: Host, shared: Shared) -> Iterator[Patch]:
+    for name in _METHODS:
+        yield Tensor, name, functools.partial(_reading, report, host, shared)
+    raw = functools.partial(_raw, host)
+    yield Tensor, "data_ptr", raw
+    yield Tensor, "__cuda_array_interface__", functools.partial(_raw_property, host)
+    yield torch.utils.dlpack, "to_dlpack", raw
+    for name in _RAW_STORAGE:
+        yield torch.UntypedStorage, name, raw
+    for name in ("memmove", "memset", "string_at"):
+        yield ctypes, name, functools.partial(_addressed, host, name)
+    for name in _FOREIGN:
+        yield torch, name, functools.partial(_foreign, host)
+    yield torch.utils.dlpack, "from_dlpack", functools.partial(_foreign, host)
+    for owner, name in ((torch, "tensor"), (torch, "as_tensor"), (torch, "asarray"), (Tensor, "new_tensor")):
+        yield owner, name, functools.partial(_coming, host, int(owner is Tensor))
+    for module, name in _NUMBA:
+        if (kind := getattr(sys.modules.get(module), name, None)) is not None:
+            yield kind, "__call__", functools.partial(_native, host)
+
+
+def _reading(
+    report: Callable[[Tensor], None], host: Host, shared: Shared, method: Callable[..., Any]
+) -> Callable[..., Any]:
     @functools.wraps(method)
-    def reporting(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+    def reading(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
         report(tensor)
         result = method(tensor, *args, **kwargs)
         if isinstance(result, np.ndarray):
             shared.add(tensor, result)
+        if tensor.numel() > 1:
+            if isinstance(result, list):
+                host.listed(tensor.is_floating_point())
+            else:
+                host.left("NumPy" if isinstance(result, np.ndarray) else "DLPack")
         return result
 
-    return reporting
+    return reading
+
+
+def _raw(host: Host, method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def raw(*args: Any, **kwargs: Any) -> Any:
+        host.unseen(f"the memory of a tensor was accessed past tensor operations ({method.__name__})")
+        return method(*args, **kwargs)
+
+    return raw
+
+
+def _addressed(host: Host, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def addressed(*args: Any) -> Any:
+        host.unseen(f"memory was accessed by its address (ctypes.{name})")
+        return function(*args)
+
+    return addressed
+
+
+def _raw_property(host: Host, own: property) -> property:
+    def get(tensor: Tensor) -> Any:
+        value = own.__get__(tensor)
+        host.unseen("the memory of a tensor was accessed past tensor operations (__cuda_array_interface__)")
+        return value
+
+    return property(get)
+
+
+def _foreign(host: Host, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def foreign(*args: Any, **kwargs: Any) -> Any:
+        host.unseen(f"torch.{function.__name__} made a tensor of memory that no tensor operation wrote")
+        return function(*args, **kwargs)
+
+    return foreign
+
+
+def _coming(host: Host, position: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def coming(*args: Any, **kwargs: Any) -> Any:
+        made = function(*args, **kwargs)
+        data = args[position] if position < len(args) else next((kwargs[k] for k in ("data", "obj") if k in kwargs), 0)
+        if isinstance(data, np.ndarray) and data.size > 1:
+            host.unseen("a tensor was made of a NumPy array, whose values no tensor operation computed")
+        elif not isinstance(data, Tensor):
+            host.came(made)
+        return made
+
+    return coming
+
+
+def _native(host: Host, call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def native(function: Any, *args: Any, **kwargs: Any) -> Any:
+        name = getattr(function, "__name__", "a function")
+        host.unseen(f"{name}, compiled by Numba, computed without tensor operations")
+        return call(function, *args, **kwargs)
+
+    return native

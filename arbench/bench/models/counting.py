@@ -22,7 +22,7 @@ from arbench.bench.inexact import InexactError
 from arbench.bench.models.precision import Precision
 from arbench.bench.models.setup import ModelSetup, run
 from arbench.bench.models.witness import Witness
-from arbench.meters import CountBudgetExceeded, Counts, count, peak_bytes
+from arbench.meters import CountBudgetExceeded, Counts, Peak, count, peak
 from arbench.methods import Outcome
 from arbench.models import Source
 from arbench.results import COUNTERS, Count
@@ -108,10 +108,11 @@ class Counter:
                 found = count(call, budget_s=budget_s)
             nfe = calls()
         precision.check()
-        self.per_operation = (time.perf_counter() - started) / max(found.ops, 1)
-        peak, size = None, found.bytes if self.setup.dtype == case.dtype else None
-        if size is not None and (self.all_direct or found.ops * self.per_operation < DIRECT_S):
-            peak = peak_bytes(call, self.setup.device)
+        took = time.perf_counter() - started
+        self.per_operation = took / max(found.ops or 1, 1)
+        most, size = Peak(None), found.bytes if self.setup.dtype == case.dtype else None
+        if size is not None and (self.all_direct or took < DIRECT_S):
+            most = peak(call, self.setup.device)
         judged = case if self.setup.dtype == case.dtype else msgspec.structs.replace(case, dtype=self.setup.dtype)
         for outcome in outcomes:
             try:
@@ -120,7 +121,16 @@ class Counter:
                 facts = {**error.facts, "counted_n": case.n}
                 raise InexactError(f"{error} (while counting N = {case.n:,})", **facts) from None
         return Count(
-            case.id, found.depth, nfe, found.flops, found.ops, size, peak, "counted", why_unknown=found.why_unknown
+            case.id,
+            found.depth,
+            nfe,
+            found.flops,
+            found.ops,
+            size,
+            most.bytes,
+            "counted",
+            why_unknown=found.why_unknown or most.why_unknown,
+            twin=found.twin or most.twin,
         )
 
     def counts(self, cases: list[CaseKey]) -> Iterator[Count]:
@@ -152,7 +162,8 @@ class Counter:
             if "ops" in guess and guess["ops"] * self.per_operation > DIRECT_S:
                 known: dict[str, Any] = {name: guess.get(name) for name in COUNTERS}
                 why = self._why_unpredicted() if known["depth"] is None else None
-                yield Count(case.id, **known, peak_bytes=None, count_source="extrapolated", why_unknown=why)
+                twin = next((count.twin for count in self.seen.values()), None)
+                yield Count(case.id, **known, peak_bytes=None, count_source="extrapolated", why_unknown=why, twin=twin)
                 continue
             found = self._within_budget(case)
             predict = _unrefuted(predict, case, found)
@@ -220,7 +231,7 @@ class Counter:
 
     def _why_unpredicted(self) -> str:
         """Return why the depth of a size that was not counted is unknown."""
-        counted = (count.why_unknown for count in self.seen.values() if count.why_unknown)
+        counted = (count.why_unknown for count in self.seen.values() if count.depth is None and count.why_unknown)
         return next(counted, "the counted sizes fit no polynomial")
 
     def _climb(self, cases: list[CaseKey]) -> Iterator[Count]:

@@ -18,6 +18,9 @@ from arbench.meters import peak_bytes
 from arbench.methods import Outcome
 from arbench.results import Count, Verification
 
+EAGER = "the same model on plain PyTorch"
+"""The twin whose operations are counted for the other backends."""
+
 
 class ModelSubject:
     """One model in one dtype on one device."""
@@ -58,11 +61,13 @@ class ModelSubject:
         setup, known = self.setup.eager, {case.id: case for case in cases}
         counter = counter_for(setup, setup.build(), twin, cases[0], Witness(setup, twin=twin), budget_s, self._direct)
         for line in counter.counts(cases):
+            if line.count_source != "none":
+                line.twin = line.twin or EAGER
             if line.peak_bytes is not None:
                 line.peak_bytes = self._peak_bytes(known[line.case]) if line.case in known else None
             yield line
 
-    def _peak_bytes(self, case: CaseKey) -> int:
+    def _peak_bytes(self, case: CaseKey) -> int | None:
         source = self.pair[0]
         task, outcomes = self.setup.task(source, case), list[Outcome]()
         peak = peak_bytes(lambda: outcomes.append(run(source, case, task)), self.setup.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import groupby
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 import torch
 
 from arbench.bench.case import CaseKey
+from arbench.bench.job import Job
 from arbench.bench.models import counting
 from arbench.bench.models.counting import Counter, counter_for, evaluations
 from arbench.bench.models.setup import ModelSetup, run
+from arbench.bench.models.subject import ModelSubject
 from arbench.bench.models.witness import Witness
 from arbench.bench.plan import Options, make_plan
-from arbench.meters import CountBudgetExceeded
+from arbench.meters import CountBudgetExceeded, Counts
 from arbench.methods import methods_for
 from arbench.models import Source, names, resolve
 from arbench.results import COUNTERS, Count, read
@@ -233,6 +236,82 @@ def test_an_extrapolated_row_whose_depth_is_unknown_says_why(model_file, extrapo
     assert (last.count_source, last.depth) == ("extrapolated", None)
     assert last.ops is not None
     assert "arbench_test::twice_beyond" in (last.why_unknown or "")
+
+
+COMPILED = """
+import torch
+from torch.utils._python_dispatch import _disable_current_modes
+
+
+def hiding(graph, inputs):
+    def run(*args):
+        with _disable_current_modes():
+            return graph(*args)
+    return run
+
+
+class Mine(WaveNet):
+    claims = {("sample", "cached"): Claim("N", "N")}
+
+    def extend(self, state, f, g0, g1):
+        params, state = super().extend(state, f, g0, g1)
+        return squashed(params), state
+
+
+@torch.compile(backend=hiding, dynamic=True)
+def squashed(params):
+    for _ in range(4):
+        params = torch.tanh(params)
+    return params
+"""
+
+
+@pytest.mark.slow
+def test_a_compiled_model_is_counted_as_its_eager_twin_and_its_rows_say_so(model_file) -> None:
+    """The frames are compiled before the count, which sees none of their operations."""
+    cases = families(model_file(COMPILED), ops=["sample"], methods=["cached"], n=[8])[0]
+    body = COMPILED.replace("@torch.compile(backend=hiding, dynamic=True)", "")
+    plain = families(model_file(body, "plain.py"), ops=["sample"], methods=["cached"], n=[8])[0][0]
+    one = counter(cases[0])
+    with torch.no_grad():
+        run(one.source, cases[0], one.setup.task(one.source, cases[0]))
+    found, expected = one.direct(cases[0], 60.0), counter(plain).direct(plain, 60.0)
+    assert found.twin == "compiled functions ran as plain PyTorch"
+    assert expected.twin is None
+    for name in (*COUNTERS, "peak_bytes"):
+        assert getattr(found, name) == getattr(expected, name) is not None, name
+
+
+def test_a_twin_reaches_counted_and_extrapolated_rows(monkeypatch, extrapolate_all: None) -> None:
+    inner = counting.count
+    monkeypatch.setattr(counting, "count", lambda *args, **kw: dataclasses.replace(inner(*args, **kw), twin="another"))
+    cases = families("wavenet:tiny", ops=["score"], methods=["parallel"], n=[8, 512])[0]
+    found = [count for count in counter(cases[0]).counts(cases) if count.case in {case.id for case in cases}]
+    assert [(count.count_source, count.twin) for count in found] == [
+        ("counted", "another"),
+        ("extrapolated", "another"),
+    ]
+
+
+def test_unseen_work_leaves_rows_without_counts_and_with_a_reason(monkeypatch) -> None:
+    """Such a case is tried at each size, since none of its sizes gives a number to extrapolate."""
+    why = "a captured graph was replayed"
+    unseen = Counts(None, None, None, None, why)
+    inner = counting.count
+    monkeypatch.setattr(counting, "count", lambda *args, **kw: (inner(*args, **kw), unseen)[1])
+    cases = families("wavenet:tiny", ops=["score"], methods=["parallel"], n=[8, 64])[0]
+    for count in counter(cases[0]).counts(cases):
+        assert [getattr(count, name) for name in ("depth", "flops", "ops", "bytes", "peak_bytes")] == [None] * 5
+        assert count.why_unknown == why
+
+
+def test_other_backends_carry_the_count_of_plain_pytorch_and_say_so() -> None:
+    cases = families("wavenet:tiny", ops=["sample"], methods=["cached"], n=[8], backend="numba")[0]
+    subject = ModelSubject(Job("prove", cases, 0, 1, direct=True))
+    (line,) = subject.count(cases, 60.0)
+    eager = counter(families("wavenet:tiny", ops=["sample"], methods=["cached"], n=[8])[0][0])
+    assert line.depth == eager.direct(msgspec.structs.replace(cases[0], backend="eager"), 60.0).depth
+    assert line.twin == "the same model on plain PyTorch"
 
 
 def test_the_budget_of_a_ladder_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
