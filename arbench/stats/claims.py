@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from arbench.stats.classes import CLASSES, FEWEST_SIZES, LEAST_SPAN, Growth, basis
-from arbench.stats.noisy import FLAT, free_exponent
+from arbench.stats.noisy import FLAT, NEAR, free_exponent
 
 Verdict = Literal["holds", "fails", "undecided"]
 
 _NOMINAL = {"1": 0.0, "log N": 0.0, "sqrt N": 0.5, "N": 1.0, "N^2": 2.0, "N^3": 3.0}
-_NEAR = 0.05
-"""Largest difference of exponents that count as equal; at useful N a constant and a logarithm differ by more."""
 
 
 def parse(claimed: str) -> tuple[str, bool]:
@@ -76,12 +74,13 @@ def judge_counts(claimed: str, growth: Growth) -> tuple[Verdict, str]:
     undecided rather than refuted, and an upper bound is confirmed only if the free exponent lies below it too.
     """
     verdict, why = judge(claimed, growth, exact=growth.formula is not None or growth.fitted is None)
-    if growth.formula is not None or growth.fitted is None or growth.exponent_ci95 is None:
+    unnamed = growth.fitted is None and not growth.rivals
+    if growth.formula is not None or unnamed or growth.exponent_ci95 is None:
         return verdict, why
     name, at_most = parse(claimed)
     nominal, (low, _) = _exponent(name, growth.sizes), growth.exponent_ci95
-    if at_most and verdict == "holds" and (growth.exponent or 0.0) > nominal + _NEAR:
-        return ("fails" if low > nominal + _NEAR else "undecided"), f"{why}, and the claim is {claimed}"
+    if at_most and verdict == "holds" and (growth.exponent or 0.0) > nominal + NEAR:
+        return ("fails" if low > nominal + NEAR else "undecided"), f"{why}, and the claim is {claimed}"
     if not at_most and verdict == "fails" and low < nominal:
         return "undecided", f"{why}; larger sizes would decide"
     return verdict, why
@@ -100,7 +99,7 @@ def _by_exponent(claimed: str, growth: Growth, exact: bool) -> tuple[Verdict, st
         return "undecided", unfitted
     low, high = growth.exponent_ci95
     why = f"{unfitted}; they grow as about N^{growth.exponent:.2f} [{low:.2f}, {high:.2f}]"
-    if at_most and high <= _exponent(name, growth.sizes) + _NEAR:
+    if at_most and high <= _exponent(name, growth.sizes) + NEAR:
         return "holds", why
     if _refuted(name, at_most, growth):
         return "fails", f"claimed {claimed}; {why}"
@@ -117,7 +116,7 @@ def _refuted(name: str, at_most: bool, growth: Growth) -> bool:
         return rise > 1 + FLAT if name == "1" else not at_most
     nominal = _exponent(name, growth.sizes)
     low, high = growth.exponent_ci95 or (growth.exponent or 0.0, growth.exponent or 0.0)
-    return low > nominal + _NEAR or (not at_most and high < nominal - _NEAR)
+    return low > nominal + NEAR or (not at_most and high < nominal - NEAR)
 
 
 def _exponent(name: str, sizes: tuple[int, ...]) -> float:

@@ -44,7 +44,7 @@ class Growth:
     lower: tuple[tuple[str, float], ...] = ()
     """Terms between the intercept and the leading one: (class, coefficient)."""
     rivals: tuple[str, ...] = ()
-    """Classes that noise makes indistinguishable from ``fitted``."""
+    """Classes that noise makes indistinguishable from ``fitted``; without one, those that the exponent denies."""
     formula: str | None = None
     """An exact fit written out, such as ``221·N + 3``."""
 

@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 
 from arbench.stats.classes import CLASSES, FEWEST_SIZES, Growth, by_size, ceil_log2
-from arbench.stats.noisy import free_exponent
+from arbench.stats.noisy import floored, free_exponent
 
 HELD_OUT = 2
 """Number of sizes that a fit must reproduce beyond the number of its terms."""
@@ -49,7 +49,7 @@ def fit_exact(sizes: Sequence[int], values: Sequence[int]) -> Growth:
 
     Returns:
         The growth, with ``residual`` 0. If no such sum exists or there are too few sizes, ``fitted`` is None; with
-        four sizes or more it still has the exponent of a free power.
+        four sizes or more it still has the exponent of a free power, unless the values may be flat and then grow.
 
     Raises:
         ValueError: lengths that differ, no sizes, a duplicate size, a size below 1, or a value that is not an
@@ -60,6 +60,8 @@ def fit_exact(sizes: Sequence[int], values: Sequence[int]) -> Growth:
     fit = next(_fits(pairs, CLASSES[1:], HELD_OUT), None) if len(ns) >= FEWEST_SIZES else None
     if fit is None:
         exponent, ci95 = free_exponent(ns, ys) if min(ys) > 0 else (None, None)
+        if floored(ns, ys, exponent):
+            exponent, ci95 = None, None
         return Growth(None, exponent, ci95, None, None, None, ns, ys)
     scaled = [
         float(factor) / (math.sqrt(fit.root) if term == "sqrt N" else 1.0)

@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from arbench.stats import CLASSES, fit_noisy
+from arbench.stats import CLASSES, fit_exact, fit_noisy, judge
+from arbench.stats.classes import basis
+from arbench.stats.noisy import free_exponent
 
 POWERS = [256, 512, 1024, 2048, 4096]
 
@@ -95,3 +97,64 @@ def test_bad_durations_are_refused() -> None:
     for value in (0.0, -1.0, math.inf):
         with pytest.raises(ValueError, match="positive and finite"):
             fit_noisy([256, 512], {0: {256: 1.0, 512: value}})
+
+
+def flat_then_linear(hinge: int, sizes: list[int], noise: float, rng: np.random.Generator):
+    """Return seconds of a device that a size of ``hinge`` fills."""
+    return {k: {n: 1e-6 * max(hinge, n) * float(np.exp(rng.normal(0, noise))) for n in sizes} for k in range(3)}
+
+
+DOUBLED, QUADRUPLED = [64, 128, 256, 512, 1024], [16, 64, 256, 1024, 4096]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01, 0.02, 0.05])
+def test_flat_and_then_linear_is_no_class_and_no_power(noise: float) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(40):
+        growth = fit_noisy(DOUBLED, flat_then_linear(256, DOUBLED, noise, rng))
+        assert (growth.fitted, growth.exponent, growth.exponent_ci95) == (None, None, None)
+        assert judge("N", growth, exact=False)[0] == judge("N^2", growth, exact=False)[0] == "undecided"
+
+
+@pytest.mark.parametrize("sizes", [DOUBLED, QUADRUPLED], ids=["doubled", "quadrupled"])
+@pytest.mark.parametrize("hinge", [100, 180, 400, 512, 700])
+def test_wherever_the_flat_part_ends_the_rest_does_not_grow_faster(hinge: int, sizes: list[int]) -> None:
+    rng = np.random.default_rng(hinge)
+    fits = [fit_noisy(sizes, flat_then_linear(hinge, sizes, 0.02, rng)) for _ in range(30)]
+    assert sum(fit.fitted is not None for fit in fits) <= 2
+    assert sum(judge("N", fit, exact=False)[0] == "fails" for fit in fits) <= 5
+
+
+def test_counts_that_are_flat_and_then_linear_refute_nothing() -> None:
+    growth = fit_exact(DOUBLED, [max(200, n) for n in DOUBLED])
+    assert (growth.fitted, growth.exponent) == (None, None)
+    assert judge("N", growth, exact=True)[0] == "undecided"
+
+
+def test_the_class_named_lies_in_its_own_interval() -> None:
+    """Sums of a constant, N and N^2 look like N log N, whose own exponent over these sizes is 1.33."""
+    rng, sizes, named = np.random.default_rng(5), [4, 8, 16, 32, 64, 128, 256], set()
+    for _ in range(100):
+        a, b, c = rng.uniform(0, 1, 3) * 10.0 ** rng.uniform(-2, 2, 3)
+        exact = {n: 50 * a + b * n + c * n * n / 50 for n in sizes}
+        growth = fit_noisy(
+            sizes, {k: {n: s * float(np.exp(rng.normal(0, 0.02))) for n, s in exact.items()} for k in range(3)}
+        )
+        named.add(growth.fitted)
+        if growth.fitted not in (None, "1"):
+            own, _ = free_exponent(sizes, [basis(growth.fitted, n) for n in sizes])
+            assert growth.exponent_ci95 is not None
+            assert own is not None
+            assert growth.exponent_ci95[0] - 1e-6 <= own <= growth.exponent_ci95[1] + 1e-6
+    assert {None, "N", "N log N", "N^2"} <= named
+
+
+def test_a_class_that_its_interval_denies_is_not_named() -> None:
+    """Between N log N and N^2 the former may predict best, where the exponent says N^1.72."""
+    sizes = [4, 8, 16, 32, 64, 128, 256]
+    seconds = {0: {n: 1e-6 * (120 + n * math.log2(n) + 0.04 * n * n) for n in sizes}}
+    growth = fit_noisy(sizes, seconds)
+    assert growth.exponent_ci95 is not None
+    assert growth.exponent_ci95[0] > 1.33 + 0.05
+    assert growth.fitted != "N log N"
+    assert judge("N log N", growth, exact=False)[0] != "holds"
