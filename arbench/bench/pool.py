@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import msgspec
 
 from arbench.bench.job import Job, Message
-from arbench.bench.process import STARTUP_S, Worker, WorkerFailure
+from arbench.bench.process import STARTUP_S, Worker, WorkerFailure, environment_for
 
 
 class PoolStoppedError(Exception):
@@ -34,6 +34,7 @@ class WorkerPool:
         self._busy: set[Worker] = set()
         self._lock = threading.Lock()
         self._stopped = False
+        self._environment: dict[str, str] | None = None
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -47,9 +48,9 @@ class WorkerPool:
         return tuple(self._idle)
 
     def prepare(self, count: int) -> None:
-        """Start workers until ``count`` are idle or about to be."""
+        """Start workers until ``count`` are idle or about to be, for timing what the last job was about."""
         while len(self._idle) < count:
-            self._idle.append(Worker())
+            self._idle.append(Worker(environment=self._environment))
 
     def settle(self) -> None:
         """Wait until no idle worker is still importing, so that none disturbs what is timed."""
@@ -83,7 +84,7 @@ class WorkerPool:
         Raises:
             PoolStoppedError: ``stop`` was called.
         """
-        worker = self._take()
+        worker = self._take(job)
         try:
             worker.send(job)
             patience = max(timeout, STARTUP_S)
@@ -117,10 +118,16 @@ class WorkerPool:
             with self._lock:
                 self._busy.discard(worker)
 
-    def _take(self) -> Worker:
+    def _take(self, job: Job) -> Worker:
+        environment = environment_for(job)
         with self._lock:
             self._check_running()
-            worker = self._idle.popleft() if self._idle else Worker()
+            self._environment = environment_for(msgspec.structs.replace(job, stage="time"))
+            worker = next((one for one in self._idle if one.environment == environment), None)
+            if worker is None:
+                worker = Worker(environment=environment)
+            else:
+                self._idle.remove(worker)
             self._busy.add(worker)
             return worker
 

@@ -16,10 +16,27 @@ from typing import Any
 
 import msgspec
 
+from arbench.bench.case import KERNEL_SPEC
+from arbench.bench.job import Job
 from arbench.results import Status
 
 STARTUP_S = 60.0
 """Seconds that a fresh process may take to import torch and build its model, whatever the timeout of a step."""
+INTERPRET = "TRITON_INTERPRET"
+"""Variable that makes Triton run its programs in its interpreter."""
+
+
+def environment_for(job: Job) -> dict[str, str] | None:
+    """Return the environment variables of a process that does a job; None for those of this one.
+
+    A library reads its variables when it is imported, and what a worker imports before its job may import any. So
+    they are set where the process begins: on a CPU, Triton's kernels are verified in Triton's interpreter, and nothing
+    is timed in it.
+    """
+    if job.cases[0].spec != KERNEL_SPEC:
+        return None
+    plain = {name: value for name, value in os.environ.items() if name != INTERPRET}
+    return plain | {INTERPRET: "1"} if job.stage == "prove" and job.cases[0].device == "cpu" else plain
 
 
 @dataclass(frozen=True)
@@ -38,11 +55,13 @@ class Worker:
         environment: environment variables of the process; by default those of this one.
 
     Attributes:
+        environment: the given one.
         process: the process.
         replies: its replies, one line each; None after the last.
     """
 
     def __init__(self, command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> None:
+        self.environment = environment
         self.process = subprocess.Popen(
             command or [sys.executable, "-m", "arbench.bench.worker"],
             env=environment,

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+import triton
+import triton.language as tl
 from torch import Tensor
 
 Allocator = Callable[[Sequence[int], torch.dtype, torch.device], Tensor]
@@ -40,8 +42,11 @@ _records: list[Launch] | None = None
 
 
 def interpreted() -> bool:
-    """Return whether Triton's interpreter runs the programs, on the CPU (``TRITON_INTERPRET=1``)."""
-    return os.environ.get("TRITON_INTERPRET") == "1"
+    """Return whether Triton's interpreter runs the programs, on the CPU.
+
+    It does if ``TRITON_INTERPRET`` was 1 when Triton was imported: its own functions are bound then, for good.
+    """
+    return os.environ.get("TRITON_INTERPRET") == "1" and not isinstance(tl.sum, triton.JITFunction)
 
 
 def runs_on(device: torch.device) -> bool:

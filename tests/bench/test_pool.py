@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 
 from arbench.bench.job import Job, Message
+from arbench.bench.kernels import KernelOptions, make_kernel_plan
 from arbench.bench.pool import PoolStoppedError, WorkerPool
 from arbench.bench.process import Worker, WorkerFailure, exit_reason
 
@@ -62,6 +63,40 @@ def test_prepared_workers_do_the_next_jobs_and_none_is_left_over(plan):
         assert [worker.process for worker in pool.idle] == prepared[1:]
     assert [one.returncode for one in prepared] == [-signal.SIGKILL] * 2
     assert pool.idle == ()
+
+
+TELLS_ITS_ENVIRONMENT = """
+import json, os
+print('{"ready": true}', flush=True)
+input()
+print(json.dumps({"error": os.environ.get("TRITON_INTERPRET", "unset")}), flush=True)
+print('{"done": true}', flush=True)
+"""
+
+
+def test_a_variable_of_a_library_is_set_where_the_process_begins(plan, monkeypatch):
+    """Kernels are verified in Triton's interpreter on a CPU, and timed without it, whatever this process has."""
+    monkeypatch.setattr("arbench.bench.pool.Worker", partial(Worker, [sys.executable, "-c", TELLS_ITS_ENVIRONMENT]))
+    kernels = make_kernel_plan(KernelOptions(kernels=["softmax"])).cases
+    models = plan(methods=["parallel"], n=[8]).cases
+
+    def seen(cases, stage):
+        return [message.error for message in pool.converse(Job(stage, cases, 0, 1), timeout=60.0)]
+
+    for mine in ("1", "0", None):
+        if mine is None:
+            monkeypatch.delenv("TRITON_INTERPRET")
+        else:
+            monkeypatch.setenv("TRITON_INTERPRET", mine)
+        with WorkerPool() as pool:
+            assert seen(kernels, "prove") == ["1"]
+            pool.prepare(1)
+            (spare,) = pool.idle
+            assert seen(kernels, "prove") == ["1"]
+            assert pool.idle == (spare,)
+            assert seen(kernels, "time") == ["unset"]
+            assert pool.idle == ()
+            assert seen(models, "prove") == seen(models, "time") == [mine or "unset"]
 
 
 def test_a_stopped_pool_kills_its_workers_and_takes_no_job(plan):

@@ -71,8 +71,12 @@ def refusal(answer: Callable[..., Answer]) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def start() -> Callable[..., subprocess.Popen[str]]:
-    """Return a function that starts a command in a process of its own; ``before`` is Python code to run first."""
+    """Return a function that starts a command in a process of its own; ``before`` is Python code to run first.
+
+    The environment is that of a user, who has not asked for Triton's interpreter.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment.pop("TRITON_INTERPRET", None)
 
     def run(*words: object, before: str = "") -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -35,10 +34,6 @@ class KernelSubject:
 
     def __init__(self, job: Job) -> None:
         case = job.cases[0]
-        # set before the kernels are imported, and never for timing
-        os.environ.pop("TRITON_INTERPRET", None)
-        if job.stage == "prove" and case.device == "cpu":
-            os.environ["TRITON_INTERPRET"] = "1"
         import arbench.kernels as kernels
         from arbench.bench.kernels.calls import Function
 

@@ -47,7 +47,6 @@ def faulty(backend: str, fault: Callable[[Any], Any]) -> arbench.kernels.Kernel:
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a function that makes the given kernels the only ones, for workers inside this process."""
-    monkeypatch.setenv("TRITON_INTERPRET", "1")  # a subject overwrites it
 
     def put(*kernels: arbench.kernels.Kernel) -> None:
         monkeypatch.setattr(arbench.kernels, "KERNELS", {kernel.name: kernel for kernel in kernels})

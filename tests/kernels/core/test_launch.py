@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +14,8 @@ import triton
 import triton.language as tl
 
 from arbench.kernels.core.launch import allocating, empty_like, launch, launched, recording, runs_on
+
+ROOT = Path(__file__).parents[3]
 
 
 @triton.jit
@@ -34,6 +40,24 @@ def test_an_empty_grid_launches_nothing() -> None:
     before = launched.total()
     launch(add_one, (2, 0), torch.zeros(4), 3, BLOCK=4)
     assert launched.total() == before
+
+
+LATE = """
+import os, triton, torch
+os.environ["TRITON_INTERPRET"] = "1"
+from arbench.kernels import softmax
+from arbench.kernels.core.launch import interpreted
+assert not interpreted()
+softmax(torch.zeros(2, 3), backend="triton")
+"""
+
+
+def test_the_interpreter_is_on_only_if_triton_was_imported_with_it() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"} | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", LATE], env=environment, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == (
+        "ValueError: softmax: the Triton kernel needs a CUDA tensor, not one on cpu"
+    )
 
 
 def test_recorded_launches_do_not_run() -> None:
