@@ -2,7 +2,8 @@
 
 A kernel's file contains its launcher, its gradient, its cost, and the implementation in plain PyTorch that its
 results are checked against; its Triton programs are in ``logits``, ``mixture`` or ``conv``. Every function
-takes ``backend=``; by default tensors on a GPU use Triton, others plain PyTorch.
+takes ``backend=``; by default tensors on a GPU use Triton, others plain PyTorch. Every function computes in the
+dtype of its arguments, under ``torch.autocast`` too.
 """
 
 from arbench.kernels.causal_conv1d import CAUSAL_CONV1D, causal_conv1d

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from arbench.kernels.conv import depthwise, full
+from arbench.kernels.core.calls import as_given, once_differentiable
 from arbench.kernels.core.launch import empty, empty_like
 from arbench.kernels.core.spec import (
     CONVOLUTIONS,
@@ -35,6 +35,7 @@ ACTIVATIONS = (None, "silu", "gated")
 LAYOUTS = ("BDL", "BLD")
 
 
+@as_given
 def causal_conv1d(
     x: Tensor,
     weight: Tensor,
@@ -67,8 +68,9 @@ def causal_conv1d(
 
     Returns:
         y, in x's layout, with D (depthwise), D_out (full) or D_out / 2 (full and gated) channels; and
-        final states (B, D, (W - 1) dilation) if requested. Both are differentiable once. The backward pass
-        keeps only the arguments and recomputes the pre-activation.
+        final states (B, D, (W - 1) dilation) if requested. Both are differentiable once; a derivative of second
+        order raises RuntimeError, except on the eager backend, which has it. The backward pass keeps only the
+        arguments and recomputes the pre-activation.
 
     Raises:
         ValueError: shapes do not match, the layout or activation is unknown, the dilation or width is 0, the
@@ -219,7 +221,7 @@ class _CausalConv1d(torch.autograd.Function):
             final[..., kept:] = x[..., L - (reach - kept) :]
             final[..., :kept] = 0 if states is None else states[..., reach - kept :]
         ctx.save_for_backward(x, weight, bias, states)
-        ctx.dilation, ctx.activation = dilation, activation
+        ctx.dilation, ctx.activation, ctx.name = dilation, activation, "causal_conv1d"
         ctx.set_materialize_grads(False)
         return y, final
 

@@ -23,6 +23,7 @@ from arbench.kernels.conv.update_programs import (
     depthwise_conv1d_update_kernel,
     full_conv1d_update_kernel,
 )
+from arbench.kernels.core.calls import as_given
 from arbench.kernels.core.launch import empty, interpreted, launch
 from arbench.kernels.core.spec import (
     CONVOLUTIONS,
@@ -170,6 +171,7 @@ def _full(
     )
 
 
+@as_given
 def causal_conv1d_update(
     x: Tensor,
     conv_state: Tensor,

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 import triton
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from arbench.backends import BACKENDS
+from arbench.kernels.core.calls import as_given, once_differentiable
 from arbench.kernels.core.launch import empty, empty_like, launch
 from arbench.kernels.core.rows import MOST_AXES, rows_of
 from arbench.kernels.core.spec import (
@@ -150,7 +150,7 @@ class _LogProb(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, index: Tensor, ignored: int | None, backend: str) -> Tensor:
         y, row_maxima, log_sums = (_triton if backend == "triton" else _numba)(x, index, ignored)
         ctx.save_for_backward(x, index, row_maxima, log_sums)
-        ctx.ignored, ctx.backend = ignored, backend
+        ctx.ignored, ctx.backend, ctx.name = ignored, backend, NAME
         return y
 
     @staticmethod
@@ -170,6 +170,7 @@ def _eager(x: Tensor, index: Tensor, ignored: int | None) -> Tensor:
     return _eager(x, index.masked_fill(skip, 0), None).masked_fill(skip, 0)
 
 
+@as_given
 def log_prob_from_logits(
     logits: Tensor, index: Tensor, *, ignore_index: int | None = None, backend: str | None = None
 ) -> Tensor:
@@ -185,7 +186,7 @@ def log_prob_from_logits(
     Returns:
         Log-probabilities (...), float64 for float64 logits and float32 otherwise: in half precision they would
         have two or three digits. A row with NaN or +inf, or of -inf alone, gives NaN. Differentiable once with
-        respect to the logits.
+        respect to the logits; a derivative of second order raises RuntimeError, except on the eager backend.
 
     Raises:
         IndexError: an index is out of range, on the CPU; Triton returns NaN for it, and NaN gradients.

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 import triton
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from arbench.backends import BACKENDS
+from arbench.kernels.core.calls import as_given, once_differentiable
 from arbench.kernels.core.launch import empty, empty_like, launch
 from arbench.kernels.core.rows import MOST_AXES, rows_of
 from arbench.kernels.core.spec import LOG_PROBS, Config, Cost, Inputs, Kernel, Op, choose
@@ -94,7 +94,7 @@ class _LogProb(torch.autograd.Function):
         ctx: Any, params: Tensor, x: Tensor, levels: int, components: int, channels: int, backend: str
     ) -> Tensor:
         ctx.save_for_backward(params, x)
-        ctx.sizes, ctx.backend = (levels, components, channels), backend
+        ctx.sizes, ctx.backend, ctx.name = (levels, components, channels), backend, NAME
         if backend == "triton":
             return _forward(params, x, levels, components, channels)
         from arbench.kernels.mixture import numba_mixture
@@ -112,6 +112,7 @@ class _LogProb(torch.autograd.Function):
         return numba_mixture.gradient(params, x, dout, *ctx.sizes), None, None, None, None, None
 
 
+@as_given
 def logistic_mixture_log_prob(
     params: Tensor, x: Tensor, *, levels: int, components: int, channels: int = 1, backend: str | None = None
 ) -> Tensor:
@@ -136,7 +137,8 @@ def logistic_mixture_log_prob(
 
     Returns:
         Log-probabilities (...,), float64 for float64 parameters and float32 otherwise. Differentiable once with
-        respect to ``params``. A row with NaN among its parameters gives NaN.
+        respect to ``params``; a derivative of second order raises RuntimeError, except on the eager backend. A row
+        with NaN among its parameters gives NaN.
 
     Raises:
         ValueError: sizes or devices do not fit; more than three axes of rows do not merge (Triton); the last

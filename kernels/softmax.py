@@ -14,8 +14,8 @@ from typing import Any
 import torch
 import triton
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from arbench.kernels.core.calls import as_given, once_differentiable
 from arbench.kernels.core.launch import empty_like, launch
 from arbench.kernels.core.rows import MOST_AXES, rows_of
 from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, floating, normal
@@ -144,6 +144,7 @@ def _call(name: str, x: Tensor, dim: int, backend: str | None, log: bool) -> Ten
     return _Softmax.apply(x.movedim(dim, -1), log, name).movedim(-1, dim)
 
 
+@as_given
 def softmax(x: Tensor, dim: int = -1, *, backend: str | None = None) -> Tensor:
     """Return exp(x_i) / sum_j exp(x_j) along one axis.
 
@@ -153,8 +154,9 @@ def softmax(x: Tensor, dim: int = -1, *, backend: str | None = None) -> Tensor:
         backend: "eager" or "triton"; by default Triton for a tensor on a GPU.
 
     Returns:
-        Tensor like ``x``. A row of -inf alone gives NaN, as with ``torch.softmax``. Differentiable once; with
-        more than three other axes, an incoming gradient with axes in another order is copied.
+        Tensor like ``x``. A row of -inf alone gives NaN, as with ``torch.softmax``. Differentiable once; a
+        derivative of second order raises RuntimeError, except on the eager backend. With more than three other
+        axes, an incoming gradient with axes in another order is copied.
 
     Raises:
         ValueError: ``dim`` is out of range or empty, or more than three other axes do not merge.
@@ -163,6 +165,7 @@ def softmax(x: Tensor, dim: int = -1, *, backend: str | None = None) -> Tensor:
     return _call("softmax", x, dim, backend, log=False)
 
 
+@as_given
 def log_softmax(x: Tensor, dim: int = -1, *, backend: str | None = None) -> Tensor:
     """Return x_i - log sum_j exp(x_j) along one axis; arguments and errors are those of ``softmax``."""
     return _call("log_softmax", x, dim, backend, log=True)

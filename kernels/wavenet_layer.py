@@ -22,6 +22,7 @@ from torch import Tensor
 
 from arbench.kernels.conv.taps import strides_of
 from arbench.kernels.conv.wavenet_programs import wavenet_layer_forward_kernel
+from arbench.kernels.core.calls import as_given
 from arbench.kernels.core.launch import empty, empty_like, launch
 from arbench.kernels.core.spec import (
     CONVOLUTIONS,
@@ -200,6 +201,7 @@ def _checked(
     shaped("skip", skip, f"({B}, {T}, {S})", skip is None or skip.shape == (B, T, S))
 
 
+@as_given
 def wavenet_layer(
     x: Tensor,
     gate_weight: Tensor,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from arbench.kernels import KERNELS
+from arbench.kernels import KERNELS, Kernel
 
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 CASES = [
@@ -66,3 +66,78 @@ def test_an_unknown_backend_is_refused(harness: ModuleType, name: str) -> None:
     kernel = KERNELS[name]
     with pytest.raises(ValueError, match=f"^{name} has no backend 'cuda'; available: eager, triton"):
         kernel.call(**harness.make(kernel, torch.float32, **kernel.checks[0]), backend="cuda")
+
+
+ALL = [(kernel, backend) for kernel in KERNELS.values() for backend in kernel.backends]
+ON_EACH = pytest.mark.parametrize(
+    ("kernel", "backend"), ALL, ids=[f"{kernel.name}-{backend}" for kernel, backend in ALL]
+)
+
+
+def given(harness: ModuleType, kernel: Kernel, backend: str, dtype: torch.dtype) -> dict[str, Any]:
+    """Return arguments that a backend takes: Numba draws from given noise alone."""
+    if backend == "numba" and harness.DEVICE.type != "cpu":
+        pytest.skip("tensors are on a GPU")
+    configs = [config for config in kernel.checks if backend != "numba" or config.get("noise", "given") == "given"]
+    if backend == "numba" and kernel.name == "sample_from_logits":
+        configs = [config for config in kernel.checks if config.get("noise") == "given"]
+    return harness.make(kernel, dtype, **configs[0])
+
+
+@ON_EACH
+@pytest.mark.parametrize("cast", [torch.bfloat16, torch.float16], ids=str)
+def test_autocast_changes_no_bit(harness: ModuleType, kernel: Kernel, backend: str, cast: torch.dtype) -> None:
+    def call(dtype: torch.dtype) -> list[Tensor]:
+        inputs = given(harness, kernel, backend, dtype)
+        leaves = [inputs[k].requires_grad_(True) for k in kernel.gradients if isinstance(inputs.get(k), Tensor)]
+        out = harness.outputs(kernel.call(**inputs, backend=backend))
+        tops = [one for one in out if one.requires_grad]
+        assert bool(leaves) == bool(tops)
+        with torch.autocast(harness.DEVICE.type, enabled=False):
+            grads = torch.autograd.grad(tops, leaves, [one.detach() for one in tops]) if leaves else ()
+        return [*(one.detach() for one in out), *grads]
+
+    for dtype in (torch.float32, torch.float64):
+        plain = call(dtype)
+        with torch.autocast(harness.DEVICE.type, dtype=cast):
+            found = call(dtype)
+        assert [one.dtype for one in found] == [one.dtype for one in plain]
+        assert all(torch.equal(a, b) for a, b in zip(found, plain, strict=True))
+
+
+@ON_EACH
+def test_autocast_reaches_a_model_s_own_operations_again_after_a_call(
+    harness: ModuleType, kernel: Kernel, backend: str
+) -> None:
+    inputs = given(harness, kernel, backend, torch.float32)
+    a = torch.ones(2, 2, device=harness.DEVICE)
+    with torch.autocast(harness.DEVICE.type, dtype=torch.bfloat16), torch.no_grad():
+        kernel.call(**inputs, backend=backend)
+        assert (a @ a).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("top", ["sum", "square"])
+@ON_EACH
+def test_a_derivative_of_second_order_is_right_or_refused(
+    harness: ModuleType, kernel: Kernel, backend: str, top: str
+) -> None:
+    """Use a penalty on the gradient beside a loss: terms dropped from the sum would go unnoticed."""
+    if not kernel.gradients:
+        pytest.skip("the kernel has no gradient")
+    inputs = given(harness, kernel, backend, torch.float64)
+    leaves = [inputs[k].requires_grad_(True) for k in kernel.gradients if isinstance(inputs.get(k), Tensor)]
+
+    def second(one: Tensor) -> Any:
+        out = harness.outputs(kernel.call(**inputs, backend=backend))
+        loss = sum((y if top == "sum" else y.square()).sum() for y in out)
+        (grad,) = torch.autograd.grad(loss, one, create_graph=True)
+        return torch.autograd.grad(loss + grad.square().sum(), leaves, allow_unused=True)
+
+    for leaf in leaves:
+        if backend == "eager":
+            assert all(one is None or one.isfinite().all() for one in second(leaf))
+        else:
+            with pytest.raises(
+                RuntimeError, match=f"^{kernel.name}: its gradient is not differentiable; use backend='eager'"
+            ):
+                second(leaf)
