@@ -8,9 +8,10 @@ import torch
 import triton
 from torch import Tensor
 
+from arbench.kernels.core.calls import as_given
 from arbench.kernels.core.launch import empty, launch
 from arbench.kernels.core.rows import rows_of
-from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, floating, normal, same_device
+from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, normal, with_noise
 from arbench.kernels.mixture import eager
 from arbench.kernels.mixture.inputs import random_params
 from arbench.kernels.mixture.parameters import check, result_dtype, width
@@ -55,6 +56,7 @@ def _eager(params: Tensor, noise: Tensor, levels: int, components: int, channels
     return x, eager.log_prob(params, x, levels, components, channels)
 
 
+@as_given
 @torch.no_grad()
 def logistic_mixture_sample(
     params: Tensor,
@@ -75,7 +77,7 @@ def logistic_mixture_sample(
     Args:
         params: (..., P) of any strides, as in ``logistic_mixture_log_prob``.
         noise: (..., K + C): K standard Gumbel numbers, then a standard logistic number for each channel; of
-            the parameters' dtype.
+            the parameters' dtype, or float32 for half precision.
         levels: number of levels, 2 to 2^24.
         components: number of components, K.
         channels: number of channels C, 1 or 3.
@@ -83,7 +85,8 @@ def logistic_mixture_sample(
 
     Returns:
         int64 levels (...,) or, with three channels, (..., 3); log-probabilities (...,), float64 for float64
-        parameters and float32 otherwise.
+        parameters and float32 otherwise. A row with NaN among its parameters has log-probability NaN and some
+        levels all the same, the same on every backend: NaN is the highest score of a component, and rounds to 0.
 
     Raises:
         ValueError: sizes or devices do not fit, or more than three axes of rows do not merge.
@@ -92,8 +95,7 @@ def logistic_mixture_sample(
     Source: Salimans et al., *PixelCNN++*, 2017, sections 2.1 and 2.2.
     """
     check(NAME, params, levels, components, channels)
-    floating(NAME, params=params, noise=noise)
-    same_device(NAME, params=params, noise=noise)
+    with_noise(NAME, noise, params=params)
     expected = (*params.shape[:-1], components + channels)
     if noise.shape != expected:
         raise ValueError(

@@ -18,10 +18,11 @@ import triton
 from torch import Tensor
 
 from arbench.backends import BACKENDS
+from arbench.kernels.core.calls import as_given
 from arbench.kernels.core.launch import empty, launch
 from arbench.kernels.core.philox import gumbel
 from arbench.kernels.core.rows import rows_of
-from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, floating, integer, normal
+from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, integer, normal, with_noise
 from arbench.kernels.logits.sample_programs import (
     GIVEN,
     GREEDY,
@@ -126,6 +127,7 @@ def _computed(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
+@as_given
 def sample_from_logits(
     logits: Tensor,
     noise: Tensor | None = None,
@@ -143,7 +145,7 @@ def sample_from_logits(
 
     Args:
         logits: (..., V), of any strides; float64, float32, float16 or bfloat16.
-        noise: (..., V), finite standard Gumbel numbers of the logits' dtype.
+        noise: (..., V), finite standard Gumbel numbers of the logits' dtype, or float32 for half precision.
         seed: replaces noise, from 0 to 2^64 - 1. The noise of row r, in row-major order, and class j is a
             function of (seed, offset + r, j) alone. Parts of a batch, each drawn with the offset of its first
             row, therefore give the same draws as the whole, and so does every backend, up to rounding.
@@ -166,7 +168,7 @@ def sample_from_logits(
         TypeError: logits that are not floating-point, noise of another dtype, a seed or an offset that is not
             an integer, or half precision (Numba).
     """
-    floating(NAME, logits=logits, noise=noise)
+    with_noise(NAME, noise, logits=logits)
     if logits.dim() == 0:
         raise ValueError(f"{NAME}: logits are a scalar; they need at least one axis")
     if logits.shape[-1] == 0:

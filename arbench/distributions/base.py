@@ -75,6 +75,10 @@ class Distribution(ABC):
     """Distribution of one element given its parameters; every draw is a function of (parameters, noise).
 
     Shapes: parameters (B, M, P), noise (B, M, K), elements (B, M).
+
+    A NaN among the parameters of an element makes its log-probability NaN, on every backend. No draw waits for the host
+    to look: a finite distribution draws one of its levels all the same, where NaN is the highest score of an arg-max
+    and level 0 where a number is rounded; a real element may be NaN.
     """
 
     backend: str = "eager"
@@ -99,8 +103,14 @@ class Distribution(ABC):
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> Tensor:
-        """Return standard noise (B, M, K) for a draw, computed in float64 on the host and rounded to ``dtype``."""
-        return self.standard(uniforms(seed, rows, elements, self.noise_width)).to(device, dtype)
+        """Return standard noise (B, M, K) for a draw, computed in float64 on the host and rounded to ``dtype``.
+
+        A finite distribution's noise is rounded to float32 for half precision, in which one draw of a few hundred
+        classes in seventy would be a tie.
+        """
+        exact = self.standard(uniforms(seed, rows, elements, self.noise_width))
+        half = dtype in (torch.float16, torch.bfloat16)
+        return exact.to(device, torch.float32 if self.finite and half else dtype)
 
     @abstractmethod
     def draw(self, params: Tensor, z: Tensor) -> Tensor:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from arbench.distributions.base import Distribution, gumbel, kernel_for
+from arbench.distributions.base import Distribution, at_least_float32, gumbel, kernel_for
 
 
 class Categorical(Distribution):
     r"""Elements 0 .. levels-1 with probabilities softmax(logits); the parameters are the logits.
 
     A draw is arg-max(logits + Gumbel noise), and ties go to the first class (Gumbel, 1954; Maddison et al.,
-    *A\* Sampling*, 2014). There is one noise value per class. Half precision is computed in half precision by plain
-    PyTorch and in float32 by kernels, which then return float32 log-probabilities.
+    *A\* Sampling*, 2014). There is one noise value per class. Half precision is computed in float32, and its
+    log-probabilities are float32. A row with NaN among its logits draws the first such class.
     """
 
     finite = True
@@ -30,18 +30,20 @@ class Categorical(Distribution):
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
         """Return the class with the largest sum of logit and noise."""
         sample = kernel_for("sample_from_logits", self.backend, params)
-        return (params + z).argmax(-1) if sample is None else sample(params, z)[0]
+        if sample is None:
+            return (at_least_float32(params) + at_least_float32(z)).argmax(-1)
+        return sample(params, z)[0]
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
         """Return the difference of the two largest sums of logit and noise."""
         if self.levels == 1:
             return torch.full(params.shape[:-1], torch.inf, dtype=params.dtype, device=params.device)
-        best = (params + z).topk(2, dim=-1).values
+        best = (at_least_float32(params) + at_least_float32(z)).topk(2, dim=-1).values
         return best[..., 0] - best[..., 1]
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         """Return the log-softmax at the class."""
         log_prob = kernel_for("log_prob_from_logits", self.backend, params)
         if log_prob is None:
-            return params.log_softmax(-1).gather(-1, x.unsqueeze(-1)).squeeze(-1)
+            return at_least_float32(params).log_softmax(-1).gather(-1, x.unsqueeze(-1)).squeeze(-1)
         return log_prob(params, x)

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from math import inf
+from math import inf, log
 
+import torch
 from torch import Tensor
 
 from arbench.distributions.base import Distribution, at_least_float32
+
+
+def _distance(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """Return (x - mean) exp(-log_scale); scales beyond the dtype's smallest and largest normal numbers count as these.
+
+    An overflow would make the distance of an element at the mean NaN, and gradients too.
+    """
+    widest = -log(torch.finfo(log_scale.dtype).tiny)
+    return (x - mean) / log_scale.clamp(-widest, widest).exp()
 
 
 class LocationScale(Distribution):
@@ -46,14 +56,14 @@ class LocationScale(Distribution):
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         """Return the log-density of ``x`` in nats."""
         mean, log_scale = self._split(at_least_float32(params))
-        return self.log_density((x - mean) * (-log_scale).exp()) - log_scale
+        return self.log_density(_distance(x, mean, log_scale)) - log_scale
 
     def invert(self, params: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z = (x - mean) exp(-log_scale), and -log_scale."""
+        """Return z = (x - mean) / exp(log_scale), and -log_scale."""
         mean, log_scale = self._split(params)
-        return ((x - mean) * (-log_scale).exp()).unsqueeze(-1), -log_scale
+        return _distance(x, mean, log_scale).unsqueeze(-1), -log_scale
 
     def cdf(self, params: Tensor, x: Tensor) -> Tensor:
         """Return P(X <= x)."""
         mean, log_scale = self._split(at_least_float32(params))
-        return self.distribution_function((x - mean) * (-log_scale).exp())
+        return self.distribution_function(_distance(x, mean, log_scale))

@@ -8,6 +8,9 @@ from torch.nn.functional import softplus
 from arbench.distributions.base import logistic
 from arbench.distributions.location_scale import LocationScale
 
+_EXACT = 40.0
+"""Argument above which softplus is its argument, in float64 too."""
+
 
 class Logistic(LocationScale):
     """Real elements x = mean + exp(log_scale) z with z standard logistic; parameters (mean, log_scale).
@@ -23,7 +26,7 @@ class Logistic(LocationScale):
 
     def log_density(self, t: Tensor) -> Tensor:
         """Return the log-density of the standard logistic distribution."""
-        return -t - 2 * softplus(-t)
+        return -(softplus(t, threshold=_EXACT) + softplus(-t, threshold=_EXACT))  # no sum of infinities
 
     def distribution_function(self, t: Tensor) -> Tensor:
         """Return the sigmoid of ``t``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
@@ -10,13 +12,16 @@ from arbench.distributions.base import Distribution, at_least_float32, gumbel, k
 
 LOG_SCALE_FLOOR = -14.0
 """Value that replaces smaller log-scales."""
+LOG_SCALE_CEILING = 60.0
+"""Value that replaces larger log-scales in draws, which are then at an end of the levels in either case."""
 
 
 def log_mass(x: Tensor, means: Tensor, log_scales: Tensor, levels: int) -> Tensor:
     """Return the log-probability of levels under logistics on [-1, 1] rounded to the nearest level.
 
-    The edge bins contain the tails. The computation s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)) needs no branch and loses
-    no digits.
+    The edge bins contain the tails. With ends a and b, s(a) - s(b) = s(a) s(-b) (1 - exp(-w)), where w = a - b is the
+    width of a bin in scales: no digit is lost. The logarithm of a narrow width is that of the bin minus the log-scale,
+    so it stays finite where w underflows.
 
     Args:
         x: levels 0 .. levels-1, broadcast against the parameters.
@@ -29,8 +34,15 @@ def log_mass(x: Tensor, means: Tensor, log_scales: Tensor, levels: int) -> Tenso
     inverse = (-log_scales).exp()
     below = logsigmoid((centre + half) * inverse)
     above = logsigmoid((half - centre) * inverse)
-    width = torch.log(-torch.expm1(-2 * half * inverse))
+    shrunk, least = -2 * half * inverse, torch.finfo(means.dtype).eps
+    wide = torch.log(-torch.expm1(shrunk.clamp_max(-least)))
+    width = torch.where(shrunk > -least, log(2 * half) - log_scales, wide)
     return torch.where(x == 0, below, torch.where(x == levels - 1, above, below + above + width))
+
+
+def to_level(value: Tensor, levels: int) -> Tensor:
+    """Return the level nearest to ``value``, a number on the scale of levels; 0 for NaN."""
+    return value.clamp(0, levels - 1).nan_to_num(0.0).round().long()
 
 
 def to_boundary(value: Tensor, levels: int) -> Tensor:
@@ -71,7 +83,7 @@ class DiscretizedLogisticMixture(Distribution):
         logits, means, log_scales = at_least_float32(params).chunk(3, dim=-1)
         chosen = (logits + z[..., :-1]).argmax(-1, keepdim=True)
         mean = means.gather(-1, chosen).squeeze(-1)
-        scale = log_scales.gather(-1, chosen).squeeze(-1).clamp_min(LOG_SCALE_FLOOR).exp()
+        scale = log_scales.gather(-1, chosen).squeeze(-1).clamp(LOG_SCALE_FLOOR, LOG_SCALE_CEILING).exp()
         return (mean + scale * z[..., -1] + 1) * ((self.levels - 1) / 2), scale
 
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
@@ -80,7 +92,7 @@ class DiscretizedLogisticMixture(Distribution):
         if sample is not None:
             return sample(params, z, levels=self.levels, components=self.components)[0]
         value, _ = self._value(params, z)
-        return value.clamp(0, self.levels - 1).round().long()
+        return to_level(value, self.levels)
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
         """Return the smaller of the margin of the component and that of the rounding."""

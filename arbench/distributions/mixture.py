@@ -15,7 +15,7 @@ class Mixture(Distribution):
     """Real elements from one of K components; parameters (B, M, 3 K): mixture logits, means, log-scales.
 
     A draw picks a component by Gumbel arg-max and then draws from it. The noise is one value per component and one for
-    the draw. Probabilities of half precision are computed in float32.
+    the draw. In half precision the component is picked, and probabilities are computed, in float32.
 
     Args:
         component: distribution of each component.
@@ -47,7 +47,7 @@ class Mixture(Distribution):
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
         """Return the draw of a component."""
         logits, means, log_scales = params.chunk(3, dim=-1)
-        chosen = (logits + z[..., :-1]).argmax(-1, keepdim=True)
+        chosen = (at_least_float32(logits) + at_least_float32(z[..., :-1])).argmax(-1, keepdim=True)
         own = torch.cat([means.gather(-1, chosen), log_scales.gather(-1, chosen)], dim=-1)
         return self.component.draw(own, z[..., -1:])
 
@@ -55,7 +55,8 @@ class Mixture(Distribution):
         """Return the margin of the component."""
         if self.components == 1:
             return super().margin(params, z)
-        best = (params[..., : self.components] + z[..., :-1]).topk(2, dim=-1).values
+        logits = params[..., : self.components]
+        best = (at_least_float32(logits) + at_least_float32(z[..., :-1])).topk(2, dim=-1).values
         return best[..., 0] - best[..., 1]
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:

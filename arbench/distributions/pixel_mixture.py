@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from arbench.distributions.base import Distribution, at_least_float32, gumbel, logistic
-from arbench.distributions.logistic_mixture import log_mass, to_boundary
+from arbench.distributions.logistic_mixture import LOG_SCALE_CEILING, log_mass, to_boundary, to_level
 
 LOG_SCALE_FLOOR = -7.0
 """Value that replaces smaller log-scales, from the published code."""
@@ -103,7 +103,7 @@ class PixelMixture(Distribution):
         means, log_scales, coefficients = (
             part.gather(-1, chosen.expand(*part.shape[:-1], 1)).squeeze(-1) for part in parts[1:]
         )
-        spreads = log_scales.exp() * z[..., self.components :]
+        spreads = log_scales.clamp_max(LOG_SCALE_CEILING).exp() * z[..., self.components :]
         centres, top = means + spreads, self.channel_levels - 1
         values, found, earlier = [], [], list[Tensor]()
         for c in range(self.colours):
@@ -111,7 +111,7 @@ class PixelMixture(Distribution):
             for d, value in enumerate(earlier):
                 centre = centre + coefficients[..., first + d] * value
             values.append((centre + 1) * (top / 2))
-            found.append(values[-1].clamp(0, top).round().long())
+            found.append(to_level(values[-1], self.channel_levels))
             if c + 1 < self.colours:
                 earlier.append(self._value(found[-1], centre.dtype))
         return values, list(spreads.unbind(-1)), found

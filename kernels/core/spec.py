@@ -134,6 +134,17 @@ def floating(name: str, **tensors: Tensor | None) -> None:
     same_device(name, **given)
 
 
+def with_noise(name: str, noise: Tensor | None, **of: Tensor) -> None:
+    """Check a tensor as ``floating`` does, and its noise: of the same dtype, or float32 for half precision."""
+    ((key, x),) = of.items()
+    floating(name, **of)
+    half = isinstance(x, Tensor) and x.dtype in (torch.float16, torch.bfloat16)
+    if half and isinstance(noise, Tensor) and noise.dtype == torch.float32:
+        same_device(name, **of, noise=noise)
+    else:
+        floating(name, **{key: x, "noise": noise})
+
+
 def integer(name: str, key: str, value: Any) -> int:
     """Return any kind of integer as an int, which programs need. Raises TypeError for another number."""
     try:

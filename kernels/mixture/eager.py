@@ -5,11 +5,13 @@ Source: Salimans et al., *PixelCNN++*, 2017, sections 2.1 and 2.2.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from arbench.kernels.mixture.parameters import LOG_SCALE_FLOOR
+from arbench.kernels.mixture.parameters import LOG_SCALE_CEILING, LOG_SCALE_FLOOR
 
 
 def log_prob(params: Tensor, x: Tensor, levels: int, components: int, channels: int) -> Tensor:
@@ -20,10 +22,13 @@ def log_prob(params: Tensor, x: Tensor, levels: int, components: int, channels: 
     half = 1 / (levels - 1)
     position = x.to(params.dtype) * (2 * half) - 1
     centre = position.unsqueeze(-1) - _shifted(means, coefficients, position)  # (..., C, K)
-    inverse = (-log_scales.clamp_min(LOG_SCALE_FLOOR)).exp()
+    log_scales = log_scales.clamp_min(LOG_SCALE_FLOOR)
+    inverse = (-log_scales).exp()
     below = logsigmoid((centre + half) * inverse)
     above = logsigmoid((half - centre) * inverse)
-    gap = torch.log(-torch.expm1(-2 * half * inverse))
+    shrunk, least = -2 * half * inverse, torch.finfo(params.dtype).eps
+    wide = torch.log(-torch.expm1(shrunk.clamp_max(-least)))
+    gap = torch.where(shrunk > -least, math.log(2 * half) - log_scales, wide)  # finite where the width underflows
     x = x.unsqueeze(-1)
     mass = torch.where(x == 0, below, torch.where(x == levels - 1, above, below + above + gap))
     return torch.logsumexp(logits.log_softmax(-1) + mass.sum(-2), dim=-1)
@@ -32,7 +37,7 @@ def log_prob(params: Tensor, x: Tensor, levels: int, components: int, channels: 
 def draw(params: Tensor, noise: Tensor, levels: int, components: int, channels: int) -> Tensor:
     """Return levels drawn with given noise; see ``logistic_mixture_sample``."""
     value, _ = continuous(params, noise, levels, components, channels)
-    x = value.clamp(0, levels - 1).round().long()
+    x = _nearest(value, levels).long()
     return x if channels > 1 else x.squeeze(-1)
 
 
@@ -47,7 +52,7 @@ def continuous(params: Tensor, noise: Tensor, levels: int, components: int, chan
         return numbers.gather(-1, chosen.unsqueeze(-2).expand(*numbers.shape[:-1], 1)).squeeze(-1)
 
     mean, weight = of_chosen(means), of_chosen(coefficients)
-    scale = of_chosen(log_scales).clamp_min(LOG_SCALE_FLOOR).exp()
+    scale = of_chosen(log_scales).clamp(LOG_SCALE_FLOOR, LOG_SCALE_CEILING).exp()
     value: list[Tensor] = []
     size: list[Tensor] = []
     position: list[Tensor] = []
@@ -58,8 +63,13 @@ def continuous(params: Tensor, noise: Tensor, levels: int, components: int, chan
         spread = scale[..., c] * noise[..., components + c]
         value.append((centre + spread + 1) * half)
         size.append((centre.abs() + spread.abs() + 1) * half)
-        position.append(value[c].clamp(0, levels - 1).round() * (2 / (levels - 1)) - 1)
+        position.append(_nearest(value[c], levels) * (2 / (levels - 1)) - 1)
     return torch.stack(value, dim=-1), torch.stack(size, dim=-1)
+
+
+def _nearest(value: Tensor, levels: int) -> Tensor:
+    """Return the level nearest to a number on the scale of levels, as a floating-point number; 0 for NaN."""
+    return value.clamp(0, levels - 1).nan_to_num(0.0).round()
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from arbench.kernels.core.spec import floating, integer, same_device
 
 LOG_SCALE_FLOOR = -14.0
 """Lower bound of log-scales; lower ones count as this."""
+LOG_SCALE_CEILING = 60.0
+"""Upper bound of log-scales in draws, which are then at an end of the levels in either case."""
 MOST_LEVELS = 2**24
 """Largest number of levels: the integers that float32 represents exactly."""
 MOST_COMPONENTS = 1024

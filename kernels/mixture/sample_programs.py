@@ -7,6 +7,9 @@ import triton.language as tl
 
 from arbench.kernels.core.rows import row_offset, widen
 from arbench.kernels.mixture.bins import FLOOR, load_group, log_prob_of_sums, parameter_rows, row_sums, tanh
+from arbench.kernels.mixture.parameters import LOG_SCALE_CEILING
+
+CEILING = tl.constexpr(LOG_SCALE_CEILING)
 
 
 @triton.jit
@@ -126,12 +129,13 @@ def draw_channel(
     CHANNELS: tl.constexpr,
     BINS: tl.constexpr,
 ):
-    """Return the drawn levels (BLOCK_ROWS,) of channel C, as floating-point numbers."""
+    """Return the drawn levels (BLOCK_ROWS,) of channel C, as floating-point numbers; 0 where a number is NaN."""
     log_scale = load_chosen(p_params, params_stride_last, 1 + CHANNELS + C, chosen, m_row, K)
-    scale = tl.exp(tl.maximum(log_scale, FLOOR))
+    log_scale = tl.where(log_scale < FLOOR, FLOOR, tl.where(log_scale > CEILING, CEILING, log_scale))  # NaN stays
+    scale = tl.exp(log_scale)
     b_noise = widen(tl.load(p_noise + tl.full([1], K + C, tl.int64) * noise_stride_last, mask=m_row, other=0.0))
     value = (mean + scale * b_noise + 1.0) * (BINS / 2)
-    return round_half_even(tl.minimum(tl.maximum(value, 0.0), BINS * 1.0))
+    return round_half_even(tl.minimum(tl.where(value > 0, value, 0.0), BINS * 1.0))
 
 
 @triton.jit

@@ -315,6 +315,28 @@ def test_parameters_that_are_not_finite(monkeypatch: pytest.MonkeyPatch) -> None
     assert caught.value.facts["first_difference"] == [0, 0]
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "wavenet:tiny",
+        "wavenet:tiny_logistic",
+        "wavenet:tiny_gaussian",
+        "wavenet:tiny_gaussian_mixture",
+        "pixelcnnpp:tiny",
+    ],
+)
+def test_draws_from_what_is_not_a_number_are_refused_and_break_nothing_before(spec: str) -> None:
+    """A method goes on with the levels that NaN draws, which are levels; verification says why they mean nothing."""
+    setup, cases = cases_at(spec, "float32", "smallest")
+    source = setup.build()
+    for weights in source.parameters():
+        weights.data.fill_(torch.nan)
+    (case,) = [case for case in cases if (case.op, case.method) == ("sample", "cached")]
+    said = "parameters are not finite" if source.distribution.finite else "another event"  # NaN differs from itself
+    with pytest.raises(InexactError, match=said):
+        verify_method(setup, source, setup.twin(source), case)
+
+
 def test_a_model_that_is_not_its_twin(monkeypatch: pytest.MonkeyPatch) -> None:
     setup, case = sampled(method="parallel")
     source = setup.build()
