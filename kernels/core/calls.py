@@ -1,4 +1,4 @@
-"""What every public kernel does around its arithmetic: autocast does not change it, and it is differentiable once."""
+"""Wrappers of every public kernel: autocast does not change what it computes, and it is differentiable once."""
 
 from __future__ import annotations
 
