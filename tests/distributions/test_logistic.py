@@ -21,7 +21,7 @@ def at(mean: float, log_scale: float, n: int = 1) -> torch.Tensor:
 @pytest.mark.parametrize("mean", [-2.0, 0.0, 1e3])
 def test_density_is_scipys(mean: float, log_scale: float) -> None:
     scale = float(torch.tensor(log_scale).double().exp())
-    t = torch.tensor([[-700.0, -30, -1, 0, 0.1, 5, 700]], dtype=torch.float64)
+    t = torch.tensor([[-700.0, -30, -21, -1, 0, 0.1, 5, 21, 700]], dtype=torch.float64)
     x = mean + scale * t
     found = Logistic().log_prob(at(mean, log_scale, t.shape[1]), x)
     expected = torch.from_numpy(stats.logistic.logpdf(x.numpy(), mean, scale))
