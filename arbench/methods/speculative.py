@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arbench.distributions import Categorical
+from arbench.distributions import Categorical, Distribution
 from arbench.methods.ahead import Window
 from arbench.methods.base import Method, Outcome, Task
 from arbench.models import Source
@@ -73,6 +73,19 @@ def speculative(source: Source, task: Task) -> Outcome:
     return window.outcome()
 
 
+def accepts(law: Distribution, params: Tensor, guessed: Tensor, guess: Tensor, uniform: Tensor) -> Tensor:
+    """Return where guesses x are kept: where u < p(x) / q(x), with p of ``params`` and q of ``guessed``."""
+    ratio = (law.log_prob(params, guess) - law.log_prob(guessed, guess)).double()
+    return uniform.log() < ratio
+
+
+def residual(params: Tensor, guessed: Tensor) -> Tensor:
+    """Return logits of the law, proportional to (p - q)+, from which a rejected guess is drawn again."""
+    p, q = (logits.double().softmax(-1) for logits in (params, guessed))
+    rest = (p - q).clamp_min(0)
+    return torch.where(rest.sum(-1, keepdim=True) > 0, rest, p).log()  # p = q up to rounding
+
+
 def rejection(source: Source, task: Task) -> Outcome:
     """Sample as ``speculative``, but keep a guess x of the draft q with probability min(1, p(x) / q(x)).
 
@@ -93,12 +106,8 @@ def rejection(source: Source, task: Task) -> Outcome:
         guess = window.f[:, span].clone()
         params, _, mark = window.evaluate()
         chance = task.chance[:, span]
-        ratio = (distribution.log_prob(params, guess) - distribution.log_prob(guessed, guess)).double()
-        kept = chance[..., 0].log() < ratio
-        p, q = (logits.double().softmax(-1) for logits in (params, guessed))
-        rest = (p - q).clamp_min(0)
-        rest = torch.where(rest.sum(-1, keepdim=True) > 0, rest, p)  # p = q up to rounding
-        other = distribution.draw(rest.log(), distribution.standard(chance[..., 1:]))
+        kept = accepts(distribution, params, guessed, guess, chance[..., 0])
+        other = distribution.draw(residual(params, guessed), distribution.standard(chance[..., 1:]))
         window.advance(params, torch.where(kept, guess, other), window.settle(kept, end), mark)
         draft.follow(end)
     return window.outcome()
