@@ -47,6 +47,8 @@ FORBIDDEN = [
     ("Instruments know ", "arbench.stats", "arbench.bench"),
     ("Reports need results alone: ", "arbench.report.page", "torch"),
     ("Reports need results alone: ", "arbench.stats", "triton"),
+    ("Oracles share no code ", "arbench.bench.models.oracle.categorical", "arbench.distributions"),
+    ("Oracles share no code ", "arbench.bench.models.oracle.discretised", "arbench.kernels"),
     ("No circle of imports", "arbench.bench.case", "arbench.bench.plan"),
     ("No circle of imports", "arbench.gate.timing.protocol", "arbench.gate.timing.check"),
     ("No circle of imports", "arbench.meters.depth", "arbench.meters.count"),
