@@ -112,13 +112,13 @@ def test_a_call_that_is_wrong_later_voids_what_was_timed(measure, cached, monkey
 
 def test_a_sound_run_is_compared_bit_for_bit_and_judged_once(measure, monkeypatch):
     judged: list[str] = []
-    judge = verify_method.judge
+    verify_outcome = verify_method.verify_outcome
 
-    def watched(source: Any, twin: Any, case: Any, *more: Any) -> dict[str, Any]:
+    def watched(setup: Any, source: Any, twin: Any, case: Any, *more: Any) -> Any:
         judged.append(case.id)
-        return judge(source, twin, case, *more)
+        return verify_outcome(setup, source, twin, case, *more)
 
-    monkeypatch.setattr(verify_method, "judge", watched)
+    monkeypatch.setattr(verify_method, "verify_outcome", watched)
     monkeypatch.setattr("arbench.bench.models.subject.ModelSubject.count", lambda *_: iter(()))
     results = measure(SPEC, n=[16], methods=["parallel", "cached", "naive"], rounds=2, workers=2)
     assert {row.status for row in results.cases.values()} == {"ok"}

@@ -63,9 +63,11 @@ class ModelSetup:
         return replace(self, backend="eager")
 
     def twin(self, source: Source) -> Source:
-        """Build the model in float64 on plain PyTorch, with the weights that ``source`` has after rounding."""
+        """Build the model and its draft in float64 on plain PyTorch, with the weights of ``source`` after rounding."""
         other = self.eager.build("float64")
-        other.load_state_dict({k: v.double() for k, v in source.state_dict().items()})
+        for twin, model in ((other, source), (other.draft, source.draft)):
+            if twin is not None and model is not None:
+                twin.load_state_dict({k: v.double() for k, v in model.state_dict().items()})
         return other
 
     def task(self, source: Source, case: CaseKey, record: bool = False) -> Task:

@@ -19,7 +19,11 @@ from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, Evidence, evidence, first_difference
+from arbench.bench.models.judge import Judge, judge_of
 from arbench.bench.models.setup import ModelSetup, run
+from arbench.bench.models.verify_law import ROUNDINGS, verify_draws, verify_law
+from arbench.bench.models.verify_noise import verify_noise
+from arbench.bench.models.verify_rejection import transformed, verify_rejection
 from arbench.bench.models.witness import digest, has_the_shape
 from arbench.distributions import Categorical
 from arbench.methods import Outcome, Task
@@ -27,7 +31,7 @@ from arbench.models import Source
 
 PARAMETERS = {"float64": 1e-9, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
 """Largest difference of parameters from float64's, over 1 + the largest of them: deep stacks add up rounding errors."""
-ROUNDINGS = 16.0
+PARAMETER_ROUNDINGS = 16.0
 """Largest difference of parameters from float64's, over what rounding every result to the dtype changes of them.
 
 Half precision is 8,192 times coarser than float32, and bfloat16 65,536 times."""
@@ -68,13 +72,23 @@ def verify_method(
     if setup.device.startswith("cuda"):
         torch.cuda.synchronize(setup.device)
     seconds, calls = time.perf_counter() - started, evaluated()
-    return judge(source, twin, case, task, outcome) | {"outcome": digest(outcome)}, seconds, calls
+    facts, proof = verify_outcome(setup, source, twin, case, task, outcome)
+    judge = judge_of(source.distribution)
+    if task.noise is not None:
+        facts |= verify_noise(source, judge, task, setup.seed)
+    facts |= verify_law(source, judge, proof, outcome, setup.seed)
+    if task.noise is not None:
+        facts |= verify_draws(source, judge, proof, case.dtype, setup.seed)
+    return facts | {"outcome": digest(outcome)}, seconds, calls
 
 
-def judge(source: Source, twin: Source, case: CaseKey, task: Task, outcome: Outcome) -> dict[str, Any]:
+def verify_outcome(
+    setup: ModelSetup, source: Source, twin: Source, case: CaseKey, task: Task, outcome: Outcome
+) -> tuple[dict[str, Any], Evidence]:
     """Check the outcome of a call of a case.
 
     Args:
+        setup: provides the seed.
         source: the model.
         twin: the model in float64.
         case: what was run.
@@ -82,7 +96,7 @@ def judge(source: Source, twin: Source, case: CaseKey, task: Task, outcome: Outc
         outcome: what the call returned.
 
     Returns:
-        Facts for the results file.
+        Facts for the results file, and the parameters that the outcome's feed implies.
 
     Raises:
         InexactError: the outcome is wrong; names the first element that differs.
@@ -93,15 +107,18 @@ def judge(source: Source, twin: Source, case: CaseKey, task: Task, outcome: Outc
     facts = _parameters_near(proof, case.dtype)
     if outcome.accepted:
         facts["accepted"] = sum(outcome.accepted) / len(outcome.accepted)
+    judge = judge_of(source.distribution)
     if case.op == "sample" and case.exactness == "pointwise":
-        facts |= _draws(source, proof, outcome, task, case.dtype)
+        facts |= _draws(source, judge, proof, outcome, task, case.dtype)
     elif case.op == "sample":
-        facts |= _typical(source, proof, outcome)
+        facts |= _typical(source, judge, proof, outcome)
+        if case.method == "rejection":
+            facts |= verify_rejection(source, twin, judge, proof, outcome, task, case, setup.seed)
     elif source.feeds == "z":
-        facts |= _residual(source, proof, outcome, outcome.f.unsqueeze(-1), case.dtype)
+        facts |= _residual(judge, proof, outcome, outcome.f.unsqueeze(-1), case.dtype)
     if case.op == "score" or task.record:
-        facts |= _log_probs(source, proof, outcome, case.dtype)
-    return facts
+        facts |= _log_probs(judge, proof, outcome, case.dtype)
+    return facts, proof
 
 
 def _answers_the_task(source: Source, case: CaseKey, task: Task, outcome: Outcome) -> None:
@@ -127,20 +144,20 @@ def _parameters_near(proof: Evidence, dtype: str) -> dict[str, Any]:
     scale = 1 + float(proof.exact.abs().max())
     worst, allowed = float(proof.own_error.max()) / scale, PARAMETERS[dtype]
     if dtype != "float64":
-        rounding = ROUNDINGS * (proof.rounding / scale + torch.finfo(DTYPES[dtype]).eps)
+        rounding = PARAMETER_ROUNDINGS * (proof.rounding / scale + torch.finfo(DTYPES[dtype]).eps)
         allowed = min(allowed, rounding) if math.isfinite(rounding) else allowed
     if not worst <= allowed:
         raise InexactError(f"parameters differ from float64's by {worst:.3g}, allowed {allowed:.3g}")
     return {"parameters_from_float64": worst, "parameters_allowed": allowed}
 
 
-def _draws(source: Source, proof: Evidence, outcome: Outcome, task: Task, dtype: str) -> dict[str, Any]:
+def _draws(source: Source, judge: Judge, proof: Evidence, outcome: Outcome, task: Task, dtype: str) -> dict[str, Any]:
     assert task.noise is not None
-    again = source.distribution.draw(proof.params, task.noise)
     if not source.distribution.finite:
-        return _residual(source, proof, outcome, task.noise, dtype)
+        return _residual(judge, proof, outcome, task.noise, dtype)
+    again = judge.draw(proof.params, task.noise)
     wrong = again != outcome.x
-    near, predicted = _near_ties(source, proof, task.noise, dtype)
+    near, predicted = _near_ties(judge, proof, task.noise, dtype)
     bad = wrong & ~near
     if bad.any():
         row, at = first_difference(bad)
@@ -157,7 +174,7 @@ def _draws(source: Source, proof: Evidence, outcome: Outcome, task: Task, dtype:
     }
 
 
-def _typical(source: Source, proof: Evidence, outcome: Outcome) -> dict[str, Any]:
+def _typical(source: Source, judge: Judge, proof: Evidence, outcome: Outcome) -> dict[str, Any]:
     """Check that draws are as probable as draws of a categorical law must be, where the exact draws are not known.
 
     Whatever was drawn before, the log-probability of the next element has a known mean (minus the entropy)
@@ -167,7 +184,7 @@ def _typical(source: Source, proof: Evidence, outcome: Outcome) -> dict[str, Any
         raise InexactError(
             f"a method that promises only the law of a {type(source.distribution).__name__} cannot be verified"
         )
-    log_p = proof.exact.log_softmax(-1)
+    log_p = judge.levels(proof.exact)
     p = log_p.exp()
     mean = (p * log_p).sum(-1)
     variance = (p * (log_p - mean.unsqueeze(-1)) ** 2).sum(-1)
@@ -177,15 +194,18 @@ def _typical(source: Source, proof: Evidence, outcome: Outcome) -> dict[str, Any
         raise InexactError(
             f"draws are {deviation:.3g} standard deviations off in log-probability, allowed {SURPRISE:g}"
         )
-    return {"how": "log-probability of all draws against the law's entropy", "deviation": deviation}
+    facts = {"how": "log-probability of all draws against the law's entropy", "deviation": deviation}
+    return facts | transformed(judge, proof, outcome)
 
 
-def _near_ties(source: Source, proof: Evidence, noise: Tensor, dtype: str) -> tuple[Tensor, float]:
+def _near_ties(judge: Judge, proof: Evidence, noise: Tensor, dtype: str) -> tuple[Tensor, float]:
     """Return where (B, N) rounding may change a draw, and how often it should at most."""
     error = proof.error.clamp_min(float(proof.error.mean()))
-    floor = 8 * torch.finfo(DTYPES[dtype]).eps * proof.exact.abs().amax(-1)
+    size = proof.exact.abs().amax(-1)
+    summed = (size + noise.double().abs().amax(-1)) / 2  # of a parameter and its noise
+    floor = torch.finfo(DTYPES[dtype]).eps * torch.maximum(8 * size, summed)
     error = torch.maximum(error, floor)
-    margin = source.distribution.margin(proof.exact, noise.double())
+    margin = judge.margin(proof.exact, noise.double())
     # two rounded values, each off by about the error, flip a draw when they differ by half its margin
     expected = float(torch.erfc(margin / (2 * 2**0.5 * error)).sum())
     return margin < 4 * error, expected + 3 * expected**0.5 + 1
@@ -198,15 +218,15 @@ def _excused(wrong: Tensor, near: Tensor, predicted: float) -> dict[str, Any]:
     return {"near_ties": int(near.sum()), "excused_ties": excused}
 
 
-def _residual(source: Source, proof: Evidence, outcome: Outcome, noise: Tensor, dtype: str) -> dict[str, Any]:
+def _residual(judge: Judge, proof: Evidence, outcome: Outcome, noise: Tensor, dtype: str) -> dict[str, Any]:
     """Check |x - draw(forward(f), noise)| in noise units: the distance that one unit of noise moves an element."""
-    law, x, z = source.distribution, outcome.x.double(), noise.double()
+    law, x, z = judge, outcome.x.double(), noise.double()
     scale = (law.draw(proof.exact, z + 1) - law.draw(proof.exact, z)).abs()
     difference = (x - law.draw(proof.exact, z)).abs() / scale
     size = z.abs().amax(-1)
     eps = torch.finfo(DTYPES[dtype]).eps
     allowed = EXACT * (1 + size + x.abs() / scale)
-    near, predicted = _near_ties(source, proof, noise, dtype)  # which component a mixture draws from
+    near, predicted = _near_ties(judge, proof, noise, dtype)  # which component a mixture draws from
     if dtype != "float64":
         rounding = eps * (size + x.abs() / scale)
         allowed = allowed + 4 * float(proof.error.max()) * (1 / scale + size) + 4 * rounding
@@ -242,29 +262,32 @@ def _residual(source: Source, proof: Evidence, outcome: Outcome, noise: Tensor, 
     }
 
 
-def _log_probs(source: Source, proof: Evidence, outcome: Outcome, dtype: str) -> dict[str, Any]:
+def _log_probs(judge: Judge, proof: Evidence, outcome: Outcome, dtype: str) -> dict[str, Any]:
     """Check the method's log-probabilities against forward's, on the scale of the dtype's own error."""
-    law = source.distribution
-    exact = law.log_prob(proof.exact, as_float64(outcome.x))
-    own = law.log_prob(proof.params, outcome.x).double()
-    found = outcome.log_prob
+    exact = judge.log_prob(proof.exact, as_float64(outcome.x))
+    own = judge.log_prob(proof.params, outcome.x)
+    found, law_error = outcome.log_prob, torch.zeros(())
     if found is None:
         assert outcome.params is not None
-        found = law.log_prob(outcome.params, outcome.x)
+        found = judge.log_prob(outcome.params, outcome.x)
+    elif found.shape == own.shape:
+        law_error = judge.rounding(proof.params, outcome.x, found.dtype)
     if found.shape != own.shape:
         raise InexactError(f"log-probabilities are {tuple(found.shape)}, elements {tuple(own.shape)}")
     mine = found.double()
     difference = (mine - own).abs()
     off = (own - exact).abs()
     if proof.plain is not proof.params:
-        off = torch.maximum(off, (law.log_prob(proof.plain, outcome.x).double() - exact).abs())
+        off = torch.maximum(off, (judge.log_prob(proof.plain, outcome.x) - exact).abs())
     rounding = float(off.max())
     scale = 1 + float(exact.abs().max())
-    allowed = EXACT * scale if dtype == "float64" else 8 * rounding + 8 * torch.finfo(DTYPES[dtype]).eps * scale
+    allowed = EXACT * scale
+    if dtype != "float64":
+        allowed = 8 * rounding + 8 * torch.finfo(DTYPES[dtype]).eps * scale + ROUNDINGS * float(law_error.max())
     usual = float(difference.mean())
     # the second term: a handful of elements may all have small rounding errors by chance
     few = 4 * torch.finfo(DTYPES[dtype]).eps * scale / difference.numel()
-    allowed_usual = TYPICAL * float(off.mean()) + few
+    allowed_usual = TYPICAL * float(off.mean()) + few + float(law_error.mean())
     if dtype != "float64" and not usual <= allowed_usual:
         raise InexactError(
             f"log-probabilities differ from forward's by {usual:.3g} on average, allowed {allowed_usual:.3g}"

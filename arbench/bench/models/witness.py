@@ -73,7 +73,7 @@ class Witness:
         Raises:
             InexactError: the outcome differs from the verified one, and is wrong by the method's own class.
         """
-        from arbench.bench.models.verify_method import judge
+        from arbench.bench.models.verify_method import verify_outcome
 
         twin = self.twin
         try:
@@ -86,7 +86,7 @@ class Witness:
             if twin is None:  # not kept: it would take memory from what is timed
                 twin = self.setup.twin(source)
             with torch.no_grad():
-                judge(source, twin, case, task, outcome)
+                verify_outcome(self.setup, source, twin, case, task, outcome)
         except InexactError as error:
             raise InexactError(f"a later call differs from the verified one: {error}", **error.facts) from None
         self.learn(case, found)
