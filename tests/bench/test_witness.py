@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from arbench.bench.models import setup, verify_method
-from arbench.bench.models.witness import digest
+from arbench.bench.models import setup, verify_method, witness
+from arbench.bench.models.outcome import digest
 from arbench.bench.plan import Options, make_plan
 from arbench.bench.prove import prove_plan
 from arbench.methods import CACHED, METHODS, Outcome, Task
@@ -118,7 +118,8 @@ def test_a_sound_run_is_compared_bit_for_bit_and_judged_once(measure, monkeypatc
         judged.append(case.id)
         return verify_outcome(setup, source, twin, case, *more)
 
-    monkeypatch.setattr(verify_method, "verify_outcome", watched)
+    for room in (verify_method, witness):
+        monkeypatch.setattr(room, "verify_outcome", watched)
     monkeypatch.setattr("arbench.bench.models.subject.ModelSubject.count", lambda *_: iter(()))
     results = measure(SPEC, n=[16], methods=["parallel", "cached", "naive"], rounds=2, workers=2)
     assert {row.status for row in results.cases.values()} == {"ok"}

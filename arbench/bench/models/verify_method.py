@@ -20,11 +20,11 @@ from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, Evidence, evidence, first_difference
 from arbench.bench.models.judge import Judge, judge_of
+from arbench.bench.models.outcome import digest, has_the_shape
 from arbench.bench.models.setup import ModelSetup, run
 from arbench.bench.models.verify_law import ROUNDINGS, verify_draws, verify_law
 from arbench.bench.models.verify_noise import verify_noise
 from arbench.bench.models.verify_rejection import transformed, verify_rejection
-from arbench.bench.models.witness import digest, has_the_shape
 from arbench.distributions import Categorical
 from arbench.methods import Outcome, Task
 from arbench.models import Source

@@ -8,36 +8,18 @@ judgement that the method's class promises.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
+from arbench.bench.models.outcome import digest, has_the_shape
 from arbench.bench.models.setup import ModelSetup
+from arbench.bench.models.verify_method import verify_outcome
 from arbench.methods import Outcome, Task
 from arbench.models import Source
-
-
-def digest(outcome: Outcome) -> str:
-    """Return a fingerprint of the bits of what a call returned: events, feed and log-probabilities.
-
-    The parameters are left out, since only a recording call returns them.
-    """
-    found = hashlib.blake2b(digest_size=16)
-    for tensor in (outcome.x, outcome.f, outcome.log_prob):
-        found.update(_described(tensor))
-    return found.hexdigest()
-
-
-def _described(tensor: Tensor | None) -> bytes:
-    if tensor is None:
-        return b"none"
-    plain = tensor.detach().contiguous().cpu()
-    return f"{plain.dtype} {tuple(plain.shape)}".encode() + plain.view(torch.uint8).numpy().tobytes()
 
 
 @dataclass
@@ -73,8 +55,6 @@ class Witness:
         Raises:
             InexactError: the outcome differs from the verified one, and is wrong by the method's own class.
         """
-        from arbench.bench.models.verify_method import verify_outcome
-
         twin = self.twin
         try:
             if not isinstance(outcome, Outcome):
@@ -90,15 +70,3 @@ class Witness:
         except InexactError as error:
             raise InexactError(f"a later call differs from the verified one: {error}", **error.facts) from None
         self.learn(case, found)
-
-
-def has_the_shape(case: CaseKey, outcome: Outcome) -> None:
-    """Check that the parts of an outcome are tensors (B, N). Raises InexactError."""
-    parts = {"events": outcome.x, "feed": outcome.f}
-    if outcome.log_prob is not None:
-        parts["log-probabilities"] = outcome.log_prob
-    for name, value in parts.items():
-        if not isinstance(value, Tensor):
-            raise InexactError(f"returned {name} of type {type(value).__name__}, expected a Tensor")
-        if value.shape != (case.batch, case.n):
-            raise InexactError(f"returned {name} of shape {tuple(value.shape)}, expected {(case.batch, case.n)}")
