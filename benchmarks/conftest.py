@@ -14,6 +14,7 @@ from arbench.bench.kernels.plan import KernelOptions, make_kernel_plan
 from arbench.bench.kernels.subject import KernelSubject, interpret
 from arbench.bench.models.counting import counter_for
 from arbench.bench.models.setup import ModelSetup
+from arbench.bench.models.witness import Witness
 from arbench.bench.plan import Options, make_plan
 from arbench.meters import CountBudgetExceeded, environment
 from arbench.meters.environment import VOLATILE
@@ -119,7 +120,8 @@ def counters(
     """Return the counters of a case as ``arbench run`` counts them; without values if that takes too long."""
     budget_s = request.config.getoption("--arbench-count-budget")
     try:
-        found = counter_for(*prepared, case, budget_s).direct(case, budget_s)
+        witness = Witness(prepared[0], twin=prepared[2])
+        found = counter_for(*prepared, case, witness, budget_s).direct(case, budget_s)
     except CountBudgetExceeded:
         return {"count_source": "none", "why_unknown": f"counting exceeded --arbench-count-budget ({budget_s:g} s)"}
     return {name: getattr(found, name) for name in (*COUNTERS, "peak_bytes", "count_source", "why_unknown")}

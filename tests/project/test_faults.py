@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -33,3 +34,12 @@ def test_a_fault_that_no_longer_fits_is_refused(trial: ModuleType, tmp_path: Pat
     (tmp_path / "a.py").write_text("x = 1\nx = 1\n")
     with pytest.raises(click.ClickException, match=r"^f: 'x = 1' occurs 2 times in a.py, expected once; update"):
         trial.planted(tmp_path, {"name": "f", "path": "a.py", "find": "x = 1", "replace": "x = 2"})
+
+
+def test_the_table_of_what_is_trusted_names_tests_that_exist() -> None:
+    text = (ROOT / "reports" / "trust" / "README.md").read_text()
+    named = re.findall(r"`(tests/[a-z_/]+\.py)(?:::(test_\w+))?`", text)
+    assert len(named) > 20
+    for file, test in named:
+        source = (ROOT / file).read_text()
+        assert not test or f"def {test}(" in source, f"{file}::{test}"
