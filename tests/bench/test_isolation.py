@@ -7,11 +7,11 @@ import re
 FAULTY = """
 import os, signal, sys, time
 import torch
-from torch.utils._python_dispatch import _get_current_dispatch_mode
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 
 def stage():
-    if _get_current_dispatch_mode() is not None:
+    if any(type(mode).__module__.startswith("arbench.meters") for mode in _get_current_dispatch_mode_stack()):
         return "count"
     return "verify" if "arbench.bench.models.verify_model" in sys.modules else "time"
 
