@@ -85,7 +85,7 @@ def given(harness: ModuleType, kernel: Kernel, backend: str, dtype: torch.dtype)
 
 
 @ON_EACH
-@pytest.mark.parametrize("cast", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("cast", [torch.bfloat16, pytest.param(torch.float16, marks=pytest.mark.slow)], ids=str)
 def test_autocast_changes_no_bit(harness: ModuleType, kernel: Kernel, backend: str, cast: torch.dtype) -> None:
     def call(dtype: torch.dtype) -> list[Tensor]:
         inputs = given(harness, kernel, backend, dtype)

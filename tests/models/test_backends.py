@@ -44,7 +44,13 @@ def shared(spec: str, dtype: torch.dtype, backend: str) -> Source:
 
 
 CASES = [
-    pytest.param(spec, method, dtype, id=f"{spec}-{method.op}-{method.name}-{dtype}")
+    pytest.param(
+        spec,
+        method,
+        dtype,
+        id=f"{spec}-{method.op}-{method.name}-{dtype}",
+        marks=() if dtype == torch.float64 or spec.endswith(":tiny") else pytest.mark.slow,
+    )
     for spec in TINY
     for method in methods_for(shared(spec, torch.float64, "eager"))
     if method.exactness == "pointwise"

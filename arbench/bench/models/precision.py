@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -11,9 +12,7 @@ from torch.utils._pytree import tree_iter
 
 from arbench.bench.inexact import InexactError
 
-
-def _floating(value: Any) -> list[Tensor]:
-    return [one for one in tree_iter(value) if isinstance(one, Tensor) and one.is_floating_point()]
+_FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
 
 class Precision(TorchDispatchMode):
@@ -33,29 +32,35 @@ class Precision(TorchDispatchMode):
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
-        self._eps = torch.finfo(dtype).eps
+        eps = torch.finfo(dtype).eps
+        self._fewer = {other for other in _FLOATING if torch.finfo(other).eps > eps}
         self.lower: tuple[str, torch.dtype] | None = None
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        # a tensor made of nothing, such as a mask of ones, and what is made of such tensors, loses no digits
-        made = func.overloadpacket.__name__.startswith("new_") or func.overloadpacket.__name__.endswith("_like")
-        if self.lower is None and not made and any(self._full(one.dtype) for one in _floating((args, kwargs))):
-            lower = [one.dtype for one in _floating(out) if not self._full(one.dtype)]
-            if lower:
-                self.lower = str(func), lower[0]
+        if self.lower is None:
+            for one in (out,) if isinstance(out, Tensor) else out if isinstance(out, tuple | list) else ():
+                if isinstance(one, Tensor) and one.dtype in self._fewer and self._loses(func, (args, kwargs)):
+                    self.lower = str(func), one.dtype
         return out
 
-    def _full(self, dtype: torch.dtype) -> bool:
-        """Return whether a dtype has at least as many digits as the row's."""
-        return torch.finfo(dtype).eps <= self._eps
+    def _loses(self, func: Any, given: Any) -> bool:
+        """Return whether an operation whose result has fewer digits was given more.
+
+        A tensor made of nothing, such as a mask of ones, and what is made of such tensors, loses no digits.
+        """
+        name = func.overloadpacket.__name__
+        if name.startswith("new_") or name.endswith("_like"):
+            return False
+        found = (one for one in tree_iter(given) if isinstance(one, Tensor) and one.is_floating_point())
+        return any(one.dtype not in self._fewer for one in found)
 
     def check_weights(self, source: nn.Module) -> None:
         """Raise InexactError if a weight, or a tensor kept beside the weights, has fewer digits."""
         for place, part in source.named_modules():
             kept = {**part._parameters, **part._buffers, **vars(part)}
             for name, one in kept.items():
-                if isinstance(one, Tensor) and one.is_floating_point() and not self._full(one.dtype):
+                if isinstance(one, Tensor) and one.dtype in self._fewer:
                     what = ".".join(filter(None, (place, name)))
                     raise InexactError(f"{what} is {_short(one.dtype)}, in a row named {_short(self.dtype)}")
 
@@ -83,11 +88,16 @@ class Rounded(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        if not any(one.alias_info is not None and not one.alias_info.is_write for one in func._schema.returns):
-            for one in _floating(out):
-                if one.dtype == torch.float64 and one.numel():
+        if not _returns_a_view(func):
+            for one in (out,) if isinstance(out, Tensor) else out if isinstance(out, tuple | list) else ():
+                if isinstance(one, Tensor) and one.dtype == torch.float64 and one.numel():
                     one.copy_(one.to(self.dtype))
         return out
+
+
+@cache
+def _returns_a_view(func: Any) -> bool:
+    return any(one.alias_info is not None and not one.alias_info.is_write for one in func._schema.returns)
 
 
 def _short(dtype: torch.dtype) -> str:

@@ -107,7 +107,7 @@ def turns_a_batch(spec: str) -> bool:
     return spec.split(":")[0] in ("lstm", "seq2seq")
 
 
-@pytest.mark.parametrize("spec", TINY)
+@pytest.mark.parametrize("spec", [pytest.param(spec, marks=() if spec in QUICK else pytest.mark.slow) for spec in TINY])
 def test_a_batch_is_counted_with_the_same_depth_and_more_work(spec: str) -> None:
     for (one, *_), (three, *_) in zip(families(spec, batch=[1]), families(spec, batch=[3]), strict=True):
         if one.data_dependent or one.method in REPEATING:

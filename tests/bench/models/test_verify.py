@@ -124,7 +124,7 @@ def check(setup: ModelSetup, cases: list[CaseKey], plant: Callable[[], None] = l
 def test_what_is_right_passes(spec: str, size: str, dtype: str) -> None:
     """Every method passes; ``naive`` runs only at the smallest size, and the fixed point only on tiny presets.
 
-    The next test runs every tiny preset in the other two dtypes.
+    The next test runs every tiny preset in another dtype, and every one with ``make test-slow``.
     """
     setup, cases = cases_at(spec, dtype, size)
     slow = () if spec in TINY else ("fixed_point", "inversion_fixed_point")
@@ -135,7 +135,7 @@ SEEDS = [
     (spec, DTYPES[(number + turn) % len(DTYPES)], 1 + (number + turn) % 3)
     for number, spec in enumerate(PRESETS)
     if spec in TINY
-    for turn in (1, 3)
+    for turn in (1,)
 ]
 
 
