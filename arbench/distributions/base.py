@@ -48,12 +48,15 @@ def logistic(u: Tensor) -> Tensor:
     return torch.log(u) - torch.log1p(-u)
 
 
+_HALF = frozenset((torch.float16, torch.bfloat16))
+
+
 def at_least_float32(x: Tensor) -> Tensor:
     """Return half precision as float32, and other dtypes unchanged.
 
     Half precision represents neither 65,536 levels nor the difference of two of them, and no square above 65,504.
     """
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    return x.float() if x.dtype in _HALF else x
 
 
 def kernel_for(name: str, backend: str, x: Tensor) -> Callable[..., Any] | None:
