@@ -35,6 +35,15 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
 
+LONG = ("test_aot", "test_interruption", "test_isolation", "test_wheel", "test_readme", "test_hosts", "test_check")
+"""Files with tests of many seconds: started last, one of them would keep a worker busy after all others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest tests first."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 @pytest.fixture(scope="session")
 def load() -> Callable[[Path], ModuleType]:
     """Return a function that loads a file that is not a test, once, without a package or a search path."""
