@@ -265,7 +265,7 @@ def table(faults: Sequence[Fault], before: Mapping[str, Any], after: Mapping[str
         "",
         "Each fault was planted alone in a copy of the tree and the fast tests were run (`benchmarks/fault_trial.py`).",
         "A test counts only if it fails with the fault and passes without it. `before` is the tree before its modules",
-        "moved into packages and its tests became faster; `after` is this tree. Repeat or continue a trial with",
+        "moved into packages and its tests became faster; `after` is one since. Repeat or continue a trial with",
         "",
         "    python benchmarks/fault_trial.py --tree . --out reports/tests/after.jsonl",
         "",

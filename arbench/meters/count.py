@@ -51,9 +51,9 @@ from arbench.meters.operators import (
     scan_links,
     traits_of,
 )
+from arbench.meters.origin import CHANGED, UNKNOWN_ORIGIN, Contents
 from arbench.meters.reach import within_reach
 from arbench.meters.threads import handed_over
-from arbench.meters.witness import CHANGED, UNKNOWN_ORIGIN, Witness
 from arbench.meters.work import bytes_of, flops_of, hidden_work
 
 COMPUTED = "numbers were read from a tensor, and what was computed from them in Python is not seen"
@@ -102,8 +102,8 @@ def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: floa
             raise TypeError(f"inputs must be tensors, not {type(tensor).__name__}")
         if tensor.layout is not torch.strided:
             raise TypeError(f"inputs must be strided tensors, not {tensor.layout}")
-    witness = Witness(call, inputs)
-    counter = _Counter(budget_s, witness)
+    contents = Contents(call, inputs)
+    counter = _Counter(budget_s, contents)
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # it is one opaque call; the slow path can be followed
     try:
@@ -120,7 +120,7 @@ def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: floa
         counter.returned(result)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        witness.close()
+        contents.close()
     return counter.counts()
 
 
@@ -152,10 +152,10 @@ class _Counter(TorchDispatchMode, Host):
         """
         return False
 
-    def __init__(self, budget_s: float | None, witness: Witness) -> None:
+    def __init__(self, budget_s: float | None, contents: Contents) -> None:
         super().__init__()
         self._regions = Regions()
-        self._witness = witness
+        self._contents = contents
         self._watched: dict[int, _Watched] = {}
         self._floor = self._depth = self._ops = self._flops = self._bytes = 0
         self._why: str | None = None
@@ -205,7 +205,7 @@ class _Counter(TorchDispatchMode, Host):
         """Give a tensor made of Python numbers the depth of a constant."""
         if tensor.numel() > 1:  # a single number is written like a constant
             self._regions.create(tensor, 0)
-            self._witness.wrote(tensor.untyped_storage(), tensor.is_cpu)
+            self._contents.wrote(tensor.untyped_storage(), tensor.is_cpu)
         if self._away or self._listed_floats or (self._listed and tensor.numel() > 1):
             self.unseen(self._away or COMPUTED)
 
@@ -217,14 +217,14 @@ class _Counter(TorchDispatchMode, Host):
                 continue
             if storage not in self._regions:
                 self._expect_origin(tensor, storage)
-            if why := self._witness.touched(storage):
+            if why := self._contents.touched(storage):
                 self.unseen(why)
-        if changed := self._witness.changed():
+        if changed := self._contents.changed():
             self.unseen(changed)
 
     def _expect_origin(self, tensor: Tensor, storage: UntypedStorage) -> None:
         """Mark all counts as unknown if a tensor that no operation made is new; a single number comes from the host."""
-        if tensor.numel() > 1 and not self._witness.existed(storage):
+        if tensor.numel() > 1 and not self._contents.existed(storage):
             self.unseen(UNKNOWN_ORIGIN)
 
     def read_by_host(self, tensor: Tensor) -> None:
@@ -268,16 +268,16 @@ class _Counter(TorchDispatchMode, Host):
             storage = self._regions.storage(tensor)
             if storage is not None:
                 self._regions.create(tensor, 0)
-                self._witness.made(storage)
+                self._contents.made(storage)
 
     def _touch(self, traits: Traits, operands: list[tuple[Use, Tensor]]) -> None:
         """Check the memory that an operation is about to read or write."""
-        regions, witness = self._regions, self._witness
+        regions, contents = self._regions, self._contents
         for use, tensor in operands:
             storage = regions.storage(tensor)
             if storage is None or use is Use.SHAPE:
                 continue
-            if why := witness.touched(storage):
+            if why := contents.touched(storage):
                 self.unseen(why)
             made_here = traits.masks and not tensor.is_floating_point()  # as the index of ``x[[0, 2]]`` is
             if use.reads and storage not in regions and not made_here:
@@ -336,9 +336,9 @@ class _Counter(TorchDispatchMode, Host):
                     if storage is None:
                         continue
                     if watched.traits.kind is Kind.CONSTANT:
-                        self._witness.made(storage)
+                        self._contents.made(storage)
                     else:
-                        self._witness.wrote(storage, result.is_cpu)
+                        self._contents.wrote(storage, result.is_cpu)
         for use, tensor in operands:
             if use.writes:
                 written = True
@@ -347,7 +347,7 @@ class _Counter(TorchDispatchMode, Host):
                 else:
                     regions.write(tensor, depth)
                 storage = regions.storage(tensor)
-                if storage is not None and (why := self._witness.wrote(storage, tensor.is_cpu)):
+                if storage is not None and (why := self._contents.wrote(storage, tensor.is_cpu)):
                     self.unseen(why)
         if not created and not written and _tensors(out):
             return  # every result aliases an operand: a view that the schema does not declare

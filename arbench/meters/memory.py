@@ -20,9 +20,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from arbench.meters.compiled import uncompiled
 from arbench.meters.operators import Args, Kwargs, bind, traits_of
+from arbench.meters.origin import UNKNOWN_ORIGIN, Origin
 from arbench.meters.reach import within_reach
 from arbench.meters.threads import handed_over
-from arbench.meters.witness import UNKNOWN_ORIGIN, Origin
 
 _LIFT = torch.ops.aten.lift_fresh.default
 

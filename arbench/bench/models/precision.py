@@ -15,7 +15,32 @@ from arbench.bench.inexact import InexactError
 _FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
 
-class Precision(TorchDispatchMode):
+class _Results(TorchDispatchMode):
+    """Dispatch mode that does something with the results of every operation."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for one in (out,) if isinstance(out, Tensor) else out if isinstance(out, tuple | list) else ():
+            if isinstance(one, Tensor):
+                self.returned(func, one, (args, kwargs))
+        return out
+
+    def returned(self, func: Any, result: Tensor, given: Any) -> None:
+        """Look at a result of an operation, or change it.
+
+        Args:
+            func: the operation.
+            result: one of its results.
+            given: its arguments.
+        """
+        raise NotImplementedError
+
+
+class Precision(_Results):
     """Dispatch mode that looks for results with fewer digits than a dtype has, such as those of autocast.
 
     Args:
@@ -25,10 +50,6 @@ class Precision(TorchDispatchMode):
         lower: the first operation that returned fewer digits, and the dtype of its result.
     """
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False
-
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
@@ -36,13 +57,10 @@ class Precision(TorchDispatchMode):
         self._fewer = {other for other in _FLOATING if torch.finfo(other).eps > eps}
         self.lower: tuple[str, torch.dtype] | None = None
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if self.lower is None:
-            for one in (out,) if isinstance(out, Tensor) else out if isinstance(out, tuple | list) else ():
-                if isinstance(one, Tensor) and one.dtype in self._fewer and self._loses(func, (args, kwargs)):
-                    self.lower = str(func), one.dtype
-        return out
+    def returned(self, func: Any, result: Tensor, given: Any) -> None:
+        """Remember the first result that has fewer digits than what it was made of."""
+        if result.dtype in self._fewer and self.lower is None and self._loses(func, given):
+            self.lower = str(func), result.dtype
 
     def _loses(self, func: Any, given: Any) -> bool:
         """Return whether an operation whose result has fewer digits was given more.
@@ -71,28 +89,21 @@ class Precision(TorchDispatchMode):
             raise InexactError(f"{name} returns {_short(dtype)}, in a row named {_short(self.dtype)}")
 
 
-class Rounded(TorchDispatchMode):
+class Rounded(_Results):
     """Dispatch mode that rounds the result of every float64 operation to a dtype.
 
     Args:
         dtype: the dtype to round to; numbers beyond its range become infinite.
     """
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False
-
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if not _returns_a_view(func):
-            for one in (out,) if isinstance(out, Tensor) else out if isinstance(out, tuple | list) else ():
-                if isinstance(one, Tensor) and one.dtype == torch.float64 and one.numel():
-                    one.copy_(one.to(self.dtype))
-        return out
+    def returned(self, func: Any, result: Tensor, given: Any) -> None:
+        """Round a result in place; a view is of a result that was rounded."""
+        if result.dtype == torch.float64 and result.numel() and not _returns_a_view(func):
+            result.copy_(result.to(self.dtype))
 
 
 @cache

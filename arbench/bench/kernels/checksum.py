@@ -1,4 +1,4 @@
-"""Witness of the calls of kernels that are timed: their results must be the verified ones."""
+"""Checksum of results, by which those of a timed call of a kernel are compared with the verified ones."""
 
 from __future__ import annotations
 

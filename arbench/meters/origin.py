@@ -70,7 +70,7 @@ class Origin:
         return [one for one in gc.get_objects() if issubclass(type(one), Tensor) and id(one) not in new]
 
 
-class Witness(Origin):
+class Contents(Origin):
     """Memory as it was before a call, and as operations left it."""
 
     def __init__(self, call: Callable[[], Any], inputs: Iterable[Tensor] = ()) -> None:
