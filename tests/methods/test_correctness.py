@@ -27,9 +27,22 @@ FINITE = [spec for spec, source in BUILT.items() if source.distribution.finite]
 CACHED = [s for s in SPECS if issubclass(resolve(s).cls, Transformer)]
 """Those whose steps keep keys and values."""
 DILATED = [s for s, source in BUILT.items() if any(isinstance(m, DilatedStack) for m in source.modules())]
+FIRST = {spec.partition(":")[0]: spec for spec in reversed(SPECS)}
+"""First tiny preset of each model."""
+EVERY_PART = ("parallel", "sequential", "forecast", "inversion", "inversion_blocks")
+"""Methods that together call every part of a model: ``forward``, ``extend`` and ``rewind``."""
 
 
-@pytest.mark.parametrize("check", ["agrees", "rows_agree", "log_probs_agree", "resets"])
+def few(pairs: list[tuple[str, str, str]]) -> list[Any]:
+    """Return pairs of which those are slow that run only what other pairs run.
+
+    Fast are all methods of a model's first preset, and those of its others that together call every part of it.
+    """
+    fast = [pair for pair in pairs if pair[0] in FIRST.values() or pair[2] in EVERY_PART]
+    return [pytest.param(*pair, marks=() if pair in fast else pytest.mark.slow) for pair in pairs]
+
+
+@pytest.mark.parametrize("check", ["agrees", "log_probs_agree"])
 @pytest.mark.parametrize(("spec", "op", "method"), PAIRS)
 def test_every_method_of_every_model(
     spec: str, op: str, method: str, check: str, checks: ModuleType, shared: Shared
@@ -38,8 +51,13 @@ def test_every_method_of_every_model(
     getattr(checks, check)(source, checks.by(source, op, method), checks.length(source))
 
 
-EVERY_PART = ("parallel", "sequential", "forecast", "inversion", "inversion_blocks")
-"""Methods that together call every part of a model: ``forward``, ``extend`` and ``rewind``."""
+@pytest.mark.parametrize("check", ["rows_agree", "resets"])
+@pytest.mark.parametrize(("spec", "op", "method"), few(PAIRS))
+def test_calls_of_every_method_are_independent(
+    spec: str, op: str, method: str, check: str, checks: ModuleType, shared: Shared
+) -> None:
+    source = shared(spec)
+    getattr(checks, check)(source, checks.by(source, op, method), checks.length(source))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +69,9 @@ def test_counts_repeat(spec: str, op: str, method: str, checks: ModuleType, shar
     checks.counts_repeat(source, checks.by(source, op, method), 0)
 
 
-@pytest.mark.parametrize(("spec", "op", "method"), [pair for pair in SAMPLERS if resolve(pair[0]).cls.feeds == "x"])
+@pytest.mark.parametrize(
+    ("spec", "op", "method"), few([pair for pair in SAMPLERS if resolve(pair[0]).cls.feeds == "x"])
+)
 def test_given_elements_are_kept(spec: str, op: str, method: str, checks: ModuleType, shared: Shared) -> None:
     source = shared(spec)
     checks.keeps_given(source, checks.by(source, op, method), checks.length(source))

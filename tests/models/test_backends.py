@@ -35,6 +35,8 @@ STEPWISE = {"sequential", "cached", "inversion", "blocks", "forecast", "speculat
 """Methods that extend a state, which runs in plain PyTorch."""
 SINGLE = {"parallel", "cached", "inversion_fixed_point"}
 """Methods that run in float32 too: one per op of every model, since only kernels depend on the dtype."""
+REPEATING = {"naive", "fixed_point"}
+"""Methods that call ``forward`` and draw again and again, as ``parallel`` and ``cached`` do once."""
 
 
 @lru_cache(maxsize=8)
@@ -49,7 +51,9 @@ CASES = [
         method,
         dtype,
         id=f"{spec}-{method.op}-{method.name}-{dtype}",
-        marks=() if dtype == torch.float64 or spec.endswith(":tiny") else pytest.mark.slow,
+        marks=()
+        if spec.endswith(":tiny") or (dtype == torch.float64 and method.name not in REPEATING)
+        else pytest.mark.slow,
     )
     for spec in TINY
     for method in methods_for(shared(spec, torch.float64, "eager"))

@@ -46,10 +46,17 @@ LONG = {
 }
 """Counts that take seconds. Other models have the same kinds of growth."""
 FAMILIES = [
-    pytest.param(spec, m.op, m.name, marks=() if spec in QUICK and (spec, m.name) not in LONG else pytest.mark.slow)
+    pytest.param(
+        spec,
+        m.op,
+        m.name,
+        sizes,
+        marks=() if spec in QUICK and (spec, m.name) not in LONG and sizes == 1 else pytest.mark.slow,
+    )
     for spec in PRESETS
     for m in methods_for(resolve(spec).cls)
     if not m.data_dependent
+    for sizes in (1, 2)
 ]
 
 
@@ -76,14 +83,16 @@ def extrapolate_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "SPOT_S", 0.0)
 
 
-@pytest.mark.parametrize(("spec", "op", "method"), FAMILIES)
-def test_extrapolated_is_what_would_be_counted(spec: str, op: str, method: str, extrapolate_all: None) -> None:
-    """The two smallest default sizes beyond the counted ones."""
+@pytest.mark.parametrize(("spec", "op", "method", "sizes"), FAMILIES)
+def test_extrapolated_is_what_would_be_counted(
+    spec: str, op: str, method: str, sizes: int, extrapolate_all: None
+) -> None:
+    """The smallest default size beyond the counted ones; the two smallest with ``make test-slow``."""
     cases = families(spec, ops=[op], methods=[method])[0]
     one = counter(cases[0])
     if {case.n for case in cases} <= set(one.source.count_ladder):
         one.source.count_ladder = sorted(one.source.count_ladder)[:-1]
-    cases = [case for case in cases if case.n not in one.source.count_ladder][:2]
+    cases = [case for case in cases if case.n not in one.source.count_ladder][:sizes]
     assert cases
     found = {count.case: count for count in one.counts(cases)}
     for case in cases:
