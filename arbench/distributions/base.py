@@ -48,7 +48,7 @@ def logistic(u: Tensor) -> Tensor:
     return torch.log(u) - torch.log1p(-u)
 
 
-_HALF = frozenset((torch.float16, torch.bfloat16))
+HALF = frozenset((torch.float16, torch.bfloat16))
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def at_least_float32(x: Tensor) -> Tensor:
 
     Half precision represents neither 65,536 levels nor the difference of two of them, and no square above 65,504.
     """
-    return x.float() if x.dtype in _HALF else x
+    return x.float() if x.dtype in HALF else x
 
 
 def kernel_for(name: str, backend: str, x: Tensor) -> Callable[..., Any] | None:
@@ -112,7 +112,7 @@ class Distribution(ABC):
         classes in seventy would be a tie.
         """
         exact = self.standard(uniforms(seed, rows, elements, self.noise_width))
-        half = dtype in (torch.float16, torch.bfloat16)
+        half = dtype in HALF
         return exact.to(device, torch.float32 if self.finite and half else dtype)
 
     @abstractmethod

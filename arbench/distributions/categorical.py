@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from arbench.distributions.base import Distribution, at_least_float32, gumbel, kernel_for
+from arbench.distributions.base import HALF, Distribution, at_least_float32, gumbel, kernel_for
+
+
+def scores(params: Tensor, z: Tensor) -> Tensor:
+    """Return logits plus noise, at least in float32, in which PyTorch adds half precision to float32."""
+    added = params + z
+    return added if added.dtype not in HALF else params.float() + z.float()
 
 
 class Categorical(Distribution):
@@ -29,16 +35,15 @@ class Categorical(Distribution):
 
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
         """Return the class with the largest sum of logit and noise."""
-        sample = kernel_for("sample_from_logits", self.backend, params)
-        if sample is None:
-            return (at_least_float32(params) + at_least_float32(z)).argmax(-1)
-        return sample(params, z)[0]
+        eager = self.backend == "eager"  # without a call, which a draw of one element feels
+        sample = None if eager else kernel_for("sample_from_logits", self.backend, params)
+        return scores(params, z).argmax(-1) if sample is None else sample(params, z)[0]
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
         """Return the difference of the two largest sums of logit and noise."""
         if self.levels == 1:
             return torch.full(params.shape[:-1], torch.inf, dtype=params.dtype, device=params.device)
-        best = (at_least_float32(params) + at_least_float32(z)).topk(2, dim=-1).values
+        best = scores(params, z).topk(2, dim=-1).values
         return best[..., 0] - best[..., 1]
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
