@@ -60,7 +60,8 @@ FAST = {
 def turning() -> list[Any]:
     """Return every preset, size and dtype; fast are tiny ones at their smallest size, in a dtype whose turn it is.
 
-    Each model's first tiny preset is also fast at its middle size, in another dtype. Published presets run at their smallest size in the tests of planted faults, and with ``make test-slow``.
+    Each model's first tiny preset is also fast at its middle size, in another dtype. Published presets run at their
+    smallest size in the tests of planted faults, and with ``make test-slow``.
     """
     quick = []
     for number, spec in enumerate(TINY):
