@@ -109,6 +109,7 @@ def _timed(
         _effort(how),
         kernels="kernels" in how,
         apart="apart" in how,
+        grow="n" not in given,
         seed=given.get("seed", 0),
         facts={name: given[name] for name in ("data", "weights") if name in given},
     )

@@ -21,7 +21,7 @@ MARKS: dict[Outcome, str] = {
     "unmeasured": "?",
     "same": "=",
 }
-"""Mark of each outcome, in the order of display. ``same`` is displayed for times only, which have an interval."""
+"""Mark of each outcome, in the order of display. ``same`` is displayed only for times with an interval."""
 
 _WORDS: dict[Outcome, tuple[str, str]] = {
     "regression": ("regression", "regressions"),
@@ -139,12 +139,12 @@ def _testcase(suite: ET.Element, finding: Finding) -> None:
 
 def _shown(check: Check) -> list[Finding]:
     found = [finding for outcome in MARKS for finding in check.of(outcome)]
-    return [finding for finding in found if finding.outcome != "same" or finding.gate == "time"]
+    return [finding for finding in found if finding.outcome != "same" or finding.metric == "seconds"]
 
 
 def _folded(check: Check) -> Iterator[str]:
     unchanged: dict[str, list[str]] = {}
-    rest = [finding for finding in check.of("same") if finding.gate != "time"]
+    rest = [finding for finding in check.of("same") if finding.metric != "seconds"]
     for finding in rest:
         unchanged.setdefault(finding.case, []).append(finding.metric)
     if unchanged:

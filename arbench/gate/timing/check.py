@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
+import msgspec
+
 from arbench.bench.progress import Progress, Quiet
 from arbench.findings import Finding
+from arbench.gate.timing.alone import Alone, more_of
 from arbench.gate.timing.effort import APART, TOGETHER, Effort
 from arbench.gate.timing.hosts import Cases, HostError
 from arbench.gate.timing.instances import Timer
@@ -37,6 +40,8 @@ class Gate:
         chosen: fields of ``Effort`` that replace the defaults.
         kernels: whether the requests are for kernels.
         apart: whether to give each version a process of its own from the start.
+        alone: whether to try each version in a process of its own after that, as in ``arbench.gate.timing.alone``.
+        grow: whether that trial times a large size, too.
         seed: seed of every random order.
         threads: threads within an operation.
         timeout: seconds a process may take to reply.
@@ -47,6 +52,7 @@ class Gate:
         notes: remarks for the reader, one line each.
         instances: facts of every instance, as plain data.
         environment: facts about the machine; empty until both versions are loaded.
+        keep: called with all seconds of an instance, as in ``Timer``.
     """
 
     before: Tree
@@ -55,6 +61,8 @@ class Gate:
     chosen: Mapping[str, Any] = field(default_factory=dict)
     kernels: bool = False
     apart: bool = False
+    alone: bool = True
+    grow: bool = True
     seed: int = 0
     threads: int = 1
     timeout: float = 120.0
@@ -68,6 +76,7 @@ class Gate:
         self.notes: list[str] = []
         self.instances: list[dict[str, Any]] = []
         self.environment: dict[str, Any] = {}
+        self.keep: Callable[[str, list[list[float]]], None] = lambda *_: None
 
     def run(self, progress: Progress | None = None) -> None:
         """Run the check; fill ``findings``, ``notes``, ``instances`` and ``environment``.
@@ -98,7 +107,7 @@ class Gate:
 
     def _run(self, progress: Progress) -> None:
         progress.stage("loading both versions", 1, 0)
-        matching = Matching(self.pool, progress)
+        matching = Matching(self.pool, progress, self.alone and self.grow)
         with self.pool.opened(1) as hosts:
             self.environment = hosts[0].environment
             cases = matching.cases(hosts, self.requests, self.kernels)
@@ -108,10 +117,29 @@ class Gate:
             raise GateError(f"neither version has a case of {what} to time; name another model, kernel or device")
         effort = self.effort(len(cases))
         timer = Timer(self.pool, effort, self.random, progress)
-        self.instances = timer.instances
+        self.instances, timer.keep = timer.instances, self.keep
         runs = timer.run(cases)
-        for name in cases:
-            self.findings.append(timer.broken.get(name) or self._judged(name, cases, runs[name], timer))
+        found = {name: timer.broken.get(name) or self._judged(name, cases, runs[name], timer) for name in cases}
+        if self.alone:
+            timed = {name: case for name, case in cases.items() if name not in timer.broken}
+            found |= self._alone(timed, matching, found, progress)
+        self.findings += found.values()
+
+    def _alone(
+        self, cases: Mapping[str, Cases], matching: Matching, found: Mapping[str, Finding], progress: Progress
+    ) -> dict[str, Finding]:
+        """Return the findings of the trial of each version alone, and those of cases that contradict it."""
+        trial = Alone(self.pool, cases, matching.larger, self.effort(len(cases)), self.random, progress)
+        changes = {} if self.pool.apart else {name: found[name].change or 0.0 for name in cases}
+        more, doubts = trial.run(changes)
+        findings = {f"{one.case} {one.metric}": one for one in more} | trial.broken
+        for name, alone in doubts.items():
+            one, who = found[name], in_words(cases[name][1])
+            same_way = (one.outcome, alone > (one.change or 0.0)) in (("regression", True), ("improvement", False))
+            if not same_way:
+                shared = f"{_percent(one.change or 0.0)} in a shared process, {more_of(alone, 'time')} in its own"
+                findings[name] = msgspec.structs.replace(one, outcome="undecided", text=f"{who} is undecided: {shared}")
+        return findings
 
     def effort(self, cases: int) -> Effort:
         """Return the effort for a number of cases: the chosen fields, or the defaults of shared or own processes."""

@@ -109,9 +109,9 @@ class Process:
         self.timeout = timeout
         self.worker.send(Load([str(root) for root in roots], seed, threads, dict(facts)))
 
-    def ready(self) -> dict[str, Any]:
-        """Wait until the sides are loaded; return the environment. Raises HostError."""
-        return self._reply(Loaded, max(self.timeout, STARTUP_S)).environment
+    def ready(self) -> Loaded:
+        """Wait until the sides are loaded. Raises HostError."""
+        return self._reply(Loaded, max(self.timeout, STARTUP_S))
 
     def request(self, request: Request, wanted: type[Wanted]) -> Wanted:
         """Send a request and return its reply. Raises HostError."""
@@ -145,7 +145,7 @@ class Together:
 
     def ready(self) -> None:
         """Wait until all sides are loaded."""
-        self.environment = self._process.ready()
+        self.environment = self._process.ready().environment
 
     def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
         """Return the cases that each side plans for its own options."""
@@ -182,7 +182,7 @@ class Apart:
     def ready(self) -> None:
         """Wait until all sides are loaded."""
         found = [self._charged(side, "ready") for side in range(len(self._processes))]
-        self.environment = found[1]
+        self.environment = found[1].environment
 
     def _charged(self, side: int, do: str, *words: Any) -> Any:
         """Call a method of a side's process; an error names the side."""

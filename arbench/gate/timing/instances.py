@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
@@ -32,6 +32,7 @@ class Timer:
 
     Attributes:
         instances: facts of every instance, as plain data.
+        keep: called with the id of a case and the seconds of every call of an instance, a list for each side.
         broken: finding for each case that cannot be timed, by id.
     """
 
@@ -39,6 +40,7 @@ class Timer:
         self.pool = pool
         self.effort = effort
         self.instances: list[dict[str, Any]] = []
+        self.keep: Callable[[str, list[list[float]]], None] = lambda *_: None
         self.broken: dict[str, Finding] = {}
         self._random = rng
         self._progress = progress
@@ -84,6 +86,7 @@ class Timer:
             text = f"{who} fails{' now' if worse else ''}: {error}"
             self.broken[name] = Finding("time", name, "case", outcome, text, model=model_of(cases[1]))
             return
+        self.keep(name, timed.seconds)
         old, new, same = timed.seconds
         ratio, equal = (median(b / a for a, b in zip(old, other, strict=True)) for other in (new, same))
         for values, value in zip(found, (ratio, equal), strict=True):

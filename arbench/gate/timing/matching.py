@@ -28,14 +28,18 @@ class Matching:
     Args:
         pool: the versions.
         progress: receiver of the stages.
+        grow: whether to look for larger sizes than the ones to time, too.
 
     Attributes:
         findings: one for each case or model that only one version has, or that a version gets wrong.
+        larger: larger sizes of each case that both versions plan by default, with their ids, ascending.
     """
 
     pool: HostPool
     progress: Progress
+    grow: bool = False
     findings: list[Finding] = field(default_factory=list)
+    larger: dict[str, list[tuple[str, Cases]]] = field(default_factory=dict)
 
     def cases(self, hosts: list[Host], requests: Sequence[Mapping[str, Any]], kernels: bool) -> dict[str, Cases]:
         """Return the cases to time, by id.
@@ -61,7 +65,23 @@ class Matching:
                     self._one_sided(name, in_words(case), model_of(case), added=name in new)
                 elif name not in found and self._correct(hosts, name, (old[name], new[name])):
                     found[name] = (old[name], new[name], old[name])
+                    self.larger[name] = []
+            if self.grow:
+                self._grow(hosts, [{k: v for k, v in one.items() if k != "n"} for one in options], found, kernels)
         return found
+
+    def _grow(self, hosts: list[Host], options: list[dict[str, Any]], found: dict[str, Cases], kernels: bool) -> None:
+        """Find the larger sizes of each case, among those that both versions plan by default."""
+        old, new, _ = hosts[0].list_cases(options, kernels).sides
+        if isinstance(new, Refusal) or isinstance(old, Refusal):
+            return
+        for name, cases in found.items():
+            more = [
+                (other, (old[other], case, old[other]))
+                for other, case in new.items()
+                if other in old and _is_larger(case, cases[1])
+            ]
+            self.larger[name] = self.larger[name] or sorted(more, key=lambda sized: sized[1][1]["n"])
 
     def _refused(self, what: str, old: Any, new: Any) -> None:
         """Record that a version does not plan a request. Raises MissingError if neither does."""
@@ -86,6 +106,8 @@ class Matching:
         self.progress.stage(f"verifying {in_words(pair[1])}", 1, 0)
         proof = self._verified(hosts, 1, pair[1])
         if proof.status == "ok":
+            if proof.outcome is not None:
+                self.pool.learn(name, proof.outcome)
             return True
         before = self._verified(hosts, 0, pair[0]).status
         outcome: Outcome = "regression" if before == "ok" else "unmeasured"
@@ -106,6 +128,12 @@ class Matching:
             if error.gone:
                 self.pool.replace(hosts, 0)
             return Verified("error", str(error))
+
+
+def _is_larger(case: Mapping[str, Any], than: Mapping[str, Any]) -> bool:
+    """Return whether a case is another one at a larger size; then its model may have more weights."""
+    same = {"n": 0, "weights": 0}
+    return case["n"] > than["n"] and {**case, **same} == {**than, **same}
 
 
 def in_words(case: Mapping[str, Any]) -> str:

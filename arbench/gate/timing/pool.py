@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from arbench.gate.timing.hosts import Apart, Host, Together
+from arbench.gate.timing.pair import Pair
 from arbench.gate.timing.trees import Tree
 
 
@@ -35,7 +36,7 @@ class HostPool:
         self.apart = any(tree.python for tree in self.trees)
         self.started = 0
         self._seed = seed
-        self._how = {"threads": threads, "facts": facts, "timeout": timeout}
+        self._how: dict[str, Any] = {"threads": threads, "facts": facts, "timeout": timeout}
 
     def start(self, apart: bool | None = None) -> Host:
         """Start a host; it is still loading.
@@ -43,10 +44,24 @@ class HostPool:
         Args:
             apart: whether each side gets a process of its own; by default as in ``self.apart``.
         """
-        self.started += 1
-        seed = (1000 * self._seed + 10 * self.started) % 2**63
         kind = Apart if (self.apart if apart is None else apart) else Together
-        return kind(self.trees, seed, **self._how)
+        return kind(self.trees, self._next_seed(), **self._how)
+
+    def learn(self, case: str, outcome: str) -> None:
+        """Tell all processes started from now on the digest of a case's verified outcome.
+
+        A call with another outcome is not wrong for that: its version judges it by itself, which takes longer.
+        """
+        known = self._how["facts"].get("outcomes", {})
+        self._how["facts"] = {**self._how["facts"], "outcomes": {**known, case: outcome}}
+
+    def pair(self) -> Pair:
+        """Start both versions in a process of their own; they are still loading."""
+        return Pair((self.before, self.after), self._next_seed(), self._how)
+
+    def _next_seed(self) -> int:
+        self.started += 1
+        return (1000 * self._seed + 10 * self.started) % 2**63
 
     def replace(self, hosts: list[Host], place: int) -> None:
         """Replace a dead or hung host by a fresh one, so that stale replies are discarded. Raises HostError."""

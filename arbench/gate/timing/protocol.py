@@ -16,7 +16,7 @@ class Load(msgspec.Struct, tag=True):
     """Seed of the order in which sides are loaded and take turns."""
     threads: int
     facts: dict[str, Any] = {}
-    """Further fields of ``arbench.bench.job.Job``: the user's data and weights."""
+    """Further fields of ``arbench.bench.job.Job``: the user's data and weights, and digests of verified outcomes."""
 
 
 class ListCases(msgspec.Struct, tag=True):
@@ -58,10 +58,19 @@ class Turns(msgspec.Struct, tag=True):
     calls: int
 
 
+class Peak(msgspec.Struct, tag=True):
+    """Request the peak memory of one call of a built side."""
+
+    side: int
+    """Position of the side in the latest ``Build``."""
+
+
 class Loaded(msgspec.Struct, tag=True):
     """Reply to ``Load``."""
 
     environment: dict[str, Any]
+    seconds: float = 0.0
+    """Seconds of the import of all sides, after PyTorch's."""
 
 
 class Refusal(msgspec.Struct, array_like=True):  # as an object it would look like a mapping of cases
@@ -83,6 +92,8 @@ class Verified(msgspec.Struct, tag=True):
 
     status: str
     error: str | None
+    outcome: str | None = None
+    """Digest of the verified outcome, with which timed calls are compared; None where the version states none."""
 
 
 class Built(msgspec.Struct, tag=True):
@@ -90,6 +101,8 @@ class Built(msgspec.Struct, tag=True):
 
     seconds: float
     """Seconds of a warm call of the first side."""
+    cold_s: float
+    """Seconds of the first call of the first side since it was built."""
 
 
 class Timed(msgspec.Struct, tag=True):
@@ -99,6 +112,13 @@ class Timed(msgspec.Struct, tag=True):
     """Seconds of one call, a list for each side; for ``Turn`` one list with one value."""
     clock_mhz: float | None = None
     """Clock of the GPU's processors after the turns; None on a CPU, and where it cannot be read."""
+
+
+class Peaked(msgspec.Struct, tag=True):
+    """Reply to ``Peak``."""
+
+    bytes: int | None
+    """None where memory was allocated that is not seen."""
 
 
 class Failed(msgspec.Struct, tag=True):
@@ -111,5 +131,5 @@ class Failed(msgspec.Struct, tag=True):
     """Number of the side that failed, where known."""
 
 
-Request = ListCases | Verify | Build | Turn | Turns
-Reply = Loaded | CaseLists | Verified | Built | Timed | Failed
+Request = ListCases | Verify | Build | Turn | Turns | Peak
+Reply = Loaded | CaseLists | Verified | Built | Timed | Peaked | Failed

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from arbench.bench.call import Kept
-from arbench.gate.timing.protocol import Refusal
+from arbench.gate.timing.protocol import Refusal, Verified
 
 _ABSENT = ("unknown model", "has no preset", "none of the methods", "unknown method")
 """Words by which versions without ``PlanError.absent`` say that they do not have something."""
@@ -76,6 +76,8 @@ def _subject(case: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[Any, An
     job_of = importlib.import_module("arbench.bench.job").Job
     room = importlib.import_module("arbench.bench.subject")
     one = msgspec.convert(case, key)
+    if "outcomes" not in job_of.__struct_fields__:  # a version from before calls were checked
+        facts = {name: fact for name, fact in facts.items() if name != "outcomes"}
     job = job_of("prove", [one], **facts)
     return room.opened(job), job, one
 
@@ -98,13 +100,13 @@ def opened(case: Mapping[str, Any], **facts: Any) -> Callable[[], Kept]:
     return build
 
 
-def verified(case: Mapping[str, Any], **facts: Any) -> tuple[str, str | None]:
-    """Return the status and error that the version's own verification gives a case.
+def verified(case: Mapping[str, Any], **facts: Any) -> Verified:
+    """Return what the version's own verification finds of a case.
 
     Args:
         case: as ``cases`` returns it.
         facts: as for ``opened``.
     """
     subject, job, _ = _subject(case, {**facts, "share_s": NO_LIMIT_S})
-    lines = [message.line for message in subject.verify(job) if message.line is not None]
-    return str(lines[-1].status), lines[-1].error
+    line = [message.line for message in subject.verify(job) if message.line is not None][-1]
+    return Verified(str(line.status), line.error, (line.verified or {}).get("outcome"))

@@ -12,6 +12,7 @@ import os
 import random
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ from arbench.gate.timing.protocol import (
     ListCases,
     Load,
     Loaded,
+    Peak,
+    Peaked,
     Refusal,
     Reply,
     Request,
@@ -64,7 +67,7 @@ def main() -> None:
     server: Server | None = None
     try:
         server = Server(load)
-        _send(out, Loaded(_environment()))
+        _send(out, Loaded(_environment(), server.import_s))
     except Exception as error:
         _send(out, _failed(error))
     while server is not None:
@@ -130,10 +133,13 @@ class Server:
         self.calls: dict[int, Kept] = {}
         self.ballast: list[Any] = []
         self.device = "cpu"
+        self.import_s = 0.0
         for number in self._shuffled(len(self.sides)):
+            started = time.perf_counter()
             with self._on(number):
                 self.sides[number].load()
                 self.sides[number].load("arbench.bench.subject")
+            self.import_s += time.perf_counter() - started
             self._look(number)
 
     def reply(self, request: Request) -> Reply:
@@ -152,6 +158,8 @@ class Server:
                 return Timed([[seconds]])
             case Turns():
                 return self._turns(request.rounds, request.calls)
+            case Peak():
+                return self._peak(request.side)
 
     def _shuffled(self, many: int) -> list[int]:
         order = list(range(many))
@@ -208,9 +216,9 @@ class Server:
         from arbench.gate.timing import version
 
         with self._on(side):
-            status, error = version.verified(case, **self.facts)
+            found = version.verified(case, **self.facts)
         self._look(side)
-        return Verified(status, error)
+        return found
 
     def _build(self, cases: list[dict[str, Any]], sides: list[int]) -> Built:
         import torch
@@ -222,6 +230,7 @@ class Server:
         gc.collect()
         self.device = cases[0]["device"]
         self.clock = Clock(self.device)
+        cold_s = [0.0] * len(sides)
         for place in self._shuffled(len(sides)):
             case, side = cases[place], sides[place]
             key = msgspec.json.encode(case).decode()
@@ -230,12 +239,12 @@ class Server:
             first = key not in self.builders[side]
             with self._on(side):
                 if first:
-                    self.builders[side] = {key: version.opened(case, **self.facts)}
+                    self.builders[side][key] = version.opened(case, **self.facts)
                 self.calls[place] = self.builders[side][key]()
-                self.calls[place]()
+                cold_s[place] = self.clock.time(self.calls[place])
                 self.calls[place].check()
             self._look(side, deep=first)
-        return Built(min(self._time(0, 1) for _ in range(2)))
+        return Built(min(self._time(0, 1) for _ in range(2)), cold_s[0])
 
     def _time(self, place: int, calls: int) -> float:
         """Return the seconds of one call, out of ``calls`` in a row."""
@@ -247,6 +256,15 @@ class Server:
         """Compare what a side's last call returned with what its version verified."""
         with self._on(self.built[place]):
             self.calls[place].check()
+
+    def _peak(self, place: int) -> Peaked:
+        """Measure the peak memory of one call."""
+        from arbench.meters import peak_bytes
+
+        with self._on(self.built[place]):
+            peak = peak_bytes(self.calls[place], self.device)
+            self.calls[place].check()
+        return Peaked(peak)
 
     def _turns(self, rounds: int, calls: int) -> Timed:
         seconds: list[list[float]] = [[] for _ in self.built]

@@ -42,6 +42,7 @@ LONG = {
     *((FIRST[model], method) for model in ("pixelcnnpp", "pixelsnail") for method in REPEATING),
     ("row_lstm:tiny", "naive"),
     ("pixelcnnpp:tiny_class", "cached"),
+    ("pixelsnail:tiny", "cached"),
     ("pixelsnail:tiny_grey", "cached"),
 }
 """Counts that take seconds. Other models have the same kinds of growth."""

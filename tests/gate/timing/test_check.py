@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from arbench.findings import Finding
+from arbench.gate.timing import check
+from arbench.gate.timing.alone import Alone
 from arbench.gate.timing.check import Gate, GateError
 from arbench.gate.timing.effort import APART, ROUNDS, sizes
 from arbench.gate.timing.hosts import HostError
@@ -54,7 +56,7 @@ class Fake:
         return Verified(self.status[side], None if self.status[side] == "ok" else "element 3 differs")
 
     def build(self, cases: Sequence[Any], sides: Sequence[int]) -> float:
-        self.case = cases[0]["id"]
+        self.case = cases[0]["id"] or NAME
         if self.fails is not None:
             raise HostError("ValueError: broken", self.fails)
         return self.seconds[self.case][0]
@@ -66,8 +68,8 @@ class Fake:
 
 
 def gated(fake: Fake, **how: Any) -> Gate:
-    """Return a check in which every host is the same fake."""
-    gate = Gate(HERE, THERE, [{"models": ["wavenet:tiny"], "n": [16]}], **how)
+    """Return a check in which every host is the same fake, without a trial of each version alone."""
+    gate = Gate(HERE, THERE, [{"models": ["wavenet:tiny"], "n": [16]}], **{"alone": False, **how})
 
     @contextmanager
     def opened(count: int) -> Iterator[list[Fake]]:
@@ -360,3 +362,52 @@ def test_versions_that_cannot_share_a_process_get_their_own() -> None:
     ]
     (finding,) = gate.findings
     assert (finding.outcome, finding.threshold) == ("same", APART.threshold)
+
+
+@pytest.mark.parametrize(
+    ("shared", "alone", "outcome", "says"),
+    [
+        (1.0, 7.6, "undecided", "is undecided: 0.0% faster in a shared process, 8.6 times the time in its own"),
+        (1.02, 0.5, "regression", "is 2.0% slower"),
+        (1.02, -0.2, "undecided", "is undecided: 2.0% slower in a shared process, 20.0% less time in its own"),
+        (0.9, -0.3, "improvement", "is 10.0% faster"),
+    ],
+)
+def test_what_a_process_of_its_own_contradicts_is_undecided(
+    shared: float, alone: float, outcome: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless both changed in the same direction: then only its amount is in doubt."""
+    imported = Finding("time", "", "import_s", "same", "importing the package takes the same time")
+
+    class Contradicts(Alone):
+        def run(self, changes: Mapping[str, float]) -> tuple[list[Finding], dict[str, float]]:
+            assert changes == {NAME: pytest.approx(shared - 1)}
+            return [imported], {NAME: alone}
+
+    monkeypatch.setattr(check, "Alone", Contradicts)
+    gate = gated(Fake({NAME: (1e-3, shared * 1e-3, 1e-3)}), alone=True)
+    gate.run()
+    timed, other = gate.findings
+    assert (timed.case, timed.outcome) == (NAME, outcome)
+    assert timed.text == f"cached sampling of wavenet:tiny (N = 16) {says}"
+    assert other == imported
+
+
+def test_larger_sizes_are_those_that_both_versions_plan_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {n: NAME.replace("n16", f"n{n}") for n in (8, 16, 32, 64, 128)}
+    fake = Fake({NAME: (1e-3,) * 3})
+    seen: list[Any] = []
+
+    class Looks(Alone):
+        def run(self, changes: Mapping[str, float]) -> tuple[list[Finding], dict[str, float]]:
+            seen.append({name: [other for other, _ in sized] for name, sized in self._larger.items()})
+            return [], {}
+
+    monkeypatch.setattr(check, "Alone", Looks)
+    both = {name: {**case(name), "id": ""} for n, name in sizes.items()}
+    fake.planned = [both, {name: one for name, one in both.items() if "n128" not in name}, both]
+    for how in ({}, {"grow": False}):
+        gate = gated(fake, alone=True, **how)
+        gate.requests = [{"models": ["wavenet:tiny"]}]
+        gate.run()
+    assert seen == [{sizes[8]: [sizes[16], sizes[32], sizes[64]]}, {sizes[8]: []}]

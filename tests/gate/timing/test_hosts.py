@@ -50,7 +50,7 @@ def test_what_a_new_version_breaks_is_a_regression_of_that_case_alone(copy_of_th
     At N = 20 only its first draws are right.
     """
     trees = copy_of_this_tree("old"), copy_of_this_tree("new", BROKEN)
-    gate = Gate(*map(version, trees), [{**WAVENET, "n": [8, 12, 16, 20]}, PIXELCNN], chosen=SMALL)
+    gate = Gate(*map(version, trees), [{**WAVENET, "n": [8, 12, 16, 20]}, PIXELCNN], chosen=SMALL, alone=False)
     gate.run()
     assert not gate.pool.apart
     found = {(finding.model, int(finding.case.rpartition("/n")[2])): finding for finding in gate.findings}

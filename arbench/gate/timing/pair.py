@@ -1,0 +1,67 @@
+"""A pair of fresh processes, one for each version, in which it is alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from arbench.gate.timing.hosts import Cases, HostError, Process, Wanted
+from arbench.gate.timing.protocol import Build, Built, Peak, Peaked, Request, Timed, Turn
+from arbench.gate.timing.trees import Tree
+
+Two = tuple[float, float]
+"""A figure of the old version, and of the new one."""
+
+
+class Pair:
+    """The old version and the new one, each loaded in a process of its own; every method may raise HostError.
+
+    Args:
+        trees: the old version and the new one.
+        seed: seed of the order in which they take turns.
+        how: arguments of ``Process``.
+    """
+
+    def __init__(self, trees: Sequence[Tree], seed: int, how: Mapping[str, Any]) -> None:
+        self._random = random.Random(seed)
+        self._processes = [Process([tree.root], seed, python=tree.python, **how) for tree in trees]
+
+    def ready(self) -> Two:
+        """Wait until both are loaded; return the seconds of each import."""
+        found = []
+        for side, process in enumerate(self._processes):
+            try:
+                found.append(process.ready().seconds)
+            except HostError as error:
+                raise HostError(str(error), side, gone=error.gone) from None
+        return found[0], found[1]
+
+    def build(self, cases: Cases) -> tuple[Two, float]:
+        """Build a case in both; return the seconds of the first call of each, and of a warm call of the slower one."""
+        old, new = (self._ask(side, Build([dict(cases[side])], [0]), Built) for side in (0, 1))
+        return (old.cold_s, new.cold_s), max(old.seconds, new.seconds)
+
+    def time(self, rounds: int, calls: int) -> tuple[list[float], list[float]]:
+        """Time the built case in turns, ``calls`` in a row, ``rounds`` times; return the seconds of each call."""
+        seconds: tuple[list[float], list[float]] = ([], [])
+        for _ in range(rounds):
+            for side in self._random.sample((0, 1), 2):
+                seconds[side].append(self._ask(side, Turn(0, calls), Timed).seconds[0][0])
+        return seconds
+
+    def peaks(self) -> tuple[int | None, int | None]:
+        """Return the peak memory of a call of the built case in bytes; None where it is unknown."""
+        old, new = (self._ask(side, Peak(0), Peaked).bytes for side in (0, 1))
+        return old, new
+
+    def close(self) -> None:
+        """Kill both processes."""
+        for process in self._processes:
+            process.close()
+
+    def _ask(self, side: int, request: Request, wanted: type[Wanted]) -> Wanted:
+        try:
+            return self._processes[side].request(request, wanted)
+        except HostError as error:
+            raise HostError(str(error), side, gone=error.gone) from None

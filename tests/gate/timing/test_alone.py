@@ -1,0 +1,185 @@
+"""Trial of each version alone, with fake processes: what it reports, confirms and doubts."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arbench.bench.progress import Quiet
+from arbench.findings import Finding
+from arbench.gate.timing.alone import LARGEST_S, PAIRS, THRESHOLDS, Alone
+from arbench.gate.timing.effort import Effort
+from arbench.gate.timing.hosts import Cases, HostError
+from arbench.gate.timing.pair import Two
+from arbench.gate.timing.pool import HostPool
+from arbench.gate.timing.trees import Tree
+
+NAME, OTHER = "wavenet:tiny/sample/cached/n16", "wavenet:tiny/score/parallel/n16"
+ROOT = Path(__file__).parents[3]
+HERE = Tree("old", ROOT, ROOT)
+SAME = (1.0, 1.0)
+
+
+def sized(name: str, n: int) -> tuple[str, Cases]:
+    model, op, method, *_ = name.split("/")
+    one = {**dict(zip(("model", "preset"), model.split(":"), strict=True)), "op": op, "method": method, "n": n}
+    return name.replace("n16", f"n{n}"), ({**one, "id": name}, {**one, "id": name}, {**one, "id": name})
+
+
+class FakePair:
+    """Two processes with given figures; those of a list are taken one after the other."""
+
+    def __init__(self, pool: FakePool) -> None:
+        self.pool = pool
+
+    def ready(self) -> Two:
+        return self.pool.next("import_s", SAME)
+
+    def build(self, cases: Cases) -> tuple[Two, float]:
+        self.case = cases[1]
+        if self.case["id"] in self.pool.fails:
+            raise HostError("the worker was killed by SIGKILL", self.pool.fails[self.case["id"]], gone=True)
+        self.pool.built.append((self.case["id"], self.case["n"]))
+        return self.pool.next("cold_s", SAME), self.pool.call_s * (self.case["n"] / 16) ** self.pool.power
+
+    def time(self, rounds: int, calls: int) -> tuple[list[float], list[float]]:
+        before, after = self.pool.next("seconds" if self.case["n"] == 16 else "largest_s", SAME)
+        return [before] * rounds, [after] * rounds
+
+    def peaks(self) -> tuple[int | None, int | None]:
+        return self.pool.next("peak_bytes", (1000, 1000))
+
+    def close(self) -> None:
+        self.pool.closed += 1
+
+
+class FakePool(HostPool):
+    """Pool of fake pairs."""
+
+    def __init__(self, **figures: Any) -> None:
+        super().__init__(HERE, HERE, 0, 1, {}, 1.0)
+        assert self.after.has_package
+        self.figures = figures
+        self.call_s, self.power = 1e-3, 1
+        self.fails: dict[str, int] = {}
+        self.built: list[tuple[str, int]] = []
+        self.opened_pairs = self.closed = 0
+
+    def next(self, metric: str, usual: Any) -> Any:
+        found = self.figures.get(metric, usual)
+        return found.pop(0) if isinstance(found, list) else found
+
+    def pair(self) -> Any:
+        self.opened_pairs += 1
+        return FakePair(self)
+
+
+def run(
+    pool: FakePool, changes: dict[str, float] | None = None, *, names: tuple[str, ...] = (NAME,), **chosen: float
+) -> tuple[dict[str, Finding], dict[str, float], Alone]:
+    larger = {name: [sized(name, n) for n in (32, 64, 128, 256)] for name in names}
+    cases = {name: sized(name, 16)[1] for name in names}
+    trial = Alone(pool, cases, larger, Effort(thresholds=chosen), random.Random(0), Quiet())
+    findings, doubts = trial.run(changes or {})
+    assert pool.opened_pairs == pool.closed
+    return {one.metric: one for one in findings}, doubts, trial
+
+
+def test_what_does_not_change_is_the_same_after_two_pairs() -> None:
+    pool = FakePool()
+    found, doubts, _ = run(pool, {NAME: 0.0})
+    assert {metric: (one.outcome, one.threshold) for metric, one in found.items()} == {
+        metric: ("same", threshold) for metric, threshold in THRESHOLDS.items()
+    }
+    assert (doubts, pool.opened_pairs) == ({}, PAIRS[0])
+    assert (found["import_s"].case, found["import_s"].text) == ("arbench", "importing the package takes the same time")
+    assert found["peak_bytes"].text == "peak memory of cached sampling of wavenet:tiny (N = 16) takes the same memory"
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [
+        ("import_s", "importing the package takes"),
+        ("cold_s", "the first call of cached sampling of wavenet:tiny (N = 16) takes"),
+        ("peak_bytes", "peak memory of cached sampling of wavenet:tiny (N = 16) takes"),
+        ("largest_s", "cached sampling of wavenet:tiny (N = 256) takes"),
+    ],
+)
+def test_a_change_of_each_metric_is_found_and_measured_again(metric: str, text: str) -> None:
+    unit, more = ("memory", 1.5) if metric == "peak_bytes" else ("time", 1.5)
+    pool = FakePool(**{metric: (1000, int(1000 * more))})
+    found, _, _ = run(pool)
+    one = found.pop(metric)
+    assert (one.outcome, one.text) == ("regression", f"{text} 50.0% more {unit}")
+    assert one.change == pytest.approx(0.5)
+    assert {other.outcome for other in found.values()} == {"same"}
+    assert pool.opened_pairs == sum(PAIRS)
+    found, _, _ = run(FakePool(**{metric: (1000, 100)}))
+    assert (found[metric].outcome, found[metric].text) == ("improvement", f"{text} 90.0% less {unit}")
+    within = THRESHOLDS[metric] * 0.9
+    found, _, _ = run(FakePool(**{metric: (1000, 1000 * (1 + within))}))
+    assert found[metric].outcome == "same"
+    found, _, _ = run(FakePool(**{metric: (1000, 1000 * (1 + within))}), **{metric: within / 2})
+    assert found[metric].outcome == "regression"
+
+
+def test_a_change_that_does_not_show_in_every_pair_is_none() -> None:
+    found, _, _ = run(FakePool(cold_s=[(1.0, 2.0), *[SAME] * 9]))
+    assert found["cold_s"].outcome == "same"
+
+
+def test_a_change_that_is_not_there_when_measured_again_is_undecided() -> None:
+    pool = FakePool(import_s=[(1.0, 2.0)] * 3 + [SAME] * 2)
+    found, _, _ = run(pool)
+    assert found["import_s"].outcome == "undecided"
+    assert "measured again" in found["import_s"].text
+
+
+@pytest.mark.parametrize(("alone", "doubted"), [(8.6, True), (1.2, True), (1.05, False), (0.5, True)])
+def test_a_change_alone_that_contradicts_the_shared_one_is_told(alone: float, doubted: bool) -> None:
+    _, doubts, _ = run(FakePool(seconds=(1.0, alone)), {NAME: 0.0})
+    assert doubts == ({NAME: pytest.approx(alone - 1)} if doubted else {})
+
+
+def test_a_change_alone_like_the_shared_one_is_no_contradiction() -> None:
+    _, doubts, _ = run(FakePool(seconds=(1.0, 1.5)), {NAME: 0.45})
+    assert doubts == {}
+    _, doubts, _ = run(FakePool(seconds=(1.0, 1.5)), {})
+    assert doubts == {}, "a case without a change is not compared"
+
+
+def test_the_largest_size_is_the_largest_whose_calls_are_short() -> None:
+    pool = FakePool()
+    pool.call_s, pool.power = LARGEST_S / 10, 2
+    found, _, _ = run(pool)
+    assert found["largest_s"].case == NAME.replace("n16", "n32")
+    assert [n for _, n in pool.built] == [16, 32] * PAIRS[0]
+    pool = FakePool()
+    pool.call_s = 2 * LARGEST_S
+    found, _, _ = run(pool)
+    assert "largest_s" not in found
+
+
+def test_trees_without_the_package_have_no_import_of_it(tmp_path: Path) -> None:
+    pool = FakePool()
+    pool.after = Tree("mine", tmp_path, tmp_path)
+    found, _, _ = run(pool)
+    assert found.keys() == THRESHOLDS.keys() - {"import_s"}
+
+
+def test_unknown_memory_has_no_row() -> None:
+    found, _, _ = run(FakePool(peak_bytes=(None, 1000)))
+    assert "peak_bytes" not in found
+
+
+@pytest.mark.parametrize(("side", "outcome"), [(0, "unmeasured"), (1, "regression")])
+def test_a_case_that_fails_alone_costs_no_other(side: int, outcome: str) -> None:
+    pool = FakePool()
+    pool.fails = {NAME: side}
+    _, _, trial = run(pool, names=(NAME, OTHER))
+    assert {name: one.outcome for name, one in trial.broken.items()} == {NAME: outcome}
+    assert "fails in a process of its own: the worker was killed" in trial.broken[NAME].text
+    assert {name for name, _ in pool.built} == {OTHER}
