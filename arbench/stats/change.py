@@ -1,11 +1,11 @@
 """Decision that one version is slower than another, from instances that timed both in turns.
 
-An instance builds every version afresh and times them in turns; the median ratio of its pairs is one
-observation. A case is timed in several instances in each of several fresh processes. A change is reported if the
-exact interval over instances lies beyond the threshold, and does so again when the case alone is timed a second
-time. Each instance also times the old version against another copy of itself: if equal code differs by more than
-the threshold, the machine is too noisy and the case is undecided. The scatter of equal code never widens the
-threshold, because that would hide real changes.
+An instance builds every version afresh and times them in turns; the ratio of its pairs is one observation. A case is
+timed in several instances in each of several fresh processes. A change is reported if the exact interval over instances
+lies beyond the threshold, and does so again when the case alone is timed a second time. A case whose first interval is
+too wide to decide is timed once more, and both timings decide together. Each instance also times the old version
+against another copy of itself: if equal code differs by more than the threshold, the machine is too noisy and the case
+is undecided. The scatter of equal code never widens the threshold, because that would hide real changes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from arbench.stats.intervals import signed_rank_interval
 
 Outcome = Literal["regression", "improvement", "same", "undecided"]
 ALARMS = 0.01
-"""Largest chance that the first timing shows equal code as slower in any case of a check, and as much for faster.
+"""Largest chance that timing shows equal code as slower in any case of a check, and as much for faster.
 
-A false alarm needs the second timing as well.
+A false alarm needs the timing that confirms it as well.
 """
 SAME = 3.0
 """Multiple of the threshold within which the whole interval must lie for two versions to be the same."""
@@ -36,6 +36,10 @@ class Observations:
     """New version over old version; above 1 the new version is slower."""
     equal: Sequence[float]
     """Second copy of the old version over the first copy."""
+
+    def __add__(self, other: Observations) -> Observations:
+        """Return the observations of two timings."""
+        return Observations([*self.ratios, *other.ratios], [*self.equal, *other.equal])
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def estimate(ratios: Sequence[float], confidence: float) -> Change:
 
 def fewest(cases: int) -> int:
     """Return the number of instances that the first timing of a check of ``cases`` cases needs for an interval."""
-    return math.ceil(math.log2(cases / ALARMS))
+    return math.ceil(math.log2(2 * cases / ALARMS))
 
 
 def judge_change(first: Observations, again: Callable[[], Observations], threshold: float, cases: int = 1) -> Decision:
@@ -109,8 +113,8 @@ def judge_change(first: Observations, again: Callable[[], Observations], thresho
 
     Args:
         first: the first timing.
-        again: times the case alone once more, in fresh processes; called only if the first timing shows a change
-            beyond the threshold.
+        again: times the case alone once more, in fresh processes; called if the first timing shows a change beyond
+            the threshold or decides nothing, and to confirm a change.
         threshold: smallest relative change to report, above 0.
         cases: number of cases in the check; the confidence of the first timing covers all of them (Bonferroni).
 
@@ -119,10 +123,16 @@ def judge_change(first: Observations, again: Callable[[], Observations], thresho
     """
     if threshold <= 0 or cases < 1:
         raise ValueError(f"needs a threshold above 0 and at least one case, got {threshold:g} and {cases}")
-    confidence = 1 - 2 * ALARMS / cases
+    confidence = 1 - ALARMS / cases  # two looks leave a chance of ALARMS / cases on each side
     found = estimate(first.ratios, confidence)
     shown = found.clears(threshold)
-    if doubt := _doubt(first, confidence, threshold):
+    doubt = _doubt(first, confidence, threshold)
+    if not doubt and shown is None and found.interval is not None and not found.within(SAME * threshold):
+        first = first + again()
+        found = estimate(first.ratios, confidence)
+        shown = found.clears(threshold)
+        doubt = _doubt(first, confidence, threshold)
+    if doubt:
         return Decision("undecided", found, doubt)
     if shown is None:
         if found.within(SAME * threshold):

@@ -57,13 +57,32 @@ def _ranks_about_median(n: int, confidence: float) -> tuple[int, int] | None:
     return None if math.isnan(low) or math.isnan(high) else (int(low), int(high))
 
 
+def hodges_lehmann(values: Values) -> float:
+    """Return the median of the means of all pairs of values, each value paired with itself too.
+
+    It estimates a centre of symmetry. Under normal noise its variance is 1.05 times that of the mean, where the
+    median's is 1.57 times; outliers move it little.
+
+    Raises:
+        ValueError: no values, or values that are not all finite.
+
+    Source: Hodges and Lehmann, *Estimates of Location Based on Rank Tests*, 1963.
+    """
+    return float(np.median(_walsh_means(_sorted(values))))
+
+
+def _walsh_means(array: np.ndarray) -> np.ndarray:
+    first, second = np.triu_indices(array.size)
+    return (array[first] + array[second]) / 2
+
+
 def signed_rank_interval(values: Values, confidence: float = 0.95) -> tuple[float, float, float] | None:
     """Return the Hodges-Lehmann estimate of a centre of symmetry and its exact Wilcoxon signed-rank interval.
 
-    The estimate is the median of the means of all pairs, each value paired with itself too. The k-th smallest and
-    k-th largest of these means enclose the centre with probability 1 - 2 P(T < k), where T is the signed-rank
-    statistic, for any symmetric distribution. The difference of two sides with equal noise is symmetric. Under
-    normal noise this interval is a fifth shorter than the one from order statistics.
+    The estimate is that of ``hodges_lehmann``. The k-th smallest and k-th largest of the means of pairs enclose the
+    centre with probability 1 - 2 P(T < k), where T is the signed-rank statistic, for any symmetric distribution. The
+    difference of two sides with equal noise is symmetric. Under normal noise this interval is a fifth shorter than the
+    one from order statistics.
 
     Args:
         values: independent observations, in any order.
@@ -81,8 +100,7 @@ def signed_rank_interval(values: Values, confidence: float = 0.95) -> tuple[floa
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
     array = _sorted(values)
-    first, second = np.triu_indices(array.size)
-    means = np.sort((array[first] + array[second]) / 2)
+    means = np.sort(_walsh_means(array))
     chances = np.ones(1)
     for rank in range(1, array.size + 1):
         longer = np.zeros(chances.size + rank)

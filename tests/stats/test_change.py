@@ -84,8 +84,24 @@ def test_a_change_that_does_not_recur_is_undecided() -> None:
 
 
 def test_too_much_scatter_is_undecided() -> None:
-    found = judged(0.0, scatter=0.1)
+    found = judged(0.0, 0.0, scatter=0.1)
     assert (found.outcome, found.why) == ("undecided", "the interval is too wide to decide")
+
+
+@pytest.mark.parametrize(("change", "scatter", "outcome"), [(0.0, 0.05, "same"), (0.012, 0.025, "regression")])
+def test_a_first_timing_that_decides_nothing_is_doubled(change: float, scatter: float, outcome: str) -> None:
+    """The interval of 32 instances is too wide here, and that of 64 is not."""
+    timings = []
+
+    def again() -> Observations:
+        timings.append(1)
+        return Observations(around(change, scatter=scatter if len(timings) < 3 else 0.002), EQUAL)
+
+    first = again()
+    assert estimate(first.ratios, 0.99).clears(0.005) is None
+    assert not estimate(first.ratios, 0.99).within(0.015)
+    assert judge_change(first, again, 0.005).outcome == outcome
+    assert len(timings) == (2 if outcome == "same" else 3), "a change must recur"
 
 
 @pytest.mark.parametrize("equal", [0.02, -0.02])
@@ -109,14 +125,15 @@ def test_scatter_of_equal_code_excuses_nothing() -> None:
 
 def test_many_cases_need_more() -> None:
     """A change just clear enough for one case is not clear enough for a thousand."""
-    ratios = around(0.01, scatter=0.015)
-    assert judge_change(Observations(ratios, EQUAL), lambda: Observations(ratios, EQUAL), 0.005).outcome == "regression"
-    assert judge_change(Observations(ratios, EQUAL), never, 0.005, cases=1000).outcome == "undecided"
+    observed = Observations(around(0.01, scatter=0.012), EQUAL)
+    assert judge_change(observed, lambda: observed, 0.005).outcome == "regression"
+    assert judge_change(observed, lambda: observed, 0.005, cases=10**6).outcome == "undecided"
 
 
 def test_one_biased_process_raises_no_alarm() -> None:
     ratios = [1.3] * 8 + around(0.0, n=24)
-    assert judge_change(Observations(ratios, EQUAL), never, 0.005).outcome in ("same", "undecided")
+    again = Observations(around(0.0), EQUAL)
+    assert judge_change(Observations(ratios, EQUAL), lambda: again, 0.005).outcome in ("same", "undecided")
 
 
 def test_false_alarms_of_equal_code_stay_within_the_promise() -> None:

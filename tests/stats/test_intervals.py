@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arbench.stats import order_statistic_interval, outliers, spread
+from arbench.stats.intervals import hodges_lehmann, signed_rank_interval
 
 finite = st.floats(-1e6, 1e6)
 positive = st.floats(1e-9, 1e3)
@@ -104,3 +105,20 @@ def test_impossible_arguments_are_refused() -> None:
     for impossible in (0.0, 1.0, 95.0):
         with pytest.raises(ValueError, match="between"):
             order_statistic_interval([1.0], impossible)
+
+
+def test_the_centre_is_the_median_of_the_means_of_all_pairs() -> None:
+    assert hodges_lehmann([1.0, 2.0, 9.0]) == 3.5  # 1, 1.5, 2, 5, 5.5, 9
+    assert hodges_lehmann([4.0]) == 4.0
+    interval = signed_rank_interval(range(20))
+    assert interval is not None
+    assert interval[0] == hodges_lehmann(range(20)) == 9.5
+    with pytest.raises(ValueError, match="no values"):
+        hodges_lehmann([])
+
+
+def test_the_centre_scatters_less_than_the_median_under_normal_noise() -> None:
+    """By theory its variance is two thirds of the median's."""
+    samples = np.random.default_rng(3).normal(size=(2000, 30))
+    ratio = np.var([hodges_lehmann(one) for one in samples]) / np.var(np.median(samples, axis=1))
+    assert 0.6 < ratio < 0.78

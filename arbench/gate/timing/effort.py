@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-INSTANCE_S = 0.2
+INSTANCE_S = 0.07
 """Approximate seconds of one side's calls in an instance, within the limits below."""
-ROUNDS = (10, 60)
+ROUNDS = (10, 30)
 """Fewest and most rounds of an instance."""
 SHORTEST_SAMPLE_S = 3e-4
 """Shorter calls are timed several in a row, for the resolution of the clock and for warm caches."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping
 from statistics import median
@@ -14,6 +15,7 @@ from arbench.gate.timing.hosts import Cases, Host, HostError
 from arbench.gate.timing.matching import in_words, model_of
 from arbench.gate.timing.pool import HostPool
 from arbench.stats.change import Observations
+from arbench.stats.intervals import hodges_lehmann
 
 Ratios = tuple[list[float], list[float]]
 """Ratios of a case, one an instance: new version over old one, and equal code over old one."""
@@ -88,7 +90,7 @@ class Timer:
             return
         self.keep(name, timed.seconds)
         old, new, same = timed.seconds
-        ratio, equal = (median(b / a for a, b in zip(old, other, strict=True)) for other in (new, same))
+        ratio, equal = (_ratio(old, other) for other in (new, same))
         for values, value in zip(found, (ratio, equal), strict=True):
             values.append(value)
         self.instances.append(
@@ -130,3 +132,8 @@ class Timer:
         finally:
             alone.close()
         return error
+
+
+def _ratio(before: list[float], after: list[float]) -> float:
+    """Return how many times as long the calls of one side take, from calls made in turns."""
+    return math.exp(hodges_lehmann([math.log(b / a) for a, b in zip(before, after, strict=True)]))

@@ -141,6 +141,8 @@ class Server:
                 self.sides[number].load("arbench.bench.subject")
             self.import_s += time.perf_counter() - started
             self._look(number)
+        gc.collect()
+        gc.freeze()  # so that later collections take no time over what is loaded
 
     def reply(self, request: Request) -> Reply:
         """Carry out a request and return its reply."""
