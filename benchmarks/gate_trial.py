@@ -162,7 +162,8 @@ def tango(old: Sequence[float], new: Sequence[float]) -> dict[str, Any]:
     z = difference.mean() / (difference.std(ddof=1) / math.sqrt(len(difference)))
     change = difference.mean() / base.mean()
     counts = abs(z) >= TANGO_Z and abs(change) > TANGO_LEAST
-    return {"outcome": ("regression" if z > 0 else "improvement") if counts else "same", "z": z, "change": change}
+    outcome = ("regression" if z > 0 else "improvement") if counts else "same"
+    return {"outcome": outcome, "z": float(z), "change": float(change)}
 
 
 def check(before: Tree, after: Tree, key: Key) -> dict[str, Any]:
@@ -190,7 +191,7 @@ def check(before: Tree, after: Tree, key: Key) -> dict[str, Any]:
         "change": finding.change,
         "interval": finding.interval,
         "instances": len(gate.instances),
-        "scatter": {name: stdev(values) for name, values in logs.items()},
+        "scatter": {name: float(stdev(values)) for name, values in logs.items()},
         "tango": tango(*pairs),
         "seconds": time.monotonic() - started,
         "at": time.time(),
