@@ -1,11 +1,12 @@
 """Decision that one version is slower than another, from instances that timed both in turns.
 
 An instance builds every version afresh and times them in turns; the ratio of its pairs is one observation. A case is
-timed in several instances in each of several fresh processes. A change is reported if the exact interval over instances
-lies beyond the threshold, and does so again when the case alone is timed a second time. A case whose first interval is
-too wide to decide is timed once more, and both timings decide together. Each instance also times the old version
-against another copy of itself: if equal code differs by more than the threshold, the machine is too noisy and the case
-is undecided. The scatter of equal code never widens the threshold, because that would hide real changes.
+timed in several instances in each of several fresh processes. Unless its exact interval says that the versions are the
+same, the case alone is timed a second time, in other processes. A change is reported if the interval over both timings
+lies beyond the threshold, and the second timing by itself says so too, with less confidence. Each instance also times
+the old version against another copy of itself: if equal code differs by more than the threshold, the machine is too
+noisy and the case is undecided. The scatter of equal code never widens the threshold, because that would hide real
+changes.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from typing import Literal
 from arbench.stats.intervals import signed_rank_interval
 
 Outcome = Literal["regression", "improvement", "same", "undecided"]
-ALARMS = 0.01
-"""Largest chance that timing shows equal code as slower in any case of a check, and as much for faster.
-
-A false alarm needs the timing that confirms it as well.
-"""
+ALARMS = 0.005
+"""Largest chance that both timings together show a change of no more than the threshold as slower in any case of a
+check, and as much for faster. Equal code needs more than that: to exceed the threshold, and to do so in the second
+timing too."""
+AGAIN = 0.1
+"""Largest chance that the second timing by itself shows such a change as slower, and as much for faster."""
 SAME = 3.0
 """Multiple of the threshold within which the whole interval must lie for two versions to be the same."""
 
@@ -32,14 +34,10 @@ SAME = 3.0
 class Observations:
     """Ratios of seconds from one timing of a case, one per instance."""
 
-    ratios: Sequence[float]
+    ratios: list[float]
     """New version over old version; above 1 the new version is slower."""
-    equal: Sequence[float]
+    equal: list[float]
     """Second copy of the old version over the first copy."""
-
-    def __add__(self, other: Observations) -> Observations:
-        """Return the observations of two timings."""
-        return Observations([*self.ratios, *other.ratios], [*self.equal, *other.equal])
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Decision:
 
     outcome: Outcome
     change: Change
-    """Estimate of the last timing: the second one for a reported change, because the first selected it."""
+    """Estimate over all timings of the case."""
     why: str = ""
     """Reason for ``undecided``."""
 
@@ -105,7 +103,7 @@ def estimate(ratios: Sequence[float], confidence: float) -> Change:
 
 def fewest(cases: int) -> int:
     """Return the number of instances that the first timing of a check of ``cases`` cases needs for an interval."""
-    return math.ceil(math.log2(2 * cases / ALARMS))
+    return math.ceil(math.log2(cases / ALARMS))
 
 
 def judge_change(first: Observations, again: Callable[[], Observations], threshold: float, cases: int = 1) -> Decision:
@@ -113,43 +111,38 @@ def judge_change(first: Observations, again: Callable[[], Observations], thresho
 
     Args:
         first: the first timing.
-        again: times the case alone once more, in fresh processes; called if the first timing shows a change beyond
-            the threshold or decides nothing, and to confirm a change.
+        again: times the case alone once more, in fresh processes; called unless the first timing shows that the
+            versions are the same, or is in doubt.
         threshold: smallest relative change to report, above 0.
-        cases: number of cases in the check; the confidence of the first timing covers all of them (Bonferroni).
+        cases: number of cases in the check; the confidence of the intervals covers all of them (Bonferroni).
 
     Raises:
         ValueError: a threshold that is not above 0, fewer than one case, or a timing without instances.
     """
     if threshold <= 0 or cases < 1:
         raise ValueError(f"needs a threshold above 0 and at least one case, got {threshold:g} and {cases}")
-    confidence = 1 - ALARMS / cases  # two looks leave a chance of ALARMS / cases on each side
+    confidence = 1 - 2 * ALARMS / cases
     found = estimate(first.ratios, confidence)
-    shown = found.clears(threshold)
-    doubt = _doubt(first, confidence, threshold)
-    if not doubt and shown is None and found.interval is not None and not found.within(SAME * threshold):
-        first = first + again()
-        found = estimate(first.ratios, confidence)
-        shown = found.clears(threshold)
-        doubt = _doubt(first, confidence, threshold)
-    if doubt:
+    if doubt := _doubt(first, confidence, threshold):
         return Decision("undecided", found, doubt)
-    if shown is None:
-        if found.within(SAME * threshold):
-            return Decision("same", found)
-        wide = "too few instances" if found.interval is None else "the interval is too wide to decide"
-        return Decision("undecided", found, wide)
+    if found.interval is None:
+        return Decision("undecided", found, "too few instances")
+    shown = found.clears(threshold)
+    if shown is None and found.within(SAME * threshold):
+        return Decision("same", found)
     second = again()
-    confirmed = estimate(second.ratios, 1 - 2 * ALARMS)
-    if doubt := _doubt(second, 1 - ALARMS, threshold):
-        return Decision("undecided", confirmed, doubt)
-    if confirmed.clears(threshold) != shown:
-        return Decision(
-            "undecided",
-            confirmed,
-            f"{abs(found.change):.1%} {shown} at first, but not clearly when timed again",
-        )
-    return Decision("regression" if shown == "slower" else "improvement", confirmed)
+    both = estimate(first.ratios + second.ratios, confidence)
+    if doubt := _doubt(second, 1 - 2 * ALARMS, threshold):
+        return Decision("undecided", both, doubt)
+    way = both.clears(threshold)
+    if way is not None and estimate(second.ratios, 1 - 2 * AGAIN).clears(threshold) == way:
+        return Decision("regression" if way == "slower" else "improvement", both)
+    if shown is not None:
+        why = f"{abs(found.change):.1%} {shown} at first, but not clearly when timed again"
+        return Decision("undecided", both, why)
+    if way is None and both.within(SAME * threshold):
+        return Decision("same", both)
+    return Decision("undecided", both, "the interval is too wide to decide")
 
 
 def _doubt(found: Observations, confidence: float, threshold: float) -> str:
