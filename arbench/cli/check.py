@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     "thresholds",
     multiple=True,
     type=Threshold(),
-    help="Smallest relative slowdown to report; TEXT=PERCENT limits it to matching case ids.  [default: 0.3%]",
+    help="Smallest relative slowdown to report; TEXT=PERCENT limits it to matching case ids, or to import_s, first_s "
+    "(first result), peak_bytes or largest_s (largest N).  [default: 0.3%; 25%, 25%, 1% and 10% for these four]",
 )
 @option("--processes", type=int, help="Number of fresh processes to time in.  [default: 4]")
 @option("--instances", type=int, help="Number of times to build and time each case in each process.  [default: 8]")
@@ -71,8 +72,8 @@ def command(
 
     --baseline FILE compares exact counters (depth, operations, memory, ...) and verification results with those
     in the file. --against REF compares times: both versions take turns in the same fresh processes. A slowdown is a
-    regression if its confidence interval lies above the threshold, in the whole check and again with the case timed
-    alone.
+    regression if its confidence interval lies above the threshold, and shows again when the case is timed alone. Each
+    version is also tried in processes of its own, for its import, first result, peak memory and a large N.
 
     Exit codes: 0 no regression, 1 regression, 2 wrong use, 3 nothing could be measured, 4 undecided (with
     --strict). If GITHUB_STEP_SUMMARY is set, a Markdown summary is appended to that file.

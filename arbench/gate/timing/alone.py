@@ -1,7 +1,7 @@
 """Trial of each version alone, in processes of their own.
 
 It shows what a version does to a process that it shares: it slows the other version too, and their ratio stays 1. It
-also measures what turns in a warm process leave out: the import, the first call, peak memory, and a large size.
+also measures what turns in a warm process leave out: the import, the first result, peak memory, and a large size.
 Processes differ by some percent, so thresholds are higher here. Figures come from pairs of processes; a change must
 show in every pair, and in every pair of a second set.
 """
@@ -31,11 +31,11 @@ LARGEST_S = 0.1
 CONTRADICTION = 0.10
 """Smallest difference between the change alone and the change in a shared process that the scatter of processes does
 not explain."""
-THRESHOLDS = {"import_s": 0.25, "cold_s": 0.25, "peak_bytes": 0.01, "largest_s": 0.10}
+THRESHOLDS = {"import_s": 0.25, "first_s": 0.25, "peak_bytes": 0.01, "largest_s": 0.10}
 """Smallest relative change to report, by metric."""
 WORDS = {
     "import_s": "importing the package",
-    "cold_s": "the first call of {}",
+    "first_s": "the first result of {}",
     "peak_bytes": "peak memory of {}",
     "largest_s": "{}",
 }
@@ -170,7 +170,7 @@ class Alone:
     def _case(self, pair: Pair, name: str, found: dict[Key, Figures]) -> None:
         case = self.cases[name]
         cold, call_s = pair.build(case)
-        _keep(found, name, "cold_s", (name, case), cold)
+        _keep(found, name, "first_s", (name, case), cold)
         calls = max(1, round(SHORTEST_SAMPLE_S / max(call_s, 1e-9)))
         _keep(found, name, SHARED, (name, case), _medians(pair.time(ROUNDS, calls)))
         before, after = pair.peaks()

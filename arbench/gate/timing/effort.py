@@ -24,7 +24,7 @@ class Effort:
         processes: fresh processes.
         instances: instances in each process.
         threshold: smallest relative change to report.
-        thresholds: the same for cases whose id contains the text.
+        thresholds: the same for cases whose id contains the text, and for metrics of ``alone.THRESHOLDS``.
     """
 
     processes: int = 4

@@ -20,12 +20,17 @@ class Pair:
     Args:
         trees: the old version and the new one.
         seed: seed of the order in which they take turns.
+        last: number of the version to start last; pairs alternate, since the system may give the first process a
+            faster core.
         how: arguments of ``Process``.
     """
 
-    def __init__(self, trees: Sequence[Tree], seed: int, how: Mapping[str, Any]) -> None:
+    def __init__(self, trees: Sequence[Tree], seed: int, last: int, how: Mapping[str, Any]) -> None:
         self._random = random.Random(seed)
-        self._processes = [Process([tree.root], seed, python=tree.python, **how) for tree in trees]
+        started = {
+            side: Process([trees[side].root], seed, python=trees[side].python, **how) for side in (1 - last, last)
+        }
+        self._processes = [started[0], started[1]]
 
     def ready(self) -> Two:
         """Wait until both are loaded; return the seconds of each import."""
@@ -38,9 +43,13 @@ class Pair:
         return found[0], found[1]
 
     def build(self, cases: Cases) -> tuple[Two, float]:
-        """Build a case in both; return the seconds of the first call of each, and of a warm call of the slower one."""
+        """Build a case in both.
+
+        Returns:
+            The seconds to the first result of each, and those of a warm call of the slower one.
+        """
         old, new = (self._ask(side, Build([dict(cases[side])], [0]), Built) for side in (0, 1))
-        return (old.cold_s, new.cold_s), max(old.seconds, new.seconds)
+        return (old.first_s, new.first_s), max(old.seconds, new.seconds)
 
     def time(self, rounds: int, calls: int) -> tuple[list[float], list[float]]:
         """Time the built case in turns, ``calls`` in a row, ``rounds`` times; return the seconds of each call."""

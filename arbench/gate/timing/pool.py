@@ -57,7 +57,8 @@ class HostPool:
 
     def pair(self) -> Pair:
         """Start both versions in a process of their own; they are still loading."""
-        return Pair((self.before, self.after), self._next_seed(), self._how)
+        seed = self._next_seed()
+        return Pair((self.before, self.after), seed, self.started % 2, self._how)
 
     def _next_seed(self) -> int:
         self.started += 1

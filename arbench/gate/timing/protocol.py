@@ -101,8 +101,8 @@ class Built(msgspec.Struct, tag=True):
 
     seconds: float
     """Seconds of a warm call of the first side."""
-    cold_s: float
-    """Seconds of the first call of the first side since it was built."""
+    first_s: float
+    """Seconds from nothing to the first result of the first side: its model is imported and built, and called."""
 
 
 class Timed(msgspec.Struct, tag=True):
