@@ -39,7 +39,7 @@ class Effort:
 
 TOGETHER = Effort()
 """Default where the versions share a process."""
-APART = Effort(processes=10, instances=1, threshold=0.02)
+APART = Effort(processes=10, instances=1, threshold=0.005)
 """Default where each version has a process of its own: a pair of processes is one observation, some percent off."""
 
 

@@ -34,13 +34,14 @@ def families(spec: str, **options: object) -> list[list[CaseKey]]:
 
 
 FIRST = {spec.partition(":")[0]: spec for spec in reversed(TINY)}
-"""First tiny preset of each model: only there are ``naive`` and ``sequential`` counted, which repeat its parts."""
+"""First tiny preset of each model."""
 QUICK = [spec for spec in TINY if spec in FIRST.values() or "grouped" in spec]
 """Presets that differ in how they grow: a model's others differ in alphabet, loss or conditioning."""
+REPEATED = ("wavenet", "pixelcnn", "transformer", "mingru")
+"""Models of which ``naive`` and ``sequential`` are counted: a window, two dimensions, all of the past, a scan."""
 LONG = {
     *((spec, method) for spec in TINY if spec not in FIRST.values() for method in REPEATING),
-    *((FIRST[model], method) for model in ("pixelcnnpp", "pixelsnail") for method in REPEATING),
-    ("row_lstm:tiny", "naive"),
+    *((spec, method) for model, spec in FIRST.items() if model not in REPEATED for method in REPEATING),
     ("pixelcnnpp:tiny_class", "cached"),
     ("pixelsnail:tiny", "cached"),
     ("pixelsnail:tiny_grey", "cached"),

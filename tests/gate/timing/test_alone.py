@@ -13,7 +13,7 @@ from arbench.findings import Finding
 from arbench.gate.timing.alone import LARGEST_S, PAIRS, THRESHOLDS, Alone
 from arbench.gate.timing.effort import Effort
 from arbench.gate.timing.hosts import Cases, HostError
-from arbench.gate.timing.pair import Two
+from arbench.gate.timing.pair import Pair, Two
 from arbench.gate.timing.pool import HostPool
 from arbench.gate.timing.trees import Tree
 
@@ -183,3 +183,22 @@ def test_a_case_that_fails_alone_costs_no_other(side: int, outcome: str) -> None
     assert {name: one.outcome for name, one in trial.broken.items()} == {NAME: outcome}
     assert "fails in a process of its own: the worker was killed" in trial.broken[NAME].text
     assert {name for name, _ in pool.built} == {OTHER}
+
+
+def test_pairs_start_the_two_versions_in_either_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    last: list[int] = []
+    monkeypatch.setattr("arbench.gate.timing.pool.Pair", lambda trees, seed, which, how: last.append(which))
+    pool = HostPool(HERE, HERE, 0, 1, {}, 1.0)
+    for _ in range(4):
+        pool.pair()
+    assert last in ([0, 1, 0, 1], [1, 0, 1, 0])
+
+
+def test_the_version_to_start_last_is_started_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Path] = []
+    monkeypatch.setattr("arbench.gate.timing.pair.Process", lambda roots, *_, **__: started.extend(roots))
+    trees = [Tree(name, Path(name), Path(name)) for name in ("old", "new")]
+    for which in (0, 1):
+        started.clear()
+        Pair(trees, 0, which, {})
+        assert started[-1] == trees[which].root

@@ -22,7 +22,7 @@ from torch.nn.modules import module as _module
 _get = _module.Module.__getattr__
 _module._unspun = _types.FunctionType(_get.__code__, _get.__globals__)
 exec(
-    "def _spun(self, name):\\n    for _ in range(1000):\\n        pass\\n    return _unspun(self, name)",
+    "def _spun(self, name):\\n    for _ in range(500):\\n        pass\\n    return _unspun(self, name)",
     vars(_module),
 )
 _get.__code__ = _module._spun.__code__
@@ -32,7 +32,7 @@ _get.__code__ = _module._spun.__code__
 LEFT_OUT = """
 import time as _time
 
-_time.sleep(0.4)
+_time.sleep(0.3)
 _extend = WaveNet.extend
 
 
@@ -56,7 +56,7 @@ def test_what_a_shared_process_hides_and_leaves_out_is_seen_in_processes_of_thei
     monkeypatch.setattr(alone, "LARGEST_S", 0.5)  # all calls are slow here
     trees = [Tree(root.name, root, root) for root in map(copy_of_this_tree, ("old", "new"), ("", FOR_BOTH + LEFT_OUT))]
     with (trees[1].root / "arbench" / "bench" / "subject.py").open("a") as file:
-        file.write("import time as _time\n_time.sleep(0.5)\n")
+        file.write("import time as _time\n_time.sleep(0.3)\n")
     gate = Gate(*trees, [{**CACHED, "n": [16]}], chosen={"processes": 1, "instances": 2})
     gate.run()
     assert not gate.pool.apart
