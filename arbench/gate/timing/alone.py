@@ -9,7 +9,7 @@ show in every pair, and in every pair of a second set.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
@@ -33,6 +33,8 @@ CONTRADICTION = 0.10
 not explain."""
 THRESHOLDS = {"import_s": 0.25, "first_s": 0.25, "peak_bytes": 0.01, "largest_s": 0.10}
 """Smallest relative change to report, by metric."""
+LEAST_S = {"import_s": 0.02, "first_s": 0.02}
+"""Smallest change in seconds to report of what a process does once: shorter ones are noise."""
 WORDS = {
     "import_s": "importing the package",
     "first_s": "the first result of {}",
@@ -65,12 +67,19 @@ class Figures:
         """Return the relative change, median over pairs."""
         return median(after / before for before, after in self.pairs) - 1
 
-    def beyond(self, threshold: float, expected: float = 0.0) -> Literal["more", "less"] | None:
-        """Return the direction in which every pair changed by more than a threshold, from an expected change."""
+    def beyond(self, threshold: float, expected: float = 0.0, least: float = 0.0) -> Literal["more", "less"] | None:
+        """Return the direction in which every pair changed.
+
+        Args:
+            threshold: smallest relative change, from the expected one.
+            expected: relative change that is none.
+            least: smallest change in the unit of the metric.
+        """
         ratios = [after / before / (1 + expected) for before, after in self.pairs]
-        if min(ratios) > 1 + threshold:
+        changes = [after - before for before, after in self.pairs]
+        if min(ratios) > 1 + threshold and min(changes) >= least:
             return "more"
-        return "less" if max(ratios) < 1 / (1 + threshold) else None
+        return "less" if max(ratios) < 1 / (1 + threshold) and max(changes) <= -least else None
 
 
 class Alone:
@@ -123,7 +132,7 @@ class Alone:
                 continue
             again = second.get((name, metric))
             if metric != SHARED:
-                findings.append(self._finding(metric, figures, again))
+                findings.append(self._finding(name, metric, figures, again))
             elif again is not None and (way := self._changed((name, metric), figures, changes)) is not None:
                 confirmed = self._changed((name, metric), again, changes) == way
                 doubts |= {name: again.change()} if confirmed else {}
@@ -135,7 +144,7 @@ class Alone:
     def _changed(self, key: Key, figures: Figures, changes: Mapping[str, float]) -> Literal["more", "less"] | None:
         name, metric = key
         if metric != SHARED:
-            return figures.beyond(self._threshold(metric))
+            return figures.beyond(self._threshold(metric), least=LEAST_S.get(metric, 0.0))
         return figures.beyond(CONTRADICTION, changes[name]) if name in changes else None
 
     def _measured(self, pairs: int, names: Collection[str]) -> dict[Key, Figures]:
@@ -148,29 +157,47 @@ class Alone:
         return found
 
     def _one_pair(self, todo: list[str], found: dict[Key, Figures]) -> bool:
-        """Measure cases in one pair of processes until one fails; return whether none did."""
+        """Measure cases in one pair of processes until one fails; return whether none did.
+
+        All first results come before the first comparison with a verified outcome: that runs code of the model, and not
+        every version makes it.
+        """
         pair = self.pool.pair()
         try:
             imported = pair.ready()
             if self.pool.after.has_package:
                 _keep(found, PACKAGE, "import_s", (PACKAGE, None), imported)
+            for name in todo[:]:
+                if not self._sound(name, lambda name: self._first(pair, name, found)):
+                    todo.remove(name)
+                    return False
             while todo:
                 name = todo.pop()
                 self._progress.step(name)
-                if name not in self.broken:
-                    try:
-                        self._case(pair, name, found)
-                    except HostError as error:
-                        self.broken[name] = self._failed(name, error)
-                        return False
+                if not self._sound(name, lambda name: self._rest(pair, name, found)):
+                    return False
         finally:
             pair.close()
         return True
 
-    def _case(self, pair: Pair, name: str, found: dict[Key, Figures]) -> None:
+    def _sound(self, name: str, measure: Callable[[str], None]) -> bool:
+        """Measure a case unless it is broken; return whether it did not break now."""
+        if name not in self.broken:
+            try:
+                measure(name)
+            except HostError as error:
+                self.broken[name] = self._failed(name, error)
+                return False
+        return True
+
+    def _first(self, pair: Pair, name: str, found: dict[Key, Figures]) -> None:
         case = self.cases[name]
-        cold, call_s = pair.build(case)
-        _keep(found, name, "first_s", (name, case), cold)
+        first, _ = pair.build(case, check=False)
+        _keep(found, name, "first_s", (name, case), first)
+
+    def _rest(self, pair: Pair, name: str, found: dict[Key, Figures]) -> None:
+        case = self.cases[name]
+        _, call_s = pair.build(case)
         calls = max(1, round(SHORTEST_SAMPLE_S / max(call_s, 1e-9)))
         _keep(found, name, SHARED, (name, case), _medians(pair.time(ROUNDS, calls)))
         before, after = pair.peaks()
@@ -200,15 +227,15 @@ class Alone:
         text = f"{in_words(case[1])} fails in a process of its own: {error}"
         return Finding("time", name, "case", outcome, text, model=model_of(case[1]))
 
-    def _finding(self, metric: str, figures: Figures, again: Figures | None) -> Finding:
-        threshold, shown = self._threshold(metric), figures.beyond(self._threshold(metric))
-        case = figures.case
+    def _finding(self, name: str, metric: str, figures: Figures, again: Figures | None) -> Finding:
+        key, case = (name, metric), figures.case
+        threshold, shown = self._threshold(metric), self._changed(key, figures, {})
         what = WORDS[metric].format(in_words(case[1]) if case else "")
         unit = "memory" if metric == "peak_bytes" else "time"
         outcome: Outcome = "same"
         text = f"{what} takes the same {unit}"
         if shown is not None and again is not None:
-            confirmed = again.beyond(threshold) == shown
+            confirmed = self._changed(key, again, {}) == shown
             figures = again
             outcome = ("regression" if shown == "more" else "improvement") if confirmed else "undecided"
             text = f"{what} takes {more_of(again.change(), unit)}"

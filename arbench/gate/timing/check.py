@@ -132,7 +132,7 @@ class Gate:
         trial = Alone(self.pool, cases, matching.larger, self.effort(len(cases)), self.random, progress)
         changes = {} if self.pool.apart else {name: found[name].change or 0.0 for name in cases}
         more, doubts = trial.run(changes)
-        findings = {f"{one.case} {one.metric}": one for one in more} | trial.broken
+        findings = {f"{one.case} {one.metric}": one for one in [*more, *trial.broken.values()]}
         for name, alone in doubts.items():
             one, who = found[name], in_words(cases[name][1])
             same_way = (one.outcome, alone > (one.change or 0.0)) in (("regression", True), ("improvement", False))

@@ -42,13 +42,17 @@ class Pair:
                 raise HostError(str(error), side, gone=error.gone) from None
         return found[0], found[1]
 
-    def build(self, cases: Cases) -> tuple[Two, float]:
+    def build(self, cases: Cases, check: bool = True) -> tuple[Two, float]:
         """Build a case in both.
+
+        Args:
+            cases: the case as each version plans it.
+            check: whether to compare the first outcome with the verified one, if the version can.
 
         Returns:
             The seconds to the first result of each, and those of a warm call of the slower one.
         """
-        old, new = (self._ask(side, Build([dict(cases[side])], [0]), Built) for side in (0, 1))
+        old, new = (self._ask(side, Build([dict(cases[side])], [0], check), Built) for side in (0, 1))
         return (old.first_s, new.first_s), max(old.seconds, new.seconds)
 
     def time(self, rounds: int, calls: int) -> tuple[list[float], list[float]]:

@@ -41,6 +41,8 @@ class Build(msgspec.Struct, tag=True):
     """The case as each of these sides plans it."""
     sides: list[int]
     """Numbers of the sides; they take turns until the next ``Build``."""
+    check: bool = True
+    """Whether to compare the first outcome with the verified one."""
 
 
 class Turn(msgspec.Struct, tag=True):

@@ -38,8 +38,9 @@ class FakePair:
     def ready(self) -> Two:
         return self.pool.next("import_s", SAME)
 
-    def build(self, cases: Cases) -> tuple[Two, float]:
+    def build(self, cases: Cases, check: bool = True) -> tuple[Two, float]:
         self.case = cases[1]
+        self.pool.checked.append(check)
         if self.case["id"] in self.pool.fails:
             raise HostError("the worker was killed by SIGKILL", self.pool.fails[self.case["id"]], gone=True)
         self.pool.built.append((self.case["id"], self.case["n"]))
@@ -66,6 +67,7 @@ class FakePool(HostPool):
         self.call_s, self.power = 1e-3, 1
         self.fails: dict[str, int] = {}
         self.built: list[tuple[str, int]] = []
+        self.checked: list[bool] = []
         self.opened_pairs = self.closed = 0
 
     def next(self, metric: str, usual: Any) -> Any:
@@ -156,7 +158,7 @@ def test_the_largest_size_is_the_largest_whose_calls_are_short() -> None:
     pool.call_s, pool.power = LARGEST_S / 10, 2
     found, _, _ = run(pool)
     assert found["largest_s"].case == NAME.replace("n16", "n32")
-    assert [n for _, n in pool.built] == [16, 32] * PAIRS[0]
+    assert [n for _, n in pool.built] == [16, 16, 32] * PAIRS[0]
     pool = FakePool()
     pool.call_s = 2 * LARGEST_S
     found, _, _ = run(pool)
@@ -168,6 +170,20 @@ def test_trees_without_the_package_have_no_import_of_it(tmp_path: Path) -> None:
     pool.after = Tree("mine", tmp_path, tmp_path)
     found, _, _ = run(pool)
     assert found.keys() == THRESHOLDS.keys() - {"import_s"}
+
+
+def test_first_results_come_before_all_comparisons() -> None:
+    pool = FakePool()
+    run(pool, names=(NAME, OTHER))
+    first = [place for place, check in enumerate(pool.checked) if not check]
+    each = len(pool.checked) // PAIRS[0]
+    assert first == [0, 1, each, each + 1]
+
+
+@pytest.mark.parametrize("metric", ["import_s", "first_s"])
+def test_a_change_of_milliseconds_in_what_is_done_once_is_none(metric: str) -> None:
+    found, _, _ = run(FakePool(**{metric: (0.004, 0.020)}))
+    assert found[metric].outcome == "same"
 
 
 def test_unknown_memory_has_no_row() -> None:
