@@ -28,6 +28,8 @@ AGAIN = 0.1
 """Largest chance that the second timing by itself shows such a change as slower, and as much for faster."""
 SAME = 3.0
 """Multiple of the threshold within which the whole interval must lie for two versions to be the same."""
+MISSED = 0.05
+"""Largest chance that a slowdown of ``SAME`` thresholds is taken for the same, and as much for a speed-up."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def judge_change(first: Observations, again: Callable[[], Observations], thresho
     if found.interval is None:
         return Decision("undecided", found, "too few instances")
     shown = found.clears(threshold)
-    if shown is None and found.within(SAME * threshold):
+    if shown is None and estimate(first.ratios, 1 - 2 * MISSED).within(SAME * threshold):
         return Decision("same", found)
     second = again()
     both = estimate(first.ratios + second.ratios, confidence)
@@ -140,7 +142,7 @@ def judge_change(first: Observations, again: Callable[[], Observations], thresho
     if shown is not None:
         why = f"{abs(found.change):.1%} {shown} at first, but not clearly when timed again"
         return Decision("undecided", both, why)
-    if way is None and both.within(SAME * threshold):
+    if way is None and estimate(first.ratios + second.ratios, 1 - 2 * MISSED).within(SAME * threshold):
         return Decision("same", both)
     return Decision("undecided", both, "the interval is too wide to decide")
 
