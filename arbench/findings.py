@@ -30,7 +30,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """Id of the case; for a finding about several sizes, that of the smallest."""
     metric: str
     """Name of a counter, or ``counters`` where none changed; ``verification``, ``exactness`` or ``seconds``; ``case``
-    where one side lacks it."""
+    where one side lacks it; a metric of ``arbench.gate.timing.alone.THRESHOLDS``."""
     outcome: Outcome
     text: str
     """Sentence for the user, on one line."""
@@ -44,6 +44,19 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """Smallest relative change to report."""
     model: str = ""
     """The model or kernel with its preset, as in ``wavenet:nv``; the names in the request if it cannot be planned."""
+
+
+class Version(msgspec.Struct, frozen=True):
+    """Version of the sources that a check of times compared."""
+
+    label: str
+    """Name for the user."""
+    path: str
+    """Folder that was imported."""
+    commit: str | None
+    """Full hash, where the version is the sources of a commit."""
+    sources: str
+    """First 16 digits of a SHA-256 over the names and contents of its Python files."""
 
 
 class Check(msgspec.Struct):
@@ -61,6 +74,8 @@ class Check(msgspec.Struct):
     """Duration of the check."""
     instances: list[dict[str, Any]] = []
     """Facts of every timing instance: medians and ratios."""
+    versions: list[Version] = []
+    """The old and the new version, where times were compared."""
 
     def of(self, *outcomes: Outcome) -> list[Finding]:
         """Return the findings with one of these outcomes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -32,6 +32,8 @@ LOCATIONS = frozenset(
     }
 )
 """Variables that git sets within a hook and that point its commands at another repository than the named one."""
+_SUBMODULE = "160000 commit "
+"""Mode and type of a submodule in the tree of a commit."""
 _HASH = re.compile(r"[0-9a-f]{7,40}")
 
 
@@ -49,7 +51,9 @@ class Commit:
     """Commit time, Unix seconds."""
 
 
-def run(repo: Path, *words: str, stdin: str = "", timeout: float = TIMEOUT_S) -> str:
+def run(
+    repo: Path, *words: str, stdin: str = "", timeout: float = TIMEOUT_S, variables: Mapping[str, str] | None = None
+) -> str:
     """Return what a git command prints.
 
     Args:
@@ -57,17 +61,20 @@ def run(repo: Path, *words: str, stdin: str = "", timeout: float = TIMEOUT_S) ->
         words: the command and its arguments.
         stdin: text for its standard input.
         timeout: seconds it may take.
+        variables: further variables of its environment.
 
     Raises:
         GitError: git is missing, takes longer than ``timeout``, or exits with an error.
     """
-    done = _completed(repo, *words, stdin=stdin, timeout=timeout)
+    done = _completed(repo, *words, stdin=stdin, timeout=timeout, variables=variables)
     if done.returncode:
         raise GitError(f"{repo}: git cannot read it ({_why(done)}); name a git repository")
     return done.stdout.strip()
 
 
-def _completed(repo: Path, *words: str, stdin: str = "", timeout: float = TIMEOUT_S) -> CompletedProcess[str]:
+def _completed(
+    repo: Path, *words: str, stdin: str = "", timeout: float = TIMEOUT_S, variables: Mapping[str, str] | None = None
+) -> CompletedProcess[str]:
     """Return a git command that exited, with or without an error. Raises GitError as ``run`` does."""
     try:
         return subprocess.run(
@@ -77,7 +84,7 @@ def _completed(repo: Path, *words: str, stdin: str = "", timeout: float = TIMEOU
             text=True,
             timeout=timeout,
             errors="replace",
-            env={name: value for name, value in os.environ.items() if name not in LOCATIONS},
+            env={name: value for name, value in os.environ.items() if name not in LOCATIONS} | dict(variables or {}),
         )
     except subprocess.TimeoutExpired:
         raise GitError(
@@ -93,10 +100,17 @@ def _why(done: CompletedProcess[str]) -> str:
 
 
 def toplevel(folder: Path) -> Path | None:
-    """Return the root of the checkout that contains a folder, or None outside a checkout."""
+    """Return the root of the checkout that contains a folder, or None outside a checkout.
+
+    Raises:
+        GitError: there is a checkout, but git is missing or refuses to read it, for example because of its owner.
+    """
     try:
         return Path(run(folder, "rev-parse", "--show-toplevel")).resolve()
     except GitError:
+        place = folder.resolve()
+        if any((one / ".git").exists() for one in (place, *place.parents)):
+            raise
         return None
 
 
@@ -108,11 +122,42 @@ def resolve(repo: Path, name: str) -> str | None:
         return None
 
 
-def archive(repo: Path, commit: str, file: Path) -> None:
-    """Write the sources of a commit into a tar file. Raises GitError."""
-    done = _completed(repo, "archive", "--format=tar", "-o", str(file), commit)
-    if done.returncode:
-        raise GitError(f"{repo}: git archive failed ({_why(done)}); check the free disk space, and run git fsck")
+def export(repo: Path, commit: str, folder: Path) -> None:
+    """Write all files of a commit into a folder, as a checkout would contain them, submodules included.
+
+    ``git archive`` would leave out files with the attribute ``export-ignore``; a worktree would outlive a killed
+    process. The repository is left as it is.
+
+    Args:
+        repo: the root of a checkout.
+        commit: a commit of it.
+        folder: an empty folder.
+
+    Raises:
+        GitError: git fails, or the commit of a submodule is not there.
+    """
+    index = folder.parent / f"{folder.name}.index"
+    variables = {"GIT_INDEX_FILE": str(index)}
+    try:
+        for words in (("read-tree", commit), ("checkout-index", "--all", "--force", f"--prefix={folder}/")):
+            done = _completed(repo, *words, variables=variables)
+            if done.returncode:
+                raise GitError(
+                    f"{repo}: git {words[0]} failed ({_why(done)}); check the free disk space, and run git fsck"
+                )
+    finally:
+        index.unlink(missing_ok=True)
+    for line in run(repo, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0"):
+        entry, _, path = line.partition("\t")
+        if entry.startswith(_SUBMODULE):
+            _export_submodule(repo / path, entry.split()[2], folder / path)
+
+
+def _export_submodule(repo: Path, commit: str, folder: Path) -> None:
+    if not (repo / ".git").exists() or resolve(repo, commit) is None:
+        raise GitError(f"{repo}: the submodule lacks commit {commit[:12]}; run git submodule update --init --recursive")
+    folder.mkdir(parents=True, exist_ok=True)
+    export(repo, commit, folder)
 
 
 def ordered(repo: Path, names: Iterable[str]) -> dict[str, Commit]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
 
-from arbench.git import GitError, archive, ordered, resolve, revision, run, toplevel
+from arbench.git import GitError, export, ordered, resolve, revision, run, toplevel
 
 
 def git(repo: Path, *words: str, at: int = 0) -> str:
@@ -85,9 +85,8 @@ def test_every_function_reads_the_named_repository_within_a_hook(
     assert resolve(repo, "main") == made
     assert list(ordered(repo, [made])) == [made]
     assert revision(module) == made[:12]
-    archive(repo, made, other / "sources.tar")
-    with tarfile.open(other / "sources.tar") as sources:
-        assert sources.getnames() == ["module.py"]
+    export(repo, made, other / "sources")
+    assert [path.name for path in (other / "sources").iterdir()] == ["module.py"]
 
 
 def test_a_revision_marks_changed_files_and_is_none_outside_a_checkout(repo: Path, tmp_path: Path) -> None:
@@ -113,13 +112,65 @@ def test_a_place_without_a_repository_is_refused_in_one_line(tmp_path: Path) -> 
     assert resolve(Path("/"), "main") is None
 
 
-def test_a_failing_archive_does_not_blame_the_repository(repo: Path, tmp_path: Path) -> None:
+def test_a_failing_export_does_not_blame_the_repository(repo: Path, tmp_path: Path) -> None:
     made = committed(repo, 1)
     with pytest.raises(
-        GitError, match=r"git archive failed \(.*\); check the free disk space, and run git fsck$"
+        GitError, match=r"git read-tree failed \(.*\); check the free disk space, and run git fsck$"
     ) as said:
-        archive(repo, made, tmp_path / "none" / "sources.tar")
+        export(repo, made, tmp_path / "none" / "sources")
     assert "name a git repository" not in str(said.value)
+
+
+def test_files_of_a_commit_are_those_of_a_checkout(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever git archive would leave out or expand, a changed index, and line ends of this repository."""
+    (repo / ".gitattributes").write_text("hidden.py export-ignore\nstamp.py export-subst\n*.txt text eol=crlf\n")
+    for name, text in {"hidden.py": "A = 1\n", "stamp.py": "# $Format:%H$\n", "lines.txt": "a\nb\n"}.items():
+        (repo / name).write_text(text)
+    (repo / "link.py").symlink_to("hidden.py")
+    git(repo, "add", "-A")
+    made = committed(repo, 1)
+    (repo / "hidden.py").write_text("A = 2\n")
+    git(repo, "add", "hidden.py")
+    place, before = tmp_path_factory.mktemp("place"), git(repo, "status", "--porcelain")
+    export(repo, made, place / "sources")
+    found = {path.name: path.read_bytes() for path in (place / "sources").iterdir()}
+    assert found.keys() == {".gitattributes", "hidden.py", "stamp.py", "lines.txt", "link.py"}
+    assert found["hidden.py"] == found["link.py"] == b"A = 1\n"
+    assert found["stamp.py"] == b"# $Format:%H$\n"
+    assert found["lines.txt"] == b"a\r\nb\r\n"
+    assert git(repo, "status", "--porcelain") == before
+    assert [path.name for path in place.iterdir() if "index" in path.name] == []
+
+
+def test_submodules_are_exported_or_named(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    place, part = tmp_path_factory.mktemp("place"), tmp_path_factory.mktemp("part")
+    git(part, "init", "-q", "-b", "main")
+    (part / "inner.py").write_text("B = 1\n")
+    git(part, "add", "inner.py")
+    committed(part, 1)
+    git(repo, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(part), "lib/part")
+    made = committed(repo, 2)
+    export(repo, made, place / "sources")
+    assert (place / "sources" / "lib" / "part" / "inner.py").read_text() == "B = 1\n"
+    git(repo, "submodule", "--quiet", "deinit", "--force", "--all")
+    shutil.rmtree(repo / "lib")
+    with pytest.raises(GitError, match=r"lib/part: the submodule lacks commit [0-9a-f]{12}; run git submodule update"):
+        export(repo, made, place / "others")
+
+
+def test_a_checkout_that_git_refuses_is_not_taken_for_none(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(repo, 1)
+    (repo / "inside").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+        with pytest.raises(GitError, match="dubious ownership"):
+            toplevel(repo / "inside")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GitError, match="install git or check PATH"):
+        toplevel(repo / "inside")
+    assert toplevel(Path("/")) is None
 
 
 def test_a_git_that_hangs_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

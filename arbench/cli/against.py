@@ -114,6 +114,7 @@ def _timed(
         facts={name: given[name] for name in ("data", "weights") if name in given},
     )
     started = time.monotonic()
+    versions = [before.facts(), after.facts()]
     try:
         with Display() as display, refusing(MissingError):
             gate.run(display)
@@ -127,6 +128,7 @@ def _timed(
         environment=gate.environment,
         seconds=time.monotonic() - started,
         instances=gate.instances,
+        versions=versions,
     )
 
 

@@ -57,7 +57,7 @@ def lines(check: Check, width: int) -> list[str]:
     for finding in _shown(check):
         found += _wrapped(f"  {MARKS[finding.outcome]} ", finding.text, width)
         found.append(f"    {_plain(': '.join(filter(None, (finding.case, measured(finding)))))}")
-    for note in check.notes:
+    for note in [*check.notes, *_versions(check)]:
         found += _wrapped("  ", note, width)
     if found:
         found.append("")
@@ -89,8 +89,9 @@ def markdown(check: Check) -> str:
             for f in shown
         ]
         parts.append("")
-    parts += [f"- {escape(note)}" for note in check.notes]
-    if check.notes:
+    notes = [*check.notes, *_versions(check)]
+    parts += [f"- {escape(note)}" for note in notes]
+    if notes:
         parts.append("")
     return "\n".join([*parts, *_folded(check), ""])
 
@@ -117,10 +118,19 @@ def junit(check: Check) -> str:
         ET.SubElement(properties, "property", {"name": _xml(name), "value": _xml(value)})
     for finding in check.findings:
         _testcase(suite, finding)
-    if check.notes:
-        ET.SubElement(suite, "system-out").text = _xml("\n".join(check.notes))
+    if notes := [*check.notes, *_versions(check)]:
+        ET.SubElement(suite, "system-out").text = _xml("\n".join(notes))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _versions(check: Check) -> list[str]:
+    """Return a line for each version whose times were compared."""
+    return [
+        f"{which} version: {one.label}, {f'commit {one.commit[:12]}, ' if one.commit else ''}sources {one.sources}, "
+        f"in {one.path}"
+        for which, one in zip(("old", "new"), check.versions, strict=False)
+    ]
 
 
 def _testcase(suite: ET.Element, finding: Finding) -> None:

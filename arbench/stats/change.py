@@ -22,8 +22,8 @@ from arbench.stats.intervals import signed_rank_interval
 Outcome = Literal["regression", "improvement", "same", "undecided"]
 ALARMS = 0.005
 """Largest chance that both timings together show a change of no more than the threshold as slower in any case of a
-check, and as much for faster. Equal code needs more than that: to exceed the threshold, and to do so in the second
-timing too."""
+check, and as much for faster, if instances are independent. Instances of a process share some of their scatter; against
+that, equal code has to exceed the threshold to raise an alarm, and to do so in the second timing too."""
 AGAIN = 0.1
 """Largest chance that the second timing by itself shows such a change as slower, and as much for faster."""
 SAME = 3.0
@@ -74,7 +74,8 @@ class Decision:
 
     outcome: Outcome
     change: Change
-    """Estimate over all timings of the case."""
+    """Estimate over all timings of the case. The first one helped to select a reported change, which is therefore
+    overestimated a little."""
     why: str = ""
     """Reason for ``undecided``."""
 
@@ -137,12 +138,17 @@ def judge_change(first: Observations, again: Callable[[], Observations], thresho
     if doubt := _doubt(second, 1 - 2 * ALARMS, threshold):
         return Decision("undecided", both, doubt)
     way = both.clears(threshold)
-    if way is not None and estimate(second.ratios, 1 - 2 * AGAIN).clears(threshold) == way:
+    confirmed = way is not None and estimate(second.ratios, 1 - 2 * AGAIN).clears(threshold) == way
+    if confirmed and shown in (None, way):
         return Decision("regression" if way == "slower" else "improvement", both)
     if shown is not None:
         why = f"{abs(found.change):.1%} {shown} at first, but not clearly when timed again"
         return Decision("undecided", both, why)
-    if way is None and estimate(first.ratios + second.ratios, 1 - 2 * MISSED).within(SAME * threshold):
+    if way is not None:
+        return Decision(
+            "undecided", both, f"{abs(both.change):.1%} {way} in all, but not in the second timing by itself"
+        )
+    if estimate(first.ratios + second.ratios, 1 - 2 * MISSED).within(SAME * threshold):
         return Decision("same", both)
     return Decision("undecided", both, "the interval is too wide to decide")
 

@@ -44,7 +44,7 @@ class Mine(WaveNet):
         return super().forward(f, code)
 """
 KILLED = r"the worker was killed by SIGKILL \(out of memory\?\)"
-HUNG = r"no response for 4 s"
+HUNG = r"no response for 3 s"
 EXPECTED = {
     10: ("error", KILLED),
     11: ("timeout", HUNG),
@@ -60,7 +60,7 @@ SOUND = (9, 16, 17, 18)
 
 def test_each_fault_costs_its_own_case(measure_in_processes, model_file):
     sizes = sorted([*EXPECTED, *SOUND])
-    results = measure_in_processes(model_file(FAULTY), n=sizes, methods=["parallel", "cached"], timeout=4.0)
+    results = measure_in_processes(model_file(FAULTY), n=sizes, methods=["parallel", "cached"], timeout=3.0)
     rows = {(case.method, case.n): case for case in results.cases.values()}
     assert rows.keys() == {(method, n) for method in ("parallel", "cached") for n in sizes}
     for n, (status, error) in EXPECTED.items():

@@ -36,9 +36,10 @@ EVERY_PART = ("parallel", "sequential", "forecast", "inversion", "inversion_bloc
 def few(pairs: list[tuple[str, str, str]]) -> list[Any]:
     """Return pairs of which those are slow that run only what other pairs run.
 
-    Fast are all methods of a model's first preset, and those of its others that together call every part of it.
+    Fast are all methods of a model's first preset, and one in one pass and one step by step of its others.
     """
-    fast = [pair for pair in pairs if pair[0] in FIRST.values() or pair[2] in EVERY_PART]
+    always = ("parallel", "sequential", "cached", "inversion")
+    fast = [pair for pair in pairs if pair[0] in FIRST.values() or pair[2] in always]
     return [pytest.param(*pair, marks=() if pair in fast else pytest.mark.slow) for pair in pairs]
 
 
@@ -63,9 +64,9 @@ def test_calls_of_every_method_are_independent(
 @pytest.mark.parametrize(
     ("spec", "op", "method"),
     [
-        pair
+        pytest.param(*pair, marks=() if pair[0] in FIRST.values() else pytest.mark.slow)
         for pair in PAIRS
-        if pair[0] in ("wavenet:tiny", "pixelcnn:tiny") or (pair[0] in FIRST.values() and pair[2] in EVERY_PART)
+        if pair[0] in ("wavenet:tiny", "pixelcnn:tiny") or pair[2] in EVERY_PART
     ],
 )
 def test_counts_repeat(spec: str, op: str, method: str, checks: ModuleType, shared: Shared) -> None:

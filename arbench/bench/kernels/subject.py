@@ -115,7 +115,7 @@ class KernelSubject:
         """
         from arbench.bench.kernels.calls import outputs
         from arbench.bench.kernels.checksum import checksum
-        from arbench.bench.kernels.verify import changes_inputs, judge, named
+        from arbench.bench.kernels.verify import changes_inputs, judge, judge_inputs, named
 
         known = self._outcomes.get(case.id, "")
         changing = known.startswith(CHANGES)
@@ -127,13 +127,15 @@ class KernelSubject:
         against = None if changing else self._against(case, fresh)
         if against is None or changes_inputs(fresh, against):
             result = _again(run, used, fresh)
-            found = CHANGES + checksum(outputs(result))
+            found = CHANGES + checksum([*outputs(result), *_tensors(used[-1])])
             if known == found:
                 return
         kernel = self.kernels[case.model]
         against = self._against(case, fresh)
         try:
-            judge(kernel, case, named(kernel, case.op, used[-1], result), against, self.dtype)
+            facts = judge(kernel, case, named(kernel, case.op, used[-1], result), against, self.dtype)
+            if found.startswith(CHANGES):
+                judge_inputs(used[-1], against, facts)
         except InexactError as error:
             raise InexactError(f"a call that is timed differs: {error}", **error.facts) from None
         self._outcomes[case.id] = found
@@ -208,6 +210,12 @@ class KernelSubject:
         if replay.why_not is not None:
             facts["not_captured"] = replay.why_not
         return facts, replace(replay.call, check=partial(self._check, case, used, replay.call.run))
+
+
+def _tensors(inputs: dict[str, Any]) -> list[Any]:
+    import torch
+
+    return [value for _, value in sorted(inputs.items()) if isinstance(value, torch.Tensor)]
 
 
 def _again(run: Callable[[], Any], used: list[dict[str, Any]], fresh: dict[str, Any]) -> Any:

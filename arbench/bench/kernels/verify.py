@@ -80,11 +80,25 @@ def verify_kernel(
     """
     given = copied(inputs)
     facts = judge(kernel, case, _results(kernel, case.op, function, given, dtype), against, dtype)
+    judge_inputs(given, against, facts)
+    return facts
+
+
+def judge_inputs(inputs: Inputs, against: Expected, facts: dict[str, Any]) -> None:
+    """Compare the inputs of a call, as it left them, with the float64 ones.
+
+    Args:
+        inputs: the inputs after the call.
+        against: the float64 results.
+        facts: what ``judge`` returned of the results; its largest difference is updated.
+
+    Raises:
+        InexactError: an input is wrong.
+    """
     rtol, atol = facts["relative_tolerance"], facts["tolerance"]
     for name, exact in against.inputs.items():
-        difference, _ = _compare(f"input {name} after the call", given[name], exact, (rtol, atol), None)
+        difference, _ = _compare(f"input {name} after the call", inputs[name], exact, (rtol, atol), None)
         facts["largest_difference"] = max(facts["largest_difference"], difference)
-    return facts
 
 
 def named(kernel: Kernel, op: str, inputs: Inputs, result: Any) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ show in every pair, and in every pair of a second set.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
@@ -36,17 +36,19 @@ THRESHOLDS = {"import_s": 0.25, "first_s": 0.25, "peak_bytes": 0.01, "largest_s"
 LEAST_S = {"import_s": 0.02, "first_s": 0.02}
 """Smallest change in seconds to report of what a process does once: shorter ones are noise."""
 WORDS = {
-    "import_s": "importing the package",
+    "import_s": "the import of the package",
     "first_s": "the first result of {}",
-    "peak_bytes": "peak memory of {}",
+    "peak_bytes": "the peak memory of {}",
     "largest_s": "{}",
 }
 SHARED = "shared"
 """Metric of calls of the size that is also timed in a shared process."""
+FIRST = "first_s of the process"
+"""Metric of the first result of a process, of whichever case comes first: it pays for all that cases share."""
 Sized = tuple[str, Cases]
-"""A case at another size, with its id."""
-Key = tuple[str, str]
-"""Id of a case, or the package's name for its import, and metric."""
+"""A case at some size, with its id."""
+Step = tuple[Literal["first", "base", "largest"], str]
+"""One step of a pair, and the id of the case."""
 
 
 @dataclass
@@ -54,8 +56,8 @@ class Figures:
     """One metric of one case.
 
     Attributes:
-        id: id of the case; the package's name for its import.
-        case: the case as each version plans it; None for the import.
+        id: id of the case, or the package's name for what is of no case.
+        case: the case as each version plans it, if any.
         pairs: figures of both versions, one for each pair of processes.
     """
 
@@ -82,6 +84,10 @@ class Figures:
         return "less" if max(ratios) < 1 / (1 + threshold) and max(changes) <= -least else None
 
 
+Found = dict[tuple[str, str], Figures]
+"""Figures by the id of the case that was to be timed, or the package's name, and metric."""
+
+
 class Alone:
     """Trial of cases in pairs of processes.
 
@@ -94,7 +100,7 @@ class Alone:
         progress: receiver of the stages.
 
     Attributes:
-        broken: finding for each case that fails in a process of its own, by id.
+        broken: finding for each step that fails in a process of its own.
     """
 
     def __init__(
@@ -107,9 +113,10 @@ class Alone:
         progress: Progress,
     ) -> None:
         self.pool, self.cases, self.effort = pool, cases, effort
-        self.broken: dict[str, Finding] = {}
+        self.broken: dict[Step, Finding] = {}
         self._larger = larger
         self._largest: dict[str, Sized | None] = {}
+        self._unknown: dict[str, Finding] = {}
         self._random, self._progress = rng, progress
 
     def run(self, changes: Mapping[str, float]) -> tuple[list[Finding], dict[str, float]]:
@@ -119,45 +126,53 @@ class Alone:
             changes: relative change of each case in a shared process; cases without one are not compared with it.
 
         Returns:
-            Findings, one for each metric of a case; and the relative change alone of each case that contradicts the
-            one in a shared process.
+            Findings, one for each metric of a case and for each failure; and the relative change alone of each case
+            that contradicts the one in a shared process.
+
+        Raises:
+            HostError: a process does not start.
         """
         first = self._measured(PAIRS[0], self.cases)
-        suspects = {key[0] for key, figures in first.items() if self._changed(key, figures, changes)}
-        second = self._measured(PAIRS[1], suspects - {PACKAGE}) if suspects else {}
-        findings: list[Finding] = []
+        suspects = {key for key, figures in first.items() if self._way(key[1], figures, changes.get(key[0]))}
+        names = {name for name, _ in suspects} - {PACKAGE}
+        if (PACKAGE, FIRST) in suspects:
+            names = set(self.cases)
+        second = self._measured(PAIRS[1], names) if suspects else {}
+        findings: list[Finding] = [*self.broken.values(), *self._unknown.values()]
         doubts: dict[str, float] = {}
         for (name, metric), figures in first.items():
-            if name in self.broken:
-                continue
             again = second.get((name, metric))
             if metric != SHARED:
-                findings.append(self._finding(name, metric, figures, again))
-            elif again is not None and (way := self._changed((name, metric), figures, changes)) is not None:
-                confirmed = self._changed((name, metric), again, changes) == way
+                findings.append(self._finding(metric, figures, again))
+            elif again is not None and (way := self._way(metric, figures, changes.get(name))) is not None:
+                confirmed = self._way(metric, again, changes.get(name)) == way
                 doubts |= {name: again.change()} if confirmed else {}
         return findings, doubts
 
     def _threshold(self, metric: str) -> float:
+        metric = metric.partition(" ")[0]
         return self.effort.thresholds.get(metric, THRESHOLDS[metric])
 
-    def _changed(self, key: Key, figures: Figures, changes: Mapping[str, float]) -> Literal["more", "less"] | None:
-        name, metric = key
+    def _way(self, metric: str, figures: Figures, change: float | None) -> Literal["more", "less"] | None:
+        """Return the direction of a change to report, or of a contradiction to the change in a shared process."""
         if metric != SHARED:
-            return figures.beyond(self._threshold(metric), least=LEAST_S.get(metric, 0.0))
-        return figures.beyond(CONTRADICTION, changes[name]) if name in changes else None
+            return figures.beyond(self._threshold(metric), least=LEAST_S.get(metric.partition(" ")[0], 0.0))
+        return None if change is None else figures.beyond(CONTRADICTION, change)
 
-    def _measured(self, pairs: int, names: Collection[str]) -> dict[Key, Figures]:
-        found: dict[Key, Figures] = {}
+    def _measured(self, pairs: int, names: Collection[str]) -> Found:
+        found: Found = {}
         self._progress.stage("each version alone", pairs * max(1, len(names)), 0)
         for _ in range(pairs):
-            todo = self._random.sample(sorted(names), len(names))
+            order = self._random.sample(sorted(names), len(names))
+            todo: list[Step] = [("first", name) for name in order]
+            for name in order:
+                todo += [("base", name), ("largest", name)]
             while not self._one_pair(todo, found):
                 pass
         return found
 
-    def _one_pair(self, todo: list[str], found: dict[Key, Figures]) -> bool:
-        """Measure cases in one pair of processes until one fails; return whether none did.
+    def _one_pair(self, todo: list[Step], found: Found) -> bool:
+        """Take steps in one pair of processes until one fails; return whether none did.
 
         All first results come before the first comparison with a verified outcome: that runs code of the model, and not
         every version makes it.
@@ -167,78 +182,85 @@ class Alone:
             imported = pair.ready()
             if self.pool.after.has_package:
                 _keep(found, PACKAGE, "import_s", (PACKAGE, None), imported)
-            for name in todo[:]:
-                if not self._sound(name, lambda name: self._first(pair, name, found)):
-                    todo.remove(name)
-                    return False
+            fresh = True
             while todo:
-                name = todo.pop()
-                self._progress.step(name)
-                if not self._sound(name, lambda name: self._rest(pair, name, found)):
+                step = todo.pop(0)
+                kind, name = step
+                if kind == "base":
+                    self._progress.step(name)
+                if {step, ("first", name), ("base", name)} & self.broken.keys():
+                    continue
+                try:
+                    self._take(step, pair, found, fresh)
+                    fresh = False
+                except HostError as error:
+                    self.broken[step] = self._failed(step, error)
                     return False
         finally:
             pair.close()
         return True
 
-    def _sound(self, name: str, measure: Callable[[str], None]) -> bool:
-        """Measure a case unless it is broken; return whether it did not break now."""
-        if name not in self.broken:
-            try:
-                measure(name)
-            except HostError as error:
-                self.broken[name] = self._failed(name, error)
-                return False
-        return True
-
-    def _first(self, pair: Pair, name: str, found: dict[Key, Figures]) -> None:
+    def _take(self, step: Step, pair: Pair, found: Found, fresh: bool) -> None:
+        kind, name = step
         case = self.cases[name]
-        first, _ = pair.build(case, check=False)
-        _keep(found, name, "first_s", (name, case), first)
-
-    def _rest(self, pair: Pair, name: str, found: dict[Key, Figures]) -> None:
-        case = self.cases[name]
-        _, call_s = pair.build(case)
-        calls = max(1, round(SHORTEST_SAMPLE_S / max(call_s, 1e-9)))
-        _keep(found, name, SHARED, (name, case), _medians(pair.time(ROUNDS, calls)))
-        before, after = pair.peaks()
-        if before and after:
-            _keep(found, name, "peak_bytes", (name, case), (before, after))
-        if name not in self._largest:
-            self._largest[name] = self._climbed(pair, name, call_s)
-        elif (sized := self._largest[name]) is not None:
-            pair.build(sized[1])
-        if (sized := self._largest[name]) is not None:
+        if kind == "first":
+            first, _ = pair.build(case, check=False)
+            _keep(found, name, "first_s", (name, case), first)
+            if fresh:
+                _keep(found, PACKAGE, FIRST, (PACKAGE, None), first)
+        elif kind == "base":
+            _, call_s = pair.build(case)
+            calls = max(1, round(SHORTEST_SAMPLE_S / max(call_s, 1e-9)))
+            _keep(found, name, SHARED, (name, case), _medians(pair.time(ROUNDS, calls)))
+            before, after = pair.peaks()
+            if before is not None and after is not None:
+                _keep(found, name, "peak_bytes", (name, case), (max(before, 1), max(after, 1)))
+            elif (before is None) != (after is None):
+                self._unknown[name] = _unknown(name, case, "old" if before is None else "new")
+        elif (sized := self._built(pair, name)) is not None:
             _keep(found, name, "largest_s", sized, _medians(pair.time(ROUNDS, 1)))
 
-    def _climbed(self, pair: Pair, name: str, call_s: float) -> Sized | None:
-        """Build the largest size whose calls are short enough, and return it; None if all take too long."""
-        found: Sized | None = None
-        n = self.cases[name][1]["n"]
-        for sized in self._larger.get(name, ()):
-            if call_s * (sized[1][1]["n"] / n) ** 2 > LARGEST_S:
-                break
-            _, call_s = pair.build(sized[1])
-            found, n = sized, sized[1][1]["n"]
-        return found
+    def _built(self, pair: Pair, name: str) -> Sized | None:
+        """Build the largest size whose calls are short enough, and return it; the first pair finds it."""
+        if name not in self._largest:
+            _, call_s = pair.build(self.cases[name])
+            n = self.cases[name][1]["n"]
+            self._largest[name] = None
+            for sized in self._larger.get(name, ()):
+                larger = sized[1][1]["n"]
+                if call_s * (larger / n) ** 2 > LARGEST_S:
+                    break
+                self._largest[name] = sized  # named, should it fail
+                _, call_s = pair.build(sized[1])
+                n = larger
+        elif (known := self._largest[name]) is not None:
+            pair.build(known[1])
+        return self._largest[name]
 
-    def _failed(self, name: str, error: HostError) -> Finding:
-        case = self.cases[name]
-        outcome: Outcome = "regression" if error.side == 1 else "unmeasured"
+    def _failed(self, step: Step, error: HostError) -> Finding:
+        """Return the finding of a step that failed; only an error of the new version, not its death, is a regression.
+
+        A process may die by something outside, and a death is not tried again here.
+        """
+        kind, name = step
+        known = self._largest.get(name) if kind == "largest" else None
+        name, case = known or (name, self.cases[name])
+        outcome: Outcome = "regression" if error.side == 1 and not error.gone else "unmeasured"
         text = f"{in_words(case[1])} fails in a process of its own: {error}"
         return Finding("time", name, "case", outcome, text, model=model_of(case[1]))
 
-    def _finding(self, name: str, metric: str, figures: Figures, again: Figures | None) -> Finding:
-        key, case = (name, metric), figures.case
-        threshold, shown = self._threshold(metric), self._changed(key, figures, {})
-        what = WORDS[metric].format(in_words(case[1]) if case else "")
-        unit = "memory" if metric == "peak_bytes" else "time"
+    def _finding(self, metric: str, figures: Figures, again: Figures | None) -> Finding:
+        threshold, shown = self._threshold(metric), self._way(metric, figures, None)
+        case, metric = figures.case, metric.partition(" ")[0]
+        what = WORDS[metric].format(in_words(case[1]) if case else "a process")
+        memory = metric == "peak_bytes"
         outcome: Outcome = "same"
-        text = f"{what} takes the same {unit}"
+        text = f"{what} {'is the same' if memory else 'takes the same time'}"
         if shown is not None and again is not None:
-            confirmed = self._changed(key, again, {}) == shown
+            confirmed = self._way(metric, again, None) == shown
             figures = again
             outcome = ("regression" if shown == "more" else "improvement") if confirmed else "undecided"
-            text = f"{what} takes {more_of(again.change(), unit)}"
+            text = f"{what} {_differs(again.change()) if memory else takes(again.change())}"
             if not confirmed:
                 text = f"{what} is undecided: it changed at first, but not clearly when measured again"
         before, after = _medians(tuple(zip(*figures.pairs, strict=True)))
@@ -248,8 +270,8 @@ class Alone:
             metric,
             outcome,
             text,
-            before,
-            after,
+            round(before) if memory else before,
+            round(after) if memory else after,
             figures.change(),
             None,
             threshold,
@@ -257,8 +279,15 @@ class Alone:
         )
 
 
-def _keep(found: dict[Key, Figures], name: str, metric: str, sized: tuple[str, Cases | None], figures: Two) -> None:
+def _keep(found: Found, name: str, metric: str, sized: tuple[str, Cases | None], figures: Two) -> None:
     found.setdefault((name, metric), Figures(*sized, [])).pairs.append(figures)
+
+
+def _unknown(name: str, case: Cases, which: str) -> Finding:
+    text = (
+        f"the peak memory of {in_words(case[1])} is unknown in the {which} version, which uses memory that is not seen"
+    )
+    return Finding("time", name, "peak_bytes", "unmeasured", text, model=model_of(case[1]))
 
 
 def _medians(both: Sequence[Sequence[float]]) -> Two:
@@ -266,8 +295,15 @@ def _medians(both: Sequence[Sequence[float]]) -> Two:
     return before, after
 
 
-def more_of(change: float, unit: str) -> str:
-    """Return a relative change in words: ``1.8% more time``, or ``8.6 times the time``."""
+def takes(change: float) -> str:
+    """Return a relative change of seconds as a predicate: ``takes 50% longer``, or ``takes 8.6 times as long``."""
     if change >= 1:
-        return f"{1 + change:.1f} times the {unit}"
-    return f"{abs(change):.1%} {'more' if change > 0 else 'less'} {unit}"
+        return f"takes {1 + change:.1f} times as long"
+    return f"takes {change:.0%} longer" if change > 0 else f"takes {-change:.0%} less time"
+
+
+def _differs(change: float) -> str:
+    """Return a relative change of memory as a predicate: ``is 1.8% higher``, or ``is 8.6 times as high``."""
+    if change >= 1:
+        return f"is {1 + change:.1f} times as high"
+    return f"is {abs(change):.1%} {'higher' if change > 0 else 'lower'}"

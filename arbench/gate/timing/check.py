@@ -12,7 +12,7 @@ import msgspec
 
 from arbench.bench.progress import Progress, Quiet
 from arbench.findings import Finding
-from arbench.gate.timing.alone import Alone, more_of
+from arbench.gate.timing.alone import Alone, takes
 from arbench.gate.timing.effort import APART, TOGETHER, Effort
 from arbench.gate.timing.hosts import Cases, HostError
 from arbench.gate.timing.instances import Timer
@@ -48,7 +48,7 @@ class Gate:
         facts: fields of ``arbench.bench.job.Job`` beside the cases.
 
     Attributes:
-        findings: the results, one a case.
+        findings: the results: the time of each case, and what each version does alone.
         notes: remarks for the reader, one line each.
         instances: facts of every instance, as plain data.
         environment: facts about the machine; empty until both versions are loaded.
@@ -120,24 +120,30 @@ class Gate:
         self.instances, timer.keep = timer.instances, self.keep
         runs = timer.run(cases)
         found = {name: timer.broken.get(name) or self._judged(name, cases, runs[name], timer) for name in cases}
-        if self.alone:
-            timed = {name: case for name, case in cases.items() if name not in timer.broken}
-            found |= self._alone(timed, matching, found, progress)
+        timed = {name: case for name, case in cases.items() if name not in timer.broken}
+        if self.alone and timed:
+            try:
+                found |= self._alone(timed, matching, found, progress)
+            except HostError as error:
+                self.notes.append(f"each version alone: not tried, {self._whose(error)}")
         self.findings += found.values()
 
     def _alone(
         self, cases: Mapping[str, Cases], matching: Matching, found: Mapping[str, Finding], progress: Progress
     ) -> dict[str, Finding]:
-        """Return the findings of the trial of each version alone, and those of cases that contradict it."""
+        """Return the findings of the trial of each version alone, and those of cases that contradict it.
+
+        A case that changed in the same direction in both is no contradiction: only its amount is in doubt.
+        """
         trial = Alone(self.pool, cases, matching.larger, self.effort(len(cases)), self.random, progress)
         changes = {} if self.pool.apart else {name: found[name].change or 0.0 for name in cases}
         more, doubts = trial.run(changes)
-        findings = {f"{one.case} {one.metric}": one for one in [*more, *trial.broken.values()]}
+        findings = {f"alone {number}": one for number, one in enumerate(more)}
         for name, alone in doubts.items():
             one, who = found[name], in_words(cases[name][1])
-            same_way = (one.outcome, alone > (one.change or 0.0)) in (("regression", True), ("improvement", False))
+            same_way = (one.outcome, alone > 0) in (("regression", True), ("improvement", False))
             if not same_way:
-                shared = f"{_percent(one.change or 0.0)} in a shared process, {more_of(alone, 'time')} in its own"
+                shared = f"it {_compared(one.change or 0.0)} in a shared process, and {takes(alone)} in its own"
                 findings[name] = msgspec.structs.replace(one, outcome="undecided", text=f"{who} is undecided: {shared}")
         return findings
 
@@ -173,6 +179,11 @@ class Gate:
         if clocks and min(clocks) < CLOCK_DROP * max(clocks):
             self.notes.append(f"{who}: GPU clock dropped from {max(clocks):g} to {min(clocks):g} MHz")
         return _finding(name, cases[name][1], decision, threshold, mine)
+
+
+def _compared(change: float) -> str:
+    """Return a relative change of seconds as a predicate: ``is 1.8% slower``, or ``takes the same time``."""
+    return f"is {_percent(change)}" if abs(change) >= 0.0005 else "takes the same time"
 
 
 def _percent(change: float) -> str:

@@ -174,9 +174,9 @@ class Apart:
     def __init__(self, trees: Sequence[Tree], seed: int, **how: Any) -> None:
         self._random = random.Random(seed)
         self._built: Sequence[int] = ()
-        self._processes = [
-            Process([tree.root], seed + number, python=tree.python, **how) for number, tree in enumerate(trees)
-        ]
+        order = self._random.sample(range(len(trees)), len(trees))  # the first may get a faster core
+        started = {side: Process([trees[side].root], seed + side, python=trees[side].python, **how) for side in order}
+        self._processes = [started[side] for side in range(len(trees))]
         self.environment: dict[str, Any] = {}
 
     def ready(self) -> None:

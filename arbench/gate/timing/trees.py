@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 import zlib
@@ -18,7 +18,10 @@ from pathlib import Path
 
 import arbench
 from arbench import git
+from arbench.findings import Version
 
+_NO_SOURCES = ("__pycache__", "site-packages", "dist-packages", "node_modules", "build")
+"""Folders whose files are not part of a version."""
 _WHERE = """
 import importlib.metadata as m, json, os, sys, arbench
 print(json.dumps([os.path.dirname(os.path.dirname(os.path.abspath(arbench.__file__))), sys.version.split()[0],
@@ -52,17 +55,39 @@ class Tree:
         root: folder to put first on the import path.
         place: its counterpart of the current folder, to which paths of models in files are relative.
         python: interpreter of its own environment, where that differs from this one's.
+        commit: full hash, where it is the sources of a commit.
     """
 
     label: str
     root: Path
     place: Path
     python: str | None = None
+    commit: str | None = None
 
     @property
     def has_package(self) -> bool:
         """True if the tree contains the package; otherwise its models run on the installed one."""
-        return any((self.root / sub / "arbench" / "__init__.py").exists() for sub in ("", "src"))
+        return self._package is not None
+
+    @property
+    def _package(self) -> Path | None:
+        places = (self.root / sub / "arbench" for sub in ("", "src"))
+        return next((place for place in places if (place / "__init__.py").exists()), None)
+
+    def facts(self) -> Version:
+        """Return what identifies the version: its name, place, commit, and a hash of its Python sources."""
+        known, seen = hashlib.sha256(), set[str]()
+        for folder, folders, files in os.walk(self._package or self.root, followlinks=True):  # kernels may be a link
+            if (real := os.path.realpath(folder)) in seen:
+                folders.clear()  # a link that leads back
+                continue
+            seen.add(real)
+            folders[:] = sorted(name for name in folders if name not in _NO_SOURCES and not name.startswith("."))
+            for file in sorted(name for name in files if name.endswith(".py")):
+                path = Path(folder, file)
+                known.update(f"{path.relative_to(self._package or self.root)}\0".encode(errors="surrogateescape"))
+                known.update(hashlib.sha256(path.read_bytes()).digest())
+        return Version(self.label, str(self.root), self.commit, known.hexdigest()[:16])
 
 
 @contextmanager
@@ -98,7 +123,7 @@ def find(spec: str, folder: Path, cwd: Path | None = None) -> Tree:
     """
     cwd = cwd or Path.cwd()
     if (commit := git.resolve(cwd, spec)) is not None:
-        return _archived(spec, commit, folder, cwd)
+        return _exported(spec, commit, folder, cwd)
     path = (cwd / spec).expanduser()
     if path.suffix == ".whl" and path.is_file():
         return _unpacked(path, folder)
@@ -107,39 +132,49 @@ def find(spec: str, folder: Path, cwd: Path | None = None) -> Tree:
         return _environment(spec, python)
     if spec and path.is_dir():
         return Tree(spec, path.resolve(), path.resolve())
-    where = "" if git.toplevel(cwd) else f" ({cwd} is not in a git repository)"
+    where = "" if _toplevel(cwd) else f" ({cwd} is not in a git repository)"
     raise TreeError(f"'{spec}' is not a commit here{where}, nor a folder, wheel or environment; name one of these")
 
 
 def current(cwd: Path | None = None) -> Tree:
-    """Return the version to check by default: the working tree around ``cwd``, or else the installed package."""
+    """Return the version to check by default: the working tree around ``cwd``, or else the installed package.
+
+    Raises:
+        TreeError: git refuses to read the repository around ``cwd``.
+    """
     cwd = cwd or Path.cwd()
-    if (top := git.toplevel(cwd)) is not None:
+    if (top := _toplevel(cwd)) is not None:
         return Tree("the working tree", top, cwd)
     root = Path(arbench.__file__).resolve().parents[1]
     return Tree(f"installed arbench {version('arbench')}", root, cwd)
 
 
-def _archived(spec: str, commit: str, folder: Path, cwd: Path) -> Tree:
-    """Return the unpacked sources of a commit; a git worktree would outlive a killed process."""
-    top = git.toplevel(cwd)
+def _toplevel(folder: Path) -> Path | None:
+    """Return the root of the checkout that contains a folder, or None. Raises TreeError if git refuses to read it."""
+    try:
+        return git.toplevel(folder)
+    except git.GitError as error:
+        raise TreeError(str(error)) from None
+
+
+def _exported(spec: str, commit: str, folder: Path, cwd: Path) -> Tree:
+    """Return the sources of a commit."""
+    top = _toplevel(cwd)
     if top is None:
         raise TreeError(f"'{spec}': a bare repository has no working tree to compare with; run this in a checkout")
     root = folder / f"commit-{commit[:12]}"
     if not root.exists():
-        root.mkdir()
         try:
-            git.archive(top, commit, folder / "sources.tar")
-            with tarfile.open(folder / "sources.tar") as sources:
-                sources.extractall(root, filter="tar")
+            root.mkdir()
+            git.export(top, commit, root)
         except git.GitError as error:
             raise TreeError(f"'{spec}': {error}") from None
-        except (OSError, tarfile.TarError) as error:
+        except OSError as error:
             raise TreeError(
-                f"'{spec}': its sources cannot be unpacked ({error}); check the free space in {tempfile.gettempdir()}"
+                f"'{spec}': its sources cannot be written ({error}); check the free space in {tempfile.gettempdir()}"
             ) from None
     label = spec if commit.startswith(spec) else f"{spec} ({commit[:12]})"
-    return Tree(label, root, root / cwd.resolve().relative_to(top))
+    return Tree(label, root, root / cwd.resolve().relative_to(top), commit=commit)
 
 
 def _unpacked(path: Path, folder: Path) -> Tree:

@@ -47,15 +47,28 @@ def test_a_right_call_is_recognised_after_many_calls(
     call.check(call.run())
 
 
+def result_doubled(inputs: dict[str, Any], result: Any) -> Any:
+    return result * 2
+
+
+def state_moved(inputs: dict[str, Any], result: Any) -> Any:
+    (state,) = (value for name, value in inputs.items() if name.endswith("state"))
+    state.mul_(2)
+    return result
+
+
 @pytest.mark.parametrize("known", [True, False])
-def test_a_call_that_is_wrong_later_is_found(case: CaseKey, verified: str, known: bool) -> None:
+@pytest.mark.parametrize("wrong", [result_doubled, state_moved])
+def test_a_call_that_is_wrong_later_is_found(case: CaseKey, verified: str, known: bool, wrong: Any) -> None:
+    """Either in its result, or in the state that it leaves."""
     outcomes = {case.id: verified} if known else {}
     subject = KernelSubject(Job("time", [case], seed=0, threads=1, outcomes=outcomes))
     function, calls = subject.function(case), []
 
     def later(inputs: dict[str, Any]) -> Any:
         calls.append(1)
-        return function(inputs) * (1 if len(calls) < 3 else 2)
+        result = function(inputs)
+        return result if len(calls) < 3 else wrong(inputs, result)
 
     subject._functions[case.id] = later
     call = subject.build()(case)

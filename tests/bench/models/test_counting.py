@@ -42,6 +42,7 @@ REPEATED = ("wavenet", "pixelcnn", "transformer", "mingru")
 LONG = {
     *((spec, method) for spec in TINY if spec not in FIRST.values() for method in REPEATING),
     *((spec, method) for model, spec in FIRST.items() if model not in REPEATED for method in REPEATING),
+    ("pixelcnnpp:tiny", "cached"),
     ("pixelcnnpp:tiny_class", "cached"),
     ("pixelsnail:tiny", "cached"),
     ("pixelsnail:tiny_grey", "cached"),

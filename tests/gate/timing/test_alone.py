@@ -41,8 +41,8 @@ class FakePair:
     def build(self, cases: Cases, check: bool = True) -> tuple[Two, float]:
         self.case = cases[1]
         self.pool.checked[-1].append(check)
-        if self.case["id"] in self.pool.fails:
-            raise HostError("the worker was killed by SIGKILL", self.pool.fails[self.case["id"]], gone=True)
+        if (side := self.pool.fails.get((self.case["id"], self.case["n"]))) is not None:
+            raise HostError("ValueError: broken", side, gone=self.pool.gone)
         self.pool.built.append((self.case["id"], self.case["n"]))
         return self.pool.next("first_s", SAME), self.pool.call_s * (self.case["n"] / 16) ** self.pool.power
 
@@ -65,7 +65,8 @@ class FakePool(HostPool):
         assert self.after.has_package
         self.figures = figures
         self.call_s, self.power = 1e-3, 1
-        self.fails: dict[str, int] = {}
+        self.fails: dict[tuple[str, int], int] = {}
+        self.gone = False
         self.built: list[tuple[str, int]] = []
         self.checked: list[list[bool]] = []
         self.opened_pairs = self.closed = 0
@@ -88,40 +89,49 @@ def run(
     trial = Alone(pool, cases, larger, Effort(thresholds=chosen), random.Random(0), Quiet())
     findings, doubts = trial.run(changes or {})
     assert pool.opened_pairs == pool.closed
-    return {one.metric: one for one in findings}, doubts, trial
+    process = ("arbench", "first_s")
+    return {"process" if (one.case, one.metric) == process else one.metric: one for one in findings}, doubts, trial
 
 
 def test_what_does_not_change_is_the_same_after_two_pairs() -> None:
     pool = FakePool()
     found, doubts, _ = run(pool, {NAME: 0.0})
     assert {metric: (one.outcome, one.threshold) for metric, one in found.items()} == {
-        metric: ("same", threshold) for metric, threshold in THRESHOLDS.items()
+        metric: ("same", threshold) for metric, threshold in (THRESHOLDS | {"process": THRESHOLDS["first_s"]}).items()
     }
     assert (doubts, pool.opened_pairs) == ({}, PAIRS[0])
-    assert (found["import_s"].case, found["import_s"].text) == ("arbench", "importing the package takes the same time")
-    assert found["peak_bytes"].text == "peak memory of cached sampling of wavenet:tiny (N = 16) takes the same memory"
+    assert (found["import_s"].case, found["import_s"].text) == (
+        "arbench",
+        "the import of the package takes the same time",
+    )
+    assert found["peak_bytes"].text == "the peak memory of cached sampling of wavenet:tiny (N = 16) is the same"
+    assert found["process"].text == "the first result of a process takes the same time"
 
 
 @pytest.mark.parametrize(
     ("metric", "text"),
     [
-        ("import_s", "importing the package takes"),
-        ("first_s", "the first result of cached sampling of wavenet:tiny (N = 16) takes"),
-        ("peak_bytes", "peak memory of cached sampling of wavenet:tiny (N = 16) takes"),
-        ("largest_s", "cached sampling of wavenet:tiny (N = 256) takes"),
+        ("import_s", "the import of the package"),
+        ("first_s", "the first result of cached sampling of wavenet:tiny (N = 16)"),
+        ("peak_bytes", "the peak memory of cached sampling of wavenet:tiny (N = 16)"),
+        ("largest_s", "cached sampling of wavenet:tiny (N = 256)"),
     ],
 )
 def test_a_change_of_each_metric_is_found_and_measured_again(metric: str, text: str) -> None:
-    unit, more = ("memory", 1.5) if metric == "peak_bytes" else ("time", 1.5)
-    pool = FakePool(**{metric: (1000, int(1000 * more))})
+    memory = metric == "peak_bytes"
+    pool = FakePool(**{metric: (1000, 1500)})
     found, _, _ = run(pool)
     one = found.pop(metric)
-    assert (one.outcome, one.text) == ("regression", f"{text} 50.0% more {unit}")
+    assert (one.outcome, one.text) == ("regression", f"{text} {'is 50.0% higher' if memory else 'takes 50% longer'}")
     assert one.change == pytest.approx(0.5)
-    assert {other.outcome for other in found.values()} == {"same"}
+    both = {"first_s": "process"}.get(metric)
+    assert {name for name, other in found.items() if other.outcome != "same"} == ({both} if both else set())
     assert pool.opened_pairs == sum(PAIRS)
     found, _, _ = run(FakePool(**{metric: (1000, 100)}))
-    assert (found[metric].outcome, found[metric].text) == ("improvement", f"{text} 90.0% less {unit}")
+    assert found[metric].outcome == "improvement"
+    assert found[metric].text == f"{text} {'is 90.0% lower' if memory else 'takes 90% less time'}"
+    found, _, _ = run(FakePool(**{metric: (1000, 8600)}))
+    assert found[metric].text == f"{text} {'is 8.6 times as high' if memory else 'takes 8.6 times as long'}"
     within = THRESHOLDS[metric] * 0.9
     found, _, _ = run(FakePool(**{metric: (1000, 1000 * (1 + within))}))
     assert found[metric].outcome == "same"
@@ -130,7 +140,7 @@ def test_a_change_of_each_metric_is_found_and_measured_again(metric: str, text: 
 
 
 def test_a_change_that_does_not_show_in_every_pair_is_none() -> None:
-    found, _, _ = run(FakePool(first_s=[(1.0, 2.0), *[SAME] * 9]))
+    found, _, _ = run(FakePool(first_s=[(1.0, 2.0), *[SAME] * 20]))
     assert found["first_s"].outcome == "same"
 
 
@@ -159,7 +169,7 @@ def test_the_largest_size_is_the_largest_whose_calls_are_short() -> None:
     pool.call_s, pool.power = LARGEST_S / 10, 2
     found, _, _ = run(pool)
     assert found["largest_s"].case == NAME.replace("n16", "n32")
-    assert [n for _, n in pool.built] == [16, 16, 32] * PAIRS[0]
+    assert [n for _, n in pool.built] == [16, 16, 16, 32, 16, 16, 32]
     pool = FakePool()
     pool.call_s = 2 * LARGEST_S
     found, _, _ = run(pool)
@@ -170,7 +180,7 @@ def test_trees_without_the_package_have_no_import_of_it(tmp_path: Path) -> None:
     pool = FakePool()
     pool.after = Tree("mine", tmp_path, tmp_path)
     found, _, _ = run(pool)
-    assert found.keys() == THRESHOLDS.keys() - {"import_s"}
+    assert found.keys() == THRESHOLDS.keys() - {"import_s"} | {"process"}
 
 
 def test_first_results_come_before_all_comparisons() -> None:
@@ -188,19 +198,59 @@ def test_a_change_of_milliseconds_in_what_is_done_once_is_none(metric: str) -> N
     assert found[metric].outcome == "same"
 
 
-def test_unknown_memory_has_no_row() -> None:
-    found, _, _ = run(FakePool(peak_bytes=(None, 1000)))
-    assert "peak_bytes" not in found
-
-
-@pytest.mark.parametrize(("side", "outcome"), [(0, "unmeasured"), (1, "regression")])
-def test_a_case_that_fails_alone_costs_no_other(side: int, outcome: str) -> None:
+def test_what_all_cases_share_is_in_the_first_result_of_a_process() -> None:
+    """Whichever case comes first pays for it, so that no case has it in every pair."""
+    names = tuple(NAME.replace("cached", method) for method in ("cached", "naive", "blocks", "forecast"))
     pool = FakePool()
-    pool.fails = {NAME: side}
-    _, _, trial = run(pool, names=(NAME, OTHER))
-    assert {name: one.outcome for name, one in trial.broken.items()} == {NAME: outcome}
-    assert "fails in a process of its own: the worker was killed" in trial.broken[NAME].text
+
+    def shared(metric: str, usual: Any) -> Any:
+        if metric != "first_s":
+            return usual
+        return (1.0, 4.0) if len(pool.checked[-1]) == 1 else SAME
+
+    pool.next = shared  # type: ignore[method-assign]
+    found, _, _ = run(pool, names=names)
+    assert found["process"].outcome == "regression"
+    assert found["process"].text == "the first result of a process takes 4.0 times as long"
+
+
+@pytest.mark.parametrize(
+    ("peaks", "outcome", "says"),
+    [
+        ((None, None), None, ""),
+        ((1000, None), "unmeasured", "is unknown in the new version"),
+        ((None, 1000), "unmeasured", "is unknown in the old version"),
+        ((0, 0), "same", "is the same"),
+        ((0, 10**8), "regression", "times as high"),
+    ],
+)
+def test_memory_that_is_unknown_or_none(peaks: Any, outcome: str | None, says: str) -> None:
+    found, _, _ = run(FakePool(peak_bytes=peaks))
+    assert (found["peak_bytes"].outcome if "peak_bytes" in found else None) == outcome
+    assert outcome is None or says in found["peak_bytes"].text
+
+
+@pytest.mark.parametrize(
+    ("side", "gone", "outcome"), [(0, False, "unmeasured"), (1, False, "regression"), (1, True, "unmeasured")]
+)
+def test_a_case_that_fails_alone_costs_no_other(side: int, gone: bool, outcome: str) -> None:
+    pool = FakePool()
+    pool.fails, pool.gone = {(NAME, 16): side}, gone
+    found, _, trial = run(pool, names=(NAME, OTHER))
+    assert [one.outcome for one in trial.broken.values()] == [outcome]
+    assert found["case"].outcome == outcome
+    assert "cached sampling of wavenet:tiny (N = 16) fails in a process of its own: " in found["case"].text
     assert {name for name, _ in pool.built} == {OTHER}
+
+
+def test_a_large_size_that_fails_costs_no_other_row() -> None:
+    pool = FakePool(peak_bytes=(1000, 2000))
+    pool.fails = {(NAME, 64): 1}
+    found, _, _ = run(pool)
+    assert (found["case"].case, found["case"].outcome) == (NAME.replace("n16", "n64"), "regression")
+    assert "(N = 64) fails" in found["case"].text
+    assert found["peak_bytes"].outcome == "regression"
+    assert "largest_s" not in found
 
 
 def test_pairs_start_the_two_versions_in_either_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from arbench.findings import Finding
+from arbench.findings import NOTHING, Check, Finding
 from arbench.gate.timing import check
 from arbench.gate.timing.alone import Alone
 from arbench.gate.timing.check import Gate, GateError
@@ -367,10 +367,17 @@ def test_versions_that_cannot_share_a_process_get_their_own() -> None:
 @pytest.mark.parametrize(
     ("shared", "alone", "outcome", "says"),
     [
-        (1.0, 7.6, "undecided", "is undecided: 0.0% faster in a shared process, 8.6 times the time in its own"),
+        (
+            1.0,
+            7.6,
+            "undecided",
+            "is undecided: it takes the same time in a shared process, and takes 8.6 times as long",
+        ),
         (1.02, 0.5, "regression", "is 2.0% slower"),
-        (1.02, -0.2, "undecided", "is undecided: 2.0% slower in a shared process, 20.0% less time in its own"),
+        (1.3, 0.15, "regression", "is 30.0% slower"),
+        (1.02, -0.2, "undecided", "is undecided: it is 2.0% slower in a shared process, and takes 20% less time"),
         (0.9, -0.3, "improvement", "is 10.0% faster"),
+        (0.7, -0.15, "improvement", "is 30.0% faster"),
     ],
 )
 def test_what_a_process_of_its_own_contradicts_is_undecided(
@@ -389,8 +396,28 @@ def test_what_a_process_of_its_own_contradicts_is_undecided(
     gate.run()
     timed, other = gate.findings
     assert (timed.case, timed.outcome) == (NAME, outcome)
-    assert timed.text == f"cached sampling of wavenet:tiny (N = 16) {says}"
+    assert timed.text.removesuffix(" in its own") == f"cached sampling of wavenet:tiny (N = 16) {says}"
     assert other == imported
+
+
+def test_nothing_that_could_be_timed_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "Alone", None)
+    gate = gated(Fake({NAME: (2.0, 2.0, 2.0)}), alone=True)
+    gate.run()
+    assert [one.outcome for one in gate.findings] == ["unmeasured"]
+    assert Check("old", "new", findings=gate.findings).exit_code() == NOTHING
+
+
+def test_a_trial_that_fails_costs_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fails(Alone):
+        def run(self, changes: Mapping[str, float]) -> tuple[list[Finding], dict[str, float]]:
+            raise HostError("the worker was killed by SIGKILL", 1, gone=True)
+
+    monkeypatch.setattr(check, "Alone", Fails)
+    gate = gated(Fake({NAME: (1e-3, 1.02e-3, 1e-3)}), alone=True)
+    gate.run()
+    assert [one.outcome for one in gate.findings] == ["regression"]
+    assert gate.notes == ["each version alone: not tried, new cannot be loaded: the worker was killed by SIGKILL"]
 
 
 def test_larger_sizes_are_those_that_both_versions_plan_by_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,33 @@ def test_the_working_tree_is_what_is_checked(repository: Path, tmp_path: Path) -
     assert outside.label.startswith("installed arbench ")
 
 
+def test_a_repository_that_git_refuses_is_named_and_nothing_else_is_checked(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for look in (lambda: current(repository), lambda: find("v2", tmp_path, repository)):
+        with pytest.raises(TreeError, match="dubious ownership"):
+            look()
+    assert value(find(str(repository), tmp_path, repository)) == "3", "a folder needs no git"
+
+
+def test_a_version_is_identified_by_place_commit_and_sources(repository: Path, tmp_path: Path, git: Git) -> None:
+    old, new, folder = find("HEAD~1", tmp_path, repository), find("v2", tmp_path, repository), current(repository)
+    facts = [tree.facts() for tree in (old, new, folder)]
+    assert [one.commit for one in facts] == [
+        git(repository, "rev-parse", "HEAD~1"),
+        git(repository, "rev-parse", "v2"),
+        None,
+    ]
+    assert len({one.sources for one in facts}) == 3
+    assert facts[2].path == str(repository)
+    (repository / "arbench" / "__init__.py").write_text("VALUE = 2\n")
+    (repository / "arbench" / "__pycache__").mkdir()
+    (repository / "arbench" / "__pycache__" / "made.py").touch()
+    (repository / "arbench" / "back").symlink_to(repository / "arbench")
+    assert folder.facts().sources == facts[1].sources
+
+
 def test_a_folder_is_a_version(repository: Path, tmp_path: Path) -> None:
     assert value(find(str(repository), tmp_path, tmp_path)) == "3"
     assert not find(str(repository / "models"), tmp_path, tmp_path).has_package
