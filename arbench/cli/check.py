@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     multiple=True,
     type=Threshold(),
     help="Smallest relative slowdown to report; TEXT=PERCENT limits it to matching case ids, or to import_s, first_s "
-    "(first result), peak_bytes or largest_s (largest N).  [default: 0.3%, or 0.5% in processes of their own; 25%, 25%, "
-    "1% and 10% for these four]",
+    "(first result), peak_bytes or largest_s (largest N).  [default: 0.3%, or 0.5% in own processes; for these "
+    "four 25%, 25%, 1% and 10%]",
 )
 @option("--processes", type=int, help="Number of fresh processes to time in.  [default: 4]")
 @option("--instances", type=int, help="Number of times to build and time each case in each process.  [default: 8]")
