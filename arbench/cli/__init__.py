@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import traceback
 import warnings
+from typing import NoReturn
 
 import click
 
@@ -21,6 +24,8 @@ COMMANDS = {
     "doctor": "measure the limits and the noise of this machine",
 }
 """Line in the help for each command."""
+UNEXPECTED = 70
+"""Exit code of a failure that no command expects, ``EX_SOFTWARE`` of sysexits.h."""
 
 
 class Commands(click.Group):
@@ -59,14 +64,38 @@ def group() -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and exit: wrong use prints one line and exits with 2, an interrupt with 130."""
+    """Run the command line and exit.
+
+    Wrong use prints one line and exits with 2, an interrupt with 130, and a failure that no command expects with
+    ``UNEXPECTED``, which is the code of no result.
+    """
     args = sys.argv[1:] if args is None else args
     warnings.showwarning = lambda message, *_: click.echo(f"arbench: warning: {message}", err=True)
     try:
-        sys.exit(group.main(args or ["--help"], prog_name="arbench", standalone_mode=False, obj=args) or 0)
+        code = group.main(args or ["--help"], prog_name="arbench", standalone_mode=False, obj=args) or 0
+        sys.stdout.flush()
     except click.ClickException as error:
         click.echo(f"arbench: {' '.join(error.format_message().split())}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("arbench: interrupted", err=True)
         sys.exit(130)
+    except OSError as error:
+        if error.filename is not None:
+            _unexpected(error)
+        click.echo(f"arbench: cannot write standard output: {error.strerror}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be written would fail again at the exit
+        sys.exit(UNEXPECTED)
+    except Exception as error:
+        _unexpected(error)
+    sys.exit(code)
+
+
+def _unexpected(error: Exception) -> NoReturn:
+    """Print the traceback of an error that no command expects, and exit."""
+    traceback.print_exception(error)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    click.echo(
+        f"arbench: unexpected failure, which is no result: {what}; please report it with the lines above", err=True
+    )
+    sys.exit(UNEXPECTED)

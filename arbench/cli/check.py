@@ -77,7 +77,7 @@ def command(
     version is also tried in processes of its own, for its import, first result, peak memory and a large N.
 
     Exit codes: 0 no regression, 1 regression, 2 wrong use, 3 nothing could be measured, 4 undecided (with
-    --strict). If GITHUB_STEP_SUMMARY is set, a Markdown summary is appended to that file.
+    --strict), 70 unexpected failure. If GITHUB_STEP_SUMMARY is set, a Markdown summary is appended to that file.
     """
     if baseline is None and update:
         raise RefusedError("--update needs --baseline FILE: the file to write")

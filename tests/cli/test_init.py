@@ -57,6 +57,29 @@ def interrupted(path):
     raise KeyboardInterrupt
 
 
+def test_an_unexpected_failure_has_a_code_of_its_own(answer, monkeypatch):
+    """It is not 1, which is a regression."""
+
+    def broken(path):
+        raise ZeroDivisionError("no way\nout")
+
+    monkeypatch.setattr("arbench.results.read", broken)
+    found = answer("report", ".")
+    assert (found.code, found.out) == (70, "")
+    assert "Traceback" in found.err
+    assert found.err.splitlines()[-1] == (
+        "arbench: unexpected failure, which is no result: ZeroDivisionError: no way out; "
+        "please report it with the lines above"
+    )
+
+
+def test_a_full_standard_output_is_one_line():
+    command = [sys.executable, "-c", "from arbench.cli import main; main()", "list"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (70, "arbench: cannot write standard output: No space left on device\n")
+
+
 def test_a_closed_pipe_ends_quietly(start):
     with start("list") as process:
         process.stdout.close()
