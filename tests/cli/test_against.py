@@ -142,12 +142,15 @@ def test_a_commit_is_compared_with_the_working_tree(repository: Path, scratch: P
     assert check.before.startswith("HEAD (")
     assert check.after == "the working tree"
     (case,) = (finding.case for finding in check.findings if finding.metric == "seconds")
-    assert {f.metric: f.case for f in check.findings} == {
-        "seconds": case,
-        "first_s": case,
-        "peak_bytes": case,
-        "import_s": "arbench",
+    assert {(f.metric, f.case) for f in check.findings} == {
+        ("seconds", case),
+        ("first_s", case),
+        ("peak_bytes", case),
+        ("import_s", "arbench"),
+        ("first_s", "arbench"),
     }
+    assert [one.path for one in check.versions][1] == str(repository)
+    assert [one.commit is None for one in check.versions] == [False, True]
     assert [f.metric for f in check.of("undecided")][:1] == ["seconds"]
     (peak,) = (f for f in check.findings if f.metric == "peak_bytes")
     assert (peak.outcome, peak.change) == ("same", 0.0)

@@ -29,6 +29,9 @@ CACHED = [s for s in SPECS if issubclass(resolve(s).cls, Transformer)]
 DILATED = [s for s, source in BUILT.items() if any(isinstance(m, DilatedStack) for m in source.modules())]
 FIRST = {spec.partition(":")[0]: spec for spec in reversed(SPECS)}
 """First tiny preset of each model."""
+LAWS = [(spec.partition(":")[0], type(BUILT[spec].distribution).__name__) for spec in SPECS]
+NEW = [LAWS.index(law) == number for number, law in enumerate(LAWS)]
+"""For each preset, whether it is the first of its model with its law."""
 EVERY_PART = ("parallel", "sequential", "forecast", "inversion", "inversion_blocks")
 """Methods that together call every part of a model: ``forward``, ``extend`` and ``rewind``."""
 
@@ -104,13 +107,21 @@ def test_every_continuous_law_integrates_to_one(spec: str, checks: ModuleType, s
 @pytest.mark.parametrize(
     ("spec", "method"),
     [
-        *((spec, "cached" if resolve(spec).cls.feeds == "x" else None) for spec in SPECS),
+        *(
+            pytest.param(
+                spec, "cached" if resolve(spec).cls.feeds == "x" else None, marks=() if new else pytest.mark.slow
+            )
+            for spec, new in zip(SPECS, NEW, strict=True)
+        ),
         ("wavenet:tiny", "naive"),
         ("wavenet:tiny_gaussian", "naive"),
     ],
 )
 def test_every_law_is_drawn_from(spec: str, method: str | None, checks: ModuleType, shared: Shared) -> None:
-    """Step by step, or in one pass where the feed is noise. Other exact methods draw the same: ``agrees``."""
+    """Step by step, or in one pass where the feed is noise. Other exact methods draw the same: ``agrees``.
+
+    A model's presets with the same law are slow, but for the first.
+    """
     source = shared(spec)
     sampler = checks.by(source, "sample", method)
     if source.distribution.finite:

@@ -42,7 +42,7 @@ class Build(msgspec.Struct, tag=True):
     sides: list[int]
     """Numbers of the sides; they take turns until the next ``Build``."""
     check: bool = True
-    """Whether to compare the first outcome with the verified one."""
+    """True to compare the first outcome with the verified one."""
 
 
 class Turn(msgspec.Struct, tag=True):

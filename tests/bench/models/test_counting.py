@@ -141,7 +141,7 @@ def test_a_batch_is_counted_with_the_same_depth_and_more_work(spec: str) -> None
 EVALUATIONS = {"naive": "G", "cached": "G", "sequential": "G", "inversion": "G", "parallel": "1", "own_samples": "1"}
 
 
-@pytest.mark.parametrize("spec", TINY)
+@pytest.mark.parametrize("spec", [pytest.param(spec, marks=() if spec in QUICK else pytest.mark.slow) for spec in TINY])
 def test_evaluations_of_the_network(spec: str) -> None:
     for case, *_ in families(spec):
         one = counter(case)

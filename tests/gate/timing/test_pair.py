@@ -53,7 +53,7 @@ def test_what_a_shared_process_hides_and_leaves_out_is_seen_in_processes_of_thei
 ) -> None:
     """One pair of processes at first, and one to confirm; two instances are too few to decide the seconds."""
     monkeypatch.setattr(alone, "PAIRS", (1, 1))
-    monkeypatch.setattr(alone, "LARGEST_S", 0.5)  # all calls are slow here
+    monkeypatch.setattr(alone, "LARGEST_S", 0.2)  # all calls are slow here
     trees = [Tree(root.name, root, root) for root in map(copy_of_this_tree, ("old", "new"), ("", FOR_BOTH + LEFT_OUT))]
     with (trees[1].root / "arbench" / "bench" / "subject.py").open("a") as file:
         file.write("import time as _time\n_time.sleep(0.3)\n")
