@@ -22,7 +22,7 @@ from torch.nn.modules import module as _module
 _get = _module.Module.__getattr__
 _module._unspun = _types.FunctionType(_get.__code__, _get.__globals__)
 exec(
-    "def _spun(self, name):\\n    for _ in range(500):\\n        pass\\n    return _unspun(self, name)",
+    "def _spun(self, name):\\n    for _ in range(1000):\\n        pass\\n    return _unspun(self, name)",
     vars(_module),
 )
 _get.__code__ = _module._spun.__code__
@@ -53,7 +53,7 @@ def test_what_a_shared_process_hides_and_leaves_out_is_seen_in_processes_of_thei
 ) -> None:
     """One pair of processes at first, and one to confirm; two instances are too few to decide the seconds."""
     monkeypatch.setattr(alone, "PAIRS", (1, 1))
-    monkeypatch.setattr(alone, "LARGEST_S", 0.2)  # all calls are slow here
+    monkeypatch.setattr(alone, "LARGEST_S", 0.3)  # all calls are slow here
     trees = [Tree(root.name, root, root) for root in map(copy_of_this_tree, ("old", "new"), ("", FOR_BOTH + LEFT_OUT))]
     with (trees[1].root / "arbench" / "bench" / "subject.py").open("a") as file:
         file.write("import time as _time\n_time.sleep(0.3)\n")
