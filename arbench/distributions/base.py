@@ -65,6 +65,8 @@ def kernel_for(name: str, backend: str, x: Tensor) -> Callable[..., Any] | None:
     The result is None where plain PyTorch runs instead: on the eager backend, for a kernel without that backend, and
     on Numba in half precision.
     """
+    if backend == "eager":  # at once: this is asked for every element
+        return None
     backend = current(backend)
     if backend == "eager" or (backend == "numba" and x.dtype not in (torch.float32, torch.float64)):
         return None
