@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from arbench.distributions.base import HALF, Distribution, at_least_float32, gumbel, kernel_for
+from arbench.distributions.base import HALF, Distribution, gumbel, kernel_for
+
+FLOAT16, BFLOAT16 = torch.float16, torch.bfloat16
 
 
 def scores(params: Tensor, z: Tensor) -> Tensor:
@@ -35,8 +37,12 @@ class Categorical(Distribution):
 
     def draw(self, params: Tensor, z: Tensor) -> Tensor:
         """Return the class with the largest sum of logit and noise."""
-        eager = self.backend == "eager"  # without a call, which a draw of one element feels
-        sample = None if eager else kernel_for("sample_from_logits", self.backend, params)
+        if self.backend == "eager":  # written out: a draw of one element feels every call
+            added = params + z
+            if (dtype := added.dtype) is FLOAT16 or dtype is BFLOAT16:
+                added = params.float() + z.float()
+            return added.argmax(-1)
+        sample = kernel_for("sample_from_logits", self.backend, params)
         return scores(params, z).argmax(-1) if sample is None else sample(params, z)[0]
 
     def margin(self, params: Tensor, z: Tensor) -> Tensor:
@@ -48,7 +54,10 @@ class Categorical(Distribution):
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         """Return the log-softmax at the class."""
-        log_prob = kernel_for("log_prob_from_logits", self.backend, params)
-        if log_prob is None:
-            return at_least_float32(params).log_softmax(-1).gather(-1, x.unsqueeze(-1)).squeeze(-1)
-        return log_prob(params, x)
+        eager = self.backend == "eager"
+        log_prob = None if eager else kernel_for("log_prob_from_logits", self.backend, params)
+        if log_prob is not None:
+            return log_prob(params, x)
+        if (dtype := params.dtype) is FLOAT16 or dtype is BFLOAT16:
+            params = params.float()
+        return params.log_softmax(-1).gather(-1, x.unsqueeze(-1)).squeeze(-1)
