@@ -74,8 +74,8 @@ class Decision:
 
     outcome: Outcome
     change: Change
-    """Estimate over all timings of the case. The first one helped to select a reported change, which is therefore
-    overestimated a little."""
+    """Estimate over all timings of the case, with the interval on which the outcome rests. The first timing helped to
+    select a reported change, which is therefore overestimated a little."""
     why: str = ""
     """Reason for ``undecided``."""
 
@@ -131,8 +131,8 @@ def judge_change(first: Observations, again: Callable[[], Observations], thresho
     if found.interval is None:
         return Decision("undecided", found, "too few instances")
     shown = found.clears(threshold)
-    if shown is None and estimate(first.ratios, 1 - 2 * MISSED).within(SAME * threshold):
-        return Decision("same", found)
+    if shown is None and (same := estimate(first.ratios, 1 - 2 * MISSED)).within(SAME * threshold):
+        return Decision("same", same)
     second = again()
     both = estimate(first.ratios + second.ratios, confidence)
     if doubt := _doubt(second, 1 - 2 * ALARMS, threshold):
@@ -148,8 +148,8 @@ def judge_change(first: Observations, again: Callable[[], Observations], thresho
         return Decision(
             "undecided", both, f"{abs(both.change):.1%} {way} in all, but not in the second timing by itself"
         )
-    if estimate(first.ratios + second.ratios, 1 - 2 * MISSED).within(SAME * threshold):
-        return Decision("same", both)
+    if (same := estimate(first.ratios + second.ratios, 1 - 2 * MISSED)).within(SAME * threshold):
+        return Decision("same", same)
     return Decision("undecided", both, "the interval is too wide to decide")
 
 

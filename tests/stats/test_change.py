@@ -197,3 +197,10 @@ def test_ratios_are_positive_and_finite(ratios: list[float]) -> None:
 def test_a_threshold_and_a_case_are_needed(threshold: float, cases: int) -> None:
     with pytest.raises(ValueError, match="needs a threshold above 0 and at least one case"):
         judge_change(Observations(EQUAL, EQUAL), never, threshold, cases)
+
+
+def test_the_interval_of_the_same_is_the_one_that_says_so() -> None:
+    found = judged(0.0, scatter=0.04)
+    assert found.outcome == "same"
+    assert found.change.within(0.015)
+    assert found.change == estimate(around(0.0, 0.04), 0.9)
