@@ -34,7 +34,7 @@ LAWS = {
 STEPWISE = {"sequential", "cached", "inversion", "blocks", "forecast", "speculative", "inversion_blocks"}
 """Methods that extend a state, which runs in plain PyTorch."""
 SINGLE = {"parallel", "cached", "inversion_fixed_point"}
-"""Methods that run for every preset, and in float32 too: one per op, since only kernels depend on these."""
+"""Methods that run in float32 too: one per op of every model, since only kernels depend on the dtype."""
 
 
 @lru_cache(maxsize=8)
@@ -49,7 +49,9 @@ CASES = [
         method,
         dtype,
         id=f"{spec}-{method.op}-{method.name}-{dtype}",
-        marks=() if spec.endswith(":tiny") or (method.name in SINGLE and dtype == torch.float64) else pytest.mark.slow,
+        marks=()
+        if spec.endswith(":tiny") or (method.name == "parallel" and dtype == torch.float64)
+        else pytest.mark.slow,
     )
     for spec in TINY
     for method in methods_for(shared(spec, torch.float64, "eager"))

@@ -43,6 +43,7 @@ LONG = {
     *((spec, method) for spec in TINY if spec not in FIRST.values() for method in REPEATING),
     *((spec, method) for model, spec in FIRST.items() if model not in REPEATED for method in REPEATING),
     ("pixelcnnpp:tiny", "cached"),
+    *((spec, "parallel") for spec in TINY if spec.startswith("grouped_pixelcnn:tiny_")),
     ("pixelcnnpp:tiny_class", "cached"),
     ("pixelsnail:tiny", "cached"),
     ("pixelsnail:tiny_grey", "cached"),

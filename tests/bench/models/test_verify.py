@@ -31,7 +31,7 @@ PRESETS = [f"{name}:{preset}" for name in names() for preset in resolve(name).cl
 TINY = [spec for spec in PRESETS if ":tiny" in spec]
 FIRST = {spec.partition(":")[0]: spec for spec in reversed(TINY)}
 """First tiny preset of each model."""
-LONGER = {FIRST[model] for model in ("wavenet", "pixelcnn", "lstm", "transformer", "mingru", "maf", "pixelcnnpp")}
+LONGER = {FIRST[model] for model in ("wavenet", "pixelcnn", "lstm", "transformer", "maf")}
 """Presets that are verified at a second size: each has another kind of state."""
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 STEPPED = {"x": ("sample", "cached"), "z": ("score", "inversion")}
