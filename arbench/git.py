@@ -51,9 +51,7 @@ class Commit:
     """Commit time, Unix seconds."""
 
 
-def run(
-    repo: Path, *words: str, stdin: str = "", timeout: float = TIMEOUT_S, variables: Mapping[str, str] | None = None
-) -> str:
+def run(repo: Path, *words: str, stdin: str = "", timeout: float = TIMEOUT_S) -> str:
     """Return what a git command prints.
 
     Args:
@@ -61,12 +59,11 @@ def run(
         words: the command and its arguments.
         stdin: text for its standard input.
         timeout: seconds it may take.
-        variables: further variables of its environment.
 
     Raises:
         GitError: git is missing, takes longer than ``timeout``, or exits with an error.
     """
-    done = _completed(repo, *words, stdin=stdin, timeout=timeout, variables=variables)
+    done = _completed(repo, *words, stdin=stdin, timeout=timeout)
     if done.returncode:
         raise GitError(f"{repo}: git cannot read it ({_why(done)}); name a git repository")
     return done.stdout.strip()
@@ -75,7 +72,10 @@ def run(
 def _completed(
     repo: Path, *words: str, stdin: str = "", timeout: float = TIMEOUT_S, variables: Mapping[str, str] | None = None
 ) -> CompletedProcess[str]:
-    """Return a git command that exited, with or without an error. Raises GitError as ``run`` does."""
+    """Return a git command that exited, with or without an error, and got further variables in its environment.
+
+    Raises GitError as ``run`` does.
+    """
     try:
         return subprocess.run(
             ["git", "-C", str(repo), *words],

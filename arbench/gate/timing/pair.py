@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from arbench.gate.timing.hosts import Cases, HostError, Process, Wanted
 from arbench.gate.timing.protocol import Build, Built, Peak, Peaked, Request, Timed, Turn
 from arbench.gate.timing.trees import Tree
 
+Reply = TypeVar("Reply")
 Two = tuple[float, float]
 """A figure of the old version, and of the new one."""
 
@@ -34,13 +36,8 @@ class Pair:
 
     def ready(self) -> Two:
         """Wait until both are loaded; return the seconds of each import."""
-        found = []
-        for side, process in enumerate(self._processes):
-            try:
-                found.append(process.ready().seconds)
-            except HostError as error:
-                raise HostError(str(error), side, gone=error.gone) from None
-        return found[0], found[1]
+        old, new = (self._charged(side, process.ready).seconds for side, process in enumerate(self._processes))
+        return old, new
 
     def build(self, cases: Cases, check: bool = True) -> tuple[Two, float]:
         """Build a case in both.
@@ -74,7 +71,11 @@ class Pair:
             process.close()
 
     def _ask(self, side: int, request: Request, wanted: type[Wanted]) -> Wanted:
+        return self._charged(side, partial(self._processes[side].request, request, wanted))
+
+    def _charged(self, side: int, call: Callable[[], Reply]) -> Reply:
+        """Make a call; an error names the side."""
         try:
-            return self._processes[side].request(request, wanted)
+            return call()
         except HostError as error:
             raise HostError(str(error), side, gone=error.gone) from None
