@@ -11,8 +11,8 @@ import msgspec
 import torch
 
 from arbench.bench.job import Job, Message, one_line, out_of_memory
-from arbench.bench.pool import WorkerPool
-from arbench.bench.worker import measure, prove
+from arbench.bench.workers.pool import WorkerPool
+from arbench.bench.workers.worker import measure, prove
 
 TURN = Lock()
 """Taken by a job for each step: counting and memory meters watch the whole process."""

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 from arbench.bench import analyse
 from arbench.bench.plan import Plan
-from arbench.bench.pool import PoolStoppedError, WorkerPool
 from arbench.bench.progress import LockedProgress, Progress, Quiet
 from arbench.bench.recorder import Recorder, new_run
-from arbench.bench.supervisor import Supervisor
+from arbench.bench.workers.pool import PoolStoppedError, WorkerPool
+from arbench.bench.workers.supervisor import Supervisor
 from arbench.meters import environment
 from arbench.results import Results
 

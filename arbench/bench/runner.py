@@ -8,11 +8,11 @@ from pathlib import Path
 from arbench.bench import analyse
 from arbench.bench.case import CaseKey
 from arbench.bench.plan import Plan
-from arbench.bench.pool import WorkerPool
 from arbench.bench.progress import Progress, Quiet
 from arbench.bench.recorder import Recorder, new_run, recorded_plan
 from arbench.bench.samples import by_case
-from arbench.bench.supervisor import Supervisor
+from arbench.bench.workers.pool import WorkerPool
+from arbench.bench.workers.supervisor import Supervisor
 from arbench.meters import differences, environment, limits
 from arbench.results import FILE_NAME, Limits, Results, ResultsError, Resume, StoppedBy, Writer, read
 

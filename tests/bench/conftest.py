@@ -14,7 +14,7 @@ import pytest
 import arbench
 from arbench.bench import prove, runner
 from arbench.bench.plan import Options, Plan, make_plan
-from arbench.bench.worker import Job, Message
+from arbench.bench.workers.worker import Job, Message
 from arbench.results import Count, Results, Samples, Verification
 
 LIMITS = {"copy": [], "read": [], "matmul": {"float32": 1e6}, "timer_s": 1e-7}

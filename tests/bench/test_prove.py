@@ -12,9 +12,9 @@ from arbench.bench.job import Job, Message
 from arbench.bench.models import counting
 from arbench.bench.models.counting import Counter
 from arbench.bench.plan import Options, make_plan
-from arbench.bench.pool import PoolStoppedError, WorkerPool
 from arbench.bench.prove import prove_plan
 from arbench.bench.recorder import Recorder
+from arbench.bench.workers.pool import PoolStoppedError, WorkerPool
 from arbench.meters import CountBudgetExceeded
 from arbench.results import Verification
 

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from arbench.bench import runner
-from arbench.bench.process import WorkerFailure
 from arbench.bench.progress import Quiet
 from arbench.bench.runner import Writer, run_plan
-from arbench.bench.worker import Message
+from arbench.bench.workers.process import WorkerFailure
+from arbench.bench.workers.worker import Message
 from arbench.results import ResultsError, Samples, WriteError, read
 
 UNKILLED = 16

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from arbench.bench.process import STARTUP_S, Worker
+from arbench.bench.workers.process import STARTUP_S, Worker
 from arbench.gate.timing.protocol import (
     Build,
     Built,

@@ -63,7 +63,7 @@ class Worker:
     def __init__(self, command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> None:
         self.environment = environment
         self.process = subprocess.Popen(
-            command or [sys.executable, "-m", "arbench.bench.worker"],
+            command or [sys.executable, "-m", "arbench.bench.workers.worker"],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -12,8 +12,8 @@ import pytest
 
 from arbench.bench.job import Job, Message
 from arbench.bench.kernels import KernelOptions, make_kernel_plan
-from arbench.bench.pool import PoolStoppedError, WorkerPool
-from arbench.bench.process import Worker, WorkerFailure, exit_reason
+from arbench.bench.workers.pool import PoolStoppedError, WorkerPool
+from arbench.bench.workers.process import Worker, WorkerFailure, exit_reason
 
 
 def test_why_a_process_exited():
@@ -42,7 +42,7 @@ time.sleep(100)
 
 def test_starting_may_take_longer_than_a_step(plan, monkeypatch):
     """A worker may take long to import torch and to build its model; after its first message a step may not."""
-    monkeypatch.setattr("arbench.bench.pool.Worker", partial(Worker, [sys.executable, "-c", SLOW_TO_START]))
+    monkeypatch.setattr("arbench.bench.workers.pool.Worker", partial(Worker, [sys.executable, "-c", SLOW_TO_START]))
     with WorkerPool() as pool:
         said = list(pool.converse(Job("prove", plan().cases, 0, 1), timeout=0.2))
     assert said == [Message(begin="a", step="verify"), WorkerFailure("timeout", "no response for 0.2 s")]
@@ -76,7 +76,9 @@ print('{"done": true}', flush=True)
 
 def test_a_variable_of_a_library_is_set_where_the_process_begins(plan, monkeypatch):
     """Kernels are verified in Triton's interpreter on a CPU, and timed without it, whatever this process has."""
-    monkeypatch.setattr("arbench.bench.pool.Worker", partial(Worker, [sys.executable, "-c", TELLS_ITS_ENVIRONMENT]))
+    monkeypatch.setattr(
+        "arbench.bench.workers.pool.Worker", partial(Worker, [sys.executable, "-c", TELLS_ITS_ENVIRONMENT])
+    )
     kernels = make_kernel_plan(KernelOptions(kernels=["softmax"])).cases
     models = plan(methods=["parallel"], n=[8]).cases
 

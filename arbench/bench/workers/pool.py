@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import msgspec
 
 from arbench.bench.job import Job, Message
-from arbench.bench.process import STARTUP_S, Worker, WorkerFailure, environment_for
+from arbench.bench.workers.process import STARTUP_S, Worker, WorkerFailure, environment_for
 
 
 class PoolStoppedError(Exception):

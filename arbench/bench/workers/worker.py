@@ -1,8 +1,8 @@
 """A worker process, which verifies, counts or times the cases of one job.
 
-Its command is ``python -m arbench.bench.worker``. It reports that it is ready, reads one job from its standard input,
-writes one message per line to its standard output, and exits when the job is done or when its standard input closes
-because its parent died.
+Its command is ``python -m arbench.bench.workers.worker``. It reports that it is ready, reads one job from its standard
+input, writes one message per line to its standard output, and exits when the job is done or when its standard input
+closes because its parent died.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ from typing import Any
 from arbench.bench.case import CaseKey
 from arbench.bench.job import Job
 from arbench.bench.plan import Plan
-from arbench.bench.pool import WorkerPool
-from arbench.bench.process import WorkerFailure
 from arbench.bench.progress import Progress
 from arbench.bench.recorder import Recorder
 from arbench.bench.samples import by_case, seconds_by_worker
+from arbench.bench.workers.pool import WorkerPool
+from arbench.bench.workers.process import WorkerFailure
 from arbench.results import Count, Results, Status, StoppedBy, Verification
 from arbench.stats import reason_to_stop, summarise
 
