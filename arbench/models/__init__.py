@@ -4,6 +4,7 @@ from arbench.models.base import FAMILIES as FAMILIES
 from arbench.models.base import Claim as Claim
 from arbench.models.base import Context as Context
 from arbench.models.base import Source as Source
+from arbench.models.base import StateError as StateError
 from arbench.models.base import lecun_normal_ as lecun_normal_
 from arbench.models.registry import Chosen as Chosen
 from arbench.models.registry import ModelError as ModelError

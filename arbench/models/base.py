@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, ClassVar, Literal, Self, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from arbench.backends import BACKENDS, current
 from arbench.distributions import Distribution
+from arbench.models.copying import StateError as StateError
+from arbench.models.copying import copied as copied
 
 Op = Literal["score", "sample"]
 """Operation of a model."""
 Context = Mapping[str, Tensor]
 """Conditioning of events: tensors by name, their first axis the batch."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -186,8 +186,12 @@ class Source(Switched, ABC):
         """Return the parameters (B, N, P) of every element from the whole feed, in one parallel pass."""
 
     def mark(self, state: Any, g: int) -> Any:
-        """Return a mark of the state at group ``g``, for methods that take guesses back; by default a copy."""
-        return g, copied(state)
+        """Return a mark of the state at group ``g``, for methods that take guesses back; by default a copy.
+
+        Raises:
+            StateError: ``copied`` cannot copy an object in the state; define this method and ``rewind``.
+        """
+        return g, self._copied(state)
 
     def rewind(self, state: Any, mark: Any, f: Tensor, g: int) -> Any:
         """Return the state at group ``g`` from one that went beyond it.
@@ -203,8 +207,17 @@ class Source(Switched, ABC):
             g: group to return to.
         """
         at, kept = mark
-        state = copied(kept)
+        state = self._copied(kept)
         return self.extend(state, f, at, g)[1] if g > at else state
+
+    def _copied(self, state: Any) -> Any:
+        try:
+            return copied(state, self)
+        except StateError as error:
+            raise StateError(
+                f"the state of {type(self).__name__} contains {error}; define its methods mark(state, g) and "
+                "rewind(state, mark, f, g), which take the state back to group g"
+            ) from None
 
     def initialise(self, f: Tensor, code: Any) -> None:
         """Initialise the weights from a feed (B, N), where the model's publication does so.
@@ -245,32 +258,3 @@ def lecun_normal_(tensor: Tensor, fan_in: int, generator: torch.Generator, gain:
     """Fill a tensor with N(0, gain^2 / fan_in), which keeps the scale of activations (LeCun et al., 1998)."""
     with torch.no_grad():
         return tensor.normal_(0.0, gain / fan_in**0.5, generator=generator)
-
-
-def copied(state: T) -> T:
-    """Return a copy of a model's state that shares no tensor which stepping may write to.
-
-    Tensors are cloned; lists, tuples, deques, dictionaries and dataclasses are rebuilt; an object with a
-    method ``copied`` makes its own copy. Everything else is shared, including a dataclass's fields declared
-    with ``field(metadata={"constant": True})``, such as prepared weights or the encoded context. Tensors that
-    were views of one storage become storages of their own.
-    """
-    return cast(T, _copied(state))
-
-
-def _copied(state: Any) -> Any:
-    if isinstance(state, Tensor):
-        return state.clone()
-    if hasattr(state, "copied"):
-        return state.copied()
-    if isinstance(state, list | deque):
-        return type(state)(map(_copied, state))
-    if isinstance(state, tuple):
-        parts = [_copied(part) for part in state]
-        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
-    if isinstance(state, dict):
-        return {key: _copied(part) for key, part in state.items()}
-    if is_dataclass(state) and not isinstance(state, type):
-        moving = [f.name for f in fields(state) if f.init and not f.metadata.get("constant")]
-        return replace(state, **{name: _copied(getattr(state, name)) for name in moving})
-    return state
