@@ -27,7 +27,9 @@ class Job(msgspec.Struct):
     share_s: float = 0.0
     """Seconds that timing may take; for proving, the longest call that could still be timed."""
     call_s: dict[str, float] = {}
-    """Seconds that a call of each case took while proving, by id."""
+    """Seconds that a warm call of each case took while proving, by id."""
+    compiling: list[str] = []
+    """Ids of the cases whose first call took much longer, as where it compiles; it is never timed."""
     verified: list[str] = []
     outcomes: dict[str, str] = {}
     """Digests of the verified outcomes, by case id."""

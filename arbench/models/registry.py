@@ -101,7 +101,7 @@ class Chosen:
     def _made(self, config: Mapping[str, Any], seed: int) -> Source:
         try:
             return self.cls(**{**config, "seed": seed})
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # with settings of the user's, PyTorch and Python may refuse in any way
             if "," not in self.preset:
                 raise  # a fault of the preset, not of the user's settings
             raise ModelError(f"model '{self.name}:{self.preset}': {' '.join(str(error).split())}") from None

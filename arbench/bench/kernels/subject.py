@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CHANGES = "changes its inputs: "
 """Precedes the checksum of a call whose next results differ unless its inputs are restored."""
+COMPILING_S = 0.05
+"""A first call that is longer may have compiled, so a second one is timed."""
 NO_DEPTH = "a kernel's cost formula gives FLOPs and bytes, no depth"
 
 
@@ -90,13 +92,21 @@ class KernelSubject:
         import torch
 
         facts, call = self._call(case)
-        if self.device != "cpu":
-            torch.cuda.synchronize(self.device)
-        started = time.perf_counter()
-        result = call.run()
-        if self.device != "cpu":
-            torch.cuda.synchronize(self.device)
-        facts["call_s"] = (time.perf_counter() - started) / call.times
+
+        def timed() -> tuple[Any, float]:
+            if self.device != "cpu":
+                torch.cuda.synchronize(self.device)
+            started = time.perf_counter()
+            result = call.run()
+            if self.device != "cpu":
+                torch.cuda.synchronize(self.device)
+            return result, time.perf_counter() - started
+
+        result, seconds = timed()
+        if seconds > COMPILING_S:  # the verified call may have run another variant of compiled code
+            result, again = timed()
+            seconds = min(seconds, again)
+        facts["call_s"] = seconds / call.times
         call.check(result)
         return facts | {"outcome": self._outcomes[case.id]}
 

@@ -67,11 +67,8 @@ def verify_method(
         InexactError: the outcome is wrong; names the first element that differs.
     """
     task = setup.task(source, case, record=case.op == "sample")
-    started = time.perf_counter()
-    outcome = run(source, case, task)
-    if setup.device.startswith("cuda"):
-        torch.cuda.synchronize(setup.device)
-    seconds, calls = time.perf_counter() - started, evaluated()
+    outcome, seconds = called(setup, source, case, task)
+    calls = evaluated()
     facts, proof = verify_outcome(setup, source, twin, case, task, outcome)
     judge = judge_of(source.distribution)
     if task.noise is not None:
@@ -80,6 +77,15 @@ def verify_method(
     if task.noise is not None:
         facts |= verify_draws(source, judge, proof, case.dtype, setup.seed)
     return facts | {"outcome": digest(outcome)}, seconds, calls
+
+
+def called(setup: ModelSetup, source: Source, case: CaseKey, task: Task) -> tuple[Outcome, float]:
+    """Make one call of a case; return its outcome and its seconds."""
+    started = time.perf_counter()
+    outcome = run(source, case, task)
+    if setup.device.startswith("cuda"):
+        torch.cuda.synchronize(setup.device)
+    return outcome, time.perf_counter() - started
 
 
 def verify_outcome(

@@ -154,12 +154,14 @@ class Supervisor:
         facts = {c.id: proofs[c.id].verified or {} for c in cases if c.id in proofs}
         calls = {case: float(known.get("call_s", 0.0)) for case, known in facts.items() if known}
         outcomes = {case: known["outcome"] for case, known in facts.items() if "outcome" in known}
+        compiling = [case for case, known in facts.items() if "first_call_s" in known]
         return Job(
             stage,
             cases,
             options.seed,
             options.threads,
             call_s=calls,
+            compiling=compiling,
             outcomes=outcomes,
             **options.worker_facts(),
             **more,

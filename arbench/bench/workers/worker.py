@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from arbench.meters import Clock
 
 SHORT_S = 0.05
-"""Longest call that is its own warm call; before a longer one the smallest case with the same key is called."""
+"""Longest call that is its own warm call; before a longer one the smallest case with the same key is called.
+
+A case that compiles in its first call is its own warm call, however long it takes: another size does not compile it."""
 ROUND_SAMPLES_S = 0.01
 """Seconds that the samples of a round should take together: shorter calls are timed several times."""
 MOST_SAMPLES = 20
@@ -136,16 +138,18 @@ def measure(job: Job) -> Iterator[Message]:
             call = call_of(case)
             kept = Kept(call.run, call.check)
             about = job.call_s.get(case.id, 0.0)
+            alone = about <= SHORT_S or case.id in job.compiling
             first = None
             try:
-                if case.id not in cold and (about <= SHORT_S or job.worker == 0):
+                if case.id not in cold and (alone or job.worker == 0):
                     first = clock.time(kept)
                     kept.check()
                 if case.id not in cold:
                     once_s += time.monotonic() - starts
                 cold.add(case.id)
-                if about <= SHORT_S:
-                    about = clock.time(kept) / call.times  # the warm call; proving timed a cold one
+                if alone:
+                    warm = clock.time(kept) / call.times
+                    about = min(about or warm, warm)  # a model that is built anew may compile anew
                     kept.check()
                 else:
                     call_of(smallest[case.key]).run()
