@@ -20,6 +20,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from arbench.files import require_regular
+
 SCHEMA = 1
 FILE_NAME = "results.jsonl"
 
@@ -336,6 +338,7 @@ def read(path: Path) -> Results:
     """
     path = locate(path)
     try:
+        require_regular(path)
         data = path.read_bytes()
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror}") from None
@@ -371,6 +374,7 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            require_regular(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:

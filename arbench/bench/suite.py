@@ -29,6 +29,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from arbench.bench.options import Options, PlanError
+from arbench.files import require_regular
 from arbench.suggest import did_you_mean
 
 EACH: dict[str, Any] = {
@@ -92,6 +93,7 @@ def load(name: str) -> Suite:
             known = [file.stem for file in path.parent.glob("*.toml")]
             raise PlanError(f"unknown suite '{name}'; {did_you_mean(name, known)} (the path of a suite ends in .toml)")
     try:
+        require_regular(path)
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PlanError(f"suite {name}: {error.strerror}{_near(path)}") from None

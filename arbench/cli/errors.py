@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from arbench.files import passing_folder
 from arbench.results import ResultsError
 
 
@@ -34,11 +35,11 @@ def refusing(*errors: type[Exception]) -> Iterator[None]:
 
 
 def check_writable(out: Path) -> None:
-    """Create the folder ``out`` if it is missing. Raises RefusedError if it cannot be written."""
+    """Check that a folder can be created and written, and leave no trace. Raises RefusedError if not."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
+        with passing_folder(out):
+            probe = out / ".writable"
+            probe.touch()
+            probe.unlink()
     except OSError as error:
         raise RefusedError(f"--out {out}: cannot be written ({error.strerror}); choose another folder") from None

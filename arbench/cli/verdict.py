@@ -10,9 +10,12 @@ import click
 import msgspec
 
 from arbench.cli.errors import RefusedError
+from arbench.files import passing_folder
 from arbench.findings import REGRESSION, Check
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
+_PROBING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK
+"""Flags to open a file as for writing; a pipe that nobody reads fails at once."""
 
 
 def check_junit(path: Path | None) -> None:
@@ -20,11 +23,11 @@ def check_junit(path: Path | None) -> None:
     if path is None:
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        there = path.exists()
-        path.open("a").close()
-        if not there:
-            path.unlink()  # a later refusal must not leave an empty file
+        with passing_folder(path.parent):  # a later refusal must leave neither a folder nor an empty file
+            there = path.exists()
+            os.close(os.open(path, _PROBING))
+            if not there:
+                path.unlink()
     except OSError as error:
         raise RefusedError(f"--junit {path}: cannot be written ({error.strerror}); choose another file") from None
 
@@ -61,6 +64,7 @@ def conclude(check: Check, *, strict: bool, as_json: bool, junit: Path | None) -
             click.echo(f"arbench: warning: cannot append to {SUMMARY} {summary}: {error.strerror}", err=True)
     if junit is not None:
         try:
+            junit.parent.mkdir(parents=True, exist_ok=True)
             junit.write_text(render.junit(check), encoding="utf-8")
         except OSError as error:
             if code != REGRESSION:

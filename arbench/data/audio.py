@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,14 @@ from arbench.data.errors import DataError, files_of, reason, require_file
 RATE = 16_000
 """Sampling rate of the shipped speech, in Hz."""
 _FORMATS = ("WAV", "WAVEX", "FLAC")
-_OF_UNKNOWN_LENGTH = 0xFFFFFFFF
-"""Size in the header of a WAV that a program wrote to a pipe."""
+_OF_PIPES = (0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+"""Sizes in the header of a WAV that a program wrote to a pipe, before it knew the length."""
+_LARGEST_BLOCK = 0xFFFF
+"""Bytes of the largest block of samples; some programs round the sizes above down to whole blocks."""
+_UNKNOWN = 0x7FFFFFFFFFFFFFFF
+"""Number of samples that libsndfile reports for a FLAC that declares none."""
+_AT_ONCE = 1 << 20
+"""Samples to read at once: a header may declare more than fit in memory."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +90,7 @@ def load_file(path: Path, rate: int, wanted: str = "a WAV file") -> Audio:
 
     require_file(path, wanted)
     try:
-        with path.open("rb") as file:
-            _refuse_truncated_wav(file, path)
-        with soundfile.SoundFile(path) as sound:
+        with _opened(path) as sound:
             if sound.format not in _FORMATS:
                 raise DataError(path, f"is {sound.format_info}; wanted {wanted}")
             if sound.channels != 1:
@@ -96,11 +101,14 @@ def load_file(path: Path, rate: int, wanted: str = "a WAV file") -> Audio:
                     f"is sampled at {sound.samplerate} Hz; wanted {rate} Hz (resample it first)",
                 )
             promised = sound.frames
-            samples = sound.read(promised, dtype="float32")
+            parts = [sound.read(_AT_ONCE, dtype="float32")]
+            while len(parts[-1]):
+                parts.append(sound.read(_AT_ONCE, dtype="float32"))
     except (OSError, soundfile.SoundFileError) as error:
         what = reason(error).rpartition(": ")[2]
         raise DataError(path, f"is not readable as audio ({what}); wanted {wanted}") from None
-    if len(samples) < promised:
+    samples = np.concatenate(parts)
+    if len(samples) < promised != _UNKNOWN:
         raise _truncated(path, promised, len(samples), "samples")
     _refuse_unusable(samples, path)
     return Audio(samples, rate)
@@ -117,17 +125,47 @@ def _truncated(path: Path, promised: int, present: int, unit: str) -> DataError:
     )
 
 
-def _refuse_truncated_wav(file: BinaryIO, path: Path) -> None:
-    """Raise if a WAV is shorter than its header declares, because libsndfile would silently read less."""
+def _opened(path: Path) -> Any:
+    """Return the open sound of a file, to be read in one direction only.
+
+    libsndfile silently reads less of a WAV than its header declares, and nothing of one that declares no length.
+
+    Raises:
+        DataError: a WAV is shorter than its header declares, and was not written to a pipe.
+        OSError: the file cannot be read.
+        soundfile.SoundFileError: it is no audio.
+    """
+    import soundfile
+
+    class Forward(soundfile.SoundFile):
+        """A sound file that never seeks: it cannot where a FLAC ends before its header says."""
+
+        def seekable(self) -> bool:
+            return False
+
     length = path.stat().st_size
-    for name, size in _chunks(file):
-        present = length - file.tell()
-        if name == b"data" and size != _OF_UNKNOWN_LENGTH and size > present:
-            raise _truncated(path, size, present, "bytes of sound")
+    with path.open("rb") as file:
+        for name, size, order in _chunks(file):
+            at = file.tell()
+            if name != b"data":
+                continue
+            if size == 0 and not _only_chunks(file, order, length):
+                file.seek(0)
+                whole = bytearray(file.read())
+                struct.pack_into(f"{order}I", whole, at - 4, min(length - at, 0xFFFFFFFF))
+                return Forward(io.BytesIO(whole))
+            if size > length - at and not any(0 <= one - size <= _LARGEST_BLOCK for one in _OF_PIPES):
+                raise _truncated(path, size, length - at, "bytes of sound")
+            break
+    return Forward(path)
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Yield name and size of each chunk of a RIFF or RIFX WAVE file, with the file positioned at its content."""
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, str]]:
+    """Yield the chunks of a RIFF or RIFX WAVE file, with the file positioned at their content.
+
+    Yields:
+        The name of a chunk, its size, and the byte order as ``struct`` names it.
+    """
     head = file.read(12)
     order = {b"RIFF": "<", b"RIFX": ">"}.get(head[:4])
     if order is None or head[8:] != b"WAVE":
@@ -135,8 +173,23 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
     while len(head := file.read(8)) == 8:
         name, size = struct.unpack(f"{order}4sI", head)
         content = file.tell()
-        yield name, size
+        yield name, size, order
         file.seek(content + size + size % 2)
+
+
+def _only_chunks(file: BinaryIO, order: str, length: int) -> bool:
+    """Return whether the rest of a file consists of whole chunks, as it does where the sound before it is empty."""
+    while (at := file.tell()) < length:
+        head = file.read(8)
+        if len(head) < 8:
+            return False
+        name, size = struct.unpack(f"{order}4sI", head)
+        if not (name.isascii() and name.decode().isprintable()):
+            return False
+        if at + 8 + size > length:
+            return False
+        file.seek(at + 8 + size + size % 2)
+    return True
 
 
 def _refuse_unusable(samples: NDArray[np.float32], path: Path) -> None:

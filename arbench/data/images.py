@@ -97,8 +97,8 @@ def load_images(path: str | Path, at_least: tuple[int, int] = (1, 1)) -> list[ND
         Arrays (H, W, C) that may differ in size; C is 1 for grey and 3 for colour (palettes included).
 
     Raises:
-        DataError: a file is missing, empty, truncated, not a PNG, transparent, too small or of 16 bits per channel, or
-            the files mix grey and colour.
+        DataError: a file is missing, empty, truncated, not a PNG, transparent, animated, too small or of 16 bits per
+            channel, or the files mix grey and colour.
     """
     path = Path(path)
     wanted = "a PNG file or a folder of them"
@@ -121,6 +121,8 @@ def _load_png(path: Path, wanted: str) -> NDArray[np.uint8]:
     require_file(path, wanted)
     try:
         with Image.open(path, formats=["PNG"]) as image:
+            stored = {str(tile[3]) for tile in image.tile}  # before loading, which cuts colours of 16 bits to 8
+            frames = getattr(image, "n_frames", 1)
             image.load()
     except Image.UnidentifiedImageError:
         raise DataError(path, f"is not a PNG; wanted {wanted}") from None
@@ -128,10 +130,14 @@ def _load_png(path: Path, wanted: str) -> NDArray[np.uint8]:
         raise DataError(path, f"has too many pixels; wanted below {Image.MAX_IMAGE_PIXELS}") from None
     except (OSError, ValueError, SyntaxError) as error:  # Pillow raises these for a broken PNG
         raise DataError(path, f"is a broken PNG ({reason(error)}); wanted {wanted}") from None
-    if image.mode not in _CHANNELS or "transparency" in image.info:
+    if frames > 1:
+        raise DataError(path, f"is an animation of {frames} frames; wanted a still image (save one frame)")
+    cut = image.mode.startswith("RGB") and any("16" in one for one in stored)
+    if image.mode not in _CHANNELS or "transparency" in image.info or cut:
         raise DataError(
             path,
-            f"is a PNG of mode {image.mode}; wanted 8-bit grey or RGB without transparency",
+            f"is a PNG of mode {image.mode}{' with 16 bits per channel' if cut else ''}; "
+            "wanted 8-bit grey or RGB without transparency",
         )
     pixels = np.array(image.convert("RGB" if _CHANNELS[image.mode] == 3 else "L"), dtype=np.uint8)
     return pixels.reshape(*pixels.shape[:2], -1)

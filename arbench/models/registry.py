@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from arbench.backends import BACKENDS, current
+from arbench.files import require_regular
 from arbench.models.base import Source
 from arbench.suggest import did_you_mean
 
@@ -91,7 +92,7 @@ class Chosen:
         model = self._made(self.config, seed)
         smaller = self.cls.drafting(self.config) if model.distribution.finite else None
         if weights is not None:
-            load(model, weights)
+            load(model, weights, dtype)
         model = model.to(device, dtype).eval().requires_grad_(False)
         if smaller is not None:
             draft = self._made(smaller, seed + 1).to(device, dtype).eval().requires_grad_(False)
@@ -179,6 +180,8 @@ def _import(place: str, spec: str) -> type[Source]:
     if in_file and not Path(where).exists():
         raise NoModelError(f"model '{spec}': no file {where}")
     try:
+        if in_file:
+            require_regular(where)
         module = _from_file(Path(where)) if in_file else importlib.import_module(where)
     except (Exception, SystemExit) as error:  # the user's code may raise anything while it is imported
         gone = isinstance(error, ModuleNotFoundError) and f"{where}.".startswith(f"{error.name}.")

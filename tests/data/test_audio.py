@@ -94,11 +94,11 @@ def pitch(samples: np.ndarray) -> float:
 
 
 class TestLoad:
-    @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW"])
+    @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"])
     def test_reads_any_sample_format(self, tmp_path: Path, subtype: str) -> None:
         audio = load_audio(write(tmp_path / "a.wav", subtype=subtype))
         assert audio.rate == RATE
-        tolerance = 0.03 if subtype == "ULAW" else 1 / 32768
+        tolerance = 0.03 if subtype in ("ULAW", "ALAW") else 1 / 32768
         np.testing.assert_allclose(audio.samples, tone(), atol=tolerance)
 
     @pytest.mark.parametrize("endian", ["LITTLE", "BIG"])
@@ -129,13 +129,32 @@ class TestLoad:
     def test_takes_another_rate_when_asked(self, tmp_path: Path) -> None:
         assert load_audio(write(tmp_path / "a.wav", rate=24_000), rate=24_000).rate == 24_000
 
-    def test_takes_a_wav_of_unknown_length_from_a_pipe(self, tmp_path: Path) -> None:
-        path = write(tmp_path / "a.wav")
+    @pytest.mark.parametrize("size", [0x7FFFF000, 0x7FFFEFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFDB, 0])
+    @pytest.mark.parametrize(
+        "how", [{"endian": "LITTLE"}, {"endian": "BIG"}, {"subtype": "PCM_24"}, {"subtype": "FLOAT"}]
+    )
+    def test_takes_a_wav_of_unknown_length_from_a_pipe(self, tmp_path: Path, size: int, how: dict[str, str]) -> None:
+        path = write(tmp_path / "a.wav", **how)
         data = bytearray(path.read_bytes())
-        where = data.index(b"data")
-        data[where + 4 : where + 8] = struct.pack("<I", 0xFFFFFFFF)
+        order = ">" if how.get("endian") == "BIG" else "<"
+        struct.pack_into(f"{order}I", data, data.index(b"data") + 4, size)
+        struct.pack_into(f"{order}I", data, 4, min(size + 36, 0xFFFFFFFF) if size else 0)
         path.write_bytes(data)
         np.testing.assert_allclose(load_audio(path).samples, tone(), atol=1 / 32768)
+
+    @pytest.mark.parametrize("declared", [0, 10_000])
+    def test_takes_a_flac_of_unknown_length_from_a_pipe(self, tmp_path: Path, declared: int) -> None:
+        path = write(tmp_path / "a.flac", tone(10_000))
+        np.testing.assert_allclose(load_audio(declaring(path, declared)).samples, tone(10_000), atol=1 / 32768)
+
+
+def declaring(flac: Path, samples: int) -> Path:
+    """Return a FLAC file with another number of samples in its header: the low 36 bits of bytes 18 to 26."""
+    data = bytearray(flac.read_bytes())
+    first = int.from_bytes(data[18:26], "big") >> 36 << 36
+    data[18:26] = (first | samples).to_bytes(8, "big")
+    flac.write_bytes(data)
+    return flac
 
 
 WANTED = "wanted a mono 16000 Hz WAV file or a folder of them"
@@ -200,6 +219,13 @@ class TestRefuses:
         path.write_bytes(whole[:first] + whole[whole.index(b"\xff\xf8", first + 2) :])
         assert "is truncated: its header declares 10000 samples, it has 5904;" in message(path)
 
+    @pytest.mark.parametrize("declared", [1601, 2**36 - 1])
+    def test_flac_that_declares_more_than_it_has(self, tmp_path: Path, declared: int) -> None:
+        path = declaring(write(tmp_path / "a.flac"), declared)
+        assert message(path) == (
+            f"is truncated: its header declares {declared} samples, it has 1600; wanted the complete file"
+        )
+
     @pytest.mark.parametrize("content", [b"RIFF", b"hello, world\n" * 99, bytes(4096)])
     def test_not_audio(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "a.wav"
@@ -227,6 +253,8 @@ class TestRefuses:
 
     def test_no_samples(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.wav", np.zeros(0))
+        assert message(path) == "contains no samples; wanted audio"
+        path.write_bytes(path.read_bytes() + b"LIST\x04\0\0\0INFO")  # a chunk of notes, and no sound from a pipe
         assert message(path) == "contains no samples; wanted audio"
 
     @pytest.mark.parametrize(("bad", "shown"), [(np.nan, "nan"), (-np.inf, "-inf")])

@@ -1,5 +1,7 @@
 """Images: digits, mosaics, PNG files, and files that are refused."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,23 @@ def message(path: Path, **how) -> str:
 def pixels(height: int, width: int, channels: int) -> np.ndarray:
     shape = (height, width, channels) if channels > 1 else (height, width)
     return np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+
+
+def png(depth: int, kind: int, row: bytes) -> bytes:
+    """Return a PNG of one pixel, which Pillow cannot write with 2, 4 or 16 bits.
+
+    Args:
+        depth: bits of a channel.
+        kind: 0 for grey, 2 for RGB.
+        row: the bytes of the pixel.
+    """
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", 1, 1, depth, kind, 0, 0, 0)
+    parts = [chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(b"\0" + row)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 class TestDigits:
@@ -115,6 +134,12 @@ class TestLoad:
         (image,) = load_images(tmp_path / "b.png")
         np.testing.assert_array_equal(image, np.tile([10, 20, 30], (2, 3, 1)))
 
+    @pytest.mark.parametrize(("depth", "row", "level"), [(1, b"\x80", 255), (2, b"\x40", 85), (4, b"\x50", 85)])
+    def test_stretches_fewer_bits_over_all_levels(self, tmp_path: Path, depth: int, row: bytes, level: int) -> None:
+        (tmp_path / "a.png").write_bytes(png(depth, 0, row))
+        (image,) = load_images(tmp_path / "a.png")
+        assert image.tolist() == [[[level]]]
+
     def test_reads_a_folder_in_order_of_names(self, tmp_path: Path) -> None:
         Image.fromarray(pixels(4, 6, 3)).save(tmp_path / "b.PNG")
         Image.fromarray(pixels(3, 5, 3)).save(tmp_path / "a.png")
@@ -171,6 +196,18 @@ class TestRefuses:
         assert message(tmp_path / "a.png") == (
             f"is a PNG of mode {mode}; wanted 8-bit grey or RGB without transparency"
         )
+
+    def test_colours_of_16_bits_are_not_cut_to_8(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.png"
+        path.write_bytes(png(16, 2, struct.pack(">3H", 0x1234, 0x0100, 0x01FF)))
+        said = "is a PNG of mode RGB with 16 bits per channel; wanted 8-bit grey or RGB without transparency"
+        assert message(path) == said
+
+    def test_an_animation(self, tmp_path: Path) -> None:
+        first, second = (Image.fromarray(pixels(4, 4, 3) // part) for part in (1, 2))
+        first.save(tmp_path / "a.png", save_all=True, append_images=[second])
+        said = "is an animation of 2 frames; wanted a still image (save one frame)"
+        assert message(tmp_path / "a.png") == said
 
     def test_a_transparent_palette(self, tmp_path: Path) -> None:
         Image.new("P", (4, 4)).save(tmp_path / "a.png", transparency=0)

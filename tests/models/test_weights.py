@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -116,6 +117,49 @@ def test_what_is_no_safetensors_file_is_refused(path: Path) -> None:
 def test_no_file_and_no_folder(tmp_path: Path) -> None:
     assert "not a readable safetensors file" in refusal(tmp_path / "nowhere.safetensors")
     assert "not a readable safetensors file" in refusal(tmp_path)
+
+
+def test_a_pipe_is_refused_without_waiting_for_its_other_end(path: Path) -> None:
+    os.mkfifo(path)
+    what = "not a regular file; save its content to a file, and name that"
+    assert refusal(path) == f"weights {path}: not a readable safetensors file ({what})"
+
+
+@pytest.mark.parametrize(("bad", "shown"), [(float("nan"), "nan"), (float("inf"), "inf"), (float("-inf"), "-inf")])
+def test_weights_that_are_not_finite_are_refused_by_their_name(bad: float, shown: str, path: Path) -> None:
+    save(resolve("wavenet:tiny").build(), path)
+    found = load_file(path)
+    found["out_bias"][3] = bad
+    save_file(found, path)
+    said = refusal(path)
+    assert said == f"weights {path}: tensor 'out_bias' is {shown} at [3]; save weights that are finite"
+    found["out_bias"][:] = bad
+    save_file(found, path)
+    more = "and 3 more of its 4 numbers are not finite"
+    assert refusal(path) == f"weights {path}: tensor 'out_bias' is {shown} at [0], {more}; save weights that are finite"
+
+
+def test_weights_that_the_dtype_cannot_hold_are_refused(path: Path) -> None:
+    save(resolve("wavenet:tiny").build(), path)
+    found = load_file(path)
+    found["out_bias"][0] = 7e4
+    save_file(found, path)
+    resolve("wavenet:tiny").build(weights=path)
+    with pytest.raises(WeightsError) as caught:
+        resolve("wavenet:tiny").build(weights=path, dtype=torch.float16)
+    held = "tensor 'out_bias' is 70000 at [0], and float16 ends at 6.55e+04; choose a wider --dtype"
+    assert str(caught.value) == f"weights {path}: {held}"
+    save_file({**found, "out_bias": torch.full_like(found["out_bias"], 1e300, dtype=torch.float64)}, path)
+    assert "'out_bias' is 1e+300 at [0], and float32 ends at 3.4e+38; choose a wider --dtype" in refusal(path)
+
+
+def test_infinities_that_the_model_itself_has_are_no_fault(path: Path) -> None:
+    model = resolve("wavenet:tiny").build()
+    model.register_buffer("mask", torch.full((2, 2), -torch.inf).triu(1))
+    save(model, path)
+    load(model, path)
+    save_file({**load_file(path), "mask": torch.full((2, 2), -torch.inf)}, path)
+    assert "tensor 'mask' is -inf at [0, 0], and 2 more of its 4 numbers" in refusal(path, model)
 
 
 class Trap:

@@ -19,6 +19,7 @@ import msgspec
 
 from arbench.bench.analyse import planned
 from arbench.bench.options import Options
+from arbench.files import passing_folder
 from arbench.gate.counters.portable import moved
 from arbench.results import COUNTERS, Case, Line, Results, ResultsError, Run
 from arbench.stored import read_stored
@@ -128,6 +129,7 @@ def save(path: Path, results: Results, options: Options) -> bool:
         return False
     beside = _beside(path)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with beside.open("xb") as file:
             for line in (run, *rows):
                 file.write(msgspec.json.encode(_short(line)) + b"\n")
@@ -164,12 +166,12 @@ def check_replaceable(path: Path) -> Baseline | None:
 
 
 def check_writable(path: Path) -> None:
-    """Check that ``save`` can write a file. Raises BaselineError."""
+    """Check that ``save`` can write a file, and leave no trace. Raises BaselineError."""
     try:
         beside = _beside(path.resolve())
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        beside.touch()
-        beside.unlink()
+        with passing_folder(beside.parent):
+            beside.touch()
+            beside.unlink()
     except OSError as error:
         raise BaselineError(f"{path}: cannot be written ({error.strerror}); name another file") from None
 
