@@ -51,6 +51,16 @@ class Commit:
     """Commit time, Unix seconds."""
 
 
+@dataclass(frozen=True)
+class Revision:
+    """State of a checkout."""
+
+    name: str
+    """12 digits of the commit's hash, with '+' where tracked files were changed."""
+    time: str
+    """Commit time, ISO 8601."""
+
+
 def run(repo: Path, *words: str, stdin: str = "", timeout: float = TIMEOUT_S) -> str:
     """Return what a git command prints.
 
@@ -199,7 +209,44 @@ def revision(file: Path = Path(__file__)) -> str | None:
     """
     try:
         run(file.parent, "ls-files", "--error-unmatch", str(file), timeout=REVISION_S)
-        words = ("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*")
-        return run(file.parent, *words, timeout=REVISION_S)
     except GitError:
         return None
+    found = revision_around(file.parent)
+    return found.name if found else None
+
+
+def revision_around(place: Path) -> Revision | None:
+    """Return the state of the checkout that contains a file or a folder.
+
+    Args:
+        place: the file or folder; a file that the checkout does not track yet counts as a change.
+
+    Returns:
+        The state; None outside a checkout, before the first commit, and where git is missing or refuses.
+    """
+    folder = place if place.is_dir() else place.parent
+    try:
+        words = ("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*")
+        name = run(folder, *words, timeout=REVISION_S)
+        time = run(folder, "log", "-1", "--format=%cI", "--no-show-signature", timeout=REVISION_S)
+        if not place.is_dir():
+            words = ("status", "--porcelain", "--untracked-files=all", "--", place.name)
+            changed = run(folder, *words, timeout=REVISION_S)
+            name = f"{name.removesuffix('+')}+" if changed else name
+        return Revision(name, time)
+    except GitError:
+        return None
+
+
+def ignores(place: Path) -> bool:
+    """Return whether a checkout contains a file or folder but ignores it, as it does an environment of packages."""
+    try:
+        run(place.parent, "check-ignore", "--quiet", "--", str(place), timeout=REVISION_S)
+    except GitError:
+        return False
+    return True
+
+
+def is_shallow(repo: Path) -> bool:
+    """Return whether a repository lacks the beginning of its history. Raises GitError as ``run`` does."""
+    return run(repo, "rev-parse", "--is-shallow-repository") == "true"

@@ -50,7 +50,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind"):
     """Base of every line."""
 
 
-class Run(Line, tag="run"):
+class Run(Line, tag="run", omit_defaults=True):
     """First line: where and how the run measures, and its plan."""
 
     schema: int
@@ -59,6 +59,7 @@ class Run(Line, tag="run"):
     argv: list[str]
     seed: int
     git: str | None
+    """12 digits of the commit of the measured repository, with '+' where its files were changed."""
     plan: dict[str, Any]
     """``options`` (models, ops, methods, sizes, rounds, budget, ...) and ``cases``; equal for a resumed run."""
     environment: dict[str, Any]
@@ -66,6 +67,8 @@ class Run(Line, tag="run"):
     limits: dict[str, Any]
     """``copy`` and ``read``: lists of {bytes, gb_per_s}; ``matmul``: {dtype: gflop_per_s}, with ``tf32`` on a GPU;
     ``timer_s``: seconds that timing adds to a call."""
+    committed_at: str | None = None
+    """ISO 8601 time of the commit ``git``; None also in files from before this field."""
 
 
 class Resume(Line, tag="resume"):

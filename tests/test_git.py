@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from arbench.git import GitError, export, ordered, resolve, revision, run, toplevel
+from arbench.git import (
+    GitError,
+    Revision,
+    export,
+    ignores,
+    is_shallow,
+    ordered,
+    resolve,
+    revision,
+    revision_around,
+    run,
+    toplevel,
+)
 
 
 def git(repo: Path, *words: str, at: int = 0) -> str:
@@ -100,6 +112,38 @@ def test_a_revision_marks_changed_files_and_is_none_outside_a_checkout(repo: Pat
     (repo / "untracked.py").write_text("")
     assert revision(repo / "untracked.py") is None
     assert revision(Path("/no/such/file.py")) is None
+
+
+def test_the_state_around_a_model_of_ones_own(repo: Path) -> None:
+    model = repo / "inner" / "model.py"
+    model.parent.mkdir()
+    model.write_text("")
+    assert revision_around(model) is None  # there is no commit
+    (repo / ".gitignore").write_text(".venv\n")
+    git(repo, "add", ".gitignore")
+    made = committed(repo, 1)
+    when = "2023-11-14T22:13:21+00:00"  # 1_700_000_001 seconds
+    assert revision_around(model) == Revision(f"{made[:12]}+", when)  # not committed yet
+    assert revision_around(model.parent) == revision_around(repo) == Revision(made[:12], when)
+    git(repo, "add", "inner")
+    again = committed(repo, 2)
+    assert revision_around(model) == Revision(again[:12], "2023-11-14T22:13:22+00:00")
+    installed = repo / ".venv" / "lib" / "package"
+    installed.mkdir(parents=True)
+    (installed / "model.py").write_text("")
+    assert ignores(installed)
+    assert ignores(installed / "model.py")
+    assert not ignores(model)
+    assert not ignores(Path("/no/such/file.py"))
+    assert revision_around(Path("/no/such/file.py")) is None
+
+
+def test_a_shallow_clone_is_known(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    for at in (1, 2):
+        committed(repo, at)
+    clone = tmp_path_factory.mktemp("clone")
+    git(clone, "clone", "-q", "--depth", "1", repo.as_uri(), str(clone / "it"))
+    assert (is_shallow(repo), is_shallow(clone / "it")) == (False, True)
 
 
 def test_a_place_without_a_repository_is_refused_in_one_line(tmp_path: Path) -> None:

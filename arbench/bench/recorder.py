@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from arbench.bench.plan import Plan
-from arbench.git import revision
+from arbench.bench.provenance import measured_revision
 from arbench.results import SCHEMA, AnyLine, Results, Run, Writer
 
 
@@ -53,14 +53,16 @@ def new_run(plan: Plan, environment: dict[str, Any], started_at: str, argv: list
         argv: command line.
         limits: measured limits of this machine; empty if none were measured.
     """
+    measured = measured_revision(plan.cases)
     return Run(
         SCHEMA,
         uuid.uuid4().hex,
         started_at,
         argv,
         plan.options.seed,
-        revision(),
+        measured.name if measured else None,
         recorded_plan(plan),
         environment,
         limits,
+        measured.time if measured else None,
     )

@@ -19,6 +19,7 @@ import torch
 from arbench.backends import BACKENDS, current
 from arbench.files import require_regular
 from arbench.models.base import Source
+from arbench.naming import model_name, split_spec
 from arbench.suggest import did_you_mean
 
 BUILT_IN = {
@@ -139,10 +140,10 @@ def resolve(spec: str) -> Chosen:
     if path is not None:
         name, cls = place, _import(path, spec)
     elif place.endswith(".py") or "." in place:
-        attribute, _, preset = preset.partition(":")
+        _, attribute, preset = split_spec(spec)
         if not attribute:
             raise ModelError(f"model '{spec}' names no class; add one, as in {place}:MyModel")
-        name, cls = f"{Path(place).stem}.{attribute}", _import(f"{place}:{attribute}", spec)
+        name, cls = model_name(place, attribute), _import(f"{place}:{attribute}", spec)
         place = f"{place}:{attribute}"
     else:
         raise NoModelError(f"unknown model '{place}'; {did_you_mean(place, names())}")

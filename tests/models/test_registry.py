@@ -72,6 +72,7 @@ def test_a_class_in_a_module(preset: str, file, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.syspath_prepend(tmp_path)
     chosen = resolve(f"mypackage.models:Mine{preset}")
     assert (chosen.spec, chosen.preset) == ("mypackage.models:Mine:tiny", "tiny")
+    assert chosen.name == resolve(f"{tmp_path}/mypackage/models.py:Mine").name == "models.Mine"
     assert resolve(chosen.spec) == chosen
 
 

@@ -122,7 +122,7 @@ def save(path: Path, results: Results, options: Options) -> bool:
     stored = moved(options, folder, reading=False)
     plan = {"source": SOURCE, "options": stored.as_plan(), "cases": len(results.cases)}
     run = msgspec.structs.replace(
-        results.run, argv=[], plan=plan, environment=_trimmed(results.run.environment), limits={}
+        results.run, argv=[], plan=plan, environment=_trimmed(results.run.environment), limits={}, committed_at=None
     )
     rows = sorted(map(_row, results.cases.values()), key=_order)
     if path.exists() and _equal(path, run, rows):

@@ -1,0 +1,52 @@
+"""The repository whose code a run measures."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+
+import arbench
+from arbench.bench.case import KERNEL_SPEC, CaseKey
+from arbench.git import Revision, ignores, revision, revision_around
+from arbench.models.registry import BUILT_IN, names
+
+
+def measured_revision(cases: Iterable[CaseKey]) -> Revision | None:
+    """Return the state of the repository that a run measures.
+
+    It is the repository of the user's models; where they are in none, or where arbench's own are measured, that of the
+    current folder; at last, for arbench's own, that of arbench itself.
+
+    Returns:
+        The state; None where there is no repository, or where models come from several.
+    """
+    specs = dict.fromkeys(case.spec for case in cases)
+    own = [spec for spec in specs if spec == KERNEL_SPEC or spec.partition(":")[0] in BUILT_IN]
+    places = [place for spec in specs if spec not in own and (place := _place(spec)) is not None]
+    places = [place for place in places if not ignores(place)]
+    found = {one for place in places if (one := revision_around(place)) is not None}
+    if len(found) > 1:
+        return None
+    if found:
+        return found.pop()
+    here = revision_around(Path.cwd())
+    if here is None and own and revision() is not None:
+        return revision_around(Path(arbench.__file__))
+    return here
+
+
+def _place(spec: str) -> Path | None:
+    """Return the file or package of a user's model; None where it cannot be found."""
+    where = spec.partition(":")[0]
+    if where.endswith(".py"):
+        return Path(where).resolve()
+    module = names().get(where, where).partition(":")[0]
+    try:
+        found = importlib.util.find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    if found is None:
+        return None
+    places = found.submodule_search_locations or filter(None, [found.origin])
+    return next((Path(place).resolve() for place in places), None)
