@@ -1,30 +1,35 @@
 """Reader of stored measurements: a results file, the folder of a run, a baseline, or JSON of pytest-benchmark.
 
-A row of pytest-benchmark comes from one process, so it has a median and no interval. Rows of arbench's own suites
+A row of pytest-benchmark comes from one process, so it has a median and no interval; a median that is not finite is
+unknown. Rows of arbench's own suites
 become cases with the same ids as in ``arbench run``; rows of other suites keep only their ``fullname``, since nothing
 else is known about them.
 """
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from arbench.bench.case import CaseKey
+from arbench.files import require_regular
 from arbench.results import SCHEMA, Case, CountSource, Results, ResultsError, Run, locate, read
 
 STORAGE = "pytest-benchmark"
 """Value of ``plan["source"]`` in a run that pytest-benchmark stored."""
-_NO_COMMIT = "unversioned"
-"""Commit that pytest-benchmark stores outside a repository."""
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+"""A commit as pytest-benchmark stores it; outside a repository it stores a word instead."""
 _PATTERN = "*/[0-9][0-9][0-9][0-9]_*.json"
 
 
 class _Stats(msgspec.Struct):
-    median: float
-    """Seconds of one call."""
+    median: float | None
+    """Seconds of one call; NaN, infinite or None where there is no such number."""
     rounds: int
 
 
@@ -72,14 +77,15 @@ def read_stored(path: Path) -> Results:
     if file != path and not file.exists() and (several := sorted(path.glob(_PATTERN))):
         raise ResultsError(f"{path}: a folder of pytest-benchmark; name a file in it, such as {several[-1]}")
     try:
+        require_regular(file)
         data = file.read_bytes()
     except OSError as error:
         raise ResultsError(f"{file}: {error.strerror}") from None
     if not data.strip() or _is_line(data.partition(b"\n")[0]):
         return read(file)
     try:
-        whole = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        whole = json.loads(data)  # unlike msgspec it reads NaN, which pytest-benchmark writes
+    except (ValueError, RecursionError) as error:
         raise ResultsError(
             f"{file}: neither a results file nor a complete JSON file of pytest-benchmark ({error})"
         ) from None
@@ -102,8 +108,9 @@ def _is_line(raw: bytes) -> bool:
 
 def _converted(stored: _Stored) -> Results:
     commit = stored.commit_info or {}
-    known = commit.get("id") not in (None, "", _NO_COMMIT)
-    git = str(commit["id"])[:12] + ("+" if commit.get("dirty") else "") if known else None
+    known = _COMMIT.fullmatch(str(commit.get("id")))
+    git = known[0][:12] + ("+" if commit.get("dirty") else "") if known else None
+    made = commit.get("time")
     results = Results(
         Run(
             schema=SCHEMA,
@@ -115,6 +122,7 @@ def _converted(stored: _Stored) -> Results:
             plan={"source": STORAGE, "version": stored.version},
             environment=_environment(stored.machine_info),
             limits={},
+            committed_at=made if known and isinstance(made, str) else None,
         )
     )
     for row in stored.benchmarks:
@@ -127,7 +135,10 @@ def _converted(stored: _Stored) -> Results:
 
 def _case(row: _Row) -> Case:
     info = row.extra_info
-    if not (row.stats.median > 0 and row.stats.rounds > 0):
+    median = row.stats.median
+    if median is None or not math.isfinite(median):
+        median = None
+    elif not (median > 0 and row.stats.rounds > 0):
         raise ResultsError(f"'{row.fullname}' has no time")
     if not info.keys() >= {"spec", "model", "preset", "op", "method", "backend", "exactness"}:
         return Case(
@@ -145,7 +156,7 @@ def _case(row: _Row) -> Case:
             weights=0,
             status="ok",
             exactness="pointwise",
-            median_s=row.stats.median,
+            median_s=median,
             workers=1,
             samples=row.stats.rounds,
         )
@@ -165,7 +176,7 @@ def _case(row: _Row) -> Case:
         count_source=found.count_source or ("formula" if known else "none"),
         why_unknown=found.why_unknown,
         verified={"how": found.verified} if found.verified else None,
-        median_s=row.stats.median / found.times,
+        median_s=None if median is None else median / found.times,
         workers=1,
         samples=row.stats.rounds,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +137,13 @@ def test_the_run_says_where_and_when(stored: Any) -> None:
     assert "somebody" not in msgspec.json.encode(run).decode()
     bare = read_stored(stored(row("a"), commit_info=None, datetime=None)).run
     assert (bare.git, bare.started_at) == (None, "")
-    for none in ("unversioned", "", None):  # it says so where there is no repository
-        commit = {"id": none, "dirty": False, "branch": "(unknown)"}
-        assert read_stored(stored(row("a"), commit_info=commit)).run.git is None
+    for none in ("unversioned", "unknown", "", None):  # it says so where there is no repository
+        commit = {"id": none, "time": "2026-01-02T12:00:00+00:00", "dirty": False, "branch": "(unknown)"}
+        run = read_stored(stored(row("a"), commit_info=commit)).run
+        assert (run.git, run.committed_at) == (None, None)
+    for when in ("2026-01-02T12:00:00+00:00", None):
+        commit = {"id": "f" * 40, "time": when, "dirty": False}
+        assert read_stored(stored(row("a"), commit_info=commit)).run.committed_at == when
     own = {"arbench": {"versions": {"torch": "2.11"}}}
     assert read_stored(stored(row("a"), machine_info=own)).run.environment == own["arbench"]
 
@@ -197,6 +202,24 @@ def test_rows_that_make_no_sense_are_refused(stored: Any) -> None:
         with pytest.raises(ResultsError) as refused:
             read_stored(path)
         assert str(refused.value) == f"{path}: not the format of pytest-benchmark: {said}"
+
+
+@pytest.mark.parametrize("none", [float("nan"), float("inf"), None])
+def test_numbers_that_are_not_finite_are_unknown(stored: Any, none: float | None) -> None:
+    """The writer of pytest-benchmark puts NaN and Infinity, which are not JSON, into its files."""
+    counted = row("b", none, **msgspec.to_builtins(KEY), depth=5)  # type: ignore[arg-type]
+    path = stored(row("a", 0.25, ratio=float("nan")), row("c", none), counted)  # type: ignore[arg-type]
+    cases = read_stored(path).cases
+    assert {name: one.median_s for name, one in cases.items()} == {"a": 0.25, "c": None, KEY.id: None}
+    assert cases[KEY.id].depth == 5
+
+
+def test_a_pipe_is_refused_without_waiting_for_its_other_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(ResultsError) as refused:
+        read_stored(tmp_path / "a.json")
+    what = "not a regular file; save its content to a file, and name that"
+    assert str(refused.value) == f"{tmp_path}/a.json: {what}"
 
 
 def test_a_place_without_a_file_is_refused_and_a_storage_says_what_to_name(stored: Any, tmp_path: Path) -> None:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
-import warnings
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from arbench.cli.errors import NothingError, RefusedError, check_writable, refusing
 from arbench.cli.options import Numbers, metric
-from arbench.results import FILE_NAME, Case, Results, ResultsError
+from arbench.files import require_regular
+from arbench.naming import model_name, split_spec
+from arbench.results import FILE_NAME, Case, Results, ResultsError, Run, with_preset
+
+if TYPE_CHECKING:
+    from arbench.git import Commit
+
+_BEGINS = re.compile(rb'\s*\{"kind":\s*"run"')
+"""Beginning of a results file."""
 
 
 @click.command("history")
@@ -51,23 +60,32 @@ def command(
     from arbench.git import GitError, ordered
     from arbench.report.history import commit_of, document, history, lines, table, write
     from arbench.report.metrics import METRICS
+    from arbench.report.passed import passed_over
     from arbench.suggest import did_you_mean
 
     metric = _renamed(metric, old_metric)
     if metric not in METRICS:
         raise RefusedError(f"unknown metric '{metric}'; {did_you_mean(metric, METRICS)}")
-    files = read_all(paths)
-    with refusing(GitError):
-        commits = None if repo is None else ordered(repo, filter(None, (commit_of(one.run) for one in files)))
+    files, others = read_all(paths)
+    commits = None
+    if repo is not None:
+        with refusing(GitError):
+            commits = ordered(repo, filter(None, (commit_of(one.run) for one in files)))
+            _check_complete(repo, [one.run for one in files], commits)
     if out is not None:
         check_writable(out)
     found = history(files, metric, commits, lambda case: _matches(case, **only))
     if not found.series:
-        raise NothingError(f"no matching case has {METRICS[metric].title} in these files; loosen the filters")
+        why = passed_over(found.passed)
+        raise NothingError(
+            f"no matching case has {METRICS[metric].title} in these files"
+            + (f"; {why[:1].lower()}{why[1:]}" if why else "; loosen the filters")
+        )
     if as_json:
         click.echo(msgspec.json.encode(document(found)).decode())
     else:
-        click.echo("\n".join(lines(table(found))))
+        ignored = [(str(file), reason) for file, reason in others.items()]
+        click.echo("\n".join([*lines(table(found)), *filter(None, [passed_over(ignored)])]))
     if out is not None:
         try:
             written = write(found, out)
@@ -86,8 +104,27 @@ def _renamed(metric: str | None, old_metric: str | None) -> str:
     return old_metric
 
 
-def read_all(paths: tuple[Path, ...]) -> list[Results]:
-    """Return the results in files and below folders.
+def _check_complete(repo: Path, runs: list[Run], known: Mapping[str, Commit]) -> None:
+    """Warn of commits that a shallow clone lacks and that are ordered by their own times.
+
+    Raises:
+        RefusedError: such a commit has no time in the files, so that nothing could order it.
+    """
+    from arbench.git import is_shallow
+    from arbench.report.history import commit_of
+
+    lost = {commit: run for run in runs if (commit := commit_of(run)) is not None and commit not in known}
+    if not lost or not is_shallow(repo):
+        return
+    some = f"{repo}: a shallow clone, which lacks {len(lost)} of the measured commits, such as {next(iter(lost))}"
+    remedy = f"run git -C {repo} fetch --unshallow"
+    if not all(run.committed_at for run in lost.values()):
+        raise RefusedError(f"{some}; {remedy}")
+    click.echo(f"arbench: warning: {some}; they are placed by their commit times; {remedy} for their order", err=True)
+
+
+def read_all(paths: tuple[Path, ...]) -> tuple[list[Results], dict[Path, str]]:
+    """Return the results in files and below folders, and the files in folders that are none, with the reason.
 
     A file given by its path must be valid; an invalid one found in a folder is skipped with a warning.
 
@@ -97,10 +134,12 @@ def read_all(paths: tuple[Path, ...]) -> list[Results]:
     from arbench.stored import read_stored
 
     files: dict[Path, Results] = {}
+    skipped: dict[str, list[str]] = {}
+    others: dict[Path, str] = {}
     for path in paths:
         if not os.path.exists(path):
             raise RefusedError(f"{path}: no such file or folder")
-        for file in _stored(path) if path.is_dir() else [path]:
+        for file in _found(path, skipped, others) if path.is_dir() else [path]:
             if file.resolve() in files:
                 continue
             try:
@@ -108,30 +147,78 @@ def read_all(paths: tuple[Path, ...]) -> list[Results]:
             except ResultsError as error:
                 if file == path:
                     raise RefusedError(str(error)) from None
-                warnings.warn(f"skipped {error}", stacklevel=2)
+                _skip(skipped, file, str(error))
+    for reason, names in skipped.items():
+        some = f"{names[0]}{reason}"
+        if len(names) > 1:
+            what = re.sub(r"^:(\d+)", r"line \1", reason).removeprefix(": ")
+            some = f"{len(names)} places ({what}): {', '.join(names)}"
+        click.echo(f"arbench: warning: skipped {some}", err=True)
     if not files:
         raise RefusedError(
             f"{', '.join(map(str, paths))}: no readable {FILE_NAME} and no readable JSON of pytest-benchmark"
         )
-    return list(files.values())
+    return list(files.values()), others
 
 
-def _stored(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder that look like stored measurements."""
-    for place, folders, names in os.walk(folder):
+def _skip(skipped: dict[str, list[str]], file: Path, error: str) -> None:
+    """Add a file to those that are skipped for the same reason: the text of its error after the path."""
+    whole = error.startswith(str(file))
+    reason = error.removeprefix(str(file)) if whole else f": {error}"
+    names = skipped.setdefault(reason, [])
+    if str(file) not in names:
+        names.append(str(file))
+
+
+def _found(folder: Path, skipped: dict[str, list[str]], others: dict[Path, str]) -> Iterator[Path]:
+    """Yield the files below a folder that look like stored measurements.
+
+    Args:
+        folder: the folder to search.
+        skipped: receives the folders that cannot be listed.
+        others: receives the files that are similar but not stored measurements, with the reason.
+    """
+
+    def unlisted(error: OSError) -> None:
+        _skip(skipped, Path(error.filename), f": {error.strerror}")
+
+    for place, folders, names in os.walk(folder, onerror=unlisted):
         folders.sort()
         for name in sorted(names):
             file = Path(place, name)
-            if name == FILE_NAME or (name.endswith(".json") and _of_pytest_benchmark(file)):
+            if name == FILE_NAME:
                 yield file
+            elif file.suffix in (".json", ".jsonl"):
+                reason = _why_not(file)
+                if reason is None:
+                    yield file
+                elif reason:
+                    others[file] = reason
 
 
-def _of_pytest_benchmark(file: Path) -> bool:
+def _why_not(file: Path) -> str | None:
+    """Return why a file is not to be read; None if it is to be read, and nothing for what arbench wrote itself."""
     try:
-        whole = msgspec.json.decode(file.read_bytes(), type=dict[str, msgspec.Raw])
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return {"benchmarks", "machine_info"} <= whole.keys()
+        require_regular(file)
+        data = file.read_bytes()
+    except OSError as error:
+        return f"unreadable, {error.strerror}"
+    if file.suffix == ".jsonl":
+        return f"not called {FILE_NAME}" if _BEGINS.match(data) else ""
+    if b'"machine_info"' in data and b'"benchmarks"' in data:
+        return None  # read_stored says what is wrong with it
+    try:
+        whole = json.loads(data)
+    except (ValueError, RecursionError):
+        return "not complete JSON"
+    own = isinstance(whole, dict) and {"schema", "metric", "series"} <= whole.keys()
+    return "" if own else "JSON of another program"
+
+
+def _named(spec: str) -> str:
+    """Return what results call a model that ``run --model`` would accept, with its preset if it has one."""
+    place, attribute, preset = split_spec(spec)
+    return with_preset(model_name(place, attribute), preset)
 
 
 def _matches(
@@ -144,6 +231,7 @@ def _matches(
 ) -> bool:
     """Return whether a case matches every filter that is not empty."""
     names = (case.model, f"{case.model}:{case.preset}")
+    models = (*models, *map(_named, models))
     return (
         (not models or any(name in models for name in names))
         and (not ops or case.op in ops)

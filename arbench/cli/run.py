@@ -39,11 +39,11 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
 
     from arbench.bench.plan import Options, PlanError, make_plan, recorded_options
     from arbench.bench.suite import suite_options
-    from arbench.results import read
+    from arbench.results import FILE_NAME, read
 
     with refusing(PlanError):
         if resume:
-            options = recorded_options(read(out).run)
+            options = recorded_options(read(out / FILE_NAME).run)
         else:
             options = suite_options(given["suite"]) if "suite" in given else Options()
         plan = make_plan(replace(options, **given))

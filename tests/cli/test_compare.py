@@ -140,6 +140,19 @@ def test_json_of_pytest_benchmark_is_compared(answer, copied, tmp_path):
     assert "0001_first comes from pytest-benchmark: one process" in found.out
 
 
+def test_a_row_without_a_finite_time_is_named(answer, tmp_path):
+    for file, seconds in (("a", [1.0, 2.0]), ("b", [1.5, float("nan")])):
+        rows = [
+            {"fullname": name, "stats": {"median": median, "rounds": 5, "iqr": float("nan")}}
+            for name, median in zip(("test_x", "test_y"), seconds, strict=True)
+        ]
+        (tmp_path / f"{file}.json").write_text(json.dumps({"benchmarks": rows, "machine_info": {}}))
+    found = answer("compare", tmp_path / "a.json", tmp_path / "b.json")
+    assert (found.code, found.err) == (0, "")
+    assert "1.5x" in found.out
+    assert "Passed over: 1 without a finite time above 0 (test_y in b)." in " ".join(found.out.split())
+
+
 def test_files_are_named_after_their_folders_as_far_as_it_takes(answer, copied, tmp_path):
     for place in ("one/run", "two/run", "three"):
         shutil.copytree(copied, tmp_path / place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -60,17 +61,17 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def stored(folder: Path, seconds: float) -> Path:
+def stored(folder: Path, seconds: float, name: str = "0001_stored.json", **commit: object) -> Path:
     """Write a file as pytest-benchmark stores it, from a foreign suite."""
     whole = {
         "machine_info": {"cpu": {"brand_raw": "Chip", "count": 2}, "python_version": "3.12.1"},
-        "commit_info": {"id": "f" * 40, "dirty": False},
+        "commit_info": {"id": "f" * 40, "dirty": False, **commit},
         "benchmarks": [{"fullname": "test_mine.py::test_sort", "stats": {"median": seconds, "rounds": 5}}],
         "datetime": "2026-03-25T10:00:00+00:00",
         "version": "5.1.0",
     }
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "0001_stored.json"
+    file = folder / name
     file.write_text(json.dumps(whole))
     return file
 
@@ -151,6 +152,53 @@ def test_a_repository_orders_the_commits(answer, tmp_path) -> None:
     assert [one["commit"] for one in by_time["commits"]] == made[::-1]
 
 
+@pytest.fixture
+def shallow(tmp_path: Path) -> tuple[Path, list[str], list[str]]:
+    """Return a clone of the newest of three commits, a day apart, with the hashes and the times of all."""
+    repo, who = tmp_path / "repo", ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "init", "-q", str(repo)], check=True)
+    days = [f"2026-03-{day:02}T10:00:00+00:00" for day in (1, 2, 3)]
+    for day in days:
+        empty = ["commit", "-q", "--allow-empty", "-m", day]
+        environment = {**os.environ, "GIT_COMMITTER_DATE": day}
+        subprocess.run(["git", "-C", str(repo), *who, *empty], check=True, env=environment)
+    log = ["git", "-C", str(repo), "log", "--reverse", "--format=%H"]
+    made = subprocess.run(log, capture_output=True, text=True, check=True).stdout.split()
+    clone = ["git", "clone", "-q", "--depth", "1", repo.as_uri(), str(tmp_path / "clone")]
+    subprocess.run(clone, check=True)
+    return tmp_path / "clone", made, days
+
+
+def test_a_shallow_clone_does_not_order_by_the_time_of_measurement(answer, refusal, shallow, tmp_path) -> None:
+    clone, made, days = shallow
+    for number, (commit, day) in enumerate(zip(made, days, strict=True)):  # measured from the newest to the oldest
+        file = stored(tmp_path / "runs", 1e-3 + number, f"{number:04}_it.json", id=commit, time=day)
+        file.write_text(file.read_text().replace("2026-03-25", f"2026-03-{25 - number}"))
+    found = answer("history", tmp_path / "runs", "--repo", clone, "--json")
+    assert [one["commit"] for one in json.loads(found.out)["commits"]] == [one[:12] for one in made]
+    some = f"{clone}: a shallow clone, which lacks 2 of the measured commits, such as {made[0][:12]}"
+    remedy = f"run git -C {clone} fetch --unshallow"
+    assert found.err == (f"arbench: warning: {some}; they are placed by their commit times; {remedy} for their order\n")
+    by_time = json.loads(answer("history", tmp_path / "runs", "--json").out)
+    assert [one["commit"] for one in by_time["commits"]] == [one[:12] for one in made]
+    put(tmp_path / "runs" / "mine", 1, case(1e-3), git=made[0][:12])  # does not say when its commit was made
+    assert refusal("history", tmp_path / "runs" / "mine", "--repo", clone) == (
+        f"{some.replace('lacks 2', 'lacks 1')}; {remedy}"
+    )
+    subprocess.run(["git", "-C", str(clone), "fetch", "-q", "--unshallow"], check=True)
+    whole = answer("history", tmp_path / "runs", "--repo", clone, "--json")
+    assert (whole.code, whole.err) == (0, "")
+
+
+def test_a_model_is_found_by_each_of_its_names(answer, tmp_path) -> None:
+    mine = msgspec.structs.replace(case(1e-3), id="my_model.Bigram:tiny/x", model="my_model.Bigram")
+    put(tmp_path / "run", 1, mine)
+    for name in ("my_model.Bigram", "my_model.Bigram:tiny", "path/to/my_model.py:Bigram", "pkg.my_model:Bigram:tiny"):
+        assert answer("history", tmp_path, "--model", name).code == 0, name
+    for name in ("path/my_model.py:Other", "other.py:Bigram", "path/to/my_model.py:Bigram:large"):
+        assert answer("history", tmp_path, "--model", name).code == 3, name
+
+
 def test_out_holds_page_data_and_figures_and_is_not_read_again(answer, runs) -> None:
     found = answer("history", runs, "--out", runs / "shown")
     assert found.code == 0
@@ -183,6 +231,45 @@ def test_a_broken_file_that_was_found_is_passed_over_with_a_warning_and_without_
     assert warning.startswith(f"arbench: warning: skipped {runs}/03/results.jsonl")
     assert torch == "False"
     assert "over 19 commits" in found.out
+
+
+def test_every_file_that_is_passed_over_is_named_with_the_reason(answer, tmp_path) -> None:
+    for number, seconds in enumerate((1e-3, float("nan"), float("inf"))):
+        stored(tmp_path / "good", seconds, f"{number:04}_it.json", id=f"{number}" * 40)
+    cut = stored(tmp_path / "bad", 1e-3)
+    cut.write_text(cut.read_text()[:-9])
+    for name in ("a", "b"):
+        file = put(tmp_path / "bad" / name, 1, case(1e-3))
+        file.write_text(f"{file.read_text()}broken\n")
+    os.mkfifo(tmp_path / "bad" / "pipe.json")
+    os.mkfifo(tmp_path / "bad" / "results.jsonl")
+    (tmp_path / "bad" / "notes.json").write_text("[1]")
+    (tmp_path / "bad" / "half.json").write_text("[1")
+    put(tmp_path / "bad" / "c", 1, case(1e-3)).rename(tmp_path / "bad" / "old.jsonl")
+    found = answer("history", tmp_path)
+    assert found.code == 0
+    why = "not a regular file; save its content to a file, and name that"
+    bad = tmp_path / "bad"
+    broken, pipe, both = found.err.splitlines()
+    assert pipe == f"arbench: warning: skipped {bad}/results.jsonl: {why}"
+    assert broken.startswith(f"arbench: warning: skipped {cut}: neither a results file nor a complete JSON file of")
+    assert both == (
+        "arbench: warning: skipped 2 places (line 3: JSON is malformed: invalid character (byte 0)): "
+        f"{bad}/a/results.jsonl, {bad}/b/results.jsonl"
+    )
+    rows, files = found.out.splitlines()[-2:]
+    assert rows == "Passed over: 2 without a finite time above 0 (test_mine.py::test_sort)."
+    assert files == (
+        f"Passed over: 1 not complete JSON ({bad}/half.json); 1 JSON of another program ({bad}/notes.json); "
+        f"1 not called results.jsonl ({bad}/old.jsonl); 1 unreadable, {why} ({bad}/pipe.json)"
+    )
+    (tmp_path / "good" / "0000_it.json").unlink()
+    nothing = answer("history", tmp_path / "good")
+    assert (nothing.code, nothing.out) == (3, "")
+    assert nothing.err == (
+        "arbench: no matching case has time in these files; passed over: 2 without a finite time above 0 "
+        "(test_mine.py::test_sort)\n"
+    )
 
 
 def test_a_broken_file_that_was_named_is_refused(refusal, runs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import wave
 from pathlib import Path
@@ -36,9 +37,9 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def left(folder: Path) -> set[str]:
-    """Return everything below a folder, except bytecode and the empty folder that --out may create."""
+    """Return everything below a folder, except bytecode."""
     found = {p.relative_to(folder) for p in folder.rglob("*")}
-    return {str(path) for path in found if "__pycache__" not in path.parts} - {"out"}
+    return {str(path) for path in found if "__pycache__" not in path.parts}
 
 
 def wav(path: Path, samples: int = 4000, rate: int = 16000, channels: int = 1) -> Path:
@@ -349,6 +350,57 @@ def test_a_results_file_that_is_none(refusal, here, lines, said):
     assert refusal("run", "--resume", "--out", "out") == f"out/results.jsonl{said}"
     assert refusal("report", "out") == f"out/results.jsonl{said}"
     assert file.read_bytes() == lines
+
+
+NO_PIPES = "not a regular file; save its content to a file, and name that"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run --model wavenet:tiny --out out --weights p", f"weights p: not a readable safetensors file ({NO_PIPES})"),
+        (
+            "run --model wavenet:tiny --out out --data p",
+            "p: is not a regular file; wanted a mono 16000 Hz WAV file or a folder of them",
+        ),
+        ("run --suite p.toml --out out", f"suite p.toml: {NO_PIPES}"),
+        (
+            "run --model p.py:Mine --out out",
+            f"model 'p.py:Mine': importing p.py failed: OSError: [Errno 22] {NO_PIPES}: 'p.py'",
+        ),
+        ("run --model wavenet:tiny --resume --out piped", f"piped/results.jsonl: {NO_PIPES}"),
+        ("report p", f"p: {NO_PIPES}"),
+        ("history p", f"p: {NO_PIPES}"),
+        ("compare p p.toml", f"p: {NO_PIPES}"),
+        ("check --baseline p", f"p: {NO_PIPES}"),
+        ("check --baseline p --update", f"p: {NO_PIPES}"),
+        (
+            "check --baseline p --junit p",
+            "--junit p: cannot be written (No such device or address); choose another file",
+        ),
+    ],
+)
+def test_a_pipe_is_refused_without_waiting_for_its_other_end(refusal, here, words, said):
+    for name in ("p", "p.toml", "p.py", "piped/results.jsonl"):
+        (here / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(here / name)
+    assert refusal(*words.split()).startswith(said)
+    assert left(here) == {"p", "p.toml", "p.py", "piped", "piped/results.jsonl"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "run --model wavnet --out new/out",
+        "report none --out new/out",
+        "compare none nothing --out new/out",
+        "check --baseline new/out/b --update --model wavnet",
+        "check --baseline none --junit new/out/j.xml",
+    ],
+)
+def test_a_refused_command_leaves_no_folder(refusal, here, words):
+    refusal(*words.split())
+    assert left(here) == set()
 
 
 def test_a_results_file_of_another_plan(refusal, here):

@@ -7,13 +7,14 @@ no interval includes that drift.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
 from arbench.report.cells import interval_of
 from arbench.report.compare.environment import differences
 from arbench.report.metrics import METRICS, Metric
+from arbench.report.passed import passed_over, why_none
 from arbench.report.table import order
 from arbench.results import COUNTERS, Case, Results
 from arbench.stats.unpaired import UnpairedRatio, unpaired_ratio
@@ -133,6 +134,8 @@ def compare(files: Mapping[str, Results], metric: str | None = None, times: bool
         raise NothingSharedError(f"no case has {chosen.title} both in {first} and in {' or '.join(others)}")
     changed, counted = _changed(files)
     notes = [*_sources(files), *_seeds(files), *_resumed(files)]
+    if (line := passed_over(_without(files, apart, chosen))) is not None:
+        notes.append(f"{line}.")
     if apart:
         names = ", ".join(sorted(apart))
         notes.append(f"Not compared in {chosen.title}, only in exact counters: {names} (see --times).")
@@ -175,6 +178,23 @@ def _rows(files: Mapping[str, Results], metric: Metric) -> list[Row]:
         rows.append(Row(case, values))
     compared = any(value.ratio for row in rows for value in row.values.values())
     return [row for row in rows if _known(row)] if compared else []
+
+
+def _without(files: Mapping[str, Results], apart: Collection[str], metric: Metric) -> Iterator[tuple[str, str]]:
+    """Yield each compared case of which a table shows no value and no status, with the reason.
+
+    Args:
+        files: the files, by label.
+        apart: labels of those that are not compared in the metric.
+        metric: the metric.
+    """
+    for case in order(_union(files)):
+        compared = {label: one.cases for label, one in files.items() if label not in apart}
+        found = {label: cases[case.id] for label, cases in compared.items() if case.id in cases}
+        missing = {label: one for label, one in found.items() if metric.value(one) is None}
+        for label, one in missing.items() if len(found) > 1 else ():
+            if len(missing) == len(found) or one.status == "ok":
+                yield f"{case.id} in {label}", why_none(metric, one)
 
 
 def _known(row: Row) -> bool:

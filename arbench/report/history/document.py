@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ def frame(found: History) -> pd.DataFrame:
 
 
 def document(found: History) -> dict[str, Any]:
-    """Return the history as plain data: ``schema``, ``metric``, ``commits``, and ``series`` of points and steps.
+    """Return the history as plain data.
 
+    Keys: ``schema``, ``metric``, ``ordered_by``, ``commits``, ``series`` of points and steps, and ``passed_over``.
     ``measure`` is the old name of ``metric``.
     """
     return {
@@ -51,6 +53,9 @@ def document(found: History) -> dict[str, Any]:
         "ordered_by": "git" if found.ordered else "time",
         "commits": [_commit(place) for _, place in found.places.iterrows()],
         "series": [_series(one) for one in found.series],
+        "passed_over": [
+            {"case": case, "reason": reason, "count": count} for (case, reason), count in Counter(found.passed).items()
+        ],
     }
 
 

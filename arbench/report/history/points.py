@@ -11,6 +11,7 @@ import pandas as pd
 from arbench.report.cells import interval_of
 from arbench.report.labels import OPS, is_kernel, model_label
 from arbench.report.metrics import Metric
+from arbench.report.passed import why_none
 from arbench.report.table import order
 from arbench.results import Case, Results, Run
 
@@ -57,25 +58,34 @@ def machine_of(run: Run, device: str) -> str:
 
 
 def observations(
-    files: Iterable[Results], metric: Metric, keep: Callable[[Case], bool] = lambda case: True
+    files: Iterable[Results],
+    metric: Metric,
+    keep: Callable[[Case], bool] = lambda case: True,
+    passed: list[tuple[str, str]] | None = None,
 ) -> pd.DataFrame:
     """Return one row per value.
 
-    Columns: ``file`` (a number), ``commit`` (12 digits or None), ``dirty``, ``time`` (UTC or NaT), ``machine``
-    (empty for exact metrics), ``case``, ``label``, ``group``, ``value``, ``low``, ``high``.
+    Columns: ``file`` (a number), ``commit`` (12 digits or None), ``dirty``, ``time`` of the measurement and ``made``,
+    that of the commit (both UTC or NaT), ``machine`` (empty for exact metrics), ``case``, ``label``, ``group``,
+    ``value``, ``low``, ``high``.
 
     Args:
         files: results, in any order.
         metric: the metric; `Metric.value` decides which cases have one.
         keep: returns whether to include a case.
+        passed: receives the id of each case to include that has no value, with the reason.
     """
     rows: list[dict[str, Any]] = []
     cases: dict[str, Case] = {}
     for number, results in enumerate(files):
         run = results.run
         for case in results.cases.values():
+            if not keep(case):
+                continue
             value = metric.value(case)
-            if value is None or not keep(case):
+            if value is None:
+                if passed is not None:
+                    passed.append((case.id, why_none(metric, case)))
                 continue
             cases.setdefault(case.id, case)
             ends = (None if metric.exact else interval_of(case)) or (value, value)
@@ -85,6 +95,7 @@ def observations(
                     "commit": commit_of(run),
                     "dirty": (run.git or "").endswith("+"),
                     "time": _time(run.started_at),
+                    "made": _time(run.committed_at or ""),
                     "case": case.id,
                     "machine": "" if metric.exact else machine_of(run, case.device),
                     "value": value,
@@ -92,9 +103,10 @@ def observations(
                     "high": ends[1],
                 }
             )
-    columns = ["file", "commit", "dirty", "time", "case", "machine", "value", "low", "high"]
+    columns = ["file", "commit", "dirty", "time", "made", "case", "machine", "value", "low", "high"]
     found = pd.DataFrame(rows, columns=columns)
-    found["time"] = pd.to_datetime(found["time"], utc=True)
+    for name in ("time", "made"):
+        found[name] = pd.to_datetime(found[name], utc=True)
     found["label"] = found["case"].map(_labels(cases.values()))
     found["group"] = found["case"].map({name: _group(case) for name, case in cases.items()})
     rank = {case.id: number for number, case in enumerate(order(cases.values()))}
@@ -108,30 +120,41 @@ def places(found: pd.DataFrame, commits: Mapping[str, Positioned] | None = None)
 
     Args:
         found: as `observations` returns them; gains a column ``place``.
-        commits: the order of commits from git; by default time gives the order. A file from a modified or
-            unknown tree follows the last commit made before it was measured.
+        commits: the order of commits from git; by default the times of the commits give the order, or those of the
+            measurements where a file does not say when its commit was made. A file from a modified or unknown tree
+            follows the last commit made before its own commit, or before it was measured where that is unknown.
     """
     alone = found["dirty"] | found["commit"].isna()
     found["key"] = found["commit"].where(~alone, "file " + found["file"].astype(str))
     known = {} if commits is None else commits
     each = found.groupby("key", sort=False).agg(
-        commit=("commit", "first"), dirty=("dirty", "first"), time=("time", "min")
+        commit=("commit", "first"), dirty=("dirty", "first"), time=("time", "min"), made=("made", "min")
     )
+    if not known and mixed_clocks(found):
+        each["made"] = pd.NaT
     earliest = pd.Timestamp(0, tz="UTC")
     ranks, ats, times, marked = [], [], [], []
     for key, row in each.iterrows():
-        measured = earliest if pd.isna(row["time"]) else row["time"]
+        own = row["time"] if pd.isna(row["made"]) else row["made"]
+        at = earliest if pd.isna(own) else own
         commit = known.get(str(key))
-        before = [one.rank for one in known.values() if one.time <= measured.timestamp()]
+        before = [one.rank for one in known.values() if one.time <= at.timestamp()]
         ranks.append(float(commit.rank) if commit else max(before, default=-1) + 0.5)
-        ats.append(measured)
-        times.append(pd.Timestamp(commit.time, unit="s", tz="UTC") if commit else row["time"])
+        ats.append(at)
+        times.append(pd.Timestamp(commit.time, unit="s", tz="UTC") if commit else own)
         marked.append(str(key).startswith("file ") or bool(known and commit is None))
+    each["measured"] = each["time"].fillna(earliest)
     each = each.assign(rank=ranks, at=ats, time=pd.to_datetime(times, utc=True), marked=marked)
-    each = each.sort_values(["rank", "at"] if known else ["at"], kind="stable")
+    each = each.sort_values([*(["rank"] if known else []), "at", "dirty", "measured"], kind="stable")
     each["place"] = range(len(each))
     found["place"] = found["key"].map(each["place"])
     return each.reset_index()[["place", "commit", "dirty", "time", "marked"]]
+
+
+def mixed_clocks(found: pd.DataFrame) -> bool:
+    """Return whether some observations of commits say when the commit was made and others do not."""
+    unknown = found.loc[found["commit"].notna(), "made"].isna()
+    return bool(unknown.any() and not unknown.all())
 
 
 def _time(text: str) -> datetime | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from arbench.report.history.points import Positioned, observations, places
+from arbench.report.history.points import Positioned, mixed_clocks, observations, places
 from arbench.report.metrics import METRICS, Metric
 from arbench.results import Case, Results
 from arbench.stats.steps import LEVEL, PERMUTATIONS, Step, exact_steps, least_length, noisy_steps
@@ -63,6 +63,9 @@ class History:
         series: one per case and machine.
         machines: the machines in alphabetical order; empty for exact metrics.
         ordered: true where git gave the order of commits, false where time did.
+        measured: true where the times of the measurements gave the order, because some files do not say when their
+            commit was made.
+        passed: the id of each case without a value, once for each file, with the reason.
     """
 
     metric: Metric
@@ -70,6 +73,8 @@ class History:
     series: list[Series]
     machines: list[str]
     ordered: bool
+    measured: bool = False
+    passed: Sequence[tuple[str, str]] = ()
 
 
 def history(
@@ -87,11 +92,13 @@ def history(
     Args:
         files: results, in any order.
         metric: a key of `arbench.report.metrics.METRICS`.
-        commits: their order, as `arbench.git.ordered` returns it; by default time gives the order.
+        commits: their order, as `arbench.git.ordered` returns it; by default time gives the order, see
+            `arbench.report.history.points.places`.
         keep: returns whether to include a case.
     """
     chosen = METRICS[metric]
-    found = observations(files, chosen, keep)
+    passed: list[tuple[str, str]] = []
+    found = observations(files, chosen, keep, passed)
     where = places(found, commits)
     groups = [
         (
@@ -124,7 +131,8 @@ def history(
         for (_, points, first), some in zip(groups, steps, strict=True)
     ]
     machines = sorted({one.machine for one in series} - {""})
-    return History(chosen, where, series, machines, bool(commits))
+    by_measurement = not commits and mixed_clocks(found)
+    return History(chosen, where, series, machines, bool(commits), by_measurement, passed)
 
 
 def _times(series: list[list[float]]) -> list[list[Step]]:

@@ -7,6 +7,7 @@ import pandas as pd
 from arbench.report.cells import NONE, Column
 from arbench.report.history.series import History
 from arbench.report.metrics import Metric
+from arbench.report.passed import passed_over
 from arbench.report.table import Table
 from arbench.stats import format_si
 from arbench.stats.steps import Step, least_length
@@ -127,4 +128,11 @@ def notes(found: History) -> list[str]:
         lines.append(f"{unknown} placed by time: modified trees (+), or commits that git does not know.")
     elif changed:
         lines.append(f"+: modified tree, with uncommitted changes ({changed}).")
+    if found.measured:
+        lines.append(
+            "Ordered by the time of measurement, since some files do not say when their commit was made; --repo orders "
+            "by commit."
+        )
+    if (line := passed_over(found.passed)) is not None:
+        lines.append(f"{line}.")
     return lines

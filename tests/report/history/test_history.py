@@ -47,6 +47,7 @@ def stored(
     device: str = "cpu",
     gpu: str | None = None,
     peak: int | None = None,
+    made: int | None = None,
 ) -> Results:
     environment = {
         "cpu": {"model": cpu},
@@ -55,8 +56,10 @@ def stored(
         "versions": {"torch": torch},
     }
     plan = {"source": source} if source else {"options": {"threads": threads}}
-    made = DAY.format(number % 28 + 1 if day is None else day)
-    run = Run(1, f"run {number}", made, [], 0, commit(number) if git == "" else git, plan, environment, {})
+    started = DAY.format(number % 28 + 1 if day is None else day)
+    committed = None if made is None else DAY.format(made)
+    identity = commit(number) if git == "" else git
+    run = Run(1, f"run {number}", started, [], 0, identity, plan, environment, {}, committed)
     results = Results(run)
     results.add(
         Case(
@@ -159,6 +162,40 @@ def test_time_orders_where_git_is_not_asked() -> None:
     assert found.places["commit"].tolist() == [commit(6), commit(5), commit(7)]
 
 
+def test_commits_measured_from_the_newest_to_the_oldest_keep_their_order() -> None:
+    noise = np.exp(np.random.default_rng(2).normal(0, 0.01, 24)).tolist()
+    files = [stored(i, 1e-3 * noise[i] * (1.5 if i >= 12 else 1), day=28 - i, made=i + 1) for i in range(24)]
+    found = history(files)
+    (row,) = table(found).rows
+    assert row[1:3] == [commit(12), "2026-03-13 10:00"]
+    assert row[5].endswith("% slower")
+    tree = stored(0, git=commit(3) + "+", day=28, made=4)
+    places = history([*files, tree]).places[["commit", "dirty"]].to_records(index=False).tolist()
+    assert places[3:6] == [(commit(3), False), (commit(3), True), (commit(4), False)]
+
+
+def test_one_clock_orders_all_where_some_files_do_not_know_the_other() -> None:
+    files = [stored(1, day=9, made=2), stored(2, day=5, made=4), stored(3, day=7)]
+    found = history(files)
+    assert found.places["commit"].tolist() == [commit(2), commit(3), commit(1)]
+    (note,) = [note for note in table(found).notes if "time of measurement" in note]
+    assert note == (
+        "Ordered by the time of measurement, since some files do not say when their commit was made; --repo orders by "
+        "commit."
+    )
+    for known in (files[:2], files[2:], [*files[:2], stored(4, git=None, day=3)]):
+        assert not history(known).measured
+    found = history([*files[:2], stored(4, git=None, day=3)])
+    assert found.places["commit"].fillna("").tolist() == [commit(1), "", commit(2)]
+
+
+def test_what_git_does_not_know_is_placed_by_its_commits_time() -> None:
+    commits = {commit(9): Stand(0, pd.Timestamp(DAY.format(9)).timestamp())}
+    files = [stored(9, day=20), stored(2, day=22, made=2), stored(12, day=1, made=12), stored(1, day=23, made=1)]
+    found = history(files, commits=commits)
+    assert found.places["commit"].tolist() == [commit(1), commit(2), commit(9), commit(12)]
+
+
 def test_git_orders_and_what_it_does_not_know_is_placed_by_time() -> None:
     def at(day: int) -> float:
         return pd.Timestamp(DAY.format(day)).timestamp()
@@ -201,6 +238,21 @@ def test_missing_values_are_no_points() -> None:
     one, other = history(files + [stored(i, n=32) for i in range(24)]).series
     assert sorted(set(other.points["place"]) - set(one.points["place"])) == [3, 14, 15]
     assert one.points["place"].iloc[one.steps[0].index] == 12
+
+
+def test_what_has_no_value_is_named_with_the_reason() -> None:
+    lost = [stored(0, None, status="oom"), stored(1, float("nan")), stored(2, None, status="oom")]
+    found = history([*lost, stored(3), stored(3, None, n=32, status="over_budget")])
+    small, large = (f"wavenet:tiny/sample/cached/eager/cpu/float32/b1/n{n}" for n in (16, 32))
+    assert table(found).notes[-1] == (
+        f"Passed over: 2 out of memory ({small}); 1 without a finite time above 0 ({small}); 1 over budget ({large})."
+    )
+    assert document(found)["passed_over"] == [
+        {"case": small, "reason": "out of memory", "count": 2},
+        {"case": small, "reason": "without a finite time above 0", "count": 1},
+        {"case": large, "reason": "over budget", "count": 1},
+    ]
+    assert not history(stepping(), "depth").passed
 
 
 def test_too_few_commits_are_said() -> None:
