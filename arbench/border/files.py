@@ -1,0 +1,78 @@
+"""Files that are written whole: each appears complete, or the one before it stays."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from arbench.border.printable import printable
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, completely or not at all; its unprintable characters are spelled out.
+
+    Raises:
+        OSError: the file cannot be written; an existing one is unchanged.
+    """
+    write_bytes(path, printable(text).encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, completely or not at all. What is no plain file, such as ``/dev/stdout``, is written in place.
+
+    Raises:
+        OSError: the file cannot be written; an existing one is unchanged.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            file.write(content)
+        return
+    target = Path(os.path.realpath(path))  # a link stays a link
+    beside = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileNotFoundError):
+            os.chmod(beside, os.stat(target).st_mode & 0o7777)
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def check_folder(folder: Path) -> None:
+    """Create a folder if it is missing, and check that files can be written into it; several may check at once.
+
+    Raises:
+        OSError: they cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def check_file(path: Path) -> None:
+    """Check that a file can be written, in a folder that is created if it is missing; the file is not touched.
+
+    Raises:
+        OSError: it cannot, or it is a folder.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        check_folder(Path(os.path.realpath(path)).parent)
+        with suppress(FileNotFoundError):  # a name may still be too long
+            os.stat(path)
+        return
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    if stat.S_ISREG(found.st_mode):
+        check_folder(Path(os.path.realpath(path)).parent)

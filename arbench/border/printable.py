@@ -1,0 +1,60 @@
+r"""Text of others, made safe to print: a name or an error may contain anything.
+
+What a terminal obeys, an XML document forbids, a reader cannot see or UTF-8 cannot encode is spelled out: the control
+character that starts an escape sequence becomes the six characters ``\u001b``. JSON spells it the same way, so JSON
+text stays valid, and means the same.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+_UNPRINTABLE = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, but for tab and newline
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # the direction of text: what follows reads as something else
+    "\u2028\u2029\ufeff\ufff9-\ufffb\ufffe\uffff"  # further ends of lines, marks within text, no characters
+    "\ud800-\udfff"  # halves of a pair: bytes of a path that are not UTF-8
+    "]"
+)
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Return text without characters that act on a terminal or a document; tabs and newlines stay."""
+    return _UNPRINTABLE.sub(_spelled, text)
+
+
+def on_one_line(text: str) -> str:
+    """Return printable text in which tabs and newlines are spelled out too: the name of something."""
+    return re.sub(r"[\t\n]", _spelled, printable(text))
+
+
+def encodable(text: str) -> str:
+    """Return text that UTF-8 can encode; nothing but halves of surrogate pairs is spelled out."""
+    return _HALVES.sub(_spelled, text)
+
+
+def to_json(value: Any) -> bytes:
+    """Return a value as JSON, whatever its text contains."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(inner) for inner in value]
+    return value
+
+
+def _spelled(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
