@@ -80,6 +80,19 @@ def faults(load: Callable[[Path], ModuleType]) -> SimpleNamespace:
 
 
 @pytest.fixture
+def unseal() -> Callable[[Path], list[bytes]]:
+    """Return a function that makes a results file one from before seals, which may be edited; it returns the lines."""
+
+    def unsealed(path: Path) -> list[bytes]:
+        lines = [one for one in path.read_bytes().splitlines(keepends=True) if not one.startswith(b'{"kind":"seal"')]
+        lines[0] = lines[0].replace(b',"sealed":true', b"")
+        path.write_bytes(b"".join(lines))
+        return lines
+
+    return unsealed
+
+
+@pytest.fixture
 def copy_of_this_tree(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that copies the package into a folder and appends ``more`` to WaveNet's file."""
 

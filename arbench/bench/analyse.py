@@ -22,7 +22,10 @@ ROOF = 1.25
 def planned(results: Results) -> list[CaseKey]:
     """Return the cases of a run from its first line. Raises ResultsError if the plan is not arbench's."""
     try:
-        return msgspec.convert(results.run.plan["cases"], list[CaseKey])
+        cases = msgspec.convert(results.run.plan["cases"], list[CaseKey])
+        if len({case.id for case in cases}) < len(cases):
+            raise msgspec.ValidationError("one case occurs twice")
+        return cases
     except (KeyError, msgspec.ValidationError) as error:
         raise ResultsError(
             f"the plan in the results file lists no cases that arbench knows: {error}; measure again with arbench run"

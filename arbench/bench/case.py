@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from arbench.results import KEY, Exactness, Op
+from arbench.results.ranges import Natural, Rate, Size
+from arbench.results.schema import Claimed
 
 KERNEL_SPEC = "kernels"
 """The ``spec`` of every kernel's case: one worker loads all kernels."""
@@ -24,14 +26,14 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backend: str
     device: str
     dtype: str
-    batch: int
-    n: int
+    batch: Size
+    n: Size
     element: str
-    weights: int
+    weights: Natural
     exactness: Exactness
-    rate_hz: float | None = None
-    claimed_depth: str | None = None
-    claimed_work: str | None = None
+    rate_hz: Rate | None = None
+    claimed_depth: Claimed | None = None
+    claimed_work: Claimed | None = None
     reference: bool = False
     """True for the method that speed-ups of its op refer to."""
     data_dependent: bool = False

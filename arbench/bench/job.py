@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from arbench.bench.case import CaseKey
+from arbench.border.printable import encodable
 from arbench.results import Count, Samples, Verification
 
 
@@ -65,4 +66,4 @@ def out_of_memory(error: BaseException) -> bool:
 
 def one_line(error: BaseException) -> str:
     """Return an error's type and text on one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+    return encodable(" ".join(f"{type(error).__name__}: {error}".split()))[:500]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from arbench.results import Results
+from arbench.results import Results, ResultsError
 
 
 def measure(
@@ -36,11 +37,15 @@ def measure(
     Raises:
         PlanError: the options make no plan; nothing was measured or written.
         ResultsError: ``out`` contains another run, is in use, or cannot be written.
+        TakenError: another program deleted, replaced or changed the results file; the error has the results.
         TypeError: an option is unknown.
     """
     from arbench.bench.plan import Options, make_plan
     from arbench.bench.runner import run_plan
     from arbench.bench.suite import suite_options
+
+    if out is not None and not os.fspath(out):
+        raise ResultsError("out is empty; name a folder")
 
     defaults = suite_options(suite) if suite is not None else Options()
     if models is not None:

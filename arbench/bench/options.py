@@ -11,6 +11,7 @@ import msgspec
 
 from arbench.backends import BACKENDS
 from arbench.bench.dtypes import DTYPES
+from arbench.border.printable import encodable
 from arbench.results import Run
 from arbench.suggest import did_you_mean
 
@@ -117,6 +118,15 @@ def converted(run: Run, kind: type[Kind]) -> Kind:
         return msgspec.convert(run.plan["options"], kind)
     except (KeyError, msgspec.ValidationError) as error:
         raise PlanError(f"the plan in the results file cannot be resumed: {error}; start another run") from None
+
+
+def check_texts(options: Measuring) -> None:
+    """Raise PlanError for names that no results file can store: those of paths that are not UTF-8."""
+    for name, value in asdict(options).items():
+        for text in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(text, str) and text != encodable(text):
+                option = {"models": "model", "methods": "method", "ops": "op", "kernels": "kernel"}.get(name, name)
+                raise PlanError(f"--{option} {text}: not UTF-8, so no results file can name it; rename the file")
 
 
 def check_numbers(options: Measuring) -> None:

@@ -14,7 +14,7 @@ from arbench.bench.dtypes import DTYPES
 from arbench.bench.options import Measuring as Measuring
 from arbench.bench.options import Options as Options
 from arbench.bench.options import PlanError as PlanError
-from arbench.bench.options import check_backend, check_numbers
+from arbench.bench.options import check_backend, check_numbers, check_texts
 from arbench.bench.options import check_device as check_device
 from arbench.bench.options import recorded_options as recorded_options
 from arbench.bench.suite import EACH, Entry, entries, load
@@ -61,6 +61,7 @@ def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
     """
     if options.suite is not None:
         options = replace(options, suite=load(options.suite).name)
+    check_texts(options)
     check_numbers(options)
     check_device(options.device, options.dtype)
     check_backend(options.backend, options.device)

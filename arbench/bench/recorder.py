@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,11 +20,19 @@ class Recorder:
     Args:
         results: the lines so far.
         writer: appends every further line to a file as well.
+        before: a line to write before the first further one; without a further one it is not written.
+        notice: told when another program takes the file away.
     """
 
-    def __init__(self, results: Results, writer: Writer | None = None) -> None:
+    def __init__(
+        self,
+        results: Results,
+        writer: Writer | None = None,
+        before: AnyLine | None = None,
+        notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.results = results
-        self._writer = writer
+        self._writer, self._before, self._notice = writer, before, notice
         self._lock = threading.Lock()
 
     def write(self, line: AnyLine) -> None:
@@ -33,9 +42,36 @@ class Recorder:
             WriteError: the disk is full; the line is in neither.
         """
         with self._lock:
+            if self._before is not None:
+                self._put(self._before)
+                self._before = None
+            self._put(line)
+
+    def seal(self, end: bool = False) -> None:
+        """Seal the lines on disk, if any was added since the last seal.
+
+        Args:
+            end: whether the run ends here.
+
+        Raises:
+            WriteError: the disk is full.
+        """
+        with self._lock:
             if self._writer is not None:
-                self._writer.write(line)
-            self.results.add(line)
+                self._on_disk(lambda writer: writer.seal(end))
+                self.results.integrity = self._writer.integrity
+
+    def _put(self, line: AnyLine) -> None:
+        self._on_disk(lambda writer: writer.write(line))
+        self.results.add(line)
+
+    def _on_disk(self, change: Callable[[Writer], None]) -> None:
+        if self._writer is None:
+            return
+        moved = len(self._writer.moves)
+        change(self._writer)
+        for move in self._writer.moves[moved:]:
+            self._notice(move)
 
 
 def recorded_plan(plan: Plan) -> dict[str, Any]:

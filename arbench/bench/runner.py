@@ -14,7 +14,7 @@ from arbench.bench.samples import by_case
 from arbench.bench.workers.pool import WorkerPool
 from arbench.bench.workers.supervisor import Supervisor
 from arbench.meters import differences, environment, limits
-from arbench.results import FILE_NAME, Limits, Results, ResultsError, Resume, StoppedBy, Writer, read
+from arbench.results import FILE_NAME, Limits, Results, ResultsError, Resume, StoppedBy, TakenError, Writer, read
 
 
 def run_plan(
@@ -37,6 +37,7 @@ def run_plan(
     Raises:
         ResultsError: the folder contains another run, is in use, or cannot be written.
         WriteError: the disk is full; what was measured before is intact.
+        TakenError: another program deleted, replaced or changed the file; every line is in the file that it names.
         KeyboardInterrupt: passed on, once the rows are written.
     """
     progress = progress or Quiet()
@@ -54,15 +55,26 @@ def run_plan(
             _check_roof(plan, recorder, progress, pool)
         except KeyboardInterrupt:
             _write_rows(recorder, stopped)
+            _check_place(writer, recorder.results, "the run was interrupted")
             raise
         pool.close()
         _write_rows(recorder, stopped)
+        _check_place(writer, recorder.results)
         return recorder.results
 
 
 def _write_rows(recorder: Recorder, stopped: dict[str, StoppedBy]) -> None:
+    """Write the rows that are not in the file yet, and the seal of the run's end."""
     for row in analyse.derive(recorder.results, stopped):
-        recorder.write(row)
+        if not recorder.results.has(row):
+            recorder.write(row)
+    recorder.seal(end=True)
+
+
+def _check_place(writer: Writer, results: Results, *more: str) -> None:
+    """Raise TakenError if another program took the file away."""
+    if writer.moves:
+        raise TakenError("; ".join([*writer.moves, *more]), results, writer.path)
 
 
 def _opened(plan: Plan, writer: Writer, resume: bool, argv: list[str], progress: Progress) -> Recorder:
@@ -75,8 +87,9 @@ def _opened(plan: Plan, writer: Writer, resume: bool, argv: list[str], progress:
     if writer.empty:
         progress.note("measuring the machine's own limits")
         run = new_run(plan, here, now, argv, limits(options.device, options.threads))
+        run.sealed = True
         writer.write(run)
-        return Recorder(Results(run), writer)
+        return Recorder(Results(run), writer, notice=progress.note)
     if not resume:
         raise ResultsError(f"{writer.path} already contains a run; continue it with --resume, or choose another --out")
     results = read(writer.path)
@@ -84,9 +97,8 @@ def _opened(plan: Plan, writer: Writer, resume: bool, argv: list[str], progress:
     changed = differences(results.run.environment, here)
     for name in changed:
         progress.note(f"the environment changed since the run began: {name}")
-    recorder = Recorder(results, writer)
-    recorder.write(Resume(results.run.run_id, now, argv, here, results.run.limits, changed))
-    return recorder
+    again = Resume(results.run.run_id, now, argv, here, results.run.limits, changed)
+    return Recorder(results, writer, before=again, notice=progress.note)
 
 
 def _check_same_plan(plan: Plan, results: Results, path: Path) -> None:

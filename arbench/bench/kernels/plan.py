@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from arbench.bench.case import KERNEL_SPEC, CaseKey
 from arbench.bench.kernels.peers import installed
-from arbench.bench.options import Measuring, PlanError, check_device, check_numbers, converted
+from arbench.bench.options import Measuring, PlanError, check_device, check_numbers, check_texts, converted
 from arbench.bench.plan import Plan
 from arbench.results import Run
 from arbench.suggest import did_you_mean
@@ -71,6 +71,7 @@ def make_kernel_plan(options: KernelOptions) -> Plan:
     Raises:
         PlanError: an option is wrong; nothing was measured or written.
     """
+    check_texts(options)
     check_numbers(options)
     if options.compiled < 0:
         raise PlanError(f"--compiled must be at least 0, got {options.compiled}")

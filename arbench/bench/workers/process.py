@@ -18,6 +18,7 @@ import msgspec
 
 from arbench.bench.case import KERNEL_SPEC
 from arbench.bench.job import Job
+from arbench.border.printable import to_json
 from arbench.results import Status
 
 STARTUP_S = 60.0
@@ -84,7 +85,7 @@ class Worker:
         """Send one message."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it already died; ``exit_reason`` says why
-            self.process.stdin.write(msgspec.json.encode(message) + b"\n")
+            self.process.stdin.write(to_json(message) + b"\n")
             self.process.stdin.flush()
 
     def exit_reason(self, code: int) -> str:

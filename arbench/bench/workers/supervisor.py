@@ -14,7 +14,7 @@ from arbench.bench.recorder import Recorder
 from arbench.bench.samples import by_case, seconds_by_worker
 from arbench.bench.workers.pool import WorkerPool
 from arbench.bench.workers.process import WorkerFailure
-from arbench.results import Count, Results, Status, StoppedBy, Verification
+from arbench.results import Count, Results, Samples, Status, StoppedBy, Verification
 from arbench.stats import reason_to_stop, summarise
 
 MOST_WORKERS = 64
@@ -252,8 +252,16 @@ class Supervisor:
         return charged
 
     def _attend(self, job: Job) -> Fault | None:
-        """Have one worker do a job and record its lines; return the fault that stopped it, if any."""
+        """Have one worker do a job and record its lines, sealed; return the fault that stopped it, if any."""
+        try:
+            return self._recorded(job)
+        finally:
+            self.recorder.seal()
+
+    def _recorded(self, job: Job) -> Fault | None:
+        """Record the lines of a job, with a seal after each round of timing."""
         case: str | None = None
+        timed: int | None = None
         step: str | None = None
         for message in self.pool.converse(job, self.plan.options.timeout):
             if job.stage == "prove":
@@ -263,6 +271,10 @@ class Supervisor:
             if message.begin is not None:
                 case, step = message.begin, message.step
             if message.line is not None:
+                if isinstance(message.line, Samples):
+                    if timed is not None and message.line.round != timed:
+                        self.recorder.seal()
+                    timed = message.line.round
                 self.recorder.write(message.line)
                 if not isinstance(message.line, Count):
                     self.progress.step(message.line.case)

@@ -25,6 +25,7 @@ from arbench.bench.call import Kept
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, one_line, out_of_memory
+from arbench.border.printable import to_json
 from arbench.results import Count, Samples, Verification
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def main() -> None:
 
 def send(out: TextIO, message: Message) -> None:
     """Write one message."""
-    out.write(msgspec.json.encode(message).decode() + "\n")
+    out.write(to_json(message).decode() + "\n")
     out.flush()
 
 

@@ -19,7 +19,8 @@ import msgspec
 
 from arbench.bench.analyse import planned
 from arbench.bench.options import Options
-from arbench.files import passing_folder
+from arbench.border.printable import to_json
+from arbench.border.whole import check_file, write_bytes
 from arbench.gate.counters.portable import moved
 from arbench.results import COUNTERS, Case, Line, Results, ResultsError, Run
 from arbench.stored import read_stored
@@ -127,19 +128,10 @@ def save(path: Path, results: Results, options: Options) -> bool:
     rows = sorted(map(_row, results.cases.values()), key=_order)
     if path.exists() and _equal(path, run, rows):
         return False
-    beside = _beside(path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with beside.open("xb") as file:
-            for line in (run, *rows):
-                file.write(msgspec.json.encode(_short(line)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        write_bytes(path, b"".join(to_json(_short(line)) + b"\n" for line in (run, *rows)))
     except OSError as error:
         raise BaselineError(f"cannot write {path}: {error.strerror}; the existing file is unchanged") from None
-    finally:
-        beside.unlink(missing_ok=True)
     return True
 
 
@@ -168,17 +160,9 @@ def check_replaceable(path: Path) -> Baseline | None:
 def check_writable(path: Path) -> None:
     """Check that ``save`` can write a file, and leave no trace. Raises BaselineError."""
     try:
-        beside = _beside(path.resolve())
-        with passing_folder(beside.parent):
-            beside.touch()
-            beside.unlink()
+        check_file(path)
     except OSError as error:
         raise BaselineError(f"{path}: cannot be written ({error.strerror}); name another file") from None
-
-
-def _beside(path: Path) -> Path:
-    """Return the temporary path that a baseline is written to before it replaces the file."""
-    return path.with_name(f".{path.name}.{os.getpid()}")
 
 
 def _counted(row: Case) -> bool:
@@ -202,8 +186,6 @@ def _short(line: Line) -> dict[str, Any]:
 def _options(path: Path, run: Run) -> Options | None:
     """Return the options of a plan, or None if it has none. Raises BaselineError if they are not those of models."""
     options = run.plan.get("options", {})
-    if not isinstance(options, dict):
-        raise BaselineError(f"{path}: its plan was not written by arbench", "name another file")
     if "kernels" in options:
         raise BaselineError(f"{path}: contains kernels", "name a baseline of models")
     if "options" not in run.plan:

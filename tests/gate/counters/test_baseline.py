@@ -204,7 +204,8 @@ def test_a_plan_of_somebody_elses_is_refused(side, options, file, asked):
     file.write_text(msgspec.json.encode(run).decode() + "\n" + rest)
     with pytest.raises(BaselineError) as error:
         load(file)
-    assert str(error.value) == f"{file}: its plan was not written by arbench; name another file"
+    found = type(run["plan"]["options"]).__name__.replace("NoneType", "null").replace("list", "array")
+    assert str(error.value) == f"{file}:1: 'plan': Expected `object`, got `{found}` - at `$.options`"
 
 
 def test_a_name_that_no_file_can_have_is_refused(tmp_path):

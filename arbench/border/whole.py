@@ -11,6 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from arbench.border.printable import printable
+from arbench.files import passing_folder
+
+_ATTEMPTS = 100
+"""Times to create a folder again that other processes remove."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -23,7 +27,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, completely or not at all. What is no plain file, such as ``/dev/stdout``, is written in place.
+    """Write a file, completely or not at all, in a folder that is created if it is missing.
+
+    What is no plain file, such as ``/dev/stdout``, is written in place.
 
     Raises:
         OSError: the file cannot be written; an existing one is unchanged.
@@ -33,6 +39,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.write(content)
         return
     target = Path(os.path.realpath(path))  # a link stays a link
+    target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with beside.open("xb") as file:
@@ -47,18 +54,22 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Create a folder if it is missing, and check that files can be written into it; several may check at once.
+    """Check that files can be written into a folder, and leave no trace; several processes may check one at once.
 
     Raises:
         OSError: they cannot.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    for last in (*[False] * _ATTEMPTS, True):
+        try:
+            with passing_folder(folder), tempfile.TemporaryFile(dir=folder):
+                return
+        except (FileNotFoundError, FileExistsError):
+            if last or os.path.lexists(folder):  # else another process removed it, which leaves no trace either
+                raise
 
 
 def check_file(path: Path) -> None:
-    """Check that a file can be written, in a folder that is created if it is missing; the file is not touched.
+    """Check that a file can be written, and leave no trace.
 
     Raises:
         OSError: it cannot, or it is a folder.
@@ -66,8 +77,9 @@ def check_file(path: Path) -> None:
     try:
         found = os.stat(path)
     except FileNotFoundError:
-        check_folder(Path(os.path.realpath(path)).parent)
-        with suppress(FileNotFoundError):  # a name may still be too long
+        folder = Path(os.path.realpath(path)).parent
+        check_folder(folder)
+        with passing_folder(folder), suppress(FileNotFoundError):  # a name may still be too long
             os.stat(path)
         return
     if stat.S_ISDIR(found.st_mode):

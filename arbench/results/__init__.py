@@ -1,0 +1,82 @@
+"""The results file: JSON Lines, append-only, one object a line, validated on reading.
+
+This package is the schema and its only reader and writer. A line's ``kind`` names its class in ``schema``.
+
+Lines are written as soon as they are known and never changed: a later ``case``, ``fit`` or ``ratio`` line with the
+same key replaces the earlier one on reading. ``seal`` lines tell whether a line is missing, doubled or changed. A torn
+last line, left by a killed writer, is dropped with a warning; anything else that does not validate is refused.
+"""
+
+from arbench.results.errors import ResultsError, TakenError, WriteError
+from arbench.results.memory import Results
+from arbench.results.reader import FILE_NAME, locate, read
+from arbench.results.schema import (
+    COUNTERS,
+    KEY,
+    SCHEMA,
+    AnyLine,
+    Case,
+    Count,
+    CountSource,
+    Exactness,
+    Fit,
+    Growth,
+    Identified,
+    Keyed,
+    Limits,
+    Line,
+    Model,
+    Op,
+    Part,
+    Ratio,
+    Resume,
+    Run,
+    Samples,
+    Seal,
+    Status,
+    StoppedBy,
+    Verdict,
+    Verification,
+    with_preset,
+)
+from arbench.results.seals import Integrity
+from arbench.results.writer import Writer
+
+__all__ = [
+    "COUNTERS",
+    "FILE_NAME",
+    "KEY",
+    "SCHEMA",
+    "AnyLine",
+    "Case",
+    "Count",
+    "CountSource",
+    "Exactness",
+    "Fit",
+    "Growth",
+    "Identified",
+    "Integrity",
+    "Keyed",
+    "Limits",
+    "Line",
+    "Model",
+    "Op",
+    "Part",
+    "Ratio",
+    "Results",
+    "ResultsError",
+    "Resume",
+    "Run",
+    "Samples",
+    "Seal",
+    "Status",
+    "StoppedBy",
+    "TakenError",
+    "Verdict",
+    "Verification",
+    "WriteError",
+    "Writer",
+    "locate",
+    "read",
+    "with_preset",
+]

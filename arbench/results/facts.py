@@ -1,0 +1,82 @@
+"""The facts of a results file that no field names: the types of those that are read; others are kept as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from arbench.results.ranges import Natural, Rate, Seconds, Share, Size
+
+
+class _Cpu(msgspec.Struct):
+    model: str | None = None
+    capability: str | None = None
+
+
+class _Gpu(msgspec.Struct):
+    name: str | None = None
+
+
+class _Threads(msgspec.Struct):
+    torch: Natural | None = None
+
+
+class Environment(msgspec.Struct):
+    """``environment`` of a run or of its continuation."""
+
+    cpu: _Cpu | None = None
+    gpu: _Gpu | None = None
+    threads: _Threads | None = None
+    versions: dict[str, str | None] | None = None
+    torch: dict[str, Any] | None = None
+    os: dict[str, Any] | None = None
+
+
+class Bandwidth(msgspec.Struct):
+    """The bandwidth at one working set."""
+
+    bytes: Size
+    gb_per_s: Rate
+
+
+class MachineLimits(msgspec.Struct):
+    """``limits`` of a machine."""
+
+    copy: list[Bandwidth] | None = None
+    read: list[Bandwidth] | None = None
+    matmul: dict[str, Rate] | None = None
+    timer_s: Share | None = None
+
+
+class _Options(msgspec.Struct):
+    threads: Natural | None = None
+
+
+class Plan(msgspec.Struct):
+    """``plan`` of a run; ``arbench.bench`` types its options and cases, which differ between kinds of runs."""
+
+    source: str | None = None
+    options: _Options = msgspec.field(default_factory=_Options)
+    cases: int | list[dict[str, Any]] | None = None
+
+
+class Verified(msgspec.Struct):
+    """``verified`` of a case."""
+
+    how: str | None = None
+    call_s: Seconds | None = None
+    nfe: Natural | None = None
+    accepted: Share | None = None
+    excused_ties: Natural = 0
+    working_set: Size | None = None
+    outcome: str | None = None
+
+
+TYPES: dict[str, type[msgspec.Struct]] = {
+    "environment": Environment,
+    "limits": MachineLimits,
+    "plan": Plan,
+    "verified": Verified,
+}
+"""The type of what is read of each field of free facts."""

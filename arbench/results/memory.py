@@ -1,0 +1,79 @@
+"""The lines of a results file in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from arbench.results.errors import ResultsError
+from arbench.results.schema import (
+    AnyLine,
+    Case,
+    Count,
+    Fit,
+    Limits,
+    Model,
+    Ratio,
+    Resume,
+    Run,
+    Samples,
+    Seal,
+    Verification,
+)
+from arbench.results.seals import Integrity
+
+
+@dataclass
+class Results:
+    """A results file in memory; of lines with the same key, the last one counts."""
+
+    run: Run
+    resumes: list[Resume] = field(default_factory=list)
+    models: dict[tuple[str, str], Model] = field(default_factory=dict)
+    """Models by name and preset; empty for files from before such lines existed."""
+    limits: list[Limits] = field(default_factory=list)
+    counts: dict[str, Count] = field(default_factory=dict)
+    verifications: dict[str, Verification] = field(default_factory=dict)
+    samples: list[Samples] = field(default_factory=list)
+    cases: dict[str, Case] = field(default_factory=dict)
+    ratios: dict[tuple[str, str], Ratio] = field(default_factory=dict)
+    fits: dict[tuple[Any, ...], Fit] = field(default_factory=dict)
+    integrity: Integrity = field(default_factory=Integrity)
+    """What the seals of the file say about its lines."""
+
+    def add(self, line: AnyLine) -> None:
+        """Add one line. Raises ResultsError for a second ``run`` line."""
+        match line:
+            case Run():
+                raise ResultsError("a second 'run' line")
+            case Resume():
+                self.resumes.append(line)
+            case Model():
+                self.models[line.model, line.preset] = line
+            case Limits():
+                self.limits.append(line)
+            case Count():
+                self.counts[line.case] = line
+            case Verification():
+                self.verifications[line.case] = line
+            case Samples():
+                self.samples.append(line)
+            case Case():
+                self.cases[line.id] = line
+            case Ratio():
+                self.ratios[line.case, line.reference] = line
+            case Fit():
+                self.fits[(*line.key, line.metric)] = line
+            case Seal():
+                pass  # it is about the lines, and none of the results
+
+    def has(self, line: AnyLine) -> bool:
+        """Return whether a row (``case``, ``ratio`` or ``fit``) is there already, with the same values."""
+        match line:
+            case Case():
+                return self.cases.get(line.id) == line
+            case Ratio():
+                return self.ratios.get((line.case, line.reference)) == line
+            case Fit():
+                return self.fits.get((*line.key, line.metric)) == line
+        return False
