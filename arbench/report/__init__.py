@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from arbench.border.files import write_text
 from arbench.report.drawings import FRACTIONS, MAP, draw
 from arbench.report.figures.drawing import save
 from arbench.report.headline import headline
@@ -11,6 +12,7 @@ from arbench.report.kernels.tables import kernel_rows
 from arbench.report.models.taxonomy import brief, taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
 from arbench.report.page import page
+from arbench.report.seals import seal_line
 from arbench.report.summary import summary
 from arbench.report.table import Table, frame, rows
 from arbench.results import Results
@@ -26,6 +28,7 @@ __all__ = [
     "kernel_rows",
     "render",
     "rows",
+    "seal_line",
     "sentences",
     "taxonomy",
 ]
@@ -50,7 +53,7 @@ def render(results: Results, folder: str | Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     drawings = draw(results)
     html, markdown = folder / "report.html", folder / "summary.md"
-    html.write_text(page(results, drawings), encoding="utf-8")
+    write_text(html, page(results, drawings))
     images = {one.name: f"figures/{one.name}.svg" for one in drawings if one.name in (MAP, FRACTIONS)}
-    markdown.write_text(summary(results, images.get(MAP), images.get(FRACTIONS)), encoding="utf-8")
+    write_text(markdown, summary(results, images.get(MAP), images.get(FRACTIONS)))
     return [html, markdown, *save(drawings, folder / "figures")]

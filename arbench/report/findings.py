@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 import textwrap
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 
+from arbench.border.printable import printable
 from arbench.findings import Check, Finding, Outcome
 from arbench.report.facts import as_pairs
 from arbench.report.markdown import escape
@@ -32,8 +32,6 @@ _WORDS: dict[Outcome, tuple[str, str]] = {
     "unmeasured": ("not measured", "not measured"),
     "same": ("unchanged", "unchanged"),
 }
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that no XML document may contain, escaped or not."""
 
 
 def verdict(check: Check) -> str:
@@ -115,11 +113,11 @@ def junit(check: Check) -> str:
     facts = [("before", check.before), ("after", check.after), *as_pairs(check.environment)]
     properties = ET.SubElement(suite, "properties")
     for name, value in facts:
-        ET.SubElement(properties, "property", {"name": _xml(name), "value": _xml(value)})
+        ET.SubElement(properties, "property", {"name": printable(name), "value": printable(value)})
     for finding in check.findings:
         _testcase(suite, finding)
     if notes := [*check.notes, *_versions(check)]:
-        ET.SubElement(suite, "system-out").text = _xml("\n".join(notes))
+        ET.SubElement(suite, "system-out").text = printable("\n".join(notes))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -136,13 +134,13 @@ def _versions(check: Check) -> list[str]:
 def _testcase(suite: ET.Element, finding: Finding) -> None:
     classname = ".".join(filter(None, (finding.gate, finding.model)))
     name = f"{finding.case} {finding.metric}"
-    case = ET.SubElement(suite, "testcase", {"classname": _xml(classname), "name": _xml(name)})
-    message = {"message": _xml(finding.text)}
-    detail = _xml(measured(finding))
+    case = ET.SubElement(suite, "testcase", {"classname": printable(classname), "name": printable(name)})
+    message = {"message": printable(finding.text)}
+    detail = printable(measured(finding))
     if finding.outcome == "regression":
-        ET.SubElement(case, "failure", {**message, "type": _xml(finding.metric)}).text = detail
+        ET.SubElement(case, "failure", {**message, "type": printable(finding.metric)}).text = detail
     elif finding.outcome in ("same", "improvement"):
-        ET.SubElement(case, "system-out").text = _xml("\n".join(filter(None, (finding.text, detail))))
+        ET.SubElement(case, "system-out").text = printable("\n".join(filter(None, (finding.text, detail))))
     else:
         ET.SubElement(case, "skipped", message).text = detail
 
@@ -206,9 +204,4 @@ def _wrapped(mark: str, text: str, width: int) -> list[str]:
 
 def _plain(text: str) -> str:
     """Return a text on one line, without control characters of a terminal."""
-    return " ".join("".join(one if one.isprintable() or one.isspace() else "\ufffd" for one in text).split())
-
-
-def _xml(text: str) -> str:
-    r"""Return a text with the characters that XML forbids spelled out, as in ``\x1b``."""
-    return _NOT_XML.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return " ".join(printable(text).split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from arbench.border.printable import on_one_line
 from arbench.results import Case, Keyed, Model, Results, with_preset
 
 OPS = {"score": "scoring", "sample": "sampling", "forward": "forward", "backward": "backward"}
@@ -75,7 +76,7 @@ def of_kernels(results: Results) -> list[Case]:
 
 def model_label(line: Keyed | Model) -> str:
     """Return ``wavenet:nv``, or the bare name of a class without presets."""
-    return with_preset(line.model, line.preset)
+    return on_one_line(with_preset(line.model, line.preset))
 
 
 def claim_label(claimed: str) -> str:
@@ -139,7 +140,7 @@ class SharedSettings:
         varying = [name for name, known in values.items() if len(known) > 1]
         names = ["backend", *varying] if is_kernel(line) else varying
         words = [_word(name, str(getattr(line, name))) for name in names]
-        return " · ".join([line.method, *(word for word in words if word != "batch 1")])
+        return on_one_line(" · ".join([line.method, *(word for word in words if word != "batch 1")]))
 
 
 def _values(cases: Iterable[Case], names: Iterable[str]) -> dict[str, list[str]]:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from arbench.border.printable import printable
 from arbench.report.table import Table
+
+_MARKUP = re.compile(r"[&<>@\\`*_|\[\]~#$]|(?<=[A-Za-z]):(?=//)|(?<=\bwww)\.", re.IGNORECASE)
+_SPELLED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", ":": "&#58;", ".": "&#46;"}
+"""Characters that make HTML, links and mentions, which a backslash does not prevent everywhere."""
+_LIST = re.compile(r"^(\d*)([-+](?=\s|$)|(?<=\d)[.)](?=\s|$))")
 
 
 def escape(text: object) -> str:
-    """Return ``text`` on one line, escaped so that markdown shows it unchanged: no markup, HTML or new cell."""
-    line = " ".join(str(text).split())
-    return re.sub(r"([\\`*_<>|\[\]#&~])", r"\\\1", line)
+    """Return ``text`` on one line, escaped so that markdown shows it unchanged: no markup, HTML, link or new cell."""
+    line = " ".join(printable(str(text)).split())
+    line = _MARKUP.sub(lambda found: _SPELLED.get(found[0], f"\\{found[0]}"), line)
+    return _LIST.sub(r"\1\\\2", line)
 
 
 def grid(table: Table, level: int = 2) -> list[str]:

@@ -16,6 +16,7 @@ from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings
 from arbench.report.models.batches import batch_table
 from arbench.report.models.taxonomy import taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
+from arbench.report.seals import seal_line
 from arbench.report.table import Table, model_tables, order, rows
 from arbench.report.templates import environment
 from arbench.results import Results
@@ -59,6 +60,7 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
             growth=GROWTH,
             settings=SharedSettings(results).of_all,
             gaps=gaps(results),
+            seals=seal_line(results),
             tally=tally(statements),
             map=next((_figure(one) for one in drawings if one.name == MAP), None),
             taxonomy=taxonomy(results),

@@ -10,6 +10,7 @@ from arbench.report.markdown import escape, grid
 from arbench.report.models.batches import batch_table
 from arbench.report.models.taxonomy import taxonomy
 from arbench.report.models.verdicts import ALL_METHODS, headlines, sentences
+from arbench.report.seals import seal_line
 from arbench.report.table import model_tables
 from arbench.report.templates import environment
 from arbench.results import Results
@@ -33,6 +34,7 @@ def summary(results: Results, map_path: str | None = None, fractions_path: str |
         run=results.run,
         settings=SharedSettings(results).of_all,
         gaps=gaps(results),
+        seals=seal_line(results),
         headlines=headlines(results),
         map=map_path,
         sentences=[one for one in sentences(results) if one.verdict or one.subject == ALL_METHODS],

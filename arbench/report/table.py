@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from arbench.border.printable import on_one_line
 from arbench.report.cells import (
     CELLS,
     COLUMNS,
@@ -49,7 +50,7 @@ class Table:
 
     def lines(self) -> list[str]:
         """Return the table as plain text: title, headings, rule, rows, notes; columns two spaces apart."""
-        cells = [[column.heading for column in self.columns], *self.rows]
+        cells = [[on_one_line(cell) for cell in row] for row in ([c.heading for c in self.columns], *self.rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         aligned = [
             "  ".join(

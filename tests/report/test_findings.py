@@ -159,7 +159,7 @@ def test_markdown_has_what_changed_in_a_table_and_folds_the_rest() -> None:
     assert "<summary>37 unchanged</summary>" in folded
     assert "- lstm:tiny/score/parallel/n36: counters" in folded
     assert "- cpu.model: Example" in folded
-    assert r"- a \<note\>" in said[: said.index("<details>")]
+    assert r"- a &lt;note&gt;" in said[: said.index("<details>")]
 
 
 def test_markdown_of_nothing_that_changed_has_no_table_and_hostile_text_stays_in_its_cell() -> None:
@@ -211,9 +211,9 @@ def test_junit_holds_quotes_markup_and_what_xml_cannot() -> None:
     text = 'it\'s "5" < 6 & ]]> \x1b[31mred\x00 \ud800 ü 漢 🎵\ntwo'
     bad = Finding("exact", 'a"<&\x07/b', "o\x01ps", "regression", text, text, None, model='a"<&\x07')
     root = ET.fromstring(junit(check(bad, notes=[text], environment={"k\x02": text})))
-    shown = 'it\'s "5" < 6 & ]]> \\x1b[31mred\\x00 \\ud800 ü 漢 🎵\ntwo'
+    shown = 'it\'s "5" < 6 & ]]> \\u001b[31mred\\u0000 \\ud800 ü 漢 🎵\ntwo'
     (case,) = root.iter("testcase")
-    assert (case.get("classname"), case.get("name")) == ('exact.a"<&\\x07', 'a"<&\\x07/b o\\x01ps')
+    assert (case.get("classname"), case.get("name")) == ('exact.a"<&\\u0007', 'a"<&\\u0007/b o\\u0001ps')
     failure = case.find("failure")
     assert failure is not None
     assert failure.get("message") == shown

@@ -205,7 +205,7 @@ def test_page_and_summary_say_why_a_depth_is_unknown(build, models) -> None:
     words = " ".join(Outline(page(results, [])).words.split())
     assert "depth unknown (—): a <b>reason</b>: sample cached at N = 512" in words
     assert "depth unknown (—): a <b>reason</b>: wavenet:nv sample cached at N = 512" in words
-    assert r"- depth unknown (—): a \<b\>reason\</b\>: sample cached at N = 512" in summary(results)
+    assert "- depth unknown (—): a &lt;b&gt;reason&lt;/b&gt;: sample cached at N = 512" in summary(results)
 
 
 def test_rendering_twice_writes_the_same(both, rendered_both, tmp_path) -> None:

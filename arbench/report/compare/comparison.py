@@ -15,6 +15,7 @@ from arbench.report.cells import interval_of
 from arbench.report.compare.environment import differences
 from arbench.report.metrics import METRICS, Metric
 from arbench.report.passed import passed_over, why_none
+from arbench.report.seals import of_files
 from arbench.report.table import order
 from arbench.results import COUNTERS, Case, Results
 from arbench.stats.unpaired import UnpairedRatio, unpaired_ratio
@@ -133,7 +134,7 @@ def compare(files: Mapping[str, Results], metric: str | None = None, times: bool
     if metric and not rows:
         raise NothingSharedError(f"no case has {chosen.title} both in {first} and in {' or '.join(others)}")
     changed, counted = _changed(files)
-    notes = [*_sources(files), *_seeds(files), *_resumed(files)]
+    notes = [*_sources(files), *_seeds(files), *_resumed(files), *of_files(files)]
     if (line := passed_over(_without(files, apart, chosen))) is not None:
         notes.append(f"{line}.")
     if apart:

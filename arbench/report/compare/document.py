@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from arbench.border.files import write_text
+from arbench.border.spreadsheet import to_csv
 from arbench.report.compare.comparison import Comparison, Row
 from arbench.report.compare.figures import draw
 from arbench.report.compare.table import CaseNames, alone, changed_table, counted, tables
@@ -87,8 +89,8 @@ def write(found: Comparison, names: CaseNames, folder: Path) -> list[Path]:
     drawings = draw(found, names)
     page, values = folder / "compare.md", folder / "compare.csv"
     images = [(one.caption, f"figures/{one.name}.svg") for one in drawings]
-    page.write_text(markdown(found, names, images), encoding="utf-8")
-    frame(found).to_csv(values, index=False)
+    write_text(page, markdown(found, names, images))
+    write_text(values, to_csv(frame(found)))
     return [page, values, *save(drawings, folder / "figures")]
 
 

@@ -12,12 +12,18 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from arbench.border.files import write_bytes, write_text
+from arbench.border.printable import printable
 from arbench.report.figures.style import FAINT, INK, RULE, styled
 
 _VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)", RULE: "var(--rule)"}
 """The variables of a page that replace the colours of a figure."""
 _PIXELS_PER_POINT = 4 / 3 * 1.1
 """Size of a figure on a page: a little more than its size in print."""
+
+
+LONGEST = 100
+"""Characters of the longest file name, without what is appended to it; file systems refuse more than 255 bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +52,7 @@ class Drawing:
             vector = io.StringIO()
             self.figure.savefig(vector, format="svg", metadata={"Date": None})
         self.figure.set_layout_engine("none")  # layout takes half of the time, and the PNG shares it
-        return vector.getvalue()
+        return printable(vector.getvalue())
 
     @cached_property
     def png(self) -> bytes:
@@ -69,18 +75,20 @@ class Drawing:
         width = re.search(r'<svg [^>]*?\bwidth="([0-9.]+)pt"', body)
         assert width is not None
         size = f"--wide: {float(width[1]) * _PIXELS_PER_POINT:.0f}px"
-        return body.replace("<svg ", f'<svg role="img" aria-label="{escape(self.caption)}" style="{size}" ', 1)
+        return body.replace(
+            "<svg ", f'<svg role="img" aria-label="{escape(printable(self.caption))}" style="{size}" ', 1
+        )
 
 
 def file_name(text: str, taken: Collection[str], default: str = "figure") -> str:
-    """Return a file name for ``text``, made of lower-case letters, digits and hyphens.
+    """Return a file name for ``text``, made of lower-case letters, digits and hyphens; its end is cut if it is long.
 
     Args:
         text: any text.
         taken: names already in use; a number is appended to avoid them.
         default: name of a text that contains no letter and no digit.
     """
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower() or default
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:LONGEST].strip("-") or default
     name, number = plain, 2
     while name in taken:
         name, number = f"{plain}-{number}", number + 1
@@ -101,7 +109,7 @@ def save(drawings: Iterable[Drawing], folder: Path) -> list[Path]:
     paths = []
     for drawing in drawings:
         vector, raster = folder / f"{drawing.name}.svg", folder / f"{drawing.name}.png"
-        vector.write_text(drawing.svg, encoding="utf-8")
-        raster.write_bytes(drawing.png)
+        write_text(vector, drawing.svg)
+        write_bytes(raster, drawing.png)
         paths += [vector, raster]
     return paths

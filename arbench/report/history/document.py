@@ -9,6 +9,9 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from arbench.border.files import write_bytes, write_text
+from arbench.border.printable import to_json
+from arbench.border.spreadsheet import to_csv
 from arbench.report.figures.drawing import save
 from arbench.report.history.figures import draw
 from arbench.report.history.series import History, Series
@@ -73,9 +76,9 @@ def write(found: History, folder: Path) -> list[Path]:
     drawings = draw(found)
     page, values, data = (folder / f"history.{kind}" for kind in ("md", "csv", "json"))
     images = [f"![{escape(one.caption)}](figures/{one.name}.svg)" for one in drawings]
-    page.write_text("\n".join([*grid(table(found), level=1), *images, ""]), encoding="utf-8")
-    frame(found).to_csv(values, index=False)
-    data.write_bytes(msgspec.json.format(msgspec.json.encode(document(found)), indent=1) + b"\n")
+    write_text(page, "\n".join([*grid(table(found), level=1), *images, ""]))
+    write_text(values, to_csv(frame(found)))
+    write_bytes(data, msgspec.json.format(to_json(document(found)), indent=1) + b"\n")
     return [page, values, data, *save(drawings, folder / "figures")]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from arbench.report.history.points import Positioned, mixed_clocks, observations, places
 from arbench.report.metrics import METRICS, Metric
+from arbench.report.seals import tally
 from arbench.results import Case, Results
 from arbench.stats.steps import LEVEL, PERMUTATIONS, Step, exact_steps, least_length, noisy_steps
 
@@ -66,6 +67,7 @@ class History:
         measured: true where the times of the measurements gave the order, because some files do not say when their
             commit was made.
         passed: the id of each case without a value, once for each file, with the reason.
+        seals: what the seals of the files say; empty where no file has seals.
     """
 
     metric: Metric
@@ -75,6 +77,7 @@ class History:
     ordered: bool
     measured: bool = False
     passed: Sequence[tuple[str, str]] = ()
+    seals: tuple[str, ...] = ()
 
 
 def history(
@@ -97,8 +100,9 @@ def history(
         keep: returns whether to include a case.
     """
     chosen = METRICS[metric]
+    known = list(files)
     passed: list[tuple[str, str]] = []
-    found = observations(files, chosen, keep, passed)
+    found = observations(known, chosen, keep, passed)
     where = places(found, commits)
     groups = [
         (
@@ -132,7 +136,7 @@ def history(
     ]
     machines = sorted({one.machine for one in series} - {""})
     by_measurement = not commits and mixed_clocks(found)
-    return History(chosen, where, series, machines, bool(commits), by_measurement, passed)
+    return History(chosen, where, series, machines, bool(commits), by_measurement, passed, tuple(tally(known)))
 
 
 def _times(series: list[list[float]]) -> list[list[Step]]:

@@ -135,4 +135,4 @@ def notes(found: History) -> list[str]:
         )
     if (line := passed_over(found.passed)) is not None:
         lines.append(f"{line}.")
-    return lines
+    return [*lines, *found.seals]

@@ -1,0 +1,47 @@
+"""What the seals of results files say, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from arbench.results import Results
+
+INTACT, UNSEALED, NONE = "intact", "unsealed (interrupted)", "without seals"
+
+
+def state(results: Results) -> str:
+    """Return ``intact``, ``unsealed (interrupted)``, or ``without seals``."""
+    found = results.integrity
+    return INTACT if found.intact else UNSEALED if found.sealed else NONE
+
+
+def seal_line(results: Results) -> str:
+    """Return one sentence on whether the lines of a file are those that were written."""
+    found = results.integrity
+    if found.intact:
+        merged = f" It was merged from {found.parts} files." if found.parts else ""
+        return f"{INTACT}: {found.whole:,} lines, all as they were written. Seals show damage, not forgery.{merged}"
+    if not found.sealed:
+        return f"{NONE}: whether a line is missing or changed cannot be told."
+    last = f"line {found.whole:,} is the last seal" if found.whole else "it has no seal"
+    return f"{UNSEALED}: the run did not reach its end; {last}, and {_lines(found.after)} no seal after."
+
+
+def of_files(files: Mapping[str, Results]) -> list[str]:
+    """Return a note on the seals of several files, by name; none where no file has seals."""
+    if not any(results.integrity.sealed for results in files.values()):
+        return []
+    return [f"Seals: {', '.join(f'{name} is {state(results)}' for name, results in files.items())}."]
+
+
+def tally(files: Iterable[Results]) -> list[str]:
+    """Return a note that counts files by their seals; none where no file has seals."""
+    counts = Counter(map(state, files))
+    if not counts.keys() - {NONE}:
+        return []
+    return [f"Seals: {', '.join(f'{counts[one]} {one}' for one in (INTACT, UNSEALED, NONE) if counts[one])}."]
+
+
+def _lines(count: int) -> str:
+    return f"{count:,} {'line has' if count == 1 else 'lines have'}"
