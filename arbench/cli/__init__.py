@@ -11,6 +11,8 @@ from typing import NoReturn
 
 import click
 
+from arbench.cli.border import guarded
+from arbench.cli.errors import UNEXPECTED
 from arbench.suggest import did_you_mean
 
 COMMANDS = {
@@ -24,8 +26,6 @@ COMMANDS = {
     "doctor": "measure the limits and the noise of this machine",
 }
 """Line in the help for each command."""
-UNEXPECTED = 70
-"""Exit code of a failure that no command expects, ``EX_SOFTWARE`` of sysexits.h."""
 
 
 class Commands(click.Group):
@@ -69,7 +69,11 @@ def main(args: list[str] | None = None) -> None:
     Wrong use prints one line and exits with 2, an interrupt with 130, and a failure that no command expects with
     ``UNEXPECTED``, which is the code of no result.
     """
-    args = sys.argv[1:] if args is None else args
+    with guarded():
+        _main(sys.argv[1:] if args is None else args)
+
+
+def _main(args: list[str]) -> NoReturn:
     warnings.showwarning = lambda message, *_: click.echo(f"arbench: warning: {message}", err=True)
     try:
         code = group.main(args or ["--help"], prog_name="arbench", standalone_mode=False, obj=args) or 0

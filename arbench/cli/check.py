@@ -10,7 +10,7 @@ import click
 
 from arbench.cli.against import MANY, TIMING, Threshold, joined, prepared, unmeasured
 from arbench.cli.errors import NothingError, RefusedError, refusing
-from arbench.cli.options import given_options, only, option, which_cases, which_inputs
+from arbench.cli.options import FilePath, PathText, given_options, only, option, which_cases, which_inputs
 from arbench.cli.verdict import check_junit, conclude
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@option("--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Compare counters with those in this file.")
+@option("--baseline", type=FilePath(), metavar="FILE", help="Compare counters with those in this file.")
 @option(
     "--update",
     is_flag=True,
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 @option("--peak-tolerance", type=float, default=0.05, help="Largest relative change of peak memory to ignore.")
 @option("--strict", is_flag=True, help="Exit with 4 if a result is undecided.")
 @option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
-@option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write the results as JUnit XML.")
+@option("--junit", type=FilePath(), metavar="FILE", help="Also write the results as JUnit XML.")
 @option(
     "--against",
+    type=PathText(),
     metavar="REF|PATH",
     help="Compare times with this version: a commit, branch or tag, a folder, a wheel, or an environment.",
 )
 @option(
     "--candidate",
+    type=PathText(),
     metavar="REF|PATH",
     help="Version to check.  [default: the repository in the current folder, or else the installed package]",
 )

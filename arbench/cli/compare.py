@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
+from arbench.border.printable import on_one_line, to_json
 from arbench.cli.errors import NothingError, RefusedError, check_writable, refusing
-from arbench.cli.options import metric
+from arbench.cli.options import FilePath, metric
 from arbench.results import FILE_NAME, Results, locate
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ NAMED = 3
 
 
 @click.command("compare")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="A B ...")
+@click.argument("paths", nargs=-1, type=FilePath(), metavar="A B ...")
 @metric
 @click.option("--times", is_flag=True, help="Compare times even between different machines or versions.")
 @click.option("--label", "labels", multiple=True, metavar="TEXT", help="Name of a file, in order, repeatable.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for compare.md, compare.csv and figures.")
+@click.option("--out", type=FilePath(), help="Folder for compare.md, compare.csv and figures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON instead of the table.")
 def command(
     paths: tuple[Path, ...],
@@ -65,7 +65,7 @@ def command(
     for line in found.warnings:
         click.echo(f"arbench: warning: {line}", err=True)
     if as_json:
-        click.echo(msgspec.json.encode(document(found)).decode())
+        click.echo(to_json(document(found)).decode())
     else:
         _show(found, names)
     if out is not None:
@@ -90,7 +90,7 @@ def named(paths: Sequence[Path], labels: Sequence[str]) -> list[str]:
             raise RefusedError(f"{paths[number]}: the same file twice; name two different files")
     if len(labels) > len(paths):
         raise RefusedError(f"{len(labels)} labels for {len(paths)} files; give at most one --label per file")
-    found = [*labels, *_names(files)[len(labels) :]]
+    found = [on_one_line(name) for name in (*labels, *_names(files)[len(labels) :])]
     for number, name in enumerate(found):
         if not name.strip():
             raise RefusedError("--label is empty; give each file a name")

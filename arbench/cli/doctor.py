@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import msgspec
 
+from arbench.border.printable import to_json
 from arbench.cli.errors import RefusedError
 from arbench.cli.options import device, option, threads
 
@@ -56,7 +56,7 @@ def command(device: str, threads: int, instances: int, pairs: int, as_json: bool
     }
     found["advice"] = advice(found)
     if as_json:
-        click.echo(msgspec.json.encode(found).decode())
+        click.echo(to_json(found).decode())
         return
     for line in _lines(found, torch.cuda.is_available()):
         click.echo(line)

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import click
 
-from arbench.files import passing_folder
+from arbench.border.whole import check_folder
 from arbench.results import ResultsError
+
+UNEXPECTED = 70
+"""Exit code of a failure that no command expects, ``EX_SOFTWARE`` of sysexits.h."""
 
 
 class RefusedError(click.ClickException):
@@ -37,9 +40,6 @@ def refusing(*errors: type[Exception]) -> Iterator[None]:
 def check_writable(out: Path) -> None:
     """Check that a folder can be created and written, and leave no trace. Raises RefusedError if not."""
     try:
-        with passing_folder(out):
-            probe = out / ".writable"
-            probe.touch()
-            probe.unlink()
+        check_folder(out)
     except OSError as error:
         raise RefusedError(f"--out {out}: cannot be written ({error.strerror}); choose another folder") from None

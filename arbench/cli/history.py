@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
+from arbench.border.printable import to_json
 from arbench.cli.errors import NothingError, RefusedError, check_writable, refusing
-from arbench.cli.options import Numbers, metric
+from arbench.cli.options import FilePath, Numbers, metric
 from arbench.files import require_regular
 from arbench.naming import model_name, split_spec
 from arbench.results import FILE_NAME, Case, Results, ResultsError, Run, with_preset
@@ -26,10 +26,10 @@ _BEGINS = re.compile(rb'\s*\{"kind":\s*"run"')
 
 
 @click.command("history")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=FilePath())
 @metric
 @click.option("--measure", "old_metric", metavar="NAME", hidden=True, help="The old name of --metric.")
-@click.option("--repo", type=click.Path(path_type=Path), help="Order by the history of this repository, not by time.")
+@click.option("--repo", type=FilePath(), help="Order by the history of this repository, not by time.")
 @click.option("--model", "models", multiple=True, metavar="NAME[:PRESET]", help="Only this model, repeatable.")
 @click.option(
     "--op",
@@ -41,7 +41,7 @@ _BEGINS = re.compile(rb'\s*\{"kind":\s*"run"')
 @click.option("--method", "methods", multiple=True, metavar="NAME", help="Only this method, repeatable.")
 @click.option("--n", "n", multiple=True, type=Numbers(), help="Only this size, repeatable.")
 @click.option("--case", "parts", multiple=True, metavar="TEXT", help="Only cases whose id contains TEXT, repeatable.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the page, the data and the figures.")
+@click.option("--out", type=FilePath(), help="Folder for the page, the data and the figures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the history as JSON instead of the table.")
 def command(
     paths: tuple[Path, ...],
@@ -82,7 +82,7 @@ def command(
             + (f"; {why[:1].lower()}{why[1:]}" if why else "; loosen the filters")
         )
     if as_json:
-        click.echo(msgspec.json.encode(document(found)).decode())
+        click.echo(to_json(document(found)).decode())
     else:
         ignored = [(str(file), reason) for file, reason in others.items()]
         click.echo("\n".join([*lines(table(found)), *filter(None, [passed_over(ignored)])]))

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from arbench.border.printable import to_json
 from arbench.cli.errors import RefusedError, check_writable, refusing
 from arbench.cli.options import device, dtype, given_options, how_timed, only, option, seed, where_left
 from arbench.cli.run import measured
@@ -55,8 +56,6 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, o
 
 def listed(kernels: list[Any], as_json: bool) -> None:
     """Print each kernel's name, summary, backends, and the formulas of its minimum bytes and FLOPs."""
-    import msgspec
-
     if as_json:
         found = [
             {
@@ -69,7 +68,7 @@ def listed(kernels: list[Any], as_json: bool) -> None:
             }
             for kernel in kernels
         ]
-        click.echo(msgspec.json.encode({"kernels": found}).decode())
+        click.echo(to_json({"kernels": found}).decode())
         return
     for kernel in kernels:
         click.echo(f"{kernel.name}  {kernel.summary} ({', '.join(kernel.backends)})")

@@ -6,8 +6,8 @@ import textwrap
 from typing import Any
 
 import click
-import msgspec
 
+from arbench.border.printable import to_json
 from arbench.cli.errors import refusing
 from arbench.cli.options import only, option
 
@@ -46,7 +46,7 @@ def command(models: tuple[str, ...], as_json: bool) -> None:
         "dtypes": list(DTYPES),
     }
     if as_json:
-        click.echo(msgspec.json.encode(found).decode())
+        click.echo(to_json(found).decode())
         return
     if models:
         for model in found["models"]:

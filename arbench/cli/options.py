@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,33 @@ class Numbers(click.ParamType):
             return tuple(int(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"expected an integer or comma-separated integers, got '{value}'")
+
+
+class FilePath(click.Path):
+    """A path, which must not be empty: an empty one would be the current folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the path."""
+        return super().convert(_filled(self, value), param, ctx)
+
+
+class PathText(click.ParamType):
+    """A text that is or may be a path, which must not be empty."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Return the text."""
+        return str(_filled(self, value))
+
+
+def _filled(kind: click.ParamType, value: Any) -> Any:
+    if not os.fspath(value):
+        kind.fail("the path is empty; name a file or a folder")
+    return value
 
 
 def _flat(ctx: click.Context, param: click.Parameter, value: tuple[tuple[int, ...], ...]) -> list[int]:
@@ -80,6 +108,7 @@ def which_cases(models: str, sizes: str) -> Decorator:
         ),
         option(
             "--suite",
+            type=PathText(),
             metavar="NAME|FILE",
             help="Run described in a TOML file: a path, or the name of one that ships, such as taxonomy; command-line "
             "options override it.",
@@ -112,11 +141,17 @@ which_inputs = _all(
     seed,
     option(
         "--data",
+        type=PathText(),
         metavar="PATH",
         help="Your own data: a WAV, PNG or text file, a file of tab-separated sentence pairs, or a folder of WAV or "
         "PNG files.  [default: the shipped data]",
     ),
-    option("--weights", metavar="FILE", help="Model weights in a safetensors file.  [default: random weights]"),
+    option(
+        "--weights",
+        type=PathText(),
+        metavar="FILE",
+        help="Model weights in a safetensors file.  [default: random weights]",
+    ),
 )
 """``--seed``, ``--data`` and ``--weights``: weights and inputs of a model."""
 
@@ -146,8 +181,13 @@ def how_timed(budget_s: float, budget: str) -> Decorator:
 
 
 where_left = _all(
-    option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: results/TIME]"),
-    option("--resume", is_flag=True, help="Continue an interrupted run in --out, with that run's options."),
+    option("--out", type=FilePath(), help="Output folder.  [default: results/TIME]"),
+    option(
+        "--resume",
+        is_flag=True,
+        help="Continue an interrupted run in --out, with that run's options. This imports the models that the run "
+        "names as path.py:Class: resume only runs that you trust.",
+    ),
     json_rows,
 )
 """``--out``, ``--resume`` and ``--json``: the output of a run."""

@@ -9,6 +9,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from arbench.border.printable import printable
+from arbench.cli.border import terminal
+
 PLAIN_EVERY_S = 10.0
 
 
@@ -25,7 +28,7 @@ class Display:
 
     def __init__(self, opening: Callable[[], None] = lambda: None) -> None:
         self._opening = opening
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Console(file=terminal(), highlight=False)
         self.began = False
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -33,7 +36,7 @@ class Display:
         self._started = self._said = time.monotonic()
         if self.console.is_terminal:
             self._bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 TextColumn("{task.completed}/{task.total}"),
                 TimeElapsedColumn(),
@@ -57,7 +60,7 @@ class Display:
         if not self.began:
             self._opening()
         self.began = True
-        self._text, self._steps, self._done = text, steps, 0
+        self._text, self._steps, self._done = printable(text), steps, 0
         self._started = self._said = time.monotonic()
         if self._bar is None:
             limit = f", about {seconds:.0f} s" if seconds else ""
@@ -65,7 +68,7 @@ class Display:
             return
         if self._task is not None:
             self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(text, total=steps)
+        self._task = self._bar.add_task(self._text, total=steps)
 
     def step(self, text: str) -> None:
         """Count one finished step of the stage."""
@@ -82,4 +85,4 @@ class Display:
 
     def note(self, text: str) -> None:
         """Print one line for the user."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(printable(text), markup=False, soft_wrap=True)

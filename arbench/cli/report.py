@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from arbench.cli.errors import check_writable, refusing
-from arbench.cli.options import json_rows
+from arbench.cli.options import FilePath, json_rows
 
 
 @click.command("report")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: that of the results]")
+@click.argument("path", type=FilePath())
+@click.option("--out", type=FilePath(), help="Folder for the report.  [default: that of the results]")
 @json_rows
 def command(path: Path, out: Path | None, as_json: bool) -> None:
     """Render report.html, summary.md and figures from PATH, a results file or the folder of a run.

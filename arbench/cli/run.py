@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arbench.cli.errors import RefusedError, check_writable, refusing
+from arbench.cli.errors import UNEXPECTED, RefusedError, check_writable, refusing
 from arbench.cli.options import given_options, how_timed, option, where_left, which_cases, which_inputs
 
 if TYPE_CHECKING:
     from arbench.bench.plan import Plan
+    from arbench.results import Run
 
 
 @click.command("run")
@@ -43,11 +44,24 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
 
     with refusing(PlanError):
         if resume:
-            options = recorded_options(read(out / FILE_NAME).run)
+            before = read(out / FILE_NAME)
+            say_imports(before.run, out / FILE_NAME)
+            options = recorded_options(before.run)
         else:
             options = suite_options(given["suite"]) if "suite" in given else Options()
         plan = make_plan(replace(options, **given))
     measured(ctx, plan, out, resume, as_json)
+
+
+def say_imports(run: Run, file: Path) -> None:
+    """Say which code of the user a run that is resumed imports, before it does."""
+    cases = run.plan.get("cases")
+    specs = [case.get("spec") for case in cases] if isinstance(cases, list) else []
+    named = run.plan.get("options", {}).get("models")
+    specs += named if isinstance(named, list) else []
+    foreign = dict.fromkeys(one for one in map(str, specs) if "." in one.partition(":")[0])
+    if foreign:
+        click.echo(f"arbench: importing {', '.join(foreign)}, which {file} names", err=True)
 
 
 def measured(
@@ -75,9 +89,9 @@ def measured(
     from arbench.bench.runner import run_plan
     from arbench.cli.progress import Display
     from arbench.cli.show import show
-    from arbench.results import ResultsError, WriteError, read
+    from arbench.results import ResultsError, TakenError, WriteError, read
 
-    interrupted = False
+    interrupted, taken = False, None
     with Display(opening) as display:
         try:
             results = run_plan(plan, out, resume=resume, argv=ctx.obj, progress=display)
@@ -87,11 +101,16 @@ def measured(
                 results = read(out)
             except ResultsError:  # interrupted before there was anything to show
                 raise KeyboardInterrupt from None
+        except TakenError as error:
+            taken, results = error, error.results
         except WriteError as error:
             raise click.ClickException(str(error)) from None
         except ResultsError as error:
             raise RefusedError(str(error)) from None
-    show(results, out, as_json)
+    show(results, out, as_json, taken.path if taken else None)
+    if taken is not None:
+        click.echo(f"arbench: {taken}", err=True)
+        ctx.exit(UNEXPECTED)
     if interrupted:
         click.echo(f"arbench: interrupted; continue with: arbench {ctx.info_name} --resume --out {out}", err=True)
         ctx.exit(130)

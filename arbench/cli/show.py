@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import click
-import msgspec
 
-from arbench.report import Sentence, brief, headline, headlines, render, sentences
+from arbench.border.printable import to_json
+from arbench.report import Sentence, brief, headline, headlines, render, seal_line, sentences
 from arbench.results import FILE_NAME, Results
 
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
@@ -17,7 +17,7 @@ MANY = 6
 
 
 def show(results: Results, folder: Path, as_json: bool, file: Path | None = None) -> None:
-    """Print the results and render their report.
+    """Print the results, then render their report.
 
     Args:
         results: a run, finished or not.
@@ -25,6 +25,12 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
         as_json: whether to print the rows as JSON lines instead of the table.
         file: the results file; by default the one in the folder.
     """
+    if as_json:
+        for line in (*results.cases.values(), *results.ratios.values(), *results.fits.values()):
+            click.echo(to_json(line).decode())
+    else:
+        _show_tables(results)
+        click.echo(f"\nseals    {seal_line(results)}\nresults  {file or folder / FILE_NAME}")
     try:
         written = render(results, folder)
     except OSError as error:
@@ -32,10 +38,11 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
             f"cannot write the report into {folder}: {error.strerror}; the results are intact: "
             f"render them with arbench report {file or folder / FILE_NAME} --out DIR"
         ) from None
-    if as_json:
-        for line in (*results.cases.values(), *results.ratios.values(), *results.fits.values()):
-            click.echo(msgspec.json.encode(line).decode())
-        return
+    if not as_json:
+        click.echo(f"report   {written[0]}")
+
+
+def _show_tables(results: Results) -> None:
     width = max(80, min(shutil.get_terminal_size().columns, 120))
     heads, claims = headlines(results), [one for one in sentences(results) if one.verdict is not None]
     taxonomy = brief(results, max(width, 110))
@@ -53,7 +60,6 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
     if taxonomy is not None:
         click.echo("\n" + "\n".join(taxonomy.lines()))
         click.echo(_tally(claims))
-    click.echo(f"\nresults  {file or folder / FILE_NAME}\nreport   {written[0]}")
 
 
 def _show_claims(claims: list[Sentence]) -> None:

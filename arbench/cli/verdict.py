@@ -7,15 +7,13 @@ import shutil
 from pathlib import Path
 
 import click
-import msgspec
 
+from arbench.border.printable import printable, to_json
+from arbench.border.whole import check_file, write_text
 from arbench.cli.errors import RefusedError
-from arbench.files import passing_folder
 from arbench.findings import REGRESSION, Check
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
-_PROBING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK
-"""Flags to open a file as for writing; a pipe that nobody reads fails at once."""
 
 
 def check_junit(path: Path | None) -> None:
@@ -23,11 +21,7 @@ def check_junit(path: Path | None) -> None:
     if path is None:
         return
     try:
-        with passing_folder(path.parent):  # a later refusal must leave neither a folder nor an empty file
-            there = path.exists()
-            os.close(os.open(path, _PROBING))
-            if not there:
-                path.unlink()
+        check_file(path)
     except OSError as error:
         raise RefusedError(f"--junit {path}: cannot be written ({error.strerror}); choose another file") from None
 
@@ -48,7 +42,7 @@ def conclude(check: Check, *, strict: bool, as_json: bool, junit: Path | None) -
 
     code = check.exit_code(strict)
     if as_json:
-        click.echo(msgspec.json.encode(check).decode())
+        click.echo(to_json(check).decode())
     elif not check.findings:  # a first baseline was written, with nothing to compare
         click.echo("\n".join(check.notes))
     else:
@@ -59,13 +53,12 @@ def conclude(check: Check, *, strict: bool, as_json: bool, junit: Path | None) -
     if summary:
         try:
             with open(summary, "a", encoding="utf-8") as file:
-                file.write(render.markdown(check))
+                file.write(printable(render.markdown(check)))
         except OSError as error:
             click.echo(f"arbench: warning: cannot append to {SUMMARY} {summary}: {error.strerror}", err=True)
     if junit is not None:
         try:
-            junit.parent.mkdir(parents=True, exist_ok=True)
-            junit.write_text(render.junit(check), encoding="utf-8")
+            write_text(junit, render.junit(check))
         except OSError as error:
             if code != REGRESSION:
                 raise RefusedError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from arbench.border.files import write_text
+from arbench.border.whole import write_text
 from arbench.report.drawings import FRACTIONS, MAP, draw
 from arbench.report.figures.drawing import save
 from arbench.report.headline import headline

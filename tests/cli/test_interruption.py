@@ -155,9 +155,13 @@ def full_disk(room: int) -> Iterator[None]:
 
 def test_a_full_disk_under_the_report(answer, copied):
     before = (copied / "results.jsonl").read_bytes()
+    files = {path.name: path.read_bytes() for path in copied.iterdir() if path.is_file()}
     with full_disk(5000):
         found = answer("report", copied)
-    assert (found.code, found.out) == (1, "")
+    assert found.code == 1
+    assert found.out.endswith(f"results  {copied}/results.jsonl\n")
+    assert [path.name for path in copied.iterdir() if path.suffix == ".part"] == []
+    assert {path.name: path.read_bytes() for path in copied.iterdir() if path.is_file()} == files
     assert found.err.splitlines()[-1] == (
         f"arbench: cannot write the report into {copied}: File too large; "
         f"the results are intact: render them with arbench report {copied}/results.jsonl --out DIR"

@@ -37,6 +37,8 @@ def test_a_run_says_what_it_found_and_leaves_it(finished):
     assert said.code == 0
     assert "holds: wavenet:tiny scoring (parallel): depth is O(1), as claimed" in said.out
     assert "holds: wavenet:tiny sampling (cached): depth grows as O(N), as claimed" in said.out
+    count = len((folder / "results.jsonl").read_bytes().splitlines())
+    assert f"\nseals    intact: {count} lines, all as they were written. " in said.out
     assert said.out.endswith(f"results  {folder}/results.jsonl\nreport   {folder}/report.html\n")
     assert "Traceback" not in said.err
     assert {"results.jsonl", "report.html", "summary.md", "figures"} == {p.name for p in folder.iterdir()}
@@ -64,9 +66,10 @@ def test_a_finished_folder_is_refused_and_left_as_it_is(refusal, copied, small):
 
 
 def test_resuming_a_finished_run_measures_nothing_more(answer, copied, small):
-    before = read(copied)
+    before, content = read(copied), (copied / "results.jsonl").read_bytes()
     found = answer("run", "--resume", "--out", copied, "--json")
     assert found.code == 0
+    assert (copied / "results.jsonl").read_bytes() == content
     rows = [msgspec.json.decode(line, type=AnyLine) for line in found.out.splitlines()]
     after = read(copied)
     assert after.samples == before.samples
@@ -76,12 +79,12 @@ def test_resuming_a_finished_run_measures_nothing_more(answer, copied, small):
     assert answer("run", "--resume", *small, "--out", copied).code == 0  # its own options, repeated
 
 
-def test_a_changed_environment_is_reported(answer, copied):
+def test_a_changed_environment_is_reported(answer, copied, unseal):
     file = copied / "results.jsonl"
-    run, _, rest = file.read_text().partition("\n")
+    run, *rest = unseal(file)
     facts = json.loads(run)
     facts["environment"]["versions"]["python"] = "2.7"
-    file.write_text(json.dumps(facts) + "\n" + rest)
+    file.write_bytes(json.dumps(facts).encode() + b"\n" + b"".join(rest[:-1]))
     found = answer("run", "--resume", "--out", copied)
     assert found.code == 0
     assert "the environment changed since the run began: versions.python\n" in found.err

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from arbench.bench.kernels.plan import find
-from arbench.bench.options import Options, check_device, check_numbers
+from arbench.bench.options import Options, check_device, check_numbers, check_texts
 from arbench.bench.suite import EACH, entries, suite_options
 
 DEFAULT_SUITE = "timing"
@@ -29,6 +29,7 @@ def model_options(given: Mapping[str, Any]) -> list[dict[str, Any]]:
         options = replace(Options(), **given)
     else:
         options = replace(suite_options(given.get("suite", DEFAULT_SUITE)), **given)
+    check_texts(options)
     check_numbers(options)
     check_device(options.device, options.dtype)
     shared = {name: getattr(options, name) for name in _SHARED}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from arbench.border.files import write_text
 from arbench.border.spreadsheet import to_csv
+from arbench.border.whole import write_text
 from arbench.report.compare.comparison import Comparison, Row
 from arbench.report.compare.figures import draw
 from arbench.report.compare.table import CaseNames, alone, changed_table, counted, tables

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from arbench.border.files import write_bytes, write_text
 from arbench.border.printable import printable
+from arbench.border.whole import write_bytes, write_text
 from arbench.report.figures.style import FAINT, INK, RULE, styled
 
 _VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)", RULE: "var(--rule)"}

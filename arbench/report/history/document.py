@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from arbench.border.files import write_bytes, write_text
 from arbench.border.printable import to_json
 from arbench.border.spreadsheet import to_csv
+from arbench.border.whole import write_bytes, write_text
 from arbench.report.figures.drawing import save
 from arbench.report.history.figures import draw
 from arbench.report.history.series import History, Series
