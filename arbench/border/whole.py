@@ -64,7 +64,7 @@ def check_folder(folder: Path) -> None:
             with passing_folder(folder), tempfile.TemporaryFile(dir=folder):
                 return
         except (FileNotFoundError, FileExistsError):
-            if last or os.path.lexists(folder):  # else another process removed it, which leaves no trace either
+            if last or (os.path.lexists(folder) and not folder.is_dir()):  # else another check removes it meanwhile
                 raise
 
 

@@ -70,7 +70,9 @@ def test_several_check_a_folder_at_once(tmp_path):
     for thread in threads:
         thread.join()
     assert failed == []
-    assert names(tmp_path) == []  # no trace is left
+    assert not [path for path in tmp_path.rglob("*") if not path.is_dir()]
+    check_folder(tmp_path / "other" / "out")
+    assert not (tmp_path / "other").exists()  # no trace is left
 
 
 def test_what_cannot_be_written_is_said_before(tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,8 @@ import importlib.metadata as m, json, os, sys, arbench
 print(json.dumps([os.path.dirname(os.path.dirname(os.path.abspath(arbench.__file__))), sys.version.split()[0],
                   m.version("torch")]))
 """
+_PREFIX, _OWNED = "arbench-check-", ".owned"
+"""Beginning of the name of a check's folder, and the file in it that the living check has locked."""
 _JANITOR = """
 import shutil, sys, time
 sys.stdin.read()
@@ -92,8 +96,12 @@ class Tree:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Yield a temporary folder that a second process removes even if this one is killed."""
-    folder = Path(tempfile.mkdtemp(prefix="arbench-check-"))
+    """Yield a temporary folder that a second process removes even if this one is killed.
+
+    If both are killed, the next check removes it.
+    """
+    sweep(Path(tempfile.gettempdir()))
+    folder, owner = _owned()
     janitor = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _JANITOR, str(folder)],
         stdin=subprocess.PIPE,
@@ -107,6 +115,38 @@ def scratch() -> Iterator[Path]:
         assert janitor.stdin is not None
         janitor.stdin.close()
         janitor.wait()
+        os.close(owner)
+
+
+def _owned() -> tuple[Path, int]:
+    """Return a new folder and the file that locks it, which is freed with this process, however it ends."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        owner = os.open(folder / _OWNED, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        if (folder / _OWNED).exists():
+            return folder, owner
+        os.close(owner)  # another check swept the folder before it was locked
+
+
+def sweep(place: Path) -> None:
+    """Remove the folders of killed checks; those of a living one, and of other users, stay.
+
+    Args:
+        place: folder of temporary files.
+    """
+    for folder in place.glob(f"{_PREFIX}*"):
+        try:
+            owner = os.open(folder / _OWNED, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:  # another user's, or not locked yet
+            continue
+        try:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(owner)
 
 
 def find(spec: str, folder: Path, cwd: Path | None = None) -> Tree:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -155,6 +156,18 @@ def test_what_is_no_version_is_refused(spec: str, repository: Path, tmp_path: Pa
         find(spec, tmp_path, repository)
     with pytest.raises(TreeError, match="is not in a git repository"):
         find(spec, tmp_path, tmp_path)
+
+
+def test_folders_of_killed_checks_are_swept_and_those_of_living_ones_stay(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed, unlocked, other = (tmp_path / name for name in ("arbench-check-1", "arbench-check-2", "other"))
+    for folder in (killed, unlocked, other):
+        (folder / "commit").mkdir(parents=True)
+    (killed / ".owned").touch()
+    (other / ".owned").touch()
+    with scratch() as first, scratch() as second:
+        assert {path.name for path in tmp_path.iterdir()} == {first.name, second.name, unlocked.name, other.name}
+    assert {path.name for path in tmp_path.iterdir()} == {unlocked.name, other.name}
 
 
 def test_the_scratch_folder_is_removed_with_its_owner(tmp_path: Path) -> None:
