@@ -6,11 +6,24 @@ of ``arbench.models.Source``.
 
 from typing import Any
 
+__all__ = ["__version__", "measure"]
+
 
 def __getattr__(name: str) -> Any:
     # on demand: it imports torch, which `arbench --help` must not
     if name == "measure":
-        from arbench.bench.measure import measure
+        from arbench.api import measure
 
         return measure
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("arbench")
+        except PackageNotFoundError:  # sources that are not installed
+            return "0+unknown"
     raise AttributeError(f"module 'arbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

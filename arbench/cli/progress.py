@@ -1,9 +1,13 @@
-"""Progress of a run on standard error: a bar with the remaining time on a terminal, plain lines elsewhere."""
+"""Progress of a run: a bar with the remaining time on a terminal and in a notebook, plain lines elsewhere.
+
+It goes to standard error; in a notebook it goes to the cell, where a bar needs the package ipywidgets.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Self
 
 from rich.console import Console
@@ -16,7 +20,7 @@ PLAIN_EVERY_S = 10.0
 
 
 class Display:
-    """Display of a run's stages on standard error; implements ``arbench.bench.progress.Progress``.
+    """Display of a run's stages; implements ``arbench.bench.progress.Progress``.
 
     Args:
         opening: called before the first stage, when nothing can be refused any more.
@@ -24,6 +28,7 @@ class Display:
     Attributes:
         console: the console it prints to.
         began: whether the first stage has begun.
+        watched: whether a person is likely to see it: on a terminal or in a notebook.
     """
 
     def __init__(self, opening: Callable[[], None] = lambda: None) -> None:
@@ -34,7 +39,8 @@ class Display:
         self._task: TaskID | None = None
         self._text, self._steps, self._done = "", 0, 0
         self._started = self._said = time.monotonic()
-        if self.console.is_terminal:
+        self.watched = self.console.is_terminal or self.console.is_jupyter
+        if self.console.is_terminal or (self.console.is_jupyter and find_spec("ipywidgets") is not None):
             self._bar = Progress(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),

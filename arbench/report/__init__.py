@@ -11,7 +11,7 @@ from arbench.report.headline import headline
 from arbench.report.kernels.tables import kernel_rows
 from arbench.report.models.taxonomy import brief, taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
-from arbench.report.page import page
+from arbench.report.page import cell, page
 from arbench.report.seals import seal_line
 from arbench.report.summary import summary
 from arbench.report.table import Table, frame, rows
@@ -22,6 +22,7 @@ __all__ = [
     "Sentence",
     "Table",
     "brief",
+    "cell",
     "frame",
     "headline",
     "headlines",

@@ -11,6 +11,7 @@ from arbench.report import facts
 from arbench.report.drawings import BATCHES, KERNEL_FIGURES, MAP
 from arbench.report.figures.drawing import Drawing
 from arbench.report.gaps import gaps
+from arbench.report.headline import headline
 from arbench.report.kernels.tables import kernel_rows, kernel_tables
 from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings, model_label
 from arbench.report.models.batches import batch_table
@@ -77,6 +78,13 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
             workers=sorted({case.workers for case in results.cases.values() if case.workers}),
         )
     )
+
+
+def cell(results: Results) -> str:
+    """Return HTML for the output of a notebook's cell: the tables a reader sees first, and the verdicts on claims."""
+    claims = [one for one in sentences(results) if one.verdict]
+    template = environment().get_template("cell.html.j2")
+    return template.render(tables=headline(results, _WIDTH), claims=claims, gaps=gaps(results))
 
 
 def chapters(results: Results, statements: Sequence[Sentence], drawings: Sequence[Drawing]) -> list[Chapter]:

@@ -1,0 +1,137 @@
+"""``arbench.measure``: the command line's ``arbench run`` as a function, and its result."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from arbench.results import Results, ResultsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from arbench.bench.progress import Progress
+
+
+@dataclass(eq=False, repr=False)
+class Measured(Results):
+    """Results of ``measure``; a notebook shows them as tables, and so does ``print``.
+
+    Attributes:
+        folder: the folder of the results file; None where it was temporary.
+    """
+
+    folder: Path | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Results):
+            return NotImplemented
+        return all(getattr(self, one.name) == getattr(other, one.name) for one in fields(Results))
+
+    def __repr__(self) -> str:
+        from arbench.report import headline
+
+        return "\n\n".join("\n".join(table.lines()) for table in headline(self)) or "no results"
+
+    def _repr_html_(self) -> str:
+        from arbench.report import cell
+
+        return cell(self)
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row per case; see ``arbench.report.frame``."""
+        from arbench.report import frame
+
+        return frame(self)
+
+    def report(self, folder: str | Path | None = None) -> Path:
+        """Write ``report.html``, ``summary.md`` and the figures; return the path of the page.
+
+        Args:
+            folder: created if missing; by default that of the results, or ``results/TIME`` where it was temporary.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        from arbench.report import render
+
+        if folder is None:
+            folder = self.folder or new_folder()
+        return render(self, folder)[0]
+
+
+def measure(
+    models: str | Sequence[str] | None = None,
+    *,
+    suite: str | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
+    **options: Any,
+) -> Measured:
+    """Verify, count and time models, as ``arbench run`` does.
+
+    Args:
+        models: one or several of NAME[:PRESET], path.py:Class[:PRESET], package.module:Class[:PRESET];
+            by default those of the suite, or wavenet.
+        suite: name of a suite that ships, or path of a TOML file; ``options`` override it.
+        out: folder of the results file; by default a temporary one, removed afterwards.
+        resume: continue the killed run in ``out``.
+        progress: whether to show the progress; by default on a terminal and in a notebook.
+        **options: fields of ``arbench.bench.plan.Options``: ops, methods, n, batch, backend, device, dtype,
+            threads, target_ci, budget, workers, rounds, timeout, count_budget, seed, data, weights.
+
+    Returns:
+        The results; their ``frame()`` is a table of all cases, and their ``report()`` writes a report.
+
+    Raises:
+        PlanError: the options make no plan; nothing was measured or written.
+        ResultsError: ``out`` contains another run, is in use, or cannot be written.
+        TakenError: another program deleted, replaced or changed the results file; the error has the results.
+        TypeError: an option is unknown.
+    """
+    from arbench.bench.plan import Options, make_plan
+    from arbench.bench.runner import run_plan
+    from arbench.bench.suite import suite_options
+
+    if out is not None and not os.fspath(out):
+        raise ResultsError("out is empty; name a folder")
+
+    defaults = suite_options(suite) if suite is not None else Options()
+    if models is not None:
+        options["models"] = [models] if isinstance(models, str) else list(models)
+    plan = make_plan(replace(defaults, **options))
+    with _shown(progress) as display:
+        if out is not None:
+            return _measured(run_plan(plan, Path(out), resume=resume, progress=display), Path(out))
+        with tempfile.TemporaryDirectory(prefix="arbench-") as folder:
+            return _measured(run_plan(plan, Path(folder), progress=display), None)
+
+
+def new_folder() -> Path:
+    """Return the folder of a run for which none was named."""
+    return Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+
+
+def _measured(results: Results, folder: Path | None) -> Measured:
+    return Measured(**{one.name: getattr(results, one.name) for one in fields(Results)}, folder=folder)
+
+
+@contextmanager
+def _shown(progress: bool | None) -> Iterator[Progress]:
+    """Yield a receiver that shows the progress, if it is to be shown."""
+    from arbench.bench.progress import Quiet
+    from arbench.cli.progress import Display
+
+    display = Display()
+    if progress or (progress is None and display.watched):
+        with display:
+            yield display
+    else:
+        yield Quiet()
