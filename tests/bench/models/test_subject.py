@@ -1,4 +1,4 @@
-"""A model as a worker measures it: warm calls make predictions, and a state that cannot be copied is the model's fault."""
+"""A model as a worker measures it: warm calls predict, and a state that cannot be copied is the fault of the model."""
 
 from __future__ import annotations
 
