@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import torch
 
-from arbench.bench.job import Job, Message, one_line, out_of_memory
+from arbench.bench.job import Job, Message, out_of_memory
 from arbench.bench.workers.pool import WorkerPool
 from arbench.bench.workers.worker import measure, prove
+from arbench.raised import one_line
 
 TURN = Lock()
 """Taken by a job for each step: counting and memory meters watch the whole process."""

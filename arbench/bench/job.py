@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from arbench.bench.case import CaseKey
-from arbench.border.printable import encodable
 from arbench.results import Count, Samples, Verification
 
 
@@ -62,8 +61,3 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         "not enough memory" in text or "can't allocate memory" in text
     )
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's type and text on one line."""
-    return encodable(" ".join(f"{type(error).__name__}: {error}".split()))[:500]

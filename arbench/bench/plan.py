@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from arbench.bench.suite import EACH, Entry, entries, load
 from arbench.data import DataError
 from arbench.methods import METHODS, Method, methods_for
 from arbench.models import FAMILIES, Chosen, ModelError, NoModelError, Source, WeightsError, resolve
+from arbench.raised import one_line
 from arbench.results import Model
 from arbench.stats.claims import parse
 from arbench.suggest import did_you_mean
@@ -147,12 +147,10 @@ def _explaining(chosen: Chosen) -> Iterator[None]:
         yield
     except PlanError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a user's code may end the process, too
         if chosen.cls.__module__.startswith("arbench."):
             raise
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        raise PlanError(f"model '{chosen.spec}': {what} ({Path(at.filename).name}:{at.lineno})") from error
+        raise PlanError(f"model '{chosen.spec}': {one_line(error)}") from error
 
 
 def _cases_of(chosen: Chosen, entry: Entry, options: Options) -> list[CaseKey]:

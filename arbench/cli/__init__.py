@@ -13,6 +13,7 @@ import click
 
 from arbench.cli.border import guarded
 from arbench.cli.errors import UNEXPECTED
+from arbench.raised import one_line
 from arbench.suggest import did_you_mean
 
 COMMANDS = {
@@ -98,8 +99,8 @@ def _main(args: list[str]) -> NoReturn:
 def _unexpected(error: Exception) -> NoReturn:
     """Print the traceback of an error that no command expects, and exit."""
     traceback.print_exception(error)
-    what = " ".join(f"{type(error).__name__}: {error}".split())
     click.echo(
-        f"arbench: unexpected failure, which is no result: {what}; please report it with the lines above", err=True
+        f"arbench: unexpected failure, which is no result: {one_line(error)}; please report it with the lines above",
+        err=True,
     )
     sys.exit(UNEXPECTED)

@@ -50,7 +50,7 @@ EXPECTED = {
     11: ("timeout", HUNG),
     12: ("error", r"the worker exited with code 3.*"),
     13: ("timeout", HUNG),
-    14: ("oom", r"MemoryError: no room for it"),
+    14: ("oom", r"MemoryError: no room for it \(mine\.py:32\)"),
 }
 """Status and error of sampling, by N. With pretended workers ``test_runner`` tests every fault in every step."""
 UNCOUNTED = {("cached", 18): KILLED, ("parallel", 17): HUNG, ("parallel", 18): HUNG}
@@ -105,10 +105,10 @@ class Mine(WaveNet):
 def test_what_a_model_raises_costs_its_own_case(measure, model_file):
     results = measure(model_file(RAISES), n=[9, 10, 11, 12], methods=["parallel", "cached"])
     found = {(case.method, case.n): (case.status, case.error) for case in results.cases.values()}
-    assert found.pop(("cached", 10)) == ("error", "ValueError: a bad day for elements")
+    assert found.pop(("cached", 10)) == ("error", "ValueError: a bad day for elements (mine.py:13)")
     assert found.pop(("cached", 11)) == (
         "oom",
-        "RuntimeError: DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes",
+        "RuntimeError: DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes (mine.py:15)",
     )
     status, error = found.pop(("cached", 12))
     assert status == "inexact"

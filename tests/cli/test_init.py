@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 
@@ -67,9 +68,10 @@ def test_an_unexpected_failure_has_a_code_of_its_own(answer, monkeypatch):
     found = answer("report", ".")
     assert (found.code, found.out) == (70, "")
     assert "Traceback" in found.err
-    assert found.err.splitlines()[-1] == (
-        "arbench: unexpected failure, which is no result: ZeroDivisionError: no way out; "
-        "please report it with the lines above"
+    assert re.fullmatch(
+        r"arbench: unexpected failure, which is no result: ZeroDivisionError: no way out \(\S*test_init.py:\d+\); "
+        r"please report it with the lines above",
+        found.err.splitlines()[-1],
     )
 
 

@@ -10,13 +10,14 @@ from typing import Any
 from arbench.bench.call import Call
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
-from arbench.bench.job import Job, Message, one_line, out_of_memory
+from arbench.bench.job import Job, Message, out_of_memory
 from arbench.bench.models.counting import counter_for, evaluations
 from arbench.bench.models.setup import ModelSetup, run
 from arbench.bench.models.witness import Witness
 from arbench.meters import peak_bytes
 from arbench.methods import Outcome
 from arbench.models import StateError
+from arbench.raised import one_line
 from arbench.results import Count, Verification
 
 EAGER = "the same model on plain PyTorch"

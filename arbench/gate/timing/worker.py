@@ -23,7 +23,6 @@ from typing import Any
 import msgspec
 
 from arbench.bench.call import Kept
-from arbench.bench.job import one_line
 from arbench.gate.timing.protocol import (
     Build,
     Built,
@@ -43,6 +42,7 @@ from arbench.gate.timing.protocol import (
     Verified,
     Verify,
 )
+from arbench.raised import one_line
 
 Thunk = Callable[[], Any]
 BALLAST = 1 << 20

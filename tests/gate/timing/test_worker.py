@@ -71,6 +71,6 @@ def test_a_version_that_exits_is_charged(tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("cases", "verified"):
         monkeypatch.setattr(f"arbench.gate.timing.version.{name}", leaves)
     for request in (ListCases([{}]), Verify(1, {})):
-        with pytest.raises(SideError, match=r"^SystemExit: 0$") as error:
+        with pytest.raises(SideError, match=r"^SystemExit: 0 \(\S*test_worker.py:\d+\)$") as error:
             server.reply(request)
         assert error.value.side == getattr(request, "side", 0)

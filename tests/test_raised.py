@@ -1,0 +1,92 @@
+"""Exceptions of a user's code on one line, with the place in that code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+from arbench.raised import LONGEST, one_line
+
+
+@pytest.fixture
+def raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., BaseException]:
+    """Return a function that runs code from a file in the current folder and returns what it raises."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(text: str, place: str = "mine.py") -> BaseException:
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        spec = spec_from_file_location("mine", path)
+        assert spec is not None
+        assert spec.loader is not None
+        with pytest.raises(BaseException) as caught:  # noqa: PT011 - whatever the code raises
+            spec.loader.exec_module(module_from_spec(spec))
+        passed = caught.value.__traceback__
+        return caught.value.with_traceback(passed and passed.tb_next)  # without the frame of this fixture
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\n1 / 0\n", "ZeroDivisionError: division by zero (mine.py:2)"),
+        ("raise ValueError\n", "ValueError (mine.py:1)"),
+        ("raise ValueError(' one\\n\\ttwo ')\n", "ValueError: one two (mine.py:1)"),
+        ("raise SystemExit('usage')\n", "SystemExit: usage (mine.py:1)"),
+        ("def f():\n    g()\ndef g():\n    raise KeyError('k')\nf()\n", "KeyError: 'k' (mine.py:4)"),
+        ("import torch\n\ntorch.nn.Linear(2, 2)(torch.zeros(1, 3))\n", r"RuntimeError: .* \(mine.py:3\)"),
+        ("import json\njson.loads('{')\n", r"JSONDecodeError: .* \(mine.py:2\)"),
+        ("from arbench.models import resolve\n\n\nresolve('qqqq')\n", r"NoModelError: .* \(mine.py:4\)"),
+        ("def f(:\n", r"SyntaxError: .* \(mine.py:1\)"),
+        ("exec('1 / 0')\n", "ZeroDivisionError: division by zero (mine.py:1)"),
+    ],
+)
+def test_type_text_and_innermost_line_of_the_users_own_code(text: str, said: str, raised) -> None:
+    line = one_line(raised(text))
+    if ".*" in said:
+        assert re.fullmatch(said, line), line
+    else:
+        assert line == said
+
+
+def test_a_file_in_a_folder_is_named_from_the_current_folder(raised, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = raised("1 / 0\n", "models/mine.py")
+    assert one_line(error).endswith("(models/mine.py:1)")
+    monkeypatch.chdir("/")
+    assert one_line(error).endswith("models/mine.py:1)")
+
+
+def test_a_file_elsewhere_is_named_without_its_folder(raised, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = raised("1 / 0\n")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert one_line(error).endswith("(mine.py:1)")
+
+
+def test_an_installed_package_is_named_where_nothing_is_the_users_own(raised) -> None:
+    code = "def f():\n    raise ValueError('no')\nf()\n"
+    assert one_line(raised(code, "lib/site-packages/theirs.py")) == "ValueError: no (lib/site-packages/theirs.py:2)"
+
+
+def test_an_exception_that_passed_no_code_of_the_users_has_no_place() -> None:
+    error = ValueError("no")
+    assert one_line(error) == "ValueError: no"
+
+
+@pytest.mark.parametrize("length", [LONGEST - 1, LONGEST, LONGEST + 1, 100_000])
+def test_a_long_text_is_shortened_and_keeps_its_place(length: int, raised) -> None:
+    line = one_line(raised(f"raise ValueError('x' * {length})\n"))
+    text = line.removeprefix("ValueError: ").removesuffix(" (mine.py:1)")
+    whole = "x" * length
+    assert text == (whole if length <= LONGEST else whole[: LONGEST - 3] + "...")
+
+
+def test_an_exception_that_cannot_describe_itself_is_named(raised) -> None:
+    code = "class E(Exception):\n    def __str__(self):\n        return 1 / 0\nraise E\n"
+    assert one_line(raised(code)) == "E: without a text, because its __str__ raises ZeroDivisionError (mine.py:4)"
