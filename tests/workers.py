@@ -13,7 +13,7 @@ import torch
 from arbench.bench.job import Job, Message, out_of_memory
 from arbench.bench.workers.pool import WorkerPool
 from arbench.bench.workers.worker import measure, prove
-from arbench.raised import one_line
+from arbench.own.raised import one_line
 
 TURN = Lock()
 """Taken by a job for each step: counting and memory meters watch the whole process."""

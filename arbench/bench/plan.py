@@ -20,7 +20,7 @@ from arbench.bench.suite import EACH, Entry, entries, load
 from arbench.data import DataError
 from arbench.methods import METHODS, Method, methods_for
 from arbench.models import FAMILIES, Chosen, ModelError, NoModelError, Source, WeightsError, resolve
-from arbench.raised import one_line
+from arbench.own.raised import one_line
 from arbench.results import Model
 from arbench.stats.claims import parse
 from arbench.suggest import did_you_mean

@@ -13,7 +13,7 @@ import click
 
 from arbench.cli.border import guarded
 from arbench.cli.errors import UNEXPECTED
-from arbench.raised import one_line
+from arbench.own.raised import one_line
 from arbench.suggest import did_you_mean
 
 COMMANDS = {

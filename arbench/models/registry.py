@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import re
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ from arbench.backends import BACKENDS, current
 from arbench.files import require_regular
 from arbench.models.base import Source
 from arbench.naming import model_name, split_spec
+from arbench.own import beside
+from arbench.own.raised import one_line
 from arbench.suggest import did_you_mean
 
 BUILT_IN = {
@@ -106,7 +108,9 @@ class Chosen:
         except Exception as error:  # with settings of the user's, PyTorch and Python may refuse in any way
             if "," not in self.preset:
                 raise  # a fault of the preset, not of the user's settings
-            raise ModelError(f"model '{self.name}:{self.preset}': {' '.join(str(error).split())}") from None
+            ours = self.cls.__module__.startswith("arbench.")
+            what = " ".join(str(error).split()) if ours else one_line(error)
+            raise ModelError(f"model '{self.name}:{self.preset}': {what}") from None
 
 
 def _can_run(backend: str, device: torch.device) -> None:
@@ -138,7 +142,7 @@ def resolve(spec: str) -> Chosen:
     place, _, preset = spec.partition(":")
     path = BUILT_IN.get(place) or names().get(place)
     if path is not None:
-        name, cls = place, _import(path, spec)
+        name, cls = place, _import(path, spec, importlib.import_module)
     elif place.endswith(".py") or "." in place:
         _, attribute, preset = split_spec(spec)
         if not attribute:
@@ -175,7 +179,7 @@ def _overrides(text: str, cls: type[Source], name: str) -> dict[str, Any]:
     return found
 
 
-def _import(place: str, spec: str) -> type[Source]:
+def _import(place: str, spec: str, import_module: Callable[[str], ModuleType] = beside.import_module) -> type[Source]:
     where, _, attribute = place.rpartition(":")
     in_file = where.endswith(".py")
     if in_file and not Path(where).exists():
@@ -183,11 +187,11 @@ def _import(place: str, spec: str) -> type[Source]:
     try:
         if in_file:
             require_regular(where)
-        module = _from_file(Path(where)) if in_file else importlib.import_module(where)
+        module = beside.import_file(Path(where)) if in_file else import_module(where)
     except (Exception, SystemExit) as error:  # the user's code may raise anything while it is imported
-        gone = isinstance(error, ModuleNotFoundError) and f"{where}.".startswith(f"{error.name}.")
-        kind = NoModelError if gone else ModelError
-        raise kind(f"model '{spec}': importing {where} failed: {_one_line(error)}") from error
+        if isinstance(error, ModuleNotFoundError) and not in_file and f"{where}.".startswith(f"{error.name}."):
+            raise NoModelError(f"model '{spec}': {_not_found(error)}") from error
+        raise ModelError(f"model '{spec}': importing {where} failed: {one_line(error)}") from error
     cls = getattr(module, attribute, None)
     if cls is None:
         known = [k for k, v in vars(module).items() if inspect.isclass(v) and issubclass(v, Source)]
@@ -201,24 +205,15 @@ def _import(place: str, spec: str) -> type[Source]:
     return cls
 
 
-def _from_file(path: Path) -> Any:
-    path = path.resolve()
-    name = f"arbench_user_{path.stem}"
-    known = sys.modules.get(name)
-    if known is not None and known.__file__ == str(path):
-        return known
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module
-    try:
-        found.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def _not_found(error: ModuleNotFoundError) -> str:
+    """Return that there is no module of this name, and where it was looked for."""
+    missing = str(error.name)
+    package = missing.rpartition(".")[0]
+    if package:
+        folders = ", ".join(getattr(sys.modules.get(package), "__path__", ())) or f"{package}, which is no package"
+        return f"no module '{missing}' in {folders}"
+    here = "" if sys.flags.safe_path else f"in the current folder, {Path.cwd()}, nor "
+    return (
+        f"no module '{missing}' {here}on Python's search path; "
+        f"run arbench in the folder of {missing}, or name the file: path.py:Class"
+    )

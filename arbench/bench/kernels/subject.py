@@ -14,7 +14,7 @@ from arbench.bench.dtypes import DTYPES
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, out_of_memory
 from arbench.bench.kernels.plan import COMPILE, Implementation, config_of
-from arbench.raised import one_line
+from arbench.own.raised import one_line
 from arbench.results import Count, Verification
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from arbench.bench.models.witness import Witness
 from arbench.meters import peak_bytes
 from arbench.methods import Outcome
 from arbench.models import StateError
-from arbench.raised import one_line
+from arbench.own.raised import one_line
 from arbench.results import Count, Verification
 
 EAGER = "the same model on plain PyTorch"

@@ -26,7 +26,7 @@ from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, out_of_memory
 from arbench.border.printable import to_json
-from arbench.raised import one_line
+from arbench.own.raised import one_line
 from arbench.results import Count, Samples, Verification
 
 if TYPE_CHECKING:

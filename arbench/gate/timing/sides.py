@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -78,6 +79,7 @@ class Side:
         finally:
             Side._active = None
             self._leave_operators(spaces)
+            self._paths = _added(path, sys.path)  # the code may have added folders, from which it imports later
             sys.path[:] = path
             if len(sys.modules) != before + len(self._modules):
                 self._modules |= {name: module for name, module in sys.modules.items() if self._mine(name)}
@@ -154,6 +156,17 @@ class _Home:
 
 
 _home = _Home()
+
+
+def _added(before: Sequence[str], after: Sequence[str]) -> list[str]:
+    """Return the entries of a search path that it did not have before, in order; equal ones are old from the end."""
+    old, new = Counter(before), list[str]()
+    for entry in reversed(after):
+        if old[entry] > 0:
+            old[entry] -= 1
+        else:
+            new.insert(0, entry)
+    return new
 
 
 def _package(name: str) -> bool:

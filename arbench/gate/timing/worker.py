@@ -42,7 +42,7 @@ from arbench.gate.timing.protocol import (
     Verified,
     Verify,
 )
-from arbench.raised import one_line
+from arbench.own.raised import one_line
 
 Thunk = Callable[[], Any]
 BALLAST = 1 << 20

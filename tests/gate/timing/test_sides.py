@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,23 @@ def test_lazy_imports_find_their_own_tree_whatever_came_first(pair: tuple[Side, 
     for side, value in ((b, 3), (a, 2), (b, 3)):
         with side.active():
             assert calls[side]() == (value, value)
+
+
+def test_a_folder_that_a_side_adds_to_the_search_path_stays_that_sides_own(pair: tuple[Side, Side]) -> None:
+    """A model's file in a folder of its tree imports what is beside it, also when it is called."""
+    path = list(sys.path)
+    for side, value in zip(pair, (2, 3), strict=True):
+        (side.root / "models").mkdir()
+        (side.root / "models" / "arbench_beside.py").write_text(f"VALUE = {value}\n")
+        with side.active():
+            sys.path.insert(0, str(side.root / "models"))
+            sys.path.append(str(side.root / "last"))
+    for side, value in zip(pair, (2, 3), strict=True):
+        with side.active():
+            assert value == importlib.import_module("arbench_beside").VALUE
+            assert [sys.path.count(str(side.root / name)) for name in ("models", "last")] == [1, 1]
+            assert sys.path.index(str(side.root / "models")) < sys.path.index(str(side.root))
+    assert sys.path == path
 
 
 def test_changing_one_tree_changes_that_side_alone(tmp_path: Path) -> None:

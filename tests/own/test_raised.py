@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from arbench.raised import LONGEST, one_line
+from arbench.own.raised import LONGEST, one_line
 
 
 @pytest.fixture
