@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
 
-from arbench.models import Source, WeightsError, load, names, resolve, save
+from arbench.models import WeightsError, load, names, resolve, save
 from arbench.models.layers.masked import Masked
 
 TINY = [f"{name}:{p}" for name in names() for p in resolve(name).cls.presets if p.startswith("tiny")]
@@ -32,12 +33,12 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return files
 
 
-def refusal(path: Path, model: Source | None = None) -> str:
+def refusal(path: Path, model: nn.Module | None = None) -> str:
     """Return the message of a refusal that leaves the model unchanged, by default a WaveNet."""
     model = model or resolve("wavenet:tiny").build()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with pytest.raises(WeightsError) as caught:
-        load(model, path)
+        load(model, path)  # type: ignore[arg-type]
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
@@ -86,7 +87,95 @@ def test_weights_of_another_model_are_refused(spec: str, saved: dict[str, Path])
     model = resolve(spec).build()
     for other, file in saved.items():
         if other != spec:
-            assert "saved from another model or preset: '" in refusal(file, model)
+            assert "saved from another model or preset: " in refusal(file, model)
+
+
+def renamed(old: str, new: str, path: Path) -> Path:
+    """Save WaveNet's weights with another prefix."""
+    found = {new + k.removeprefix(old): v for k, v in resolve("wavenet:tiny").build(3).state_dict().items()}
+    save_file(found, path)
+    return path
+
+
+class Holder(nn.Module):
+    """A WaveNet that is an attribute of another module."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self.net = resolve("wavenet:tiny").build(seed)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.module.", "net.net."])
+def test_one_prefix_too_many_is_stripped(prefix: str, path: Path) -> None:
+    model = resolve("wavenet:tiny").build(0)
+    load(model, renamed("", prefix, path))
+    assert all(map(torch.equal, model.parameters(), resolve("wavenet:tiny").build(3).parameters()))
+
+
+def test_one_prefix_too_few_is_added(path: Path) -> None:
+    model = Holder()
+    load(model, renamed("", "", path))  # type: ignore[arg-type]
+    assert all(map(torch.equal, model.net.parameters(), resolve("wavenet:tiny").build(3).parameters()))
+
+
+def test_another_prefix_is_named_and_refused(path: Path) -> None:
+    said = refusal(renamed("", "module.", path), Holder())
+    assert "all names match once the prefix 'module.' is 'net.'; rename the file's tensors" in said
+
+
+def test_that_no_name_matches_is_said_with_an_example_of_each(path: Path) -> None:
+    save_file({f"blocks.{i}.w": torch.zeros(2) for i in range(9)}, path)
+    said = refusal(path, Holder())
+    first = next(iter(Holder().state_dict()))
+    assert said.endswith(
+        "none of the file's 9 names matches the model's: the file has 'blocks.0.w', "
+        f"this Holder has '{first}'; rename the file's tensors"
+    )
+
+
+def test_a_prefix_does_not_excuse_another_shape(path: Path) -> None:
+    found = {f"module.{k}": v for k, v in resolve("wavenet:tiny").build().state_dict().items()}
+    found["module.out_bias"] = torch.zeros(3)
+    save_file(found, path)
+    assert "'out_bias' is (3,), this WaveNet has (" in refusal(path)
+
+
+class Tied(nn.Module):
+    """An embedding that is the output layer too, as language models have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.out = nn.Embedding(5, 3), nn.Linear(3, 5)
+        self.out.weight = self.embedding.weight
+
+
+@pytest.mark.parametrize("without", ["out.weight", "embedding.weight", None])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_a_weight_of_two_names_is_wanted_once(without: str | None, prefix: str, path: Path) -> None:
+    torch.manual_seed(0)
+    one, other = Tied(), Tied()
+    found = {prefix + k: v.clone() for k, v in one.state_dict().items() if k != without}
+    save_file(found, path)
+    load(other, path)  # type: ignore[arg-type]
+    assert all(map(torch.equal, one.parameters(), other.parameters()))
+    assert other.out.weight is other.embedding.weight
+
+
+def test_a_weight_of_two_names_is_saved_once(path: Path) -> None:
+    torch.manual_seed(0)
+    one, other = Tied(), Tied()
+    save(one, path)  # type: ignore[arg-type]
+    load(other, path)  # type: ignore[arg-type]
+    assert len(load_file(path)) == 2
+    assert all(map(torch.equal, one.parameters(), other.parameters()))
+
+
+def test_two_values_of_one_weight_are_refused(path: Path) -> None:
+    found = {k: v.clone() for k, v in Tied().state_dict().items()}
+    found["out.weight"] += 1
+    save_file(found, path)
+    said = refusal(path, Tied())
+    assert "'out.weight' and 'embedding.weight' differ, which are one weight of this Tied" in said
 
 
 @pytest.mark.parametrize("extra", [True, False])
