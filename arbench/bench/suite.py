@@ -96,7 +96,8 @@ def load(name: str) -> Suite:
         require_regular(path)
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise PlanError(f"suite {name}: {error.strerror}{_near(path)}") from None
+        near = _near(path) if isinstance(error, FileNotFoundError) else ""
+        raise PlanError(f"suite {name}: {error.strerror}{near}") from None
     except UnicodeDecodeError as error:
         raise PlanError(
             f"suite {name}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
