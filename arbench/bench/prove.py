@@ -36,6 +36,7 @@ def prove_plan(plan: Plan, progress: Progress | None = None, at_once: int | None
         The results in memory: counts, verifications, and a row for each case; ``run.limits`` is empty.
 
     Raises:
+        NoWorkerError: no worker process starts.
         KeyboardInterrupt: passed on, once no worker is left.
     """
     options, reports = plan.options, LockedProgress(progress or Quiet())

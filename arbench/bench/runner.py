@@ -11,6 +11,7 @@ from arbench.bench.plan import Plan
 from arbench.bench.progress import Progress, Quiet
 from arbench.bench.recorder import Recorder, new_run, recorded_plan
 from arbench.bench.samples import by_case
+from arbench.bench.workers.failure import NoWorkerError
 from arbench.bench.workers.pool import WorkerPool
 from arbench.bench.workers.supervisor import Supervisor
 from arbench.meters import differences, environment, limits
@@ -38,6 +39,7 @@ def run_plan(
         ResultsError: the folder contains another run, is in use, or cannot be written.
         WriteError: the disk is full; what was measured before is intact.
         TakenError: another program deleted, replaced or changed the file; every line is in the file that it names.
+        NoWorkerError: no worker process starts; the rows of what was measured are written.
         KeyboardInterrupt: passed on, once the rows are written.
     """
     progress = progress or Quiet()
@@ -53,11 +55,12 @@ def run_plan(
                 spares = 1 if number == len(groups) else 2
                 stopped |= Supervisor(plan, cases, recorder, progress, pool, spares).run()
             _check_roof(plan, recorder, progress, pool)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, NoWorkerError):
             _write_rows(recorder, stopped)
             _check_place(writer, recorder.results, "the run was interrupted")
             raise
         pool.close()
+        _note_outside(recorder.results, progress)
         _write_rows(recorder, stopped)
         _check_place(writer, recorder.results)
         return recorder.results
@@ -77,8 +80,20 @@ def _check_place(writer: Writer, results: Results, *more: str) -> None:
         raise TakenError("; ".join([*writer.moves, *more]), results, writer.path)
 
 
+def _note_outside(results: Results, progress: Progress) -> None:
+    """Tell the user which cases a resumed run would try again."""
+    proofs = {case for case, line in results.verifications.items() if line.outside}
+    match len(proofs | {case for case, line in results.counts.items() if line.outside}):
+        case 0:
+            return
+        case 1:
+            progress.note("1 case ended because its worker was killed from outside; --resume tries it again")
+        case many:
+            progress.note(f"{many} cases ended because workers were killed from outside; --resume tries them again")
+
+
 def _opened(plan: Plan, writer: Writer, resume: bool, argv: list[str], progress: Progress) -> Recorder:
-    """Begin a results file, or continue one. Raises ResultsError."""
+    """Begin a results file, or continue one, without what something outside was to blame for. Raises ResultsError."""
     import torch
 
     options = plan.options
@@ -93,6 +108,7 @@ def _opened(plan: Plan, writer: Writer, resume: bool, argv: list[str], progress:
     if not resume:
         raise ResultsError(f"{writer.path} already contains a run; continue it with --resume, or choose another --out")
     results = read(writer.path)
+    results.forget_outside()
     _check_same_plan(plan, results, writer.path)
     changed = differences(results.run.environment, here)
     for name in changed:

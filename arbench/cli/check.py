@@ -129,6 +129,7 @@ def exact(path: Path, given: dict[str, Any], update: bool, tolerance: float) -> 
         NothingError: nothing to compare, or nothing could be verified.
     """
     from arbench.bench.options import PlanError
+    from arbench.bench.workers.failure import NoWorkerError
     from arbench.cli.progress import Display
     from arbench.findings import Check
     from arbench.gate.counters.baseline import BaselineError, NothingInCommonError
@@ -142,7 +143,7 @@ def exact(path: Path, given: dict[str, Any], update: bool, tolerance: float) -> 
                 results = gate.prove(display)
             found = gate.findings(results, tolerance)
             notes = [*gate.gone, *([gate.save(results)] if update else [])]
-    except NothingInCommonError as error:
+    except (NothingInCommonError, NoWorkerError) as error:
         raise NothingError(str(error)) from None
     if not update and any(one.outcome == "improvement" for one in found):
         notes.append(f"to keep the improvement as the new baseline: arbench check --baseline {path} --update")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arbench.cli.errors import UNEXPECTED, RefusedError, check_writable, refusing
+from arbench.cli.errors import UNEXPECTED, NothingError, RefusedError, check_writable, refusing
 from arbench.cli.options import given_options, how_timed, option, where_left, which_cases, which_inputs
 
 if TYPE_CHECKING:
@@ -84,9 +84,11 @@ def measured(
 
     Raises:
         RefusedError: the folder contains another run.
+        NothingError: no worker process starts.
         click.ClickException: the results cannot be written.
     """
     from arbench.bench.runner import run_plan
+    from arbench.bench.workers.failure import NoWorkerError
     from arbench.cli.progress import Display
     from arbench.cli.show import show
     from arbench.results import ResultsError, TakenError, WriteError, read
@@ -103,6 +105,9 @@ def measured(
                 raise KeyboardInterrupt from None
         except TakenError as error:
             taken, results = error, error.results
+        except NoWorkerError as error:
+            again = f"then continue with: arbench {ctx.info_name} --resume --out {out}"
+            raise NothingError(f"{error}; {again}") from None
         except WriteError as error:
             raise click.ClickException(str(error)) from None
         except ResultsError as error:

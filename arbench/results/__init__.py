@@ -12,6 +12,7 @@ from arbench.results.memory import Results
 from arbench.results.reader import FILE_NAME, locate, read
 from arbench.results.schema import (
     COUNTERS,
+    CRASHED,
     KEY,
     SCHEMA,
     AnyLine,
@@ -44,6 +45,7 @@ from arbench.results.writer import Writer
 
 __all__ = [
     "COUNTERS",
+    "CRASHED",
     "FILE_NAME",
     "KEY",
     "SCHEMA",

@@ -71,6 +71,7 @@ class Verified(msgspec.Struct):
     excused_ties: Natural = 0
     working_set: Size | None = None
     outcome: str | None = None
+    crashed: str | None = None
 
 
 TYPES: dict[str, type[msgspec.Struct]] = {

@@ -67,6 +67,11 @@ class Results:
             case Seal():
                 pass  # it is about the lines, and none of the results
 
+    def forget_outside(self) -> None:
+        """Forget what cases were charged with because something outside ended their worker: they are tried again."""
+        self.verifications = {case: line for case, line in self.verifications.items() if not line.outside}
+        self.counts = {case: line for case, line in self.counts.items() if not line.outside}
+
     def has(self, line: AnyLine) -> bool:
         """Return whether a row (``case``, ``ratio`` or ``fit``) is there already, with the same values."""
         match line:

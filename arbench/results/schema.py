@@ -29,6 +29,9 @@ SCHEMA = 1
 COUNTERS = ("depth", "nfe", "flops", "ops", "bytes")
 """Exact counters of a case, by their fields in ``Count`` and ``Case``; peak memory is measured, not exact."""
 
+CRASHED = "crashed"
+"""Entry of ``Verification.verified`` where a worker crashed in the case and the next one did not: how it crashed."""
+
 Op = Literal["score", "sample", "forward", "backward"]
 """Operation of a model (score, sample) or of a kernel (forward, backward)."""
 Status = Literal["ok", "checked", "inexact", "oom", "timeout", "error", "over_budget"]
@@ -126,6 +129,8 @@ class Count(Line, tag="count", omit_defaults=True):
     """Elements of an event, for a size of the counting ladder that was not itself to be counted; else None."""
     ladder_of: str | None = None
     """Id of a counted case of the run that differs from this one only in N, given together with ``n``."""
+    outside: bool = False
+    """As in ``Verification``."""
 
 
 class Verification(Line, tag="verification"):
@@ -137,6 +142,9 @@ class Verification(Line, tag="verification"):
     verified: dict[str, Any] | None
     """``how``, ``largest_difference``, ``tolerance``, ``excused_ties``, ``first_difference``, ..."""
     error: str | None = None
+    outside: bool = False
+    """True where a signal from outside ended the worker (a user's, or the system's without memory): a resumed run tries
+    the case again."""
 
 
 class Samples(Line, tag="samples"):
@@ -275,7 +283,7 @@ class Seal(Line, tag="seal", omit_defaults=True):
 
 
 AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Fit | Seal
-LATER: dict[type[Line], tuple[str, ...]] = {Case: ("why_unknown", "twin")}
+LATER: dict[type[Line], tuple[str, ...]] = {Case: ("why_unknown", "twin"), Verification: ("outside",)}
 """Fields that a kind did not have from the beginning; at their default they are not written."""
 
 

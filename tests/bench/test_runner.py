@@ -12,9 +12,9 @@ import pytest
 from arbench.bench import runner
 from arbench.bench.progress import Quiet
 from arbench.bench.runner import Writer, run_plan
-from arbench.bench.workers.process import WorkerFailure
+from arbench.bench.workers.failure import WorkerFailure
 from arbench.bench.workers.worker import Message
-from arbench.results import ResultsError, Samples, WriteError, read
+from arbench.results import Count, ResultsError, Samples, WriteError, read
 
 UNKILLED = 16
 
@@ -220,16 +220,18 @@ def test_a_full_disk_passes_on_and_keeps_what_there_is(pretend, plan, tmp_path, 
 
 
 FAULTS = [
-    (WorkerFailure("error", "the worker was killed by SIGKILL"), "error"),
-    (WorkerFailure("timeout", "no response for 9 s"), "timeout"),
-    (Message(error="MemoryError: all gone", oom=True), "oom"),
-    (Message(error="ValueError: no"), "error"),
+    (WorkerFailure("error", "the worker was killed by SIGKILL", code=-9), "error", ", 2 times"),
+    (WorkerFailure("error", "the worker exited with code 3", code=3), "error", ""),
+    (WorkerFailure("timeout", "no response for 9 s"), "timeout", ""),
+    (Message(error="MemoryError: all gone", oom=True), "oom", ""),
+    (Message(error="ValueError: no"), "error", ""),
 ]
+"""A fault, the status that it gives a case, and what its error says beside."""
 
 
-@pytest.mark.parametrize(("fault", "status"), FAULTS)
+@pytest.mark.parametrize(("fault", "status", "more"), FAULTS)
 @pytest.mark.parametrize("step", ["verify", "time"])
-def test_a_fault_costs_the_case_that_was_running(pretend, plan, tmp_path, fault, status, step):
+def test_a_fault_costs_the_case_that_was_running(pretend, plan, tmp_path, fault, status, more, step):
     victim = plan().cases[2].id
 
     def strike(job, message):
@@ -247,19 +249,19 @@ def test_a_fault_costs_the_case_that_was_running(pretend, plan, tmp_path, fault,
     pretend(interfere=strike)
     results = run_plan(plan(), tmp_path)
     row = results.cases.pop(victim)
-    assert (row.status, row.error) == (status, fault.error)
+    assert (row.status, row.error) == (status, fault.error + more)
     assert row.samples == (2 if step == "time" else 0)  # the first worker's samples are kept
     assert [case.status for case in results.cases.values()] == ["ok"] * 3
     assert [case.samples for case in results.cases.values()] == [4] * 3
     assert set(triples(results).values()) == {1}
 
 
-@pytest.mark.parametrize(("fault", "status"), FAULTS)
-def test_a_fault_in_counting_costs_the_counts_of_its_method(pretend, plan, tmp_path, fault, status):
+@pytest.mark.parametrize(("fault", "status", "more"), FAULTS)
+def test_a_fault_in_counting_costs_the_counts_of_its_method(pretend, plan, tmp_path, fault, status, more):
     victim = plan().cases[3]
 
     def strike(job, message):
-        return fault if message.step == "count" and message.begin == victim.id else message
+        return fault if isinstance(message.line, Count) and message.line.case == victim.id else message
 
     said = []
 
@@ -272,20 +274,16 @@ def test_a_fault_in_counting_costs_the_counts_of_its_method(pretend, plan, tmp_p
     assert {case.status for case in results.cases.values()} == {"ok"}
     row = results.cases[victim.id]
     assert (row.depth, row.flops, row.count_source) == (None, None, "none")
-    assert [line for line in said if line.startswith("not counted")] == [f"not counted: {victim.id}: {fault.error}"]
+    assert [line for line in said if line.startswith("not counted")] == [
+        f"not counted: {victim.id}: {fault.error}{more}"
+    ]
     assert row.samples == 4
     others = [case for key, case in results.cases.items() if key != victim.id]
     assert {case.count_source for case in others} == {"counted"}
     del pretender.jobs[:]
     run_plan(plan(), tmp_path, resume=True)
-    assert pretender.jobs == []  # a failed count is not repeated
-
-
-def test_a_worker_that_never_begins_costs_the_cases_it_was_given(pretend, plan, tmp_path):
-    pretend(interfere=lambda job, message: WorkerFailure("error", "the worker exited with code 1: ImportError"))
-    results = run_plan(plan(), tmp_path)
-    assert {case.status for case in results.cases.values()} == {"error"}
-    assert {case.error for case in results.cases.values()} == {"the worker exited with code 1: ImportError"}
+    tried_again = isinstance(fault, WorkerFailure) and fault.outside
+    assert [job.stage for job in pretender.jobs] == ["prove"] * (2 if tried_again else 0)  # no other is repeated
 
 
 def test_the_longest_cases_are_set_aside_until_a_round_fits(pretend, plan, tmp_path):

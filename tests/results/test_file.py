@@ -100,7 +100,7 @@ LINES = [
 
 
 def encoded(lines: list) -> bytes:
-    later = b',"why_unknown":null', b',"twin":null', b',"sealed":false'
+    later = b',"why_unknown":null', b',"twin":null', b',"sealed":false', b',"outside":false'
     written = [msgspec.json.encode(line) for line in lines]
     for each in later:
         written = [line.replace(each, b"") for line in written]

@@ -6,17 +6,22 @@ can therefore start: once it has imported what it needs it waits, which takes no
 
 from __future__ import annotations
 
-import queue
 import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
 from arbench.bench.job import Job, Message
-from arbench.bench.workers.process import STARTUP_S, Worker, WorkerFailure, environment_for
+from arbench.bench.workers.exchange import Exchange
+from arbench.bench.workers.failure import BrokenMessageError, StartError, WorkerFailure
+from arbench.bench.workers.process import STARTUP_S, Worker, environment_for
+
+MOST_LOST = 8
+"""Idle workers that may die before no further ones are prepared: each job then starts its own."""
 
 
 class PoolStoppedError(Exception):
@@ -34,6 +39,7 @@ class WorkerPool:
         self._busy: set[Worker] = set()
         self._lock = threading.Lock()
         self._stopped = False
+        self._lost = 0
         self._environment: dict[str, str] | None = None
 
     def __enter__(self) -> WorkerPool:
@@ -48,9 +54,14 @@ class WorkerPool:
         return tuple(self._idle)
 
     def prepare(self, count: int) -> None:
-        """Start workers until ``count`` are idle or about to be, for timing what the last job was about."""
-        while len(self._idle) < count:
-            self._idle.append(Worker(environment=self._environment))
+        """Start workers until ``count`` are idle or about to be, for timing what the last job was about.
+
+        One that died is replaced. If the system starts no process, there is none to prepare.
+        """
+        self._drop_dead()
+        with suppress(StartError):
+            while len(self._idle) < count and self._lost < MOST_LOST:
+                self._idle.append(Worker(environment=self._environment))
 
     def settle(self) -> None:
         """Wait until no idle worker is still importing, so that none disturbs what is timed."""
@@ -68,7 +79,7 @@ class WorkerPool:
         with self._lock:
             self._stopped = True
             for worker in self._busy:
-                if worker.process.poll() is None:
+                if worker.alive:
                     worker.signal_kill()
 
     def converse(self, job: Job, timeout: float) -> Iterator[Message | WorkerFailure]:
@@ -79,50 +90,71 @@ class WorkerPool:
             timeout: seconds between two messages after which the worker counts as hung.
 
         Yields:
-            Messages, and at last a WorkerFailure if the worker died or hung.
+            Messages that the job asks for. The last one is an error that the worker reports, or a WorkerFailure if it
+            died, hung, or sent anything else.
 
         Raises:
             PoolStoppedError: ``stop`` was called.
         """
-        worker = self._take(job)
+        try:
+            worker = self._take(job)
+        except StartError as error:
+            yield WorkerFailure("error", str(error), ready=False)
+            return
         try:
             worker.send(job)
-            patience = max(timeout, STARTUP_S)
-            while True:
-                try:
-                    raw = worker.replies.get(timeout=patience)
-                except queue.Empty:
-                    self._check_running()
-                    yield WorkerFailure("timeout", f"no response for {patience:g} s")
-                    return
-                self._check_running()
-                if raw is None:
-                    break
-                message = msgspec.json.decode(raw, type=Message)
-                if message.ready:
-                    continue
-                patience = timeout
-                if message.done:
-                    return
-                yield message
-            try:
-                code = worker.process.wait(timeout)
-            except subprocess.TimeoutExpired:
-                self._check_running()
-                yield WorkerFailure("timeout", f"closed its output but did not exit within {timeout:g} s")
-                return
-            self._check_running()  # ``stop`` killed it: that is no failure of the job
-            yield WorkerFailure("error", worker.exit_reason(code))
+            yield from self._messages(worker, Exchange(job), timeout)
         finally:
-            worker.kill()
             with self._lock:
                 self._busy.discard(worker)
+            worker.kill()
+
+    def _messages(self, worker: Worker, exchange: Exchange, timeout: float) -> Iterator[Message | WorkerFailure]:
+        patience, ready = max(timeout, STARTUP_S), False
+        while True:
+            try:
+                message = worker.receive(Message, patience)
+                self._check_running()
+                if message is None:
+                    break
+                exchange.check(message)
+            except TimeoutError:
+                self._check_running()
+                yield WorkerFailure("timeout", f"no response for {patience:g} s", ready=ready)
+                return
+            except BrokenMessageError as error:
+                yield WorkerFailure("error", str(error))
+                return
+            if message.ready:
+                ready = True
+                continue
+            patience = timeout
+            if message.done:
+                return
+            yield message
+            if message.error is not None:
+                return
+        try:
+            code = worker.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._check_running()
+            yield WorkerFailure("timeout", f"closed its channel but did not exit within {timeout:g} s")
+            return
+        self._check_running()  # ``stop`` killed it: that is no failure of the job
+        yield WorkerFailure("error", worker.exit_reason(code), code, ready)
+
+    def _drop_dead(self) -> None:
+        for worker in [one for one in self._idle if not one.alive]:
+            self._idle.remove(worker)
+            worker.kill()
+            self._lost += 1
 
     def _take(self, job: Job) -> Worker:
         environment = environment_for(job)
         with self._lock:
             self._check_running()
             self._environment = environment_for(msgspec.structs.replace(job, stage="time"))
+            self._drop_dead()
             worker = next((one for one in self._idle if one.environment == environment), None)
             if worker is None:
                 worker = Worker(environment=environment)

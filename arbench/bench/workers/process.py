@@ -1,30 +1,40 @@
-"""A worker process as its parent sees it: start it, send it messages, read its replies, kill it."""
+"""A worker process as its parent sees it: start it, send it messages, receive its own, kill it."""
 
 from __future__ import annotations
 
 import os
-import queue
+import secrets
+import select
 import signal
+import socket
 import subprocess
 import sys
-import threading
+import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import msgspec
 
 from arbench.bench.case import KERNEL_SPEC
 from arbench.bench.job import Job
+from arbench.bench.workers.failure import BrokenMessageError, StartError, exit_reason
+from arbench.bench.workers.strays import MARK, descendants, end, end_marked
 from arbench.border.printable import to_json
-from arbench.results import Status
 
 STARTUP_S = 60.0
 """Seconds that a fresh process may take to import torch and build its model, whatever the timeout of a step."""
 INTERPRET = "TRITON_INTERPRET"
 """Variable that makes Triton run its programs in its interpreter."""
+LOOK_S = 0.5
+"""Longest wait for a message before looking whether the process is still there."""
+MOST_BYTES = 1 << 26
+"""Longest message."""
+OUTPUT_BYTES = 1 << 16
+"""How much of the end of a worker's output is kept."""
+CHUNKS = 16
+"""Most pieces of output to read before looking for messages again."""
 
 
 def environment_for(job: Job) -> dict[str, str] | None:
@@ -40,97 +50,164 @@ def environment_for(job: Job) -> dict[str, str] | None:
     return plain | {INTERPRET: "1"} if job.stage == "prove" and job.cases[0].device == "cpu" else plain
 
 
-@dataclass(frozen=True)
-class WorkerFailure:
-    """The reason why a worker stopped before its job was done."""
-
-    status: Status
-    error: str
-
-
 class Worker:
-    """A process that reads messages from its standard input and replies on its standard output.
+    """A process with a channel of its own to this one; see ``arbench.bench.workers.channel`` for its end.
 
     Args:
-        command: the program and its arguments; by default a worker of a run.
+        command: the program and its arguments, to which the descriptor of the channel is appended; by default a worker
+            of a run.
         environment: environment variables of the process; by default those of this one.
+
+    Raises:
+        StartError: the system does not start the process.
 
     Attributes:
         environment: the given one.
-        process: the process.
-        replies: its replies, one line each; None after the last.
+        process: the process; its output, standard error included, is read here.
     """
 
     def __init__(self, command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> None:
         self.environment = environment
-        self.process = subprocess.Popen(
-            command or [sys.executable, "-m", "arbench.bench.workers.worker"],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        self.replies: queue.Queue[bytes | None] = queue.Queue()
-        self._errors: deque[bytes] = deque(maxlen=50)
-        self._stdout_reader = _read(self.process.stdout, self.replies.put, lambda: self.replies.put(None))
-        self._stderr_reader = _read(self.process.stderr, self._errors.append, lambda: None)
+        self._mark, self._word = secrets.token_hex(16), secrets.token_hex(16).encode()
+        program = command or [sys.executable, "-m", "arbench.bench.workers.worker"]
+        with ExitStack() as opened:
+            try:
+                self._socket, theirs = map(opened.enter_context, socket.socketpair())
+                self.process = subprocess.Popen(
+                    [*program, str(theirs.fileno())],
+                    env={**(os.environ if environment is None else environment), MARK: self._mark},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise StartError(f"the system starts no process: {error.strerror}") from None
+            opened.pop_all()
+        theirs.close()
+        self._socket.settimeout(STARTUP_S)
+        assert self.process.stdout is not None
+        self._output = self.process.stdout.fileno()
+        os.set_blocking(self._output, False)
+        self._printed = b""
+        self._unfinished = b""
+        self._lines: deque[bytes] = deque()
+        self._ended = self._used = self._killed = False
+        self._watched = select.poll()
+        for fd in (self._socket.fileno(), self._output):
+            self._watched.register(fd, select.POLLIN)
+        self._write(self._word)
 
     @property
     def ready(self) -> bool:
-        """True once its first reply is here: it has imported what it needs, or it died."""
-        return not self.replies.empty()
+        """True once its first message is here: it has imported what it needs, or it died."""
+        self._look(0)
+        return bool(self._lines) or self._ended
+
+    @property
+    def alive(self) -> bool:
+        """True until the process ends."""
+        return self.process.poll() is None
 
     def send(self, message: msgspec.Struct) -> None:
         """Send one message."""
-        assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # it already died; ``exit_reason`` says why
-            self.process.stdin.write(to_json(message) + b"\n")
-            self.process.stdin.flush()
+        self._used = True
+        self._write(to_json(message))
+
+    def receive(self, kind: Any, timeout: float) -> Any:
+        """Wait for the next message and return it; None if the process ended, or closed the channel.
+
+        Args:
+            kind: type of the message.
+            timeout: seconds to wait, at most.
+
+        Raises:
+            TimeoutError: no message came in time.
+            BrokenMessageError: what came is no message of this kind.
+        """
+        deadline = time.monotonic() + timeout
+        while not self._lines and not self._ended:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._look(min(left, LOOK_S))
+        if not self._lines:
+            return None
+        word, _, raw = self._lines.popleft().partition(b" ")
+        try:
+            if word != self._word:
+                raise BrokenMessageError("other code wrote to the channel of the worker")
+            return msgspec.json.decode(raw, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise BrokenMessageError(f"the worker sent a message that is not valid: {error}") from None
 
     def exit_reason(self, code: int) -> str:
         """Return on one line why the process exited with this code."""
-        self._stderr_reader.join(timeout=5)
-        return exit_reason(code, b"".join(self._errors))
+        self._look(0)
+        return exit_reason(code, self._printed)
 
     def signal_kill(self) -> None:
-        """Send SIGKILL to the process and its children, without waiting."""
-        with suppress(ProcessLookupError):
+        """Send SIGKILL to the process and its group, without waiting."""
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def kill(self) -> None:
-        """Kill the process and its children, wait for it, and close its pipes."""
+        """Kill the process and every process that it has started, wait for it, and close the channel.
+
+        Only a worker that was sent a message can have started others.
+        """
+        if self._killed:
+            return
+        self._killed = True
+        others = descendants(self.process.pid) if self._used else []
         self.signal_kill()
         self.process.wait()
-        if self.process.stdin is not None:
-            with suppress(BrokenPipeError):
-                self.process.stdin.close()
-        for stream, thread in ((self.process.stdout, self._stdout_reader), (self.process.stderr, self._stderr_reader)):
-            thread.join(timeout=2)
-            if stream is not None and not thread.is_alive():
-                stream.close()  # a live thread means that a descendant keeps the pipe open: closing would block
+        if self._used:
+            end(others)
+            end_marked(self._mark)
+        self._socket.close()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
+    def _write(self, line: bytes) -> None:
+        with suppress(OSError):  # it died, and ``exit_reason`` says why; or it hangs
+            self._socket.sendall(line + b"\n")
 
-def exit_reason(code: int, errors: bytes) -> str:
-    """Return on one line why a worker exited.
+    def _look(self, wait_s: float) -> None:
+        """Take what the process sent and printed; wait this many seconds for it, at most."""
+        alive = self.alive  # all that a dead process sent is here; a descendant may keep its channel open
+        found = {fd for fd, _ in self._watched.poll(1000 * wait_s if alive else 0)}
+        if self._output in found:
+            self._read_output()
+        if self._socket.fileno() in found:
+            self._read_channel()
+        elif not alive:
+            self._ended = True
 
-    Args:
-        code: its exit code, negative for a signal.
-        errors: the end of its standard error.
-    """
-    if code < 0:
-        name = signal.Signals(-code).name
-        return f"the worker was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    lines = errors.decode(errors="replace").strip().splitlines()
-    return f"the worker exited with code {code}" + (f": {lines[-1]}" if lines else "")
+    def _read_output(self) -> None:
+        for _ in range(CHUNKS):
+            try:
+                chunk = os.read(self._output, OUTPUT_BYTES)
+            except BlockingIOError:
+                return
+            if not chunk:
+                self._watched.unregister(self._output)
+                return
+            self._printed = (self._printed + chunk)[-OUTPUT_BYTES:]
 
-
-def _read(stream: Any, take: Callable[[bytes], Any], finish: Callable[[], Any]) -> threading.Thread:
-    def loop() -> None:
-        for raw in stream:
-            take(raw)
-        finish()
-
-    thread = threading.Thread(target=loop, daemon=True)
-    thread.start()
-    return thread
+    def _read_channel(self) -> None:
+        try:
+            chunk = self._socket.recv(1 << 20, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:  # it died before it read all that was sent
+            chunk = b""
+        if not chunk:
+            self._ended = True
+            self._watched.unregister(self._socket.fileno())
+        *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
+        if len(self._unfinished) > MOST_BYTES:
+            lines.append(self._unfinished)
+            self._unfinished = b""
+        self._lines += lines

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from arbench.bench.case import CaseKey
 from arbench.bench.job import Job
@@ -12,13 +15,19 @@ from arbench.bench.plan import Plan
 from arbench.bench.progress import Progress
 from arbench.bench.recorder import Recorder
 from arbench.bench.samples import by_case, seconds_by_worker
+from arbench.bench.workers.failure import NoWorkerError, WorkerFailure
 from arbench.bench.workers.pool import WorkerPool
-from arbench.bench.workers.process import WorkerFailure
-from arbench.results import Count, Results, Samples, Status, StoppedBy, Verification
+from arbench.results import CRASHED, Count, Results, Samples, StoppedBy, Verification
 from arbench.stats import reason_to_stop, summarise
 
 MOST_WORKERS = 64
 """More fresh processes than this do not narrow an interval enough to be worth the wait."""
+
+
+TRIES = 3
+"""Workers to start before a death that names no case is charged to all cases of the job."""
+TRIES_OF_A_CASE = 2
+"""The same for a death by a signal in a step of one case: the first may come from outside."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +36,7 @@ class Fault:
 
     case: str | None
     step: str | None
-    status: Status
-    error: str
+    failure: WorkerFailure
 
 
 @dataclass
@@ -53,9 +61,11 @@ class Supervisor:
     spares: int = 0
     direct: bool = False
     _widths: dict[str, list[float | None]] = field(default_factory=dict)
+    _deaths: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
+    _crashes: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> dict[str, StoppedBy]:
-        """Prove and time the cases; return why the timing of each stopped."""
+        """Prove and time the cases; return why the timing of each stopped. Raises NoWorkerError."""
         options = self.plan.options
         name = self.cases[0].title
         self.progress.stage(f"{name}: verifying and counting", len(self.cases), 0)
@@ -76,7 +86,11 @@ class Supervisor:
         return self._time()
 
     def prove(self) -> None:
-        """Verify every case, and count every verified one, except those that a failure is charged to."""
+        """Verify every case, and count every verified one, except those that a failure is charged to.
+
+        Raises:
+            NoWorkerError: no worker starts.
+        """
         charged: set[str] = set()
         while True:
             proofs, counts = self._results.verifications, self._results.counts
@@ -97,7 +111,8 @@ class Supervisor:
             fault = self._attend(job)
             if fault is None:
                 return
-            charged |= self._charge(fault, todo)
+            if not self._try_again(fault):
+                charged |= self._charge(fault, todo)
 
     def time_again(self, worker: int) -> None:
         """Time all cases in one more process, whatever was decided about them before.
@@ -228,28 +243,67 @@ class Supervisor:
             fault = self._attend(job)
             if fault is None:
                 return
+            if self._try_again(fault):
+                continue
             self._charge(fault, kept)
             if cases:
                 return
+
+    def _try_again(self, fault: Fault) -> bool:
+        """Return whether a fresh worker shall do the rest of the job, before anything is charged.
+
+        What a worker did itself would happen again: an exception, an exit, a hang. A signal may come from outside, and
+        a worker that died before it named a case may have been killed while it was idle.
+
+        Raises:
+            NoWorkerError: no worker starts.
+        """
+        failure = fault.failure
+        if fault.case is None:
+            again, tries = failure.died, TRIES
+        else:
+            again, tries = failure.by_signal, TRIES_OF_A_CASE
+        if not again:
+            return False
+        self._deaths[fault.case, fault.step] += 1
+        if self._deaths[fault.case, fault.step] >= tries:
+            if fault.case is None and not failure.ready:
+                raise NoWorkerError(failure.error)
+            return False
+        self.progress.note(f"trying again in a fresh worker: {fault.case or self.cases[0].title}: {failure.error}")
+        if fault.case is not None and not failure.outside:
+            self._crashes[fault.case] = failure.error
+            if (proof := self._results.verifications.get(fault.case)) is not None:
+                self._record(proof)
+        return True
 
     def _charge(self, fault: Fault, cases: list[CaseKey]) -> set[str]:
         """Record a failure for the case that was running, and return the ids of the cases to leave out."""
         known = {case.id: case for case in self.cases}
         charged = {fault.case} if fault.case in known else {case.id for case in cases}
+        status, outside = fault.failure.status, fault.failure.outside
+        deaths = self._deaths[fault.case, fault.step]
+        why = fault.failure.error + (f", {deaths} times" if deaths > 1 else "")
         if fault.step == "count":
             key = known.get(fault.case or "", cases[0]).key
             lost = {c.id for c in cases if c.key == key}
             for case in sorted(lost - self._results.counts.keys()):
-                self.progress.note(f"not counted: {case}: {fault.error}")
-                self.recorder.write(Count(case, None, None, None, None, None, None, "none", why_unknown=fault.error))
+                self.progress.note(f"not counted: {case}: {why}")
+                nothing = Count(case, None, None, None, None, None, None, "none", why_unknown=why, outside=outside)
+                self.recorder.write(nothing)
             return lost
         for case in charged:
-            self.progress.note(f"{fault.status}: {case}: {fault.error}")
+            self.progress.note(f"{status}: {case}: {why}")
             proof = self._results.verifications.get(case)
-            self.recorder.write(
-                Verification(case, fault.status, known[case].exactness, proof.verified if proof else None, fault.error)
-            )
+            facts = proof.verified if proof else None
+            self.recorder.write(Verification(case, status, known[case].exactness, facts, why, outside))
         return charged
+
+    def _record(self, line: Verification | Count | Samples) -> None:
+        """Record a line; a verification also says that an earlier worker crashed in its case."""
+        if isinstance(line, Verification) and (why := self._crashes.get(line.case)) is not None:
+            line = msgspec.structs.replace(line, verified={**(line.verified or {}), CRASHED: why})
+        self.recorder.write(line)
 
     def _attend(self, job: Job) -> Fault | None:
         """Have one worker do a job and record its lines, sealed; return the fault that stopped it, if any."""
@@ -267,17 +321,18 @@ class Supervisor:
             if job.stage == "prove":
                 self.pool.prepare(self.spares)
             if isinstance(message, WorkerFailure):
-                return Fault(case, step, message.status, message.error)
+                return Fault(case, step, message)
             if message.begin is not None:
                 case, step = message.begin, message.step
+                del self._deaths[None, None]
             if message.line is not None:
                 if isinstance(message.line, Samples):
                     if timed is not None and message.line.round != timed:
                         self.recorder.seal()
                     timed = message.line.round
-                self.recorder.write(message.line)
+                self._record(message.line)
                 if not isinstance(message.line, Count):
                     self.progress.step(message.line.case)
             if message.error is not None:
-                return Fault(case, step, "oom" if message.oom else "error", message.error)
+                return Fault(case, step, WorkerFailure("oom" if message.oom else "error", message.error))
         return None

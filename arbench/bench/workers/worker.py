@@ -1,31 +1,25 @@
 """A worker process, which verifies, counts or times the cases of one job.
 
-Its command is ``python -m arbench.bench.workers.worker``. It reports that it is ready, reads one job from its standard
-input, writes one message per line to its standard output, and exits when the job is done or when its standard input
-closes because its parent died.
+Its command is ``python -m arbench.bench.workers.worker FD``, with the descriptor of its channel. It reports that it is
+ready, receives one job, and sends its messages. Then it waits until its parent ends it.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
-import os
 import random
-import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TextIO
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from arbench.bench.call import Kept
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, out_of_memory
-from arbench.border.printable import to_json
+from arbench.bench.workers.channel import attached, decoded
 from arbench.own.raised import one_line
 from arbench.results import Count, Samples, Verification
 
@@ -43,38 +37,22 @@ MOST_SAMPLES = 20
 
 def main() -> None:
     """Run the process."""
-    out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # output of a user's model must not corrupt the messages
+    channel = attached()
     import torch
 
     importlib.import_module("arbench.bench.models.subject")  # before the job arrives: it takes a second or two
-    send(out, Message(ready=True))
-    line = sys.stdin.readline()
-    if not line:
-        return  # the parent does not need this worker
-    job = msgspec.json.decode(line, type=Job)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    channel.send(Message(ready=True))
+    job = decoded(channel.receive(), Job)
     torch.set_grad_enabled(False)
     torch.set_num_threads(job.threads)
     try:
         for message in prove(job) if job.stage == "prove" else measure(job):
-            send(out, message)
+            channel.send(message)
+        channel.send(Message(done=True))
     except Exception as error:  # a model may raise anything; the case in progress is charged with it
         traceback.print_exc()
-        send(out, Message(error=one_line(error), oom=out_of_memory(error)))
-        sys.exit(1)
-    send(out, Message(done=True))
-
-
-def send(out: TextIO, message: Message) -> None:
-    """Write one message."""
-    out.write(to_json(message).decode() + "\n")
-    out.flush()
-
-
-def _die_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
+        channel.send(Message(error=one_line(error), oom=out_of_memory(error)))
+    channel.stay()
 
 
 def prove(job: Job) -> Iterator[Message]:

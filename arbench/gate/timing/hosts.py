@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import queue
 import random
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from arbench.bench.workers.failure import BrokenMessageError, StartError, WorkerFailure
 from arbench.bench.workers.process import STARTUP_S, Worker
 from arbench.gate.timing.protocol import (
     Build,
@@ -45,13 +46,26 @@ class HostError(Exception):
         side: number of the side at fault, where known.
         apart: whether the versions could be loaded in a process each.
         gone: whether the process is dead or hung, so that it needs a replacement.
+        death: how the process died; None if it did not.
     """
 
-    def __init__(self, what: str, side: int | None = None, apart: bool = False, gone: bool = False) -> None:
+    def __init__(
+        self,
+        what: str,
+        side: int | None = None,
+        apart: bool = False,
+        gone: bool = False,
+        death: WorkerFailure | None = None,
+    ) -> None:
         super().__init__(what)
         self.side = side
         self.apart = apart
-        self.gone = gone
+        self.gone = gone or death is not None
+        self.death = death
+
+    def of_side(self, side: int) -> HostError:
+        """Return the same failure, charged to a side."""
+        return HostError(str(self), side, self.apart, self.gone, self.death)
 
 
 class Host(Protocol):
@@ -92,6 +106,9 @@ class Process:
         facts: fields of ``arbench.bench.job.Job`` beside the cases.
         timeout: seconds a reply may take.
         python: interpreter to run; by default this one.
+
+    Raises:
+        HostError: the system does not start the process.
     """
 
     def __init__(
@@ -105,7 +122,10 @@ class Process:
     ) -> None:
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         environment["PYTHONPATH"] = os.pathsep.join([HERE, *filter(None, [os.environ.get("PYTHONPATH")])])
-        self.worker = Worker([python or sys.executable, "-P", "-m", "arbench.gate.timing.worker"], environment)
+        try:
+            self.worker = Worker([python or sys.executable, "-P", "-m", "arbench.gate.timing.worker"], environment)
+        except StartError as error:
+            raise HostError(str(error)) from None
         self.timeout = timeout
         self.worker.send(Load([str(root) for root in roots], seed, threads, dict(facts)))
 
@@ -120,20 +140,43 @@ class Process:
 
     def _reply(self, wanted: type[Wanted], patience: float) -> Wanted:
         try:
-            raw = self.worker.replies.get(timeout=patience)
-        except queue.Empty:
+            reply = self.worker.receive(Reply, patience)
+        except TimeoutError:
             raise HostError(f"no response for {patience:g} s", gone=True) from None
-        if raw is None:
-            raise HostError(self.worker.exit_reason(self.worker.process.wait()), gone=True)
-        reply = msgspec.json.decode(raw, type=Reply)
+        except BrokenMessageError as error:
+            raise HostError(str(error), gone=True) from None
+        if reply is None:
+            raise self._death()
         if isinstance(reply, Failed):
             raise HostError(reply.error, reply.side, reply.apart)
-        assert isinstance(reply, wanted)
+        if not isinstance(reply, wanted):
+            raise HostError(f"the worker sent a message that was not asked for: {type(reply).__name__}", gone=True)
         return reply
+
+    def _death(self) -> HostError:
+        try:
+            code = self.worker.process.wait(self.timeout)
+        except subprocess.TimeoutExpired:
+            return HostError(f"closed its channel but did not exit within {self.timeout:g} s", gone=True)
+        why = self.worker.exit_reason(code)
+        return HostError(why, death=WorkerFailure("error", why, code))
 
     def close(self) -> None:
         """Kill the process."""
         self.worker.kill()
+
+
+def started(order: Sequence[int], start: Callable[[int], Process]) -> list[Process]:
+    """Start the process of each side in this order, all or none; return them by side. Raises HostError."""
+    found: dict[int, Process] = {}
+    try:
+        for side in order:
+            found[side] = start(side)
+    except HostError:
+        for process in found.values():
+            process.close()
+        raise
+    return [found[side] for side in range(len(order))]
 
 
 class Together:
@@ -175,8 +218,9 @@ class Apart:
         self._random = random.Random(seed)
         self._built: Sequence[int] = ()
         order = self._random.sample(range(len(trees)), len(trees))  # the first may get a faster core
-        started = {side: Process([trees[side].root], seed + side, python=trees[side].python, **how) for side in order}
-        self._processes = [started[side] for side in range(len(trees))]
+        self._processes = started(
+            order, lambda side: Process([trees[side].root], seed + side, python=trees[side].python, **how)
+        )
         self.environment: dict[str, Any] = {}
 
     def ready(self) -> None:
@@ -189,7 +233,7 @@ class Apart:
         try:
             return getattr(self._processes[side], do)(*words)
         except HostError as error:
-            raise HostError(str(error), side, gone=error.gone) from None
+            raise error.of_side(side) from None
 
     def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
         """Return the cases that each side plans for its own options."""

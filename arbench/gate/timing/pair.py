@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from arbench.gate.timing.hosts import Cases, HostError, Process, Wanted
+from arbench.gate.timing.hosts import Cases, HostError, Process, Wanted, started
 from arbench.gate.timing.protocol import Build, Built, Peak, Peaked, Request, Timed, Turn
 from arbench.gate.timing.trees import Tree
 
@@ -29,10 +29,9 @@ class Pair:
 
     def __init__(self, trees: Sequence[Tree], seed: int, last: int, how: Mapping[str, Any]) -> None:
         self._random = random.Random(seed)
-        started = {
-            side: Process([trees[side].root], seed, python=trees[side].python, **how) for side in (1 - last, last)
-        }
-        self._processes = [started[0], started[1]]
+        self._processes = started(
+            (1 - last, last), lambda side: Process([trees[side].root], seed, python=trees[side].python, **how)
+        )
 
     def ready(self) -> Two:
         """Wait until both are loaded; return the seconds of each import."""
@@ -78,4 +77,4 @@ class Pair:
         try:
             return call()
         except HostError as error:
-            raise HostError(str(error), side, gone=error.gone) from None
+            raise error.of_side(side) from None

@@ -1,28 +1,24 @@
 """Process that loads versions of the package side by side and times their calls.
 
-Started as ``python -m arbench.gate.timing.worker``. It reads a ``Load`` request, replies once the versions are
-loaded, then replies to one request a line. It exits when its standard input closes, so it does not outlive the
-process that started it.
+Started as ``python -m arbench.gate.timing.worker FD``, with the descriptor of its channel. It receives a ``Load``
+request, replies once the versions are loaded, then replies to one request after the other until its parent ends it.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 import random
-import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import msgspec
 
 from arbench.bench.call import Kept
+from arbench.bench.workers.channel import attached, decoded
 from arbench.gate.timing.protocol import (
     Build,
     Built,
@@ -59,37 +55,23 @@ class SideError(Exception):
 
 def main() -> None:
     """Run the process: load the versions, then reply to requests."""
-    out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # the output of a version must not corrupt the replies
-    lines: SimpleQueue[str] = SimpleQueue()
-    threading.Thread(target=_read, args=(lines,), daemon=True).start()
-    load = msgspec.json.decode(lines.get(), type=Load)
-    server: Server | None = None
+    channel = attached()
+    load = decoded(channel.receive(), Load)
     try:
         server = Server(load)
         gc.collect()
         gc.freeze()  # so that later collections take no time over what is loaded
-        _send(out, Loaded(_environment(), server.import_s))
+        channel.send(Loaded(_environment(), server.import_s))
     except Exception as error:
-        _send(out, _failed(error))
-    while server is not None:
-        request = msgspec.json.decode(lines.get(), type=Request)
+        channel.send(_failed(error))
+        channel.stay()
+    while True:
+        request = decoded(channel.receive(), Request)
         try:
-            _send(out, server.reply(request))
+            channel.send(server.reply(request))
         except Exception as error:  # a version may raise anything; the case is charged with it
             traceback.print_exc()
-            _send(out, _failed(error))
-
-
-def _read(lines: SimpleQueue[str]) -> None:
-    for line in sys.stdin:
-        lines.put(line)
-    os._exit(0)
-
-
-def _send(out: Any, reply: Reply) -> None:
-    out.write(msgspec.json.encode(reply).decode() + "\n")
-    out.flush()
+            channel.send(_failed(error))
 
 
 def _failed(error: Exception) -> Failed:

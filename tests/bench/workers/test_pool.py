@@ -12,40 +12,81 @@ import pytest
 
 from arbench.bench.job import Job, Message
 from arbench.bench.kernels import KernelOptions, make_kernel_plan
+from arbench.bench.workers.failure import WorkerFailure, exit_reason
 from arbench.bench.workers.pool import PoolStoppedError, WorkerPool
-from arbench.bench.workers.process import Worker, WorkerFailure, exit_reason
+from arbench.bench.workers.process import Worker
 
 
 def test_why_a_process_exited():
     assert exit_reason(-signal.SIGSEGV, b"") == "the worker was killed by SIGSEGV"
     assert exit_reason(-signal.SIGKILL, b"x") == "the worker was killed by SIGKILL (out of memory?)"
+    assert exit_reason(-(signal.SIGRTMIN + 1), b"") == f"the worker was killed by signal {signal.SIGRTMIN + 1}"
     assert exit_reason(3, b"") == "the worker exited with code 3"
     assert exit_reason(1, b"a\nb: \xff\n") == "the worker exited with code 1: b: \ufffd"
 
 
 def test_a_worker_that_cannot_start_says_why(plan, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
+    job = Job("prove", plan().cases, 0, None, None, None)
     with WorkerPool() as pool:
-        (said,) = pool.converse(Job("prove", plan().cases, 0, None, None, None), timeout=5.0)
-    assert said == WorkerFailure("error", "the worker exited with code 1")
+        assert list(pool.converse(job, timeout=5.0)) == [
+            WorkerFailure("error", "the worker exited with code 1", code=1, ready=False)
+        ]
+        monkeypatch.setattr(sys, "executable", "/none/such")
+        assert list(pool.converse(job, timeout=5.0)) == [
+            WorkerFailure("error", "the system starts no process: No such file or directory", ready=False)
+        ]
+        pool.prepare(1)
+        assert pool.idle == ()
+
+
+def script(text: str) -> partial[Worker]:
+    """Return a kind of worker that runs this script, in which ``say`` sends a message."""
+    start = (
+        "import os, time\n"
+        "from arbench.bench.job import Message\n"
+        "from arbench.bench.workers.channel import attached\n"
+        "channel = attached()\n"
+        "def say(**facts):\n    channel.send(Message(**facts))\n"
+    )
+    return partial(Worker, [sys.executable, "-c", start + text])
 
 
 SLOW_TO_START = """
-import time
 time.sleep(1)
-print('{"ready": true}', flush=True)
+say(ready=True)
 time.sleep(1)
-print('{"begin": "a", "step": "verify"}', flush=True)
+say(begin={case!r}, step="verify")
 time.sleep(100)
 """
 
 
 def test_starting_may_take_longer_than_a_step(plan, monkeypatch):
     """A worker may take long to import torch and to build its model; after its first message a step may not."""
-    monkeypatch.setattr("arbench.bench.workers.pool.Worker", partial(Worker, [sys.executable, "-c", SLOW_TO_START]))
+    job = Job("prove", plan().cases, 0, 1)
+    case = job.cases[0].id
+    monkeypatch.setattr("arbench.bench.workers.pool.Worker", script(SLOW_TO_START.format(case=case)))
     with WorkerPool() as pool:
-        said = list(pool.converse(Job("prove", plan().cases, 0, 1), timeout=0.2))
-    assert said == [Message(begin="a", step="verify"), WorkerFailure("timeout", "no response for 0.2 s")]
+        said = list(pool.converse(job, timeout=0.2))
+    assert said == [Message(begin=case, step="verify"), WorkerFailure("timeout", "no response for 0.2 s")]
+
+
+def test_an_idle_worker_that_died_is_replaced_in_silence(plan, monkeypatch):
+    monkeypatch.setattr(
+        "arbench.bench.workers.pool.Worker", script("say(ready=True)\nchannel.receive()\nsay(error='E')")
+    )
+    with WorkerPool() as pool:
+        pool.prepare(2)
+        pool.settle()
+        first, second = pool.idle
+        for worker in (first, second):
+            worker.process.kill()
+            worker.process.wait()
+        assert [one.error for one in pool.converse(Job("prove", plan().cases, 0, 1), timeout=60.0)] == ["E"]
+        pool.prepare(1)
+        (third,) = pool.idle
+        assert third not in (first, second)
+        assert third.alive
 
 
 def test_prepared_workers_do_the_next_jobs_and_none_is_left_over(plan):
@@ -66,19 +107,15 @@ def test_prepared_workers_do_the_next_jobs_and_none_is_left_over(plan):
 
 
 TELLS_ITS_ENVIRONMENT = """
-import json, os
-print('{"ready": true}', flush=True)
-input()
-print(json.dumps({"error": os.environ.get("TRITON_INTERPRET", "unset")}), flush=True)
-print('{"done": true}', flush=True)
+say(ready=True)
+channel.receive()
+say(error=os.environ.get("TRITON_INTERPRET", "unset"))
 """
 
 
 def test_a_variable_of_a_library_is_set_where_the_process_begins(plan, monkeypatch):
     """Kernels are verified in Triton's interpreter on a CPU, and timed without it, whatever this process has."""
-    monkeypatch.setattr(
-        "arbench.bench.workers.pool.Worker", partial(Worker, [sys.executable, "-c", TELLS_ITS_ENVIRONMENT])
-    )
+    monkeypatch.setattr("arbench.bench.workers.pool.Worker", script(TELLS_ITS_ENVIRONMENT))
     kernels = make_kernel_plan(KernelOptions(kernels=["softmax"])).cases
     models = plan(methods=["parallel"], n=[8]).cases
 
