@@ -17,7 +17,7 @@ from arbench.findings import Finding, Outcome
 from arbench.gate.counters import words
 from arbench.gate.counters.baseline import COMPARED, Baseline
 from arbench.gate.counters.causes import Causes
-from arbench.results import Case, Results, with_preset
+from arbench.results import CRASHED, Case, Results, with_preset
 
 PEAK_TOLERANCE = 0.05
 """Largest relative change of peak memory to ignore."""
@@ -85,6 +85,8 @@ def _case(before: Case, after: Case, key: CaseKey, causes: Causes, tolerance: fl
         yield _Change(after, "verification", outcome, before.status, after.status, after.error or before.error or "")
     if outcome not in (None, "improvement") and after.status != "over_budget":
         return  # a case that takes too long to verify is still counted
+    if crash := (after.verified or {}).get(CRASHED):
+        yield _Change(after, "verification", "undecided", before.status, CRASHED, crash)
     if before.exactness != after.exactness:
         weaker = _STRENGTH.index(after.exactness) < _STRENGTH.index(before.exactness)
         what: Outcome = "regression" if weaker else "improvement"
@@ -166,7 +168,8 @@ def _text(alike: list[_Change], before: Mapping[str, Case], after: Mapping[str, 
         where = f"is new{status}" if first.outcome == "added" else "is only in the baseline"
         return f"{who} {where}: {at}"
     if first.metric == "verification":
-        return f"{who} {_VERIFIED[first.outcome, first.after in ('inexact', 'ok')].format(**_facts(first, at))}"
+        verb = _ONCE if first.after == CRASHED else _VERIFIED[first.outcome, first.after in ("inexact", "ok")]
+        return f"{who} {verb.format(**_facts(first, at))}"
     if first.metric == "exactness":
         return f"exactness of {who} is '{first.after}' at {at}; it was '{first.before}'"
     if first.before is None:
@@ -187,6 +190,7 @@ def _text(alike: list[_Change], before: Mapping[str, Case], after: Mapping[str, 
     return words.changed(first.metric, who, ns, was, now, steps) + doubt
 
 
+_ONCE = "crashes at {at}, but not when tried again{error}"
 _VERIFIED = {
     ("regression", True): "lost exactness at {at}{error}",
     ("regression", False): "fails at {at} ({after}; {before} before){error}",

@@ -117,6 +117,8 @@ class Alone:
         self._larger = larger
         self._largest: dict[str, Sized | None] = {}
         self._unknown: dict[str, Finding] = {}
+        self._died: set[Step] = set()
+        self._crashed: dict[Step, Finding] = {}
         self._random, self._progress = rng, progress
 
     def run(self, changes: Mapping[str, float]) -> tuple[list[Finding], dict[str, float]]:
@@ -138,7 +140,8 @@ class Alone:
         if (PACKAGE, FIRST) in suspects:
             names = set(self.cases)
         second = self._measured(PAIRS[1], names) if suspects else {}
-        findings: list[Finding] = [*self.broken.values(), *self._unknown.values()]
+        crashed = [finding for step, finding in self._crashed.items() if step not in self.broken]
+        findings: list[Finding] = [*self.broken.values(), *self._unknown.values(), *crashed]
         doubts: dict[str, float] = {}
         for (name, metric), figures in first.items():
             again = second.get((name, metric))
@@ -177,9 +180,8 @@ class Alone:
         All first results come before the first comparison with a verified outcome: that runs code of the model, and not
         every version makes it.
         """
-        pair = self.pool.pair()
+        pair, imported = self._loaded()
         try:
-            imported = pair.ready()
             if self.pool.after.has_package:
                 _keep(found, PACKAGE, "import_s", (PACKAGE, None), imported)
             fresh = True
@@ -194,11 +196,33 @@ class Alone:
                     self._take(step, pair, found, fresh)
                     fresh = False
                 except HostError as error:
-                    self.broken[step] = self._failed(step, error)
+                    if error.death is None or step in self._died:
+                        self.broken[step] = self._failed(step, error)
+                        return False
+                    self._died.add(step)
+                    if not error.death.outside:
+                        self._crashed[step] = self._failed(step, error, once=True)
+                    todo.insert(0, step)
                     return False
         finally:
             pair.close()
         return True
+
+    def _loaded(self) -> tuple[Pair, Two]:
+        """Return a fresh pair and the seconds of both imports; one that dies meanwhile is replaced once."""
+        pair = self.pool.pair()
+        try:
+            return pair, pair.ready()
+        except HostError as error:
+            pair.close()
+            if error.death is None:
+                raise
+        pair = self.pool.pair()
+        try:
+            return pair, pair.ready()
+        except HostError:
+            pair.close()
+            raise
 
     def _take(self, step: Step, pair: Pair, found: Found, fresh: bool) -> None:
         kind, name = step
@@ -237,17 +261,21 @@ class Alone:
             pair.build(known[1])
         return self._largest[name]
 
-    def _failed(self, step: Step, error: HostError) -> Finding:
-        """Return the finding of a step that failed; only an error of the new version, not its death, is a regression.
+    def _failed(self, step: Step, error: HostError, once: bool = False) -> Finding:
+        """Return the finding of a step that failed; an error or a repeated death of the new version is a regression.
 
-        A process may die by something outside, and a death is not tried again here.
+        Args:
+            step: the step.
+            error: how it failed.
+            once: whether it is a death that has not repeated.
         """
         kind, name = step
         known = self._largest.get(name) if kind == "largest" else None
         name, case = known or (name, self.cases[name])
-        outcome: Outcome = "regression" if error.side == 1 and not error.gone else "unmeasured"
-        text = f"{in_words(case[1])} fails in a process of its own: {error}"
-        return Finding("time", name, "case", outcome, text, model=model_of(case[1]))
+        hung = error.gone and error.death is None
+        outcome: Outcome = "undecided" if once else "regression" if error.side == 1 and not hung else "unmeasured"
+        how = "crashes in a process of its own, but not when tried again" if once else "fails in a process of its own"
+        return Finding("time", name, "case", outcome, f"{in_words(case[1])} {how}: {error}", model=model_of(case[1]))
 
     def _finding(self, metric: str, figures: Figures, again: Figures | None) -> Finding:
         threshold, shown = self._threshold(metric), self._way(metric, figures, None)

@@ -120,6 +120,10 @@ class Gate:
         self.instances, timer.keep = timer.instances, self.keep
         runs = timer.run(cases)
         found = {name: timer.broken.get(name) or self._judged(name, cases, runs[name], timer) for name in cases}
+        for name, why in {**matching.crashed, **timer.crashed}.items():
+            if name in found and found[name].outcome in ("same", "improvement"):
+                text = f"{in_words(cases[name][1])} is undecided: it crashed once, but not when tried again: {why}"
+                found[name] = msgspec.structs.replace(found[name], outcome="undecided", text=text)
         timed = {name: case for name, case in cases.items() if name not in timer.broken}
         if self.alone and timed:
             try:

@@ -36,6 +36,7 @@ class Timer:
         instances: facts of every instance, as plain data.
         keep: called with the id of a case and the seconds of every call of an instance, a list for each side.
         broken: finding for each case that cannot be timed, by id.
+        crashed: how a process crashed in a case, and the next one did not, by the case's id.
     """
 
     def __init__(self, pool: HostPool, effort: Effort, rng: random.Random, progress: Progress) -> None:
@@ -44,6 +45,8 @@ class Timer:
         self.instances: list[dict[str, Any]] = []
         self.keep: Callable[[str, list[list[float]]], None] = lambda *_: None
         self.broken: dict[str, Finding] = {}
+        self.crashed: dict[str, str] = {}
+        self._died: set[str] = set()
         self._random = rng
         self._progress = progress
 
@@ -81,11 +84,19 @@ class Timer:
                 raise
             if error.gone:
                 self.pool.replace(hosts, place)
+                if error.death is not None and name not in self._died:
+                    self._died.add(name)
+                    if not error.death.outside:
+                        self.crashed[name] = str(error)
+                    self._instance(hosts, place, process, name, cases, found)
+                    return
                 if error.side is None:
                     error = self._blamed(hosts, place, cases, error)
             worse = error.side == 1
-            outcome: Outcome = "regression" if worse else "unmeasured"
+            outcome: Outcome = "regression" if worse else "undecided" if error.death is not None else "unmeasured"
             text = f"{who} fails{' now' if worse else ''}: {error}"
+            if outcome == "undecided":
+                text = f"{who} is undecided: its process died twice, but not of one version alone: {error}"
             self.broken[name] = Finding("time", name, "case", outcome, text, model=model_of(cases[1]))
             return
         self.keep(name, timed.seconds)
@@ -127,6 +138,7 @@ class Timer:
         try:
             alone.ready()
             alone.build(cases, range(len(cases)))
+            alone.turns(1, 1)
         except HostError as found:
             return found
         finally:

@@ -33,6 +33,8 @@ class Matching:
     Attributes:
         findings: one for each case or model that only one version has, or that a version gets wrong.
         larger: larger sizes of each case that both versions plan by default, with their ids, ascending.
+        crashed: how a process crashed in the verification of a case by the new version, and the next one did not, by
+            the case's id.
     """
 
     pool: HostPool
@@ -40,6 +42,7 @@ class Matching:
     grow: bool = False
     findings: list[Finding] = field(default_factory=list)
     larger: dict[str, list[tuple[str, Cases]]] = field(default_factory=dict)
+    crashed: dict[str, str] = field(default_factory=dict)
 
     def cases(self, hosts: list[Host], requests: Sequence[Mapping[str, Any]], kernels: bool) -> dict[str, Cases]:
         """Return the cases to time, by id.
@@ -56,7 +59,7 @@ class Matching:
         found: dict[str, Cases] = {}
         for request in requests:
             options = [_placed(request, tree, self.pool.after) for tree in self.pool.trees]
-            old, new, _ = hosts[0].list_cases(options, kernels).sides
+            old, new, _ = self._listed(hosts, options, kernels)
             if isinstance(new, Refusal) or isinstance(old, Refusal):
                 self._refused(named(request), old, new)
                 continue
@@ -70,9 +73,19 @@ class Matching:
                 self._grow(hosts, [{k: v for k, v in one.items() if k != "n"} for one in options], found, kernels)
         return found
 
+    def _listed(self, hosts: list[Host], options: list[dict[str, Any]], kernels: bool) -> list[Any]:
+        """Return what each side plans; a host that dies is replaced once. Raises HostError."""
+        try:
+            return hosts[0].list_cases(options, kernels).sides
+        except HostError as error:
+            if error.death is None:
+                raise
+            self.pool.replace(hosts, 0)
+            return hosts[0].list_cases(options, kernels).sides
+
     def _grow(self, hosts: list[Host], options: list[dict[str, Any]], found: dict[str, Cases], kernels: bool) -> None:
         """Find the larger sizes of each case, among those that both versions plan by default."""
-        old, new, _ = hosts[0].list_cases(options, kernels).sides
+        old, new, _ = self._listed(hosts, options, kernels)
         if isinstance(new, Refusal) or isinstance(old, Refusal):
             return
         for name, cases in found.items():
@@ -104,12 +117,14 @@ class Matching:
     def _correct(self, hosts: list[Host], name: str, pair: Cases) -> bool:
         """Return whether the new version computes a case correctly; record it if not."""
         self.progress.stage(f"verifying {in_words(pair[1])}", 1, 0)
-        proof = self._verified(hosts, 1, pair[1])
+        proof, crash = self._verified(hosts, 1, pair[1])
+        if crash is not None:
+            self.crashed[name] = crash
         if proof.status == "ok":
             if proof.outcome is not None:
                 self.pool.learn(name, proof.outcome)
             return True
-        before = self._verified(hosts, 0, pair[0]).status
+        before = self._verified(hosts, 0, pair[0])[0].status
         outcome: Outcome = "regression" if before == "ok" else "unmeasured"
         verb = "fails" if proof.status == "error" else f"is {proof.status}"
         text = f"{in_words(pair[1])} {verb}{' now' if before == 'ok' else ''}: {proof.error}"
@@ -118,16 +133,24 @@ class Matching:
         )
         return False
 
-    def _verified(self, hosts: list[Host], side: int, case: Mapping[str, Any]) -> Verified:
-        """Return the result of a version's verification; an exception, crash or hang in it counts as an error."""
-        try:
-            return hosts[0].verify(side, case)
-        except HostError as error:
-            if error.apart and not self.pool.apart:
-                raise
-            if error.gone:
-                self.pool.replace(hosts, 0)
-            return Verified("error", str(error))
+    def _verified(self, hosts: list[Host], side: int, case: Mapping[str, Any]) -> tuple[Verified, str | None]:
+        """Return the result of a version's verification, and how a process crashed in it though the next one did not.
+
+        An exception or a hang in it counts as an error, and so does a death that repeats in a fresh process.
+        """
+        crash: str | None = None
+        for again in (False, True):
+            try:
+                return hosts[0].verify(side, case), crash
+            except HostError as error:
+                if error.apart and not self.pool.apart:
+                    raise
+                if error.gone:
+                    self.pool.replace(hosts, 0)
+                if error.death is None or again:
+                    return Verified("error", str(error)), None
+                crash = None if error.death.outside else str(error)
+        raise AssertionError
 
 
 def _is_larger(case: Mapping[str, Any], than: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from arbench.gate.timing.hosts import Apart, Host, Together
+from arbench.gate.timing.hosts import Apart, Host, HostError, Together
 from arbench.gate.timing.pair import Pair
 from arbench.gate.timing.trees import Tree
 
@@ -68,7 +68,18 @@ class HostPool:
         """Replace a dead or hung host by a fresh one, so that stale replies are discarded. Raises HostError."""
         hosts[place].close()
         hosts[place] = self.start()
-        hosts[place].ready()
+        self._ready(hosts, place)
+
+    def _ready(self, hosts: list[Host], place: int) -> None:
+        """Wait until a host is loaded; one that dies meanwhile is replaced once. Raises HostError."""
+        try:
+            hosts[place].ready()
+        except HostError as error:
+            if error.death is None:
+                raise
+            hosts[place].close()
+            hosts[place] = self.start()
+            hosts[place].ready()
 
     @contextmanager
     def opened(self, count: int) -> Iterator[list[Host]]:
@@ -77,8 +88,8 @@ class HostPool:
         try:
             for _ in range(count):
                 hosts.append(self.start())
-            for host in hosts:
-                host.ready()
+            for place in range(count):
+                self._ready(hosts, place)
             yield hosts
         finally:
             for host in hosts:

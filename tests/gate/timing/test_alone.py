@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from arbench.bench.progress import Quiet
+from arbench.bench.workers.failure import WorkerFailure
 from arbench.findings import Finding
 from arbench.gate.timing.alone import LARGEST_S, PAIRS, THRESHOLDS, Alone
 from arbench.gate.timing.effort import Effort
@@ -241,6 +242,53 @@ def test_a_case_that_fails_alone_costs_no_other(side: int, gone: bool, outcome: 
     assert found["case"].outcome == outcome
     assert "cached sampling of wavenet:tiny (N = 16) fails in a process of its own: " in found["case"].text
     assert {name for name, _ in pool.built} == {OTHER}
+
+
+@pytest.mark.parametrize(
+    ("deaths", "signal", "side", "outcome"),
+    [
+        (1, 9, 1, None),
+        (1, 11, 1, "undecided"),
+        (1, 11, 0, "undecided"),
+        (2, 9, 1, "regression"),
+        (2, 9, 0, "unmeasured"),
+    ],
+)
+def test_a_process_that_dies_is_tried_again(deaths: int, signal: int, side: int, outcome: str | None) -> None:
+    """Only if the new version dies twice it is charged; the steps after the death are taken as before."""
+
+    class Dying(FakePool):
+        left = deaths
+
+        def next(self, metric: str, usual: Any) -> Any:
+            if metric == "seconds" and self.left:
+                self.left -= 1
+                why = f"the worker was killed by signal {signal}"
+                raise HostError(why, side, death=WorkerFailure("error", why, code=-signal))
+            return super().next(metric, usual)
+
+    found, _, _ = run(Dying())
+    assert (found["case"].outcome if "case" in found else None) == outcome
+    assert ("peak_bytes" in found) == (deaths == 1)
+    if outcome == "undecided":
+        assert found["case"].text == (
+            "cached sampling of wavenet:tiny (N = 16) crashes in a process of its own, but not when tried again: "
+            "the worker was killed by signal 11"
+        )
+
+
+def test_a_pair_that_dies_while_it_loads_is_replaced() -> None:
+    class Dying(FakePool):
+        left = 1
+
+        def next(self, metric: str, usual: Any) -> Any:
+            if metric == "import_s" and self.left:
+                self.left -= 1
+                raise HostError("killed", 1, death=WorkerFailure("error", "killed", code=-9))
+            return super().next(metric, usual)
+
+    found, _, _ = run(Dying())
+    assert {one.outcome for one in found.values()} == {"same"}
 
 
 def test_a_large_size_that_fails_costs_no_other_row() -> None:
