@@ -11,7 +11,7 @@ import pandas as pd
 
 from arbench.border.printable import to_json
 from arbench.border.spreadsheet import to_csv
-from arbench.border.whole import write_bytes, write_text
+from arbench.border.whole import write_text
 from arbench.report.figures.drawing import save
 from arbench.report.history.figures import draw
 from arbench.report.history.series import History, Series
@@ -78,7 +78,7 @@ def write(found: History, folder: Path) -> list[Path]:
     images = [f"![{escape(one.caption)}](figures/{one.name}.svg)" for one in drawings]
     write_text(page, "\n".join([*grid(table(found), level=1), *images, ""]))
     write_text(values, to_csv(frame(found)))
-    write_bytes(data, msgspec.json.format(to_json(document(found)), indent=1) + b"\n")
+    write_text(data, msgspec.json.format(to_json(document(found)), indent=1).decode() + "\n")
     return [page, values, data, *save(drawings, folder / "figures")]
 
 
