@@ -1,4 +1,4 @@
-"""What the seals of results files say, in words."""
+"""The integrity of results files, in words."""
 
 from __future__ import annotations
 

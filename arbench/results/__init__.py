@@ -7,7 +7,7 @@ same key replaces the earlier one on reading. ``seal`` lines tell whether a line
 last line, left by a killed writer, is dropped with a warning; anything else that does not validate is refused.
 """
 
-from arbench.results.errors import ResultsError, TakenError, WriteError
+from arbench.results.errors import ResultsError, WriteError
 from arbench.results.memory import Results
 from arbench.results.reader import FILE_NAME, locate, read
 from arbench.results.schema import (
@@ -21,7 +21,6 @@ from arbench.results.schema import (
     CountSource,
     Exactness,
     Fit,
-    Growth,
     Identified,
     Keyed,
     Limits,
@@ -41,6 +40,7 @@ from arbench.results.schema import (
     with_preset,
 )
 from arbench.results.seals import Integrity
+from arbench.results.taken import TakenError
 from arbench.results.writer import Writer
 
 __all__ = [
@@ -55,7 +55,6 @@ __all__ = [
     "CountSource",
     "Exactness",
     "Fit",
-    "Growth",
     "Identified",
     "Integrity",
     "Keyed",

@@ -1,4 +1,4 @@
-"""What the types of a line's fields cannot say: facts within facts, and fields that belong together."""
+"""Checks beyond the types of a line's fields: facts within facts, and fields that belong together."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Results:
     ratios: dict[tuple[str, str], Ratio] = field(default_factory=dict)
     fits: dict[tuple[Any, ...], Fit] = field(default_factory=dict)
     integrity: Integrity = field(default_factory=Integrity)
-    """What the seals of the file say about its lines."""
+    """Finding of the file's seals about its lines."""
 
     def add(self, line: AnyLine) -> None:
         """Add one line. Raises ResultsError for a second ``run`` line."""

@@ -41,10 +41,10 @@ CountSource = Literal["counted", "extrapolated", "formula", "none"]
 StoppedBy = Literal["target", "plateau", "budget", "rounds", "interrupted"]
 Verdict = Literal["holds", "fails", "undecided"]
 
-
-Growth = Literal["1", "log N", "sqrt N", "N", "N log N", "N^2", "N^3"]
-"""Classes of growth, as in ``arbench.stats.CLASSES``."""
-Claimed = Annotated[str, msgspec.Meta(pattern=r"^(<=)? *(1|log N|sqrt N|N|N log N|N\^2|N\^3)$")]
+_CLASS = r"(1|log N|sqrt N|N|N log N|N\^2|N\^3)"
+Fitted = Annotated[str, msgspec.Meta(pattern=rf"^{_CLASS}\Z")]
+"""A class of growth, one of ``arbench.stats.CLASSES``."""
+Claimed = Annotated[str, msgspec.Meta(pattern=rf"^(<=)? *{_CLASS} *\Z")]
 """A class of growth, or with a leading '<= ' at most that."""
 
 
@@ -74,7 +74,7 @@ class Run(Line, tag="run", omit_defaults=True):
     committed_at: str | None = None
     """ISO 8601 time of the commit ``git``; None also in files from before this field."""
     sealed: bool = False
-    """Whether the file gets ``seal`` lines; False in files from before them."""
+    """True if the file gets ``seal`` lines; False in files from before them."""
 
 
 class Resume(Line, tag="resume"):
@@ -247,7 +247,7 @@ class Fit(Keyed, tag="fit", kw_only=True):
     """``weights``: the number of parameters of a model, if it grows; stored beside the first of its methods."""
     claimed: Claimed | None
     """'1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', 'N^3', or with a leading '<= ' for at most."""
-    fitted: Growth | None
+    fitted: Fitted | None
     sizes: Annotated[list[Size], msgspec.Meta(min_length=1)]
     values: Annotated[list[Number], msgspec.Meta(min_length=1)]
     intercept: Number | None
@@ -277,9 +277,9 @@ class Seal(Line, tag="seal", omit_defaults=True):
     sha256: str
     """SHA-256 of these lines, each with its newline, in hexadecimal digits."""
     end: bool = False
-    """Whether the run ended here, as opposed to a round."""
+    """True for the end of the run, False for that of a round."""
     parts: list[Part] = []
-    """Of a merged file: its parts."""
+    """The parts of a merged file."""
 
 
 AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Fit | Seal

@@ -17,7 +17,7 @@ from arbench.results.schema import Part, Seal
 
 @dataclass(frozen=True)
 class Integrity:
-    """What the seals of a file say about its lines.
+    """Finding of a file's seals about its lines.
 
     Attributes:
         sealed: whether the file has seals, or was to have them; False for files from before seals, for baselines and

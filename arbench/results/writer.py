@@ -82,7 +82,7 @@ class Writer:
 
     @property
     def integrity(self) -> Integrity:
-        """What the seals of the file say about its lines."""
+        """The finding of the file's seals about its lines."""
         return self._tape.integrity(promised=self._tape.whole > 0)
 
     def write(self, line: Line) -> None:

@@ -1,4 +1,4 @@
-"""What a command prints cannot act on the terminal, and every path and every damaged file is answered in one line."""
+"""The terminal obeys nothing that a command prints; empty paths and damaged files are answered in one line."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from arbench.results import AnyLine, Growth, Integrity, ResultsError, Writer, read
+from arbench.results import AnyLine, Integrity, ResultsError, Writer, read
 from arbench.stats import CLASSES
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +99,7 @@ WRONG = [
     ("ratio", "ci95", [3.0, 2.0]),
     ("ratio", "ci95", [0.0, 2.0]),
     ("fit", "fitted", "N^7"),
+    ("fit", "fitted", "N\n"),
     ("fit", "claimed", "at most N"),
     ("fit", "sizes", []),
     ("fit", "sizes.0", 0),
@@ -154,5 +155,7 @@ def test_recorded_files_are_written_again_byte_for_byte(tmp_path, name):
     assert read(tmp_path).integrity == read(ROOT / name).integrity == Integrity()
 
 
-def test_the_classes_of_growth_are_those_that_are_fitted():
-    assert Growth.__args__ == CLASSES
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_class_of_growth_can_be_fitted_and_claimed(recorded, name):
+    for claim in (name, f"<= {name}", f"<={name}"):
+        msgspec.convert({**recorded["fit"], "fitted": name, "claimed": claim}, AnyLine)

@@ -1,0 +1,72 @@
+"""Whatever a results file contains, it is rendered or refused in one line; nothing ends with a traceback."""
+
+from __future__ import annotations
+
+import json
+import random
+import traceback
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from arbench.results import read
+
+HERE = Path(__file__).parent
+BASES = (
+    ("reports/cpu-2core/results.jsonl", ("wavenet:nv/score/parallel/", "wavenet:nv/sample/cached/"), 4),
+    ("reports/cpu-2core/kernels/results.jsonl", ("softmax:rows=16000,width=256/", "softmax:rows=512"), 1),
+)
+METRICS = ("seconds", "depth", "flops", "peak_bytes")
+
+
+def outcomes(
+    load, folder: Path, seed: int, count: int, figures_each: int, follow_each: int
+) -> tuple[Counter[bool], list[str]]:
+    """Return how many files were read or refused, and the tracebacks of those that were neither.
+
+    Args:
+        load: the fixture.
+        folder: where the files go.
+        seed: of the mutations.
+        count: number of files.
+        figures_each: page and figures of one file in so many.
+        follow_each: a history of one file in so many.
+    """
+    module, rng = load(HERE / "mutations.py"), random.Random(seed)
+    bases = [module.base(*one) for one in BASES]
+    path, seen, failed = folder / "results.jsonl", Counter[bool](), []
+    read_before = []
+    for lines in bases:
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        read_before.append(read(path))
+        assert module.survives(path, read_before[-1], "seconds")
+    for number in range(count):
+        which = number % len(bases)
+        raw = module.mutated(rng, bases[which])
+        path.write_bytes(raw)
+        try:
+            figures = number % figures_each == 0
+            seen[
+                module.survives(
+                    path, read_before[which], METRICS[number // 2 % len(METRICS)], figures, number % follow_each == 0
+                )
+            ] += 1
+        except Exception:
+            (folder / f"failed-{number}.jsonl").write_bytes(raw)
+            failed.append(f"seed {seed}, file {number}:\n{traceback.format_exc()}")
+    return seen, failed
+
+
+def test_mutated_files_are_rendered_or_refused(load, tmp_path):
+    seen, failed = outcomes(load, tmp_path, 1, 200, 200, 20)
+    assert not failed, "\n".join(failed[:3])
+    assert min(seen[True], seen[False]) > 30  # neither all are refused, nor do all pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_ten_thousand_mutated_files_are_rendered_or_refused(load, tmp_path, seed):
+    seen, failed = outcomes(load, tmp_path, seed, 1000, 50, 1)
+    assert not failed, f"{len(failed)} of 1000:\n" + "\n".join(failed[:3])
+    assert min(seen[True], seen[False]) > 100
