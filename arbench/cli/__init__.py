@@ -19,6 +19,7 @@ from arbench.suggest import did_you_mean
 COMMANDS = {
     "run": "measure models: verify, count, time, report",
     "kernels": "time the kernels against torch and other libraries",
+    "new": "write a starting file for a model of your own",
     "list": "list models, presets, methods and devices",
     "report": "render the report of a results file",
     "compare": "compare stored results side by side",

@@ -57,7 +57,7 @@ def command(models: tuple[str, ...], as_json: bool) -> None:
 
 
 def _model(one: Any) -> dict[str, Any]:
-    from arbench.methods import methods_for
+    from arbench.methods import lacking, methods_for
 
     cls = one.cls
     return {
@@ -81,6 +81,7 @@ def _model(one: Any) -> dict[str, Any]:
             }
             for m in methods_for(cls)
         ],
+        "lacking": [{"op": m.op, "method": m.name, "why": why} for m, why in lacking(cls).items()],
     }
 
 
@@ -141,6 +142,8 @@ def _show(model: dict[str, Any], families: dict[str, str]) -> None:
         claimed = f"depth {claims['depth']}, work {claims['work']}" if claims else "no claims"
         mark = ", reference" if m["reference"] else ""
         click.echo(f"  {m['op']:<7} {m['method']:<22} {claimed:<29} {m['summary']}{mark}")
+    for m in model["lacking"]:
+        click.echo(f"  {m['op']:<7} {m['method']:<22} {m['why']}")
     settings = sorted({key for config in model["presets"].values() for key in config})
     if settings:
         click.echo(_wrapped(f"settings of a preset, as in --model {_example(model)}: {', '.join(settings)}")[2:])

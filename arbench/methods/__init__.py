@@ -31,4 +31,9 @@ METHODS: tuple[Method, ...] = (
 
 def methods_for(source: Source | type[Source]) -> list[Method]:
     """Return the methods that can run a model, or any model of a class."""
-    return [m for m in METHODS if m.feeds == source.feeds and m.fits(source)]
+    return [m for m in METHODS if m.feeds == source.feeds and m.lacks(source) is None]
+
+
+def lacking(source: Source | type[Source]) -> dict[Method, str]:
+    """Return what keeps the other methods of a model's kind of feed from running it, or any model of a class."""
+    return {m: why for m in METHODS if m.feeds == source.feeds and (why := m.lacks(source)) is not None}

@@ -80,7 +80,8 @@ class Method:
         data_dependent: True if its depth depends on the values.
         returning: True if it may evaluate an element twice, on a guess and again after rewinding a wrong guess.
         chance: True if it needs uniforms in addition to the noise.
-        fits: returns True if the method can run a model, or any model of a class, with its kind of feed.
+        lacks: returns what keeps the method from running a model, or any model of a class, with its kind of feed; None
+            if it can run.
     """
 
     name: str
@@ -93,7 +94,7 @@ class Method:
     data_dependent: bool = False
     returning: bool = False
     chance: bool = False
-    fits: Callable[[Source | type[Source]], bool] = lambda _: True
+    lacks: Callable[[Source | type[Source]], str | None] = lambda _: None
 
 
 class Unknown:

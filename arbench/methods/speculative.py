@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import getattr_static
 from typing import Any
 
 import torch
@@ -113,14 +114,21 @@ def rejection(source: Source, task: Task) -> Outcome:
     return window.outcome()
 
 
-def _has_draft(source: Source | type[Source]) -> bool:
-    if isinstance(source, Source):
-        return source.draft is not None and source.distribution.finite
-    return source.drafting.__func__ is not Source.drafting.__func__  # type: ignore[attr-defined]
+def _draft_lacking(source: Source | type[Source]) -> str | None:
+    cls = source if isinstance(source, type) else type(source)
+    if getattr_static(cls, "drafting") is getattr_static(Source, "drafting"):
+        return f"needs a draft: {cls.__name__} defines no drafting(config), the configuration of a smaller model"
+    if isinstance(source, Source) and not source.distribution.finite:
+        return f"needs elements that are symbols: the distribution is a {type(source.distribution).__name__}"
+    if isinstance(source, Source) and source.draft is None:
+        return "needs a draft: drafting(config) returns None for this preset"
+    return None
 
 
-def _has_rest(source: Source | type[Source]) -> bool:
-    return _has_draft(source) and (not isinstance(source, Source) or isinstance(source.distribution, Categorical))
+def _rest_lacking(source: Source | type[Source]) -> str | None:
+    if isinstance(source, Source) and not isinstance(source.distribution, Categorical):
+        return f"needs a Categorical distribution: this one is a {type(source.distribution).__name__}"
+    return _draft_lacking(source)
 
 
 SPECULATIVE = Method(
@@ -131,7 +139,7 @@ SPECULATIVE = Method(
     "a smaller draft guesses 4 steps under the same noise",
     data_dependent=True,
     returning=True,
-    fits=_has_draft,
+    lacks=_draft_lacking,
 )
 REJECTION = Method(
     "rejection",
@@ -143,5 +151,5 @@ REJECTION = Method(
     data_dependent=True,
     returning=True,
     chance=True,
-    fits=_has_rest,
+    lacks=_rest_lacking,
 )

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from arbench.backends import BACKENDS, current
+from arbench.distributions import Distribution
 from arbench.files import require_regular
 from arbench.models.base import Source
 from arbench.naming import model_name, split_spec
@@ -93,6 +94,11 @@ class Chosen:
         backend = current(backend)
         _can_run(backend, torch.device(device))
         model = self._made(self.config, seed)
+        if not isinstance(getattr(model, "distribution", None), Distribution):
+            raise ModelError(
+                f"model '{self.name}:{self.preset}': its __init__ sets no self.distribution; "
+                "set one of arbench.distributions, such as Categorical(16)"
+            )
         smaller = self.cls.drafting(self.config) if model.distribution.finite else None
         if weights is not None:
             load(model, weights, dtype)
@@ -152,7 +158,8 @@ def resolve(spec: str) -> Chosen:
     else:
         raise NoModelError(f"unknown model '{place}'; {did_you_mean(place, names())}")
     preset, _, overrides = preset.partition(",")
-    preset = preset or cls.default_preset
+    _check_presets(name, cls)
+    preset = preset or (cls.default_preset if cls.default_preset in cls.presets else next(iter(cls.presets)))
     if preset not in cls.presets:
         raise NoModelError(f"model '{name}' has no preset '{preset}'; {did_you_mean(preset, cls.presets)}")
     config = dict(cls.presets[preset])
@@ -160,6 +167,19 @@ def resolve(spec: str) -> Chosen:
         config |= _overrides(overrides, cls, name)
         preset = f"{preset},{overrides}"
     return Chosen(f"{place}:{preset}", name, preset, cls, config)
+
+
+def _check_presets(name: str, cls: type[Source]) -> None:
+    """Raise ModelError if a class has no presets, or its constructor does not take what builds a model."""
+    presets: object = cls.presets
+    known = isinstance(presets, Mapping) and all(isinstance(config, Mapping) for config in presets.values())
+    if not known or not presets:
+        raise NoModelError(
+            f"model '{name}' has no presets; define settings by name in the class, such as presets = {{'tiny': {{}}}}"
+        )
+    takes = inspect.signature(cls.__init__).parameters
+    if "seed" not in takes and all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in takes.values()):
+        raise ModelError(f"model '{name}': its __init__ takes no seed; add seed=0, the seed of random weights")
 
 
 def _overrides(text: str, cls: type[Source], name: str) -> dict[str, Any]:

@@ -52,6 +52,9 @@ class Mine(WaveNet):
         if f.shape[1] == 17 and stage() == "count":
             time.sleep(1000)
         return super().forward(f, code)
+
+
+from beside_isolation import FOUND
 """
 KILLED = r"the worker was killed by SIGKILL \(out of memory\?\), 2 times"
 HUNG = r"no response for 3 s"
@@ -69,7 +72,8 @@ SOUND = (9, 10, 16, 17, 18)
 """Sizes that are measured; at 10 the first worker is killed once."""
 
 
-def test_each_fault_costs_its_own_case(measure_in_processes, model_file):
+def test_each_fault_costs_its_own_case(measure_in_processes, model_file, tmp_path):
+    (tmp_path / "beside_isolation.py").write_text("FOUND = True\n")  # workers find what is beside the model's file
     sizes = sorted([*EXPECTED, *SOUND])
     results = measure_in_processes(model_file(FAULTY), n=sizes, methods=["parallel", "cached"], timeout=3.0)
     rows = {(case.method, case.n): case for case in results.cases.values()}

@@ -76,3 +76,14 @@ def test_a_model_of_your_own(answer, tmp_path):
     (model,) = json.loads(found.out)["models"]
     assert (model["name"], model["summary"]) == ("mine.Mine", "My own.")
     assert {one["claims"] for one in model["methods"]} == {None}
+
+
+def test_what_keeps_a_method_from_running_a_model_is_said(answer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert answer("new", "model", "mine.py").code == 0
+    found = answer("list", "--model", "mine.py:MyModel")
+    why = "needs a draft: MyModel defines no drafting(config), the configuration of a smaller model"
+    for method in ("speculative", "rejection"):
+        assert f"  sample  {method:<22} {why}" in found.out.splitlines()
+    (model,) = json.loads(answer("list", "--model", "mine.py:MyModel", "--json").out)["models"]
+    assert model["lacking"] == [{"op": "sample", "method": m, "why": why} for m in ("speculative", "rejection")]

@@ -306,7 +306,10 @@ def test_a_file_without_a_usable_model(refusal, here, text, said):
             "def observe(self, *args): return {}['x']",
             "model 'mine.py:Mine:nv': KeyError: 'x' (mine.py:4)",
         ),
-        ("presets = {}", "model 'mine.Mine' has no preset 'nv'; available: none"),
+        (
+            "presets = {}",
+            "model 'mine.Mine' has no presets; define settings by name in the class, such as presets = {'tiny': {}}",
+        ),
         (
             "claims = {('sample', 'cached'): Claim('N^4', 'N')}",
             "model 'mine.py:Mine:nv', claim for sample cached: unknown growth class 'N^4'; known: 1, log N, "

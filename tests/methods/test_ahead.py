@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from arbench.bench.models.counting import evaluations
-from arbench.methods import METHODS, Task
+from arbench.methods import METHODS, Task, lacking, methods_for
 from arbench.methods.fixed_point import BLOCK
 from arbench.methods.forecast import WIDTH
 from arbench.methods.speculative import AHEAD
 from arbench.models import Source, resolve
+from arbench.models.wavenet import WaveNet
 
 METHOD = {m.name: m for m in METHODS if m.feeds == "x"}
 SPECS = ["wavenet:tiny", "pixelcnn:tiny"]
@@ -86,13 +87,32 @@ def test_a_prompt_of_everything_leaves_nothing_to_do(checks: ModuleType, name: s
 def test_without_a_draft_there_is_nothing_to_verify(checks: ModuleType, name: str) -> None:
     source, task = drawing(checks, "wavenet:tiny")
     object.__setattr__(source, "draft", None)
-    assert not METHOD[name].fits(source)
+    assert METHOD[name].lacks(source) == "needs a draft: drafting(config) returns None for this preset"
+    assert METHOD[name] in lacking(source)
     with pytest.raises(AssertionError, match="the model has no draft"):
         METHOD[name].run(source, task)
 
 
 def test_only_a_categorical_law_has_a_rest_to_draw_from() -> None:
     source = resolve("wavenet:tiny_logistic").build()
-    assert METHOD["speculative"].fits(source)
-    assert not METHOD["rejection"].fits(source)
-    assert METHOD["rejection"].fits(resolve("wavenet:tiny").build())
+    assert METHOD["speculative"].lacks(source) is None
+    assert METHOD["rejection"].lacks(source) == "needs a Categorical distribution: this one is a DiscretizedLogisticMixture"
+    assert METHOD["rejection"].lacks(resolve("wavenet:tiny").build()) is None
+
+
+def test_a_model_without_a_draft_says_what_it_lacks() -> None:
+    class Mine(WaveNet):
+        drafting = Source.__dict__["drafting"]
+
+    what = "needs a draft: Mine defines no drafting(config), the configuration of a smaller model"
+    assert {m.name: why for m, why in lacking(Mine).items()} == {"speculative": what, "rejection": what}
+    assert {m.name for m in methods_for(Mine)} == METHOD.keys() - {"speculative", "rejection"}
+    assert lacking(WaveNet) == {}
+
+
+@pytest.mark.parametrize("kind", [staticmethod, classmethod, lambda f: f])
+def test_a_draft_may_be_defined_in_any_way(kind) -> None:
+    class Mine(WaveNet):
+        drafting = kind(lambda *_: None)
+
+    assert lacking(Mine) == {}

@@ -129,7 +129,13 @@ def test_what_is_wrong_is_said_in_one_line(spec: str, says: str) -> None:
         ("open('/nowhere/at/all')\n", "FileNotFoundError"),
         ("raise SystemExit('usage: mine.py')\n", "SystemExit: usage: mine.py"),
         ("Other = 1\n", "has no 'Mine'"),
-        (MINE + "    presets = {}\n", "has no preset 'tiny'; available: none"),
+        (
+            MINE + "    presets = {}\n",
+            "has no presets; define settings by name in the class, such as presets = {'tiny': {}}",
+        ),
+        (MINE + "    presets = {'tiny'}\n", "has no presets; define settings by name in the class"),
+        (MINE + "    presets = {'tiny': None}\n", "has no presets; define settings by name in the class"),
+        (MINE + "    def __init__(self): ...\n", "its __init__ takes no seed; add seed=0, the seed of random weights"),
         (MINE.replace("Mine", "Mind"), "has no 'Mine'; did you mean 'Mind'?"),
     ],
 )
@@ -145,6 +151,23 @@ def test_a_file_that_failed_is_read_again_once_mended(file) -> None:
     assert "ZeroDivisionError" in error(f"{path}:Mine")
     path.write_text(MINE)
     assert resolve(f"{path}:Mine").preset == "tiny"
+
+
+def test_without_its_default_preset_a_model_takes_the_first(file) -> None:
+    path = file(MINE + "    presets = {'small': {}, 'large': {}}\n")
+    assert resolve(f"{path}:Mine").preset == "small"
+    assert "has no preset 'tiny'; available: small, large" in error(f"{path}:Mine:tiny")
+
+
+@pytest.mark.parametrize("law", ["", "self.distribution = None", "self.distribution = 16"])
+def test_a_model_without_a_distribution_is_refused(law: str, file) -> None:
+    body = f"    def __init__(self, seed=0):\n        super(WaveNet, self).__init__()\n        {law}\n"
+    with pytest.raises(ModelError) as caught:
+        resolve(f"{file(MINE + '    presets = dict(tiny={})' + chr(10) + body)}:Mine").build()
+    assert str(caught.value) == (
+        "model 'mine.Mine:tiny': its __init__ sets no self.distribution; "
+        "set one of arbench.distributions, such as Categorical(16)"
+    )
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Files that ``arbench new`` copies: each runs as it is."""
