@@ -1,4 +1,4 @@
-"""What a worker may send: only what its job asks for."""
+"""Messages of a worker: only what its job asks for is accepted."""
 
 from __future__ import annotations
 
