@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from arbench.bench.case import CaseKey
+from arbench.border.printable import on_one_line
 from arbench.files import require_regular
 from arbench.results import SCHEMA, Case, CountSource, Results, ResultsError, Run, locate, read
 
@@ -94,7 +95,7 @@ def read_stored(path: Path) -> Results:
     try:
         return _converted(msgspec.convert(whole, _Stored))
     except (msgspec.ValidationError, ResultsError) as error:
-        raise ResultsError(f"{file}: not the format of pytest-benchmark: {error}") from None
+        raise ResultsError(f"{file}: not the format of pytest-benchmark: {on_one_line(error)}") from None
 
 
 def _is_line(raw: bytes) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from arbench.bench.case import KERNEL_SPEC, CaseKey
 from arbench.bench.fits import fits
 from arbench.bench.samples import by_case, seconds_by_worker
+from arbench.border.printable import on_one_line
 from arbench.results import Case, Fit, Ratio, Results, ResultsError, Samples, StoppedBy
 from arbench.stats import ratio, summarise
 from arbench.stats.roofline import bandwidth, product
@@ -28,7 +29,8 @@ def planned(results: Results) -> list[CaseKey]:
         return cases
     except (KeyError, msgspec.ValidationError) as error:
         raise ResultsError(
-            f"the plan in the results file lists no cases that arbench knows: {error}; measure again with arbench run"
+            f"the plan in the results file lists no cases that arbench knows: {on_one_line(error)}; "
+            "measure again with arbench run"
         ) from None
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from arbench.backends import BACKENDS
 from arbench.bench.dtypes import DTYPES
-from arbench.border.printable import encodable
+from arbench.border.printable import encodable, on_one_line
 from arbench.results import Run
 from arbench.suggest import did_you_mean
 
@@ -117,7 +117,9 @@ def converted(run: Run, kind: type[Kind]) -> Kind:
     try:
         return msgspec.convert(run.plan["options"], kind)
     except (KeyError, msgspec.ValidationError) as error:
-        raise PlanError(f"the plan in the results file cannot be resumed: {error}; start another run") from None
+        raise PlanError(
+            f"the plan in the results file cannot be resumed: {on_one_line(error)}; start another run"
+        ) from None
 
 
 def check_texts(options: Measuring) -> None:

@@ -28,9 +28,9 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(_spelled, text)
 
 
-def on_one_line(text: str) -> str:
-    """Return printable text in which tabs and newlines are spelled out too: the name of something."""
-    return re.sub(r"[\t\n]", _spelled, printable(text))
+def on_one_line(text: object) -> str:
+    """Return printable text in which tabs and newlines are spelled out too: the name of something, or an error."""
+    return re.sub(r"[\t\n]", _spelled, printable(str(text)))
 
 
 def encodable(text: str) -> str:

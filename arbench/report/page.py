@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from arbench.border.printable import printable
 from arbench.report import facts
 from arbench.report.drawings import BATCHES, KERNEL_FIGURES, MAP
 from arbench.report.figures.drawing import Drawing
@@ -84,7 +85,7 @@ def cell(results: Results) -> str:
     """Return HTML for the output of a notebook's cell: the tables a reader sees first, and the verdicts on claims."""
     claims = [one for one in sentences(results) if one.verdict]
     template = environment().get_template("cell.html.j2")
-    return template.render(tables=headline(results, _WIDTH), claims=claims, gaps=gaps(results))
+    return printable(template.render(tables=headline(results, _WIDTH), claims=claims, gaps=gaps(results)))
 
 
 def chapters(results: Results, statements: Sequence[Sentence], drawings: Sequence[Drawing]) -> list[Chapter]:

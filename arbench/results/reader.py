@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from arbench.border.printable import on_one_line
 from arbench.files import require_regular
 from arbench.results.checks import check
 from arbench.results.errors import ResultsError
@@ -74,7 +75,7 @@ def _parsed(raw: bytes, tape: Tape) -> AnyLine:
         line = _decoder.decode(raw)
         check(line)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ResultsError(" ".join(str(error).split())) from None
+        raise ResultsError(on_one_line(error)) from None
     except ValueError as error:
         raise ResultsError(str(error)) from None
     except RecursionError:

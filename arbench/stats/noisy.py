@@ -241,6 +241,7 @@ def _fits(gs: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     cc, cg, gg = constant @ constant, grown @ constant, (grown**2).sum(-1)
     c, g = constant.sum(), grown.sum(-1)
     room = cc * gg - cg**2
+    room = np.where(room > 0, room, np.inf)  # rounding left nothing to tell the terms apart: neither is fitted
     a, b = (c * gg - g * cg) / room, (cc * g - cg * c) / room
     a, b = np.where(b < 0, c / cc, a), np.where(a < 0, g / gg, b)
     a, b = a.clip(0), b.clip(0)

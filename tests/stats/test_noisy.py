@@ -158,3 +158,11 @@ def test_a_class_that_its_interval_denies_is_not_named() -> None:
     assert growth.exponent_ci95[0] > 1.33 + 0.05
     assert growth.fitted != "N log N"
     assert judge("N log N", growth, exact=False)[0] != "holds"
+
+
+def test_values_that_leave_no_room_for_two_terms_are_fitted_without_a_warning():
+    """The smallest of the values outweighs the others by 10^16, so that rounding leaves the two terms alike."""
+    exponent, interval = free_exponent([64, 128, 256, 512], [86392832.0, 1.0, 344342528.0, 688685056.0])
+    assert exponent is not None
+    assert interval is not None
+    assert all(0 <= value < 4.02 for value in (exponent, *interval))  # the powers that are tried end at 4

@@ -19,7 +19,7 @@ import msgspec
 
 from arbench.bench.analyse import planned
 from arbench.bench.options import Options
-from arbench.border.printable import to_json
+from arbench.border.printable import on_one_line, to_json
 from arbench.border.whole import check_file, write_bytes
 from arbench.gate.counters.portable import moved
 from arbench.results import COUNTERS, Case, Line, Results, ResultsError, Run
@@ -194,7 +194,7 @@ def _options(path: Path, run: Run) -> Options | None:
         return msgspec.convert(options, Options)
     except msgspec.ValidationError as error:
         ours = run.plan.get("source") == SOURCE
-        problem = f"{path}: this version of arbench does not know its options ({error})"
+        problem = f"{path}: this version of arbench does not know its options ({on_one_line(error)})"
         raise BaselineError(problem, REWRITE if ours else "name another file", replaceable=ours) from None
 
 
