@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from arbench.naming import model_name
 from arbench.results import Results, ResultsError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from arbench.bench.progress import Progress
+    from arbench.models import Source
+
+Model: TypeAlias = "str | type[Source]"
+"""A model as a user names or passes it."""
 
 
 @dataclass(eq=False, repr=False)
@@ -67,7 +73,7 @@ class Measured(Results):
 
 
 def measure(
-    models: str | Sequence[str] | None = None,
+    models: Model | Sequence[Model] | None = None,
     *,
     suite: str | None = None,
     out: str | Path | None = None,
@@ -78,8 +84,9 @@ def measure(
     """Verify, count and time models, as ``arbench run`` does.
 
     Args:
-        models: one or several of NAME[:PRESET], path.py:Class[:PRESET], package.module:Class[:PRESET];
-            by default those of the suite, or wavenet.
+        models: one or several of NAME[:PRESET], path.py:Class[:PRESET], package.module:Class[:PRESET], or a subclass
+            of ``arbench.models.Source`` itself, also one from a notebook, with its default preset; by default those
+            of the suite, or wavenet.
         suite: name of a suite that ships, or path of a TOML file; ``options`` override it.
         out: folder of the results file; by default a temporary one, removed afterwards.
         resume: continue the killed run in ``out``.
@@ -96,18 +103,27 @@ def measure(
         TakenError: another program deleted, replaced or changed the results file; the error has the results.
         TypeError: an option is unknown.
     """
-    from arbench.bench.plan import Options, make_plan
+    from arbench.bench.plan import Options, PlanError, make_plan
     from arbench.bench.runner import run_plan
     from arbench.bench.suite import suite_options
+    from arbench.bench.workers.given import given
+    from arbench.models import ModelError
 
     if out is not None and not os.fspath(out):
         raise ResultsError("out is empty; name a folder")
 
     defaults = suite_options(suite) if suite is not None else Options()
+    classes: dict[str, type[Source]] = {}
     if models is not None:
-        options["models"] = [models] if isinstance(models, str) else list(models)
-    plan = make_plan(replace(defaults, **options))
-    with _shown(progress) as display:
+        several = [models] if isinstance(models, str | type) else list(models)
+        options["models"] = [one if isinstance(one, str) else _named(one, classes) for one in several]
+    with ExitStack() as opened:
+        try:
+            opened.enter_context(given(classes))
+        except ModelError as error:
+            raise PlanError(str(error)) from None
+        plan = make_plan(replace(defaults, **options))
+        display = opened.enter_context(_shown(progress))
         if out is not None:
             return _measured(run_plan(plan, Path(out), resume=resume, progress=display), Path(out))
         with tempfile.TemporaryDirectory(prefix="arbench-") as folder:
@@ -117,6 +133,31 @@ def measure(
 def new_folder() -> Path:
     """Return the folder of a run for which none was named."""
     return Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+
+
+def _named(cls: type[Source], classes: dict[str, type[Source]]) -> str:
+    """Return what results call the model of a class, and add the class under this name.
+
+    Raises:
+        PlanError: it is no class of a model, or another model has the same name.
+    """
+    from arbench.bench.plan import PlanError
+    from arbench.models import ModelError, names
+    from arbench.models.registry import usable
+
+    called = getattr(cls, "__name__", repr(cls))
+    try:
+        usable(cls, called, called)
+    except ModelError as error:
+        raise PlanError(str(error)) from None
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
+    if file.endswith(".py") and Path(file).stem != "__init__":
+        name = model_name(file, called)  # as if it had been named by its file
+    else:
+        name = called if cls.__module__ == "__main__" else model_name(f".{cls.__module__}", called)
+    if name in names() or classes.setdefault(name, cls) is not cls:
+        raise PlanError(f"two models are called {name}; rename the class")
+    return name
 
 
 def _measured(results: Results, folder: Path | None) -> Measured:

@@ -8,6 +8,15 @@ from arbench.bench.case import CaseKey
 from arbench.results import Count, Samples, Verification
 
 
+class Given(msgspec.Struct):
+    """Classes of the user's own that no worker can import; see ``arbench.bench.workers.given``."""
+
+    path: list[str]
+    """Where the parent searches for modules."""
+    classes: bytes
+    """The classes by name, pickled by the parent."""
+
+
 class Job(msgspec.Struct):
     """The work for one worker."""
 
@@ -36,6 +45,7 @@ class Job(msgspec.Struct):
     counted: list[str] = []
     done: list[tuple[str, int]] = []
     """Pairs of case and round that an earlier process of this worker finished."""
+    given: Given | None = None
 
 
 class Message(msgspec.Struct):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from collections.abc import Iterable
 from pathlib import Path
 
 import arbench
 from arbench.bench.case import KERNEL_SPEC, CaseKey
 from arbench.git import Revision, ignores, revision, revision_around
-from arbench.models.registry import BUILT_IN, names
+from arbench.models.registry import BUILT_IN, GIVEN, names
 
 
 def measured_revision(cases: Iterable[CaseKey]) -> Revision | None:
@@ -39,6 +40,8 @@ def measured_revision(cases: Iterable[CaseKey]) -> Revision | None:
 def _place(spec: str) -> Path | None:
     """Return the file or package of a user's model; None where it cannot be found."""
     where = spec.partition(":")[0]
+    if where in GIVEN:
+        return _file(GIVEN[where])
     if where.endswith(".py"):
         return Path(where).resolve()
     module = names().get(where, where).partition(":")[0]
@@ -50,3 +53,12 @@ def _place(spec: str) -> Path | None:
         return None
     places = found.submodule_search_locations or filter(None, [found.origin])
     return next((Path(place).resolve() for place in places), None)
+
+
+def _file(cls: type) -> Path | None:
+    """Return the file of a class; None for one from a notebook."""
+    try:
+        file = Path(inspect.getfile(cls)).resolve()
+    except (TypeError, OSError):
+        return None
+    return file if file.exists() else None

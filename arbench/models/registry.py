@@ -46,6 +46,8 @@ BUILT_IN = {
     "mingru": "arbench.models.mingru:MinGRU",
 }
 """Class of each built-in model, by name; other packages add entry points of the group ``arbench.models``."""
+GIVEN: dict[str, type[Source]] = {}
+"""Classes that the user passed to ``arbench.measure`` itself, by the name of the model."""
 
 
 class ModelError(Exception):
@@ -146,8 +148,10 @@ def resolve(spec: str) -> Chosen:
         ModelError: there is no such model, class, preset or setting; the message suggests a close name.
     """
     place, _, preset = spec.partition(":")
-    path = BUILT_IN.get(place) or names().get(place)
-    if path is not None:
+    path = None if place in GIVEN else BUILT_IN.get(place) or names().get(place)
+    if place in GIVEN:
+        name, cls = place, usable(GIVEN[place], spec, GIVEN[place].__name__)
+    elif path is not None:
         name, cls = place, _import(path, spec, importlib.import_module)
     elif place.endswith(".py") or "." in place:
         _, attribute, preset = split_spec(spec)
@@ -217,6 +221,20 @@ def _import(place: str, spec: str, import_module: Callable[[str], ModuleType] = 
         known = [k for k, v in vars(module).items() if inspect.isclass(v) and issubclass(v, Source)]
         hint = f"; {did_you_mean(attribute, known)}" if known else ""
         raise NoModelError(f"model '{spec}': {where} has no '{attribute}'{hint}")
+    return usable(cls, spec, attribute)
+
+
+def usable(cls: Any, spec: str, attribute: str) -> type[Source]:
+    """Return a class if a model can be built of it.
+
+    Args:
+        cls: what the user named or passed.
+        spec: what the user calls the model, for the message.
+        attribute: the name of the class.
+
+    Raises:
+        ModelError: it is not a subclass of ``Source``, or does not define all of its methods.
+    """
     if not (inspect.isclass(cls) and issubclass(cls, Source)):
         raise ModelError(f"model '{spec}': {attribute} is not a subclass of arbench.models.Source")
     if inspect.isabstract(cls):

@@ -96,7 +96,10 @@ def test_without_a_draft_there_is_nothing_to_verify(checks: ModuleType, name: st
 def test_only_a_categorical_law_has_a_rest_to_draw_from() -> None:
     source = resolve("wavenet:tiny_logistic").build()
     assert METHOD["speculative"].lacks(source) is None
-    assert METHOD["rejection"].lacks(source) == "needs a Categorical distribution: this one is a DiscretizedLogisticMixture"
+    assert (
+        METHOD["rejection"].lacks(source)
+        == "needs a Categorical distribution: this one is a DiscretizedLogisticMixture"
+    )
     assert METHOD["rejection"].lacks(resolve("wavenet:tiny").build()) is None
 
 

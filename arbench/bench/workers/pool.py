@@ -18,6 +18,7 @@ import msgspec
 from arbench.bench.job import Job, Message
 from arbench.bench.workers.exchange import Exchange
 from arbench.bench.workers.failure import BrokenMessageError, StartError, WorkerFailure
+from arbench.bench.workers.given import carrying
 from arbench.bench.workers.process import STARTUP_S, Worker, environment_for
 
 MOST_LOST = 8
@@ -102,7 +103,7 @@ class WorkerPool:
             yield WorkerFailure("error", str(error), ready=False)
             return
         try:
-            worker.send(job)
+            worker.send(carrying(job))
             yield from self._messages(worker, Exchange(job), timeout)
         finally:
             with self._lock:

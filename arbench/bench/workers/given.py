@@ -1,0 +1,83 @@
+"""Classes that a user passes to ``arbench.measure``, on their way to the workers.
+
+A class from a cell of a notebook is in no file that a worker could import, so it travels by value, as a pickle. This is
+the only pickle that is ever loaded: this process made it, and it reaches a worker that this process started through
+the private channel between the two, as a part of the job. It never comes from a file, from an option, or from another
+process.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import cloudpickle
+import msgspec
+
+from arbench.bench.job import Given, Job
+from arbench.models import ModelError, Source
+from arbench.models.registry import GIVEN
+
+_sent: list[Given] = []
+"""The classes that a job takes with it: the last of these."""
+
+
+@contextmanager
+def given(classes: Mapping[str, type[Source]]) -> Iterator[None]:
+    """Let models be named after these classes, here and in every worker that gets a job meanwhile.
+
+    Raises:
+        ModelError: a class cannot be sent to another process.
+    """
+    if not classes:
+        yield
+        return
+    _sent.append(Given(list(sys.path), _pickled(classes)))
+    before = dict(GIVEN)
+    GIVEN.update(classes)
+    try:
+        yield
+    finally:
+        _sent.pop()
+        GIVEN.clear()
+        GIVEN.update(before)
+
+
+def carrying(job: Job) -> Job:
+    """Return the job with the classes that it needs beside what a worker can import."""
+    return msgspec.structs.replace(job, given=_sent[-1]) if _sent else job
+
+
+def receive(found: Given) -> None:
+    """Take the classes of a job, in the worker that got it."""
+    sys.path += [place for place in found.path if place not in sys.path]
+    GIVEN.update(cloudpickle.loads(found.classes))
+
+
+def _pickled(classes: Mapping[str, type[Source]]) -> bytes:
+    try:
+        with ExitStack() as by_value:
+            for module in sorted({one.__module__ for cls in classes.values() for one in cls.__mro__}):
+                if module in sys.modules and not _can_import(module):
+                    cloudpickle.register_pickle_by_value(sys.modules[module])
+                    by_value.callback(cloudpickle.unregister_pickle_by_value, sys.modules[module])
+            return bytes(cloudpickle.dumps(dict(classes)))
+    except Exception as error:  # whatever the class refers to may refuse to be pickled
+        names = " and ".join(f"'{name}'" for name in classes)
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelError(
+            f"class {names}: cannot be sent to a worker ({why}); put it into a file, and name path.py:Class"
+        ) from error
+
+
+def _can_import(module: str) -> bool:
+    """Return whether another process with the same search path can import a module."""
+    top = module.partition(".")[0]
+    if top in sys.builtin_module_names:
+        return True
+    try:
+        return importlib.machinery.PathFinder.find_spec(top) is not None
+    except (ImportError, ValueError):
+        return False
