@@ -50,7 +50,7 @@ def carrying(job: Job) -> Job:
     return msgspec.structs.replace(job, given=_sent[-1]) if _sent else job
 
 
-def receive(found: Given) -> None:
+def take_given(found: Given) -> None:
     """Take the classes of a job, in the worker that got it."""
     sys.path += [place for place in found.path if place not in sys.path]
     GIVEN.update(cloudpickle.loads(found.classes))

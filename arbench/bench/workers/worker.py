@@ -20,7 +20,7 @@ from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, out_of_memory
 from arbench.bench.workers.channel import attached, decoded
-from arbench.bench.workers.given import receive
+from arbench.bench.workers.given import take_given
 from arbench.own.raised import one_line
 from arbench.results import Count, Samples, Verification
 
@@ -48,7 +48,7 @@ def main() -> None:
     torch.set_num_threads(job.threads)
     try:
         if job.given is not None:
-            receive(job.given)
+            take_given(job.given)
         for message in prove(job) if job.stage == "prove" else measure(job):
             channel.send(message)
         channel.send(Message(done=True))

@@ -14,7 +14,7 @@ import pytest
 import arbench
 from arbench.bench.job import Job, Message
 from arbench.bench.plan import Options, PlanError, make_plan
-from arbench.bench.workers.given import carrying, given, receive
+from arbench.bench.workers.given import carrying, given, take_given
 from arbench.bench.workers.pool import WorkerPool
 from arbench.models import ModelError, NoModelError, Source, resolve
 from arbench.models.registry import GIVEN
@@ -106,7 +106,7 @@ def test_a_job_takes_the_class_with_it() -> None:
     assert arrived is not None
     assert arrived.path == sys.path
     try:
-        receive(arrived)
+        take_given(arrived)
         built = resolve("Bigram:tiny").build(3)
     finally:
         GIVEN.clear()
