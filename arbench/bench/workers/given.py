@@ -8,7 +8,6 @@ process.
 
 from __future__ import annotations
 
-import importlib.machinery
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -73,11 +72,13 @@ def _pickled(classes: Mapping[str, type[Source]]) -> bytes:
 
 
 def _can_import(module: str) -> bool:
-    """Return whether another process with the same search path can import a module."""
+    """Return whether another process with the same search path can import a module.
+
+    All finders are asked, since an editable package may be on no search path. They look for the package that contains
+    the module, not in ``sys.modules``, where also a module is that was made by hand.
+    """
     top = module.partition(".")[0]
-    if top in sys.builtin_module_names:
-        return True
     try:
-        return importlib.machinery.PathFinder.find_spec(top) is not None
+        return any(finder.find_spec(top, None) is not None for finder in sys.meta_path)
     except (ImportError, ValueError):
         return False

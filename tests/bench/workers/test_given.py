@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,23 @@ def test_a_real_worker_verifies_a_class_of_a_cell() -> None:
 def test_a_class_of_a_cell_is_measured(measure_in_processes: Any) -> None:
     (case,) = arbench.measure(cell(), n=[8], methods=["cached"], workers=1, rounds=1).cases.values()
     assert (case.status, case.error, case.samples > 0) == ("ok", None, True)
+
+
+def test_what_another_process_can_import_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base class that was sent would be another class than that of the worker, as in an editable installation."""
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: object, target: object = None) -> ModuleSpec | None:
+            return ModuleSpec(name, None) if name == "arbench" else None
+
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    with given({"Bigram": cell()}):
+        found = carrying(Job("prove", [], seed=0, threads=1)).given
+    assert found is not None
+    assert b"arbench.models.base" in found.classes
+    assert b"rewind" not in found.classes  # a method of the base class
 
 
 def test_a_name_is_given_for_one_call_only(pretend: Any) -> None:
