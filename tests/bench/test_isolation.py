@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from arbench.bench import runner
+
 FAULTY = """
 import os, pathlib, signal, sys, time
 import torch
@@ -130,6 +132,27 @@ def test_what_a_model_raises_costs_its_own_case(measure, model_file):
     assert error.startswith("log-probabilities differ ")
     assert set(found) == {("cached", 9), *(("parallel", n) for n in (9, 10, 11, 12))}
     assert set(found.values()) == {("ok", None)}
+
+
+def test_what_a_model_raises_for_every_method_ends_no_worker(measure, model_file, monkeypatch):
+    """The other sizes are verified by the same one, and the error is charged to every method of its size."""
+    body = """
+class Mine(WaveNet):
+    def forward(self, f, code):
+        if f.shape[1] > 10:
+            raise IndexError(f"no position {f.shape[1] - 1}")
+        return super().forward(f, code)
+"""
+    starts = []
+    pool = runner.WorkerPool
+    monkeypatch.setattr(
+        pool, "converse", lambda self, job, s, go=pool.converse: starts.append(job.stage) or go(self, job, s)
+    )
+    results = measure(model_file(body), n=[9, 12, 15], methods=["parallel", "cached", "naive"])
+    found = {(case.n, case.status, case.error) for case in results.cases.values()}
+    errors = {(n, "error", f"IndexError: no position {n - 1} (mine.py:7)") for n in (12, 15)}
+    assert found == {(9, "ok", None), *errors}
+    assert starts == ["prove", "time"]
 
 
 def test_a_forward_that_leaks_is_inexact_and_is_not_timed(measure, model_file):

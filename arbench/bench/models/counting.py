@@ -25,6 +25,7 @@ from arbench.bench.models.witness import Witness
 from arbench.meters import CountBudgetExceeded, Counts, Peak, count, peak
 from arbench.methods import Outcome
 from arbench.models import Source
+from arbench.own.raised import one_line
 from arbench.results import COUNTERS, Count
 from arbench.stats import extrapolator
 
@@ -86,6 +87,7 @@ class Counter:
 
     def __post_init__(self) -> None:
         self.seen: dict[int, Count] = {}
+        self.refused: dict[int, str] = {}
         self._encodings: dict[int, Counts] = {}
         self.per_operation = 0.0
         self.exhausted = False
@@ -227,7 +229,14 @@ class Counter:
             except CountBudgetExceeded:
                 self.exhausted = True
                 why = f"counting took longer than {limit_s:g} s, a quarter of the budget for counting"
-        return Count(case.id, None, None, None, None, None, None, "none", why_unknown=why)
+        return Count(case.id, None, None, None, None, None, None, "none", why_unknown=why + self._after_refusals())
+
+    def _after_refusals(self) -> str:
+        """Return what to do about the sizes of the ladder that the model does not take."""
+        if not self.refused:
+            return ""
+        n, why = next(iter(self.refused.items()))
+        return f"; N = {n} of count_ladder fails ({why}): list small sizes that the model takes"
 
     def _why_unpredicted(self) -> str:
         """Return why the depth of a size that was not counted is unknown."""
@@ -244,6 +253,13 @@ class Counter:
                 self.seen[n] = self.direct(msgspec.structs.replace(case, n=n), left)
             except CountBudgetExceeded:
                 return
+            except InexactError:
+                raise
+            except Exception as error:  # a size that nobody asked for, which a user's model may refuse in any way
+                if n in sizes:
+                    raise
+                self.refused[n] = one_line(error)
+                continue
             if n not in sizes:
                 self.seen[n].n, self.seen[n].ladder_of = n, case.id
             yield self.seen[n]

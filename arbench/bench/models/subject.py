@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,13 @@ COLD = 2.0
 """Factor between the first call and what later or smaller ones predict, from which on the first may have compiled."""
 COMPILING_S = 0.05
 """Shortest time that the first call takes longer than the second to be recorded as compiling."""
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """The exception, on one line, that a model raises at a size and batch, whatever the method."""
+
+    error: str
 
 
 class ModelSubject:
@@ -86,7 +94,7 @@ class ModelSubject:
         from arbench.bench.models.verify_model import verify_model
 
         source, twin = self.pair
-        probed: dict[tuple[int, int], str | dict[str, Any]] = {}
+        probed: dict[tuple[int, int], str | _Raised | dict[str, Any]] = {}
         spent: dict[tuple[Any, ...], list[tuple[int, float]]] = {}
         for case in sorted(job.cases, key=lambda case: (case.n, case.batch)):
             history = spent.setdefault(case.key, [])
@@ -106,12 +114,17 @@ class ModelSubject:
                     probed[where] = verify_model(self.setup, source, twin, case)
                 except InexactError as error:
                     probed[where] = str(error)
-                except (RuntimeError, MemoryError) as error:
-                    if not out_of_memory(error):
+                except Exception as error:  # a model may raise anything, and does so for every method
+                    if out_of_memory(error):
+                        yield Message(line=Verification(case.id, "oom", case.exactness, None, one_line(error)))
+                        continue
+                    if self.setup.device != "cpu":  # an error may leave a GPU unusable for this process
                         raise
-                    yield Message(line=Verification(case.id, "oom", case.exactness, None, one_line(error)))
-                    continue
+                    probed[where] = _Raised(one_line(error))
             model = probed[where]
+            if isinstance(model, _Raised):
+                yield Message(line=Verification(case.id, "error", case.exactness, None, model.error))
+                continue
             if isinstance(model, str):
                 facts = {"how": "probes of the model itself"}
                 yield Message(line=Verification(case.id, "inexact", case.exactness, facts, model))

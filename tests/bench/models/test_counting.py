@@ -436,3 +436,38 @@ def test_counting_changes_no_draw() -> None:
         one.direct(case, 60.0)
         assert torch.equal(run(one.source, case, task).x, before)
     assert isinstance(one.source, Source)
+
+
+PICKY = """
+class Mine(WaveNet):
+    claims = {{("score", "parallel"): Claim("1", "N")}}
+
+    def forward(self, f, context):
+        if f.shape[1] % {unit}:
+            raise ValueError("not so")
+        return super().forward(f, context)
+"""
+
+
+@pytest.mark.parametrize(("unit", "sizes"), [(8, [8, 16, 24, 512]), (512, [512])])
+def test_sizes_of_the_ladder_that_a_model_refuses_are_left_out(unit: int, sizes: list[int], model_file) -> None:
+    """The ladder is 4, 8, 12, 16 and 24; a size of the run that fails is a failure."""
+    cases = families(model_file(PICKY.format(unit=unit)), ops=["score"], methods=["parallel"], n=[512])[0]
+    one = counter(cases[0])
+    found = list(one.counts(cases))
+    assert [line.n or 512 for line in found if line.depth is not None] == sizes
+    assert sorted(one.refused) == [n for n in (4, 8, 12, 16, 24) if n % unit]
+    assert set(one.refused.values()) == {"ValueError: not so (mine.py:9)"}
+    asked = families(model_file(PICKY.format(unit=3), "other.py"), ops=["score"], methods=["parallel"], n=[8])[0]
+    with pytest.raises(ValueError, match="not so"):
+        list(counter(asked[0]).counts(asked))
+
+
+def test_a_size_that_cannot_be_counted_says_what_the_ladder_refused(model_file) -> None:
+    cases = families(model_file(PICKY.format(unit=512)), ops=["score"], methods=["parallel"], n=[512])[0]
+    one = counter(cases[0])
+    one.refused[4] = "ValueError: not so (mine.py:9)"
+    one.exhausted = True
+    assert (one._within_budget(cases[0]).why_unknown or "").endswith(
+        "; N = 4 of count_ladder fails (ValueError: not so (mine.py:9)): list small sizes that the model takes"
+    )
