@@ -62,6 +62,7 @@ def _model(one: Any) -> dict[str, Any]:
     cls = one.cls
     return {
         "name": one.name,
+        "spec": one.spec.removesuffix(f":{one.preset}"),
         "family": cls.family,
         "summary": (cls.__doc__ or "").strip().split("\n")[0],
         "remark": cls.remark,
@@ -154,5 +155,5 @@ def _example(model: dict[str, Any]) -> str:
     preset = model["presets"].get(model["default_preset"], {})
     for key, value in preset.items():
         if isinstance(value, int) and not isinstance(value, bool):
-            return f"{model['name']}:{model['default_preset']},{key}={value}"
-    return f"{model['name']}:{model['default_preset']}"
+            return f"{model['spec']}:{model['default_preset']},{key}={value}"
+    return f"{model['spec']}:{model['default_preset']}"

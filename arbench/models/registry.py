@@ -188,13 +188,15 @@ def _check_presets(name: str, cls: type[Source]) -> None:
 
 def _overrides(text: str, cls: type[Source], name: str) -> dict[str, Any]:
     """Parse KEY=VALUE[,KEY=VALUE...], where a value is TOML or else a string. Raise ModelError if invalid."""
-    known = [key for key in inspect.signature(cls.__init__).parameters if key not in ("self", "seed")]
+    takes = inspect.signature(cls.__init__).parameters
+    anything = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes.values())  # the constructor judges
+    known = [key for key in takes if key not in ("self", "seed")]
     found = {}
     for part in re.split(r",(?![^\[]*\])", text):
         key, equals, value = part.partition("=")
         if not equals:
             raise ModelError(f"model '{name}': expected KEY=VALUE, got '{part}'")
-        if key not in known:
+        if key not in known and not anything:
             raise ModelError(f"model '{name}' has no setting '{key}'; {did_you_mean(key, known)}")
         try:
             found[key] = tomllib.loads(f"value = {value}")["value"]

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from arbench.report.labels import model_label, of_kernels, of_models
 from arbench.report.roofs import roof_of
+from arbench.report.sizes import size_hints
 from arbench.results import Results
 from arbench.stats.classes import FEWEST_SIZES
 
 
 def gaps(results: Results) -> list[str]:
     """Return sentences on what is missing, or what a reader must know before trusting the rest."""
-    return [*_untimed(results), *_unfinished(results), *_unfitted(results), *_unsure(results), *_resumed(results)]
+    return [
+        *_untimed(results),
+        *size_hints(results),
+        *_unfinished(results),
+        *_unfitted(results),
+        *_unsure(results),
+        *_resumed(results),
+    ]
 
 
 def _untimed(results: Results) -> list[str]:

@@ -86,4 +86,6 @@ def test_what_keeps_a_method_from_running_a_model_is_said(answer, tmp_path, monk
     for method in ("speculative", "rejection"):
         assert f"  sample  {method:<22} {why}" in found.out.splitlines()
     (model,) = json.loads(answer("list", "--model", "mine.py:MyModel", "--json").out)["models"]
+    assert model["spec"] == "mine.py:MyModel"
+    assert "settings of a preset, as in --model mine.py:MyModel:tiny,width=8: width" in found.out
     assert model["lacking"] == [{"op": "sample", "method": m, "why": why} for m in ("speculative", "rejection")]

@@ -153,6 +153,16 @@ def test_a_file_that_failed_is_read_again_once_mended(file) -> None:
     assert resolve(f"{path}:Mine").preset == "tiny"
 
 
+def test_a_constructor_of_any_keywords_takes_any_setting(file) -> None:
+    body = "    def __init__(self, *, seed=0, **config):\n        super().__init__(**config, seed=seed)\n"
+    path = file(MINE + body)
+    assert resolve(f"{path}:Mine:tiny,layers=3").build().weights(9) == resolve("wavenet:tiny,layers=3").build().weights(
+        9
+    )
+    with pytest.raises(ModelError, match=r"unexpected keyword argument 'layer' \(\S*mine.py:7\)$"):
+        resolve(f"{path}:Mine:tiny,layer=3").build()
+
+
 def test_without_its_default_preset_a_model_takes_the_first(file) -> None:
     path = file(MINE + "    presets = {'small': {}, 'large': {}}\n")
     assert resolve(f"{path}:Mine").preset == "small"
