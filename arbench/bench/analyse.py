@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from statistics import median
-from typing import Any
 
 import msgspec
 
 from arbench.bench.case import KERNEL_SPEC, CaseKey
 from arbench.bench.fits import fits
+from arbench.bench.ratios import ratios, slowdowns
 from arbench.bench.samples import by_case, seconds_by_worker
 from arbench.border.printable import on_one_line
-from arbench.results import Case, Fit, Ratio, Results, ResultsError, Samples, StoppedBy
-from arbench.stats import ratio, summarise
+from arbench.results import Case, Fit, Ratio, Results, ResultsError, Samples, Slowdown, StoppedBy
+from arbench.stats import summarise
 from arbench.stats.roofline import bandwidth, product
 
 ROOF = 1.25
@@ -34,8 +34,18 @@ def planned(results: Results) -> list[CaseKey]:
         ) from None
 
 
-def derive(results: Results, stopped: Mapping[str, StoppedBy] | None = None) -> list[Case | Ratio | Fit]:
-    """Return every row that the raw lines support: cases that were reached, ratios, fits.
+def needed(results: Results) -> list[CaseKey]:
+    """Return the cases that were counted for the sake of verdicts alone. Raises ResultsError as ``planned`` does."""
+    try:
+        return list(msgspec.convert(results.run.plan.get("needed", {}), dict[str, CaseKey]).values())
+    except msgspec.ValidationError as error:
+        raise ResultsError(
+            f"the plan in the results file needs unknown cases: {error}; measure again with arbench run"
+        ) from None
+
+
+def derive(results: Results, stopped: Mapping[str, StoppedBy] | None = None) -> list[Case | Ratio | Slowdown | Fit]:
+    """Return every row that the raw lines support: cases that were reached, ratios, slowdowns, fits.
 
     Args:
         results: the raw lines.
@@ -49,7 +59,7 @@ def derive(results: Results, stopped: Mapping[str, StoppedBy] | None = None) -> 
     rows = [row for case in cases if (row := _case(case, results, samples.get(case.id, []), stopped or {}))]
     sound = {row.id for row in rows if row.status == "ok"}
     trusted = {case: lines for case, lines in samples.items() if case in sound}
-    return [*rows, *_ratios(cases, trusted), *fits(cases, results, trusted)]
+    return [*rows, *ratios(cases, trusted), *slowdowns(cases, trusted), *fits(cases, results, trusted, needed(results))]
 
 
 def limit_flops(results: Results, dtype: str) -> float | None:
@@ -115,21 +125,3 @@ def _case(case: CaseKey, results: Results, samples: list[Samples], stopped: Mapp
     if row.status == "ok" and (wrong := above_roof(case, results, samples)):
         row.status, row.error = "error", wrong
     return row
-
-
-def _ratios(cases: list[CaseKey], samples: Mapping[str, list[Samples]]) -> Iterable[Ratio]:
-    def rounds(case: CaseKey) -> dict[tuple[int, int], float]:
-        return {(line.worker, line.round): median(line.seconds) for line in samples.get(case.id, [])}
-
-    def place(case: CaseKey) -> tuple[Any, ...]:
-        return case.worker_key, case.model, case.preset, case.op, case.batch, case.n
-
-    references = {place(case): case for case in cases if case.reference}
-    for case in cases:
-        reference = references.get(place(case))
-        if reference is None or reference is case:
-            continue
-        mine, theirs = rounds(case), rounds(reference)
-        if mine.keys() & theirs.keys():
-            found = ratio(mine, theirs)
-            yield Ratio(case.id, reference.id, found.ratio, found.ci95, found.range, found.workers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import median
 from types import MappingProxyType
@@ -15,26 +15,33 @@ from arbench.results import KEY, Count, Fit, Results, Samples
 from arbench.stats import CLASSES, Growth, fit_exact, fit_noisy, judge_counts
 
 
-def fits(cases: list[CaseKey], results: Results, samples: Mapping[str, list[Samples]]) -> Iterable[Fit]:
+def fits(
+    cases: list[CaseKey],
+    results: Results,
+    samples: Mapping[str, list[Samples]],
+    needed: Sequence[CaseKey] = (),
+) -> Iterable[Fit]:
     """Yield a fit for each metric of the cases that differ only in N.
 
     Args:
         cases: the cases of a run; those that differ only in N stand together.
         results: the raw lines.
         samples: the samples to fit, by id of the case.
+        needed: cases that verdicts need beside these; they have no fits of their own.
     """
-    counted = _counted(cases, results.counts.values())
+    counted = _counted([*cases, *needed], results.counts.values())
     by_key = [list(group) for _, group in groupby(cases, key=lambda case: case.key)]
+    all_keys = [*by_key, *([case] for case in needed)]
     one_pass = {
         (members[0].worker_key, members[0].batch, metric): growth
-        for members in by_key
+        for members in all_keys
         if _evaluates_once(counts := counted[members[0].key])
         for metric in ("depth", "work")
         if (growth := _growth(counts, metric)) is not None
     }
     steps = {
         (case.worker_key, case.batch, case.op): {n: count.nfe for n, count in counts.items() if count.nfe}
-        for (case, *_) in by_key
+        for (case, *_) in all_keys
         if case.reference and (counts := counted[case.key])
     }
     for members in by_key:
@@ -157,21 +164,22 @@ def judge_bound(
         counts: counts of the method by N.
         one_pass: growth of a method that evaluates the network once; None if unknown.
         returning: whether the method may go back to earlier elements.
-        steps: G by N: how often the reference evaluates the network; N for a size where it was not counted.
+        steps: G by N: how often the reference evaluates the network; where it was not counted, G is what fits the
+            others exactly, or N.
 
     Returns:
         The verdict and its reason.
     """
-    grown = fit_exact(list(steps), list(steps.values())).fitted if len(steps) >= 4 else None
-    groups = grown or "N"
+    grown = fit_exact(list(steps), list(steps.values())) if len(steps) >= 4 else None
+    groups = (grown.fitted if grown else None) or "N"
     name = "N" if groups == "N" else "G"
     most = f"2 {name}" if returning else f"{name} + 1"
     bound = claimed.removeprefix("<= ")
     sizes, values = growth.sizes, growth.values
     if one_pass is None or one_pass.fitted is None or len(sizes) < 4 or sizes[-1] < 4 * sizes[0]:
-        return judge_counts(claimed, growth)
+        return _without_passes(claimed, growth)
     for n, value in zip(sizes, values, strict=True):
-        nfe, least = counts[n].nfe, steps.get(n, n)
+        nfe, least = counts[n].nfe, steps.get(n) or (round(grown.predict(n)) if grown and grown.formula else n)
         limit = 2 * least if returning else least + 1
         if nfe is not None and nfe > limit:
             return "fails", f"{nfe} evaluations at N = {n}, more than {most}"
@@ -186,6 +194,14 @@ def judge_bound(
         f"at most {most if returning else name} passes{what}, each O({one_pass.fitted}); "
         f"{seen[0]} to {seen[-1]} were needed at N = {sizes[0]} to {sizes[-1]}"
     )
+
+
+def _without_passes(claimed: str, growth: Growth) -> tuple[Any, str]:
+    """Return the verdict on a bound where the cost of a pass is unknown: only an exact fit of the values refutes it."""
+    verdict, why = judge_counts(claimed, growth)
+    if verdict == "fails" and growth.formula is None:
+        return "undecided", f"what one pass costs is unknown, and passes that depend on the data prove nothing; {why}"
+    return verdict, why
 
 
 def _seconds(members: list[CaseKey], samples: Mapping[str, list[Samples]]) -> Growth | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES
+from arbench.bench.models.needed import needed
 from arbench.bench.options import Measuring as Measuring
 from arbench.bench.options import Options as Options
 from arbench.bench.options import PlanError as PlanError
@@ -34,11 +35,13 @@ class Plan:
         options: the options.
         cases: the cases of one worker stand together, and among them those that differ only in N.
         models: facts about each model, in the order of the taxonomy.
+        needed: cases that verdicts need beside these: counted, but neither timed nor shown.
     """
 
     options: Measuring
     cases: list[CaseKey] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
+    needed: list[CaseKey] = field(default_factory=list)
 
     def by_worker(self) -> list[list[CaseKey]]:
         """Return the cases that each worker measures, in order."""
@@ -72,6 +75,7 @@ def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
         raise PlanError("--weights is for one model; run the others separately")
     models: dict[tuple[str, str], Model] = {}
     unique: dict[str, CaseKey] = {}
+    extra: list[CaseKey] = []
     for entry in dict.fromkeys(checked):
         try:
             chosen = _chosen(entry.model)
@@ -82,7 +86,10 @@ def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
             continue
         models[chosen.name, chosen.preset] = _model(chosen)
         with _explaining(chosen):
-            for case in _cases_of(chosen, entry, options):
+            source = _built(chosen, options)
+            cases = _cases_of(chosen, source, entry, options)
+            extra += needed(source, cases)
+            for case in cases:
                 known = unique.setdefault(case.id, case)
                 if case.spec != known.spec:
                     raise PlanError(
@@ -92,7 +99,8 @@ def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
         raise PlanError("no model of the suite has the methods requested; change --method or --op")
     rank = list(FAMILIES.values())
     ranked = sorted(models.values(), key=lambda one: rank.index(one.family) if one.family else len(rank))
-    return Plan(options, _together(unique.values()), ranked)
+    counted = {case.key for case in unique.values()}
+    return Plan(options, _together(unique.values()), ranked, [case for case in extra if case.key not in counted])
 
 
 def _checked(entry: Entry) -> Entry:
@@ -153,12 +161,35 @@ def _explaining(chosen: Chosen) -> Iterator[None]:
         raise PlanError(f"model '{chosen.spec}': {one_line(error)}") from error
 
 
-def _cases_of(chosen: Chosen, entry: Entry, options: Options) -> list[CaseKey]:
+def _built(chosen: Chosen, options: Options) -> Source:
+    """Build a model. Raises PlanError if it cannot be built, or claims something of a method that does not exist."""
     try:
         weights = Path(options.weights) if options.weights else None
         source = chosen.build(options.seed, DTYPES[options.dtype], "cpu", weights)
     except (ModelError, WeightsError) as error:
         raise PlanError(str(error)) from None
+    check_claims(chosen.spec, source)
+    return source
+
+
+def check_claims(spec: str, source: Source) -> None:
+    """Raise PlanError if a model claims something of a method that does not exist."""
+    methods = {(method.op, method.name) for method in METHODS}
+    for key in source.claims:
+        if key in methods:
+            continue
+        op, name = key if isinstance(key, tuple) and len(key) == 2 else (None, key)
+        ops = list(dict.fromkeys(known for known, _ in methods))
+        if op in ops:
+            hint = did_you_mean(str(name), sorted(known for kind, known in methods if kind == op))
+        elif op is not None:
+            hint = did_you_mean(str(op), sorted(ops))
+        else:
+            hint = "a key is an op and a method, such as ('sample', 'cached')"
+        raise PlanError(f"model '{spec}': `claims` names {key!r}, which is no method; {hint}")
+
+
+def _cases_of(chosen: Chosen, source: Source, entry: Entry, options: Options) -> list[CaseKey]:
     sizes = list(dict.fromkeys(entry.n or source.ladder))
     for n in sizes:
         try:

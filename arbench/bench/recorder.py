@@ -76,7 +76,10 @@ class Recorder:
 
 def recorded_plan(plan: Plan) -> dict[str, Any]:
     """Return a plan as the ``run`` line stores it."""
-    return {"options": plan.options.as_plan(), "cases": msgspec.to_builtins(plan.cases)}
+    recorded = {"options": plan.options.as_plan(), "cases": msgspec.to_builtins(plan.cases)}
+    if plan.needed:
+        recorded["needed"] = {case.id: msgspec.to_builtins(case) for case in plan.needed}
+    return recorded
 
 
 def new_run(plan: Plan, environment: dict[str, Any], started_at: str, argv: list[str], limits: dict[str, Any]) -> Run:

@@ -2,9 +2,10 @@
 
 This package is the schema and its only reader and writer. A line's ``kind`` names its class in ``schema``.
 
-Lines are written as soon as they are known and never changed: a later ``case``, ``fit`` or ``ratio`` line with the
-same key replaces the earlier one on reading. ``seal`` lines tell whether a line is missing, doubled or changed. A torn
-last line, left by a killed writer, is dropped with a warning; anything else that does not validate is refused.
+Lines are written as soon as they are known and never changed: a later ``case``, ``fit``, ``ratio`` or ``slowdown``
+line with the same key replaces the earlier one on reading. ``seal`` lines tell whether a line is missing, doubled or
+changed. A torn last line, left by a killed writer, is dropped with a warning; anything else that does not validate is
+refused.
 """
 
 from arbench.results.errors import ResultsError, WriteError
@@ -14,6 +15,7 @@ from arbench.results.schema import (
     COUNTERS,
     CRASHED,
     KEY,
+    OWN_SAMPLES,
     SCHEMA,
     AnyLine,
     Case,
@@ -33,6 +35,7 @@ from arbench.results.schema import (
     Run,
     Samples,
     Seal,
+    Slowdown,
     Status,
     StoppedBy,
     Verdict,
@@ -48,6 +51,7 @@ __all__ = [
     "CRASHED",
     "FILE_NAME",
     "KEY",
+    "OWN_SAMPLES",
     "SCHEMA",
     "AnyLine",
     "Case",
@@ -70,6 +74,7 @@ __all__ = [
     "Run",
     "Samples",
     "Seal",
+    "Slowdown",
     "Status",
     "StoppedBy",
     "TakenError",

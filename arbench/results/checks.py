@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from arbench.results.facts import TYPES
-from arbench.results.schema import Case, Fit, Limits, Line, Ratio
+from arbench.results.schema import Case, Fit, Limits, Line, Ratio, Slowdown
 
 DEEPEST = 32
 """Most levels of lists and objects within a fact."""
@@ -45,7 +45,7 @@ def check(line: Line) -> None:
 def _intervals(line: Line) -> Iterator[tuple[str, tuple[float, float] | None]]:
     if isinstance(line, Case):
         yield from (("ci95_s", line.ci95_s), ("range_s", line.range_s))
-    elif isinstance(line, Ratio):
+    elif isinstance(line, Ratio | Slowdown):
         yield from (("ci95", line.ci95), ("range", line.range))
     elif isinstance(line, Fit):
         yield "exponent_ci95", line.exponent_ci95

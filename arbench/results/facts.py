@@ -28,6 +28,7 @@ class Environment(msgspec.Struct):
     cpu: _Cpu | None = None
     gpu: _Gpu | None = None
     threads: _Threads | None = None
+    load: Any = None
     versions: dict[str, str | None] | None = None
     torch: dict[str, Any] | None = None
     os: dict[str, Any] | None = None
@@ -51,6 +52,8 @@ class MachineLimits(msgspec.Struct):
 
 class _Options(msgspec.Struct):
     threads: Natural | None = None
+    workers: Natural | None = None
+    rounds: Natural | None = None
 
 
 class Plan(msgspec.Struct):
@@ -59,6 +62,7 @@ class Plan(msgspec.Struct):
     source: str | None = None
     options: _Options = msgspec.field(default_factory=_Options)
     cases: int | list[dict[str, Any]] | None = None
+    needed: dict[str, dict[str, Any]] = {}
 
 
 class Verified(msgspec.Struct):
@@ -66,6 +70,7 @@ class Verified(msgspec.Struct):
 
     how: str | None = None
     call_s: Seconds | None = None
+    predicted_s: Seconds | None = None
     nfe: Natural | None = None
     accepted: Share | None = None
     excused_ties: Natural = 0

@@ -18,6 +18,7 @@ from arbench.results.schema import (
     Run,
     Samples,
     Seal,
+    Slowdown,
     Verification,
 )
 from arbench.results.seals import Integrity
@@ -37,6 +38,8 @@ class Results:
     samples: list[Samples] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
     ratios: dict[tuple[str, str], Ratio] = field(default_factory=dict)
+    slowdowns: dict[str, Slowdown] = field(default_factory=dict)
+    """Slowdowns by the case that samples; empty for files from before such lines existed."""
     fits: dict[tuple[Any, ...], Fit] = field(default_factory=dict)
     integrity: Integrity = field(default_factory=Integrity)
     """Finding of the file's seals about its lines."""
@@ -62,6 +65,8 @@ class Results:
                 self.cases[line.id] = line
             case Ratio():
                 self.ratios[line.case, line.reference] = line
+            case Slowdown():
+                self.slowdowns[line.sample] = line
             case Fit():
                 self.fits[(*line.key, line.metric)] = line
             case Seal():
@@ -73,12 +78,14 @@ class Results:
         self.counts = {case: line for case, line in self.counts.items() if not line.outside}
 
     def has(self, line: AnyLine) -> bool:
-        """Return whether a row (``case``, ``ratio`` or ``fit``) is there already, with the same values."""
+        """Return whether a row (``case``, ``ratio``, ``slowdown`` or ``fit``) is already there with these values."""
         match line:
             case Case():
                 return self.cases.get(line.id) == line
             case Ratio():
                 return self.ratios.get((line.case, line.reference)) == line
+            case Slowdown():
+                return self.slowdowns.get(line.sample) == line
             case Fit():
                 return self.fits.get((*line.key, line.metric)) == line
         return False

@@ -40,6 +40,8 @@ Exactness = Literal["pointwise", "distribution", "approximate"]
 CountSource = Literal["counted", "extrapolated", "formula", "none"]
 StoppedBy = Literal["target", "plateau", "budget", "rounds", "interrupted"]
 Verdict = Literal["holds", "fails", "undecided"]
+OWN_SAMPLES = "own_samples"
+"""Name of the method that scores only what the model has just drawn, so never outside data."""
 
 _CLASS = r"(1|log N|sqrt N|N|N log N|N\^2|N\^3)"
 Fitted = Annotated[str, msgspec.Meta(pattern=rf"^{_CLASS}\Z")]
@@ -240,6 +242,21 @@ class Ratio(Line, tag="ratio"):
     workers: Natural = 0
 
 
+class Slowdown(Line, tag="slowdown"):
+    """Seconds of sampling over seconds of scoring at the same N (>1: sampling takes longer), from the same rounds."""
+
+    sample: str
+    """Id of the case that samples."""
+    score: str
+    """Id of the case that scores: the fastest exact scoring method at this N that accepts any data."""
+    ratio: Factor
+    ci95: FactorInterval | None
+    """95% order-statistic interval over workers; None if there are fewer than six."""
+    range: FactorInterval | None = None
+    """Smallest and largest ratio of a worker, if there are too few for an interval."""
+    workers: Natural = 0
+
+
 class Fit(Keyed, tag="fit", kw_only=True):
     """Growth of one metric over N, for cases that differ only in N, and the verdict on the model's claim."""
 
@@ -282,7 +299,7 @@ class Seal(Line, tag="seal", omit_defaults=True):
     """The parts of a merged file."""
 
 
-AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Fit | Seal
+AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Slowdown | Fit | Seal
 LATER: dict[type[Line], tuple[str, ...]] = {Case: ("why_unknown", "twin"), Verification: ("outside",)}
 """Fields that a kind did not have from the beginning; at their default they are not written."""
 

@@ -21,6 +21,7 @@ from arbench.results import (
     ResultsError,
     Run,
     Samples,
+    Slowdown,
     Verification,
 )
 
@@ -177,6 +178,39 @@ def test_a_ratio_of_six_workers_has_an_interval():
     assert found.range is None
 
 
+def scoring(method: str = "parallel", **more: Any) -> CaseKey:
+    return key(method, op="score", **{"reference": False, **more})
+
+
+def test_a_slowdown_is_sampling_over_the_fastest_exact_scoring_in_the_same_rounds():
+    """In the shared rounds sampling takes 6, parallel 2 and sequential 3; a round of scoring alone would change it."""
+    sample, parallel, sequential = key(), scoring(), scoring("sequential")
+    student, own = scoring("student", exactness="approximate"), scoring("own_samples")
+    cases = [sample, parallel, sequential, student, own]
+    took = zip(cases, (6.0, 2.0, 3.0, 1.0, 1.0), strict=True)
+    lines = [line for case, s in took for line in timed(case, *[s + s * w / 100 for w in range(6)])]
+    lines += [line for worker in (0, 1) for line in timed(parallel, *[9.0] * (worker + 1), start=7)]
+    (found,) = only(Slowdown, derive(fabricated(cases, *proved(*cases), *lines)))
+    assert (found.sample, found.score, found.workers) == (sample.id, parallel.id, 6)
+    assert found.ratio == pytest.approx(3.0)
+    assert found.ci95 == pytest.approx((3.0, 3.0))
+    assert found.range is None
+
+
+def test_a_slowdown_of_few_workers_has_a_range():
+    sample, score = key(), scoring()
+    lines = [*timed(sample, 6.0, 8.0), *timed(score, 2.0, 2.0)]
+    (found,) = only(Slowdown, derive(fabricated([sample, score], *proved(sample, score), *lines)))
+    assert (found.ci95, found.range) == (None, pytest.approx((3.0, 4.0)))
+
+
+@pytest.mark.parametrize("other", [{"n": 16}, {"batch": 4}, {"dtype": "float64"}, {"preset": "nv"}])
+def test_there_is_no_slowdown_across_settings(other):
+    sample, score = key(), scoring(**other)
+    found = derive(fabricated([sample, score], *proved(sample, score), *timed(sample, 1.0), *timed(score, 1.0)))
+    assert not only(Slowdown, found)
+
+
 def test_samples_of_a_case_that_failed_after_them_make_no_ratio_and_no_fit():
     cases = ladder()
     reference = key("naive", n=cases[0].n)
@@ -292,6 +326,43 @@ def test_a_method_that_iterates_is_held_against_its_passes():
     assert (fit.verdict, fit.why) == ("fails", "34 evaluations at N = 32, more than N + 1")
     fit = iterated({8: 5, 16: 9, 32: 7, 64: 8}, extra=200)
     assert (fit.verdict, fit.why) == ("fails", "more than 2 (N + 1) passes' worth at N = 8")
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_without_the_cost_of_a_pass_scattered_counts_refute_nothing(beside: bool):
+    """Depths of a method that guesses, which look like N^1.23 over these sizes; a pass has depth 105."""
+    depths = {4: 107, 8: 213, 12: 403, 16: 571, 24: 889, 32: 1205, 64: 3197, 128: 6611}
+    many = [key("fixed_point", n, claimed_depth="<= N") for n in depths]
+    lines = [counted(case, depths[case.n], nfe=depths[case.n] // 105) for case in many]
+    once = ladder("1", "parallel", op="score") if beside else []
+    lines += [counted(case, 105) for case in once]
+    results = fabricated(many, *proved(*many), *lines)
+    results.run.plan["needed"] = {case.id: msgspec.to_builtins(case) for case in once}
+    rows = derive(results)
+    (fit,) = [fit for fit in only(Fit, rows) if fit.metric == "depth"]
+    assert {row.method for row in only(Case, rows)} == {fit.method} == {"fixed_point"}
+    assert fit.verdict == ("holds" if beside else "undecided")
+    assert ("what one pass costs is unknown" in fit.why) != beside
+
+
+def test_an_exact_count_refutes_a_bound_by_itself():
+    many = ladder("<= 1", "fixed_point")
+    (fit,) = only(Fit, derive(fabricated(many, *proved(*many), *[counted(case, 3 * case.n) for case in many])))[:1]
+    assert (fit.metric, fit.verdict) == ("depth", "fails")
+
+
+def test_groups_are_predicted_where_the_reference_was_not_counted():
+    """The reference makes N / 4 passes and was counted up to 32: 20 passes of 16 groups at 64 are too many."""
+    once = ladder("1", "parallel", op="score")
+    reference = [key("naive", n) for n in (8, 16, 24, 32)]
+    many = ladder("<= N", "fixed_point")
+    passes = {8: 2, 16: 4, 32: 8, 64: 20}
+    lines = [counted(case, 10) for case in once] + [counted(c, 10 * c.n // 4, nfe=c.n // 4) for c in reference]
+    lines += [counted(case, 10 * passes[case.n], nfe=passes[case.n]) for case in many]
+    cases = [*once, *reference, *many]
+    fits = only(Fit, derive(fabricated(cases, *proved(*cases), *lines)))
+    (fit,) = [fit for fit in fits if (fit.metric, fit.method) == ("depth", "fixed_point")]
+    assert (fit.verdict, fit.why) == ("fails", "20 evaluations at N = 64, more than N + 1")
 
 
 def test_which_methods_go_back() -> None:

@@ -298,6 +298,49 @@ def test_the_longest_cases_are_set_aside_until_a_round_fits(pretend, plan, tmp_p
     }
 
 
+class Announced(Quiet):
+    """The stages of a run: their text, steps announced and steps done."""
+
+    def __init__(self):
+        self.stages = []
+
+    def stage(self, text, steps, seconds):
+        self.stages.append([text, steps, 0])
+
+    def step(self, text):
+        self.stages[-1][2] += 1
+
+
+@pytest.mark.parametrize("more", [{}, {"rounds": None, "budget": 6.0, "target_ci": 1e-9}])
+def test_no_stage_does_more_steps_than_it_announced(pretend, plan, tmp_path, more):
+    """A budget allows several rounds a process, and more processes than the least."""
+    pretend()
+    said = Announced()
+    results = run_plan(plan(**more), tmp_path, progress=said)
+    assert [(steps, done) for _, steps, done in said.stages[:1]] == [(4, 4)]
+    assert all(0 < done <= steps for _, steps, done in said.stages), said.stages
+    workers = {line.worker for line in results.samples}
+    assert len(said.stages) == 2 + len(workers) - 2
+    resumed = Announced()
+    run_plan(plan(**more), tmp_path, resume=True, progress=resumed)
+    assert all(done <= steps for _, steps, done in resumed.stages)
+
+
+def test_the_smallest_size_is_the_last_to_be_set_aside(pretend, plan, tmp_path):
+    """At N = 8 cached takes 2 s of a share of 3 s; parallel at 16 takes 1.4 s, which does not fit beside it."""
+    pretend(call_s=lambda case: 2.0 if (case.method, case.n) == ("cached", 8) else 0.09 * case.n)
+    results = run_plan(plan(rounds=None, budget=6.0), tmp_path)
+    status = {(case.n, case.method): case.status for case in results.cases.values()}
+    assert {n for (n, _), found in status.items() if found == "ok"} == {8}
+
+
+def test_one_case_that_is_too_long_does_not_take_the_others_with_it(pretend, plan, tmp_path):
+    pretend(call_s=lambda case: 50.0 if (case.method, case.n) == ("cached", 8) else 0.01)
+    results = run_plan(plan(rounds=None, budget=6.0), tmp_path)
+    status = {(case.n, case.method): case.status for case in results.cases.values()}
+    assert [place for place, found in status.items() if found != "ok"] == [(8, "cached")]
+
+
 def test_workers_go_on_until_the_interval_is_narrow(pretend, plan, tmp_path):
     pretend()
     results = run_plan(plan(rounds=None, workers=6, budget=60.0, target_ci=0.06), tmp_path)

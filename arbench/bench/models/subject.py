@@ -105,7 +105,8 @@ class ModelSubject:
             predicted = predict_s(history, case.n)
             if predicted > job.share_s:
                 why = f"a call is predicted to take {predicted:.3g} s; the budget allows {job.share_s:.3g} s"
-                yield Message(line=Verification(case.id, "over_budget", case.exactness, None, why))
+                facts = {"predicted_s": predicted}
+                yield Message(line=Verification(case.id, "over_budget", case.exactness, facts, why))
                 continue
             yield Message(begin=case.id, step="verify")
             where = (case.n, case.batch)

@@ -63,12 +63,14 @@ class Supervisor:
     _widths: dict[str, list[float | None]] = field(default_factory=dict)
     _deaths: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
     _crashes: dict[str, str] = field(default_factory=dict)
+    _steps: set[tuple[Any, ...]] = field(default_factory=set)
 
     def run(self) -> dict[str, StoppedBy]:
         """Prove and time the cases; return why the timing of each stopped. Raises NoWorkerError."""
         options = self.plan.options
         name = self.cases[0].title
-        self.progress.stage(f"{name}: verifying and counting", len(self.cases), 0)
+        unproved = [c for c in [*self.cases, *self._needed] if c.id not in self._results.verifications]
+        self.progress.stage(f"{name}: verifying and counting", max(len(unproved), 1), 0)
         self.prove()
         self._drop_over_budget()
         kept = self._timeable()
@@ -78,12 +80,30 @@ class Supervisor:
         if (stopped := self._stopped_before(kept)) is not None:
             return stopped
         calls = sum(self._call_s(case) for case in kept)
+        mine = {case.id for case in kept}
+        done = {self._step_of(line) for line in self._results.samples if line.case in mine}
+        self._steps |= done
         self.progress.stage(
             f"{name}: timing",
-            options.workers * len(kept) * (options.rounds or 1),
+            max(options.workers * len(kept) * (options.rounds or 1) - len(done), 1),
             options.workers * max(self._share_s, calls) if options.rounds is None else 0,
         )
         return self._time()
+
+    def _step_of(self, line: Samples) -> tuple[str, int, int]:
+        """Return the step of progress that samples belong to: a round, or without a number of rounds a process."""
+        return line.case, line.worker, line.round if self.plan.options.rounds is not None else 0
+
+    def _progressed(self, job: Job, line: Verification | Count | Samples) -> None:
+        """Report the step that a line finishes, each step once."""
+        step: tuple[Any, ...] | None = None
+        if isinstance(line, Samples):
+            step = self._step_of(line)
+        elif isinstance(line, Verification) and job.stage == "prove":
+            step = (line.case,)  # of a needed case too: it is announced with the others
+        if step is not None and step not in self._steps:
+            self._steps.add(step)
+            self.progress.step(line.case)
 
     def prove(self) -> None:
         """Verify every case, and count every verified one, except those that a failure is charged to.
@@ -92,14 +112,15 @@ class Supervisor:
             NoWorkerError: no worker starts.
         """
         charged: set[str] = set()
+        everything = [*self.cases, *self._needed]
         while True:
             proofs, counts = self._results.verifications, self._results.counts
             counted = ("ok", "over_budget")
-            failed = {c.id for c in self.cases if c.id in proofs and proofs[c.id].status not in counted}
-            todo = [c for c in self.cases if c.id not in failed | charged]
+            failed = {c.id for c in everything if c.id in proofs and proofs[c.id].status not in counted}
+            todo = [c for c in everything if c.id not in failed | charged]
             if all(c.id in proofs and c.id in counts for c in todo):
                 return
-            verified = [c.id for c in self.cases if c.id in proofs]
+            verified = [c.id for c in everything if c.id in proofs]
             job = self._job(
                 "prove",
                 todo,
@@ -125,6 +146,12 @@ class Supervisor:
     @property
     def _results(self) -> Results:
         return self.recorder.results
+
+    @property
+    def _needed(self) -> list[CaseKey]:
+        """The cases to count for the sake of verdicts; a gate has no verdicts."""
+        mine = self.cases[0].worker_key
+        return [] if self.direct else [case for case in self.plan.needed if case.worker_key == mine]
 
     @property
     def _share_s(self) -> float:
@@ -167,7 +194,7 @@ class Supervisor:
         options = self.plan.options
         proofs = self._results.verifications
         facts = {c.id: proofs[c.id].verified or {} for c in cases if c.id in proofs}
-        calls = {case: float(known.get("call_s", 0.0)) for case, known in facts.items() if known}
+        calls = {case: float(known["call_s"]) for case, known in facts.items() if "call_s" in known}
         outcomes = {case: known["outcome"] for case, known in facts.items() if "outcome" in known}
         compiling = [case for case, known in facts.items() if "first_call_s" in known]
         return Job(
@@ -183,13 +210,25 @@ class Supervisor:
         )
 
     def _drop_over_budget(self) -> None:
-        """Mark the longest cases over budget until one round of the rest fits a worker's share."""
+        """Mark the longest cases over budget until one round of the rest fits a worker's share.
+
+        Those at a model's smallest N are the last to go: all its methods are compared there.
+        """
         if self.plan.options.rounds is not None:
             return
         left = self._share_s
-        for case in sorted(self._timeable(), key=self._call_s):
-            left -= self._call_s(case)
-            if left < 0:
+        smallest: dict[Any, int] = {}
+        for case in self.cases:
+            place = (case.model, case.preset, case.batch)
+            smallest[place] = min(case.n, smallest.get(place, case.n))
+
+        def rank(case: CaseKey) -> tuple[bool, float]:
+            return case.n > smallest[case.model, case.preset, case.batch], self._call_s(case)
+
+        for case in sorted(self._timeable(), key=rank):
+            if self._call_s(case) <= left:
+                left -= self._call_s(case)
+            else:
                 proof = self._results.verifications[case.id]
                 why = f"a call takes {self._call_s(case):.3g} s; a round with it exceeds the budget"
                 self.recorder.write(Verification(case.id, "over_budget", proof.exactness, proof.verified, why))
@@ -198,7 +237,11 @@ class Supervisor:
         options = self.plan.options
         began, worker = time.monotonic() - self._spent_s(), 0
         while True:
-            if self._timeable():
+            kept = self._timeable()
+            if worker >= options.workers and kept:
+                text = f"{kept[0].title}: timing, process {worker + 1}: intervals still narrow"
+                self.progress.stage(text, len(kept), self._share_s)
+            if kept:
                 self._time_in(worker)
             worker += 1
             if worker < options.workers:
@@ -279,7 +322,7 @@ class Supervisor:
 
     def _charge(self, fault: Fault, cases: list[CaseKey]) -> set[str]:
         """Record a failure for the case that was running, and return the ids of the cases to leave out."""
-        known = {case.id: case for case in self.cases}
+        known = {case.id: case for case in [*self.cases, *self._needed]}
         charged = {fault.case} if fault.case in known else {case.id for case in cases}
         status, outside = fault.failure.status, fault.failure.outside
         deaths = self._deaths[fault.case, fault.step]
@@ -331,8 +374,7 @@ class Supervisor:
                         self.recorder.seal()
                     timed = message.line.round
                 self._record(message.line)
-                if not isinstance(message.line, Count):
-                    self.progress.step(message.line.case)
+                self._progressed(job, message.line)
             if message.error is not None:
                 return Fault(case, step, WorkerFailure("oom" if message.oom else "error", message.error))
         return None
