@@ -348,9 +348,9 @@ CAUSAL_CONV1D = Kernel(
     inputs=_inputs,
     cost=_cost,
     formula={
-        "forward": "bytes = (B L (D + D_y) + weights) s, FLOPs = 2 B L |weight| + 4 (silu), 7 (gated) a y",
-        "backward": "bytes = (B L (2 D + D_y) + 2 weights) s, FLOPs = 4 B L |weight|, 6 with an activation, "
-        "+ 7 (silu), 13 (gated) a y",
+        "forward": "bytes = (B L (D + D_y) + weights) s, FLOPs = 2 B L |weight| + 4 |y| for silu, 7 |y| for gated",
+        "backward": "bytes = (B L (2 D + D_y) + 2 weights) s, FLOPs = 4 B L |weight|; with "
+        "silu 6 B L |weight| + 7 |y|, with gated 6 B L |weight| + 13 |y|",
     },
     matrix=[
         dict(**_DEPTHWISE, width=4, layout="BDL", activation="silu"),

@@ -364,8 +364,8 @@ CAUSAL_CONV1D_UPDATE = Kernel(
     inputs=_inputs,
     cost=_cost,
     formula={
-        "forward": "bytes = (B D + B D_y + weights + 2 B D S (window) or B D W (ring)) s, "
-        "FLOPs = 2 B |weight| + 4 (silu), 7 (gated) a y"
+        "forward": "bytes = (B D + B D_y + weights + states) s, states = 2 B D S of a window or B D W of a ring, "
+        "FLOPs = 2 B |weight| + 4 |y| for silu, 7 |y| for gated"
     },
     matrix=[
         dict(batch=512, channels=4096, width=4, activation="silu"),

@@ -201,8 +201,8 @@ LOGISTIC_MIXTURE_LOG_PROB = Kernel(
     inputs=_inputs,
     cost=_cost,
     formula={
-        "forward": "bytes = R (P s + 8 C + 4), FLOPs = R K (8 + 35 C), 121 R K with three channels",
-        "backward": "bytes = R (2 P s + 8 C + 4), FLOPs = R K (16 + 54 C), 217 R K with three channels",
+        "forward": "bytes = R (P s + 8 C + 4), FLOPs = R K (8 + 35 C), or 121 R K with three channels",
+        "backward": "bytes = R (2 P s + 8 C + 4), FLOPs = R K (16 + 54 C), or 217 R K with three channels",
     },
     matrix=[
         dict(rows=4096, components=10),

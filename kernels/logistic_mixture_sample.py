@@ -166,7 +166,7 @@ LOGISTIC_MIXTURE_SAMPLE = Kernel(
     call=logistic_mixture_sample,
     inputs=_inputs,
     cost=_cost,
-    formula={"forward": "bytes = R ((P + K + C) s + 8 C + 4), FLOPs = R K (9 + 35 C), 122 R K of three channels"},
+    formula={"forward": "bytes = R ((P + K + C) s + 8 C + 4), FLOPs = R K (9 + 35 C), or 122 R K with three channels"},
     matrix=[
         dict(rows=4096, components=10),
         dict(rows=4096, components=10, levels=65536, layout="columns"),

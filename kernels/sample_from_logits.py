@@ -242,7 +242,7 @@ SAMPLE_FROM_LOGITS = Kernel(
     call=sample_from_logits,
     inputs=_inputs,
     cost=_cost,
-    formula={"forward": "bytes = R V s (2 R V s with given noise) + 12 R, FLOPs = 8 R V"},
+    formula={"forward": "bytes = R V s + 12 R, or 2 R V s + 12 R with given noise, FLOPs = 8 R V"},
     matrix=[
         *(dict(rows=4096, width=w) for w in (16, 256, 1000, 4096, 262144)),
         *(dict(rows=4096, width=w, noise="given") for w in (256, 262144)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from arbench.border.printable import on_one_line, to_json
 from arbench.cli.errors import NothingError, RefusedError, check_writable, refusing
 from arbench.cli.options import FilePath, metric
+from arbench.cli.terminal import terminal_width
 from arbench.results import FILE_NAME, Results, locate
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _read(path: Path) -> Results:
 def _show(found: Comparison, names: CaseNames) -> None:
     from arbench.report.compare import alone, changed_table, counted, tables
 
-    width = max(80, min(shutil.get_terminal_size().columns, 120))
+    width = terminal_width()
     for table in tables(found, names, width):
         click.echo("\n".join(table.lines()) + "\n")
     if (changed := changed_table(found, names)) is not None:

@@ -27,6 +27,12 @@ class NothingError(click.ClickException):
     exit_code = 3
 
 
+class LostError(click.ClickException):
+    """Results or a report that cannot be written: exit code 70, which says nothing about what was measured."""
+
+    exit_code = 70
+
+
 @contextmanager
 def refusing(*errors: type[Exception]) -> Iterator[None]:
     """Turn these errors, and those of results files, into a RefusedError."""

@@ -12,6 +12,7 @@ from arbench.border.printable import to_json
 from arbench.cli.errors import RefusedError, check_writable, refusing
 from arbench.cli.options import device, dtype, given_options, how_timed, only, option, seed, where_left
 from arbench.cli.run import measured
+from arbench.cli.terminal import wrapped
 
 
 @click.command("kernels")
@@ -25,11 +26,22 @@ from arbench.cli.run import measured
 @seed
 @where_left
 @click.pass_context
-def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, only_list: bool, **values: Any) -> None:
+def command(
+    ctx: click.Context,
+    out: Path | None,
+    resume: bool,
+    as_json: bool,
+    only_list: bool,
+    strict: bool,
+    **values: Any,
+) -> None:
     """Time every kernel against torch, torch.compile and installed libraries with the same operation.
 
     Each kernel is verified against float64, timed in shuffled rounds in several fresh processes, and compared with
     the measured limits of this machine. On a CPU, Triton kernels are verified in Triton's interpreter, not timed.
+
+    Exit codes: 0 all is ok, 1 an implementation is inexact, 2 wrong use, 3 nothing was measured, 70 an unexpected
+    failure.
     """
     given = given_options(ctx, values)
     if resume and out is None:
@@ -51,7 +63,7 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, o
         plan = make_kernel_plan(options)
     out = out or Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     check_writable(out)
-    measured(ctx, plan, out, resume, as_json, lambda: None if as_json else listed(chosen, as_json))
+    measured(ctx, plan, out, resume, as_json, lambda: None if as_json else listed(chosen, as_json), strict=strict)
 
 
 def listed(kernels: list[Any], as_json: bool) -> None:
@@ -71,7 +83,10 @@ def listed(kernels: list[Any], as_json: bool) -> None:
         click.echo(to_json({"kernels": found}).decode())
         return
     for kernel in kernels:
-        click.echo(f"{kernel.name}  {kernel.summary} ({', '.join(kernel.backends)})")
+        click.echo(wrapped(f"{kernel.name}  {kernel.summary} ({', '.join(kernel.backends)})"))
         for op, formula in kernel.formula.items():
-            click.echo(f"  {op:<8}  {formula}")
+            moved, _, done = formula.partition(", FLOPs = ")
+            click.echo(wrapped(moved, f"  {op:<8}  ", " " * 20))
+            click.echo(wrapped(f"FLOPs = {done}", " " * 12, " " * 20))
+    click.echo(wrapped("|y|: elements of y, |weight|: elements of the weight, s: bytes of a number"))
     click.echo()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 import click
@@ -10,8 +9,7 @@ import click
 from arbench.border.printable import to_json
 from arbench.cli.errors import refusing
 from arbench.cli.options import only, option
-
-WIDTH = 110
+from arbench.cli.terminal import wrapped
 
 
 @click.command("list")
@@ -53,7 +51,8 @@ def command(models: tuple[str, ...], as_json: bool) -> None:
             _show(model, found["families"])
     else:
         _show_all(found)
-    click.echo(f"devices  {', '.join(found['devices'])}\ndtypes   {', '.join(found['dtypes'])}")
+    for name in ("devices", "dtypes"):
+        click.echo(_wrapped(f"{name:<8} {', '.join(found[name])}", 0, 9))
 
 
 def _model(one: Any) -> dict[str, Any]:
@@ -99,18 +98,18 @@ def _show_all(found: dict[str, Any]) -> None:
             continue
         click.echo(title)
         for model in members:
-            click.echo(f"  {model['name']:<20} {model['citation']}; element: {model['element']}")
+            click.echo(_wrapped(f"{model['name']:<20} {model['citation']}; element: {model['element']}", 2, 4))
             click.echo(_wrapped(f"presets: {_presets(model)}"))
             click.echo(_wrapped(f"depth claimed: {_depths(model)}"))
         click.echo()
     click.echo("for the methods and settings of a model: arbench list --model NAME")
     click.echo("to change settings of a preset: --model wavenet:nv,layers=10\n")
     for name, suite in found["suites"].items():
-        click.echo(f"suite    {name}: {suite['title']}; arbench run --suite {name}")
+        click.echo(_wrapped(f"suite    {name}: {suite['title']}; arbench run --suite {name}", 0, 9))
 
 
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 6)
+def _wrapped(text: str, first: int = 4, then: int = 6) -> str:
+    return wrapped(text, " " * first, " " * then)
 
 
 def _presets(model: dict[str, Any]) -> str:
@@ -132,22 +131,25 @@ def _depths(model: dict[str, Any]) -> str:
 
 
 def _show(model: dict[str, Any], families: dict[str, str]) -> None:
-    click.echo(f"{model['name']}  {model['citation']}")
-    click.echo(f"  {model['summary']}")
-    click.echo(f"  family: {families.get(model['family'], 'none')}; element: {model['element']}")
-    if model["remark"]:
-        click.echo(textwrap.fill(model["remark"], WIDTH, initial_indent="  ", subsequent_indent="  "))
-    click.echo(f"  presets: {_presets(model)}")
+    click.echo(_wrapped(f"{model['name']}  {model['citation']}", 0, 2))
+    for line in (
+        model["summary"],
+        f"family: {families.get(model['family'], 'none')}; element: {model['element']}",
+        model["remark"],
+        f"presets: {_presets(model)}",
+    ):
+        if line:
+            click.echo(_wrapped(line, 2, 4))
     for m in model["methods"]:
         claims = m["claims"]
         claimed = f"depth {claims['depth']}, work {claims['work']}" if claims else "no claims"
         mark = ", reference" if m["reference"] else ""
-        click.echo(f"  {m['op']:<7} {m['method']:<22} {claimed:<29} {m['summary']}{mark}")
+        click.echo(_wrapped(f"{m['op']:<7} {m['method']:<22} {claimed:<29} {m['summary']}{mark}", 2, 10))
     for m in model["lacking"]:
-        click.echo(f"  {m['op']:<7} {m['method']:<22} {m['why']}")
+        click.echo(_wrapped(f"{m['op']:<7} {m['method']:<22} {m['why']}", 2, 10))
     settings = sorted({key for config in model["presets"].values() for key in config})
     if settings:
-        click.echo(_wrapped(f"settings of a preset, as in --model {_example(model)}: {', '.join(settings)}")[2:])
+        click.echo(_wrapped(f"settings of a preset, as in --model {_example(model)}: {', '.join(settings)}", 2, 4))
     click.echo()
 
 

@@ -84,6 +84,7 @@ metric = click.option(
     "--metric", metavar="NAME", help="seconds (the default), depth, nfe, flops, ops, bytes, peak_bytes or weights."
 )
 json_rows = option("--json", "as_json", is_flag=True, help="Print the results as JSON lines instead of a table.")
+details = option("--details", is_flag=True, help="Print every verdict, the notes of the tables and the speeds too.")
 
 
 def only(name: str, parameter: str, help: str, **more: Any) -> Decorator:
@@ -171,7 +172,13 @@ def how_timed(budget_s: float, budget: str) -> Decorator:
             default=0.05,
             help="Start no further process once the 95% interval of every case is this narrow, relative to the median.",
         ),
-        option("--budget", type=float, default=budget_s, help=f"Seconds of timing for {budget}."),
+        option(
+            "--budget",
+            type=float,
+            default=budget_s,
+            help=f"Seconds of timing for {budget}, shared equally by its processes. A case of which three calls, or a "
+            "round together with all shorter cases, would exceed a process's share is over budget and not timed.",
+        ),
         option("--workers", type=int, default=6, help="Minimum number of fresh processes to time in."),
         option("--rounds", type=int, help="Rounds of timing in each process, instead of a budget."),
         option(
@@ -189,8 +196,13 @@ where_left = _all(
         "names as path.py:Class: resume only runs that you trust.",
     ),
     json_rows,
+    option(
+        "--strict",
+        is_flag=True,
+        help="Exit with 1 too where a case failed, ran out of memory or timed out beside others that are ok.",
+    ),
 )
-"""``--out``, ``--resume`` and ``--json``: the output of a run."""
+"""``--out``, ``--resume``, ``--json`` and ``--strict``: the output of a run."""
 
 
 def given_options(ctx: click.Context, values: dict[str, Any]) -> dict[str, Any]:

@@ -80,14 +80,13 @@ class Display:
         """Count one finished step of the stage."""
         self._done += 1
         if self._bar is not None and self._task is not None:
-            total = max(self._steps, self._done)
-            self._bar.update(self._task, completed=self._done, total=total)
+            self._bar.update(self._task, completed=min(self._done, self._steps), total=self._steps)
             return
         now = time.monotonic()
         if now - self._said >= PLAIN_EVERY_S:
             self._said = now
             left = (now - self._started) / self._done * max(self._steps - self._done, 0)
-            self.note(f"{self._text}: {self._done}/{self._steps}, about {left:.0f} s left")
+            self.note(f"{self._text}: {min(self._done, self._steps)}/{self._steps}, about {left:.0f} s left")
 
     def note(self, text: str) -> None:
         """Print one line for the user."""

@@ -7,14 +7,15 @@ from pathlib import Path
 import click
 
 from arbench.cli.errors import check_writable, refusing
-from arbench.cli.options import FilePath, json_rows
+from arbench.cli.options import FilePath, details, json_rows
 
 
 @click.command("report")
 @click.argument("path", type=FilePath())
 @click.option("--out", type=FilePath(), help="Folder for the report.  [default: that of the results]")
 @json_rows
-def command(path: Path, out: Path | None, as_json: bool) -> None:
+@details
+def command(path: Path, out: Path | None, as_json: bool, details: bool) -> None:
     """Render report.html, summary.md and figures from PATH, a results file or the folder of a run.
 
     All rows are computed from the recorded measurements, so the report of an interrupted run is complete up to the
@@ -31,4 +32,4 @@ def command(path: Path, out: Path | None, as_json: bool) -> None:
             results.add(line)
     folder = out or locate(path).parent
     check_writable(folder)
-    show(results, folder, as_json, locate(path))
+    show(results, folder, as_json, locate(path), details)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arbench.cli.errors import UNEXPECTED, NothingError, RefusedError, check_writable, refusing
-from arbench.cli.options import given_options, how_timed, option, where_left, which_cases, which_inputs
+from arbench.cli.errors import UNEXPECTED, LostError, NothingError, RefusedError, check_writable, refusing
+from arbench.cli.options import details, given_options, how_timed, option, where_left, which_cases, which_inputs
 
 if TYPE_CHECKING:
     from arbench.bench.plan import Plan
@@ -24,12 +24,24 @@ if TYPE_CHECKING:
 @option("--count-budget", type=float, default=8.0, help="Seconds to count the operations of each method.")
 @which_inputs
 @where_left
+@details
 @click.pass_context
-def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, **values: Any) -> None:
+def command(
+    ctx: click.Context,
+    out: Path | None,
+    resume: bool,
+    as_json: bool,
+    details: bool,
+    strict: bool,
+    **values: Any,
+) -> None:
     """Measure how scoring and sampling of a model grow with N.
 
     Each method is verified, its depth and work are counted, then it is timed in shuffled rounds in several fresh
     processes. Results are written as they are measured, so --resume can continue an interrupted run.
+
+    Exit codes: 0 all is ok or over budget, 1 a method is inexact or a claim fails, 2 wrong use, 3 nothing was measured,
+    70 an unexpected failure.
     """
     given = given_options(ctx, values)
     if out is None:
@@ -50,7 +62,7 @@ def command(ctx: click.Context, out: Path | None, resume: bool, as_json: bool, *
         else:
             options = suite_options(given["suite"]) if "suite" in given else Options()
         plan = make_plan(replace(options, **given))
-    measured(ctx, plan, out, resume, as_json)
+    measured(ctx, plan, out, resume, as_json, details=details, strict=strict)
 
 
 def say_imports(run: Run, file: Path) -> None:
@@ -71,6 +83,9 @@ def measured(
     resume: bool,
     as_json: bool,
     opening: Callable[[], None] = lambda: None,
+    *,
+    details: bool = False,
+    strict: bool = False,
 ) -> None:
     """Measure a plan into a folder and show the results, even after an interrupt.
 
@@ -81,14 +96,18 @@ def measured(
         resume: whether to continue the run in the folder.
         as_json: whether to print the rows as JSON lines instead of the table.
         opening: called before the first stage, to print what comes first.
+        details: whether to print every verdict and note too.
+        strict: whether a case that failed, ran out of memory or timed out is an error beside cases that are ok.
 
     Raises:
         RefusedError: the folder contains another run.
         NothingError: no worker process starts.
-        click.ClickException: the results cannot be written.
+        LostError: the results cannot be written.
+        click.exceptions.Exit: the exit code is not 0; see ``arbench.cli.outcome``.
     """
     from arbench.bench.runner import run_plan
     from arbench.bench.workers.failure import NoWorkerError
+    from arbench.cli.outcome import outcome
     from arbench.cli.progress import Display
     from arbench.cli.show import show
     from arbench.results import ResultsError, TakenError, WriteError, read
@@ -109,13 +128,17 @@ def measured(
             again = f"then continue with: arbench {ctx.info_name} --resume --out {out}"
             raise NothingError(f"{error}; {again}") from None
         except WriteError as error:
-            raise click.ClickException(str(error)) from None
+            raise LostError(str(error)) from None
         except ResultsError as error:
             raise RefusedError(str(error)) from None
-    show(results, out, as_json, taken.path if taken else None)
+    show(results, out, as_json, taken.path if taken else None, details)
     if taken is not None:
         click.echo(f"arbench: {taken}", err=True)
         ctx.exit(UNEXPECTED)
     if interrupted:
         click.echo(f"arbench: interrupted; continue with: arbench {ctx.info_name} --resume --out {out}", err=True)
         ctx.exit(130)
+    code, why = outcome(results, strict)
+    if why:
+        click.echo(f"arbench: {why}", err=True)
+    ctx.exit(code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import click
 from arbench.border.printable import printable, to_json
 from arbench.border.whole import check_file, write_text
 from arbench.cli.errors import RefusedError
+from arbench.cli.terminal import terminal_width
 from arbench.findings import REGRESSION, Check
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -46,8 +46,7 @@ def conclude(check: Check, *, strict: bool, as_json: bool, junit: Path | None) -
     elif not check.findings:  # a first baseline was written, with nothing to compare
         click.echo("\n".join(check.notes))
     else:
-        width = max(80, min(shutil.get_terminal_size().columns, 120))
-        for line in render.lines(check, width):
+        for line in render.lines(check, terminal_width()):
             click.echo(line)
     summary = os.environ.get(SUMMARY)
     if summary:

@@ -9,6 +9,8 @@ from arbench.report.drawings import FRACTIONS, MAP, draw
 from arbench.report.figures.drawing import save
 from arbench.report.headline import headline
 from arbench.report.kernels.tables import kernel_rows
+from arbench.report.models.answer import Answer, answers
+from arbench.report.models.remarks import failures, remarks
 from arbench.report.models.taxonomy import brief, taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
 from arbench.report.page import cell, page
@@ -18,15 +20,19 @@ from arbench.report.table import Table, frame, rows
 from arbench.results import Results
 
 __all__ = [
+    "Answer",
     "Headline",
     "Sentence",
     "Table",
+    "answers",
     "brief",
     "cell",
+    "failures",
     "frame",
     "headline",
     "headlines",
     "kernel_rows",
+    "remarks",
     "render",
     "rows",
     "seal_line",
@@ -56,5 +62,6 @@ def render(results: Results, folder: str | Path) -> list[Path]:
     html, markdown = folder / "report.html", folder / "summary.md"
     write_text(html, page(results, drawings))
     images = {one.name: f"figures/{one.name}.svg" for one in drawings if one.name in (MAP, FRACTIONS)}
-    write_text(markdown, summary(results, images.get(MAP), images.get(FRACTIONS)))
+    times = {one.model: f"figures/{one.name}.svg" for one in drawings if one.model and one.name.endswith("-seconds")}
+    write_text(markdown, summary(results, images.get(MAP), images.get(FRACTIONS), times))
     return [html, markdown, *save(drawings, folder / "figures")]

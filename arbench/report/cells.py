@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from arbench.report.labels import COUNT_SOURCE, EXACTNESS, STATUS, SharedSettings, model_label
-from arbench.results import Case, Ratio, Results
-from arbench.stats import format_interval, format_ratio, format_seconds, format_si
-
-NONE = "—"
-Interval = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table.
-
-    Attributes:
-        title: its heading.
-        unit: the unit of all its numbers, added to the heading.
-        number: align cells to the right.
-        wraps: a cell may take several lines on the page.
-    """
-
-    title: str
-    unit: str = ""
-    number: bool = True
-    wraps: bool = False
-
-    @property
-    def heading(self) -> str:
-        """The title with its unit."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
+from arbench.report.quantities import NONE, Cell, Column, Quantity
+from arbench.results import Case, Ratio, Results, Slowdown
+from arbench.stats import format_interval, format_ratio
+from arbench.stats.digits import Interval
 
 
-def interval_of(line: Case | Ratio) -> Interval | None:
+def interval_of(line: Case | Ratio | Slowdown) -> Interval | None:
     """Return the 95% interval, or without one the range over workers."""
-    if isinstance(line, Ratio):
+    if isinstance(line, Ratio | Slowdown):
         return line.ci95 or line.range
     return line.ci95_s or line.range_s
 
@@ -62,40 +38,39 @@ def real_time(case: Case) -> float | None:
     return case.n / case.rate_hz / case.median_s if case.rate_hz and case.median_s else None
 
 
-def time_label(case: Case) -> str:
-    """Return ``12.3 ms``, with the digits its interval supports."""
-    if case.median_s is None:
-        return NONE
-    return format_seconds(case.median_s, interval_of(case))
-
-
-def time_interval_label(case: Case) -> str:
-    """Return the interval ``[12.1, 12.6]``, or the range over workers in parentheses."""
+def seconds(case: Case, *shown: str) -> Cell:
+    """Return the time of a call for a column of times: its value, its interval, or both."""
     interval = interval_of(case)
-    if case.median_s is None or interval is None:
+    if case.median_s is None or (interval is None and shown == ("interval",)):
         return NONE
-    return format_interval(case.median_s, interval, "s", "[]" if case.ci95_s else "()")
+    return Quantity(case.median_s, "s", interval, "[]" if case.ci95_s else "()", shown or ("value",))
 
 
-def _per_second(case: Case, elements: float, unit: str) -> str:
-    if case.median_s is None:
+def per_second(case: Case, amount: float | None, unit: str) -> Cell:
+    """Return an amount over the time of a call, for a column of rates."""
+    if case.median_s is None or amount is None:
         return NONE
     interval = interval_of(case)
-    ends = None if interval is None else (elements / interval[1], elements / interval[0])
-    value = elements / case.median_s
-    return format_ratio(value, ends) if unit == "x" else format_si(value, unit, ends)
+    ends = None if interval is None else (amount / interval[1], amount / interval[0])
+    return Quantity(amount / case.median_s, unit, ends)
+
+
+def exact(value: float | None, unit: str) -> Cell:
+    """Return a count for a column of counts, to four digits."""
+    return NONE if value is None else Quantity(value, unit, (value * 0.9999, value * 1.0001))
 
 
 def _real_time(case: Case) -> str:
-    return _per_second(case, case.n / case.rate_hz, "x") if case.rate_hz else NONE
+    if not case.rate_hz or case.median_s is None:
+        return NONE
+    audio, interval = case.n / case.rate_hz, interval_of(case)
+    return format_ratio(audio / case.median_s, interval and (audio / interval[1], audio / interval[0]))
 
 
-def _best_speed_up(case: Case, results: Results) -> str:
-    """Return the speed-up, or the one at the largest N where the reference was timed too."""
-    found = largest_speed_up(case, results)
-    if found is None or found[0] == case.n:
-        return speed_up_label(case, results)
-    return f"{ratio_label(found[1])} at {found[0]:,}"
+def _largest_n(case: Case, results: Results) -> str:
+    """Return the largest N at which the case's method is ok."""
+    sizes = [other.n for other in results.cases.values() if other.key == case.key and other.status == "ok"]
+    return f"{max(sizes):,}" if sizes else NONE
 
 
 def speed_up_label(case: Case, results: Results) -> str:
@@ -107,7 +82,13 @@ def speed_up_label(case: Case, results: Results) -> str:
     return ratio_label(ratio)
 
 
-def ratio_label(ratio: Ratio) -> str:
+def slowdown_label(case: Case, results: Results) -> str:
+    """Return ``21.5x [20.9, 22.1]``: the time of sampling over that of scoring at the same N."""
+    found = results.slowdowns.get(case.id)
+    return NONE if found is None else ratio_label(found)
+
+
+def ratio_label(ratio: Ratio | Slowdown) -> str:
     """Return ``12.3x [12.1, 12.6]``: an interval in brackets, or a range over workers in parentheses."""
     interval = interval_of(ratio)
     text = format_ratio(ratio.ratio, interval)
@@ -118,11 +99,6 @@ def ratio_label(ratio: Ratio) -> str:
 
 def _count(value: int | None) -> str:
     return NONE if value is None else f"{value:,}"
-
-
-def exact_si(value: float | None, unit: str) -> str:
-    """Return a count with its unit, to four digits."""
-    return NONE if value is None else format_si(value, unit, (value * 0.9999, value * 1.0001))
 
 
 def status_label(case: Case) -> str:
@@ -146,26 +122,29 @@ def is_extrapolated(case: Case) -> bool:
     return case.depth is not None and case.count_source == "extrapolated"
 
 
-Cell = Callable[[Case, Results, SharedSettings], str]
-CELLS: dict[str, Cell] = {
+CELLS: dict[str, Callable[[Case, Results, SharedSettings], Cell]] = {
     "model": lambda case, results, shared: model_label(case),
     "op": lambda case, results, shared: case.op,
     "method": lambda case, results, shared: shared.method_label(case),
     "n": lambda case, results, shared: f"{case.n:,}",
-    "time": lambda case, results, shared: time_label(case),
-    "interval": lambda case, results, shared: time_interval_label(case),
-    "rate": lambda case, results, shared: _per_second(case, case.batch * case.n, ""),
+    "time": lambda case, results, shared: seconds(case),
+    "interval": lambda case, results, shared: seconds(case, "interval"),
+    "time_with_interval": lambda case, results, shared: (
+        seconds(case, "value", "interval") if case.status == "ok" else STATUS[case.status]
+    ),
+    "rate": lambda case, results, shared: per_second(case, case.batch * case.n, "/s"),
     "real_time": lambda case, results, shared: _real_time(case),
     "speed_up": lambda case, results, shared: speed_up_label(case, results),
-    "best_speed_up": lambda case, results, shared: _best_speed_up(case, results),
+    "slowdown": lambda case, results, shared: slowdown_label(case, results),
+    "largest_n": lambda case, results, shared: _largest_n(case, results),
     "depth": lambda case, results, shared: _count(case.depth),
     "marked_depth": lambda case, results, shared: _count(case.depth) + "*" * is_extrapolated(case),
     "nfe": lambda case, results, shared: _count(case.nfe),
     "accepted": lambda case, results, shared: _accepted(case),
-    "work": lambda case, results, shared: exact_si(
+    "work": lambda case, results, shared: exact(
         None if case.flops is None else case.flops / (case.batch * case.n), "FLOP"
     ),
-    "memory": lambda case, results, shared: exact_si(case.peak_bytes, "B"),
+    "memory": lambda case, results, shared: exact(case.peak_bytes, "B"),
     "counts": lambda case, results, shared: COUNT_SOURCE[case.count_source] + (", twin" if case.twin else ""),
     "exactness": lambda case, results, shared: EXACTNESS[case.exactness],
     "status": lambda case, results, shared: status_label(case),
@@ -178,10 +157,12 @@ COLUMNS = {
     "status": Column("status", number=False),
     "time": Column("time"),
     "interval": Column("[95%] or (range)"),
-    "rate": Column("elements/s"),
+    "time_with_interval": Column("time"),
+    "rate": Column("elements"),
     "real_time": Column("real time"),
     "speed_up": Column("speed-up"),
-    "best_speed_up": Column("speed-up"),
+    "slowdown": Column("over scoring"),
+    "largest_n": Column("ok up to N"),
     "depth": Column("depth"),
     "marked_depth": Column("depth"),
     "nfe": Column("nfe"),

@@ -34,7 +34,8 @@ def _untimed(results: Results) -> list[str]:
 
 def _unfinished(results: Results) -> list[str]:
     lines = []
-    if unfinished := len(results.verifications.keys() - results.cases.keys()):
+    unshown = results.run.plan.get("needed", {}).keys()  # counted for verdicts alone
+    if unfinished := len(results.verifications.keys() - results.cases.keys() - unshown):
         lines.append(f"{_cases(unfinished)} verified but without a row: the run is unfinished.")
     if interrupted := sum(case.stopped_by == "interrupted" for case in results.cases.values()):
         lines.append(f"{_cases(interrupted)} interrupted, with fewer samples than planned.")

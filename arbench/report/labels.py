@@ -51,9 +51,6 @@ COUNT_SOURCE = {
     "formula": "formula",
     "none": "not counted",
 }
-OWN_SAMPLES = {"own_samples"}
-"""Methods that score only samples the model has just drawn, so never outside data."""
-
 _MODEL_SETTINGS = ("device", "dtype", "backend", "batch")
 _KERNEL_SETTINGS = ("device", "dtype")
 """A kernel's backend is always shown with its implementation, and its batch is part of its configuration."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from arbench.report.cells import Interval, interval_of
+from arbench.report.cells import interval_of
 from arbench.report.labels import is_kernel
 from arbench.results import Case, Results
-from arbench.stats.digits import last_place
+from arbench.stats.digits import Interval, last_place
 from arbench.stats.roofline import Roof, roof
 
 

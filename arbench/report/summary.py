@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from arbench.report import facts
 from arbench.report.gaps import gaps
 from arbench.report.kernels.tables import kernel_tables
 from arbench.report.labels import SharedSettings
 from arbench.report.markdown import escape, grid
+from arbench.report.models.answer import answers
 from arbench.report.models.batches import batch_table
+from arbench.report.models.remarks import remarks
 from arbench.report.models.taxonomy import taxonomy
-from arbench.report.models.verdicts import ALL_METHODS, headlines, sentences
+from arbench.report.models.verdicts import ALL_METHODS, sentences
 from arbench.report.seals import seal_line
 from arbench.report.table import model_tables
 from arbench.report.templates import environment
@@ -19,14 +24,21 @@ _WIDTH = 1000
 """Characters per line: tables keep all columns."""
 
 
-def summary(results: Results, map_path: str | None = None, fractions_path: str | None = None) -> str:
-    """Return the markdown.
+def summary(
+    results: Results,
+    map_path: str | None = None,
+    fractions_path: str | None = None,
+    times: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Return the markdown: the answers and figures first, the claims last.
 
     Args:
         results: what was measured; any part may be missing.
         map_path: path of the map's image, relative to the file; None leaves it out.
         fractions_path: path of the image of the kernels' fractions of the limit, as ``map_path``.
+        times: paths of the figures of time over N, by the label of their model.
     """
+    statements = sentences(results)
     templates = environment()
     templates.filters["md"] = escape
     templates.filters["grid"] = lambda table: "\n".join(grid(table))
@@ -35,9 +47,13 @@ def summary(results: Results, map_path: str | None = None, fractions_path: str |
         settings=SharedSettings(results).of_all,
         gaps=gaps(results),
         seals=seal_line(results),
-        headlines=headlines(results),
+        answers=answers(results),
+        remarks=remarks(results),
+        times=times,
         map=map_path,
-        sentences=[one for one in sentences(results) if one.verdict or one.subject == ALL_METHODS],
+        doubtful=[one for one in statements if one.verdict in ("fails", "undecided")],
+        held=[one for one in statements if one.verdict == "holds"],
+        parameters=[one for one in statements if one.subject == ALL_METHODS],
         fractions=fractions_path,
         overview=[table for table in (taxonomy(results), batch_table(results)) if table],
         tables=model_tables(results, _WIDTH),

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from arbench.border.printable import on_one_line
-from arbench.report.cells import (
-    CELLS,
-    COLUMNS,
-    NONE,
-    Column,
-    accepted,
-    interval_of,
-    is_extrapolated,
-    real_time,
-    speed_up,
-)
+from arbench.report.cells import CELLS, COLUMNS, accepted, interval_of, is_extrapolated, real_time, speed_up
 from arbench.report.labels import STATUS, SharedSettings, model_label, numbers, of_models
+from arbench.report.quantities import NONE, Column, in_one_unit
 from arbench.report.roofs import per_second, reached
 from arbench.results import Case, Results
 
-_FULL = tuple(name for name in COLUMNS if name not in ("best_speed_up", "marked_depth"))
-_HEADLINE = ("op", "method", "n", "time", "rate", "real_time", "best_speed_up", "marked_depth")
-_OPTIONAL = ("rate", "real_time", "marked_depth", "op")
+_FULL = tuple(name for name in COLUMNS if name not in ("time_with_interval", "marked_depth", "largest_n"))
+_HEADLINE = (
+    "op",
+    "method",
+    "n",
+    "time_with_interval",
+    "rate",
+    "real_time",
+    "slowdown",
+    "speed_up",
+    "marked_depth",
+    "largest_n",
+)
+_OPTIONAL = ("rate", "real_time", "speed_up", "marked_depth", "op")
 """Columns of the headline that a narrow terminal loses, the first one first."""
 _OP_ORDER = {"score": 0, "sample": 1, "forward": 2, "backward": 3}
 
@@ -145,7 +148,11 @@ def rows(results: Results) -> Table:
 
 
 def model_tables(results: Results, width: int) -> list[Table]:
-    """Return one table per model: each method at the largest N that is ok, with notes on the other sizes.
+    """Return one table per model, all of it at one N, with notes on the other sizes.
+
+    The N is the largest of those at which the most methods are ok. A method that is not ok there shows its status in
+    place of a time, and every method shows the largest N at which it is. Where a method has no case at that N, each
+    row states its own.
 
     Args:
         results: what was measured.
@@ -157,26 +164,48 @@ def model_tables(results: Results, width: int) -> list[Table]:
         groups.setdefault(model_label(case), []).append(case)
     tables = []
     for label, cases in groups.items():
-        title = " · ".join(filter(None, (label, f"element: {cases[0].element}", shared.of_models)))
+        n, at_n = common_n(cases, {ratio.reference for ratio in results.ratios.values()}), []
+        for same in _by_key(cases).values():
+            at_n.append(min(same, key=lambda case: abs(case.n - n)))
+        several = any(case.n != n for case in at_n)
+        size = "" if several else f"N = {n:,}"
+        words = " · ".join(filter(None, (label, size, f"element: {cases[0].element}", shared.of_models)))
+        title = "\n  ".join(textwrap.wrap(words, width - 2))
         notes = _notes(cases, shared)
-        kept, largest = list(_HEADLINE), _largest(cases)
-        marked = ["* extrapolated from counted sizes"] if any(map(is_extrapolated, largest)) else []
+        kept = [name for name in _HEADLINE if name != "n" or several]
+        marked = ["* extrapolated from counted sizes"] if any(map(is_extrapolated, at_n)) else []
+        legend = _legend(at_n)
         for dropped in (None, *_OPTIONAL):
             kept = [name for name in kept if name != dropped]
-            below = [*marked, *notes] if "marked_depth" in kept else notes
-            table = _table(title, largest, results, shared, kept, below)
-            if max(map(len, table.lines()[1 : -len(below) or None])) <= width:
+            below = [*legend, *(marked if "marked_depth" in kept else []), *notes]
+            table = _table(title, at_n, results, shared, kept, below)
+            if max(map(len, table.lines()[len(title.splitlines()) : -len(below) or None])) <= width:
                 break
         tables.append(table)
     return tables
 
 
-def _largest(cases: list[Case]) -> list[Case]:
-    """Return for each method the case at the largest N that is ok; if none is, at the smallest."""
-    by_key: dict[tuple[object, ...], list[Case]] = {}
+def common_n(cases: Iterable[Case], referred: Container[str]) -> int:
+    """Return the largest of the sizes at which the most methods are ok, if possible with one that is referred to."""
+    ok: dict[int, list[str]] = {}
     for case in cases:
-        by_key.setdefault(case.key, []).append(case)
-    return [max((c for c in same if c.status == "ok"), key=lambda c: c.n, default=same[0]) for same in by_key.values()]
+        ok.setdefault(case.n, []).extend([case.id] if case.status == "ok" else [])
+    return max(ok, key=lambda n: (len(ok[n]), any(one in referred for one in ok[n]), n))
+
+
+def _legend(cases: Iterable[Case]) -> list[str]:
+    """Return what the marks around intervals mean, if there are any."""
+    timed = [case for case in cases if case.status == "ok"]
+    brackets = "[brackets] are 95% intervals over processes" if any(case.ci95_s for case in timed) else ""
+    ranges = "(parentheses) are ranges over fewer than six processes" if any(case.range_s for case in timed) else ""
+    return [text] if (text := ", ".join(filter(None, (brackets, ranges)))) else []
+
+
+def _by_key(cases: Iterable[Case]) -> dict[tuple[object, ...], list[Case]]:
+    found: dict[tuple[object, ...], list[Case]] = {}
+    for case in cases:
+        found.setdefault(case.key, []).append(case)
+    return found
 
 
 def _notes(cases: list[Case], shared: SharedSettings) -> list[str]:
@@ -225,11 +254,17 @@ def _table(
     names: Sequence[str],
     notes: Sequence[str] = (),
 ) -> Table:
-    known = {"real_time": any(c.rate_hz for c in cases), "accepted": any(map(accepted, cases))}
+    known = {
+        "real_time": any(c.rate_hz for c in cases),
+        "accepted": any(map(accepted, cases)),
+        "slowdown": any(c.id in results.slowdowns for c in cases),
+    }
     kept = [name for name in names if known.get(name, True)]
     return Table(
         title,
-        [COLUMNS[name] for name in kept],
-        [[CELLS[name](case, results, shared) for name in kept] for case in cases],
+        *in_one_unit(
+            [COLUMNS[name] for name in kept],
+            [[CELLS[name](case, results, shared) for name in kept] for case in cases],
+        ),
         notes,
     )

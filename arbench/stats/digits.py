@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 Interval = tuple[float, float]
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 _MOST_DIGITS = 4
 _DIGITS_ALONE = 2
+_MOST_BEFORE_POINT = 5
 
 
 def last_place(value: float, interval: Interval | None) -> int:
@@ -43,6 +45,43 @@ def format_si(value: float, unit: str, interval: Interval | None = None) -> str:
     return f"{text} {_PREFIXES[exponent]}{unit}".rstrip()
 
 
+def shared_prefix(values: Iterable[float], unit: str) -> int:
+    """Return the power of ten of the SI prefix in which to print all numbers of a column.
+
+    It is that of the smallest value, or a larger one if the largest value would have more than five digits before
+    its point.
+
+    Args:
+        values: the numbers in ``unit``; zeros do not matter.
+        unit: their unit; 's' never gets a prefix above one.
+    """
+    sizes = sorted(abs(value) for value in values if value and math.isfinite(value))
+    if not sizes:
+        return 0
+    highest = 0 if unit == "s" else max(_PREFIXES)
+    smallest = 3 * (_exponent(sizes[0]) // 3)
+    least = 3 * math.ceil((_exponent(sizes[-1]) - _MOST_BEFORE_POINT + 1) / 3)
+    return min(highest, max(min(_PREFIXES), smallest, least))
+
+
+def prefixed(unit: str, prefix: int) -> str:
+    """Return a unit with its prefix: ``ms`` for 's' and -3."""
+    return f"{_PREFIXES[prefix]}{unit}"
+
+
+def format_at(value: float, prefix: int, interval: Interval | None = None) -> str:
+    """Return ``value`` without a unit, in units of ``10**prefix``, with only the decimals its interval supports."""
+    _check(value)
+    return _fixed(value / 10.0**prefix, last_place(value, interval) - prefix)
+
+
+def format_interval_at(value: float, interval: Interval, prefix: int, ends: str = "[]") -> str:
+    """Return the ends of an interval as `format_at` prints its value, rounded outward."""
+    low, high = _outward(value, interval)
+    place = last_place(value, interval) - prefix
+    return f"{ends[0]}{_fixed(low / 10.0**prefix, place)}, {_fixed(high / 10.0**prefix, place)}{ends[1]}"
+
+
 def format_seconds(value: float, interval: Interval | None = None) -> str:
     """Return a duration as text, for example ``12.3 ms``; see `format_si`."""
     return format_si(value, "s", interval)
@@ -61,14 +100,14 @@ def format_interval(value: float, interval: Interval, unit: str = "", ends: str 
     They match the output of `format_si` (for ``unit`` 'x', of `format_ratio`) for ``value``, are rounded outward
     and have no unit, because ``value`` with its unit is printed beside them.
     """
-    place = last_place(value, interval)
-    exponent = 0 if unit == "x" else _scaled(value, unit, interval)[1]
-    scale = 10.0**place
+    return format_interval_at(value, interval, 0 if unit == "x" else _scaled(value, unit, interval)[1], ends)
+
+
+def _outward(value: float, interval: Interval) -> Interval:
+    """Return the ends of an interval on the grid of the value's last place."""
+    scale = 10.0 ** last_place(value, interval)
     # The tolerance keeps an end on the grid, up to rounding, from moving outward.
-    low = math.floor(interval[0] / scale + 1e-9) * scale
-    high = math.ceil(interval[1] / scale - 1e-9) * scale
-    low, high = low / 10.0**exponent, high / 10.0**exponent
-    return f"{ends[0]}{_fixed(low, place - exponent)}, {_fixed(high, place - exponent)}{ends[1]}"
+    return math.floor(interval[0] / scale + 1e-9) * scale, math.ceil(interval[1] / scale - 1e-9) * scale
 
 
 def _check(value: float) -> None:

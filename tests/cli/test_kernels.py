@@ -50,12 +50,16 @@ def test_a_run_lists_times_and_checks(timed):
     listed, _, table = out.partition("\n\n")
     assert listed.splitlines() == [
         f"softmax  {KERNELS['softmax'].summary} (eager, triton)",
-        *(f"  {op:<8}  {formula}" for op, formula in KERNELS["softmax"].formula.items()),
+        "  forward   bytes = 2 R W s",
+        "            FLOPs = 4 R W",
+        "  backward  bytes = 3 R W s",
+        "            FLOPs = 4 R W",
+        "|y|: elements of y, |weight|: elements of the weight, s: bytes of a number",
     ]
     assert "torch · eager" in table
     assert "checked, not timed" in table
     assert "failed" not in table
-    assert out.endswith(f"results  {folder}/results.jsonl\nreport   {folder}/report.html\n")
+    assert f"report   {folder}/report.html\nresults  {folder}/results.jsonl\n" in out
     assert {"results.jsonl", "report.html", "summary.md", "figures"} == {p.name for p in folder.iterdir()}
 
 
@@ -105,8 +109,11 @@ def test_the_list_says_what_each_costs(answer):
     found = answer("kernels", "--list")
     assert (found.code, found.err) == (0, "")
     for name, kernel in KERNELS.items():
-        assert f"{name}  {kernel.summary}" in found.out
-        assert all(formula in found.out for formula in kernel.formula.values())
+        said = " ".join(found.out.split())
+        assert f"{name} {kernel.summary}" in said
+        parts = [part for formula in kernel.formula.values() for part in formula.split(", FLOPs = ")]
+        assert all(part in said for part in parts)
+    assert max(map(len, found.out.splitlines())) <= 80
     (softmax,) = json.loads(answer("kernels", "--list", "--json", "--kernel", "softmax").out)["kernels"]
     assert softmax["cost"] == dict(KERNELS["softmax"].formula)
     assert softmax["sizes"]["cpu"][0] == {"rows": 16000, "width": 256}

@@ -40,6 +40,7 @@ def test_the_same_in_words(answer):
     assert any(line.startswith("  presets: nv (default), vocoder") for line in lines)
     assert any("cached" in line and "depth N, work N" in line for line in lines)
     assert lines[-2].startswith("devices  cpu")
+    assert max(map(len, lines)) <= 80
     assert not any("pixelcnn" in line for line in lines)
 
 

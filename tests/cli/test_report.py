@@ -14,7 +14,11 @@ def test_the_report_of_a_finished_run_goes_to_the_given_folder(answer, copied, t
     found = answer("report", file, "--out", tmp_path / "elsewhere")
     assert found.code == 0
     assert found.err == ""
-    assert found.out.endswith(f"results  {file}\nreport   {tmp_path}/elsewhere/report.html\n")
+    assert f"report   {tmp_path}/elsewhere/report.html\nresults  {file}\n" in found.out
+    assert "holds: wavenet:tiny sampling (cached)" not in found.out
+    told = " ".join(answer("report", file, "--out", tmp_path / "elsewhere", "--details").out.split())
+    assert "✓ holds: wavenet:tiny sampling (cached): depth grows as O(N), as claimed" in told
+    assert "verified in " not in found.out
     assert (tmp_path / "elsewhere" / "report.html").read_text() == (copied / "report.html").read_text()
     assert (tmp_path / "elsewhere" / "summary.md").exists()
     assert file.read_bytes() == before

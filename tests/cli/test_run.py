@@ -6,6 +6,7 @@ import json
 from html.parser import HTMLParser
 
 import msgspec
+import pytest
 
 from arbench.results import AnyLine, Case, Fit, read
 
@@ -35,14 +36,28 @@ class Tags(HTMLParser):
 def test_a_run_says_what_it_found_and_leaves_it(finished):
     folder, said = finished
     assert said.code == 0
-    assert "holds: wavenet:tiny scoring (parallel): depth is O(1), as claimed" in said.out
-    assert "holds: wavenet:tiny sampling (cached): depth grows as O(N), as claimed" in said.out
+    lines = said.out.splitlines()
+    results = read(folder)
+    slowdown = results.slowdowns["wavenet:tiny/sample/cached/eager/cpu/float32/b1/n16"]
+    assert slowdown.score == "wavenet:tiny/score/parallel/eager/cpu/float32/b1/n16"
+    assert lines[0] == "wavenet:tiny"
+    words = " ".join(lines[1:3]).split()
+    said_x = words[words.index("takes") + 1]
+    assert float(said_x.rstrip("x")) == pytest.approx(slowdown.ratio, rel=0.5)  # one digit, perhaps
+    first = f"At N = 16 sampling takes {said_x} (range "
+    assert " ".join(words).startswith(first)
+    assert " ".join(words).endswith(") the time of scoring: cached against parallel.")
+    assert "Verified: the results of 4 cases are right, and none is wrong." in lines
+    assert "Claims on depth and work: 4 hold." in lines
+    place = lines.index(f"report   {folder}/report.html")
+    assert place < 24
+    assert lines[place + 1] == f"results  {folder}/results.jsonl"
     count = len((folder / "results.jsonl").read_bytes().splitlines())
-    assert f"\nseals    intact: {count} lines, all as they were written. " in said.out
-    assert said.out.endswith(f"results  {folder}/results.jsonl\nreport   {folder}/report.html\n")
+    assert f"seals    intact: {count} lines, all as they were written. " in said.out
+    assert "holds: " not in said.out
+    assert max(len(line) for line in lines if str(folder) not in line) <= 80
     assert "Traceback" not in said.err
     assert {"results.jsonl", "report.html", "summary.md", "figures"} == {p.name for p in folder.iterdir()}
-    results = read(folder)
     assert results.run.argv[0] == "run"
     assert results.run.seed == 5
     assert {(case.method, case.n) for case in results.cases.values()} == {
@@ -113,8 +128,12 @@ def test_wrong_claims_leaks_and_html(answer, inside, tmp_path):
         "--out",
         tmp_path / "out",
     )
-    assert found.code == 0
-    assert "✗ FAILS: <marquee>wrong.Mine:tiny sampling (cached): claimed depth O(1), measured O(N)" in found.out
+    assert found.code == 1
+    assert found.err.splitlines()[-1] == "arbench: 1 case inexact, 1 claim fails"
+    words = " ".join(found.out.split())
+    assert "✗ FAILS: <marquee>wrong.Mine:tiny sampling (cached): claimed depth O(1), measured O(N)" in words
+    leak = "forward leaks: parameters of element 0 change with elements from 0 on."
+    assert f"Inexact: <img src=x>leaky.Mine:tiny, sample cached at N = 8: {leak}" in words
     assert "holds: <img src=x>leaky" not in found.out
     wrong, leaky = read(tmp_path / "out").cases.values()
     assert (wrong.model, wrong.status) == ("<marquee>wrong.Mine", "ok")
@@ -127,6 +146,28 @@ def test_wrong_claims_leaks_and_html(answer, inside, tmp_path):
     tags.feed(page)
     assert not {"marquee", "blink"} & {tag for tag, _ in tags.found}
     assert not [attributes for tag, attributes in tags.found if attributes.get("src") == "x"]
+
+
+def test_a_verdict_does_not_depend_on_which_methods_were_asked_for(answer, inside, tmp_path):
+    """Speculative alone is judged as it is beside the methods that its verdict needs, which are counted unseen."""
+    words = ["run", "--model", "wavenet:tiny", "--n", "8", "--rounds", "1", "--workers", "1", "--method", "speculative"]
+    found = []
+    for more in ("--op sample", "--method parallel --method naive"):
+        out = tmp_path / str(len(found))
+        said = answer(*words, *more.split(), "--out", out)
+        assert said.code == 0, said
+        results = read(out)
+        fits = [fit for fit in results.fits.values() if fit.method == "speculative"]
+        found.append([(fit.metric, fit.claimed, fit.verdict, fit.why) for fit in fits])
+    alone, beside = found
+    assert alone == beside
+    assert {verdict for _, claimed, verdict, _ in alone if claimed} == {"holds"}
+    results = read(tmp_path / "0")
+    assert {case.method for case in results.cases.values()} == {"speculative"}
+    assert {line.method for line in results.fits.values()} == {"speculative"}
+    assert {line.case for line in results.samples} == set(results.cases)
+    assert "unfinished" not in (tmp_path / "0" / "summary.md").read_text()
+    assert [name.split("/")[1:3] for name in results.run.plan["needed"]] == [["sample", "naive"], ["score", "parallel"]]
 
 
 def sound() -> bytes:

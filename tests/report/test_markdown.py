@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from arbench.report.cells import Column
 from arbench.report.markdown import escape, grid
+from arbench.report.quantities import Column
 from arbench.report.table import Table
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from arbench.report.cells import NONE, Column
 from arbench.report.compare.comparison import Comparison, Value
 from arbench.report.labels import STATUS, SharedSettings, is_kernel, model_label, shorten
 from arbench.report.metrics import Metric
+from arbench.report.quantities import NONE, Column
 from arbench.report.table import Table
 from arbench.results import COUNTERS, Case, Results
 from arbench.stats import format_ratio, format_seconds

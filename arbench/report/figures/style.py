@@ -25,17 +25,21 @@ _PALETTE = [mpl.colors.to_hex(color) for color in sns.color_palette("colorblind"
 _BLUE, _ORANGE, _GREEN, _RED, _PINK, _BROWN, _ROSE, _GREY, _YELLOW, _SKY = _PALETTE
 _METHODS = {
     "parallel": (_BLUE, "o"),
-    "sequential": (_RED, "s"),
-    "cached": (_RED, "s"),
-    "inversion": (_RED, "s"),
+    "sequential": (_SKY, "X"),
     "naive": (_GREY, "v"),
+    "cached": (_RED, "s"),
     "fixed_point": (_PINK, "D"),
-    "inversion_fixed_point": (_PINK, "D"),
-    "own_samples": (_SKY, "P"),
-    "fused": (_GREEN, "^"),
+    "blocks": (_GREEN, "p"),
     "forecast": (_ORANGE, "<"),
     "speculative": (_BROWN, ">"),
+    "rejection": (_ROSE, "h"),
+    "fused": (_YELLOW, "^"),
+    "inversion": (_RED, "s"),
+    "inversion_fixed_point": (_PINK, "D"),
+    "inversion_blocks": (_GREEN, "p"),
+    "own_samples": (_SKY, "P"),
 }
+"""Colour and marker by method; two methods share a colour only if no model has both."""
 _IMPLEMENTATIONS = {
     ("arbench", "triton"): (_BLUE, "o"),
     ("arbench", "numba"): (_GREEN, "^"),
@@ -44,7 +48,7 @@ _IMPLEMENTATIONS = {
 }
 _FILLS: tuple[FillStyleType, ...] = ("full", "top", "left", "bottom", "right")
 """Fillings of variants; a hollow mark is an unstable case."""
-_SPARE = [(_ORANGE, "X"), (_GREEN, "p"), (_BROWN, "h"), (_SKY, "*"), (_ROSE, "d")]
+_SPARE = [(_YELLOW, "*"), (_ORANGE, "d"), (_BROWN, "H"), (_ROSE, "8"), (_GREEN, "d"), (_SKY, "*"), (_GREY, "d")]
 
 SERIES_LOOKS = [(_BLUE, "o"), (_ORANGE, "s"), (_GREEN, "^"), (_RED, "D"), (_GREY, "v"), (_BROWN, "P")]
 """Colours and markers for machines or files, used in turn."""
@@ -108,11 +112,13 @@ def looks(methods: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, str, st
     """Return colour, marker and line style by label, for (method, label) pairs.
 
     A method looks the same in every figure. Its variants (another backend, batch, ...) differ in line style.
-    Unknown methods get the spare looks in alphabetical order.
+    Unknown methods get the spare looks in alphabetical order, in colours that no other method has.
     """
     pairs = sorted(set(methods))
     unknown = sorted({method for method, _ in pairs} - _METHODS.keys())
-    known = _METHODS | {m: _SPARE[i % len(_SPARE)] for i, m in enumerate(unknown)}
+    taken = {_METHODS[method][0] for method, _ in pairs if method in _METHODS}
+    spare = [look for look in _SPARE if look[0] not in taken] or _SPARE
+    known = _METHODS | {m: spare[i % len(spare)] for i, m in enumerate(unknown)}
     styles = ("-", "--", "-.", ":")
     seen: dict[str, int] = {}
     found = {}

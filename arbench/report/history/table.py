@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from arbench.report.cells import NONE, Column
 from arbench.report.history.series import History
 from arbench.report.metrics import Metric
 from arbench.report.passed import passed_over
+from arbench.report.quantities import NONE, Column
 from arbench.report.table import Table
 from arbench.stats import format_si
 from arbench.stats.steps import Step, least_length

@@ -6,21 +6,12 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
-from arbench.report.cells import (
-    NONE,
-    Column,
-    exact_si,
-    interval_of,
-    speed_up_label,
-    status_label,
-    time_interval_label,
-    time_label,
-)
+from arbench.report.cells import exact, per_second, seconds, speed_up_label, status_label
 from arbench.report.labels import STATUS, SharedSettings, of_kernels, shorten
-from arbench.report.roofs import format_percent, per_second, reached, roof_of
+from arbench.report.quantities import NONE, Cell, Column, in_one_unit
+from arbench.report.roofs import format_percent, reached, roof_of
 from arbench.report.table import Table, order
 from arbench.results import Case, Results
-from arbench.stats import format_si
 
 _HEADLINE = ("configuration", "op", "implementation", "time", "rate", "of_limit", "outcome")
 _FULL = (
@@ -75,8 +66,10 @@ def kernel_rows(results: Results) -> Table:
     cases = order(of_kernels(results))
     return Table(
         shared.of_kernels,
-        [COLUMNS[name] for name in _FULL],
-        [[CELLS[name](case, results, shared) for name in _FULL] for case in cases],
+        *in_one_unit(
+            [COLUMNS[name] for name in _FULL],
+            [[CELLS[name](case, results, shared) for name in _FULL] for case in cases],
+        ),
     )
 
 
@@ -136,7 +129,7 @@ def _table(
         for case in cases
     ]
     title = "\n  ".join(textwrap.wrap(" · ".join(filter(None, (kernel, common, shared.of_kernels))), width - 2))
-    table = Table(title, [COLUMNS[name] for name in names], rows, notes)
+    table = Table(title, *in_one_unit([COLUMNS[name] for name in names], rows), notes)
     if len(own) == 1 and not _fits(table, width):
         return _narrowed(table, names, width)
     return table
@@ -161,21 +154,12 @@ def _fits(table: Table, width: int) -> bool:
     return max(map(len, table.lines()[head : -len(table.notes) or None])) <= width
 
 
-def _rate(case: Case, count: int | None, unit: str) -> str:
-    value = per_second(case, count)
-    if value is None or count is None:
-        return NONE
-    interval = interval_of(case)
-    ends = None if interval is None else (count / interval[1], count / interval[0])
-    return format_si(value, unit, ends)
-
-
-def _bound_rate(case: Case, results: Results) -> str:
+def _bound_rate(case: Case, results: Results) -> Cell:
     """Return the bytes moved per second, or the FLOPs where arithmetic is the limit."""
     top = roof_of(case, results)
     if top is not None and top.bound == "compute":
-        return _rate(case, case.flops, "FLOP/s")
-    return _rate(case, case.bytes, "B/s")
+        return per_second(case, case.flops, "FLOP/s")
+    return per_second(case, case.bytes, "B/s")
 
 
 def _of_limit(case: Case, results: Results) -> str:
@@ -193,24 +177,23 @@ def _bound(case: Case, results: Results) -> str:
     return NONE if top is None else top.bound
 
 
-Cell = Callable[[Case, Results, SharedSettings], str]
-CELLS: dict[str, Cell] = {
+CELLS: dict[str, Callable[[Case, Results, SharedSettings], Cell]] = {
     "kernel": lambda case, results, shared: case.model,
     "configuration": lambda case, results, shared: split_configuration([case.preset])[0],
     "op": lambda case, results, shared: case.op,
     "implementation": lambda case, results, shared: shared.method_label(case),
     "status": lambda case, results, shared: status_label(case),
-    "time": lambda case, results, shared: time_label(case),
-    "interval": lambda case, results, shared: time_interval_label(case),
+    "time": lambda case, results, shared: seconds(case),
+    "interval": lambda case, results, shared: seconds(case, "interval"),
     "rate": lambda case, results, shared: _bound_rate(case, results),
-    "bytes_rate": lambda case, results, shared: _rate(case, case.bytes, "B/s"),
-    "flops_rate": lambda case, results, shared: _rate(case, case.flops, "FLOP/s"),
+    "bytes_rate": lambda case, results, shared: per_second(case, case.bytes, "B/s"),
+    "flops_rate": lambda case, results, shared: per_second(case, case.flops, "FLOP/s"),
     "bound": lambda case, results, shared: _bound(case, results),
     "of_limit": lambda case, results, shared: _of_limit(case, results),
     "speed_up": lambda case, results, shared: speed_up_label(case, results),
     "outcome": lambda case, results, shared: _outcome(case, results),
-    "bytes": lambda case, results, shared: exact_si(case.bytes, "B"),
-    "flops": lambda case, results, shared: exact_si(case.flops, "FLOP"),
+    "bytes": lambda case, results, shared: exact(case.bytes, "B"),
+    "flops": lambda case, results, shared: exact(case.flops, "FLOP"),
 }
 COLUMNS = {
     "kernel": Column("kernel", number=False),
@@ -221,8 +204,8 @@ COLUMNS = {
     "time": Column("time"),
     "interval": Column("[95%] or (range)"),
     "rate": Column("rate"),
-    "bytes_rate": Column("bytes/s"),
-    "flops_rate": Column("FLOPs/s"),
+    "bytes_rate": Column("bytes"),
+    "flops_rate": Column("FLOPs"),
     "bound": Column("bound by", number=False),
     "of_limit": Column("of limit"),
     "speed_up": Column("speed-up"),

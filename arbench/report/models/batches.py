@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from arbench.report.cells import NONE, Column, interval_of
+from arbench.report.cells import interval_of
 from arbench.report.figures.style import looks, new_figure, styled, value_axis
 from arbench.report.labels import OPS, model_label, of_models
 from arbench.report.models.taxonomy import time_per_element
+from arbench.report.quantities import NONE, Cell, Column, in_one_unit
 from arbench.report.table import Table, order
 from arbench.results import Case, Results
 
@@ -49,10 +50,10 @@ def batch_table(results: Results) -> Table | None:
         *(Column(f"batch {batch}") for batch in batches),
         Column("throughput gain"),
     ]
-    return Table(TITLE, columns, [_row(cases, batches) for cases in rows])
+    return Table(TITLE, *in_one_unit(columns, [_row(cases, batches) for cases in rows]))
 
 
-def _row(cases: list[Case], batches: list[int]) -> list[str]:
+def _row(cases: list[Case], batches: list[int]) -> list[Cell]:
     first = cases[0]
     times = {case.batch: time_per_element(case) for case in cases}
     each = [(case.median_s or 0.0) / case.batch for case in (first, cases[-1])]

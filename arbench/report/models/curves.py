@@ -1,4 +1,4 @@
-"""Time and depth over N on log axes, scoring beside sampling."""
+"""Time and depth over N on log axes, scoring and sampling in one panel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from arbench.report.cells import interval_of
-from arbench.report.figures.style import looks, new_figure, sizes_axis, styled, value_axis
+from arbench.report.figures.style import legend_columns, looks, new_figure, sizes_axis, styled, value_axis
 from arbench.report.labels import OPS, SharedSettings, model_label, shorten
 from arbench.report.models.verdicts import exact_growth
 from arbench.report.table import order
@@ -20,12 +20,14 @@ from arbench.stats import CLASSES, Growth
 
 _UNITS = {"seconds": ("time of one call", "s"), "depth": ("depth, dependent operations", "")}
 
+_WIDTH, _ACROSS = 7.5, 3
+"""Width of a figure, inches, and most columns of its legend."""
 _LONGEST = 60
 """Characters of a legend's label that fit a panel."""
 
 
 def curves(results: Results, model: str, metric: str) -> Figure | None:
-    """Return a model's ``metric`` over N: a column per op, a mark per case, a curve per fit.
+    """Return a model's ``metric`` over N: scoring and sampling on the same axes, a mark per case, a curve per fit.
 
     Args:
         results: what was measured.
@@ -44,21 +46,31 @@ def curves(results: Results, model: str, metric: str) -> Figure | None:
     if not cases:
         return None
     shared = SharedSettings(results)
-    look = looks((case.method, shared.method_label(case)) for case in results.cases.values())
     values = [value for case in cases if (value := _value(case, metric)) is not None]
-    ops = [op for op in OPS if any(case.op == op for case in cases)]
     words, unit = _UNITS[metric]
     with styled():
-        entries = max(len({shared.method_label(c) for c in cases if c.op == op}) for op in ops)
-        figure = new_figure(5.0 * len(ops), 4.2 + 0.2 * entries)
-        panels = figure.subplots(1, len(ops), sharey=True, squeeze=False)[0]
-        for axes, op in zip(panels, ops, strict=True):
-            same = [case for case in cases if case.op == op]
-            _panel(axes, same, results, metric, look, shared)
-            value_axis(axes, min(values), max(values), unit)
-            axes.set_title(OPS[op])
-        panels[0].set_ylabel(words)
+        lines = len({_label(case, shared) for case in cases})
+        figure = new_figure(_WIDTH, 4.4 + 0.2 * -(-lines // _ACROSS))
+        axes = figure.subplots()
+        _panel(axes, cases, results, metric, shared)
+        value_axis(axes, min(values), max(values), unit)
+        axes.set_ylabel(words)
     return figure
+
+
+def _label(case: Case, shared: SharedSettings) -> str:
+    return f"{OPS[case.op]}: {shared.method_label(case)}"
+
+
+def _looks(cases: Iterable[Case], shared: SharedSettings) -> Mapping[str, tuple[str, str, str]]:
+    """Return colour, marker and style by label; a method that both scores and samples has two colours."""
+    known = list(cases)
+    scoring = {case.method for case in known if case.op == "score"}
+
+    def method(case: Case) -> str:
+        return f"sampling {case.method}" if case.op == "sample" and case.method in scoring else case.method
+
+    return looks((method(case), _label(case, shared)) for case in known)
 
 
 def _value(case: Case, metric: str) -> float | None:
@@ -72,13 +84,14 @@ def _panel(
     cases: list[Case],
     results: Results,
     metric: str,
-    look: Mapping[str, tuple[str, str, str]],
     shared: SharedSettings,
 ) -> None:
     handles = []
-    for label in dict.fromkeys(map(shared.method_label, cases)):
+    model = model_label(cases[0])
+    look = _looks((case for case in results.cases.values() if model_label(case) == model), shared)
+    for label in dict.fromkeys(_label(case, shared) for case in cases):
         color, marker, style = look[label]
-        same = [case for case in cases if shared.method_label(case) == label]
+        same = [case for case in cases if _label(case, shared) == label]
         fit = results.fits.get((*same[0].key, metric))
         drawn = _fit(axes, fit, [case.n for case in same], color, style) if fit else False
         _marks(axes, same, metric, color, marker)
@@ -87,7 +100,7 @@ def _panel(
     sizes_axis(axes, (case.n for case in cases))
     axes.grid(True, which="major")
     axes.set_axisbelow(True)
-    columns = 3 if max(len(str(handle.get_label())) for handle in handles) < 24 else 1
+    columns = legend_columns((str(handle.get_label()) for handle in handles), _WIDTH, _ACROSS)
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns)
     sns.despine(ax=axes)
 

@@ -10,9 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from arbench.report.figures.style import FAINT, INK, RULE, new_figure, styled
-from arbench.report.labels import GROWTH, OWN_SAMPLES, SharedSettings, shorten
+from arbench.report.labels import GROWTH, SharedSettings, shorten
 from arbench.report.models.verdicts import Headline, depth_fits, headlines
-from arbench.results import Fit, Results
+from arbench.results import OWN_SAMPLES, Fit, Results
 
 _ALWAYS = ("1", "log N", "sqrt N", "N")
 _WIDE, _NARROW = 2.85, 0.95
@@ -101,7 +101,7 @@ def _names(known: list[Headline]) -> list[Place]:
 
 def _other(fit: Fit, shared: SharedSettings) -> str:
     condition = ""
-    if fit.method in OWN_SAMPLES:
+    if fit.method == OWN_SAMPLES:
         condition = ", own samples only"
     elif (fit.claimed or "").startswith("<="):
         condition = ", on this data"

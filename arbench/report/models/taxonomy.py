@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
-from arbench.report.cells import NONE, Column, exact_si, interval_of, largest_speed_up
+from arbench.report.cells import exact, interval_of, largest_speed_up
 from arbench.report.labels import GROWTH, OPS, SharedSettings, claim_label, model_label, of_models
 from arbench.report.models.jobs import NO_FAMILY, Job, families, job
 from arbench.report.models.verdicts import exact_growth
+from arbench.report.quantities import NONE, Cell, Column, Quantity, in_one_unit
 from arbench.report.table import Table
 from arbench.results import Case, Fit, Op, Results
-from arbench.stats import format_ratio, format_seconds
+from arbench.stats import format_ratio
 
 TITLE = "How scoring and sampling grow, by family"
 PER_ELEMENT = {
@@ -30,7 +32,7 @@ LEGEND = (
     "(= constant, ↑ grows, ↓ falls with N), time per element, speed over the reference."
 )
 _ARROWS = {"constant": "=", "falls": "↓", "falls as 1/N": "↓", NONE: ""}
-Rows = Callable[[Results, str, str], list[list[str]]]
+Rows = Callable[[Results, str, str], list[list[Cell]]]
 """Function that returns the rows of a model, given its label and the mark of its remark."""
 _MARKS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _FORMULAS, _NAME = (24, 16, 9, 0), 24
@@ -90,7 +92,7 @@ def _table(results: Results, columns: Sequence[Column], rows_of: Rows, width: in
     if len(found.keys() - {NO_FAMILY}) < 2:
         return None
     remarks = _remarks(results, found)
-    rows: list[list[str]] = []
+    rows: list[list[Cell]] = []
     sections: dict[int, str] = {}
     for family, labels in found.items():
         sections[len(rows)] = family
@@ -100,7 +102,7 @@ def _table(results: Results, columns: Sequence[Column], rows_of: Rows, width: in
     if width is not None:
         notes = [LEGEND, *notes]
         notes = [line for note in notes for line in textwrap.wrap(note, width, subsequent_indent="  ")]
-    return Table(TITLE, columns, rows, notes, sections)
+    return Table(TITLE, *in_one_unit(columns, rows), notes, sections)
 
 
 def _remarks(results: Results, found: dict[str, list[str]]) -> dict[str, tuple[str, str]]:
@@ -117,8 +119,8 @@ def _mark(number: int) -> str:
     return "".join(_MARKS[int(digit)] for digit in str(number + 1))
 
 
-def _rows(results: Results, model: str, mark: str) -> list[list[str]]:
-    rows: list[list[str]] = []
+def _rows(results: Results, model: str, mark: str) -> list[list[Cell]]:
+    rows: list[list[Cell]] = []
     ops: tuple[Op, ...] = ("score", "sample")
     for op in ops:
         one = job(results, model, op)
@@ -150,14 +152,14 @@ def _rows(results: Results, model: str, mark: str) -> list[list[str]]:
     return rows
 
 
-def _brief_row(results: Results, model: str, mark: str, most: int) -> list[list[str]]:
+def _brief_row(results: Results, model: str, mark: str, most: int) -> list[list[Cell]]:
     score, sample = job(results, model, "score"), job(results, model, "sample")
     name = model if len(model) <= _NAME else model[: _NAME - 1] + "…"
-    row = [name + mark, _sizes(results, model), *(_depth(one, most) for one in (score, sample))]
+    row: list[Cell] = [name + mark, _sizes(results, model), *(_depth(one, most) for one in (score, sample))]
     if sample is None:
         return [[*row, NONE, NONE, NONE, NONE, tally(results, model)]]
     known, timed = sample.known, sample.timed
-    work = f"{_per_element(known[-1])} {_ARROWS.get(grows(sample, results), '↑')}" if known else NONE
+    work = replace(_per_element(known[-1]), mark=_ARROWS.get(grows(sample, results), "↑")) if known else NONE
     return [
         [
             *row,
@@ -207,25 +209,27 @@ def tally(results: Results, model: str) -> str:
     return ", ".join(parts) or NONE
 
 
-def time_per_element(case: Case) -> str:
+def time_per_element(case: Case) -> Quantity:
     """Return the time of a call divided by the elements of all events in the batch."""
     assert case.median_s is not None
     elements = case.batch * case.n
     ends = interval_of(case)
-    return format_seconds(case.median_s / elements, ends and (ends[0] / elements, ends[1] / elements))
+    return Quantity(case.median_s / elements, "s", ends and (ends[0] / elements, ends[1] / elements))
 
 
-def _per_element(case: Case) -> str:
+def _per_element(case: Case) -> Quantity:
     assert case.flops is not None
-    return exact_si(case.flops / (case.batch * case.n), "FLOP")
+    found = exact(case.flops / (case.batch * case.n), "FLOP")
+    assert isinstance(found, Quantity)
+    return found
 
 
-def _work(one: Job) -> str:
+def _work(one: Job) -> Cell:
     """Return work per element at the smallest and the largest N."""
     if not one.known:
         return NONE
-    ends = [_per_element(one.known[0]), _per_element(one.known[-1])]
-    return " to ".join(dict.fromkeys(ends))
+    first, last = _per_element(one.known[0]), _per_element(one.known[-1])
+    return first if first == last else replace(first, until=last.value)
 
 
 def _nfe(one: Job) -> str:

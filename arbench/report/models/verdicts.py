@@ -10,7 +10,6 @@ from arbench.report.labels import (
     FIT_METRICS,
     GROWTH,
     OPS,
-    OWN_SAMPLES,
     SharedSettings,
     claim_label,
     model_label,
@@ -18,7 +17,7 @@ from arbench.report.labels import (
     span_label,
 )
 from arbench.report.table import order
-from arbench.results import Case, Fit, Op, Results, Verdict
+from arbench.results import OWN_SAMPLES, Case, Fit, Op, Results, Verdict
 from arbench.stats import CLASSES, Growth, fit_exact, format_ratio, format_seconds
 
 _METRIC_ORDER = list(FIT_METRICS)
@@ -167,7 +166,7 @@ def best(results: Results, model: str, op: Op) -> Best | None:
         seconds = math.inf if largest.median_s is None else largest.median_s
         return CLASSES.index(fit.fitted or "1"), -largest.n, seconds, fit.values[-1]
 
-    fits = [f for f in depth_fits(results, model, op) if f.key in exact and f.method not in OWN_SAMPLES]
+    fits = [f for f in depth_fits(results, model, op) if f.key in exact and f.method != OWN_SAMPLES]
     firm = [f for f in fits if not (f.claimed or "").startswith("<=")]
     found = min(firm or fits, key=rank, default=None)
     return None if found is None else Best(found, shared.method_label(found))
@@ -192,11 +191,11 @@ def headlines(results: Results) -> list[Headline]:
 
 def _headline(results: Results, model: str) -> Headline:
     score, sample = best(results, model, "score"), best(results, model, "sample")
+    asked = {case.op for case in of_models(results) if model_label(case) == model}
     parts = [
-        f"{OPS[op]} depth {GROWTH[found.fit.fitted or '1']} ({found.method})"
-        if found
-        else f"{OPS[op]} depth not fitted"
+        f"{OPS[op]} depth {GROWTH[found.fit.fitted or '1']} ({found.method})" if found else f"{OPS[op]} depth unknown"
         for op, found in (("score", score), ("sample", sample))
+        if op in asked
     ]
     chosen = [found.fit.key for found in (score, sample) if found]
     shared = SharedSettings(results)
@@ -221,7 +220,7 @@ def _headline(results: Results, model: str) -> Headline:
 def _verified(results: Results, model: str, op: Op) -> list[str]:
     """Return which methods were verified to give the same result, and in how many cases."""
     mine = [case for case in results.cases.values() if (model_label(case), case.op) == (model, op)]
-    mine = [case for case in mine if case.method not in OWN_SAMPLES and case.exactness == "pointwise"]
+    mine = [case for case in mine if case.method != OWN_SAMPLES and case.exactness == "pointwise"]
     exact = [case for case in mine if case.status == "ok" and case.verified]
     methods = list(dict.fromkeys(case.method for case in exact))
     if len(methods) < 2:
@@ -250,7 +249,7 @@ def _guessed(results: Results, model: str, op: Op, shared: SharedSettings) -> li
 
 
 def _condition(fit: Fit) -> str:
-    if fit.method in OWN_SAMPLES:
+    if fit.method == OWN_SAMPLES:
         return "but only on the model's own samples"
     if (fit.claimed or "").startswith("<="):
         return f"on this data; {claim_label(fit.claimed or '')} is guaranteed"
@@ -267,7 +266,7 @@ def _speed(results: Results, model: str, op: str, shared: SharedSettings) -> lis
         and case.status == "ok"
         and case.median_s
         and case.exactness != "approximate"
-        and case.method not in OWN_SAMPLES
+        and case.method != OWN_SAMPLES
     ]
     if not cases:
         return []

@@ -32,7 +32,7 @@ def test_a_sweep_over_batches_is_a_table_and_a_figure(build, results):
     assert batch_figure(results) is None
     swept = build(edit=batched)
     table = batch_table(swept)
-    assert [column.heading for column in table.columns][4:] == [
+    assert [column.title for column in table.columns][4:] == [
         "batch 1",
         "batch 4",
         "batch 16",

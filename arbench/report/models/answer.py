@@ -1,0 +1,118 @@
+"""The answer to the question of a run: how much longer sampling takes than scoring, at the same N."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from arbench.report.cells import interval_of
+from arbench.report.labels import SharedSettings, model_label, of_models
+from arbench.report.models.verdicts import headlines
+from arbench.report.table import order
+from arbench.results import Case, Ratio, Results, Slowdown
+from arbench.stats import format_interval, format_ratio
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What sampling from one model costs beside scoring with it.
+
+    Attributes:
+        model: label of the model.
+        sentences: the answer first, then the reference, the largest N, and depth.
+    """
+
+    model: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """A case of sampling and the time it takes, in times of scoring."""
+
+    case: Case
+    slowdown: Slowdown
+
+
+def answers(results: Results) -> list[Answer]:
+    """Return one answer per model, in the order of the tables."""
+    depths = {head.model: head.text for head in headlines(results)}
+    shared = SharedSettings(results)
+    return [
+        Answer(model, (*_costs(results, model, shared), *([f"{text[0].upper()}{text[1:]}."] if text else [])))
+        for model, text in depths.items()
+    ]
+
+
+def _costs(results: Results, model: str, shared: SharedSettings) -> list[str]:
+    cases = [case for case in order(of_models(results)) if model_label(case) == model]
+    found = _known(results, cases)
+    if not found:
+        ok = [{case.n for case in cases if (case.op, case.status) == (op, "ok")} for op in ("score", "sample")]
+        if all(ok) and not ok[0] & ok[1]:
+            return ["Scoring and sampling were not timed at the same N: give smaller sizes or a larger --budget."]
+        return []
+    sizes: dict[int, list[_Cost]] = {}
+    for one in found:
+        sizes.setdefault(one.case.n, []).append(one)
+    referred = {ratio.reference for ratio in results.ratios.values()}
+    n = max(sizes, key=lambda n: (len(sizes[n]), any(one.case.id in referred for one in sizes[n]), n))
+    best = min(sizes[n], key=_ratio)
+    lines = [
+        f"At N = {n:,} sampling takes {_times(best.slowdown)} the time of scoring: {_pair(best, results, shared)}."
+    ]
+    lines += _beside_reference(best, sizes[n], results, shared)
+    if (most := max(sizes)) != n:
+        last = min(sizes[most], key=_ratio)
+        lines.append(f"At N = {most:,} it takes {_times(last.slowdown)}: {_pair(last, results, shared)}.")
+    return lines
+
+
+def _known(results: Results, cases: list[Case]) -> list[_Cost]:
+    """Return what exact samplers cost, at the model's smallest batch and its first settings that were timed."""
+    found = [
+        _Cost(case, results.slowdowns[case.id])
+        for case in cases
+        if case.id in results.slowdowns and case.status == "ok" and case.exactness != "approximate"
+    ]
+    if not found:
+        return []
+    settings = min((_settings(one.case) for one in found), key=lambda one: one[-1])
+    return [one for one in found if _settings(one.case) == settings]
+
+
+def _settings(case: Case) -> tuple[Any, ...]:
+    return case.backend, case.device, case.dtype, case.batch
+
+
+def _ratio(one: _Cost) -> float:
+    return one.slowdown.ratio
+
+
+def _pair(one: _Cost, results: Results, shared: SharedSettings) -> str:
+    score = results.cases[one.slowdown.score]
+    return f"{shared.method_label(one.case)} against {shared.method_label(score)}"
+
+
+def _beside_reference(best: _Cost, same: list[_Cost], results: Results, shared: SharedSettings) -> list[str]:
+    """Return how far the best sampler is from the reference; nothing where only one sampler was timed."""
+    referred = {ratio.reference for ratio in results.ratios.values()}
+    reference = next((one for one in same if one.case.id in referred), None)
+    if reference is None or len(same) == 1:
+        return []
+    name = shared.method_label(reference.case)
+    if reference is best:
+        return [f"No sampler is faster there than the reference, {name}."]
+    text = f"The reference sampler, {name}, takes {_times(reference.slowdown)}"
+    speed = results.ratios.get((best.case.id, reference.case.id))
+    return [text + (f"; {shared.method_label(best.case)} is {_times(speed)} as fast." if speed else ".")]
+
+
+def _times(line: Slowdown | Ratio) -> str:
+    """Return ``12x [11, 13]`` with a 95% interval, and ``12x (range 11 to 13)`` where there are too few workers."""
+    interval = interval_of(line)
+    text = format_ratio(line.ratio, interval)
+    if interval is None:
+        return text
+    ends = format_interval(line.ratio, interval, "x")
+    return f"{text} {ends}" if line.ci95 else f"{text} (range {ends[1:-1].replace(', ', ' to ')})"

@@ -1,0 +1,131 @@
+"""Sentences on a whole run: what was verified, what went wrong and why, and what the reader can do about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from arbench.report.labels import STATUS, SharedSettings, model_label, numbers
+from arbench.report.models.verdicts import sentences
+from arbench.report.table import order
+from arbench.results import Case, Results, Status
+
+MARGIN = 1.2
+"""Times may be longer in the next run: advice on a budget leaves a fifth more."""
+_FAILED: tuple[Status, ...] = ("inexact", "error", "timeout", "oom")
+
+
+def remarks(results: Results) -> list[str]:
+    """Return what a reader must know about a run, each in one sentence or a few: the good news first."""
+    lines = [_verified(results), *failures(results), _claims(results), _over_budget(results), _unstable(results)]
+    return [line for line in lines if line]
+
+
+def failures(results: Results) -> list[str]:
+    """Return one line for each reason why cases failed, with the cases that it stopped."""
+    shared = SharedSettings(results)
+    groups: dict[tuple[str, Status, str], dict[str, list[int]]] = {}
+    for case in order(results.cases.values()):
+        if case.status in _FAILED:
+            why = (model_label(case), case.status, case.error or "no details are known")
+            sizes = groups.setdefault(why, {}).setdefault(f"{case.op} {shared.method_label(case)}", [])
+            sizes.append(case.n)
+    return [
+        f"{STATUS[status].capitalize()}: {model}, {_where(methods)}: {error.rstrip('.')}."
+        for (model, status, error), methods in groups.items()
+    ]
+
+
+def _where(methods: dict[str, list[int]]) -> str:
+    """Return ``score parallel and sample cached at N = 64 and 128``, with sizes apart where they differ."""
+    by_sizes: dict[tuple[int, ...], list[str]] = {}
+    for name, sizes in methods.items():
+        by_sizes.setdefault(tuple(sorted(set(sizes))), []).append(name)
+    return "; ".join(f"{_and(names)} at N = {numbers(list(sizes))}" for sizes, names in by_sizes.items())
+
+
+def _and(words: Iterable[str]) -> str:
+    known = list(words)
+    return " and ".join([", ".join(known[:-1]), known[-1]] if len(known) > 1 else known)
+
+
+def _verified(results: Results) -> str:
+    cases = results.cases.values()
+    sound = [case for case in cases if case.status in ("ok", "checked")]
+    if not cases:
+        return ""
+    if not sound:
+        return "Nothing was measured."
+    wrong = sum(case.status == "inexact" for case in cases)
+    held = f"the results of {_count(sound, 'case')} are right"
+    return f"Verified: {held}, those of {wrong:,} are not." if wrong else f"Verified: {held}, and none is wrong."
+
+
+def _claims(results: Results) -> str:
+    """Return the number of claims by verdict: ``Claims: 17 hold, 1 FAILS``."""
+    verdicts = [one.verdict for one in sentences(results) if one.verdict is not None]
+    words = {"holds": ("holds", "hold"), "fails": ("FAILS", "FAIL"), "undecided": ("is undecided", "are undecided")}
+    counts = [(verdicts.count(verdict), one, more) for verdict, (one, more) in words.items()]  # type: ignore[arg-type]
+    parts = [f"{count} {one if count == 1 else more}" for count, one, more in counts if count]
+    return f"Claims on depth and work: {', '.join(parts)}." if parts else ""
+
+
+def _over_budget(results: Results) -> str:
+    cases = [case for case in results.cases.values() if case.status == "over_budget"]
+    if not cases:
+        return ""
+    text = f"Over budget: {_count(cases, 'case')} not timed"
+    options = results.run.plan.get("options", {})
+    if options.get("rounds") is not None:
+        return f"{text}, since three calls take longer than --timeout; give a larger one, or smaller sizes with --n."
+    needed = _needed_s(results, options)
+    if needed is None:
+        return f"{text}; give a larger --budget, or smaller sizes with --n."
+    return f"{text}; --budget {needed:.0f} ({_duration(needed)} for each model) would time all, smaller --n needs less."
+
+
+def _needed_s(results: Results, options: dict[str, Any]) -> float | None:
+    """Return the budget that times every case, rounded up to two digits; None where a case's seconds are unknown.
+
+    A process has an equal share of the budget. A call must take less than a third of the share, and a call of each case
+    must fit it.
+    """
+    workers = options.get("workers")
+    models: dict[str, list[float]] = {}
+    for case in results.cases.values():
+        facts = case.verified or {}
+        about = case.median_s or facts.get("call_s") or facts.get("predicted_s")
+        if case.status not in ("ok", "over_budget"):
+            continue
+        if about is None:
+            return None
+        models.setdefault(model_label(case), []).append(float(about))
+    if not isinstance(workers, int) or not models:
+        return None
+    needed = MARGIN * workers * max(max(sum(calls), 3 * max(calls)) for calls in models.values())
+    place = 10.0 ** (math.floor(math.log10(needed)) - 1)
+    return math.ceil(needed / place) * place
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
+
+
+def _unstable(results: Results) -> str:
+    timed = [case for case in results.cases.values() if case.median_s is not None]
+    cases = [case for case in timed if case.unstable]
+    if not cases:
+        return ""
+    load = results.run.environment.get("load")
+    busy = f" (load {load['1min']:.1f} when this run began)" if isinstance(load, dict) and load.get("1min") else ""
+    return (
+        f"Unstable: {len(cases):,} of {_count(timed, 'time')} scatter by more than 10% between processes or 25% within "
+        f"one. Stop what else runs on this machine{busy} and repeat the run."
+    )
+
+
+def _count(cases: list[Case], word: str) -> str:
+    return f"{len(cases):,} {word}{'s' if len(cases) != 1 else ''}"

@@ -1,0 +1,109 @@
+"""The answer: sampling beside scoring at one N, with its interval."""
+
+from __future__ import annotations
+
+from arbench.report import answers, headline
+from arbench.report.summary import summary
+from arbench.results import Case, Ratio, Slowdown
+
+COSTS = {("naive", 256): 80.0, ("naive", 512): 90.0, ("cached", 256): 20.0, ("cached", 512): 30.0}
+"""Seconds of sampling over those of scoring."""
+MORE = {("cached", 4096): 40.0, ("fixed_point", 4096): 25.0}
+
+
+def costing(costs, ci95=True):
+    """Return an edit that gives WaveNet's samplers these costs, 1% apart between processes, and no other ratios."""
+
+    def edit(line):
+        if isinstance(line, Ratio):
+            return None
+        if not isinstance(line, Case) or (line.model, line.op) != ("wavenet", "sample"):
+            return line
+        cost = costs.get((line.method, line.n))
+        if cost is None:
+            return line
+        ends = (0.99 * cost, 1.01 * cost)
+        ids = line.id, f"wavenet:nv/score/parallel/{line.n}"
+        found = [line, Slowdown(*ids, cost, ends if ci95 else None, None if ci95 else ends, 6)]
+        reference = costs.get(("naive", line.n))
+        if line.method != "naive" and reference:
+            speed = reference / cost
+            found.append(Ratio(line.id, f"wavenet:nv/sample/naive/{line.n}", speed, (0.99 * speed, 1.01 * speed)))
+        return found
+
+    return edit
+
+
+def said(results) -> tuple[str, ...]:
+    return next(one.sentences for one in answers(results) if one.model == "wavenet:nv")
+
+
+def test_the_answer_is_at_the_largest_n_that_most_samplers_reached(build) -> None:
+    assert said(build(edit=costing(COSTS | MORE))) == (
+        "At N = 512 sampling takes 30.0x [29.7, 30.3] the time of scoring: cached against parallel.",
+        "The reference sampler, naive, takes 90.0x [89.1, 90.9]; cached is 3.00x [2.97, 3.03] as fast.",
+        "At N = 4,096 it takes 25.0x [24.7, 25.3]: fixed_point against parallel.",
+        "Scoring depth O(1) (parallel), sampling depth O(N) (cached).",
+    )
+
+
+def test_a_range_of_few_processes_is_called_one(build) -> None:
+    first, *_ = said(build(edit=costing(COSTS, ci95=False)))
+    assert first.startswith("At N = 512 sampling takes 30.0x (range 29.7 to 30.3) the time of scoring")
+
+
+def test_no_sampler_beats_the_reference(build) -> None:
+    slow = {method: 1e3 * cost if method[0] == "cached" else cost for method, cost in COSTS.items()}
+    assert said(build(edit=costing(slow)))[1] == "No sampler is faster there than the reference, naive."
+
+
+def test_one_sampler_has_no_reference_beside_it(build) -> None:
+    alone = {key: cost for key, cost in COSTS.items() if key[0] == "cached"}
+    first, depth = said(build(edit=costing(alone)))
+    assert first.startswith("At N = 512 sampling takes 30.0x ")
+    assert depth.startswith("Scoring depth ")
+
+
+def test_approximate_samplers_do_not_answer(build) -> None:
+    def edit(line):
+        for one in found if isinstance(found := costing(COSTS)(line), list) else [found]:
+            if isinstance(one, Case) and one.method == "cached":
+                one.exactness = "approximate"
+        return found
+
+    assert "naive against parallel" in said(build(edit=edit))[0]
+
+
+def test_sizes_that_were_never_shared_are_said(build) -> None:
+    def apart(line):
+        if isinstance(line, Ratio | Slowdown):
+            return None
+        if isinstance(line, Case) and (line.op == "score") == (line.n > 512):
+            return line
+        return None if isinstance(line, Case) else line
+
+    assert said(build(edit=apart))[0] == (
+        "Scoring and sampling were not timed at the same N: give smaller sizes or a larger --budget."
+    )
+
+
+def test_what_was_not_asked_for_is_not_missed(build) -> None:
+    def sampling(line):
+        return None if getattr(line, "op", "sample") == "score" else line
+
+    (sentence,) = said(build(edit=sampling))
+    assert sentence == "Sampling depth O(N) (cached)."
+
+
+def test_the_summary_begins_with_the_answer_and_the_table_has_its_column(build) -> None:
+    results = build(edit=costing(COSTS))
+    text = summary(results, times={"wavenet:nv": "figures/wavenet-nv-seconds.svg"})
+    order = ["At N = 512 sampling takes", "](figures/wavenet-nv-seconds.svg)", "- Verified: ", "| op |", "## Claims"]
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+    assert "| " not in text[: places[1]]
+    table = headline(results, 200)[0]
+    assert table.title.startswith("wavenet:nv · N = 512 · ")
+    at = [column.title for column in table.columns].index("over scoring")
+    shown = {row[1]: row[at] for row in table.rows}
+    assert (shown["parallel"], shown["cached"]) == ("—", "30.0x [29.7, 30.3]")

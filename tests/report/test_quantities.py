@@ -1,0 +1,37 @@
+"""Columns of quantities: one unit each, and no digit that an interval does not support."""
+
+from __future__ import annotations
+
+from arbench.report.quantities import Column, Quantity, in_one_unit
+
+
+def test_a_column_has_the_unit_of_its_smallest_number() -> None:
+    columns = [Column("method", number=False), Column("time"), Column("interval")]
+    found = [(0.0027, (0.0025, 0.0029)), (0.387, (0.380, 0.394)), (12.0, (11.0, 13.0))]
+    rows = [["a", Quantity(v, "s", e), Quantity(v, "s", e, shown=("interval",))] for v, e in found]
+    headings, cells = in_one_unit(columns, [*rows, ["b", "over budget", "—"]])
+    assert [column.heading for column in headings] == ["method", "time (ms)", "interval"]
+    assert cells == [
+        ["a", "2.7", "[2.5, 2.9]"],
+        ["a", "387", "[380, 394]"],
+        ["a", "12,000", "[11,000, 13,000]"],
+        ["b", "over budget", "—"],
+    ]
+
+
+def test_a_wide_column_has_at_most_five_digits_before_the_point() -> None:
+    headings, cells = in_one_unit([Column("time")], [[Quantity(2e-6, "s")], [Quantity(25.0, "s")]])
+    assert (headings[0].heading, cells) == ("time (ms)", [["0.0020"], ["25,000"]])
+
+
+def test_units_of_different_kinds_stand_with_their_numbers() -> None:
+    rows = [[Quantity(2e9, "B/s")], [Quantity(4e12, "FLOP/s")], [Quantity(5e10, "B/s")]]
+    headings, cells = in_one_unit([Column("rate")], rows)
+    assert headings[0].heading == "rate"
+    assert [row[0] for row in cells] == ["2.0 GB/s", "4.0 TFLOP/s", "50 GB/s"]
+
+
+def test_both_ends_a_second_value_and_a_mark() -> None:
+    both = Quantity(0.01, "s", (0.009, 0.012), "()", ("value", "interval"))
+    assert both.text(-3) == "10 (9, 12)"
+    assert Quantity(1500.0, "FLOP", until=2500.0, mark="↑").text(3) == "1.5 to 2.500 ↑"
