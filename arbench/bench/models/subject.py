@@ -127,8 +127,8 @@ class ModelSubject:
                 yield Message(line=Verification(case.id, "error", case.exactness, None, model.error))
                 continue
             if isinstance(model, str):
-                facts = {"how": "probes of the model itself"}
-                yield Message(line=Verification(case.id, "inexact", case.exactness, facts, model))
+                how = {"how": "probes of the model itself"}
+                yield Message(line=Verification(case.id, "inexact", case.exactness, how, model))
                 continue
             line = self._verification(case, model)
             if line.status == "ok" and _may_be_cold(history, case.n, line):
