@@ -17,8 +17,10 @@ from arbench.suggest import did_you_mean
 
 MOST = 4096
 """Largest number of workers, rounds and threads."""
-MOST_SECONDS = 1e6
-"""Largest budget and timeout, in seconds."""
+LEAST_SECONDS, MOST_SECONDS = 1e-3, 1e6
+"""Smallest and largest budget and timeout, in seconds."""
+MOST_EVENTS = 2**40
+"""Largest number of elements of an event, and of events at once."""
 
 
 class PlanError(Exception):
@@ -29,6 +31,11 @@ class PlanError(Exception):
     """
 
     absent = False
+
+    def __init__(self, why: str, absent: bool | None = None) -> None:
+        super().__init__(why)
+        if absent is not None:
+            self.absent = absent
 
 
 Kind = TypeVar("Kind", bound="Measuring")
@@ -134,24 +141,47 @@ def check_texts(options: Measuring) -> None:
 def check_numbers(options: Measuring) -> None:
     """Raise PlanError for numbers that no run can have."""
     for name in ("n", "batch"):
-        for value in getattr(options, name, ()):
-            if value < 1:
-                raise PlanError(f"--{name} must be at least 1, got {value}")
+        check_sizes(f"--{name}", getattr(options, name, ()))
     for name in ("workers", "rounds", "threads"):
         value = getattr(options, name)
-        if value is not None and value < 1:
-            raise PlanError(f"--{name} must be at least 1, got {value}")
-        if value is not None and value > MOST:
-            raise PlanError(f"--{name} must be at most {MOST}, got {value}")
+        if value is not None:
+            check_between(f"--{name}", value, 1, MOST)
     for name in ("budget", "timeout", "count_budget"):
-        if not getattr(options, name, 1.0) > 0:
-            raise PlanError(f"--{name.replace('_', '-')} must be above 0 seconds")
-        if getattr(options, name, 1.0) > MOST_SECONDS:
-            raise PlanError(f"--{name.replace('_', '-')} must be at most {MOST_SECONDS:g} seconds")
+        if hasattr(options, name):
+            check_seconds(f"--{name.replace('_', '-')}", getattr(options, name))
     if not 0 < options.target_ci < 1:
         raise PlanError(f"--target-ci must be a relative width between 0 and 1, got {options.target_ci}")
-    if not 0 <= options.seed < 2**63:
-        raise PlanError(f"--seed must be between 0 and 2^63 - 1, got {options.seed}")
+    check_seed(options.seed)
+
+
+def check_sizes(name: str, values: Sequence[int]) -> None:
+    """Raise PlanError for a number of elements or events that no run can have."""
+    for value in values:
+        check_between(name, value, 1, MOST_EVENTS)
+
+
+def check_between(name: str, value: int, least: int, most: int) -> None:
+    """Raise PlanError for an integer outside its limits."""
+    if value < least:
+        raise PlanError(f"{name} must be at least {least}, got {value}")
+    if value > most:
+        raise PlanError(f"{name} must be at most {most}, got {value}")
+
+
+def check_seconds(name: str, value: float) -> None:
+    """Raise PlanError for seconds that are no duration, in which nothing can be done, or that limit nothing."""
+    if not value > 0:
+        raise PlanError(f"{name} must be above 0 seconds")
+    if value < LEAST_SECONDS:
+        raise PlanError(f"{name} must be at least {LEAST_SECONDS:g} seconds, got {value:g}")
+    if value > MOST_SECONDS:
+        raise PlanError(f"{name} must be at most {MOST_SECONDS:g} seconds")
+
+
+def check_seed(seed: int) -> None:
+    """Raise PlanError for a seed that the generators do not take."""
+    if not 0 <= seed < 2**63:
+        raise PlanError(f"--seed must be between 0 and 2^63 - 1, got {seed}")
 
 
 def check_device(device: str, dtype: str) -> None:

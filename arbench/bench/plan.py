@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES
+from arbench.bench.memory import check_memory
 from arbench.bench.models.needed import needed
 from arbench.bench.options import Measuring as Measuring
 from arbench.bench.options import Options as Options
@@ -51,8 +52,19 @@ class Plan:
         return list(groups.values())
 
 
+class Step(NamedTuple):
+    """A step of planning that runs code of a model."""
+
+    spec: str
+    """The model, as the user named it."""
+    did: str
+    """Participle of what happens to the model: 'imported', 'built' or 'planned'."""
+
+
 def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
     """Check the options against the models, and list the cases.
+
+    This runs code of the models in this process, without a time limit; ``workers.planning.planned`` runs it in another.
 
     Args:
         options: the options.
@@ -62,21 +74,43 @@ def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
     Raises:
         PlanError: an option is wrong; nothing was measured or written.
     """
+    steps = planning(options, gone)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            plan: Plan = end.value
+            return plan
+
+
+def checked(options: Options) -> tuple[Options, list[Entry]]:
+    """Check everything that needs no model; return the options with the suite's full name, and the models of the run.
+
+    Raises:
+        PlanError: an option is wrong.
+    """
     if options.suite is not None:
         options = replace(options, suite=load(options.suite).name)
     check_texts(options)
     check_numbers(options)
     check_device(options.device, options.dtype)
     check_backend(options.backend, options.device)
-    checked = [_checked(entry) for entry in entries(options)]
-    if not checked:
+    found = [_checked(entry) for entry in entries(options)]
+    if not found:
         raise PlanError("no model to measure; add --model NAME")
-    if options.weights is not None and len({entry.model for entry in checked}) > 1:
+    if options.weights is not None and len({entry.model for entry in found}) > 1:
         raise PlanError("--weights is for one model; run the others separately")
+    return options, list(dict.fromkeys(found))
+
+
+def planning(options: Options, gone: list[str] | None = None) -> Generator[Step, None, Plan]:
+    """Make a plan as ``make_plan`` does; yield each step that runs code of a model, before it begins."""
+    options, found = checked(options)
     models: dict[tuple[str, str], Model] = {}
     unique: dict[str, CaseKey] = {}
     extra: list[CaseKey] = []
-    for entry in dict.fromkeys(checked):
+    for entry in found:
+        yield Step(entry.model, "imported")
         try:
             chosen = _chosen(entry.model)
         except _GoneError as error:
@@ -86,7 +120,9 @@ def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
             continue
         models[chosen.name, chosen.preset] = _model(chosen)
         with _explaining(chosen):
+            yield Step(entry.model, "built")
             source = _built(chosen, options)
+            yield Step(entry.model, "planned")
             cases = _cases_of(chosen, source, entry, options)
             extra += needed(source, cases)
             for case in cases:
@@ -191,17 +227,21 @@ def check_claims(spec: str, source: Source) -> None:
 
 def _cases_of(chosen: Chosen, source: Source, entry: Entry, options: Options) -> list[CaseKey]:
     sizes = list(dict.fromkeys(entry.n or source.ladder))
+    batches = list(dict.fromkeys(entry.batch or (1,)))
+    methods = _methods(chosen, source, entry, options)
+    ops = {method.op for method in methods}
+    if sizes and ops:
+        check_memory(f"{chosen.name}:{chosen.preset}", source, ops, max(batches), max(sizes), options)
     for n in sizes:
         try:
             source.schedule(n)
         except ValueError as error:
             raise PlanError(f"{chosen.name}:{chosen.preset}: {error}") from None
     _check_data(chosen, source, max(sizes), options)
-    methods = _methods(chosen, source, entry, options)
     return [
         _case(chosen, source, method, batch, n, options)
         for method in methods
-        for batch in dict.fromkeys(entry.batch or (1,))
+        for batch in batches
         for n in sorted(sizes)
     ]
 

@@ -28,7 +28,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from arbench.bench.options import Options, PlanError
+from arbench.bench.options import Options, PlanError, check_sizes
 from arbench.files import require_regular
 from arbench.suggest import did_you_mean
 
@@ -155,8 +155,7 @@ def _entries(tables: Sequence[Mapping[str, Any]], default: Mapping[str, Any]) ->
             raise PlanError(f"{where}has no 'model'; add model = \"NAME\"")
         several = {k: v if isinstance(v, list) else [v] for k, v in {**default, **table}.items()}
         for key in ("n", "batch"):
-            if any(value < 1 for value in several.get(key, ())):
-                raise PlanError(f"{where}'{key}' must be at least 1, got {min(several[key])}")
+            check_sizes(f"{where}'{key}'", several.get(key, ()))
         yield Entry(table["model"], **{k: tuple(v) for k, v in several.items() if k != "model"})
 
 

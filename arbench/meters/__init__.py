@@ -1,5 +1,6 @@
 """Meters: each takes a callable, or nothing, and returns numbers. They depend on neither models nor results."""
 
+from arbench.meters.available import available_bytes
 from arbench.meters.clock import Clock
 from arbench.meters.count import CountBudgetExceeded, Counts, count
 from arbench.meters.environment import differences, environment
@@ -13,6 +14,7 @@ __all__ = [
     "CountBudgetExceeded",
     "Counts",
     "Peak",
+    "available_bytes",
     "count",
     "differences",
     "environment",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from arbench.bench.kernels.plan import find
-from arbench.bench.options import Options, check_device, check_numbers, check_texts
+from arbench.bench.options import Options, check_device, check_numbers, check_seed, check_texts
 from arbench.bench.suite import EACH, entries, suite_options
 
 DEFAULT_SUITE = "timing"
@@ -55,6 +55,7 @@ def kernel_options(names: Sequence[str], given: Mapping[str, Any]) -> list[dict[
         PlanError: this version has no such kernel, or this machine no such device.
     """
     find(names)
+    check_seed(given.get("seed", 0))
     check_device(given.get("device", "cpu"), given.get("dtype", "float32"))
     shared = {name: given[name] for name in ("ops", "device", "dtype", "seed") if name in given}
     return [{"kernels": [name], "compiled": 0, **shared} for name in names]

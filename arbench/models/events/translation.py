@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from arbench.data import as_bytes, as_symbols, load_pairs, pairs
+from arbench.data import DataError, as_bytes, as_symbols, load_pairs, pairs
 
 Symbols = NDArray[np.int64]
 END = 0
@@ -55,9 +56,18 @@ class TranslationSource:
             seed: seed of the run.
             data: result of ``load_data``, or None for the pairs that ship.
             source: symbols S of the source; ``n`` by default.
+
+        Raises:
+            DataError: an event of more than ``PADDED`` symbols is longer than all sentences together.
         """
         lengths = (n if source is None else source, n)
         sides = _sides(data, self.levels)
+        for side, name, length in zip(sides, ("sources", "translations"), lengths, strict=True):
+            have = sum(map(len, side)) + len(side)
+            if length > max(have, PADDED):
+                raise DataError(
+                    Path(f"the {name}"), f"too short: {have} symbols with their ends; an event needs {length}"
+                )
         fits = np.array([len(a) < lengths[0] and len(b) < lengths[1] for a, b in zip(*sides, strict=True)])
         starts = np.flatnonzero(fits) if fits.sum() >= ENOUGH else np.arange(len(fits))
         made = []
@@ -75,6 +85,8 @@ class TranslationSource:
 
 ENOUGH = 100
 """Fewest pairs that must fit into an event; with fewer, longer pairs are cut instead of repeating these."""
+PADDED = 1024
+"""Most symbols of an event that may be longer than all sentences of the user's together."""
 
 
 def _filled(

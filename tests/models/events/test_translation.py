@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from arbench.data import DataError
 from arbench.models.events.translation import TranslationSource
 
 
@@ -58,3 +59,13 @@ def test_few_levels_are_the_commonest_bytes_of_both_sides(tmp_path: Path) -> Non
     x, context = with_levels(3).sentences(6, [0], seed=0, data=data)
     assert x.tolist() == [[1, 2, 1, 1, 2, 0]]
     assert context["source"].tolist() == [[1, 1, 2, 0, 0, 0]]
+
+
+def test_an_event_far_beyond_the_sentences_is_refused_before_it_is_made() -> None:
+    data = (("ab", "abcd"),)
+    x, _ = with_levels(256).sentences(1024, [0], seed=0, data=data)
+    assert x.shape == (1, 1024)
+    for n, source, said in ((1025, 2, "the translations: too short: 5"), (10**15, None, "the sources: too short: 3")):
+        with pytest.raises(DataError) as refused:
+            with_levels(256).sentences(n, [0], seed=0, data=data, source=source)
+        assert str(refused.value) == f"{said} symbols with their ends; an event needs {n}"
