@@ -103,10 +103,11 @@ def measure(
         TakenError: another program deleted, replaced or changed the results file; the error has the results.
         TypeError: an option is unknown.
     """
-    from arbench.bench.plan import Options, PlanError, make_plan
+    from arbench.bench.options import Options, PlanError
     from arbench.bench.runner import run_plan
     from arbench.bench.suite import suite_options
     from arbench.bench.workers.given import given
+    from arbench.bench.workers.planning import planned
     from arbench.models import ModelError
 
     if out is not None and not os.fspath(out):
@@ -122,8 +123,8 @@ def measure(
             opened.enter_context(given(classes))
         except ModelError as error:
             raise PlanError(str(error)) from None
-        plan = make_plan(replace(defaults, **options))
         display = opened.enter_context(_shown(progress))
+        plan = planned(replace(defaults, **options), progress=display)
         if out is not None:
             return _measured(run_plan(plan, Path(out), resume=resume, progress=display), Path(out))
         with tempfile.TemporaryDirectory(prefix="arbench-") as folder:

@@ -61,6 +61,14 @@ def load() -> Callable[[Path], ModuleType]:
     return loaded
 
 
+@pytest.fixture(autouse=True)
+def planned_inside(load: Callable[[Path], ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plan in this process, except in ``test_planning`` and in runs that have a process of their own."""
+    from arbench.bench.workers import planning
+
+    monkeypatch.setattr(planning, "WorkerPool", load(Path(__file__).with_name("workers.py")).Inside)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def fast_interpreter(load: Callable[[Path], ModuleType]) -> None:
     """Make Triton's interpreter prepare its language once per launch."""

@@ -12,7 +12,7 @@ import torch
 
 from arbench.bench.job import Job, Message, out_of_memory
 from arbench.bench.workers.pool import WorkerPool
-from arbench.bench.workers.worker import measure, prove
+from arbench.bench.workers.worker import work
 from arbench.own.raised import one_line
 
 TURN = Lock()
@@ -42,7 +42,7 @@ class Inside(WorkerPool):
     def converse(self, job: Job, timeout: float) -> Iterator[Any]:
         """Do a job here. Both it and its messages are encoded and decoded on the way."""
         job = msgspec.json.decode(msgspec.json.encode(job), type=Job)
-        messages = prove(job) if job.stage == "prove" else measure(job)
+        messages = work(job)
         while True:
             try:
                 with TURN, torch.no_grad(), threads(job.threads):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from arbench.bench.case import CaseKey
-from arbench.results import Count, Samples, Verification
+from arbench.bench.options import Options
+from arbench.results import Count, Model, Samples, Verification
 
 
 class Given(msgspec.Struct):
@@ -21,8 +22,9 @@ class Job(msgspec.Struct):
     """The work for one worker."""
 
     stage: str
-    """Kind of work: 'prove' (verify and count) or 'time'."""
+    """Kind of work: 'plan', 'prove' (verify and count) or 'time'."""
     cases: list[CaseKey]
+    """Empty for planning, which finds them."""
     seed: int
     threads: int
     weights: str | None = None
@@ -46,17 +48,37 @@ class Job(msgspec.Struct):
     done: list[tuple[str, int]] = []
     """Pairs of case and round that an earlier process of this worker finished."""
     given: Given | None = None
+    options: list[Options] = []
+    """The options of each plan to make."""
+    models: list[str] = []
+    """The models that the options name."""
+    leave_out: bool = False
+    """True to leave out models that do not exist; without it such a model refuses its plan."""
+
+
+class Planned(msgspec.Struct):
+    """The cases and models of one plan, or its refusal."""
+
+    cases: list[CaseKey] = []
+    models: list[Model] = []
+    needed: list[CaseKey] = []
+    gone: list[str] = []
+    """One line for each model that was left out."""
+    refusal: str | None = None
+    absent: bool = False
+    """As in ``PlanError``."""
 
 
 class Message(msgspec.Struct):
-    """A report of a worker: it is ready, a step begins, a line is finished, the job is done, or an error stopped it."""
+    """A report of a worker: it is ready, begins a step, finished a line or plan, is done, or met an error."""
 
     ready: bool = False
     """True in the first message: the worker has imported what it needs."""
     begin: str | None = None
-    """Id of the case that a failure from now on is charged to."""
+    """Id of the case, or the model to plan, that a failure from now on is charged to."""
     step: str | None = None
     line: Verification | Count | Samples | None = None
+    planned: Planned | None = None
     done: bool = False
     error: str | None = None
     """The error that stops this process, on one line."""

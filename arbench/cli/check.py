@@ -138,8 +138,8 @@ def exact(path: Path, given: dict[str, Any], update: bool, tolerance: float) -> 
     started = time.monotonic()
     try:
         with refusing(BaselineError, PlanError):
-            gate = open_gate(path, given, update)
             with Display() as display:
+                gate = open_gate(path, given, update, display)
                 results = gate.prove(display)
             found = gate.findings(results, tolerance)
             notes = [*gate.gone, *([gate.save(results)] if update else [])]

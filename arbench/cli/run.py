@@ -50,18 +50,24 @@ def command(
         out = Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     check_writable(out)
 
-    from arbench.bench.plan import Options, PlanError, make_plan, recorded_options
+    from arbench.bench.options import Options, PlanError, recorded_options
     from arbench.bench.suite import suite_options
+    from arbench.bench.workers.failure import NoWorkerError
+    from arbench.bench.workers.planning import planned
+    from arbench.cli.progress import Display
     from arbench.results import FILE_NAME, read
 
-    with refusing(PlanError):
+    with refusing(PlanError), Display() as display:
         if resume:
             before = read(out / FILE_NAME)
             say_imports(before.run, out / FILE_NAME)
             options = recorded_options(before.run)
         else:
             options = suite_options(given["suite"]) if "suite" in given else Options()
-        plan = make_plan(replace(options, **given))
+        try:
+            plan = planned(replace(options, **given), progress=display)
+        except NoWorkerError as error:
+            raise NothingError(str(error)) from None
     measured(ctx, plan, out, resume, as_json, details=details, strict=strict)
 
 

@@ -71,6 +71,7 @@ class Verified(msgspec.Struct):
     how: str | None = None
     call_s: Seconds | None = None
     predicted_s: Seconds | None = None
+    first_call_s: Seconds | None = None
     nfe: Natural | None = None
     accepted: Share | None = None
     excused_ties: Natural = 0

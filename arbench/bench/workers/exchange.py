@@ -18,12 +18,13 @@ class Exchange:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._asked = {case.id for case in job.cases}
+        self._models, self._plans = set(job.models), len(job.options)
         self._rounds = set(job.done)
         self._answered = {case for case, _ in job.done} if job.stage == "time" else set(job.verified)
 
     def check(self, message: Message) -> None:
         """Take the next message. Raises BrokenMessageError for one that was not asked for."""
-        if message.begin is not None and message.begin not in self._asked:
+        if message.begin is not None and message.begin not in self._asked | self._models:
             raise _unasked(f"begins {message.begin}")
         if message.line is not None:
             try:
@@ -40,6 +41,12 @@ class Exchange:
             case Count(case=case, ladder_of=ladder_of):
                 if self._job.stage != "prove" or not {case, ladder_of} & self._asked:
                     raise _unasked(f"counts {case}")
+        if message.planned is not None:
+            if self._plans == 0:
+                raise _unasked("plans a run")
+            self._plans = 0 if message.planned.refusal is not None else self._plans - 1
+        if message.done and self._plans:
+            raise BrokenMessageError("the worker said that it is done, without a plan")
         if message.done and (missing := sorted(self._asked - self._answered)):
             raise BrokenMessageError(f"the worker said that it is done, without a result of {missing[0]}")
 

@@ -44,7 +44,7 @@ def environment_for(job: Job) -> dict[str, str] | None:
     they are set where the process begins: on a CPU, Triton's kernels are verified in Triton's interpreter, and nothing
     is timed in it.
     """
-    if job.cases[0].spec != KERNEL_SPEC:
+    if not job.cases or job.cases[0].spec != KERNEL_SPEC:
         return None
     plain = {name: value for name, value in os.environ.items() if name != INTERPRET}
     return plain | {INTERPRET: "1"} if job.stage == "prove" and job.cases[0].device == "cpu" else plain

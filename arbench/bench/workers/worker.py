@@ -49,13 +49,23 @@ def main() -> None:
     try:
         if job.given is not None:
             take_given(job.given)
-        for message in prove(job) if job.stage == "prove" else measure(job):
+        for message in work(job):
             channel.send(message)
         channel.send(Message(done=True))
     except Exception as error:  # a model may raise anything; the case in progress is charged with it
         traceback.print_exc()
         channel.send(Message(error=one_line(error), oom=out_of_memory(error)))
     channel.stay()
+
+
+def work(job: Job) -> Iterator[Message]:
+    """Do a job of any stage; yield each message."""
+    if job.stage == "plan":
+        from arbench.bench.workers.planning import plan
+
+        yield from plan(job)
+    else:
+        yield from prove(job) if job.stage == "prove" else measure(job)
 
 
 def prove(job: Job) -> Iterator[Message]:

@@ -8,9 +8,11 @@ from itertools import groupby
 from typing import Any
 
 from arbench.bench.case import CaseKey
-from arbench.bench.options import Measuring, Options, PlanError
-from arbench.bench.plan import Plan, make_plan
+from arbench.bench.options import Options, PlanError
+from arbench.bench.plan import Plan
+from arbench.bench.progress import Progress
 from arbench.bench.suite import suite_options
+from arbench.bench.workers.planning import planned, planned_all
 from arbench.gate.counters.baseline import Baseline
 from arbench.results import Case, Model
 
@@ -28,40 +30,42 @@ _NARROWING = {
 """Options that keep some of the cases, and the field of a case that each one filters by."""
 
 
-def fresh_plan(given: Mapping[str, Any]) -> Plan:
+def fresh_plan(given: Mapping[str, Any], progress: Progress | None = None) -> Plan:
     """Return the plan of the user's options alone; by default the suite ``exact``.
 
     Args:
         given: fields of ``Options`` that the user set.
+        progress: receives a stage if planning takes long.
 
     Raises:
         PlanError: the options make no plan.
     """
     if "models" in given and "suite" not in given:
-        return make_plan(replace(Options(), **given))
-    return make_plan(replace(suite_options(given.get("suite", DEFAULT_SUITE)), **given))
+        return planned(replace(Options(), **given), progress=progress)
+    return planned(replace(suite_options(given.get("suite", DEFAULT_SUITE)), **given), progress=progress)
 
 
-def plan_for(baseline: Baseline, given: Mapping[str, Any], gone: list[str]) -> Plan:
+def plan_for(baseline: Baseline, given: Mapping[str, Any], gone: list[str], progress: Progress | None = None) -> Plan:
     """Return the plan of the baseline, with the user's options in place of its own.
 
     Args:
         baseline: the baseline.
         given: fields of ``Options`` that the user set.
         gone: receives a line for each model of the baseline that no longer exists.
+        progress: receives a stage if planning takes long.
 
     Raises:
         PlanError: the options make no plan, or no longer do.
     """
     if "suite" in given:
-        return fresh_plan(given)
+        return fresh_plan(given, progress)
     if baseline.options is None:
-        return _plan_of_rows(baseline, given, gone)
+        return _plan_of_rows(baseline, given, gone, progress)
     options = replace(baseline.options, **given)
     if given:
-        return make_plan(options, None if "models" in given else gone)
+        return planned(options, None if "models" in given else gone, progress)
     try:
-        return make_plan(options, gone)
+        return planned(options, gone, progress)
     except PlanError as error:
         raise PlanError(f"{baseline.path}: its options are no longer valid: {error}") from None
 
@@ -78,13 +82,13 @@ def selected_by(baseline: Baseline, given: Mapping[str, Any], plan: Plan) -> Cal
     return selected
 
 
-def _plan_of_rows(baseline: Baseline, given: Mapping[str, Any], gone: list[str]) -> Plan:
+def _plan_of_rows(baseline: Baseline, given: Mapping[str, Any], gone: list[str], progress: Progress | None) -> Plan:
     """Return the cases of a file without a plan, model by model."""
     if "models" in given:
-        return fresh_plan(given)
+        return fresh_plan(given, progress)
     cases: list[CaseKey] = []
     models: dict[tuple[str, str], Model] = {}
-    first: Measuring | None = None
+    several: list[Options] = []
 
     def where(row: Case) -> tuple[str, ...]:
         return row.model, row.preset, row.device, row.dtype, row.backend
@@ -100,11 +104,11 @@ def _plan_of_rows(baseline: Baseline, given: Mapping[str, Any], gone: list[str])
             n=sorted({row.n for row in rows}),
             batch=sorted({row.batch for row in rows}),
         )
-        plan = make_plan(replace(options, **given), gone)
-        first = first or plan.options
+        several.append(replace(options, **given))
+    for plan in planned_all(several, gone, progress):
         cases += [case for case in plan.cases if case.id in baseline.rows]
         models |= {(one.model, one.preset): one for one in plan.models}
-    return Plan(first or Options(), cases, list(models.values()))
+    return Plan(several[0] if several else Options(), cases, list(models.values()))
 
 
 def _several(value: Any) -> list[Any]:

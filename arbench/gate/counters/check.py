@@ -80,13 +80,14 @@ class ExactGate:
         return f"{self.path}: {'written' if wrote else 'unchanged'}, {len(results.cases)} cases{more}"
 
 
-def open_gate(path: Path, given: Mapping[str, Any], update: bool) -> ExactGate:
+def open_gate(path: Path, given: Mapping[str, Any], update: bool, progress: Progress | None = None) -> ExactGate:
     """Read the baseline and plan the cases, without measuring anything.
 
     Args:
         path: the baseline.
         given: fields of ``Options`` that the user set.
         update: whether to write the baseline: for its own plan, or for the models or suite in ``given``.
+        progress: receives a stage if planning takes long.
 
     Raises:
         BaselineError: the file is not a baseline, or cannot be written.
@@ -96,9 +97,9 @@ def open_gate(path: Path, given: Mapping[str, Any], update: bool) -> ExactGate:
     baseline = check_replaceable(path) if update else load(path)
     gone: list[str] = []
     if baseline is None or (update and given.keys() & {"models", "suite"}):
-        plan = fresh_plan(given)
+        plan = fresh_plan(given, progress)
     else:
-        plan = plan_for(baseline, given, gone)
+        plan = plan_for(baseline, given, gone, progress)
     if update:
         check_writable(path)
     elif baseline is not None and not any(case.id in baseline.rows for case in plan.cases):

@@ -74,6 +74,16 @@ class Matching:
         return found
 
     def _listed(self, hosts: list[Host], options: list[dict[str, Any]], kernels: bool) -> list[Any]:
+        """Return what each side plans; an error names what was planned. Raises HostError."""
+        try:
+            return self._planned(hosts, options, kernels)
+        except HostError as error:
+            if error.apart:
+                raise
+            what = f"{error} while {named(options[1])} was planned"
+            raise HostError(what, error.side, gone=error.gone, death=error.death) from None
+
+    def _planned(self, hosts: list[Host], options: list[dict[str, Any]], kernels: bool) -> list[Any]:
         """Return what each side plans; a host that dies is replaced once. Raises HostError."""
         try:
             return hosts[0].list_cases(options, kernels).sides

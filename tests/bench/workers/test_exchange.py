@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from arbench.bench.job import Job, Message
+from arbench.bench.job import Job, Message, Planned
+from arbench.bench.options import Options
 from arbench.bench.workers.exchange import Exchange
 from arbench.bench.workers.failure import BrokenMessageError
 from arbench.results import Count, Samples, Verification
@@ -73,3 +74,27 @@ def test_nothing_else_is_taken(plan):
         with pytest.raises(BrokenMessageError) as refused:
             exchange.check(message)
         assert str(refused.value) == why
+
+
+def test_a_plan_is_taken_where_one_was_asked_for(plan):
+    job = Job("plan", [], 0, 1, options=[Options(), Options()], models=["a:B"])
+    begins, made = Message(begin="a:B", step="built"), Message(planned=Planned(plan().cases))
+    refused = Message(planned=Planned(refusal="no"))
+    for messages, why in (
+        ([begins, made, made, Message(done=True)], None),
+        ([begins, refused, Message(done=True)], None),
+        ([begins, made, Message(done=True)], "the worker said that it is done, without a plan"),
+        ([made, made, made], "the worker sent a message that was not asked for: it plans a run"),
+        ([refused, made], "the worker sent a message that was not asked for: it plans a run"),
+        ([Message(begin="c:D")], "the worker sent a message that was not asked for: it begins c:D"),
+    ):
+        exchange = Exchange(job)
+        for message in messages[:-1]:
+            exchange.check(message)
+        if why is None:
+            exchange.check(messages[-1])
+            continue
+        with pytest.raises(BrokenMessageError, match=f"^{why}$"):
+            exchange.check(messages[-1])
+    with pytest.raises(BrokenMessageError, match=r"it plans a run$"):
+        Exchange(Job("prove", plan().cases, 0, 1)).check(made)

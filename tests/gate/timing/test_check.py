@@ -346,6 +346,19 @@ def test_a_version_that_cannot_be_loaded_is_named(side: int, label: str) -> None
         gate.run()
 
 
+@pytest.mark.parametrize("grown", [False, True])
+def test_a_model_that_hangs_while_it_is_planned_is_named(grown: bool) -> None:
+    class Hanging(Fake):
+        def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
+            if grown and "n" in options[1]:
+                return super().list_cases(options, kernels)
+            raise HostError("no response for 120 s", gone=True)
+
+    gate = gated(Hanging({NAME: (1e-3, 1e-3, 1e-3)}), alone=True)
+    with pytest.raises(GateError, match=r"^no response for 120 s while wavenet:tiny was planned$"):
+        gate.run()
+
+
 def test_versions_that_cannot_share_a_process_get_their_own() -> None:
     class Choosy(Fake):
         def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
