@@ -67,6 +67,7 @@ def planned_inside(load: Callable[[Path], ModuleType], monkeypatch: pytest.Monke
     from arbench.bench.workers import planning
 
     monkeypatch.setattr(planning, "WorkerPool", load(Path(__file__).with_name("workers.py")).Inside)
+    monkeypatch.setattr(planning, "SILENT_S", 1e6)  # a busy machine may plan slowly
 
 
 @pytest.fixture(scope="session", autouse=True)
