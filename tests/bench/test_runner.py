@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from arbench.bench.progress import Quiet
 from arbench.bench.runner import Writer, run_plan
 from arbench.bench.workers.failure import WorkerFailure
 from arbench.bench.workers.worker import Message
-from arbench.results import Count, ResultsError, Samples, WriteError, read
+from arbench.results import Count, Integrity, ResultsError, Samples, TakenError, WriteError, read
 
 UNKILLED = 16
 
@@ -50,6 +51,49 @@ def test_a_run_measures_every_case_in_every_round_of_every_worker(pretend, plan,
     assert {case.stopped_by for case in results.cases.values()} == {"rounds"}
     on_disk = read(tmp_path)
     assert msgspec.json.encode(list(on_disk.cases.values())) == msgspec.json.encode(list(results.cases.values()))
+
+
+def test_every_round_and_the_end_are_sealed(pretend, plan, tmp_path):
+    pretend()
+    results = run_plan(plan(), tmp_path)
+    lines = [msgspec.json.decode(line) for line in (tmp_path / "results.jsonl").read_bytes().splitlines()]
+    assert lines[0]["sealed"] is True
+    for before, after in pairwise(lines):
+        if before["kind"] == "samples" and after["kind"] != "seal":
+            assert (after["kind"], after["worker"], after["round"]) == ("samples", before["worker"], before["round"])
+    rounds = {(line["worker"], line["round"]) for line in lines if line["kind"] == "samples"}
+    assert sum(line["kind"] == "seal" for line in lines) == 1 + len(rounds) + 1  # after proving, each round, at the end
+    assert [line["kind"] for line in lines if line.get("end")] == ["seal"]
+    assert lines[-1]["end"] is True
+    assert read(tmp_path).integrity == results.integrity == Integrity(sealed=True, whole=len(lines), ended=True)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_file_that_is_taken_away_is_said_at_once_and_at_the_end(pretend, plan, tmp_path, interrupted):
+    path, said = tmp_path / "results.jsonl", []
+
+    def take(job, message):
+        if job.stage == "time" and message.line and job.worker == 1:
+            if message.line.round == 0:
+                path.unlink(missing_ok=True)
+            elif interrupted:
+                raise KeyboardInterrupt
+        return message
+
+    class Told(Quiet):
+        def note(self, text):
+            said.append(text)
+
+    pretend(interfere=take)
+    with pytest.raises(TakenError) as taken:
+        run_plan(plan(), tmp_path, progress=Told())
+    message = f"{path} was deleted while it was written; all results are in {path}"
+    assert message in said
+    assert str(taken.value).startswith(message)
+    assert str(taken.value).endswith("; the run was interrupted") is interrupted
+    assert read(taken.value.path).cases == taken.value.results.cases
+    assert read(taken.value.path).integrity.intact
+    assert sum(triples(taken.value.results).values()) >= (9 if interrupted else UNKILLED)
 
 
 def test_killed_after_any_line_a_run_is_resumed_without_measuring_twice(pretend, plan, tmp_path, monkeypatch):
