@@ -9,7 +9,7 @@ counts every size directly as long as that is quick.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,14 +38,21 @@ ADDITIVE = ("flops", "ops", "bytes")
 
 
 @contextmanager
-def evaluations(source: Source) -> Iterator[Callable[[], int]]:
-    """Count the calls of ``forward`` and ``extend`` within the context; yield a function that returns their number."""
+def evaluations(source: Source, names: Sequence[str] = ("forward", "extend")) -> Iterator[Callable[[], int]]:
+    """Count the calls of ``forward`` and ``extend`` within the context; yield a function that returns their number.
+
+    A call within a call is the same evaluation.
+
+    Args:
+        source: the model.
+        names: the functions whose calls count; within the others a call is not counted either.
+    """
     calls = level = 0
 
-    def counted(inner: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(name: str, inner: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             nonlocal calls, level
-            calls += level == 0  # a call within a call is the same evaluation
+            calls += level == 0 and name in names
             level += 1
             try:
                 return inner(*args, **kwargs)
@@ -54,14 +61,16 @@ def evaluations(source: Source) -> Iterator[Callable[[], int]]:
 
         return call
 
-    names = ("forward", "extend")
-    for name in names:
-        source.__dict__[name] = counted(getattr(source, name))
+    both = ("forward", "extend")
+    before = {name: source.__dict__[name] for name in both if name in source.__dict__}
+    for name in both:
+        source.__dict__[name] = counted(name, getattr(source, name))
     try:
         yield lambda: calls
     finally:
-        for name in names:
+        for name in both:
             del source.__dict__[name]
+        source.__dict__.update(before)
 
 
 @dataclass

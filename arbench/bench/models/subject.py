@@ -94,7 +94,7 @@ class ModelSubject:
         from arbench.bench.models.verify_model import verify_model
 
         source, twin = self.pair
-        probed: dict[tuple[int, int], str | _Raised | dict[str, Any]] = {}
+        probed: dict[tuple[int, int], InexactError | _Raised | dict[str, Any]] = {}
         spent: dict[tuple[Any, ...], list[tuple[int, float]]] = {}
         for case in sorted(job.cases, key=lambda case: (case.n, case.batch)):
             history = spent.setdefault(case.key, [])
@@ -114,7 +114,7 @@ class ModelSubject:
                 try:
                     probed[where] = verify_model(self.setup, source, twin, case)
                 except InexactError as error:
-                    probed[where] = str(error)
+                    probed[where] = error
                 except Exception as error:  # a model may raise anything, and does so for every method
                     if out_of_memory(error):
                         yield Message(line=Verification(case.id, "oom", case.exactness, None, one_line(error)))
@@ -126,11 +126,7 @@ class ModelSubject:
             if isinstance(model, _Raised):
                 yield Message(line=Verification(case.id, "error", case.exactness, None, model.error))
                 continue
-            if isinstance(model, str):
-                how = {"how": "probes of the model itself"}
-                yield Message(line=Verification(case.id, "inexact", case.exactness, how, model))
-                continue
-            line = self._verification(case, model)
+            line = self._charged(case, model) if isinstance(model, InexactError) else self._verification(case, model)
             if line.status == "ok" and _may_be_cold(history, case.n, line):
                 yield Message(begin=case.id, step="verify")  # the second call has the time of a step to itself
                 line = self._called_again(case, line)
@@ -138,6 +134,16 @@ class ModelSubject:
                 history.append((case.n, line.verified["call_s"]))
                 self.witness.learn(case, line.verified["outcome"])
             yield Message(line=line)
+
+    def _charged(self, case: CaseKey, fault: InexactError) -> Verification:
+        """Charge a fault of the model to a case, unless the fault is in ``extend`` and the case makes no steps."""
+        facts = {"how": "probes of the model itself"}
+        charged = Verification(case.id, "inexact", case.exactness, facts, str(fault))
+        if fault.facts.get("half") != "extend":
+            return charged
+        with evaluations(self.pair[0], ["extend"]) as steps:
+            line = self._verification(case, {"extend": str(fault)})
+            return charged if steps() else line
 
     def _verification(self, case: CaseKey, model: dict[str, Any]) -> Verification:
         from arbench.bench.models.verify_method import verify_method
