@@ -138,7 +138,7 @@ def test_killed_at_every_line_in_turn_a_run_comes_to_the_same_end(pretend, plan,
     assert found.cases == whole.cases
 
 
-@pytest.mark.parametrize("options", [{}, {"rounds": None, "budget": 1e-6}, {"rounds": None, "target_ci": 0.9}])
+@pytest.mark.parametrize("options", [{}, {"rounds": None, "budget": 1e-3}, {"rounds": None, "target_ci": 0.9}])
 def test_a_finished_run_measures_nothing_more(pretend, plan, tmp_path, options):
     asked = plan(**{"workers": 6, **options})
     pretender = pretend(call_s=lambda case: 1e-9)
