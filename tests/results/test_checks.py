@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from arbench.results import AnyLine, Integrity, ResultsError, Writer, read
+from arbench.bench.analyse import planned
+from arbench.results import AnyLine, Integrity, Results, ResultsError, Writer, read
 from arbench.stats import CLASSES
 
 ROOT = Path(__file__).parents[2]
@@ -159,3 +160,13 @@ def test_recorded_files_are_written_again_byte_for_byte(tmp_path, name):
 def test_every_class_of_growth_can_be_fitted_and_claimed(recorded, name):
     for claim in (name, f"<= {name}", f"<={name}"):
         msgspec.convert({**recorded["fit"], "fitted": name, "claimed": claim}, AnyLine)
+
+
+def test_a_plan_with_a_case_twice_is_refused_in_one_line(recorded):
+    facts = recorded["run"]
+    cases = facts["plan"]["cases"]
+    for wrong in ([*cases, cases[0]], [*cases, {**cases[0], "n": 0}], [*cases, {**cases[0], "a\nb": 1}]):
+        run = msgspec.convert(put(facts, "plan.cases", wrong), AnyLine)
+        with pytest.raises(ResultsError, match=r"^the plan in the results file lists no cases [^\n]+$"):
+            planned(Results(run))
+    assert len(planned(Results(msgspec.convert(facts, AnyLine)))) == len(cases)
