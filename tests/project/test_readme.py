@@ -36,6 +36,21 @@ def test_measuring_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (tmp_path / "mine" / "report.html").stat().st_size > 0
 
 
+def test_the_suite_that_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    Path("mine.toml").write_text(text, encoding="utf-8")
+    Path("my_model.py").write_text(block("class Bigram"), encoding="utf-8")
+    results = arbench.measure(suite="mine.toml", rounds=1, workers=1)
+    wanted = {
+        *(("wavenet", method, 1, n) for method in ("parallel", "naive", "cached") for n in (16, 32, 64)),
+        *(("my_model.Bigram", "cached", batch, n) for batch in (1, 8) for n in (16, 64)),
+    }
+    rows = results.cases.values()
+    assert {(row.model, row.method, row.batch, row.n) for row in rows} == wanted
+    assert {row.status for row in rows} == {"ok"}
+
+
 def test_a_model_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "my_model.py"
     file.write_text(block("class Bigram"), encoding="utf-8")

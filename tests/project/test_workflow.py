@@ -13,7 +13,9 @@ from arbench.cli import group
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = {path.stem: path.read_text() for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
-EACH = pytest.mark.parametrize("text", WORKFLOWS.values(), ids=WORKFLOWS)
+OWN = (ROOT / "docs" / "perf.yml").read_text()
+"""The workflow for a repository of a user's model."""
+EACH = pytest.mark.parametrize("text", [*WORKFLOWS.values(), OWN], ids=[*WORKFLOWS, "own"])
 TEXT = WORKFLOWS["perf"]
 
 
@@ -26,9 +28,10 @@ RUNS = runs(TEXT)
 COMMANDS = [run for run in RUNS if run.startswith("arbench ")]
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize("line", [*COMMANDS, *(run for run in runs(OWN) if run.startswith("arbench "))])
 def test_its_commands_parse(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BASE", "origin/main")
+    monkeypatch.setenv("MODEL", "my_model.py:Bigram")
     words = shlex.split(os.path.expandvars(line))[1:]
     with group.make_context("arbench", words) as context:
         name, command, rest = group.resolve_command(context, words)
@@ -63,6 +66,21 @@ def test_weekly_targets_are_in_the_makefile() -> None:
     assert targets == ["test-compile", "test-slow"]
     makefile = (ROOT / "Makefile").read_text()
     assert all(re.search(rf"^{target}: .*## ", makefile, flags=re.MULTILINE) for target in targets)
+
+
+def test_that_of_a_users_model_runs_what_the_readme_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = dict(re.findall(r"^      ([A-Z]+): (\S+)", OWN, flags=re.MULTILINE))
+    for name in ("ARBENCH", "MODEL"):
+        monkeypatch.setenv(name, values[name])
+    monkeypatch.setenv("BASE", "origin/main")
+    install, check = (os.path.expandvars(run).replace('"', "") for run in runs(OWN))
+    assert install.startswith("pip install ")
+    assert install.endswith(" arbench")
+    readme = (ROOT / "README.md").read_text()
+    assert f"`{check.removesuffix(' --junit perf.xml')}`" in readme
+    assert f"class {values['MODEL'].rpartition(':')[2]}(Source)" in readme
+    assert "fetch-depth: 0" in OWN
+    assert "path: perf.xml" in OWN
 
 
 def test_what_was_found_is_kept_whatever_the_outcome() -> None:
