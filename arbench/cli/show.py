@@ -20,6 +20,7 @@ from arbench.report import (
     render,
     seal_line,
     sentences,
+    size_hints,
 )
 from arbench.results import FILE_NAME, Results
 
@@ -78,7 +79,7 @@ def _show_results(results: Results, paths: list[str], more: str, details: bool) 
         for answer in models:
             click.echo(answer.model)
             _say(answer.sentences, width)
-    _say(remarks(results), width, "")
+    _say([*remarks(results), *size_hints(results)], width, "")
     _show_claims([one for one in sentences(results) if one.verdict in ("fails", "undecided")], width)
     click.echo("\n".join(paths))
     _say([f"seals    {seal_line(results)}"], width, "")

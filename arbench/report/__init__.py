@@ -15,6 +15,7 @@ from arbench.report.models.taxonomy import brief, taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
 from arbench.report.page import cell, page
 from arbench.report.seals import seal_line
+from arbench.report.sizes import size_hints
 from arbench.report.summary import summary
 from arbench.report.table import Table, frame, rows
 from arbench.results import Results
@@ -37,6 +38,7 @@ __all__ = [
     "rows",
     "seal_line",
     "sentences",
+    "size_hints",
     "taxonomy",
 ]
 

@@ -25,7 +25,7 @@ def _hint(model: str, cases: list[Case]) -> str | None:
     failed = [case for case in cases if case.status == "error" and case.error]
     wrong = {case.n for case in failed}
     right = {case.n for case in cases} - wrong
-    if not failed or len({_without_numbers(case.error or "") for case in failed}) > 1:
+    if not failed or len({alike(case.error or "") for case in failed}) > 1:
         return None
     if any(case.status == "ok" and case.n in wrong for case in cases):  # a method fails there, not the model
         return None
@@ -36,8 +36,10 @@ def _hint(model: str, cases: list[Case]) -> str | None:
     return f"{model} fails alike {where}. If it takes only some sizes, list them: `ladder` in its class, or --n."
 
 
-def _without_numbers(text: str) -> str:
-    return re.sub(r"\d+", "#", text)
+def alike(error: str) -> str:
+    """Return an error without its numbers, which may be those of a size, but with the line that raised it."""
+    text, place = re.fullmatch(r"(.*?)(\([^()]*:\d+\))?", error, re.DOTALL).groups()  # type: ignore[union-attr]
+    return re.sub(r"\d+", "#", text) + (place or "")
 
 
 def _listed(sizes: Iterable[int]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 import pytest
 
+from arbench.report import failures
 from arbench.report.gaps import gaps
 from arbench.report.sizes import size_hints
 from arbench.results import Results
@@ -26,7 +27,9 @@ def failing(results) -> Callable[..., Results]:
             for n in SIZES:
                 error = errors.get((method, n), errors.get(n))
                 status = "error" if error else "ok"
-                facts = dict(model="mine.Mine", preset="tiny", method=method, n=n, status=status, error=error)
+                facts = dict(
+                    model="mine.Mine", preset="tiny", op="score", method=method, n=n, status=status, error=error
+                )
                 found.add(msgspec.structs.replace(row, id=f"{method}/{n}", **facts))
         return found
 
@@ -60,3 +63,17 @@ def test_errors_that_differ_are_none_of_sizes(failing) -> None:
 
 def test_a_method_that_fails_where_others_do_not_is_none_of_sizes(failing) -> None:
     assert size_hints(failing({("cached", 2048): "ValueError: one"})) == []
+
+
+def test_errors_that_differ_in_a_size_are_one_reason(failing) -> None:
+    found = failures(failing({n: f"AssertionError: {n} is beyond 999 (mine.py:7)" for n in (1024, 2048)}))
+    assert found == [
+        "Failed: mine.Mine:tiny, score parallel and score cached at N = 1,024 and 2,048: "
+        "AssertionError: 1024 is beyond 999 (mine.py:7)."
+    ]
+
+
+def test_errors_of_two_lines_of_code_are_two_reasons(failing) -> None:
+    found = failing({64: "ValueError: no (mine.py:7)", 128: "ValueError: no (mine.py:8)"})
+    assert len(failures(found)) == 2
+    assert size_hints(found) == []

@@ -8,6 +8,7 @@ from typing import Any
 
 from arbench.report.labels import STATUS, SharedSettings, model_label, numbers
 from arbench.report.models.verdicts import sentences
+from arbench.report.sizes import alike
 from arbench.report.table import order
 from arbench.results import Case, Results, Status
 
@@ -26,14 +27,17 @@ def failures(results: Results) -> list[str]:
     """Return one line for each reason why cases failed, with the cases that it stopped."""
     shared = SharedSettings(results)
     groups: dict[tuple[str, Status, str], dict[str, list[int]]] = {}
+    shown: dict[tuple[str, Status, str], str] = {}
     for case in order(results.cases.values()):
         if case.status in _FAILED:
-            why = (model_label(case), case.status, case.error or "no details are known")
+            error = case.error or "no details are known"
+            why = (model_label(case), case.status, alike(error) if case.status == "error" else error)
+            shown.setdefault(why, error)
             sizes = groups.setdefault(why, {}).setdefault(f"{case.op} {shared.method_label(case)}", [])
             sizes.append(case.n)
     return [
-        f"{STATUS[status].capitalize()}: {model}, {_where(methods)}: {error.rstrip('.')}."
-        for (model, status, error), methods in groups.items()
+        f"{STATUS[why[1]].capitalize()}: {why[0]}, {_where(methods)}: {shown[why].rstrip('.')}."
+        for why, methods in groups.items()
     ]
 
 
