@@ -64,8 +64,16 @@ def check_folder(folder: Path) -> None:
             with passing_folder(folder), tempfile.TemporaryFile(dir=folder):
                 return
         except (FileNotFoundError, FileExistsError):
-            if last or (os.path.lexists(folder) and not folder.is_dir()):  # else another check removes it meanwhile
+            if last or _is_other(folder):  # else another check removes it meanwhile
                 raise
+
+
+def _is_other(folder: Path) -> bool:
+    """Return whether something that is no folder has this path."""
+    try:
+        return not stat.S_ISDIR(os.stat(folder).st_mode)
+    except FileNotFoundError:
+        return folder.is_symlink()
 
 
 def check_file(path: Path) -> None:

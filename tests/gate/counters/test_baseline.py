@@ -150,7 +150,7 @@ def test_a_run_of_arbench_serves_and_is_never_replaced(side, file):
 
 def test_options_of_another_version_are_refused_with_one_advice(side, options, file):
     save(file, side()[0], options)
-    file.write_text(file.read_text().replace('"workers":', '"workers":"many","before":', 1))
+    file.write_text(file.read_text().replace('"target_ci":', '"target_ci":"many","before":', 1))
     for reader in (load, check_replaceable):
         with pytest.raises(BaselineError) as error:
             reader(file)
