@@ -20,7 +20,7 @@ from arbench.bench.options import check_device as check_device
 from arbench.bench.options import recorded_options as recorded_options
 from arbench.bench.suite import EACH, Entry, entries, load
 from arbench.data import DataError
-from arbench.methods import METHODS, Method, methods_for
+from arbench.methods import METHODS, Method, lacking, methods_for
 from arbench.models import FAMILIES, Chosen, ModelError, NoModelError, Source, WeightsError, resolve
 from arbench.own.raised import one_line
 from arbench.results import Model
@@ -255,7 +255,8 @@ def _methods(chosen: Chosen, source: Source, entry: Entry, options: Options) -> 
     kept = [m for m in have if (not entry.ops or m.op in entry.ops) and (not entry.methods or m.name in entry.methods)]
     if not kept and not (options.suite and (options.methods or options.ops)):
         names = ", ".join(dict.fromkeys(f"{m.op} {m.name}" for m in have))
-        raise _GoneError(f"model '{chosen.name}' has none of the methods requested; it has: {names}")
+        lacks = "".join(f"; {m.name} {why}" for m, why in lacking(source).items() if m.name in entry.methods)
+        raise _GoneError(f"model '{chosen.name}' has none of the methods requested; it has: {names}{lacks}")
     return kept
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -68,7 +68,16 @@ def command(
             plan = planned(replace(options, **given), progress=display)
         except NoWorkerError as error:
             raise NothingError(str(error)) from None
+    say_absent(plan, given.get("methods", ()))
     measured(ctx, plan, out, resume, as_json, details=details, strict=strict)
+
+
+def say_absent(plan: Plan, methods: Sequence[str]) -> None:
+    """Say which of the methods that the user named no model of a plan has."""
+    absent = [name for name in methods if all(case.method != name for case in plan.cases)]
+    if absent:
+        named = " ".join(dict.fromkeys(f"--model {case.spec.removesuffix(f':{case.preset}')}" for case in plan.cases))
+        click.echo(f"arbench: no model of this run has {', '.join(absent)}; for why: arbench list {named}", err=True)
 
 
 def say_imports(run: Run, file: Path) -> None:

@@ -57,6 +57,16 @@ def test_wrong_use_is_one_line(refusal, here, words, said):
     assert list(here.iterdir()) == []
 
 
+def test_a_method_that_it_lacks_is_refused_with_the_reason(refusal, inside, here):
+    (here / "mine.py").write_text(STARTER)
+    words = "run --model mine.py:MyModel --method speculative --out out"
+    assert refusal(*words.split()) == (
+        "model 'mine.MyModel' has none of the methods requested; it has: score parallel, score sequential, "
+        "sample naive, sample cached, sample fixed_point, sample blocks, sample forecast; speculative needs a draft: "
+        "MyModel defines no drafting(config), the configuration of a smaller model"
+    )
+
+
 def test_it_imports_no_torch(here):
     code = (
         "import sys\nfrom arbench.cli import main\n"
@@ -69,7 +79,9 @@ def test_it_imports_no_torch(here):
 def test_what_it_wrote_is_verified_and_measured(answer, inside, here):
     assert answer("new", "model", "mine.py").code == 0
     words = "run --model mine.py:MyModel --n 8 --method parallel --method cached --rounds 1 --workers 1 --out out"
-    found = answer(*words.split())
+    found = answer(*words.split(), "--method", "speculative")
     assert found.code == 0, found.err
+    said = "arbench: no model of this run has speculative; for why: arbench list --model mine.py:MyModel"
+    assert said in found.err.splitlines()
     rows = read(here / "out").cases.values()
     assert {(row.method, row.status) for row in rows} == {("parallel", "ok"), ("cached", "ok")}
