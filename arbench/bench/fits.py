@@ -65,7 +65,10 @@ def fits(
                 )
             else:
                 verdict, why = judge_counts(claimed, growth)
-            yield _fit(case, metric, claimed, growth, verdict, why)
+            fit = _fit(case, metric, claimed, growth, verdict, why)
+            if metric == "depth" and verdict == "fails":
+                fit.grows_by = grows_by(counts)
+            yield fit
         if timed := _seconds(members, samples):
             yield _fit(case, "seconds", None, timed, "undecided", "no growth of seconds is claimed")
     yield from _parameters(cases)
@@ -202,6 +205,39 @@ def _without_passes(claimed: str, growth: Growth) -> tuple[Any, str]:
     if verdict == "fails" and growth.formula is None:
         return "undecided", f"what one pass costs is unknown, and passes that depend on the data prove nothing; {why}"
     return verdict, why
+
+
+_NAMED = 3
+"""Most operators named as the reason of a growth."""
+
+
+def grows_by(counts: Mapping[int, Count]) -> str | None:
+    """Return the operators whose links of the deepest chain grow with N, those that grow most first.
+
+    For example ``cumsum (aten::cumsum counts ceil(log2 N))``.
+
+    Args:
+        counts: counts of a method by N.
+
+    Returns:
+        None where no operator grows, or links are known at fewer than two sizes.
+    """
+    known = {n: count.links for n, count in sorted(counts.items()) if count.links}
+    if len(known) < 2:
+        return None
+    names = dict.fromkeys(name for links in known.values() for name in links)
+    series = {name: [links.get(name, 0) for links in known.values()] for name in names}
+    growing = {name: values for name, values in series.items() if values[-1] > values[0]}
+    ranked = sorted(growing, key=lambda name: growing[name][0] - growing[name][-1])
+    parts = []
+    for name in ranked[:_NAMED]:
+        values = growing[name]
+        formula = fit_exact(list(known), values).formula
+        sizes = list(known)
+        amount = formula or f"{values[0]:,} at N = {sizes[0]:,} and {values[-1]:,} at N = {sizes[-1]:,}"
+        parts.append(f"{name.rpartition('::')[2]} ({name} counts {amount})")
+    more = len(ranked) - _NAMED
+    return ", ".join(parts) + (f" and {more} more" if more > 0 else "") if parts else None
 
 
 def _seconds(members: list[CaseKey], samples: Mapping[str, list[Samples]]) -> Growth | None:

@@ -23,8 +23,10 @@ a formula hides only what is inside it: its depth and FLOPs are unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -56,6 +58,8 @@ from arbench.meters.reach import within_reach
 from arbench.meters.threads import handed_over
 from arbench.meters.work import bytes_of, flops_of, hidden_work
 
+_BITS = 32
+"""Bits of the number of an operation below its depth: together they are the mark that ``Regions`` stores."""
 COMPUTED = "numbers were read from a tensor, and what was computed from them in Python is not seen"
 _LIFT = torch.ops.aten.lift_fresh.default
 _FILLS = (torch.ops.aten.fill_.Tensor, torch.ops.aten.copy_.default)
@@ -82,6 +86,9 @@ class Counts:
     """Reason why a counter is None; the first one if there are several."""
     twin: str | None = None
     """Stand-in that was counted for the call, such as compiled functions as plain PyTorch; None: the call itself."""
+    links: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """Links of the deepest chain by operator, such as ``aten::cumsum``; they add up to ``depth``. Empty where that is
+    unknown."""
 
 
 def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: float | None = None) -> Counts:
@@ -127,10 +134,11 @@ def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: floa
 class _Watched:
     """Facts about an operator, looked up once and used at each of its calls."""
 
-    __slots__ = ("blind", "flops", "op", "opaque", "skip", "traits")
+    __slots__ = ("blind", "flops", "name", "op", "opaque", "skip", "traits")
 
-    def __init__(self, op: OpOverload) -> None:
+    def __init__(self, op: OpOverload, name: int) -> None:
         self.op = op
+        self.name = name
         self.traits = traits_of(op)
         self.skip = self.traits.kind in (Kind.VIEW, Kind.ALLOCATION)
         self.opaque = opaque_of(op)
@@ -157,7 +165,10 @@ class _Counter(TorchDispatchMode, Host):
         self._regions = Regions()
         self._contents = contents
         self._watched: dict[int, _Watched] = {}
-        self._floor = self._depth = self._ops = self._flops = self._bytes = 0
+        self._floor = self._deepest_mark = self._ops = self._flops = self._bytes = 0
+        self._before, self._named = array("q"), array("i")
+        """By number of an operation: the mark of its deepest input, and the place of its name among the names."""
+        self._names: list[str] = []
         self._why: str | None = None
         self._blind: str | None = None
         self._unseen: str | None = None
@@ -173,8 +184,19 @@ class _Counter(TorchDispatchMode, Host):
             return Counts(None, None, None, None, self._unseen, self._twin)
         why = self._why or self._regions.untracked
         blind = self._blind or self._regions.untracked
-        depth, flops = None if why else self._depth, None if blind else self._flops
-        return Counts(depth, self._ops, flops, self._bytes, why or blind, self._twin)
+        depth, flops = None if why else self._deepest_mark >> _BITS, None if blind else self._flops
+        links = {} if why else self._links_of_deepest()
+        return Counts(depth, self._ops, flops, self._bytes, why or blind, self._twin, links)
+
+    def _links_of_deepest(self) -> dict[str, int]:
+        """Return the links of the deepest chain by operator, the operators with the most links first."""
+        found: Counter[str] = Counter()
+        mark = self._deepest_mark
+        while number := mark & ((1 << _BITS) - 1):
+            before = self._before[number - 1]
+            found[self._names[self._named[number - 1]]] += (mark >> _BITS) - (before >> _BITS)
+            mark = before
+        return {name: links for name, links in found.most_common() if links}
 
     def unknown(self, why: str) -> None:
         """Mark the depth as unknown from here on; the first reason is kept."""
@@ -240,7 +262,8 @@ class _Counter(TorchDispatchMode, Host):
             if isinstance(func, HigherOrderOperator):
                 self.unseen(f"{func} contains operations that cannot be followed")
                 return func(*args, **kwargs)
-            watched = self._watched[id(func)] = _Watched(func)
+            watched = self._watched[id(func)] = _Watched(func, len(self._names))
+            self._names.append(func._schema.name)
         if watched.skip:
             out = func(*args, **kwargs)
             if func is _LIFT:
@@ -283,20 +306,23 @@ class _Counter(TorchDispatchMode, Host):
             if use.reads and storage not in regions and not made_here:
                 self._expect_origin(tensor, storage)
 
-    def _deepest(self, watched: _Watched, args: Args, kwargs: Kwargs, operands: list[tuple[Use, Tensor]]) -> int:
+    def _deepest(
+        self, watched: _Watched, args: Args, kwargs: Kwargs, operands: list[tuple[Use, Tensor]]
+    ) -> tuple[int, int]:
+        """Return the depth that a call adds its links to, and the mark of the input that decides it."""
         read, deepest = self._regions.read, self._floor
         late = {}
         if watched.opaque is not None and watched.opaque.late:
             named = watched.opaque.late.items()
-            late = {id(argument(watched.op, name, args, kwargs)): links for name, links in named}
+            late = {id(argument(watched.op, name, args, kwargs)): links << _BITS for name, links in named}
+        decides = deepest
         for use, tensor in operands:
             if use.reads:
-                depth = read(tensor)
-                if late:
-                    depth -= late.get(id(tensor), 0)
-                if depth > deepest:
-                    deepest = depth
-        return deepest
+                mark = read(tensor)
+                joined = mark - late.get(id(tensor), 0) if late else mark
+                if joined > deepest:
+                    deepest, decides = joined, mark
+        return deepest >> _BITS, decides
 
     def _links(self, watched: _Watched, args: Args, kwargs: Kwargs) -> tuple[int, ...]:
         """Return the links that a call adds to its deepest input: one integer, or one for each result."""
@@ -318,12 +344,16 @@ class _Counter(TorchDispatchMode, Host):
         args: Args,
         kwargs: Kwargs,
         operands: list[tuple[Use, Tensor]],
-        deepest: int,
+        deepest: tuple[int, int],
         links: tuple[int, ...],
         out: Any,
     ) -> None:
         op, regions = watched.op, self._regions
-        depth = deepest + (links[0] if len(links) == 1 else max(links))
+        base, before = deepest
+        self._before.append(before)
+        self._named.append(watched.name)
+        number = len(self._before)
+        mark = (base + (links[0] if len(links) == 1 else max(links))) << _BITS | number
         results = out if isinstance(out, (tuple, list)) else (out,)
         given = {id(regions.storage(tensor)) for _, tensor in operands}
         created, written = [], False
@@ -332,7 +362,7 @@ class _Counter(TorchDispatchMode, Host):
                 storage = regions.storage(result)
                 if id(storage) not in given:
                     created.append(result)
-                    regions.create(result, depth if len(links) == 1 else deepest + links[position])
+                    regions.create(result, mark if len(links) == 1 else (base + links[position]) << _BITS | number)
                     if storage is None:
                         continue
                     if watched.traits.kind is Kind.CONSTANT:
@@ -343,9 +373,9 @@ class _Counter(TorchDispatchMode, Host):
             if use.writes:
                 written = True
                 if use is Use.PLACED or use is Use.ACCUMULATED:
-                    regions.lift(tensor, depth)
+                    regions.lift(tensor, mark)
                 else:
-                    regions.write(tensor, depth)
+                    regions.write(tensor, mark)
                 storage = regions.storage(tensor)
                 if storage is not None and (why := self._contents.wrote(storage, tensor.is_cpu)):
                     self.unseen(why)
@@ -355,9 +385,9 @@ class _Counter(TorchDispatchMode, Host):
             self.unseen(self._away)
         if self._listed_floats and any(type(value) is float for value in (*args, *kwargs.values())):
             self.unseen(COMPUTED)
-        self._depth = max(self._depth, depth)
+        self._deepest_mark = max(self._deepest_mark, mark)
         if watched.traits.host and reaches_host(op, args, kwargs):
-            self._floor = max(self._floor, depth)
+            self._floor = max(self._floor, mark)
         opaque = watched.opaque
         self._ops += opaque.ops(*args, **kwargs) if opaque is not None and opaque.ops else 1
         if watched.flops is not None:

@@ -5,6 +5,8 @@ written at different depths. A storage written as a whole has one integer. A sto
 array with an entry per grain (the smallest item size that it was accessed with), which is indexed with the size,
 stride and offset of the tensor. So any strided view, ``buffer[:, i]`` as well as ``buffer[..., i]``, affects its own
 elements and no others.
+
+A depth here is any integer whose order is that of depths: the counter adds which operation wrote it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, UntypedStorage
 
-_ENTRY = np.dtype(np.int32)
+_ENTRY = np.dtype(np.int64)
 
 
 class _Storage:
@@ -28,9 +30,9 @@ class _Storage:
         self.key = key
         self.depth = depth
         self.grain = 0
-        self.entries: NDArray[np.int32] | None = None
+        self.entries: NDArray[np.int64] | None = None
 
-    def view(self, tensor: Tensor, storage: UntypedStorage) -> NDArray[np.int32]:
+    def view(self, tensor: Tensor, storage: UntypedStorage) -> NDArray[np.int64]:
         """Return the entries of ``tensor``, writable.
 
         They have its shape, and one more axis where an element spans several grains; they are flat where the tensor

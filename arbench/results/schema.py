@@ -129,6 +129,9 @@ class Count(Line, tag="count", omit_defaults=True):
     """Stand-in that was counted for the case, such as compiled functions as plain PyTorch; None: the case itself."""
     n: Size | None = None
     """Elements of an event, for a size of the counting ladder that was not itself to be counted; else None."""
+    links: dict[str, Natural] = {}
+    """Links of the deepest chain of operations by operator, which add up to ``depth``; empty where they are unknown, and
+    in files from before this field."""
     ladder_of: str | None = None
     """Id of a counted case of the run that differs from this one only in N, given together with ``n``."""
     outside: bool = False
@@ -276,6 +279,9 @@ class Fit(Keyed, tag="fit", kw_only=True):
     verdict: Verdict
     why: str
     """The verdict's reason in plain words."""
+    grows_by: str | None = None
+    """The operators by which a depth grows faster than claimed; None also where they are unknown, and in
+    files from before this field."""
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=True):
@@ -300,7 +306,11 @@ class Seal(Line, tag="seal", omit_defaults=True):
 
 
 AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Slowdown | Fit | Seal
-LATER: dict[type[Line], tuple[str, ...]] = {Case: ("why_unknown", "twin"), Verification: ("outside",)}
+LATER: dict[type[Line], tuple[str, ...]] = {
+    Case: ("why_unknown", "twin"),
+    Verification: ("outside",),
+    Fit: ("grows_by",),
+}
 """Fields that a kind did not have from the beginning; at their default they are not written."""
 
 

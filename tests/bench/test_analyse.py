@@ -11,6 +11,7 @@ import pytest
 from arbench.bench.analyse import above_roof, derive, planned
 from arbench.bench.case import CaseKey
 from arbench.methods import METHODS
+from arbench.report import sentences
 from arbench.results import (
     Case,
     Count,
@@ -254,6 +255,40 @@ def test_depth_is_fitted_and_judged(claim, verdict):
     assert (fit.sizes, fit.values) == ([8, 16, 32, 64], [25.0, 49.0, 97.0, 193.0])
     assert (fit.claimed, fit.verdict) == (claim, verdict), fit.why
     assert fit.key == cases[0].key
+
+
+def linked(case: CaseKey, **links: int) -> Count:
+    named = {f"aten::{name}": many for name, many in links.items()}
+    return msgspec.structs.replace(counted(case, sum(links.values())), links=named)
+
+
+def test_a_claim_that_fails_names_the_operators_that_grow():
+    """Depth is 2 + 5 + ceil(log2 N): a scan grows, the products and the masks do not."""
+    cases = ladder("1")
+    lines = [linked(case, mm=5, cumsum=case.n.bit_length() - 1, where=2) for case in cases]
+    (fit,) = [fit for fit in only(Fit, derive(fabricated(cases, *proved(*cases), *lines))) if fit.metric == "depth"]
+    assert (fit.verdict, fit.fitted, fit.grows_by) == ("fails", "log N", "cumsum (aten::cumsum counts ⌈log₂ N⌉)")
+    said = [one.statement for one in sentences(fabricated([], *[fit])) if one.verdict == "fails"]
+    assert [one.partition("; ")[2] for one in said] == ["grows by: cumsum (aten::cumsum counts ⌈log₂ N⌉)"]
+
+
+def test_many_growing_operators_are_the_largest_three_and_a_number():
+    cases = ladder("1")
+    lines = [linked(c, mm=3 * c.n, add=2 * c.n, exp=c.n + c.n % 7, tanh=c.n // 8, neg=4) for c in cases]
+    (fit,) = [fit for fit in only(Fit, derive(fabricated(cases, *proved(*cases), *lines))) if fit.metric == "depth"]
+    sizes = [case.n for case in cases]
+    first, last = sizes[0], sizes[-1]
+    assert fit.grows_by == (
+        "mm (aten::mm counts 3·N), add (aten::add counts 2·N), "
+        f"exp (aten::exp counts {first + first % 7} at N = {first} and {last + last % 7} at N = {last}) and 1 more"
+    )
+
+
+def test_a_claim_that_holds_or_counts_without_links_name_nothing():
+    cases = ladder("N")
+    for lines in ([linked(c, mm=c.n) for c in cases], [counted(c, c.n * c.n) for c in cases]):
+        fits = only(Fit, derive(fabricated(cases, *proved(*cases), *lines)))
+        assert {fit.grows_by for fit in fits} == {None}
 
 
 def test_only_counted_lines_are_fitted():

@@ -58,6 +58,8 @@ def test_a_run_says_what_it_found_and_leaves_it(finished):
     assert max(len(line) for line in lines if str(folder) not in line) <= 80
     assert "Traceback" not in said.err
     assert {"results.jsonl", "report.html", "summary.md", "figures"} == {p.name for p in folder.iterdir()}
+    assert all(sum(count.links.values()) == count.depth for count in results.counts.values() if count.links)
+    assert sum(bool(count.links) for count in results.counts.values()) >= 8
     assert results.run.argv[0] == "run"
     assert results.run.seed == 5
     assert {(case.method, case.n) for case in results.cases.values()} == {

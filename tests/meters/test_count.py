@@ -419,3 +419,31 @@ def test_random_programs_agree_with_a_depth_per_element(program):
                     buffers[target] = buffers[source].clone()
 
     assert depth(run) == expected_depth(program)
+
+
+def scanned(x: torch.Tensor) -> torch.Tensor:
+    """Double, sum up, square; beside the chain, a longer row of operations that do not wait for each other."""
+    for _ in range(9):
+        x * 3
+    return (x * 2).cumsum(0).square()
+
+
+@pytest.mark.parametrize(("n", "scan"), [(4, 2), (5, 3), (64, 6)])
+def test_the_links_of_the_deepest_chain_add_up_to_its_depth(n: int, scan: int) -> None:
+    found = count(lambda: scanned(torch.ones(n)))
+    assert dict(found.links) == {"aten::cumsum": scan, "aten::mul": 1, "aten::pow": 1}
+    assert sum(found.links.values()) == found.depth
+
+
+def test_a_chain_through_a_buffer_and_the_host_is_followed() -> None:
+    def call() -> None:
+        buffer = torch.zeros(4)
+        for i in range(3):
+            buffer[i + 1] = buffer[i].exp() + 1
+        float(buffer[3].sin())
+        torch.ones(2).cos()
+
+    found = count(call)
+    assert sum(found.links.values()) == found.depth
+    assert found.links["aten::exp"] == found.links["aten::add"] == found.links["aten::copy_"] == 3
+    assert found.links["aten::sin"] == found.links["aten::cos"] == 1

@@ -142,6 +142,7 @@ class Counter:
             "counted",
             why_unknown=found.why_unknown or most.why_unknown,
             twin=found.twin or most.twin,
+            links=dict(found.links),
         )
 
     def counts(self, cases: list[CaseKey]) -> Iterator[Count]:

@@ -111,6 +111,7 @@ def sentence(fit: Fit, shared: SharedSettings) -> Sentence:
     if fit.verdict == "fails":
         text = f"claimed {metric} {claim}, measured "
         text += GROWTH[fit.fitted] + _evidence(fit) if fit.fitted else f"another growth: {fit.why}"
+        text += f"; grows by: {fit.grows_by}" if fit.grows_by else ""
         return Sentence(model, "fails", subject, text)
     bound = fit.claimed.startswith("<=")
     name = fit.claimed.removeprefix("<=").strip()
