@@ -90,7 +90,8 @@ lint: $(INSTALLED_DEV) ## ruff, mypy and the import contracts
 bench: $(INSTALLED_DEV) ## the pytest-benchmark suites
 	$(BIN)pytest benchmarks --benchmark-only $(ARGS)
 
-# Within 8 minutes: a run that takes longer than its part is interrupted, which leaves its rows and their report.
+# Within 8 minutes: a run that takes longer than its part is interrupted (124), which leaves its rows and their report.
+# An inexact kernel (1) does not keep the models from being measured: it may be a peer's, and ours are judged at the end.
 # Last, once all reports are there: was every kernel right at the sizes it was timed at, and was one timed at all?
 WRONG = $(PY) -c 'import sys, pathlib; from arbench.results import read; \
   own = [row for row in read(pathlib.Path(sys.argv[1])).cases.values() if row.method == "arbench"]; \
@@ -107,7 +108,7 @@ gpu: $(INSTALLED_DEV) ## on a CUDA machine: correctness, then kernels and models
 	  tests/bench/kernels/test_kernels.py::test_a_graph_replays_every_copy \
 	  tests/bench/kernels/test_kernels.py::test_a_call_that_waits_is_made_plainly
 	timeout -s INT -k 15 240 $(BIN)arbench kernels --device cuda --budget $(KERNEL_BUDGET) \
-	  --out "reports/$$($(SLUG))/kernels" || test $$? -eq 124
+	  --out "reports/$$($(SLUG))/kernels" || { code=$$?; test $$code -eq 124 -o $$code -eq 1; }
 	timeout -s INT -k 15 90 $(BIN)arbench run --device cuda --model wavenet --model pixelcnn \
 	  --model parallel_wavenet --budget $(GPU_BUDGET) --out "reports/$$($(SLUG))" $(ARGS) || test $$? -eq 124
 	$(WRONG) "reports/$$($(SLUG))/kernels"
