@@ -15,7 +15,7 @@ from arbench.stats import format_interval, format_ratio
 
 @dataclass(frozen=True)
 class Answer:
-    """What sampling from one model costs beside scoring with it.
+    """Cost of sampling from one model beside that of scoring with it.
 
     Attributes:
         model: label of the model.
