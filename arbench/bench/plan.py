@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES
 from arbench.bench.memory import check_memory
+from arbench.bench.models.contract import ContractError, check_class, check_observed
 from arbench.bench.models.needed import needed
 from arbench.bench.options import Measuring as Measuring
 from arbench.bench.options import Options as Options
@@ -191,6 +192,8 @@ def _explaining(chosen: Chosen) -> Iterator[None]:
         yield
     except PlanError:
         raise
+    except ContractError as error:
+        raise PlanError(f"model '{chosen.spec}': {error}") from None
     except (Exception, SystemExit) as error:  # a user's code may end the process, too
         if chosen.cls.__module__.startswith("arbench."):
             raise
@@ -226,6 +229,7 @@ def check_claims(spec: str, source: Source) -> None:
 
 
 def _cases_of(chosen: Chosen, source: Source, entry: Entry, options: Options) -> list[CaseKey]:
+    check_class(source)
     sizes = list(dict.fromkeys(entry.n or source.ladder))
     batches = list(dict.fromkeys(entry.batch or (1,)))
     methods = _methods(chosen, source, entry, options)
@@ -293,6 +297,7 @@ def _case(chosen: Chosen, source: Source, method: Any, batch: int, n: int, optio
 def _check_data(chosen: Chosen, source: Source, n: int, options: Options) -> None:
     try:
         data = chosen.cls.load_data(options.data, chosen.config) if options.data else None
-        source.observe(n, [0], options.seed, data)
+        observed = source.observe(n, [0], options.seed, data)
     except (DataError, NotImplementedError) as error:
         raise PlanError(str(error)) from None
+    check_observed(source, observed, 1, n)

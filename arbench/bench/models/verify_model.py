@@ -16,6 +16,7 @@ from torch import Tensor
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError
+from arbench.bench.models.contract import check_extended, check_forward
 from arbench.bench.models.evidence import EXACT, first_difference
 from arbench.bench.models.precision import Precision
 from arbench.bench.models.probes import probe_leaks
@@ -45,7 +46,9 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
     with Precision(DTYPES[case.dtype]) as precision:
         code = source.encode(context, case.n)
         params = source(f, code)
-        source.extend(source.start(case.batch, case.n, code), f, 0, 1)
+        check_forward(source, params, case.batch, case.n)
+        extended = source.extend(source.start(case.batch, case.n, code), f, 0, 1)
+        check_extended(source, extended, case.batch, source.schedule(case.n)[1])
     precision.check()
     precision.check_weights(source)
     probed = probe_leaks(source, f, context, setup.seed)
