@@ -12,7 +12,8 @@ from typing import NoReturn
 import click
 
 from arbench.cli.border import guarded
-from arbench.cli.errors import UNEXPECTED
+from arbench.cli.errors import UNEXPECTED, NothingError
+from arbench.cli.shell import scarce
 from arbench.own.raised import one_line
 from arbench.suggest import did_you_mean
 
@@ -87,14 +88,24 @@ def _main(args: list[str]) -> NoReturn:
         click.echo("arbench: interrupted", err=True)
         sys.exit(130)
     except OSError as error:
+        if (why := scarce(error)) is not None:
+            _out_of_room(why)
         if error.filename is not None:
             _unexpected(error)
         click.echo(f"arbench: cannot write standard output: {error.strerror}", err=True)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be written would fail again at the exit
         sys.exit(UNEXPECTED)
     except Exception as error:
+        if (why := scarce(error)) is not None:
+            _out_of_room(why)
         _unexpected(error)
     sys.exit(code)
+
+
+def _out_of_room(why: str) -> NoReturn:
+    """Print what the limits of the shell or the machine forbid, and exit."""
+    click.echo(f"arbench: {why}", err=True)
+    sys.exit(NothingError.exit_code)
 
 
 def _unexpected(error: Exception) -> NoReturn:

@@ -11,6 +11,7 @@ import click
 from arbench.cli.against import MANY, TIMING, Threshold, joined, prepared, unmeasured
 from arbench.cli.errors import NothingError, RefusedError, refusing
 from arbench.cli.options import FilePath, PathText, given_options, only, option, which_cases, which_inputs
+from arbench.cli.shell import MEASURING, check_shell
 from arbench.cli.verdict import check_junit, conclude
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def command(
         raise RefusedError(
             "--candidate cannot be combined with --baseline, which checks the running version; leave out one of them"
         )
+    check_shell(*MEASURING)
     with prepared(against, candidate, given, how) as timed:
         checks = [] if baseline is None else [exact(baseline, given, update, peak_tolerance)]
         try:

@@ -12,6 +12,7 @@ import click
 from arbench.border.printable import on_one_line, to_json
 from arbench.cli.errors import NothingError, RefusedError, check_writable, refusing
 from arbench.cli.options import FilePath, metric
+from arbench.cli.shell import check_shell
 from arbench.cli.terminal import terminal_width
 from arbench.results import FILE_NAME, Results, locate
 
@@ -45,6 +46,7 @@ def command(
     are compared across machines; times only where processor, GPU, threads and versions are the same, unless
     --times is given. Separate runs drift by several percent: to judge a change, use arbench check.
     """
+    check_shell("arbench.report", "matplotlib.backends.backend_agg")
     from arbench.report.compare import CaseNames, CompareError, NothingSharedError, compare, document
     from arbench.report.metrics import METRICS
     from arbench.suggest import did_you_mean

@@ -9,6 +9,7 @@ import click
 from arbench.border.printable import to_json
 from arbench.cli.errors import RefusedError, refusing
 from arbench.cli.options import device, option, threads
+from arbench.cli.shell import MEASURING, check_shell
 
 
 @click.command("doctor")
@@ -23,14 +24,13 @@ def command(device: str, threads: int, instances: int, pairs: int, as_json: bool
     The noise comes from an A/A trial: the ratio of the times of two pieces of equal code, which should be 1, timed
     one after the other and in turns.
     """
+    check_shell(*MEASURING)
     import torch
 
     from arbench.bench.noise import aa_trial, scorer
     from arbench.bench.options import MOST, PlanError, check_between, check_device
     from arbench.meters import Clock, environment, limits
 
-    if instances < 2 or pairs < 1:
-        raise RefusedError("--instances must be at least 2 and --pairs at least 1")
     with refusing(PlanError):
         check_between("--instances", instances, 2, MOST)
         check_between("--pairs", pairs, 1, MOST)

@@ -14,6 +14,7 @@ import click
 from arbench.border.printable import to_json
 from arbench.cli.errors import NothingError, RefusedError, check_writable, refusing
 from arbench.cli.options import FilePath, Numbers, metric
+from arbench.cli.shell import check_shell
 from arbench.files import require_regular
 from arbench.naming import model_name, split_spec
 from arbench.results import FILE_NAME, Case, Results, ResultsError, Run, with_preset
@@ -57,6 +58,7 @@ def command(
     PATHS are results files, JSON files of pytest-benchmark, or folders that are searched for both. Times are
     compared only within a machine, counters across machines. The exit code is 0 with or without steps.
     """
+    check_shell("arbench.report", "matplotlib.backends.backend_agg")
     from arbench.git import GitError, ordered
     from arbench.report.history import commit_of, document, history, lines, table, write
     from arbench.report.metrics import METRICS

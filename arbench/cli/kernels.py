@@ -12,6 +12,7 @@ from arbench.border.printable import to_json
 from arbench.cli.errors import RefusedError, check_writable, refusing
 from arbench.cli.options import device, dtype, given_options, how_timed, only, option, seed, where_left
 from arbench.cli.run import measured
+from arbench.cli.shell import MEASURING, check_shell
 from arbench.cli.terminal import wrapped
 
 
@@ -46,6 +47,7 @@ def command(
     given = given_options(ctx, values)
     if resume and out is None:
         raise RefusedError("--resume needs --out: the folder of the run to continue")
+    check_shell(*MEASURING)
 
     from dataclasses import replace
 

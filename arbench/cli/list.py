@@ -9,6 +9,7 @@ import click
 from arbench.border.printable import to_json
 from arbench.cli.errors import refusing
 from arbench.cli.options import only, option
+from arbench.cli.shell import check_shell
 from arbench.cli.terminal import wrapped
 
 
@@ -22,6 +23,7 @@ from arbench.cli.terminal import wrapped
 @option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
 def command(models: tuple[str, ...], as_json: bool) -> None:
     """List the models by family, with presets, elements and claimed depths, then suites and devices."""
+    check_shell("torch")
     import torch
 
     from arbench.bench.dtypes import DTYPES

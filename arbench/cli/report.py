@@ -8,6 +8,7 @@ import click
 
 from arbench.cli.errors import check_writable, refusing
 from arbench.cli.options import FilePath, details, json_rows
+from arbench.cli.shell import check_shell
 
 
 @click.command("report")
@@ -21,6 +22,7 @@ def command(path: Path, out: Path | None, as_json: bool, details: bool) -> None:
     All rows are computed from the recorded measurements, so the report of an interrupted run is complete up to the
     interrupt.
     """
+    check_shell("arbench.report", "matplotlib.backends.backend_agg")
     from arbench.bench.analyse import derive
     from arbench.cli.show import show
     from arbench.results import locate, read

@@ -12,6 +12,7 @@ import click
 
 from arbench.cli.errors import UNEXPECTED, LostError, NothingError, RefusedError, check_writable, refusing
 from arbench.cli.options import details, given_options, how_timed, option, where_left, which_cases, which_inputs
+from arbench.cli.shell import MEASURING, check_shell
 
 if TYPE_CHECKING:
     from arbench.bench.plan import Plan
@@ -49,6 +50,7 @@ def command(
             raise RefusedError("--resume needs --out: the folder of the run to continue")
         out = Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     check_writable(out)
+    check_shell(*MEASURING)
 
     from arbench.bench.options import Options, PlanError, recorded_options
     from arbench.bench.suite import suite_options

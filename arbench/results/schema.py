@@ -130,8 +130,8 @@ class Count(Line, tag="count", omit_defaults=True):
     n: Size | None = None
     """Elements of an event, for a size of the counting ladder that was not itself to be counted; else None."""
     links: dict[str, Natural] = {}
-    """Links of the deepest chain by operator, which add up to ``depth``; empty where they are unknown, and in files from
-    before this field."""
+    """Links of the deepest chain by operator, which add up to ``depth``; empty where they are unknown, and in older
+    files."""
     ladder_of: str | None = None
     """Id of a counted case of the run that differs from this one only in N, given together with ``n``."""
     outside: bool = False
