@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from arbench.border.printable import to_json
-from arbench.cli.errors import RefusedError, refusing
+from arbench.cli.errors import refusing
 from arbench.cli.options import device, option, threads
 from arbench.cli.shell import MEASURING, check_shell
 
