@@ -26,6 +26,7 @@ from arbench.results import (
     Resume,
     Run,
     Samples,
+    Slowdown,
     Verification,
     Writer,
     locate,
@@ -95,12 +96,13 @@ LINES = [
     Samples(CASE.id, 0, 1, 1.7e9, [1e-3, 1.1e-3], cold_s=0.5),
     CASE,
     Ratio(CASE.id, "other", 2.5, None, range=(2.4, 2.6), workers=2),
+    Slowdown(CASE.id, "other", 22.5, None, range=(21.0, 24.0), workers=2),
     FIT,
 ]
 
 
 def encoded(lines: list) -> bytes:
-    later = b',"why_unknown":null', b',"twin":null', b',"sealed":false', b',"outside":false'
+    later = b',"why_unknown":null', b',"twin":null', b',"sealed":false', b',"outside":false', b',"grows_by":null'
     written = [msgspec.json.encode(line) for line in lines]
     for each in later:
         written = [line.replace(each, b"") for line in written]
@@ -109,7 +111,7 @@ def encoded(lines: list) -> bytes:
 
 def as_lines(results: Results) -> list:
     """Return all lines in memory, kind by kind."""
-    keyed = (results.counts, results.verifications, results.cases, results.ratios, results.fits)
+    keyed = (results.counts, results.verifications, results.cases, results.ratios, results.slowdowns, results.fits)
     listed = [results.run, *results.resumes, *results.limits, *results.samples]
     return [*listed, *(line for kind in keyed for line in kind.values())]
 
@@ -142,6 +144,7 @@ def test_every_kind_round_trips(path):
         Samples,
         Case,
         Ratio,
+        Slowdown,
         Fit,
     }
     with Writer(path) as writer:
