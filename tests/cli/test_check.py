@@ -176,8 +176,8 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "no JSON": (
         lambda p: p.write_text("hello\n"),
-        "{0}: neither a results file nor a complete JSON file of pytest-benchmark (JSON is malformed: invalid "
-        "character (byte 0))",
+        "{0}: neither a results file nor a complete JSON file of pytest-benchmark (Expecting value: line 1 column 1 "
+        "(char 0))",
     ),
     "other JSON": (lambda p: p.write_text('{"a": 1}'), "{0}: " + NOT_ARBENCH),
     "a folder": (lambda p: (p.unlink(), p.mkdir()), "{0}/results.jsonl: No such file or directory"),
@@ -335,7 +335,7 @@ def test_a_killed_check_leaves_nothing_behind(start, tmp_path, kill):
     if kill == signal.SIGINT:
         assert (process.returncode, err.splitlines()[-1]) == (130, "arbench: interrupted")
         assert "Traceback" not in err
-    assert list(file.parent.iterdir()) == []
+    assert not file.parent.exists()
     assert list(scratch.iterdir()) == []
 
 
