@@ -3,7 +3,7 @@
     python benchmarks/kill_trial.py --out reports/kills.jsonl --runs 100    # killed or not, the same command continues
 
 Each run measures two tiny models in one or two fresh processes. At a moment drawn from the seed one of its worker
-processes, drawn as well (idle, proving or timing), is killed with SIGKILL. Each run is one line of JSON: whom the kill met
+processes, drawn as well (idle, proving or timing), is killed. Each run is one line of JSON: whom the kill met
 and when, whether every case was measured, whether a sample is missing or there twice, and which processes were left.
 """
 

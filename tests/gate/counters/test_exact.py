@@ -267,3 +267,13 @@ def test_settings_that_tell_families_apart_are_named(side, found):
         keys |= others
     texts = [one[2] for one in found(side(8), (results, keys))]
     assert texts == [f"{WHO} (float32, batch 4) is new: N = 8", f"{WHO} (float64, batch 4) is new: N = 8"]
+
+
+def test_a_crash_that_did_not_repeat_is_undecided(side, found):
+    why = "the worker was killed by SIGSEGV"
+    once = side(row={"verified": {"crashed": why}})
+    assert found(side(), once) == [
+        ("verification", "undecided", f"{WHO} crashes at {AT}, but not when tried again: {why}")
+    ]
+    slower = side(row={"verified": {"crashed": why}}, ops=lambda n: 84 * n + 5)
+    assert [outcome for _, outcome, _ in found(side(), slower)] == ["undecided", "regression"]
