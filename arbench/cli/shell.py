@@ -20,9 +20,9 @@ MOST_THREADS = 256
 MEMORY = {"v": resource.RLIMIT_AS, "d": resource.RLIMIT_DATA}
 """Limits of the memory of a process, by the option of ``ulimit``."""
 MEASURING = ("arbench.bench.runner", "arbench.report", "matplotlib.backends.backend_agg")
-"""What needs most of a command that measures and reports."""
+"""Modules that need most of what a command imports to measure and report."""
 SCARCE = ("failed to map segment", "cannot allocate memory", "can't start new thread", "not enough memory")
-"""What errors say that are due to such limits."""
+"""Texts of errors that are due to such limits."""
 
 
 def check_shell(*modules: str) -> None:

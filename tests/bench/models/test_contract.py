@@ -1,4 +1,4 @@
-"""What no model may return is said before anything is computed from it, with what is expected."""
+"""Refusal of what no model may return, before anything is computed from it, with what is expected."""
 
 from __future__ import annotations
 
