@@ -45,7 +45,8 @@ def _place(error: BaseException) -> str | None:
     outside, installed = None, None
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        module = getattr(frame.f_globals.get("__spec__"), "name", None) or frame.f_globals.get("__name__", "")
+        package = str(module).partition(".")[0]  # by its specification, since `python -m` calls a module __main__
         if package in _NEVER or file.startswith("<"):
             continue
         if set(_INSTALLED).isdisjoint(Path(file).parts):

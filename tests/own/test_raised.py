@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -77,6 +78,15 @@ def test_an_installed_package_is_named_where_nothing_is_the_users_own(raised) ->
 def test_an_exception_that_passed_no_code_of_the_users_has_no_place() -> None:
     error = ValueError("no")
     assert one_line(error) == "ValueError: no"
+
+
+def test_a_module_that_python_runs_as_the_program_is_not_the_users_own() -> None:
+    names = {"__name__": "__main__", "__spec__": SimpleNamespace(name="arbench.gate.timing.worker")}
+    with pytest.raises(ZeroDivisionError) as caught:
+        exec(compile("1 / 0", "arbench/gate/timing/worker.py", "exec"), names)
+    passed = caught.value.__traceback__
+    error = caught.value.with_traceback(passed and passed.tb_next)
+    assert one_line(error) == "ZeroDivisionError: division by zero"
 
 
 @pytest.mark.parametrize("length", [LONGEST - 1, LONGEST, LONGEST + 1, 100_000])
