@@ -74,12 +74,12 @@ class Mortal:
 
 
 class Alone(Mortal):
-    """Host with a process for each side, in which some sides die."""
+    """Host with a process for each side, in which some sides die in their calls."""
 
-    def build(self, cases: Sequence[Any], sides: Sequence[int]) -> float:
+    def turns(self, rounds: int, calls: int) -> Timed:
         for side in self.alone:
             raise death().of_side(side)
-        return SECONDS
+        return Timed([[SECONDS]] * 3)
 
 
 def checked(plan: dict[tuple[str, int], int], alone: tuple[int, ...] = ()) -> dict[str, Finding]:
