@@ -150,7 +150,8 @@ def mark_of(worker: psutil.Process) -> str | None:
 
 def stage(file: Path) -> str:
     """Return the kind of the last line of a results file: what a run did last."""
-    lines = file.read_bytes().splitlines() if file.exists() else []
+    whole = file.read_bytes().rpartition(b"\n")[0] if file.exists() else b""  # the last line may be half written
+    lines = whole.splitlines()
     kinds = [json.loads(line)["kind"] for line in lines[-3:]]
     return next((kind for kind in reversed(kinds) if kind != "seal"), "nothing")
 

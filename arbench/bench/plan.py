@@ -109,7 +109,7 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
     options, found = checked(options)
     models: dict[tuple[str, str], Model] = {}
     unique: dict[str, CaseKey] = {}
-    extra: list[CaseKey] = []
+    extra: dict[str, CaseKey] = {}
     for entry in found:
         yield Step(entry.model, "imported")
         try:
@@ -125,7 +125,7 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
             source = _built(chosen, options)
             yield Step(entry.model, "planned")
             cases = _cases_of(chosen, source, entry, options)
-            extra += needed(source, cases)
+            extra |= {case.id: case for case in needed(source, cases)}
             for case in cases:
                 known = unique.setdefault(case.id, case)
                 if case.spec != known.spec:
@@ -137,7 +137,8 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
     rank = list(FAMILIES.values())
     ranked = sorted(models.values(), key=lambda one: rank.index(one.family) if one.family else len(rank))
     counted = {case.key for case in unique.values()}
-    return Plan(options, _together(unique.values()), ranked, [case for case in extra if case.key not in counted])
+    more = [case for case in extra.values() if case.key not in counted]
+    return Plan(options, _together(unique.values()), ranked, _together(more))
 
 
 def _checked(entry: Entry) -> Entry:

@@ -26,11 +26,11 @@ def measured_revision(cases: Iterable[CaseKey]) -> Revision | None:
     own = [spec for spec in specs if spec == KERNEL_SPEC or spec.partition(":")[0] in BUILT_IN]
     places = [place for spec in specs if spec not in own and (place := _place(spec)) is not None]
     places = [place for place in places if not ignores(place)]
-    found = {one for place in places if (one := revision_around(place)) is not None}
-    if len(found) > 1:
+    found = [one for place in places if (one := revision_around(place)) is not None]
+    if len({one.name.removesuffix("+") for one in found}) > 1:
         return None
     if found:
-        return found.pop()
+        return max(found, key=lambda one: one.name)  # with '+' if any file was changed
     here = revision_around(Path.cwd())
     if here is None and own and revision() is not None:
         return revision_around(Path(arbench.__file__))

@@ -43,9 +43,9 @@ def _left_in_cgroups() -> list[int]:
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if not controllers:
-            place, limit, used, cache = CGROUPS, "memory.max", "memory.current", "inactive_file"
+            place, limit, used, cache = CGROUPS, "memory.max", "memory.current", ("inactive_file", "active_file")
         elif "memory" in controllers.split(","):
-            place, cache = CGROUPS / "memory", "total_inactive_file"
+            place, cache = CGROUPS / "memory", ("total_inactive_file", "total_active_file")
             limit, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
         else:
             continue
@@ -68,10 +68,13 @@ def _number(path: Path) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def _counted(path: Path, name: str) -> int:
-    """Return a counter of a file of lines with a name and a number; 0 if it is not there."""
+def _counted(path: Path, names: tuple[str, str]) -> int:
+    """Return the sum of two counters in a file of lines with a name and a number, 0 for one that is not there.
+
+    The system counts the pages of files as memory in use, and frees them where memory is needed.
+    """
     try:
         lines = path.read_text().splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0)
+    return sum(int(line.split()[1]) for line in lines if line.split()[0] in names)

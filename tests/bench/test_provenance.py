@@ -75,6 +75,7 @@ def test_the_file_of_a_model_decides_then_the_current_folder(outside: Path, monk
     assert found(f"{outside}/loose.py:Model:tiny") == of_here
     (mine / "new.py").write_text("")
     assert found(f"{mine}/new.py:Model:tiny") == f"{of_mine}+"
+    assert found(spec, f"{mine}/new.py:Model:tiny") == f"{of_mine}+"
     (mine / "sub" / "model.py").write_text("CHANGED = 1\n")
     assert found(spec) == f"{of_mine}+"
     assert found(spec, f"{here}/other.py:Model:tiny") is None

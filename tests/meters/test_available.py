@@ -37,13 +37,13 @@ V2 = {
     "memory.max": "max\n",
     "job/memory.max": f"{20 * GB}\n",
     "job/memory.current": f"{15 * GB}\n",
-    "job/memory.stat": f"anon 5\ninactive_file {2 * GB}\n",
+    "job/memory.stat": f"anon 5\ninactive_file {2 * GB}\nactive_file {1 * GB}\n",
     "job/step/memory.max": "max\n",
 }
 V1 = {
     "memory/job/memory.limit_in_bytes": f"{30 * GB}",
     "memory/job/memory.usage_in_bytes": f"{10 * GB}",
-    "memory/job/memory.stat": f"inactive_file 1\ntotal_inactive_file {1 * GB}\n",
+    "memory/job/memory.stat": f"inactive_file 1\ntotal_inactive_file {1 * GB}\ntotal_active_file {2 * GB}\n",
 }
 
 
@@ -51,11 +51,11 @@ V1 = {
     ("own", "files", "expected"),
     [
         ("", {}, 100),
-        ("0::/job/step\n", V2, 7),  # 20 - 15, and 2 of them are only cached files
+        ("0::/job/step\n", V2, 8),  # 20 - 15, and 3 of them are only cached files
         ("0::/other\n", V2, 100),
         ("0::/\n", {"memory.max": f"{4 * GB}", "memory.current": f"{1 * GB}"}, 3),  # as a container sees itself
         ("0::/\n", {"memory.max": f"{4 * GB}", "memory.current": f"{5 * GB}"}, 0),
-        ("7:cpu,cpuacct:/a\n4:memory:/job\n", V1, 21),
+        ("7:cpu,cpuacct:/a\n4:memory:/job\n", V1, 23),
     ],
 )
 def test_control_groups_limit_what_is_available(machine, own, files, expected) -> None:

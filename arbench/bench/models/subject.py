@@ -15,6 +15,7 @@ from arbench.bench.job import Job, Message, out_of_memory
 from arbench.bench.models.counting import counter_for, evaluations
 from arbench.bench.models.setup import ModelSetup, run
 from arbench.bench.models.witness import Witness
+from arbench.bench.samples import COLD, compiles
 from arbench.meters import peak_bytes
 from arbench.methods import Outcome
 from arbench.models import StateError
@@ -23,10 +24,6 @@ from arbench.results import Count, Verification
 
 EAGER = "the same model on plain PyTorch"
 """The twin whose operations are counted for the other backends."""
-COLD = 2.0
-"""Factor between the first call and what later or smaller ones predict, from which on the first may have compiled."""
-COMPILING_S = 0.05
-"""Shortest time that the first call takes longer than the second to be recorded as compiling."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +169,7 @@ class ModelSubject:
             self.witness.learn(case, first["outcome"])
             self.witness.check(source, case, task, outcome)
             facts = first | {"call_s": min(seconds, first["call_s"])}
-            if first["call_s"] > COLD * seconds and first["call_s"] - seconds > COMPILING_S:
+            if compiles(first["call_s"], seconds):
                 facts["first_call_s"] = first["call_s"]
             return Verification(case.id, "ok", case.exactness, facts)
 
@@ -196,7 +193,10 @@ def _or_fault(case: CaseKey, verified: Callable[[], Verification]) -> Verificati
 def _may_be_cold(history: list[tuple[int, float]], n: int, line: Verification) -> bool:
     """Return whether the call of a case may have compiled: it is the first of its key, or took long for its size."""
     seconds = (line.verified or {})["call_s"]
-    return not history or seconds > COLD * predict_s(history, n)
+    if not history or seconds > COLD * predict_s(history, n):
+        return True
+    smaller, once = history[-1]
+    return len(history) == 1 and compiles(seconds, once * n / smaller)  # how it grows is not known yet
 
 
 def predict_s(history: list[tuple[int, float]], n: int) -> float:

@@ -9,6 +9,7 @@ process.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -20,7 +21,8 @@ from arbench.models import ModelError, Source
 from arbench.models.registry import GIVEN
 
 _sent: list[Given] = []
-"""The classes that a job takes with it: the last of these."""
+"""The classes that jobs take with them; empty, or one entry."""
+_in_use = threading.Lock()
 
 
 @contextmanager
@@ -28,20 +30,22 @@ def given(classes: Mapping[str, type[Source]]) -> Iterator[None]:
     """Let models be named after these classes, here and in every worker that gets a job meanwhile.
 
     Raises:
-        ModelError: a class cannot be sent to another process.
+        ModelError: a class cannot be sent to another process, or another thread measures classes now.
     """
     if not classes:
         yield
         return
-    _sent.append(Given(list(sys.path), _pickled(classes)))
-    before = dict(GIVEN)
-    GIVEN.update(classes)
+    pickled = Given(list(sys.path), _pickled(classes))
+    if not _in_use.acquire(blocking=False):
+        raise ModelError("another thread measures classes in this process; wait until it is done")
     try:
+        _sent.append(pickled)
+        GIVEN.update(classes)
         yield
     finally:
-        _sent.pop()
+        _sent.clear()
         GIVEN.clear()
-        GIVEN.update(before)
+        _in_use.release()
 
 
 def carrying(job: Job) -> Job:

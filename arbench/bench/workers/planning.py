@@ -100,6 +100,8 @@ def _conversation(job: Job, timeout: float, shown: _Shown) -> tuple[list[Planned
 
 
 def _failure(step: Step | None, failure: WorkerFailure, timeout: float) -> Exception:
+    if step is None and failure.status == "timeout":
+        return PlanError(f"planning did not begin: {failure.error}; end what else runs on this machine, or try again")
     if step is None:
         return NoWorkerError(failure.error)
     if failure.status == "timeout":

@@ -14,7 +14,7 @@ from arbench.bench.job import Job
 from arbench.bench.plan import Plan
 from arbench.bench.progress import Progress
 from arbench.bench.recorder import Recorder
-from arbench.bench.samples import by_case, seconds_by_worker
+from arbench.bench.samples import by_case, compiling, seconds_by_worker
 from arbench.bench.workers.failure import NoWorkerError, WorkerFailure
 from arbench.bench.workers.pool import WorkerPool
 from arbench.results import CRASHED, Count, Results, Samples, StoppedBy, Verification
@@ -196,14 +196,14 @@ class Supervisor:
         facts = {c.id: proofs[c.id].verified or {} for c in cases if c.id in proofs}
         calls = {case: float(known["call_s"]) for case, known in facts.items() if "call_s" in known}
         outcomes = {case: known["outcome"] for case, known in facts.items() if "outcome" in known}
-        compiling = [case for case, known in facts.items() if "first_call_s" in known]
+        slow = {case for case, known in facts.items() if "first_call_s" in known} | compiling(self._results.samples)
         return Job(
             stage,
             cases,
             options.seed,
             options.threads,
             call_s=calls,
-            compiling=compiling,
+            compiling=sorted(slow & facts.keys()),
             outcomes=outcomes,
             **options.worker_facts(),
             **more,
@@ -331,16 +331,21 @@ class Supervisor:
             key = known.get(fault.case or "", cases[0]).key
             lost = {c.id for c in cases if c.key == key}
             for case in sorted(lost - self._results.counts.keys()):
-                self.progress.note(f"not counted: {case}: {why}")
+                self._tell("not counted", case, why)
                 nothing = Count(case, None, None, None, None, None, None, "none", why_unknown=why, outside=outside)
                 self.recorder.write(nothing)
             return lost
         for case in charged:
-            self.progress.note(f"{status}: {case}: {why}")
+            self._tell(status, case, why)
             proof = self._results.verifications.get(case)
             facts = proof.verified if proof else None
             self.recorder.write(Verification(case, status, known[case].exactness, facts, why, outside))
         return charged
+
+    def _tell(self, what: str, case: str, why: str) -> None:
+        """Print what a failure costs: a row, or for a case that is only counted for a verdict, that verdict."""
+        lost = "a verdict may be undecided: not counted" if any(case == one.id for one in self._needed) else what
+        self.progress.note(f"{lost}: {case}: {why}")
 
     def _record(self, line: Verification | Count | Samples) -> None:
         """Record a line; a verification also says that an earlier worker crashed in its case."""
@@ -374,6 +379,7 @@ class Supervisor:
                         self.recorder.seal()
                     timed = message.line.round
                 self._record(message.line)
+                del self._deaths[message.line.case, step]
                 self._progressed(job, message.line)
             if message.error is not None:
                 return Fault(case, step, WorkerFailure("oom" if message.oom else "error", message.error))

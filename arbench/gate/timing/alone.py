@@ -117,7 +117,7 @@ class Alone:
         self._larger = larger
         self._largest: dict[str, Sized | None] = {}
         self._unknown: dict[str, Finding] = {}
-        self._died: set[Step] = set()
+        self._died: set[tuple[Step, int | None]] = set()
         self._crashed: dict[Step, Finding] = {}
         self._random, self._progress = rng, progress
 
@@ -196,10 +196,10 @@ class Alone:
                     self._take(step, pair, found, fresh)
                     fresh = False
                 except HostError as error:
-                    if error.death is None or step in self._died:
+                    if error.death is None or (step, error.side) in self._died:
                         self.broken[step] = self._failed(step, error)
                         return False
-                    self._died.add(step)
+                    self._died.add((step, error.side))
                     if not error.death.outside:
                         self._crashed[step] = self._failed(step, error, once=True)
                     todo.insert(0, step)

@@ -93,7 +93,8 @@ class Timer:
                 if error.side is None:
                     error = self._blamed(hosts, place, cases, error)
             worse = error.side == 1
-            outcome: Outcome = "regression" if worse else "undecided" if error.death is not None else "unmeasured"
+            neither = error.side is None and error.death is not None
+            outcome: Outcome = "regression" if worse else "undecided" if neither else "unmeasured"
             text = f"{who} fails{' now' if worse else ''}: {error}"
             if outcome == "undecided":
                 text = f"{who} is undecided: its process died twice, but not of one version alone: {error}"

@@ -34,6 +34,16 @@ def test_a_bound_needs_a_single_pass_and_the_reference_of_its_op() -> None:
     assert extra("wavenet:tiny") == set()
 
 
+def test_a_case_that_two_tables_of_a_suite_need_is_there_once(tmp_path: Path) -> None:
+    table = '[[models]]\nmodel = "wavenet:tiny"\nmethods = ["speculative"]\nn = '
+    (tmp_path / "suite.toml").write_text(f'title = "two"\n{table}8\n{table}16\n')
+    plan = make_plan(Options(suite=str(tmp_path / "suite.toml")))
+    assert sorted((case.op, case.method, case.n) for case in plan.needed) == [
+        ("sample", "naive", 4),
+        ("score", "parallel", 4),
+    ]
+
+
 def test_flows_are_scored_by_their_own_reference() -> None:
     found = extra("parallel_wavenet:tiny", methods=["inversion_fixed_point"])
     assert found == {("sample", "parallel", 4, 1), ("score", "inversion", 4, 1)}

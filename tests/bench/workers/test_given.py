@@ -114,6 +114,18 @@ def test_a_name_is_given_for_one_call_only(pretend: Any) -> None:
         resolve("Bigram")
 
 
+def test_classes_of_two_threads_are_not_mixed() -> None:
+    with (
+        given({"One": cell()}),
+        pytest.raises(ModelError, match=r"^another thread measures classes in this process; wait until it is done$"),
+        given({"Two": cell()}),
+    ):
+        pass
+    assert not GIVEN
+    with given({"Two": cell()}):
+        assert GIVEN.keys() == {"Two"}
+
+
 def test_a_job_takes_the_class_with_it() -> None:
     job = Job("prove", [], seed=0, threads=1)
     assert carrying(job) == job

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
 from arbench.bench.progress import Quiet
 from arbench.bench.runner import run_plan
@@ -90,6 +91,35 @@ def test_deaths_before_any_case_that_are_far_apart_are_not_added(pretend, plan, 
 
     pretend(interfere=striking(KILLED, first, 6))
     assert {row.status for row in run_plan(asked, tmp_path).cases.values()} == {"ok"}
+
+
+def test_kills_of_one_case_that_are_far_apart_are_not_added(pretend, plan, tmp_path):
+    asked = plan()
+    victim, seen = asked.cases[1].id, set()
+
+    def first(job, message):
+        mine = isinstance(message.line, Samples) and message.line.case == victim
+        return mine and job.worker not in seen and not seen.add(job.worker)
+
+    pretend(interfere=striking(KILLED, first, 2))
+    sound(run_plan(asked, tmp_path), asked)
+    assert seen == {0, 1}
+
+
+def test_a_case_that_compiles_in_the_first_process_warms_itself_in_the_others(pretend, plan, tmp_path):
+    """Its first call is never in a sample: another size does not compile it."""
+    asked = plan()
+    victim = asked.cases[1].id
+
+    def slow(job, message):
+        line = message.line
+        if isinstance(line, Samples) and (line.case, line.worker, line.round) == (victim, 0, 0):
+            return replace(message, line=replace(line, cold_s=3.0 + max(line.seconds)))
+        return message
+
+    pretender = pretend(interfere=slow)
+    run_plan(asked, tmp_path)
+    assert [job.compiling for job in pretender.jobs if job.stage == "time"] == [[], [victim]]
 
 
 def test_a_worker_that_never_begins_costs_the_cases_it_was_given(pretend, plan, tmp_path):

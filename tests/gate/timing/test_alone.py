@@ -277,6 +277,18 @@ def test_a_process_that_dies_is_tried_again(deaths: int, signal: int, side: int,
         )
 
 
+def test_deaths_of_both_versions_are_not_added() -> None:
+    class Dying(FakePool):
+        sides = [0, 1]
+
+        def next(self, metric: str, usual: Any) -> Any:
+            if metric == "seconds" and self.sides:
+                raise HostError("killed", self.sides.pop(0), death=WorkerFailure("error", "killed", code=-9))
+            return super().next(metric, usual)
+
+    assert "case" not in run(Dying())[0]
+
+
 def test_a_pair_that_dies_while_it_loads_is_replaced() -> None:
     class Dying(FakePool):
         left = 1

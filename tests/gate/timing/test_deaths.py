@@ -127,7 +127,7 @@ def test_a_crash_that_does_not_repeat_is_undecided(where: str) -> None:
         ({("verify 1", 1): 9, ("verify 1", 2): 9, ("verify 0", 1): 9}, (), "regression"),
         ({("turns", 1): 9, ("turns", 2): 9}, (), "undecided"),
         ({("turns", n): 9 for n in (1, 2, 3)}, (1,), "regression"),
-        ({("turns", n): 9 for n in (1, 2, 3)}, (0,), "undecided"),
+        ({("turns", n): 9 for n in (1, 2, 3)}, (0,), "unmeasured"),
     ],
 )
 def test_a_death_that_repeats_in_the_new_version_alone_is_a_regression(
