@@ -168,7 +168,7 @@ def test_options_of_run(refusal, here, words, said):
         ("kernels --budget 1e-300", "--budget must be at least 0.001 seconds, got 1e-300"),
         ("check --baseline none --peak-tolerance nan", "--peak-tolerance must be at least 0 and below 1, got nan"),
         ("check --against . --kernel softmax --seed -1", "--seed must be between 0 and 2^63 - 1, got -1"),
-        ("doctor --instances 1", "--instances must be at least 2 and --pairs at least 1"),
+        ("doctor --instances 1", "--instances must be at least 2, got 1"),
     ],
 )
 def test_commands(refusal, here, words, said):
