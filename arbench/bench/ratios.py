@@ -46,11 +46,13 @@ def slowdowns(cases: Iterable[CaseKey], samples: Mapping[str, list[Samples]]) ->
     scored: dict[Any, list[tuple[CaseKey, Rounds]]] = defaultdict(list)
     for case, rounds in known:
         if case.op == "score" and case.exactness == "pointwise" and case.method != OWN_SAMPLES:
-            scored[_place(case)].append((case, rounds))
+            scored[case.backend, _place(case)].append((case, rounds))
     for case, rounds in known:
         if case.op != "sample":
             continue
-        shared = [(other, theirs) for other, theirs in scored[_place(case)] if theirs.keys() & rounds.keys()]
+        shared = [
+            (other, theirs) for other, theirs in scored[case.backend, _place(case)] if theirs.keys() & rounds.keys()
+        ]
         if shared:
             score, theirs = min(shared, key=lambda pair: median(pair[1].values()))
             found = ratio(theirs, rounds)
@@ -58,7 +60,7 @@ def slowdowns(cases: Iterable[CaseKey], samples: Mapping[str, list[Samples]]) ->
 
 
 def _place(case: CaseKey) -> tuple[Any, ...]:
-    return case.worker_key, case.model, case.preset, case.backend, case.batch, case.n
+    return case.worker_key, case.model, case.preset, case.batch, case.n
 
 
 def _rounds(case: CaseKey, samples: Mapping[str, list[Samples]]) -> Rounds:
