@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -15,6 +16,8 @@ from arbench.files import passing_folder
 
 _ATTEMPTS = 100
 """Times to create a folder again that other processes remove."""
+_LINKS = 40
+"""Most links that lead to a file, as in the kernel."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -29,13 +32,15 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, completely or not at all, in a folder that is created if it is missing.
 
-    What is no plain file, such as ``/dev/stdout``, is written in place.
+    What is no plain file is written in place, and so is ``/dev/stdout``, also where it is redirected to a plain file:
+    what that contains stays before it.
 
     Raises:
         OSError: the file cannot be written; an existing one is unchanged.
     """
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:
+    opened = _descriptor(path)
+    if opened is not None or (path.exists() and not path.is_file()):
+        with path.open("wb") if opened is None else os.fdopen(os.dup(opened), "wb") as file:
             file.write(content)
         return
     target = Path(os.path.realpath(path))  # a link stays a link
@@ -51,6 +56,18 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.replace(beside, target)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _descriptor(path: Path) -> int | None:
+    """Return which open descriptor of this process a path such as ``/dev/stdout`` means; None if it means none."""
+    for _ in range(_LINKS):
+        path = Path(os.path.realpath(path.parent)) / path.name
+        if str(path.parent) in ("/dev/fd", f"/proc/{os.getpid()}/fd") and path.name.isdecimal():
+            return int(path.name)
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    return None
 
 
 def check_folder(folder: Path) -> None:
@@ -82,6 +99,11 @@ def check_file(path: Path) -> None:
     Raises:
         OSError: it cannot, or it is a folder.
     """
+    opened = _descriptor(path)
+    if opened is not None:
+        if fcntl.fcntl(opened, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Not open for writing")
+        return
     try:
         found = os.stat(path)
     except FileNotFoundError:

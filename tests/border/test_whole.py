@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -36,6 +38,28 @@ def test_a_link_stays_a_link_and_a_device_is_written_in_place(tmp_path):
     assert (tmp_path / "kept").read_text() == "two"
     write_text(Path("/dev/null"), "gone")
     assert not Path("/dev/null").is_file()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_standard_output_is_written_in_place_where_it_is_a_file(tmp_path, link):
+    path = Path("/dev/stdout")
+    if link:
+        path = tmp_path / "link"
+        path.symlink_to("/dev/stdout")
+    code = (
+        "import os, pathlib, sys; from arbench.border.whole import check_file, write_text; os.write(1, b'before ');"
+        "path = pathlib.Path(sys.argv[1]); check_file(path); write_text(path, 'XML'); os.write(1, b' after')"
+    )
+    with (tmp_path / "log").open("wb") as log:
+        subprocess.run([sys.executable, "-c", code, path], stdout=log, check=True)
+    assert (tmp_path / "log").read_text() == "before XML after"
+    assert names(tmp_path) == ["link", "log"][not link :]
+
+
+def test_a_descriptor_that_is_only_read_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with (tmp_path / "file").open("rb") as file, pytest.raises(OSError, match="Not open for writing"):
+        check_file(Path(f"/dev/fd/{file.fileno()}"))
 
 
 @pytest.mark.parametrize("name", ["write", "flush"])
