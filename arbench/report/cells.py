@@ -84,7 +84,7 @@ def speed_up_label(case: Case, results: Results) -> str:
 
 def slowdown_label(case: Case, results: Results) -> str:
     """Return ``21.5x [20.9, 22.1]``: the time of sampling over that of scoring at the same N."""
-    found = results.slowdowns.get(case.id)
+    found = results.slowdown(case)
     return NONE if found is None else ratio_label(found)
 
 

@@ -72,6 +72,12 @@ class Results:
             case Seal():
                 pass  # it is about the lines, and none of the results
 
+    def slowdown(self, case: Case) -> Slowdown | None:
+        """Return the slowdown of a case, unless it or the case that scores is missing or failed since."""
+        found = self.slowdowns.get(case.id)
+        score = self.cases.get(found.score) if found is not None else None
+        return found if score is not None and case.status == score.status == "ok" else None
+
     def forget_outside(self) -> None:
         """Forget what cases were charged with because something outside ended their worker: they are tried again."""
         self.verifications = {case: line for case, line in self.verifications.items() if not line.outside}

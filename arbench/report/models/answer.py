@@ -71,9 +71,9 @@ def _costs(results: Results, model: str, shared: SharedSettings) -> list[str]:
 def _known(results: Results, cases: list[Case]) -> list[_Cost]:
     """Return what exact samplers cost, at the model's smallest batch and its first settings that were timed."""
     found = [
-        _Cost(case, results.slowdowns[case.id])
+        _Cost(case, slowdown)
         for case in cases
-        if case.id in results.slowdowns and case.status == "ok" and case.exactness != "approximate"
+        if case.exactness != "approximate" and (slowdown := results.slowdown(case)) is not None
     ]
     if not found:
         return []

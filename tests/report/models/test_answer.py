@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from arbench.report import answers, headline
+from arbench.report.cells import slowdown_label
 from arbench.report.summary import summary
 from arbench.results import Case, Ratio, Slowdown
 
@@ -72,6 +76,19 @@ def test_approximate_samplers_do_not_answer(build) -> None:
         return found
 
     assert "naive against parallel" in said(build(edit=edit))[0]
+
+
+@pytest.mark.parametrize("later", [None, "error"])
+def test_a_slowdown_whose_scoring_case_is_missing_or_failed_is_not_shown(build, later) -> None:
+    results = build(edit=costing(COSTS))
+    for id, case in list(results.cases.items()):
+        if (case.model, case.op, case.n) == ("wavenet", "score", 512):
+            del results.cases[id]
+            if later is not None:
+                results.add(msgspec.structs.replace(case, status=later))
+    assert said(results)[0].startswith("At N = 256 sampling takes 20.0x ")
+    shown = {case.n: slowdown_label(case, results) for case in results.cases.values() if case.method == "cached"}
+    assert (shown[256], shown[512]) == ("20.0x [19.8, 20.2]", "—")
 
 
 def test_sizes_that_were_never_shared_are_said(build) -> None:
