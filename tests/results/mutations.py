@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ TEXTS = [
     *("1", "N", "N^2", "<= N", "score", "sample", "forward", "backward", "ok", "error", "cuda:0", "2026-13-45T99:99"),
     *("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "\ud800"),
 ]
+UNSEALED = {"kind": "seal", "lines": 0, "sha256": ""}
 OTHERS: list[Any] = [None, True, False, [], {}, [[]], {"": {}}, [None], {"a": [1, {"b": None}]}]
 
 
@@ -109,7 +111,26 @@ def base(name: str, parts: Sequence[str], most: int) -> list[dict[str, Any]]:
     kept.append({"kind": "resume", **again, "changed": ["cpu.model"]})
     kept.append({"kind": "limits", "measured_at": "2026-11-24T10:49:07+00:00", "limits": run["limits"]})
     kept.append({"kind": "model", "model": model, "preset": preset, "family": "fully sequential", "element": "sample"})
+    timed = [line for line in kept if line["kind"] == "case" and line["status"] == "ok"]
+    for case in timed:
+        same = [one["id"] for one in timed if (one["op"], one["n"]) == ("score", case["n"])]
+        if case["op"] == "sample" and same:
+            kept.append({"kind": "slowdown", "sample": case["id"], "score": same[0], "ratio": 20.0, "ci95": [19, 21.0]})
+    run["sealed"] = True
+    kept.insert(len(kept) // 2, dict(UNSEALED))
+    kept.append({**UNSEALED, "end": True})
     return kept
+
+
+def encoded(lines: Iterable[dict[str, Any]], rng: random.Random | None = None) -> bytes:
+    """Return a results file, with every seal that was not mutated as it has to be."""
+    raw = b""
+    for count, line in enumerate(lines):
+        if line.items() >= UNSEALED.items():
+            line = {**line, "lines": count, "sha256": hashlib.sha256(raw).hexdigest()}
+        ascii = rng is None or rng.random() < 0.5
+        raw += json.dumps(line, ensure_ascii=ascii).encode(errors="surrogatepass") + b"\n"
+    return raw
 
 
 def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -182,9 +203,7 @@ def mutated(rng: random.Random, lines: list[dict[str, Any]]) -> bytes:
             _edit(rng, found[at])
         if not found:
             break
-    raw = b"".join(
-        json.dumps(line, ensure_ascii=rng.random() < 0.5).encode(errors="surrogatepass") + b"\n" for line in found
-    )
+    raw = encoded(found, rng)
     if rng.random() < 0.1:
         raw = raw[: rng.randrange(len(raw) + 1)]
     if rng.random() < 0.05 and raw:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
 import traceback
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from arbench.results import read
+from arbench.results import AnyLine, read
 
 HERE = Path(__file__).parent
 BASES = (
@@ -35,10 +35,11 @@ def outcomes(
     """
     module, rng = load(HERE / "mutations.py"), random.Random(seed)
     bases = [module.base(*one) for one in BASES]
+    assert {line["kind"] for line in bases[0]} == {kind.__struct_config__.tag for kind in get_args(AnyLine)}
     path, seen, failed = folder / "results.jsonl", Counter[bool](), []
     read_before = []
     for lines in bases:
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        path.write_bytes(module.encoded(lines))
         read_before.append(read(path))
         assert module.survives(path, read_before[-1], "seconds")
     for number in range(count):
@@ -59,9 +60,9 @@ def outcomes(
 
 
 def test_mutated_files_are_rendered_or_refused(load, tmp_path):
-    seen, failed = outcomes(load, tmp_path, 1, 200, 200, 20)
+    seen, failed = outcomes(load, tmp_path, 1, 80, 80, 20)
     assert not failed, "\n".join(failed[:3])
-    assert min(seen[True], seen[False]) > 30  # neither all are refused, nor do all pass
+    assert min(seen[True], seen[False]) > 15  # neither all are refused, nor do all pass
 
 
 @pytest.mark.slow
