@@ -20,8 +20,7 @@ def seal_line(results: Results) -> str:
     """Return one sentence on whether the lines of a file are those that were written."""
     found = results.integrity
     if found.intact:
-        merged = f" It was merged from {found.parts} files." if found.parts else ""
-        return f"{INTACT}: {found.whole:,} lines, all as they were written. Seals show damage, not forgery.{merged}"
+        return f"{INTACT}: {found.whole:,} lines, all as they were written. Seals show damage, not forgery."
     if not found.sealed:
         return f"{NONE}: whether a line is missing or changed cannot be told."
     last = f"line {found.whole:,} is the last seal" if found.whole else "it has no seal"

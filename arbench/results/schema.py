@@ -284,14 +284,6 @@ class Fit(Keyed, tag="fit", kw_only=True):
     files from before this field."""
 
 
-class Part(msgspec.Struct, forbid_unknown_fields=True):
-    """A file that was merged into this one, with its last seal."""
-
-    run_id: str
-    lines: Natural
-    sha256: str
-
-
 class Seal(Line, tag="seal", omit_defaults=True):
     """Digest of everything before this line: it shows damage, not forgery, since anyone can compute it again."""
 
@@ -301,8 +293,6 @@ class Seal(Line, tag="seal", omit_defaults=True):
     """SHA-256 of these lines, each with its newline, in hexadecimal digits."""
     end: bool = False
     """True for the end of the run, False for that of a round."""
-    parts: list[Part] = []
-    """The parts of a merged file."""
 
 
 AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Slowdown | Fit | Seal

@@ -2,17 +2,16 @@
 
 A seal line is written after each round and at the end. It states how many lines precede it, and their digest. That
 shows damage: a line that is missing, doubled or changed. It does not show forgery: whoever changes a line can write
-the seals again.
+the seals again. A file that was merged from several has no true seals, since each seal is about one file's lines.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from arbench.results.schema import Part, Seal
+from arbench.results.schema import Seal
 
 
 @dataclass(frozen=True)
@@ -25,14 +24,12 @@ class Integrity:
         whole: number of lines up to the last seal, and with it.
         after: number of lines after it, which no seal covers.
         ended: whether the last seal is that of the run's end.
-        parts: number of files that were merged into this one.
     """
 
     sealed: bool = False
     whole: int = 0
     after: int = 0
     ended: bool = False
-    parts: int = 0
 
     @property
     def intact(self) -> bool:
@@ -70,9 +67,9 @@ class Tape:
         if seal is not None:
             self.whole = self.lines
 
-    def seal(self, end: bool = False, parts: Sequence[Part] = ()) -> Seal:
-        """Return the seal of all lines so far, with ``end`` and ``parts`` as in ``Seal``."""
-        return Seal(self.lines, self._digest.hexdigest(), end, list(parts))
+    def seal(self, end: bool = False) -> Seal:
+        """Return the seal of all lines so far, with ``end`` as in ``Seal``."""
+        return Seal(self.lines, self._digest.hexdigest(), end)
 
     def agrees(self, seal: Seal) -> bool:
         """Return whether a seal that comes next is that of all lines so far."""
@@ -88,5 +85,4 @@ class Tape:
             whole=self.whole,
             after=self.lines - self.whole,
             ended=last is not None and last.end,
-            parts=len(last.parts) if last is not None else 0,
         )

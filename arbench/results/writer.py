@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import msgspec
 from arbench.border.printable import to_json
 from arbench.files import require_regular
 from arbench.results.errors import ResultsError, WriteError
-from arbench.results.schema import LATER, Line, Part, Seal
+from arbench.results.schema import LATER, Line, Seal
 from arbench.results.seals import Integrity, Tape
 
 _ATTEMPTS = 100
@@ -104,19 +104,18 @@ class Writer:
             if os.fstat(self._fd).st_size > len(self._content):  # also after an interrupt
                 os.ftruncate(self._fd, len(self._content))
 
-    def seal(self, end: bool = False, parts: Sequence[Part] = ()) -> None:
+    def seal(self, end: bool = False) -> None:
         """Append a seal, unless the last line is one that says the same.
 
         Args:
             end: whether the run ends here.
-            parts: of a merged file, its parts.
 
         Raises:
             WriteError: the disk is full or the write fails; every earlier line is intact.
         """
         tape = self._tape
         if not self.empty and (tape.sealed is None or (end and not tape.sealed.end)):
-            self.write(tape.seal(end, parts))
+            self.write(tape.seal(end))
 
     def _keep_place(self) -> None:
         """Write everything again into a new file if this one was taken away. Raises WriteError if that fails."""

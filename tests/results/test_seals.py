@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from arbench.results import Integrity, Part, ResultsError, Run, Samples, Verification, Writer, read
+from arbench.results import Integrity, ResultsError, Run, Samples, Verification, Writer, read
 
 RUN = Run(
     schema=1,
@@ -151,16 +151,6 @@ def test_a_file_is_not_sealed_twice(path):
     with Writer(path.with_name("empty.jsonl")) as writer:
         writer.seal(end=True)
         assert writer.empty
-
-
-def test_a_merged_file_names_its_parts(path):
-    parts = [Part(run_id=name, lines=9, sha256=name * 64) for name in "ab"]
-    with Writer(path) as writer:
-        writer.write(RUN)
-        writer.seal(end=True, parts=parts)
-        assert writer.integrity == Integrity(sealed=True, whole=2, ended=True, parts=2)
-    assert read(path).integrity == writer.integrity
-    assert msgspec.json.decode(path.read_bytes().splitlines()[1])["parts"] == msgspec.to_builtins(parts)
 
 
 def test_an_interrupt_between_a_line_and_its_seal_leaves_a_true_seal(path, monkeypatch):
