@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from arbench.report.labels import STATUS, SharedSettings, model_label, numbers
+from arbench.report.labels import STATUS, SharedSettings, is_kernel, model_label, numbers
 from arbench.report.models.verdicts import sentences
 from arbench.report.sizes import alike
 from arbench.report.table import order
@@ -86,17 +86,20 @@ def _over_budget(results: Results) -> str:
     needed = _needed_s(results, options)
     if needed is None:
         return f"{text}; give a larger --budget, or smaller sizes with --n."
-    return f"{text}; --budget {needed:.0f} ({_duration(needed)} for each model) would time all, smaller --n needs less."
+    kernels = [is_kernel(case) for case in cases]
+    whom = "all kernels together" if all(kernels) else "all kernels, or each model" if any(kernels) else "each model"
+    smaller = "" if all(kernels) else ", smaller --n needs less"
+    return f"{text}; --budget {needed:g} ({_duration(needed)} for {whom}) would time all{smaller}."
 
 
 def _needed_s(results: Results, options: dict[str, Any]) -> float | None:
     """Return the budget that times every case, rounded up to two digits; None where a case's seconds are unknown.
 
     A process has an equal share of the budget. A call must take less than a third of the share, and a call of each case
-    must fit it.
+    must fit it. All kernels share the budget that each model has alone.
     """
     workers = options.get("workers")
-    models: dict[str, list[float]] = {}
+    shared: dict[tuple[str, ...], list[float]] = {}
     for case in results.cases.values():
         facts = case.verified or {}
         about = case.median_s or facts.get("call_s") or facts.get("predicted_s")
@@ -104,17 +107,18 @@ def _needed_s(results: Results, options: dict[str, Any]) -> float | None:
             continue
         if about is None:
             return None
-        models.setdefault(model_label(case), []).append(float(about))
-    if not isinstance(workers, int) or not models:
+        whose = "" if is_kernel(case) else model_label(case)
+        shared.setdefault((whose, case.device, case.dtype), []).append(float(about))
+    if not isinstance(workers, int) or not shared:
         return None
-    needed = MARGIN * workers * max(max(sum(calls), 3 * max(calls)) for calls in models.values())
+    needed = MARGIN * workers * max(max(sum(calls), 3 * max(calls)) for calls in shared.values())
     place = 10.0 ** (math.floor(math.log10(needed)) - 1)
     return math.ceil(needed / place) * place
 
 
 def _duration(seconds: float) -> str:
     if seconds < 120:
-        return f"{seconds:.0f} s"
+        return f"{seconds:g} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
+import pytest
 
 from arbench.report import failures, remarks
 from arbench.results import Case, Run
@@ -75,6 +78,43 @@ def test_over_budget_says_which_budget_would_do(build, models) -> None:
     (line,) = starting(build(models=models[:1], edit=over(6)), "Over budget")
     needed = "--budget 130 (2 minutes for each model) would time all, smaller --n needs less."
     assert line == f"Over budget: 2 cases not timed; {needed}"
+
+
+@pytest.mark.parametrize(("longest", "budget"), [(0.06, "1.3"), (2e-4, "0.0044"), (0.4, "8.7")])
+def test_a_small_budget_is_one_that_the_command_line_takes(build, models, longest: float, budget: str) -> None:
+    """Each of 6 processes needs room for three of the longest calls, and a fifth more: 21.6 times its seconds."""
+
+    def brief(line):
+        line = over(6)(line)
+        if isinstance(line, Case):
+            facts = {"call_s": longest} if line.status == "over_budget" else None
+            return msgspec.structs.replace(line, verified=facts, median_s=None if facts else 1e-9, ci95_s=None)
+        return line
+
+    (line,) = starting(build(models=models[:1], edit=brief), "Over budget")
+    assert f"--budget {budget} ({budget} s for each model) would time all" in line
+
+
+def test_kernels_share_one_budget(build, kernel_table) -> None:
+    """A call of every case of both kernels must fit the share of each of 2 processes, and a fifth more."""
+    first, second = (name for name, *_ in kernel_table[:2])
+
+    def long(line):
+        if isinstance(line, Run):
+            return msgspec.structs.replace(line, plan={"options": {"workers": 2, "rounds": None}})
+        if isinstance(line, Case) and line.status == "ok":
+            about = {"call_s": {first: 1.0, second: 2.0}[line.model]}
+            return msgspec.structs.replace(line, status="over_budget", verified=about, median_s=None, ci95_s=None)
+        return line
+
+    results = build(models=[], kernels=kernel_table[:2], edit=long)
+    calls = [case.verified["call_s"] for case in results.cases.values() if case.status == "over_budget"]
+    assert set(calls) == {1.0, 2.0}
+    (line,) = starting(results, "Over budget")
+    needed = math.ceil(1.2 * 2 * sum(calls))
+    assert 10 < needed < 100
+    told = f"--budget {needed} ({needed} s for all kernels together) would time all."
+    assert line == f"Over budget: {len(calls)} cases not timed; {told}"
 
 
 def test_without_the_number_of_processes_the_advice_has_no_number(build, models) -> None:
