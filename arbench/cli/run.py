@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -129,6 +130,7 @@ def measured(
     from arbench.cli.show import show
     from arbench.results import ResultsError, TakenError, WriteError, read
 
+    again = f"arbench {ctx.info_name} --resume --out {quote(str(out))}"
     interrupted, taken = False, None
     with Display(opening) as display:
         try:
@@ -142,8 +144,7 @@ def measured(
         except TakenError as error:
             taken, results = error, error.results
         except NoWorkerError as error:
-            again = f"then continue with: arbench {ctx.info_name} --resume --out {out}"
-            raise NothingError(f"{error}; {again}") from None
+            raise NothingError(f"{error}; then continue with: {again}") from None
         except WriteError as error:
             raise LostError(str(error)) from None
         except ResultsError as error:
@@ -153,7 +154,7 @@ def measured(
         click.echo(f"arbench: {taken}", err=True)
         ctx.exit(UNEXPECTED)
     if interrupted:
-        click.echo(f"arbench: interrupted; continue with: arbench {ctx.info_name} --resume --out {out}", err=True)
+        click.echo(f"arbench: interrupted; continue with: {again}", err=True)
         ctx.exit(130)
     code, why = outcome(results, strict)
     if why:

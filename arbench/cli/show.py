@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -54,11 +55,12 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
             click.echo(to_json(line).decode())
     else:
         paths = [f"report   {written[0]}"] if written else []
-        _show_results(results, [*paths, f"results  {file}"], f"arbench report {file.parent} --details", details)
+        place = quote(str(file.parent if file.name == FILE_NAME else file))
+        _show_results(results, [*paths, f"results  {file}"], f"arbench report {place} --details", details)
     if failed is not None:
         raise LostError(
             f"cannot write the report into {folder}: {failed.strerror}; the results are intact: "
-            f"render them with arbench report {file} --out DIR"
+            f"render them with arbench report {quote(str(file))} --out DIR"
         ) from None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import msgspec
 import pytest
 
@@ -61,3 +63,15 @@ def test_a_place_that_cannot_be_written_is_refused(refusal, copied, tmp_path):
     (tmp_path / "file").touch()
     said = refusal("report", copied, "--out", tmp_path / "file")
     assert said == f"--out {tmp_path}/file: cannot be written (File exists); choose another folder"
+
+
+@pytest.mark.parametrize("name", ["merged.jsonl", "out dir/results.jsonl"])
+def test_the_command_for_details_names_what_was_rendered(name, answer, copied, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("arbench.cli.show.render", lambda results, folder: [folder / "report.html"])
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (copied / "results.jsonl").rename(tmp_path / name)
+    _, told = answer("report", name, "--out", "rep").out.rsplit(": ", 1)
+    words = shlex.split(told)
+    assert words == ["arbench", "report", name.removesuffix("/results.jsonl"), "--details"]
+    assert answer(*words[1:]).code == 0
