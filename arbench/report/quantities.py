@@ -54,19 +54,29 @@ class Quantity:
     until: float | None = None
     mark: str = ""
 
+    @property
+    def known(self) -> list[tuple[float, Interval | None]]:
+        """Its numbers, each with the interval that decides its digits."""
+        return [(self.value, self.interval), *([] if self.until is None else [(self.until, _to_four(self.until))])]
+
     def text(self, prefix: int) -> str:
         """Return the quantity without its unit, in units of ``10**prefix``."""
         parts = []
         if "value" in self.shown:
             parts.append(format_at(self.value, prefix, self.interval))
         if self.until is not None:
-            parts.append(f"to {format_at(self.until, prefix, (self.until * 0.9999, self.until * 1.0001))}")
+            parts.append(f"to {format_at(self.until, prefix, _to_four(self.until))}")
         if "interval" in self.shown and self.interval is not None:
             parts.append(format_interval_at(self.value, self.interval, prefix, self.brackets))
         return f"{' '.join(parts) or NONE} {self.mark}".rstrip()
 
 
 Cell = str | Quantity
+
+
+def _to_four(value: float) -> Interval:
+    """Return an interval around an exact number of which four digits are shown."""
+    return value * 0.9999, value * 1.0001
 
 
 def in_one_unit(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> tuple[list[Column], list[list[str]]]:
@@ -81,7 +91,10 @@ def in_one_unit(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> tu
         found = [(row, cell) for row, cells in enumerate(rows) if isinstance(cell := cells[at], Quantity)]
         if not found:
             continue
-        units = {cell.unit: [other.value for _, other in found if other.unit == cell.unit] for _, cell in found}
+        units = {
+            cell.unit: [one for _, other in found if other.unit == cell.unit for one in other.known]
+            for _, cell in found
+        }
         prefixes = {unit: shared_prefix(values, unit) for unit, values in units.items()}
         for row, cell in found:
             prefix = prefixes[cell.unit]

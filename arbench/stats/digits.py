@@ -45,23 +45,26 @@ def format_si(value: float, unit: str, interval: Interval | None = None) -> str:
     return f"{text} {_PREFIXES[exponent]}{unit}".rstrip()
 
 
-def shared_prefix(values: Iterable[float], unit: str) -> int:
+def shared_prefix(values: Iterable[tuple[float, Interval | None]], unit: str) -> int:
     """Return the power of ten of the SI prefix in which to print all numbers of a column.
 
     It is that of the smallest value, or a larger one if the largest value would have more than five digits before
-    its point.
+    its point, or if the last digit that a value's interval supports would come before the unit's place.
 
     Args:
-        values: the numbers in ``unit``; zeros do not matter.
+        values: the numbers in ``unit``, each with its interval; zeros do not matter.
         unit: their unit; 's' never gets a prefix above one.
     """
-    sizes = sorted(abs(value) for value in values if value and math.isfinite(value))
+    known = [(value, interval) for value, interval in values if value and math.isfinite(value)]
+    sizes = sorted(abs(value) for value, _ in known)
     if not sizes:
         return 0
     highest = 0 if unit == "s" else max(_PREFIXES)
     smallest = 3 * (_exponent(sizes[0]) // 3)
     least = 3 * math.ceil((_exponent(sizes[-1]) - _MOST_BEFORE_POINT + 1) / 3)
-    return min(highest, max(min(_PREFIXES), smallest, least))
+    places = [last_place(value, interval) for value, interval in known if interval is not None]
+    supported = 3 * math.ceil(max(places, default=smallest) / 3)
+    return min(highest, max(min(_PREFIXES), smallest, least, supported))
 
 
 def prefixed(unit: str, prefix: int) -> str:

@@ -5,16 +5,29 @@ from __future__ import annotations
 from arbench.report.quantities import Column, Quantity, in_one_unit
 
 
+def test_no_number_of_a_column_has_a_digit_that_its_interval_does_not_support() -> None:
+    """The last digit of 9 ms is a whole millisecond: in µs three zeros would look measured."""
+    rows = [
+        [Quantity(9e-3, "s", (7e-3, 11e-3), "()", ("value", "interval"))],
+        [Quantity(2.5e-4, "s", (2.3e-4, 2.7e-4), "()", ("value", "interval"))],
+    ]
+    headings, cells = in_one_unit([Column("time")], rows)
+    assert (headings[0].heading, cells) == ("time (ms)", [["9 (7, 11)"], ["0.25 (0.23, 0.27)"]])
+    rows = [[Quantity(1500.0, "FLOP", (1499.9, 1500.1), until=2.5e7)]]
+    headings, cells = in_one_unit([Column("work")], rows)
+    assert (headings[0].heading, cells) == ("work (MFLOP)", [["0.001500 to 25.00"]])
+
+
 def test_a_column_has_the_unit_of_its_smallest_number() -> None:
     columns = [Column("method", number=False), Column("time"), Column("interval")]
-    found = [(0.0027, (0.0025, 0.0029)), (0.387, (0.380, 0.394)), (12.0, (11.0, 13.0))]
+    found = [(0.0027, (0.0025, 0.0029)), (0.387, (0.380, 0.394)), (4.0, (3.996, 4.004))]
     rows = [["a", Quantity(v, "s", e), Quantity(v, "s", e, shown=("interval",))] for v, e in found]
     headings, cells = in_one_unit(columns, [*rows, ["b", "over budget", "—"]])
     assert [column.heading for column in headings] == ["method", "time (ms)", "interval"]
     assert cells == [
         ["a", "2.7", "[2.5, 2.9]"],
         ["a", "387", "[380, 394]"],
-        ["a", "12,000", "[11,000, 13,000]"],
+        ["a", "4,000", "[3,996, 4,004]"],
         ["b", "over budget", "—"],
     ]
 

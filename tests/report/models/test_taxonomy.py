@@ -123,9 +123,9 @@ def test_work_of_an_element_says_whether_it_grows(write, tmp_path):
     results = write(tmp_path / "results.jsonl", described=DESCRIBED, edit=worked)
     table = taxonomy(results)
     assert column(table, "as N grows")[2:4] == ["—", "constant"]
-    assert "work/element (kFLOP)" in [one.heading for one in table.columns]
-    assert column(table, "work/element")[3] == "938.8"  # 2 x 469,376, at every N
-    assert [row[5] for row in brief(results, 110).rows if row[0] == "wavenet:nv"] == ["938.8 ="]
+    assert "work/element (MFLOP)" in [one.heading for one in table.columns]
+    assert column(table, "work/element")[3] == "0.9388"  # 2 x 469,376, at every N
+    assert [row[5] for row in brief(results, 110).rows if row[0] == "wavenet:nv"] == ["0.9388 ="]
     naive = msgspec.structs.replace(job(results, "wavenet:nv", "sample").fit, method="naive")
     assert results.fits[*naive.key, "work"].fitted == "N^2"
 
@@ -138,7 +138,7 @@ def test_work_of_an_element_says_whether_it_grows(write, tmp_path):
 
     grown = write(tmp_path / "grown.jsonl", described=DESCRIBED, edit=attention)
     assert column(taxonomy(grown), "as N grows")[3] == "grows with N"
-    assert [row[5] for row in brief(grown, 110).rows if row[0] == "wavenet:nv"] == ["938.8 ↑"]
+    assert [row[5] for row in brief(grown, 110).rows if row[0] == "wavenet:nv"] == ["0.9388 ↑"]
 
 
 def test_a_terminal_gets_no_line_longer_than_it_is(described):
