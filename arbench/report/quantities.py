@@ -63,7 +63,8 @@ class Quantity:
         """Return the quantity without its unit, in units of ``10**prefix``."""
         parts = []
         if "value" in self.shown:
-            parts.append(format_at(self.value, prefix, self.interval))
+            nothing = self.interval == (0.0, 0.0)
+            parts.append("0" if nothing else format_at(self.value, prefix, self.interval))
         if self.until is not None:
             parts.append(f"to {format_at(self.until, prefix, _to_four(self.until))}")
         if "interval" in self.shown and self.interval is not None:

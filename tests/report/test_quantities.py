@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from arbench.report.cells import exact
 from arbench.report.quantities import Column, Quantity, in_one_unit
 
 
@@ -48,3 +49,9 @@ def test_both_ends_a_second_value_and_a_mark() -> None:
     both = Quantity(0.01, "s", (0.009, 0.012), "()", ("value", "interval"))
     assert both.text(-3) == "10 (9, 12)"
     assert Quantity(1500.0, "FLOP", until=2500.0, mark="↑").text(3) == "1.5 to 2.500 ↑"
+
+
+def test_a_count_of_nothing_is_zero_without_decimals() -> None:
+    _, cells = in_one_unit([Column("work")], [[exact(0, "FLOP")], [exact(1500, "FLOP")]])
+    assert cells == [["0"], ["1.500"]]
+    assert in_one_unit([Column("work")], [[exact(0, "FLOP")]])[1] == [["0"]]
