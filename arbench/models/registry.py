@@ -48,6 +48,9 @@ BUILT_IN = {
 """Class of each built-in model, by name; other packages add entry points of the group ``arbench.models``."""
 GIVEN: dict[str, type[Source]] = {}
 """Classes that the user passed to ``arbench.measure`` itself, by the name of the model."""
+_TEXTS = ("element", "family", "remark", "citation")
+_RATES = (1e-9, 1e15)
+"""Bounds of what results store as a rate."""
 
 
 class ModelError(Exception):
@@ -101,6 +104,7 @@ class Chosen:
                 f"model '{self.name}:{self.preset}': its __init__ sets no self.distribution; "
                 "set one of arbench.distributions, such as Categorical(16)"
             )
+        _check_facts(model, f"{self.name}:{self.preset}")
         smaller = self.cls.drafting(self.config) if model.distribution.finite else None
         if weights is not None:
             load(model, weights, dtype)
@@ -235,14 +239,31 @@ def usable(cls: Any, spec: str, attribute: str) -> type[Source]:
         attribute: the name of the class.
 
     Raises:
-        ModelError: it is not a subclass of ``Source``, or does not define all of its methods.
+        ModelError: it is not a subclass of ``Source``, does not define all of its methods, or says of itself what
+            results cannot store.
     """
     if not (inspect.isclass(cls) and issubclass(cls, Source)):
         raise ModelError(f"model '{spec}': {attribute} is not a subclass of arbench.models.Source")
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(cls.__abstractmethods__))
         raise ModelError(f"model '{spec}': {attribute} does not define {missing}")
+    _check_facts(cls, spec)
     return cls
+
+
+def _check_facts(model: type[Source] | Source, spec: str) -> None:
+    """Check what a class or a model of it says of itself; raise ModelError if results cannot store it."""
+    for name in _TEXTS:
+        value = getattr(model, name)
+        if not isinstance(value, str | property):
+            raise ModelError(f"model '{spec}': its {name} is {value!r:.40}; give it a text")
+    rate = model.rate_hz
+    if rate is None or isinstance(rate, property):
+        return
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not _RATES[0] <= rate <= _RATES[1]:
+        raise ModelError(
+            f"model '{spec}': its rate_hz is {rate!r:.40}; give the elements per second as a positive number, or None"
+        )
 
 
 def _not_found(error: ModuleNotFoundError) -> str:

@@ -202,3 +202,28 @@ def test_build_reads_weights(tmp_path: Path) -> None:
     save(chosen.build(7), path)
     built = chosen.build(0, weights=path)
     assert all(map(torch.equal, built.parameters(), chosen.build(7).parameters()))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("rate_hz = 0", "its rate_hz is 0; give the elements per second as a positive number, or None"),
+        ("rate_hz = '16k'", "its rate_hz is '16k'; give the elements per second as a positive number, or None"),
+        ("rate_hz = float('nan')", "its rate_hz is nan; give the elements per second as a positive number, or None"),
+        ("element = 5", "its element is 5; give it a text"),
+        ("citation = 7", "its citation is 7; give it a text"),
+    ],
+)
+def test_what_a_model_says_of_itself_is_checked(line: str, says: str, file) -> None:
+    path = file(f"{MINE}    {line}\n")
+    assert error(f"{path}:Mine") == f"model '{path}:Mine': {says}"
+
+
+def test_what_an_instance_says_of_itself_is_checked(file) -> None:
+    path = file(
+        f"{MINE}\n    def __init__(self, **given):\n        super().__init__(**given)\n        self.rate_hz = -1\n"
+    )
+    with pytest.raises(ModelError) as caught:
+        resolve(f"{path}:Mine").build()
+    says = "its rate_hz is -1; give the elements per second as a positive number, or None"
+    assert str(caught.value) == f"model 'mine.Mine:tiny': {says}"
