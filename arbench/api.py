@@ -100,6 +100,7 @@ def measure(
     Raises:
         PlanError: the options make no plan; nothing was measured or written.
         ResultsError: ``out`` contains another run, is in use, or cannot be written.
+        NoWorkerError: no worker process starts (``arbench.bench.workers.failure``); what was measured is in ``out``.
         TakenError: another program deleted, replaced or changed the results file; the error has the results.
         TypeError: an option is unknown.
     """

@@ -105,7 +105,7 @@ def measured(
     details: bool = False,
     strict: bool = False,
 ) -> None:
-    """Measure a plan into a folder and show the results, even after an interrupt.
+    """Measure a plan into a folder and show the results, even after an interrupt or where no worker starts any more.
 
     Args:
         ctx: the command; its object is the command line.
@@ -119,19 +119,19 @@ def measured(
 
     Raises:
         RefusedError: the folder contains another run.
-        NothingError: no worker process starts.
+        NothingError: no worker process starts, and nothing was measured before.
         LostError: the results cannot be written.
         click.exceptions.Exit: the exit code is not 0; see ``arbench.cli.outcome``.
     """
     from arbench.bench.runner import run_plan
     from arbench.bench.workers.failure import NoWorkerError
-    from arbench.cli.outcome import outcome
+    from arbench.cli.outcome import NOTHING, outcome
     from arbench.cli.progress import Display
     from arbench.cli.show import show
     from arbench.results import ResultsError, TakenError, WriteError, read
 
     again = f"arbench {ctx.info_name} --resume --out {quote(str(out))}"
-    interrupted, taken = False, None
+    interrupted, taken, stopped = False, None, ""
     with Display(opening) as display:
         try:
             results = run_plan(plan, out, resume=resume, argv=ctx.obj, progress=display)
@@ -144,7 +144,10 @@ def measured(
         except TakenError as error:
             taken, results = error, error.results
         except NoWorkerError as error:
-            raise NothingError(f"{error}; then continue with: {again}") from None
+            stopped = f"{error}; then continue with: {again}"
+            results = read(out)  # the rows of what was measured before are written
+            if outcome(results, False)[0] == NOTHING:
+                raise NothingError(stopped) from None
         except WriteError as error:
             raise LostError(str(error)) from None
         except ResultsError as error:
@@ -152,6 +155,9 @@ def measured(
     show(results, out, as_json, taken.path if taken else None, details)
     if taken is not None:
         click.echo(f"arbench: {taken}", err=True)
+        ctx.exit(UNEXPECTED)
+    if stopped:
+        click.echo(f"arbench: {stopped}", err=True)
         ctx.exit(UNEXPECTED)
     if interrupted:
         click.echo(f"arbench: interrupted; continue with: {again}", err=True)
