@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
+
 from arbench.naming import model_name
 from arbench.results import Results, ResultsError
+from arbench.suggest import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,6 +120,7 @@ def measure(
 
     defaults = suite_options(suite) if suite is not None else Options()
     classes: dict[str, type[Source]] = {}
+    options = _checked(options)
     if models is not None:
         several = [models] if isinstance(models, str | type) else list(models)
         options["models"] = [one if isinstance(one, str) else _named(one, classes) for one in several]
@@ -130,6 +135,38 @@ def measure(
             return _measured(run_plan(plan, Path(out), resume=resume, progress=display), Path(out))
         with tempfile.TemporaryDirectory(prefix="arbench-") as folder:
             return _measured(run_plan(plan, Path(folder), progress=display), None)
+
+
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with a list in place of a single value, where a list is expected.
+
+    Raises:
+        PlanError: an option has the wrong type.
+        TypeError: an option is unknown.
+    """
+    from arbench.bench.options import Options, PlanError
+
+    known = {one.name: one for one in fields(Options) if one.name not in ("models", "suite")}
+    for name in options.keys() - known.keys():
+        raise TypeError(f"measure has no option '{name}'; {did_you_mean(name, known)}")
+    found = {name: _plain(value, several=known[name].default == ()) for name, value in options.items()}
+    try:
+        msgspec.convert(found, Options)
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).rpartition(" - at `$.")
+        raise PlanError(f"{place.rstrip('`')}: {what[:1].lower()}{what[1:]}") from None
+    return found
+
+
+def _plain(value: Any, several: bool) -> Any:
+    """Return an option as plain data: paths as text, integers of NumPy as those of Python."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if several and not isinstance(value, str) and isinstance(value, Iterable):
+        return [_plain(one, several=False) for one in value]
+    if not isinstance(value, bool) and hasattr(value, "__index__"):
+        value = operator.index(value)
+    return [value] if several else value
 
 
 def new_folder() -> Path:

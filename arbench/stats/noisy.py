@@ -14,7 +14,9 @@ LEAST_NOISE = 0.01
 TIES = 2.0
 """Factor of the best leave-one-out error within which a class is indistinguishable from the best."""
 NOTHING_FITS = 0.5
-"""Leave-one-out error of the best class above which no class is named."""
+"""Leave-one-out error of a class above which it is not named."""
+VAGUE = 2.0
+"""Width of the interval of the exponent above which no class that grows is named."""
 FLAT = 0.10
 """Leave-one-out error up to which a constant that ties is reported as a constant."""
 NEAR = 0.05
@@ -92,7 +94,10 @@ def _named(
     ci95: tuple[float, float] | None,
 ) -> Growth:
     """Return the growth in the best class that the measured exponent does not deny; a constant comes first."""
+    vague = ci95 is not None and ci95[1] - ci95[0] > VAGUE
     for fitted in sorted(ties, key=lambda name: (name != "1", errors[name])):
+        if errors[fitted] > NOTHING_FITS or (vague and fitted != "1"):
+            continue
         (intercept, slope), residual = _fit(_basis(fitted, ns), np.array(ys))
         rivals = tuple(name for name in ties if name != fitted)
         growth = Growth(fitted, exponent, ci95, intercept, slope, residual, ns, ys, rivals=rivals)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -44,15 +45,26 @@ def test_a_name_or_several(pretend):
     assert {case.model for case in two.cases.values()} == {"wavenet", "pixelcnn"}
 
 
+def test_one_value_serves_as_a_list_of_one(pretend):
+    pretend()
+    sizes = [{"n": 8}, {"n": np.int64(8)}, {"n": range(8, 9)}]
+    found = [arbench.measure("wavenet:tiny", methods="cached", rounds=1, workers=1, **size) for size in sizes]
+    assert [[(case.method, case.n) for case in one.cases.values()] for one in found] == [[("cached", 8)]] * 3
+
+
 def test_an_unknown_option_is_a_type_error(tmp_path):
-    with pytest.raises(TypeError, match="speed"):
-        arbench.measure("wavenet:tiny", speed=3, out=tmp_path / "out")
+    said = r"^measure has no option 'method'; did you mean 'methods'\?$"
+    with pytest.raises(TypeError, match=said):
+        arbench.measure("wavenet:tiny", method="cached", out=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"n": "abc"}, "n[0]: expected `int`, got `str`"),
+        ({"n": [True]}, "n[0]: expected `int`, got `bool`"),
+        ({"rounds": "2"}, "rounds: expected `int | null`, got `str`"),
         ({"n": [0]}, "--n must be at least 1, got 0"),
         ({"ops": ["scor"]}, "unknown op 'scor'; did you mean 'score'?"),
         ({"count_budget": 0}, "--count-budget must be above 0 seconds"),

@@ -91,6 +91,12 @@ def test_noise_makes_rivals_and_chaos_names_nothing() -> None:
     assert fit_noisy(POWERS, {0: chaos}).fitted is None
 
 
+def test_times_that_scatter_too_much_name_no_class() -> None:
+    """Neither a constant that is off by more than half, nor a growth with any exponent between 0 and 4."""
+    seen = dict(zip(POWERS, [0.93e-3, 1.2e-3, 2.6e-3, 37e-3, 6e-3], strict=True))
+    assert fit_noisy(POWERS, {k: {n: s * 6**k for n, s in seen.items()} for k in (-1, 0, 1)}).fitted is None
+
+
 def test_bad_durations_are_refused() -> None:
     with pytest.raises(ValueError, match="no values at size 512"):
         fit_noisy([256, 512], {0: {256: 1.0}})

@@ -174,6 +174,10 @@ def _half_at_fault(twin: Source, f: Tensor, code: Any, case: CaseKey, bounds: Se
         return torch.cat(found, dim=1)
 
     true = steps(changing=False)
+    if not bool(true.isfinite().all()):
+        return "extend", "extend is wrong, since it returns parameters that are not finite"
+    if not near(true, steps(changing=False)):
+        return "extend", "extend is wrong, since it returns others when it is called again: it must draw nothing itself"
     if not near(true, steps(changing=True)):
         return "extend", "extend is wrong, since its parameters change with elements that come after them"
     at_once, _ = twin.extend(twin.start(case.batch, case.n, code), f, 0, groups)

@@ -14,6 +14,8 @@ BROKEN = {
     "sound": ("", {"parallel", "sequential", "naive", "cached", "fixed_point", "blocks", "forecast"}),
     "state": ("steps do not: see its state", {"parallel", "naive", "fixed_point"}),
     "peeking": ("its parameters change with elements that come after them", {"parallel", "naive", "fixed_point"}),
+    "undefined": ("it returns parameters that are not finite", {"parallel", "naive", "fixed_point"}),
+    "drawing": ("it must draw nothing itself", {"parallel", "naive", "fixed_point"}),
     "other": ("which of the two is wrong cannot be told", set()),
     "leaking": ("forward leaks: ", set()),
 }
@@ -85,6 +87,17 @@ class State(Sound):  # what came before is read from a state that is never broug
 class Peeking(Sound):
     def extend(self, state, f, g0, g1):
         return self.logits(f[:, g0:g1] + 1), state
+
+
+class Undefined(Sound):
+    def extend(self, state, f, g0, g1):
+        return super().extend(state, f, g0, g1)[0] * float("nan"), state
+
+
+class Drawing(Sound):
+    def extend(self, state, f, g0, g1):
+        params, state = super().extend(state, f, g0, g1)
+        return params + torch.randn_like(params), state
 
 
 class Other(Sound):
