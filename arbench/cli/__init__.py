@@ -13,7 +13,7 @@ import click
 
 from arbench.cli.border import guarded
 from arbench.cli.errors import UNEXPECTED, NothingError
-from arbench.cli.shell import scarce
+from arbench.cli.shell import for_certain, scarce
 from arbench.own.raised import one_line
 from arbench.suggest import did_you_mean
 
@@ -89,7 +89,7 @@ def _main(args: list[str]) -> NoReturn:
         sys.exit(130)
     except OSError as error:
         if (why := scarce(error)) is not None:
-            _out_of_room(why)
+            _out_of_room(error, why)
         if error.filename is not None:
             _unexpected(error)
         click.echo(f"arbench: cannot write standard output: {error.strerror}", err=True)
@@ -97,13 +97,15 @@ def _main(args: list[str]) -> NoReturn:
         sys.exit(UNEXPECTED)
     except Exception as error:
         if (why := scarce(error)) is not None:
-            _out_of_room(why)
+            _out_of_room(error, why)
         _unexpected(error)
     sys.exit(code)
 
 
-def _out_of_room(why: str) -> NoReturn:
-    """Print what the limits of the shell or the machine forbid, and exit."""
+def _out_of_room(error: Exception, why: str) -> NoReturn:
+    """Print what the limits of the shell or the machine forbid, after the traceback unless that is certain; exit."""
+    if not for_certain(error):
+        traceback.print_exception(error)
     click.echo(f"arbench: {why}", err=True)
     sys.exit(NothingError.exit_code)
 

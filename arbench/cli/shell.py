@@ -22,7 +22,9 @@ MEMORY = {"v": resource.RLIMIT_AS, "d": resource.RLIMIT_DATA}
 MEASURING = ("arbench.bench.runner", "arbench.report", "matplotlib.backends.backend_agg")
 """Modules that need most of what a command imports to measure and report."""
 SCARCE = ("failed to map segment", "cannot allocate memory", "can't start new thread", "not enough memory")
-"""Texts of errors that are due to such limits."""
+"""Texts of errors that are probably due to such limits."""
+CERTAIN = ((ImportError, "failed to map segment"), (RuntimeError, "can't start new thread"))
+"""Kinds of errors, and texts, that nothing else explains."""
 
 
 def check_shell(*modules: str) -> None:
@@ -42,10 +44,17 @@ def check_shell(*modules: str) -> None:
 
 def scarce(error: BaseException) -> str | None:
     """Return on one line what a limit of the shell or of the machine's memory made fail; None for any other error."""
-    by_name = isinstance(error, MemoryError) or getattr(error, "errno", None) in (errno.ENOMEM, errno.EAGAIN)
-    if not by_name and not any(text in str(error).lower() for text in SCARCE):
+    if not for_certain(error) and not any(text in str(error).lower() for text in SCARCE):
         return None
     return f"free memory, or raise the limits of the shell (ulimit -a), which made this fail: {one_line(error)}"
+
+
+def for_certain(error: BaseException) -> bool:
+    """Return whether the kind of an error, not only its text, says that memory or threads are scarce."""
+    if hasattr(error, "characters_written"):  # a full pipe that does not block, such as standard output
+        return False
+    by_name = isinstance(error, MemoryError) or getattr(error, "errno", None) in (errno.ENOMEM, errno.EAGAIN)
+    return by_name or any(isinstance(error, kind) and text in str(error) for kind, text in CERTAIN)
 
 
 def _check_threads(count: int) -> None:

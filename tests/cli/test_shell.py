@@ -109,6 +109,23 @@ def test_what_fails_later_for_want_of_memory_or_threads_is_one_line(error, answe
     )
 
 
+def test_what_only_reads_like_that_keeps_its_traceback(answer, monkeypatch):
+    def fails(*_, **__):
+        raise ValueError("not enough memory cells in the model")
+
+    monkeypatch.setattr("arbench.cli.list.check_shell", fails)
+    found = answer("list")
+    assert found.code == 3
+    assert found.err.startswith("Traceback (most recent call last):\n")
+    assert found.err.splitlines()[-1].startswith("arbench: free memory, or raise the limits of the shell")
+
+
+def test_a_full_pipe_that_does_not_block_is_no_want_of_memory():
+    """A buffered writer states how much it has written, which no other error does."""
+    full = BlockingIOError(errno.EAGAIN, "write could not complete without blocking", 65536)
+    assert shell.scarce(full) is None
+
+
 def test_other_errors_are_unexpected():
     assert shell.scarce(ValueError("wrong")) is None
     assert shell.scarce(OSError(errno.ENOSPC, "No space left on device")) is None
