@@ -89,7 +89,7 @@ def say_imports(run: Run, file: Path) -> None:
     specs = [case.get("spec") for case in cases] if isinstance(cases, list) else []
     named = run.plan.get("options", {}).get("models")
     specs += named if isinstance(named, list) else []
-    foreign = dict.fromkeys(one for one in map(str, specs) if "." in one.partition(":")[0])
+    foreign = dict.fromkeys(":".join(one.split(":")[:2]) for one in map(str, specs) if "." in one.partition(":")[0])
     if foreign:
         click.echo(f"arbench: importing {', '.join(foreign)}, which {file} names", err=True)
 

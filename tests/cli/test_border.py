@@ -15,9 +15,10 @@ from arbench.cli import COMMANDS, group
 from arbench.cli.border import Printable, guarded
 from arbench.cli.options import FilePath, PathText
 from arbench.cli.progress import Display
+from arbench.cli.run import say_imports
 from arbench.report.page import page
 from arbench.report.summary import summary
-from arbench.results import Case, ResultsError, TakenError, Writer, read
+from arbench.results import Case, ResultsError, Run, TakenError, Writer, read
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\u202egpj\r\x9b31m"
 SHOWN = r"\u001b[2J\u001b]0;owned\u0007\u202egpj\u000d\u009b31m"
@@ -199,6 +200,14 @@ def test_what_the_seals_say_is_shown(answer, copied, finished, unrendered, unsea
     assert " seals without seals: whether a line is missing or changed cannot be told. " in " ".join(found.out.split())
 
 
+def test_one_class_is_named_once_whatever_its_presets(capsys):
+    specs = ["mm.py:MyModel", "mm.py:MyModel:tiny", "mm.py:MyModel:tiny,width=3", "wavenet:tiny"]
+    cases = [{"spec": spec} for spec in specs]
+    run = Run(1, "", "", [], 0, None, {"cases": cases, "options": {"models": specs[:1]}}, {}, {})
+    say_imports(run, Path("results.jsonl"))
+    assert capsys.readouterr().err == "arbench: importing mm.py:MyModel, which results.jsonl names\n"
+
+
 def test_a_resumed_run_says_what_it_imports(answer, refusal, copied, unseal, tmp_path):
     file = copied / "results.jsonl"
     first, *rest = unseal(file)
@@ -208,7 +217,7 @@ def test_a_resumed_run_says_what_it_imports(answer, refusal, copied, unseal, tmp
     (tmp_path / "mine.py").write_text("raise SystemError('imported')")
     found = answer("run", "--resume", "--out", copied)
     said, refused = found.err.splitlines()
-    assert said == f"arbench: importing {tmp_path}/mine.py:Mine:tiny, which {file} names"
+    assert said == f"arbench: importing {tmp_path}/mine.py:Mine, which {file} names"
     assert (found.code, "imported" in refused) == (2, True)
     assert "This imports the models" in " ".join(answer("run", "--help").out.split())
 
