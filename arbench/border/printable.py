@@ -2,7 +2,7 @@ r"""Text of others, made safe to print: a name or an error may contain anything.
 
 What a terminal obeys, an XML document forbids, a reader cannot see or UTF-8 cannot encode is spelled out: the control
 character that starts an escape sequence becomes the six characters ``\u001b``. JSON spells it the same way, so JSON
-text stays valid, and means the same.
+text stays valid, and means the same. The joiners of emoji and of Persian or Indic words (U+200C, U+200D) stay.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _UNPRINTABLE = re.compile(
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, but for tab and newline
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # the direction of text: what follows reads as something else
     "\u2028\u2029\ufeff\ufff9-\ufffb\ufffe\uffff"  # further ends of lines, marks within text, no characters
+    "\u00ad\u180e\u200b\u2060-\u2065\u206a-\u206f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # without a width
+    "\u115f\u1160\u3164\uffa0\U000e0000-\U000e007f"  # letters that are blank, and tags
     "\ud800-\udfff"  # halves of a pair: bytes of a path that are not UTF-8
     "]"
 )
@@ -57,4 +59,5 @@ def _encodable(value: Any) -> Any:
 
 
 def _spelled(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))

@@ -24,6 +24,9 @@ anything = st.text(st.characters(codec=None, exclude_categories=()), max_size=40
         ("\x9b31m\x85", r"\u009b31m\u0085"),
         ("\u202egnp.exe\u2066\u200f", r"\u202egnp.exe\u2066\u200f"),
         ("b\udcff.py", r"b\udcff.py"),
+        ("a\u200bb\u2060\u00ad\u180e\u3164", r"a\u200bb\u2060\u00ad\u180e\u3164"),
+        ("tag\U000e0041", r"tag\udb40\udc41"),  # as JSON spells it
+        ("👩\u200d👧 क्\u200cष", "👩\u200d👧 क्\u200cष"),
         ("\x00\ufffe\uffff\u2028", r"\u0000\ufffe\uffff\u2028"),
     ],
 )
