@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Beginnings of a cell that a spreadsheet takes for a formula."""
+FORMULA = ("=", "+", "-", "@")
+"""Beginnings of a cell that a spreadsheet takes for a formula; it drops spaces and ends of lines before them."""
 
 
 def to_csv(frame: pd.DataFrame) -> str:
@@ -17,4 +17,6 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 
 def _quoted(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    if not isinstance(cell, str):
+        return cell
+    return f"'{cell}" if cell.startswith(("\t", "\r")) or cell.lstrip().startswith(FORMULA) else cell

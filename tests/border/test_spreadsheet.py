@@ -20,3 +20,9 @@ def test_formulas_are_quoted_and_numbers_stay():
     assert [row["count"] for row in rows] == [str(n) for n in range(-4, 4)]
     assert {row["flag"] for row in rows} == {"True", "False"}
     assert frame["text"][0] == "=1+1"  # the table itself stays
+
+
+def test_spaces_and_ends_of_lines_hide_no_formula():
+    texts = ["\n=1+1", "  +1", " \r\n@sum(a1)", "\u00a0-1", "\n plain", "a\n=b"]
+    rows = list(csv.DictReader(io.StringIO(to_csv(pd.DataFrame({"text": texts})), newline="")))
+    assert [row["text"] for row in rows] == [*(f"'{text}" for text in texts[:4]), *texts[4:]]
