@@ -96,6 +96,7 @@ def frame(results: Results) -> pd.DataFrame:
     - ``real_time``: seconds of audio made or scored per second, for each stream;
     - ``speed_up``, ``speed_up_low``, ``speed_up_high``, ``reference``: the speed-up with its interval, and
       the id of the case it refers to;
+    - ``slowdown``, ``slowdown_low``, ``slowdown_high``: for sampling, its time over that of scoring at the same N;
     - ``flops_per_element``, ``gb_per_s``, ``gflop_per_s``: work and rates, in 10^9 bytes or FLOPs per second;
     - ``bound``, ``fraction_of_limit``, ``fraction_low``, ``fraction_high``: for kernels, what limits them
       ('memory' or 'compute') and the fraction of this machine's measured limit they reach, 1 being all of it.
@@ -112,6 +113,8 @@ def _record(case: Case, results: Results) -> dict[str, object]:
     low, high = interval_of(case) or (None, None)
     ratio = speed_up(case, results)
     ratio_low, ratio_high = (interval_of(ratio) if ratio else None) or (None, None)
+    slowdown = results.slowdowns.get(case.id)
+    slowdown_low, slowdown_high = (interval_of(slowdown) if slowdown else None) or (None, None)
     of_limit = reached(case, results)
     fraction_low, fraction_high = (of_limit.ends if of_limit else None) or (None, None)
     return record | {
@@ -125,6 +128,9 @@ def _record(case: Case, results: Results) -> dict[str, object]:
         "speed_up_low": ratio_low,
         "speed_up_high": ratio_high,
         "reference": ratio.reference if ratio else None,
+        "slowdown": slowdown.ratio if slowdown else None,
+        "slowdown_low": slowdown_low,
+        "slowdown_high": slowdown_high,
         "flops_per_element": None if case.flops is None else case.flops / (case.batch * case.n),
         "gb_per_s": _giga(per_second(case, case.bytes)),
         "gflop_per_s": _giga(per_second(case, case.flops)),

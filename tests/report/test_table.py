@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from arbench.report import frame, headline, headlines, rows
 from arbench.report.cells import ratio_label
 from arbench.report.table import model_tables
-from arbench.results import Case, Ratio
+from arbench.results import Case, Ratio, Slowdown
 
 
 def column(table, heading: str) -> list[str]:
@@ -236,3 +237,11 @@ def test_accepted_lengths_stand_beside_nfe(build, results):
     numbers = frame(guessing)
     assert set(numbers[numbers.method == "fixed_point"].accepted) == {3.46}
     assert numbers[numbers.method == "cached"].accepted.isna().all()
+
+
+def test_the_frame_has_what_sampling_costs_over_scoring(results) -> None:
+    sample, score = "wavenet:nv/sample/cached/1024", "wavenet:nv/score/parallel/1024"
+    known = replace(results, slowdowns={sample: Slowdown(sample, score, 21.5, (20.9, 22.1))})
+    found = frame(known).set_index("id")[["slowdown", "slowdown_low", "slowdown_high"]]
+    assert found.loc[sample].tolist() == [21.5, 20.9, 22.1]
+    assert found.drop(sample).isna().all(axis=None)
