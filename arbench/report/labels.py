@@ -51,6 +51,8 @@ COUNT_SOURCE = {
     "formula": "formula",
     "none": "not counted",
 }
+DEPENDS_ON_WEIGHTS = ("fixed_point", "blocks", "forecast", "speculative", "rejection")
+"""Sampling methods whose number of steps depends on the values drawn, and so on how far draws depend on the past."""
 _MODEL_SETTINGS = ("device", "dtype", "backend", "batch")
 _KERNEL_SETTINGS = ("device", "dtype")
 """A kernel's backend is always shown with its implementation, and its batch is part of its configuration."""

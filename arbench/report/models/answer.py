@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from arbench.report.cells import interval_of
-from arbench.report.labels import SharedSettings, model_label, of_models
+from arbench.report.labels import DEPENDS_ON_WEIGHTS, SharedSettings, model_label, of_models
 from arbench.report.models.verdicts import headlines
 from arbench.report.table import order
 from arbench.results import Case, Ratio, Results, Slowdown
@@ -62,10 +62,20 @@ def _costs(results: Results, model: str, shared: SharedSettings) -> list[str]:
         f"At N = {n:,} sampling takes {_times(best.slowdown)} the time of scoring: {_pair(best, results, shared)}."
     ]
     lines += _beside_reference(best, sizes[n], results, shared)
+    named = [best]
     if (most := max(sizes)) != n:
-        last = min(sizes[most], key=_ratio)
+        named.append(last := min(sizes[most], key=_ratio))
         lines.append(f"At N = {most:,} it takes {_times(last.slowdown)}: {_pair(last, results, shared)}.")
-    return lines
+    return lines + _beside_trained(named, results)
+
+
+def _beside_trained(named: list[_Cost], results: Results) -> list[str]:
+    """Return a caveat where weights are random and a sampler's gain depends on them."""
+    if results.run.plan.get("options", {}).get("weights") is not None:
+        return []
+    gains = list(dict.fromkeys(one.case.method for one in named if one.case.method in DEPENDS_ON_WEIGHTS))
+    some = "gains" if len(gains) > 1 else "gain"
+    return [f"Weights are random: the {some} of {' and '.join(gains)} may not hold for trained ones."] if gains else []
 
 
 def _known(results: Results, cases: list[Case]) -> list[_Cost]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from arbench.methods import METHODS
 from arbench.report import answers, headline
 from arbench.report.cells import slowdown_label
+from arbench.report.labels import DEPENDS_ON_WEIGHTS
 from arbench.report.summary import summary
 from arbench.results import Case, Ratio, Slowdown
 
@@ -47,8 +49,19 @@ def test_the_answer_is_at_the_largest_n_that_most_samplers_reached(build) -> Non
         "At N = 512 sampling takes 30.0x [29.7, 30.3] the time of scoring: cached against parallel.",
         "The reference sampler, naive, takes 90.0x [89.1, 90.9]; cached is 3.00x [2.97, 3.03] as fast.",
         "At N = 4,096 it takes 25.0x [24.7, 25.3]: fixed_point against parallel.",
+        "Weights are random: the gain of fixed_point may not hold for trained ones.",
         "Scoring depth O(1) (parallel), sampling depth O(N) (cached).",
     )
+
+
+def test_the_caveat_on_weights_names_the_methods_whose_steps_depend_on_values() -> None:
+    assert set(DEPENDS_ON_WEIGHTS) == {one.name for one in METHODS if one.op == "sample" and one.data_dependent}
+
+
+def test_trained_weights_need_no_caveat(build) -> None:
+    results = build(edit=costing(COSTS | MORE))
+    results.run.plan["options"] = {"weights": "trained.safetensors"}
+    assert not any("random" in one for one in said(results))
 
 
 def test_a_range_of_few_processes_is_called_one(build) -> None:
