@@ -20,7 +20,10 @@ def seal_line(results: Results) -> str:
     """Return one sentence on whether the lines of a file are those that were written."""
     found = results.integrity
     if found.intact:
-        return f"{INTACT}: {found.whole:,} lines, all as they were written. Seals show damage, not forgery."
+        how = "all as they were written"
+        if found.unsealed:
+            how = f"all as they were sealed; {_written(found.unsealed)} before an interruption and sealed only after it"
+        return f"{INTACT}: {found.whole:,} lines, {how}. Seals show damage, not forgery."
     if not found.sealed:
         return f"{NONE}: whether a line is missing or changed cannot be told."
     last = f"line {found.whole:,} is the last seal" if found.whole else "it has no seal"
@@ -44,3 +47,7 @@ def tally(files: Iterable[Results]) -> list[str]:
 
 def _lines(count: int) -> str:
     return f"{count:,} {'line has' if count == 1 else 'lines have'}"
+
+
+def _written(count: int) -> str:
+    return f"{count:,} {'line was' if count == 1 else 'lines were'} written"

@@ -293,6 +293,8 @@ class Seal(Line, tag="seal", omit_defaults=True):
     """SHA-256 of these lines, each with its newline, in hexadecimal digits."""
     end: bool = False
     """True for the end of the run, False for that of a round."""
+    unsealed: Natural = 0
+    """Number of lines before this one that no seal covered when the run was continued: they may have changed before."""
 
 
 AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Slowdown | Fit | Seal

@@ -24,12 +24,14 @@ class Integrity:
         whole: number of lines up to the last seal, and with it.
         after: number of lines after it, which no seal covers.
         ended: whether the last seal is that of the run's end.
+        unsealed: number of lines that were sealed only when the run was continued.
     """
 
     sealed: bool = False
     whole: int = 0
     after: int = 0
     ended: bool = False
+    unsealed: int = 0
 
     @property
     def intact(self) -> bool:
@@ -47,6 +49,8 @@ class Tape:
         """The last seal, while no line follows it."""
         self.whole = 0
         """Number of lines up to the last seal, and with it."""
+        self.unsealed = 0
+        """Number of lines that were sealed only when the run was continued."""
 
     def copy(self) -> Tape:
         """Return a tape of the same lines that grows on its own."""
@@ -66,10 +70,11 @@ class Tape:
         self.sealed = seal
         if seal is not None:
             self.whole = self.lines
+            self.unsealed += seal.unsealed
 
-    def seal(self, end: bool = False) -> Seal:
-        """Return the seal of all lines so far, with ``end`` as in ``Seal``."""
-        return Seal(self.lines, self._digest.hexdigest(), end)
+    def seal(self, end: bool = False, unsealed: int = 0) -> Seal:
+        """Return the seal of all lines so far, with ``end`` and ``unsealed`` as in ``Seal``."""
+        return Seal(self.lines, self._digest.hexdigest(), end, unsealed)
 
     def agrees(self, seal: Seal) -> bool:
         """Return whether a seal that comes next is that of all lines so far."""
@@ -85,4 +90,5 @@ class Tape:
             whole=self.whole,
             after=self.lines - self.whole,
             ended=last is not None and last.end,
+            unsealed=self.unsealed,
         )

@@ -55,6 +55,8 @@ class Writer:
         self._content = bytearray()
         self._wound = (Tape(), 0)
         self._load()
+        self._inherited = self._tape.lines - self._tape.whole
+        """Number of lines that others wrote, and no seal covers yet."""
 
     def _load(self) -> None:
         """Read the lines that are there, and cut off a torn last one."""
@@ -115,7 +117,8 @@ class Writer:
         """
         tape = self._tape
         if not self.empty and (tape.sealed is None or (end and not tape.sealed.end)):
-            self.write(tape.seal(end))
+            self.write(tape.seal(end, self._inherited))
+            self._inherited = 0
 
     def _keep_place(self) -> None:
         """Write everything again into a new file if this one was taken away. Raises WriteError if that fails."""

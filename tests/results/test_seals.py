@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from arbench.report.seals import seal_line
 from arbench.results import Integrity, ResultsError, Run, Samples, Verification, Writer, read
 
 RUN = Run(
@@ -151,6 +152,24 @@ def test_a_file_is_not_sealed_twice(path):
     with Writer(path.with_name("empty.jsonl")) as writer:
         writer.seal(end=True)
         assert writer.empty
+
+
+@pytest.mark.parametrize(("kept", "said"), [(6, "2 lines were"), (5, "1 line was")])
+def test_lines_that_no_seal_covered_before_a_run_went_on_are_counted(path, kept, said):
+    lines = sealed(path)[:kept]
+    path.write_bytes(b"".join([*lines[:-1], lines[-1].replace(b"0.00125", b"0.125")]))
+    with Writer(path) as writer:
+        for number in range(2):
+            writer.write(Samples("a", 1, number, 1.7e9, [1e-3]))
+            writer.seal(end=number == 1)
+    found = read(path)
+    assert found.integrity == Integrity(sealed=True, whole=kept + 4, ended=True, unsealed=kept - 4)
+    assert seal_line(found) == (
+        f"intact: {kept + 4} lines, all as they were sealed; {said} written before an interruption and sealed only "
+        "after it. Seals show damage, not forgery."
+    )
+    with Writer(path) as writer:
+        assert writer.integrity == found.integrity
 
 
 def test_an_interrupt_between_a_line_and_its_seal_leaves_a_true_seal(path, monkeypatch):
