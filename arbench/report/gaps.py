@@ -9,14 +9,20 @@ from arbench.results import Results
 from arbench.stats.classes import FEWEST_SIZES
 
 
-def gaps(results: Results) -> list[str]:
-    """Return sentences on what is missing, or what a reader must know before trusting the rest."""
+def gaps(results: Results, unstable: bool = True) -> list[str]:
+    """Return sentences on what is missing, or what a reader must know before trusting the rest.
+
+    Args:
+        results: what was measured; any part may be missing.
+        unstable: whether to count the unstable cases; false where `remarks` says it beside.
+    """
     return [
         *_untimed(results),
         *size_hints(results),
         *_unfinished(results),
         *_unfitted(results),
-        *_unsure(results),
+        *_uncompared(results),
+        *(_unstable(results) if unstable else []),
         *_resumed(results),
     ]
 
@@ -55,13 +61,15 @@ def _unfitted(results: Results) -> list[str]:
     return lines
 
 
-def _unsure(results: Results) -> list[str]:
-    lines = []
+def _uncompared(results: Results) -> list[str]:
     if any(case.status == "ok" and roof_of(case, results) is None for case in of_kernels(results)):
-        lines.append("Some kernels cannot be compared with the machine's limit: their cost or the limit is unknown.")
-    if unstable := sum(case.unstable for case in results.cases.values()):
-        lines.append(f"{_cases(unstable)} unstable: samples scatter more than they should.")
-    return lines
+        return ["Some kernels cannot be compared with the machine's limit: their cost or the limit is unknown."]
+    return []
+
+
+def _unstable(results: Results) -> list[str]:
+    count = sum(case.unstable for case in results.cases.values())
+    return [f"{_cases(count)} unstable: samples scatter more than they should."] if count else []
 
 
 def _resumed(results: Results) -> list[str]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from arbench.report.gaps import gaps
+from arbench.report.summary import summary
 from arbench.results import Case, Fit, Resume, Verification
+
+
+def test_the_summary_counts_unstable_cases_once(results) -> None:
+    text = summary(results)
+    assert "1 case is unstable" not in text
+    assert text.count("Unstable: 1 of ") == 1
 
 
 def test_gaps_of_a_whole_run_are_only_its_unstable_cases(results) -> None:
