@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from arbench.cli.border import guarded
+from arbench.cli.border import OutputError, guarded
 from arbench.cli.errors import UNEXPECTED, NothingError
 from arbench.cli.shell import for_certain, scarce
 from arbench.own.raised import one_line
@@ -87,11 +87,7 @@ def _main(args: list[str]) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("arbench: interrupted", err=True)
         sys.exit(130)
-    except OSError as error:
-        if (why := scarce(error)) is not None:
-            _out_of_room(error, why)
-        if error.filename is not None:
-            _unexpected(error)
+    except OutputError as error:
         click.echo(f"arbench: cannot write standard output: {error.strerror}", err=True)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be written would fail again at the exit
         sys.exit(UNEXPECTED)

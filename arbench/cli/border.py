@@ -10,6 +10,42 @@ from typing import Any, TextIO
 from arbench.border.printable import printable
 
 
+class OutputError(OSError):
+    """Failure to write standard output."""
+
+
+class Output:
+    """Standard output, whose failures are told from those of other files.
+
+    Args:
+        inner: the stream to write to; everything but writing is its own.
+    """
+
+    def __init__(self, inner: TextIO) -> None:
+        self.inner = inner
+
+    def write(self, text: str) -> int:
+        """Write text. Raises OutputError if that fails."""
+        with _told():
+            return self.inner.write(text)
+
+    def flush(self) -> None:
+        """Flush what was written. Raises OutputError if that fails."""
+        with _told():
+            self.inner.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(error.errno, error.strerror) from None
+
+
 class Printable:
     """A stream whose text is printable, and that its terminal can show.
 
@@ -40,7 +76,8 @@ class Printable:
 @contextmanager
 def guarded() -> Iterator[None]:
     """Make whatever is written to standard output and standard error printable."""
-    out: Any = Printable(sys.stdout)
+    inner: Any = Output(sys.stdout)
+    out: Any = Printable(inner)
     err: Any = Printable(sys.stderr)
     with redirect_stdout(out), redirect_stderr(err):
         yield

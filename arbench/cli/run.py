@@ -131,7 +131,7 @@ def measured(
     from arbench.results import ResultsError, TakenError, WriteError, read
 
     again = f"arbench {ctx.info_name} --resume --out {quote(str(out))}"
-    interrupted, taken, stopped = False, None, ""
+    interrupted, taken, stopped, unflushed = False, None, "", None
     with Display(opening) as display:
         try:
             results = run_plan(plan, out, resume=resume, argv=ctx.obj, progress=display)
@@ -149,7 +149,9 @@ def measured(
             if outcome(results, False)[0] == NOTHING:
                 raise NothingError(stopped) from None
         except WriteError as error:
-            raise LostError(str(error)) from None
+            if not error.closing:
+                raise LostError(str(error)) from None
+            unflushed, results = error, read(out)
         except ResultsError as error:
             raise RefusedError(str(error)) from None
     show(results, out, as_json, taken.path if taken else None, details)
@@ -159,6 +161,8 @@ def measured(
     if stopped:
         click.echo(f"arbench: {stopped}", err=True)
         ctx.exit(UNEXPECTED)
+    if unflushed is not None:
+        raise LostError(str(unflushed))
     if interrupted:
         click.echo(f"arbench: interrupted; continue with: {again}", err=True)
         ctx.exit(130)

@@ -8,4 +8,13 @@ class ResultsError(Exception):
 
 
 class WriteError(ResultsError):
-    """Failure to write a line, such as on a full disk; every earlier line is intact."""
+    """Failure to write a line, such as on a full disk; every earlier line is intact.
+
+    Args:
+        message: what failed, on one line.
+        closing: whether all lines were written, and only their flush to disk failed.
+    """
+
+    def __init__(self, message: str, closing: bool = False) -> None:
+        super().__init__(message)
+        self.closing = closing

@@ -157,11 +157,22 @@ class Writer:
         return None if mine.st_size == len(self._content) else "was changed"
 
     def close(self) -> None:
-        """Flush to disk, and close and unlock the file."""
+        """Flush to disk, and close and unlock the file.
+
+        Raises:
+            WriteError: the flush fails, so that the last lines may be lost; the file is closed.
+        """
         if self._fd >= 0:
-            os.fsync(self._fd)
-            os.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1
+            try:
+                os.fsync(fd)
+            except OSError as error:
+                raise WriteError(
+                    f"{self.path} may lack its last lines: {error.strerror}; free space on its disk, then --resume",
+                    closing=True,
+                ) from None
+            finally:
+                os.close(fd)
 
     def __enter__(self) -> Writer:
         return self

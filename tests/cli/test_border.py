@@ -18,7 +18,7 @@ from arbench.cli.progress import Display
 from arbench.cli.run import say_imports
 from arbench.report.page import page
 from arbench.report.summary import summary
-from arbench.results import Case, ResultsError, Run, TakenError, Writer, read
+from arbench.results import Case, ResultsError, Run, TakenError, WriteError, Writer, read
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\u202egpj\r\x9b31m"
 SHOWN = r"\u001b[2J\u001b]0;owned\u0007\u202egpj\u000d\u009b31m"
@@ -235,6 +235,16 @@ def test_a_file_that_was_taken_away_ends_with_70(answer, copied, unrendered, sma
     assert (found.code, found.err) == (70, f"arbench: {message}\n")
     assert f"\nreport   {tmp_path}/new/report.html\nresults  {elsewhere}\n" in found.out
     assert issubclass(TakenError, ResultsError)
+
+
+def test_results_that_could_not_be_flushed_are_shown(answer, copied, monkeypatch, small):
+    def unflushed(*_, **__):
+        raise WriteError("not flushed", closing=True)
+
+    monkeypatch.setattr("arbench.bench.runner.run_plan", unflushed)
+    found = answer("run", *small, "--resume", "--out", copied)
+    assert (found.code, found.err) == (70, "arbench: not flushed\n")
+    assert f"results  {copied}/results.jsonl\n" in found.out
 
 
 def test_long_names_do_not_cost_the_report(answer, tmp_path, finished):

@@ -75,6 +75,17 @@ def test_an_unexpected_failure_has_a_code_of_its_own(answer, monkeypatch):
     )
 
 
+def test_an_error_of_the_system_without_a_file_is_not_blamed_on_standard_output(answer, monkeypatch):
+    def broken(path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("arbench.results.read", broken)
+    found = answer("report", ".")
+    assert (found.code, found.out) == (70, "")
+    assert "Traceback" in found.err
+    assert "standard output" not in found.err
+
+
 def test_a_full_standard_output_is_one_line():
     command = [sys.executable, "-c", "from arbench.cli import main; main()", "list"]
     with open("/dev/full", "w") as full:

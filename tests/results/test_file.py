@@ -28,6 +28,7 @@ from arbench.results import (
     Samples,
     Slowdown,
     Verification,
+    WriteError,
     Writer,
     locate,
     read,
@@ -356,6 +357,22 @@ def test_a_full_disk_leaves_every_earlier_line_intact(path, more):
     done = subprocess.run([sys.executable, "-c", FULL, str(path), room], capture_output=True, text=True)
     assert done.stderr == ""
     assert done.stdout == f"cannot write {path}: File too large; the earlier lines are intact\n"
+
+
+def test_a_flush_that_fails_is_an_error_of_the_file(path, monkeypatch):
+    def full(fd):
+        raise OSError(28, "No space left on device")
+
+    writer = Writer(path)
+    writer.write(RUN)
+    monkeypatch.setattr(os, "fsync", full)
+    said = f"{path} may lack its last lines: No space left on device; free space on its disk, then --resume"
+    with pytest.raises(WriteError, match=f"^{re.escape(said)}$") as failed:
+        writer.close()
+    assert failed.value.closing
+    writer.close()
+    monkeypatch.undo()
+    Writer(path).close()  # the lock is free
 
 
 def test_an_interrupt_within_a_write_leaves_whole_lines(path, monkeypatch):
