@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -92,7 +93,7 @@ def measure(
             of ``arbench.models.Source`` itself, also one from a notebook, with its default preset; by default those
             of the suite, or wavenet.
         suite: name of a suite that ships, or path of a TOML file; ``options`` override it.
-        out: folder of the results file; by default a temporary one, removed afterwards.
+        out: folder of the results file; by default a temporary one, removed unless an exception ends the run.
         resume: continue the killed run in ``out``.
         progress: whether to show the progress; by default on a terminal and in a notebook.
         **options: fields of ``arbench.bench.plan.Options``: ops, methods, n, batch, backend, device, dtype,
@@ -133,7 +134,7 @@ def measure(
         plan = planned(replace(defaults, **options), progress=display)
         if out is not None:
             return _measured(run_plan(plan, Path(out), resume=resume, progress=display), Path(out))
-        with tempfile.TemporaryDirectory(prefix="arbench-") as folder:
+        with _passing() as folder:
             return _measured(run_plan(plan, Path(folder), progress=display), None)
 
 
@@ -167,6 +168,21 @@ def _plain(value: Any, several: bool) -> Any:
     if not isinstance(value, bool) and hasattr(value, "__index__"):
         value = operator.index(value)
     return [value] if several else value
+
+
+@contextmanager
+def _passing() -> Iterator[str]:
+    """Yield a temporary folder, which stays if the run ends with an exception and left something in it."""
+    folder = tempfile.mkdtemp(prefix="arbench-")
+    try:
+        yield folder
+    except BaseException as error:
+        if os.listdir(folder):
+            error.add_note(f"what was measured is in {folder}")
+        else:
+            os.rmdir(folder)
+        raise
+    shutil.rmtree(folder)
 
 
 def new_folder() -> Path:

@@ -8,13 +8,14 @@ import sys
 import xml.etree.ElementTree as ET
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import arbench
 from arbench.api import Measured, measure
 from arbench.bench.progress import Progress
-from arbench.results import Case, Fit, Results, Run, Writer, read
+from arbench.results import Case, Fit, Results, Run, TakenError, Writer, read
 
 RUN = Run(1, "r", "2026-01-05T12:00:00+00:00", [], 0, None, {}, {}, {})
 KEY = {"model": "<mine>", "preset": "tiny", "op": "sample", "method": "cached", "backend": "eager", "device": "cpu"}
@@ -96,6 +97,27 @@ def test_the_result_is_that_of_the_file_and_shows_itself(tmp_path: Path) -> None
     frame = found.frame()
     assert frame["n"].tolist() == [8, 16, 32, 64]
     assert frame["depth"].tolist() == [25, 49, 97, 193]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), TakenError("taken", Results(RUN), Path("there"))])
+@pytest.mark.parametrize("written", [False, True])
+def test_a_temporary_folder_stays_where_the_run_ends_with_an_exception(
+    error: BaseException, written: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken(plan: object, folder: Path, **more: Any) -> Results:
+        if written:
+            pretended(plan, folder, **more)
+        raise error
+
+    monkeypatch.setattr("arbench.bench.runner.run_plan", broken)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(type(error)) as raised:
+        measure()
+    left = list(tmp_path.iterdir())
+    assert len(left) == written
+    if written:
+        assert raised.value.__notes__[-1] == f"what was measured is in {left[0]}"
+        assert len(read(left[0]).cases) == len(CASES)
 
 
 def test_a_notebook_gets_tables_and_verdicts_as_well_formed_html() -> None:
