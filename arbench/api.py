@@ -104,7 +104,7 @@ def measure(
 
     Raises:
         PlanError: the options make no plan; nothing was measured or written.
-        ResultsError: ``out`` contains another run, is in use, or cannot be written.
+        ResultsError: ``out`` contains another run, is in use, or cannot be written; or ``resume`` has no ``out``.
         NoWorkerError: no worker process starts (``arbench.bench.workers.failure``); what was measured is in ``out``.
         TakenError: another program deleted, replaced or changed the results file; the error has the results.
         TypeError: an option is unknown.
@@ -118,6 +118,8 @@ def measure(
 
     if out is not None and not os.fspath(out):
         raise ResultsError("out is empty; name a folder")
+    if resume and out is None:
+        raise ResultsError("resume needs out; name the folder of the run to continue")
 
     defaults = suite_options(suite) if suite is not None else Options()
     classes: dict[str, type[Source]] = {}

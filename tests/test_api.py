@@ -15,7 +15,7 @@ import pytest
 import arbench
 from arbench.api import Measured, measure
 from arbench.bench.progress import Progress
-from arbench.results import Case, Fit, Results, Run, TakenError, Writer, read
+from arbench.results import Case, Fit, Results, ResultsError, Run, TakenError, Writer, read
 
 RUN = Run(1, "r", "2026-01-05T12:00:00+00:00", [], 0, None, {}, {}, {})
 KEY = {"model": "<mine>", "preset": "tiny", "op": "sample", "method": "cached", "backend": "eager", "device": "cpu"}
@@ -97,6 +97,11 @@ def test_the_result_is_that_of_the_file_and_shows_itself(tmp_path: Path) -> None
     frame = found.frame()
     assert frame["n"].tolist() == [8, 16, 32, 64]
     assert frame["depth"].tolist() == [25, 49, 97, 193]
+
+
+def test_resume_needs_the_folder_of_a_run() -> None:
+    with pytest.raises(ResultsError, match=r"^resume needs out; name the folder of the run to continue$"):
+        measure(resume=True)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), TakenError("taken", Results(RUN), Path("there"))])
