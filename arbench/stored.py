@@ -1,9 +1,8 @@
 """Reader of stored measurements: a results file, the folder of a run, a baseline, or JSON of pytest-benchmark.
 
 A row of pytest-benchmark comes from one process, so it has a median and no interval; a median that is not finite is
-unknown. Rows of arbench's own suites
-become cases with the same ids as in ``arbench run``; rows of other suites keep only their ``fullname``, since nothing
-else is known about them.
+unknown. Rows of arbench's own suites become cases with the same ids as in ``arbench run``; rows of other suites keep
+only their ``fullname``, since nothing else is known about them.
 """
 
 from __future__ import annotations
@@ -82,6 +81,8 @@ def read_stored(path: Path) -> Results:
         data = file.read_bytes()
     except OSError as error:
         raise ResultsError(f"{file}: {error.strerror}") from None
+    except ValueError as error:  # a path with a null character
+        raise ResultsError(f"{file}: {error}") from None
     if not data.strip() or _is_line(data.partition(b"\n")[0]):
         return read(file)
     try:

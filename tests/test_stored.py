@@ -234,3 +234,8 @@ def test_a_place_without_a_file_is_refused_and_a_storage_says_what_to_name(store
         read_stored(tmp_path)
     named = folder / "0001_first.json"
     assert str(refused.value) == f"{tmp_path}: a folder of pytest-benchmark; name a file in it, such as {named}"
+
+
+def test_a_path_with_a_null_character_is_refused_in_one_line():
+    with pytest.raises(ResultsError, match=r"embedded null byte$"):
+        read_stored(Path("a\0b"))
