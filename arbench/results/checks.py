@@ -9,10 +9,20 @@ from typing import Any
 import msgspec
 
 from arbench.results.facts import TYPES
-from arbench.results.schema import Case, Fit, Limits, Line, Ratio, Slowdown
+from arbench.results.schema import AnyLine, Case, Fit, Limits, Line, Ratio, Slowdown
 
 DEEPEST = 32
 """Most levels of lists and objects within a fact."""
+
+
+_decoder = msgspec.json.Decoder(AnyLine)
+
+
+def decoded(raw: bytes) -> AnyLine:
+    """Return the line that was encoded, checked. Raises ValueError, or what msgspec and recursion raise."""
+    line = _decoder.decode(raw)
+    check(line)
+    return line
 
 
 def check(line: Line) -> None:

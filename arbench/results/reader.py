@@ -10,14 +10,13 @@ import msgspec
 
 from arbench.border.printable import on_one_line
 from arbench.files import require_regular
-from arbench.results.checks import check
+from arbench.results.checks import decoded
 from arbench.results.errors import ResultsError
 from arbench.results.memory import Results
 from arbench.results.schema import SCHEMA, AnyLine, Run, Samples, Seal
 from arbench.results.seals import Tape
 
 FILE_NAME = "results.jsonl"
-_decoder = msgspec.json.Decoder(AnyLine)
 
 
 def locate(path: Path) -> Path:
@@ -72,8 +71,7 @@ def read(path: Path) -> Results:
 def _parsed(raw: bytes, tape: Tape) -> AnyLine:
     """Return a line, added to the tape. Raises ResultsError."""
     try:
-        line = _decoder.decode(raw)
-        check(line)
+        line = decoded(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ResultsError(on_one_line(error)) from None
     except ValueError as error:

@@ -12,6 +12,7 @@ import msgspec
 
 from arbench.border.printable import to_json
 from arbench.files import require_regular
+from arbench.results.checks import decoded
 from arbench.results.errors import ResultsError, WriteError
 from arbench.results.schema import LATER, Line, Seal
 from arbench.results.seals import Integrity, Tape
@@ -92,8 +93,11 @@ class Writer:
 
         Raises:
             WriteError: the disk is full or the write fails; every earlier line is intact.
+            ValueError: the reader would refuse the line, and with it the file.
         """
-        raw = _encoded(line) + b"\n"
+        raw = _encoded(line)
+        decoded(raw)
+        raw += b"\n"
         self._keep_place()
         at, done = len(self._content), 0
         try:

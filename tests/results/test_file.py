@@ -359,6 +359,15 @@ def test_a_full_disk_leaves_every_earlier_line_intact(path, more):
     assert done.stdout == f"cannot write {path}: File too large; the earlier lines are intact\n"
 
 
+@pytest.mark.parametrize("ends", [(float("nan"), 1.1), (1.1, 0.9)])
+def test_a_line_that_the_reader_would_refuse_is_not_written(path, ends):
+    with Writer(path) as writer:
+        writer.write(RUN)
+        with pytest.raises(ValueError, match=r"ci95|null"):
+            writer.write(Ratio(CASE.id, "other", 1.0, ends))
+    assert path.read_bytes() == encoded([RUN])
+
+
 def test_a_flush_that_fails_is_an_error_of_the_file(path, monkeypatch):
     def full(fd):
         raise OSError(28, "No space left on device")
