@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -79,6 +81,9 @@ def recorded_plan(plan: Plan) -> dict[str, Any]:
     recorded = {"options": plan.options.as_plan(), "cases": msgspec.to_builtins(plan.cases)}
     if plan.needed:
         recorded["needed"] = {case.id: msgspec.to_builtins(case) for case in plan.needed}
+    files = sorted({file for case in plan.cases if (file := case.spec.partition(":")[0]).endswith(".py")})
+    if files:
+        recorded["sources"] = {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
     return recorded
 
 

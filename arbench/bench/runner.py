@@ -128,6 +128,12 @@ def _check_same_plan(plan: Plan, results: Results, path: Path) -> None:
             f"{path} contains a run of other cases: {recorded.get('suite') or 'its model'} has changed since; "
             "restore it, or choose another --out"
         )
+    before, now = found.get("sources", {}), wanted.get("sources", {})
+    changed = [file for file, digest in now.items() if before.get(file, digest) != digest]
+    if changed:
+        raise ResultsError(
+            f"{path} contains a run of another version of {changed[0]}; restore that file, or choose another --out"
+        )
 
 
 def _check_roof(plan: Plan, recorder: Recorder, progress: Progress, pool: WorkerPool) -> None:

@@ -15,6 +15,7 @@ from arbench.report.gaps import gaps
 from arbench.report.headline import headline
 from arbench.report.kernels.tables import kernel_rows, kernel_tables
 from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings, model_label
+from arbench.report.models.answer import answers
 from arbench.report.models.batches import batch_table
 from arbench.report.models.taxonomy import taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
@@ -36,13 +37,15 @@ class Chapter:
         claims: sentences with a verdict.
         measured: sentences without one.
         figures: captions and SVG markup.
-        table: each method at its largest N.
+        answer: sentences that say what sampling costs beside scoring, and the depths of both.
+        table: the methods side by side at one N.
     """
 
     headline: Headline
     claims: Sequence[Sentence]
     measured: Sequence[Sentence]
     figures: Sequence[tuple[str, Markup]]
+    answer: Sequence[str]
     table: Table
 
 
@@ -93,12 +96,13 @@ def chapters(results: Results, statements: Sequence[Sentence], drawings: Sequenc
     return [
         Chapter(
             headline=head,
+            answer=answer.sentences,
             claims=[one for one in statements if one.model == head.model and one.verdict],
             measured=[one for one in statements if one.model == head.model and not one.verdict],
             figures=[(d.caption, _figure(d)) for d in drawings if d.model == head.model],
             table=table,
         )
-        for head, table in zip(headlines(results), model_tables(results, _WIDTH), strict=True)
+        for head, answer, table in zip(headlines(results), answers(results), model_tables(results, _WIDTH), strict=True)
     ]
 
 

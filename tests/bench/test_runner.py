@@ -6,11 +6,13 @@ import os
 import re
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from arbench.bench import runner
+from arbench.bench.plan import Options, make_plan
 from arbench.bench.progress import Quiet
 from arbench.bench.runner import Writer, run_plan
 from arbench.bench.workers.failure import WorkerFailure
@@ -118,6 +120,23 @@ def test_killed_after_any_line_a_run_is_resumed_without_measuring_twice(pretend,
         assert found.cases == whole.cases
         assert found.ratios == whole.ratios
         assert found.fits == whole.fits
+
+
+def test_a_run_of_a_file_that_changed_is_not_resumed(pretend, model_file, tmp_path):
+    """Times of two versions would be one row, with the counters of the first."""
+    pretend()
+    spec = model_file("class Mine(WaveNet):\n    pass\n")
+    asked = make_plan(Options(models=[spec], n=(8,), methods=("cached",), rounds=1, workers=1))
+    before = run_plan(asked, tmp_path / "out")
+    assert run_plan(asked, tmp_path / "out", resume=True).samples == before.samples
+    file = Path(spec.partition(":")[0])
+    file.write_text(file.read_text() + "    # another version\n")
+    with pytest.raises(ResultsError) as refused:
+        run_plan(asked, tmp_path / "out", resume=True)
+    assert str(refused.value) == (
+        f"{tmp_path}/out/results.jsonl contains a run of another version of {file}; "
+        "restore that file, or choose another --out"
+    )
 
 
 def test_killed_at_every_line_in_turn_a_run_comes_to_the_same_end(pretend, plan, tmp_path, monkeypatch):

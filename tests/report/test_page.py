@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from arbench.report import render
+from arbench.report import answers, render
 from arbench.report.drawings import draw
 from arbench.report.page import page
 from arbench.report.summary import summary
@@ -86,8 +86,11 @@ def test_page_fetches_nothing(whole) -> None:
     assert not re.search(r'href\s*=\s*"(?!#)', text)
 
 
-def test_page_says_what_a_reader_came_for(whole) -> None:
+def test_page_says_what_a_reader_came_for(whole, results) -> None:
     words = " ".join(Outline(whole).words.split())
+    sentences = [sentence for answer in answers(results) for sentence in answer.sentences]
+    assert sentences
+    assert [sentence for sentence in sentences if sentence not in words] == []
     for expected in (
         "13 hold",
         "1 fails",
