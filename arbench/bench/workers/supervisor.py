@@ -379,7 +379,8 @@ class Supervisor:
                         self.recorder.seal()
                     timed = message.line.round
                 self._record(message.line)
-                del self._deaths[message.line.case, step]
+                if not isinstance(message.line, Count):  # a family of sizes is counted under the name of its first
+                    del self._deaths[message.line.case, step]
                 self._progressed(job, message.line)
             if message.error is not None:
                 return Fault(case, step, WorkerFailure("oom" if message.oom else "error", message.error))

@@ -106,6 +106,16 @@ def test_kills_of_one_case_that_are_far_apart_are_not_added(pretend, plan, tmp_p
     assert seen == {0, 1}
 
 
+def test_a_count_that_always_dies_is_given_up(pretend, plan, tmp_path):
+    """The sizes of a method are counted together: those that are counted each time are no progress."""
+    asked = plan()
+    victim = asked.cases[1].id
+    pretender = pretend(interfere=striking(KILLED, steps(victim)["count"], 99))
+    results = run_plan(asked, tmp_path)
+    assert results.cases[victim].count_source == "none"
+    assert len([job for job in pretender.jobs if job.stage == "prove"]) <= 4
+
+
 def test_a_case_that_compiles_in_the_first_process_warms_itself_in_the_others(pretend, plan, tmp_path):
     """Its first call is never in a sample: another size does not compile it."""
     asked = plan()
