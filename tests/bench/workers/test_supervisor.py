@@ -8,9 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from arbench.bench.progress import Quiet
+from arbench.bench.recorder import Recorder, new_run
 from arbench.bench.runner import run_plan
 from arbench.bench.workers.failure import NoWorkerError, WorkerFailure
-from arbench.results import CRASHED, Count, Samples, Verification, read
+from arbench.bench.workers.supervisor import Supervisor
+from arbench.bench.workers.worker import Message
+from arbench.results import CRASHED, Count, Results, Samples, Verification, read
 
 KILLED = WorkerFailure("error", "the worker was killed by SIGKILL (out of memory?)", code=-9)
 TERMINATED = WorkerFailure("error", "the worker was killed by SIGTERM", code=-15)
@@ -106,14 +109,33 @@ def test_kills_of_one_case_that_are_far_apart_are_not_added(pretend, plan, tmp_p
     assert seen == {0, 1}
 
 
-def test_a_count_that_always_dies_is_given_up(pretend, plan, tmp_path):
+class DiesCounting:
+    """A pool whose workers count the first size again, and die."""
+
+    jobs = 0
+
+    def prepare(self, count):
+        pass
+
+    def converse(self, job, timeout):
+        self.jobs += 1
+        assert self.jobs < 10
+        for case in job.cases:
+            if case.id not in job.verified:
+                yield Message(line=Verification(case.id, "ok", case.exactness, {}))
+        first = job.cases[0]
+        yield Message(begin=first.id, step="count")
+        yield Message(line=Count(first.id, 1, 1, 1, 1, 1, None, "counted"))
+        yield KILLED
+
+
+def test_a_count_that_always_dies_is_given_up(plan):
     """The sizes of a method are counted together: those that are counted each time are no progress."""
-    asked = plan()
-    victim = asked.cases[1].id
-    pretender = pretend(interfere=striking(KILLED, steps(victim)["count"], 99))
-    results = run_plan(asked, tmp_path)
-    assert results.cases[victim].count_source == "none"
-    assert len([job for job in pretender.jobs if job.stage == "prove"]) <= 4
+    asked, pool = plan(methods=["cached"]), DiesCounting()
+    recorder = Recorder(Results(new_run(asked, {}, "2026-01-01T00:00:00+00:00", [], {})))
+    Supervisor(asked, asked.cases, recorder, Quiet(), pool).prove()
+    assert pool.jobs == 2
+    assert [count.count_source for count in recorder.results.counts.values()] == ["counted", "none"]
 
 
 def test_a_case_that_compiles_in_the_first_process_warms_itself_in_the_others(pretend, plan, tmp_path):
