@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 CHANGES = "changes its inputs: "
 """Precedes the checksum of a call whose next results differ unless its inputs are restored."""
-COMPILING_S = 0.05
-"""A first call that is longer may have compiled, so a second one is timed."""
+LONG_S = 0.05
+"""Seconds of a first call above which it may have compiled, so that a second one is timed."""
 NO_DEPTH = "a kernel's cost formula gives FLOPs and bytes, no depth"
 
 
@@ -104,7 +104,7 @@ class KernelSubject:
             return result, time.perf_counter() - started
 
         result, seconds = timed()
-        if seconds > COMPILING_S:  # the verified call may have run another variant of compiled code
+        if seconds > LONG_S:  # the verified call may have run another variant of compiled code
             result, again = timed()
             seconds = min(seconds, again)
         facts["call_s"] = seconds / call.times
