@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from arbench.border.whole import write_text
-from arbench.report.drawings import FRACTIONS, MAP, draw
-from arbench.report.figures.drawing import save
 from arbench.report.headline import headline
 from arbench.report.kernels.tables import kernel_rows
 from arbench.report.models.answer import Answer, answers
 from arbench.report.models.remarks import failures, remarks
 from arbench.report.models.taxonomy import brief, taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
-from arbench.report.page import cell, page
 from arbench.report.seals import seal_line
 from arbench.report.sizes import size_hints
-from arbench.report.summary import summary
 from arbench.report.table import Table, frame, rows
 from arbench.results import Results
+
+if TYPE_CHECKING:
+    from arbench.report.page import cell
 
 __all__ = [
     "Answer",
@@ -43,6 +43,15 @@ __all__ = [
 ]
 
 
+def __getattr__(name: str) -> Any:
+    # on demand: a page imports Matplotlib, which takes a second and which no verdict needs
+    if name == "cell":
+        from arbench.report.page import cell
+
+        return cell
+    raise AttributeError(f"module 'arbench.report' has no attribute {name!r}")
+
+
 def render(results: Results, folder: str | Path) -> list[Path]:
     """Write ``report.html``, ``summary.md`` and ``figures/*.svg`` and ``*.png``.
 
@@ -58,6 +67,11 @@ def render(results: Results, folder: str | Path) -> list[Path]:
     Raises:
         OSError: the folder cannot be written.
     """
+    from arbench.report.drawings import FRACTIONS, MAP, draw
+    from arbench.report.figures.drawing import save
+    from arbench.report.page import page
+    from arbench.report.summary import summary
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     drawings = draw(results)

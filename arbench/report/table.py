@@ -5,8 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from arbench.border.printable import on_one_line
 from arbench.report.cells import CELLS, COLUMNS, accepted, interval_of, is_extrapolated, real_time, speed_up
@@ -14,6 +13,9 @@ from arbench.report.labels import STATUS, SharedSettings, model_label, numbers, 
 from arbench.report.quantities import NONE, Column, in_one_unit
 from arbench.report.roofs import per_second, reached
 from arbench.results import Case, Results
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FULL = tuple(name for name in COLUMNS if name not in ("time_with_interval", "marked_depth", "largest_n"))
 _HEADLINE = (
@@ -103,6 +105,8 @@ def frame(results: Results) -> pd.DataFrame:
 
     Unknown values are missing, never 0.
     """
+    import pandas as pd
+
     return pd.DataFrame([_record(case, results) for case in order(results.cases.values())])
 
 

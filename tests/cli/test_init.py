@@ -33,6 +33,12 @@ def test_help_of_every_command_answers_without_torch():
     assert f"> {list(COMMANDS)[-1]} --help" in done.stdout
 
 
+def test_a_verdict_is_shown_without_what_only_figures_need():
+    code = "import sys, arbench.report.findings; print({'pandas', 'matplotlib', 'scipy'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
 def test_help_lists_every_command(answer):
     found = answer("-h")
     assert (found.code, found.err) == (0, "")
