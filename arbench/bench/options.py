@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from arbench.backends import BACKENDS
-from arbench.bench.dtypes import DTYPES
 from arbench.border.printable import encodable, on_one_line
 from arbench.results import Run
 from arbench.suggest import did_you_mean
@@ -187,6 +186,8 @@ def check_seed(seed: int) -> None:
 def check_device(device: str, dtype: str) -> None:
     """Raise PlanError for a device that this machine does not have, or an unknown dtype."""
     import torch
+
+    from arbench.bench.dtypes import DTYPES
 
     if dtype not in DTYPES:
         raise PlanError(f"unknown dtype '{dtype}'; {did_you_mean(dtype, DTYPES)}")
