@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from shlex import quote
 
@@ -28,6 +29,8 @@ from arbench.results import FILE_NAME, Results
 LEAST = 112
 """Characters of a line of the taxonomy, at least: it has a row for each model and may be wider than the terminal."""
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
+PROMPT = 2
+"""Lines of a terminal that the command and the next prompt take."""
 MANY = 6
 """Largest number of models with an answer and a table each; more are summarised by the taxonomy."""
 
@@ -39,10 +42,10 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
         results: a run, finished or not.
         folder: folder for the report.
         as_json: whether to print the rows as JSON lines instead of the answer.
-        file: the results file; by default the one in the folder.
+        file: the results file, where it is not the one that a run has just written into the folder.
         details: whether to print the notes of the tables, every verdict and every speed too.
     """
-    file = file or folder / FILE_NAME
+    was_read, file = file is not None, file or folder / FILE_NAME
     written: list[Path] = []
     failed: OSError | None = None
     try:
@@ -56,7 +59,10 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
     else:
         paths = [f"report   {written[0]}"] if written else []
         place = quote(str(file.parent if file.name == FILE_NAME else file))
-        _show_results(results, [*paths, f"results  {file}"], f"arbench report {place} --details", details)
+        paths.append(f"results  {file}")
+        if was_read or details or not results.integrity.intact:
+            paths += _filled([f"seals    {seal_line(results)}"], terminal_width(), "")
+        _show_results(results, paths, f"arbench report {place} --details", details)
     if failed is not None:
         raise LostError(
             f"cannot write the report into {folder}: {failed.strerror}; the results are intact: "
@@ -77,48 +83,55 @@ def _show_results(results: Results, paths: list[str], more: str, details: bool) 
     taxonomy = brief(results, max(width, LEAST))
     models = answers(results)
     few = taxonomy is None or len(models) <= MANY
+    opening: list[str] = []
     if few:
         for answer in models:
-            click.echo(answer.model)
-            _say(answer.sentences, width)
-    _say([*remarks(results), *size_hints(results)], width, "")
-    _show_claims([one for one in sentences(results) if one.verdict in ("fails", "undecided")], width)
-    click.echo("\n".join(paths))
-    _say([f"seals    {seal_line(results)}"], width, "")
-    if few:
-        for table in headline(results, width):
-            _show_table(table, width, details or not models)
+            opening += [answer.model, *_filled(answer.sentences, width)]
+    opening += _filled(packed([*remarks(results), *size_hints(results)], width), width, "")
+    opening += _claims([one for one in sentences(results) if one.verdict in ("fails", "undecided")], width)
+    opening += paths
+    if models and not details:
+        opening.append(f"details  {more}")
+    tables = [_table(one, width, details or not models) for one in (headline(results, width) if few else [])]
     if taxonomy is not None:
-        _show_table(taxonomy, width, True)
+        tables.append(_table(taxonomy, width, True))
+    lines = [*opening, *(line for table in tables for line in ("", *table))]
+    if len(tables) == 1 and len(lines) > shutil.get_terminal_size().lines - PROMPT:  # every line counts
+        lines.remove("")
+    click.echo("\n".join(lines))
     if details:
         _show_details(results, width)
-    elif models:
-        click.echo(f"for every verdict, note and speed: {more}")
 
 
-def _say(lines: list[str] | tuple[str, ...], width: int, indent: str = "  ") -> None:
+def packed(lines: list[str], width: int) -> list[str]:
+    """Return the lines, with two that follow each other on one where they fit."""
+    found: list[str] = []
     for line in lines:
-        click.echo(wrapped(line, indent, width=width))
+        if found and len(found[-1]) + 1 + len(line) <= width:
+            found[-1] += f" {line}"
+        else:
+            found.append(line)
+    return found
 
 
-def _show_table(table: Table, width: int, details: bool) -> None:
+def _filled(lines: list[str] | tuple[str, ...], width: int, indent: str = "  ") -> list[str]:
+    return [line for text in lines for line in wrapped(text, indent, width=width).splitlines()]
+
+
+def _table(table: Table, width: int, details: bool) -> list[str]:
     lines = table.lines()
-    body = len(lines) - len(table.notes)
-    click.echo("\n" + "\n".join(lines[:body]))
-    _say([note for note in table.notes if details or note[0] in "*[("], max(width, max(map(len, lines[:body]))), "")
+    body = lines[: len(lines) - len(table.notes)]
+    notes = [note for note in table.notes if details or note[0] in "*[("]
+    return [*body, *_filled(notes, max(width, max(map(len, body))), "")]
 
 
 def _show_details(results: Results, width: int) -> None:
     claims = [one for one in sentences(results) if one.verdict is not None]
     if claims:
-        click.echo("\nEvery claim")
-        _show_claims(claims, width)
+        click.echo("\n".join(["", "Every claim", *_claims(claims, width)]))
     for one in headlines(results):
-        click.echo(f"\n{one.model}")
-        _say(one.details, width)
+        click.echo("\n".join(["", one.model, *_filled(one.details, width)]))
 
 
-def _show_claims(claims: list[Sentence], width: int) -> None:
-    for one in claims:
-        if one.verdict is not None:
-            _say([f"{MARKS[one.verdict]} {one.line}"], width)
+def _claims(claims: list[Sentence], width: int) -> list[str]:
+    return _filled([f"{MARKS[one.verdict]} {one.line}" for one in claims if one.verdict is not None], width)

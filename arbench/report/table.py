@@ -184,10 +184,10 @@ def model_tables(results: Results, width: int) -> list[Table]:
         notes = _notes(cases, shared)
         kept = [name for name in _HEADLINE if name != "n" or several]
         marked = ["* extrapolated from counted sizes"] if any(map(is_extrapolated, at_n)) else []
-        legend = _legend(at_n)
         for dropped in (None, *_OPTIONAL):
             kept = [name for name in kept if name != dropped]
-            below = [*legend, *(marked if "marked_depth" in kept else []), *notes]
+            marks = "; ".join([*_legend(at_n), *(marked if "marked_depth" in kept else [])])
+            below = [*([marks] if marks else []), *notes]
             table = _table(title, at_n, results, shared, kept, below)
             if max(map(len, table.lines()[len(title.splitlines()) : -len(below) or None])) <= width:
                 break

@@ -79,9 +79,15 @@ def format_at(value: float, prefix: int, interval: Interval | None = None) -> st
 
 
 def format_interval_at(value: float, interval: Interval, prefix: int, ends: str = "[]") -> str:
-    """Return the ends of an interval as `format_at` prints its value, rounded outward."""
-    low, high = _outward(value, interval)
-    place = last_place(value, interval) - prefix
+    """Return the ends of an interval as `format_at` prints its value, rounded outward.
+
+    They have more digits where the low end would else be printed as 0, which it is not.
+    """
+    place = last_place(value, interval)
+    if interval[0] > 0:
+        place = max(min(place, _exponent(interval[0])), _exponent(value) - _MOST_BEFORE_POINT)
+    low, high = _outward(interval, place)
+    place -= prefix
     return f"{ends[0]}{_fixed(low / 10.0**prefix, place)}, {_fixed(high / 10.0**prefix, place)}{ends[1]}"
 
 
@@ -106,9 +112,9 @@ def format_interval(value: float, interval: Interval, unit: str = "", ends: str 
     return format_interval_at(value, interval, 0 if unit == "x" else _scaled(value, unit, interval)[1], ends)
 
 
-def _outward(value: float, interval: Interval) -> Interval:
-    """Return the ends of an interval on the grid of the value's last place."""
-    scale = 10.0 ** last_place(value, interval)
+def _outward(interval: Interval, place: int) -> Interval:
+    """Return the ends of an interval on a grid of powers of ten."""
+    scale = 10.0**place
     # The tolerance keeps an end on the grid, up to rounding, from moving outward.
     return math.floor(interval[0] / scale + 1e-9) * scale, math.ceil(interval[1] / scale - 1e-9) * scale
 

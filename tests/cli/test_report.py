@@ -71,7 +71,7 @@ def test_the_command_for_details_names_what_was_rendered(name, answer, copied, t
     monkeypatch.setattr("arbench.cli.show.render", lambda results, folder: [folder / "report.html"])
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (copied / "results.jsonl").rename(tmp_path / name)
-    _, told = answer("report", name, "--out", "rep").out.rsplit(": ", 1)
-    words = shlex.split(told)
+    (told,) = (line for line in answer("report", name, "--out", "rep").out.splitlines() if line.startswith("details "))
+    words = shlex.split(told)[1:]
     assert words == ["arbench", "report", name.removesuffix("/results.jsonl"), "--details"]
     assert answer(*words[1:]).code == 0

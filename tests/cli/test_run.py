@@ -46,14 +46,14 @@ def test_a_run_says_what_it_found_and_leaves_it(finished):
     assert float(said_x.rstrip("x")) == pytest.approx(slowdown.ratio, rel=0.5)  # one digit, perhaps
     first = f"At N = 16 sampling takes {said_x} (range "
     assert " ".join(words).startswith(first)
-    assert " ".join(words).endswith(") the time of scoring: cached against parallel.")
-    assert "Verified: the results of 4 cases are right, and none is wrong." in lines
-    assert "Claims on depth and work: 4 hold." in lines
+    assert " ".join(words).endswith(") as long as scoring (cached/parallel).")
+    assert "Verified: 4 cases are right, none is wrong. Claims on depth and work: 4 hold." in lines
     place = lines.index(f"report   {folder}/report.html")
     assert place < 24
-    assert lines[place + 1] == f"results  {folder}/results.jsonl"
-    count = len((folder / "results.jsonl").read_bytes().splitlines())
-    assert f"seals    intact: {count} lines, all as they were written. " in said.out
+    assert lines[place + 1 : place + 3] == [
+        f"results  {folder}/results.jsonl",
+        f"details  arbench report {folder} --details",
+    ]
     assert "holds: " not in said.out
     assert max(len(line) for line in lines if str(folder) not in line) <= 80
     assert "Traceback" not in said.err

@@ -51,6 +51,13 @@ def test_interval_shares_prefix_and_place_and_rounds_outward() -> None:
     assert format_interval(0.123, (0.1, 0.14), "s") == "[0.10, 0.14]"
 
 
+def test_an_end_that_is_not_0_is_not_printed_as_0() -> None:
+    assert format_interval(0.14, (0.09, 0.32), "s") == "[0.09, 0.32]"
+    assert format_interval(14.0, (9.0, 31.0), "x") == "[9, 31]"
+    assert format_interval(0.1, (0.0, 0.32), "s") == "[0.0, 0.4]"
+    assert format_interval(1.0, (1e-300, 3.0), "x") == "[0.00000, 3.00000]"
+
+
 def _digits(text: str) -> int:
     number = re.sub(r"[^0-9]", "", text.split()[0])
     return len(number.lstrip("0"))

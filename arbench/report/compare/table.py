@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from arbench.report.compare.comparison import Comparison, Value
@@ -11,8 +10,7 @@ from arbench.report.metrics import Metric
 from arbench.report.quantities import NONE, Column
 from arbench.report.table import Table
 from arbench.results import COUNTERS, Case, Results
-from arbench.stats import format_ratio, format_seconds
-from arbench.stats.digits import last_place
+from arbench.stats import format_interval, format_ratio, format_seconds
 
 _LONGEST = 60
 """Characters of the longest name of a foreign case."""
@@ -123,15 +121,7 @@ def ratio_label(value: Value | None, metric: Metric) -> str:
     text = format_ratio(ratio.ratio, ends)
     if ends is None:
         return text
-    return f"{text} {_ends(ratio.ratio, ends, '[]' if ratio.ci95 else '()')}"
-
-
-def _ends(ratio: float, ends: tuple[float, float], brackets: str) -> str:
-    """Return the ends of a ratio's interval, rounded outward, with at least one digit since no ratio is 0."""
-    place = min(last_place(ratio, ends), math.floor(math.log10(ends[0])))
-    low, high = math.floor(ends[0] / 10**place + 1e-9), math.ceil(ends[1] / 10**place - 1e-9)
-    digits = max(0, -place)
-    return f"{brackets[0]}{low * 10**place:,.{digits}f}, {high * 10**place:,.{digits}f}{brackets[1]}"
+    return f"{text} {format_interval(ratio.ratio, ends, 'x', '[]' if ratio.ci95 else '()')}"
 
 
 def changed_table(found: Comparison, names: CaseNames) -> Table | None:

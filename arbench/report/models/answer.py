@@ -58,14 +58,13 @@ def _costs(results: Results, model: str, shared: SharedSettings) -> list[str]:
     referred = {ratio.reference for ratio in results.ratios.values()}
     n = max(sizes, key=lambda n: (len(sizes[n]), any(one.case.id in referred for one in sizes[n]), n))
     best = min(sizes[n], key=_ratio)
-    lines = [
-        f"At N = {n:,} sampling takes {_times(best.slowdown)} the time of scoring: {_pair(best, results, shared)}."
-    ]
+    pair = _pair(best, results, shared)
+    lines = [f"At N = {n:,} sampling takes {_times(best.slowdown)} as long as scoring ({pair})."]
     lines += _beside_reference(best, sizes[n], results, shared)
     named = [best]
     if (most := max(sizes)) != n:
         named.append(last := min(sizes[most], key=_ratio))
-        lines.append(f"At N = {most:,} it takes {_times(last.slowdown)}: {_pair(last, results, shared)}.")
+        lines.append(f"At N = {most:,} it takes {_times(last.slowdown)} ({_pair(last, results, shared)}).")
     return lines + _beside_trained(named, results)
 
 
@@ -101,7 +100,7 @@ def _ratio(one: _Cost) -> float:
 
 def _pair(one: _Cost, results: Results, shared: SharedSettings) -> str:
     score = results.cases[one.slowdown.score]
-    return f"{shared.method_label(one.case)} against {shared.method_label(score)}"
+    return f"{shared.method_label(one.case)}/{shared.method_label(score)}"
 
 
 def _beside_reference(best: _Cost, same: list[_Cost], results: Results, shared: SharedSettings) -> list[str]:
@@ -112,8 +111,8 @@ def _beside_reference(best: _Cost, same: list[_Cost], results: Results, shared: 
         return []
     name = shared.method_label(reference.case)
     if reference is best:
-        return [f"No sampler is faster there than the reference, {name}."]
-    text = f"The reference sampler, {name}, takes {_times(reference.slowdown)}"
+        return [f"No sampler is faster there than {name}, the reference."]
+    text = f"The reference, {name}, takes {_times(reference.slowdown)}"
     speed = results.ratios.get((best.case.id, reference.case.id))
     return [text + (f"; {shared.method_label(best.case)} is {_times(speed)} as fast." if speed else ".")]
 

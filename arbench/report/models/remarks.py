@@ -62,8 +62,8 @@ def _verified(results: Results) -> str:
     if not sound:
         return "Nothing was measured."
     wrong = sum(case.status == "inexact" for case in cases)
-    held = f"the results of {_count(sound, 'case')} are right"
-    return f"Verified: {held}, those of {wrong:,} are not." if wrong else f"Verified: {held}, and none is wrong."
+    right = f"{_count(sound, 'case')} {'is' if len(sound) == 1 else 'are'} right"
+    return f"Verified: {right}, {f'{wrong:,} wrong' if wrong else 'none is wrong'}."
 
 
 def _claims(results: Results) -> str:
@@ -87,9 +87,8 @@ def _over_budget(results: Results) -> str:
     if needed is None:
         return f"{text}; give a larger --budget, or smaller sizes with --n."
     kernels = [is_kernel(case) for case in cases]
-    whom = "all kernels together" if all(kernels) else "all kernels, or each model" if any(kernels) else "each model"
-    smaller = "" if all(kernels) else ", smaller --n needs less"
-    return f"{text}; --budget {needed:g} ({_duration(needed)} for {whom}) would time all{smaller}."
+    whom = "for all kernels" if all(kernels) else "for all kernels, or a model" if any(kernels) else "a model"
+    return f"{text}; --budget {needed:g} ({_duration(needed)} {whom}) would time all."
 
 
 def _needed_s(results: Results, options: dict[str, Any]) -> float | None:
@@ -119,7 +118,7 @@ def _needed_s(results: Results, options: dict[str, Any]) -> float | None:
 def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:g} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
 
 
 def _unstable(results: Results) -> str:
@@ -128,11 +127,8 @@ def _unstable(results: Results) -> str:
     if not cases:
         return ""
     load = results.run.environment.get("load")
-    busy = f" (load {load['1min']:.1f} when this run began)" if isinstance(load, dict) and load.get("1min") else ""
-    return (
-        f"Unstable: {len(cases):,} of {_count(timed, 'time')} scatter by more than 10% between processes or 25% within "
-        f"one. Stop what else runs on this machine{busy} and repeat the run."
-    )
+    busy = f" (load {load['1min']:.1f})" if isinstance(load, dict) and load.get("1min") else ""
+    return f"Unstable: {len(cases):,} of {_count(timed, 'time')} scatter{busy}: stop other programs and repeat."
 
 
 def _count(cases: list[Case], word: str) -> str:
