@@ -9,7 +9,6 @@ from arbench.report import facts
 from arbench.report.gaps import gaps
 from arbench.report.kernels.tables import kernel_tables
 from arbench.report.labels import SharedSettings
-from arbench.report.markdown import escape, grid
 from arbench.report.models.answer import answers
 from arbench.report.models.batches import batch_table
 from arbench.report.models.remarks import remarks
@@ -39,24 +38,25 @@ def summary(
         times: paths of the figures of time over N, by the label of their model.
     """
     statements = sentences(results)
-    templates = environment()
-    templates.filters["md"] = escape
-    templates.filters["grid"] = lambda table: "\n".join(grid(table))
-    return templates.get_template("summary.md.j2").render(
-        run=results.run,
-        settings=SharedSettings(results).of_all,
-        gaps=gaps(results, unstable=False),
-        seals=seal_line(results),
-        answers=answers(results),
-        remarks=remarks(results),
-        times=times,
-        map=map_path,
-        doubtful=[one for one in statements if one.verdict in ("fails", "undecided")],
-        held=[one for one in statements if one.verdict == "holds"],
-        parameters=[one for one in statements if one.subject == ALL_METHODS],
-        fractions=fractions_path,
-        overview=[table for table in (taxonomy(results), batch_table(results)) if table],
-        tables=model_tables(results, _WIDTH),
-        kernels=kernel_tables(results, _WIDTH),
-        command=facts.command(results.run).replace("\n", " "),
+    return (
+        environment()
+        .get_template("summary.md.j2")
+        .render(
+            run=results.run,
+            settings=SharedSettings(results).of_all,
+            gaps=gaps(results, unstable=False),
+            seals=seal_line(results),
+            answers=answers(results),
+            remarks=remarks(results),
+            times=times,
+            map=map_path,
+            doubtful=[one for one in statements if one.verdict in ("fails", "undecided")],
+            held=[one for one in statements if one.verdict == "holds"],
+            parameters=[one for one in statements if one.subject == ALL_METHODS],
+            fractions=fractions_path,
+            overview=[table for table in (taxonomy(results), batch_table(results)) if table],
+            tables=model_tables(results, _WIDTH),
+            kernels=kernel_tables(results, _WIDTH),
+            command=facts.command(results.run).replace("\n", " "),
+        )
     )

@@ -104,23 +104,20 @@ def history(
     passed: list[tuple[str, str]] = []
     found = observations(known, chosen, keep, passed)
     where = places(found, commits)
+    series_of = ["case", "machine"]
+    points = found.groupby([*series_of, "place"], as_index=False).agg(
+        value=("value", "median"),
+        low=("low", "min"),
+        high=("high", "max"),
+        count=("value", "size"),
+        differ=("value", "nunique"),
+    )
+    points["differ"] = chosen.exact & (points["differ"] > 1)
+    of_series = {key: rows.drop(columns=series_of).reset_index(drop=True) for key, rows in points.groupby(series_of)}
     groups = [
-        (
-            key,
-            rows.groupby("place")
-            .agg(
-                value=("value", "median"),
-                low=("low", "min"),
-                high=("high", "max"),
-                count=("value", "size"),
-                differ=("value", lambda values: chosen.exact and values.nunique() > 1),
-            )
-            .reset_index(),
-            rows.iloc[0],
-        )
-        for key, rows in found.groupby(["case", "machine"], sort=False)
+        (of_series[first["case"], first["machine"]], first) for _, first in found.drop_duplicates(series_of).iterrows()
     ]
-    values = [points["value"].tolist() for _, points, _ in groups]
+    values = [one["value"].tolist() for one, _ in groups]
     steps = [exact_steps(one, chosen.tolerance) for one in values] if chosen.exact else _times(values)
     series = [
         Series(
@@ -128,11 +125,11 @@ def history(
             str(first["label"]),
             str(first["group"]),
             str(first["machine"]),
-            points,
+            one,
             some,
-            short=not chosen.exact and len(points) < least_length(),
+            short=not chosen.exact and len(one) < least_length(),
         )
-        for (_, points, first), some in zip(groups, steps, strict=True)
+        for (one, first), some in zip(groups, steps, strict=True)
     ]
     machines = sorted({one.machine for one in series} - {""})
     by_measurement = not commits and mixed_clocks(found)

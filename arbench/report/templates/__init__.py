@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from arbench.report.markdown import escape, grid
 
+
+@cache
 def environment() -> Environment:
-    """Return a Jinja environment of this package's templates; HTML is escaped, an undefined name is an error."""
-    return Environment(
+    """Return the Jinja environment of this package's templates, each of which it compiles once.
+
+    HTML is escaped, and an undefined name is an error. In markdown the filter ``md`` escapes text, and ``grid`` writes
+    a table.
+    """
+    found = Environment(
         loader=PackageLoader("arbench.report", "templates"),
         autoescape=lambda name: name is not None and name.endswith((".html.j2", ".css")),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    found.filters["md"] = escape
+    found.filters["grid"] = lambda table: "\n".join(grid(table))
+    return found
