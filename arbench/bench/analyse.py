@@ -82,11 +82,14 @@ def above_roof(case: CaseKey, results: Results, samples: Iterable[Samples]) -> s
     A kernel's bytes are compared with the bandwidth too. A model's are not: its operations read and write more than
     the model needs, and caches may serve them.
     """
-    count = results.counts.get(case.id)
     seconds = seconds_by_worker(samples)
-    if count is None or not seconds:
+    return _faster_than_possible(case, results, summarise(seconds).median_s) if seconds else None
+
+
+def _faster_than_possible(case: CaseKey, results: Results, median_s: float) -> str | None:
+    count = results.counts.get(case.id)
+    if count is None:
         return None
-    median_s = summarise(seconds).median_s
     checks = [(count.flops, limit_flops(results, case.dtype), "GFLOP/s", f"limit of {case.dtype}")]
     if case.spec == KERNEL_SPEC and count.bytes:
         proof = results.verifications.get(case.id)
@@ -122,6 +125,6 @@ def _case(case: CaseKey, results: Results, samples: list[Samples], stopped: Mapp
     row.stopped_by = stopped.get(case.id, "interrupted")
     cold = [line.cold_s for line in samples if line.cold_s is not None]
     row.cold_s = median(cold) if cold else None
-    if row.status == "ok" and (wrong := above_roof(case, results, samples)):
+    if row.status == "ok" and (wrong := _faster_than_possible(case, results, found.median_s)):
         row.status, row.error = "error", wrong
     return row

@@ -6,6 +6,8 @@ operations (a multiply-add counts two), ``None`` means "not known", never 0.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -180,11 +182,12 @@ class Keyed(Line, kw_only=True):
     @property
     def key(self) -> tuple[Any, ...]:
         """The fields of ``Keyed``: equal for cases that differ only in N, and for the fits over their sizes."""
-        return tuple(getattr(self, name) for name in KEY)
+        return _key(self)
 
 
 KEY: tuple[str, ...] = Keyed.__struct_fields__
 """Names of the fields that identify a case except its size."""
+_key: Callable[[Any], tuple[Any, ...]] = attrgetter(*KEY)
 
 
 class Identified(Keyed):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -55,7 +56,11 @@ def fit_exact(sizes: Sequence[int], values: Sequence[int]) -> Growth:
         ValueError: lengths that differ, no sizes, a duplicate size, a size below 1, or a value that is not an
             integer.
     """
-    pairs = [(n, _integer(value)) for n, value in by_size(sizes, values)]
+    return _simplest(tuple((n, _integer(value)) for n, value in by_size(sizes, values)))
+
+
+@lru_cache(1024)  # a report fits the same counts for its table, its sentences and its claims
+def _simplest(pairs: tuple[tuple[int, int], ...]) -> Growth:
     ns, ys = tuple(n for n, _ in pairs), tuple(float(y) for _, y in pairs)
     fit = next(_fits(pairs, CLASSES[1:], HELD_OUT), None) if len(ns) >= FEWEST_SIZES else None
     if fit is None:
@@ -118,7 +123,7 @@ def _integer(value: float) -> int:
     return int(value)
 
 
-def _fits(pairs: list[tuple[int, int]], names: Sequence[str], spare: int) -> Iterator[_Fit]:
+def _fits(pairs: Sequence[tuple[int, int]], names: Sequence[str], spare: int) -> Iterator[_Fit]:
     """Yield exact fits with at least ``spare`` more sizes than terms, fewest terms first."""
     root = _square_free(pairs[0][0])
     growing = [name for name in names if all(_row((name,), n, root) for n, _ in pairs)]

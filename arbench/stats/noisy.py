@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -65,7 +66,11 @@ def fit_noisy(
         ValueError: no sizes, a duplicate size, a size without values, or a value that is not positive and finite.
     """
     medians, noise = _medians(sizes, seconds)
-    pairs = by_size(sizes, medians)
+    return _likeliest(tuple(by_size(sizes, medians)), noise)
+
+
+@lru_cache(1024)  # where work has no exact fit, it is fitted once as what one pass costs and once for its own row
+def _likeliest(pairs: tuple[tuple[int, float], ...], noise: float) -> Growth:
     ns, ys = tuple(n for n, _ in pairs), tuple(y for _, y in pairs)
     exponent, ci95 = free_exponent(ns, ys, noise)
     nothing = Growth(None, exponent, ci95, None, None, None, ns, ys)

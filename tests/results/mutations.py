@@ -89,7 +89,7 @@ def base(name: str, parts: Sequence[str], most: int) -> list[dict[str, Any]]:
 
     Args:
         name: the file.
-        parts: the cases whose ids contain one of these.
+        parts: the cases whose ids begin with one of these.
         most: of each method, the number of sizes to keep.
     """
     found = [json.loads(line) for line in (ROOT / name).read_bytes().splitlines()]
@@ -98,7 +98,7 @@ def base(name: str, parts: Sequence[str], most: int) -> list[dict[str, Any]]:
         about = str(line.get("id") or line.get("case") or "{model}:{preset}/{op}/{method}/".format(**line))
         method, _, size = about.rpartition("/")
         sized = sizes.setdefault(method, set())
-        if not any(part in about for part in parts) or line.get("round", 0) or line.get("worker", 0) > 1:
+        if not about.startswith(tuple(parts)) or line.get("round", 0) or line.get("worker", 0) > 1:
             continue
         if len(sized) < most or size in sized:
             sized.add(size)
@@ -187,7 +187,7 @@ def _edit(rng: random.Random, line: dict[str, Any]) -> None:
 
 def mutated(rng: random.Random, lines: list[dict[str, Any]]) -> bytes:
     """Return a results file with one to three mutations."""
-    found = json.loads(json.dumps(lines))
+    found = list(lines)
     for _ in range(rng.choice([1, 1, 2, 3])):
         at, what = rng.randrange(len(found)), rng.randrange(10)
         if what == 0:
@@ -200,6 +200,7 @@ def mutated(rng: random.Random, lines: list[dict[str, Any]]) -> bytes:
         else:
             if rng.random() < 0.2:
                 at = 0  # the run line, with plan, environment and limits
+            found[at] = json.loads(json.dumps(found[at]))  # of its own: the same line may stand elsewhere too
             _edit(rng, found[at])
         if not found:
             break
@@ -267,7 +268,7 @@ def _compared(path: Path, before: Results, metric: str, figures: bool) -> None:
         _text("\n".join(line for one in shown if one is not None for line in one.lines()))
         alone(found, 3)
         compared(found)
-        for one in draw_comparison(found, names) if figures else ():
+        for one in draw_comparison(found, names) if figures and next(iter(files)) == "before" else ():
             _text(one.svg)
 
 
