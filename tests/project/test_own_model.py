@@ -57,11 +57,13 @@ def test_the_second_example_is_short() -> None:
     [
         (0, "MyModel", ["parallel", "cached", "forecast"]),
         (1, "Cached", ["parallel", "cached", "speculative"]),
+        (3, "Characters", ["parallel", "cached", "blocks"]),
     ],
 )
 def test_its_examples_run_as_printed(number: int, cls: str, methods: list[str], tmp_path: Path) -> None:
     file = tmp_path / f"my_{cls.lower()}.py"
     file.write_text(BLOCKS[number], encoding="utf-8")
+    (tmp_path / "network.py").write_text(BLOCKS[2], encoding="utf-8")
     sizes = [8, 12, 16, 24]
     results = arbench.measure(f"{file}:{cls}", methods=methods, n=sizes, rounds=1, workers=1)
     assert {(row.method, row.n) for row in results.cases.values()} == {(m, n) for m in methods for n in sizes}
