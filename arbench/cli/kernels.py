@@ -41,8 +41,8 @@ def command(
     Each kernel is verified against float64, timed in shuffled rounds in several fresh processes, and compared with
     the measured limits of this machine. On a CPU, Triton kernels are verified in Triton's interpreter, not timed.
 
-    Exit codes: 0 all is ok, 1 an implementation is inexact, 2 wrong use, 3 nothing was measured, 70 an unexpected
-    failure.
+    Exit codes: 0 none is inexact, 1 one is (with --strict also where a case failed, ran out of memory or timed out),
+    2 wrong use, 3 nothing was measured, 70 an unexpected failure, 130 interrupted.
     """
     given = given_options(ctx, values)
     if resume and out is None:

@@ -42,8 +42,8 @@ def command(
     Each method is verified, its depth and work are counted, then it is timed in shuffled rounds in several fresh
     processes. Results are written as they are measured, so --resume can continue an interrupted run.
 
-    Exit codes: 0 all is ok or over budget, 1 a method is inexact or a claim fails, 2 wrong use, 3 nothing was measured,
-    70 an unexpected failure.
+    Exit codes: 0 no method is inexact and no claim fails, 1 one is or does (with --strict also where a case failed, ran
+    out of memory or timed out), 2 wrong use, 3 nothing was measured, 70 an unexpected failure, 130 interrupted.
     """
     given = given_options(ctx, values)
     if out is None:
