@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from arbench.bench.case import CaseKey
-from arbench.border.printable import on_one_line
+from arbench.border.printable import encodable_within, on_one_line
 from arbench.files import require_regular
 from arbench.results import SCHEMA, Case, CountSource, Results, ResultsError, Run, locate, read
 
@@ -86,7 +86,7 @@ def read_stored(path: Path) -> Results:
     if not data.strip() or _is_line(data.partition(b"\n")[0]):
         return read(file)
     try:
-        whole = json.loads(data)  # unlike msgspec it reads NaN, which pytest-benchmark writes
+        whole = encodable_within(json.loads(data))  # unlike msgspec it reads NaN, which pytest-benchmark writes
     except (ValueError, RecursionError) as error:
         raise ResultsError(
             f"{file}: neither a results file nor a complete JSON file of pytest-benchmark ({error})"

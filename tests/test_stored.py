@@ -214,6 +214,12 @@ def test_numbers_that_are_not_finite_are_unknown(stored: Any, none: float | None
     assert cases[KEY.id].depth == 5
 
 
+def test_half_a_surrogate_pair_is_spelled_out_in_names_and_keys(stored: Any) -> None:
+    """A file's name that is not UTF-8 may be part of a benchmark's; JSON can say so, a string of msgspec cannot."""
+    path = stored(row("a\udcff", **msgspec.to_builtins(KEY), **{"b\udcff": {"\ud800": 1}}), row("a\udcff"))
+    assert list(read_stored(path).cases) == [KEY.id, r"a\udcff"]
+
+
 def test_a_pipe_is_refused_without_waiting_for_its_other_end(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.json")
     with pytest.raises(ResultsError) as refused:

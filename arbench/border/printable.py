@@ -45,16 +45,20 @@ def to_json(value: Any) -> bytes:
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
+        return msgspec.json.encode(encodable_within(msgspec.to_builtins(value)))
 
 
-def _encodable(value: Any) -> Any:
+def encodable_within(value: Any) -> Any:
+    """Return plain data in which UTF-8 can encode every text, as ``encodable`` spells it, keys included.
+
+    Raises RecursionError for data of hundreds of levels.
+    """
     if isinstance(value, str):
         return encodable(value)
     if isinstance(value, dict):
-        return {_encodable(name): _encodable(inner) for name, inner in value.items()}
+        return {encodable_within(name): encodable_within(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_encodable(inner) for inner in value]
+        return [encodable_within(inner) for inner in value]
     return value
 
 
