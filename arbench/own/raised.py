@@ -20,8 +20,9 @@ def one_line(error: BaseException) -> str:
     """Return an exception on one line, as in ``ValueError: no such key (my_model.py:12)``.
 
     Args:
-        error: the exception. The place is the innermost line of the user's own code that it passed through; without
-            such a line there is none. A syntax error names its own place.
+        error: the exception. The place is the innermost line of the user's own code that it passed through, and where
+            another file of the user's called that one, its line too; without such a line there is none. A syntax
+            error names its own place.
     """
     text = " ".join(_text(error).split())
     if len(text) > LONGEST:
@@ -42,18 +43,26 @@ def _text(error: BaseException) -> str:
 def _place(error: BaseException) -> str | None:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_shown(error.filename)}:{error.lineno}" if error.lineno else _shown(error.filename)
-    outside, installed = None, None
+    places: list[tuple[str, int]] = []
+    installed, called = None, False
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
         module = getattr(frame.f_globals.get("__spec__"), "name", None) or frame.f_globals.get("__name__", "")
         package = str(module).partition(".")[0]  # by its specification, since `python -m` calls a module __main__
         if package in _NEVER or file.startswith("<"):
-            continue
-        if set(_INSTALLED).isdisjoint(Path(file).parts):
-            outside = f"{_shown(file)}:{line}"
+            called = called or package == "arbench"
+        elif set(_INSTALLED).isdisjoint(Path(file).parts):
+            places, called = [] if called else places, False  # what called arbench is not at fault
+            places.append((file, line))
         else:
             installed = f"{_shown(file)}:{line}"
-    return outside or installed
+    if not places:
+        return installed
+    (first, _), (last, line) = places[0], places[-1]
+    inner = f"{_shown(last)}:{line}"
+    if first == last:
+        return inner
+    return f"{inner}, called by {_shown(first)}:{[line for file, line in places if file == first][-1]}"
 
 
 def _shown(file: str) -> str:

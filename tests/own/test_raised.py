@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -54,6 +55,41 @@ def test_type_text_and_innermost_line_of_the_users_own_code(text: str, said: str
         assert re.fullmatch(said, line), line
     else:
         assert line == said
+
+
+CALLED = "called by mine.py:3"
+LAYER = "import torch\n\nclass Outside(torch.nn.Module):\n    def forward(self, x):\n        return 1 / x\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import outside\n\noutside.step(0)\n", f"outside.py:2, {CALLED}"),
+        ("import outside\ndef f():\n    outside.step(0)\nf()\n", f"outside.py:2, {CALLED}"),
+        ("import outside_layer\n\noutside_layer.Outside()(0)\n", f"outside_layer.py:5, {CALLED}"),
+        ("import outside\ndef g(x):\n    1 / x\noutside.back(g)\n", "mine.py:3"),
+    ],
+)
+def test_a_file_of_the_users_is_named_beside_another_that_it_called(
+    text: str, said: str, raised, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``outside`` is a network that exists already, and torch stands between the two where it is called as a module."""
+    (tmp_path / "outside.py").write_text("def step(x):\n    return 1 / x\n\ndef back(g):\n    g(0)\n")
+    (tmp_path / "outside_layer.py").write_text(LAYER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("outside", "outside_layer"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert one_line(raised(text)) == f"ZeroDivisionError: division by zero ({said})"
+
+
+def test_a_script_that_calls_arbench_is_not_the_users_model(raised, tmp_path: Path) -> None:
+    """Here arbench calls back, as it calls a model."""
+    (tmp_path / "model.py").write_text("def fail():\n    1 / 0\n")
+    code = (
+        "import runpy, sys\nfrom arbench.meters import count\n\n"
+        "fail = runpy.run_path('model.py')['fail']\ncount(fail)\n"
+    )
+    assert one_line(raised(code)) == "ZeroDivisionError: division by zero (model.py:2)"
 
 
 def test_a_file_in_a_folder_is_named_from_the_current_folder(raised, monkeypatch: pytest.MonkeyPatch) -> None:
