@@ -62,6 +62,9 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
         paths.append(f"results  {file}")
         if was_read or details or not results.integrity.intact:
             paths += _filled([f"seals    {seal_line(results)}"], terminal_width(), "")
+        if was_read and results.integrity.sealed and not results.integrity.intact and file.name == FILE_NAME:
+            command = "kernels" if "kernels" in results.run.plan.get("options", {}) else "run"
+            paths.append(f"resume   arbench {command} --resume --out {place}")
         _show_results(results, paths, f"arbench report {place} --details", details)
     if failed is not None:
         raise LostError(

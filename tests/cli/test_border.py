@@ -188,6 +188,7 @@ def test_what_the_seals_say_is_shown(answer, copied, finished, unrendered, unsea
     for said, state in (*states, ("unsealed (interrupted): the run did not reach its end; ", "unsealed (interrupted)")):
         found = answer("report", copied)
         assert f" seals {said}" in " ".join(found.out.split())
+        assert (f"resume   arbench run --resume --out {copied}" in found.out) == (state != "intact")
         assert f"Results file: {said}" in page(read(copied), [])
         assert f"\nResults file: {said}" in summary(read(copied))
         out = answer("compare", finished[0], copied).out
