@@ -82,6 +82,7 @@ sys.exit(3)
     [
         ('b"garbage\\n"', "other code wrote to the channel of the worker"),
         ("b'{\"done\":true}\\n'", "other code wrote to the channel of the worker"),
+        ("b'0' * 32 + b' {\"done\":true}\\n'", "other code wrote to the channel of the worker"),
         (
             "channel._word + b' {\"done\":1}\\n'",
             "the worker sent a message that is not valid: Expected `bool`, got `int`",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ from arbench.report.compare import (
     tables,
 )
 from arbench.report.compare.comparison import Value
-from arbench.report.compare.document import markdown
+from arbench.report.compare.document import markdown, write
 from arbench.report.compare.figures import draw
 from arbench.report.compare.table import ratio_label, value_label
 from arbench.report.metrics import METRICS
@@ -368,6 +370,20 @@ def test_markdown_holds_the_whole_and_hostile_labels_stay_in_their_cells() -> No
     assert "![a caption](figures/x.svg)" in said
     for part in ("> b\\|", "15 values compared, 3 differ", "Only in a, 1 case", "Separate runs drift"):
         assert part in said
+
+
+def test_hostile_names_are_text_in_every_file(tmp_path: Path) -> None:
+    ladder = [case(n, model="=1+1|![x](javascript:y)<b>") for n in (8, 16)]
+    a, b = file(ladder), file(ladder, 1.1)
+    page, values, *figures = write(compare({"a": a, "=b": b}, times=True), names(a, b), tmp_path)
+    text = page.read_text()
+    assert "<b>" not in text
+    drawn = [f"figures/{path.name}" for path in figures if path.suffix == ".svg"]
+    assert re.findall(r"(?<!\\)\]\((.*?)\)", text) == drawn != []
+    with values.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert {row["file"] for row in rows} == {"a", "'=b"}
+    assert all(row[name].startswith("'=1+1") for row in rows for name in ("id", "model"))
 
 
 def test_figures_hold_ratios_and_values_over_n() -> None:

@@ -290,6 +290,19 @@ def test_the_files_hold_what_was_found(tmp_path) -> None:
     assert len(frame(found)) == 24
 
 
+def test_hostile_names_are_text_in_every_file(tmp_path) -> None:
+    files = stepping(cpu="=1+1")
+    for case in (case for one in files for case in one.cases.values()):
+        case.id = case.model = "=1+1|![x](javascript:y)<b>"
+    page, values, _, figure, _ = write(history(files), tmp_path)
+    text = page.read_text()
+    assert "<b>" not in text
+    assert re.findall(r"(?<!\\)\]\((.*?)\)", text) == [f"figures/{figure.name}"]
+    with values.open(newline="") as file:
+        cells = {(row["case"], row["machine"][:5]) for row in csv.DictReader(file)}
+    assert cells == {("'=1+1|![x](javascript:y)<b>", "'=1+1")}
+
+
 def test_a_figure_marks_each_step_and_says_it() -> None:
     (drawing,) = draw(history(stepping() + stepping(n=32, factor=1.0)))
     texts = ["".join(node.itertext()) for node in ET.fromstring(drawing.svg).iter() if node.tag.endswith("}text")]
