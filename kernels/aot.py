@@ -219,8 +219,8 @@ def _cuda(cubin: bytes) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
-        usage = _cuobjdump("--dump-resource-usage", file.name)
-        code = _cuobjdump("-sass", file.name)
+        usage = _tool("cuobjdump", "--dump-resource-usage", file.name)
+        code = _tool("nvdisasm", "--print-code", "--no-dataflow", file.name)  # cuobjdump -sass takes 1.4 times as long
     registers, stack = (re.search(rf"\b{name}:(\d+)", usage) for name in ("REG", "STACK"))
     assert registers is not None, usage
     assert stack is not None, usage
@@ -232,10 +232,10 @@ def _cuda(cubin: bytes) -> dict[str, Any]:
     }
 
 
-def _cuobjdump(option: str, path: str) -> str:
+def _tool(name: str, *words: str) -> str:
     from triton import knobs
 
-    command = [knobs.nvidia.cuobjdump.path, option, path]
+    command = [getattr(knobs.nvidia, name).path, *words]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
