@@ -46,9 +46,11 @@ class Measured(Results):
         return all(getattr(self, one.name) == getattr(other, one.name) for one in fields(Results))
 
     def __repr__(self) -> str:
-        from arbench.report import headline
+        from arbench.report import answers, headline, remarks
 
-        return "\n\n".join("\n".join(table.lines()) for table in headline(self)) or "no results"
+        told = [line for one in answers(self) for line in (one.model, *(f"  {text}" for text in one.sentences))]
+        blocks = ["\n".join([*told, *remarks(self)]), *("\n".join(table.lines()) for table in headline(self))]
+        return "\n\n".join(filter(None, blocks)) or "no results"
 
     def _repr_html_(self) -> str:
         from arbench.report import cell
@@ -125,6 +127,8 @@ def measure(
     classes: dict[str, type[Source]] = {}
     options = _checked(options)
     if models is not None:
+        if not isinstance(models, str | type | Iterable):
+            raise PlanError(f"measure takes names and classes, got a {type(models).__name__}; pass the class itself")
         several = [models] if isinstance(models, str | type) else list(models)
         options["models"] = [one if isinstance(one, str) else _named(one, classes) for one in several]
     with ExitStack() as opened:

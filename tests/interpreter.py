@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 REPLACED: list[tuple[Any, str, Any, Any]] = []
-"""What was replaced: its owner and name, the original, and what replaces it."""
+"""Replaced functions: owner, name, original, replacement."""
 
 
 def speed_up() -> None:

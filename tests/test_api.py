@@ -14,6 +14,7 @@ import pytest
 
 import arbench
 from arbench.api import Measured, measure
+from arbench.bench.options import PlanError
 from arbench.bench.progress import Progress
 from arbench.results import Case, Fit, Results, ResultsError, Run, TakenError, Writer, read
 
@@ -97,6 +98,11 @@ def test_the_result_is_that_of_the_file_and_shows_itself(tmp_path: Path) -> None
     frame = found.frame()
     assert frame["n"].tolist() == [8, 16, 32, 64]
     assert frame["depth"].tolist() == [25, 49, 97, 193]
+
+
+def test_an_object_in_place_of_its_class_is_refused() -> None:
+    with pytest.raises(PlanError, match=r"^measure takes names and classes, got a object; pass the class itself$"):
+        arbench.measure(object())
 
 
 def test_resume_needs_the_folder_of_a_run() -> None:

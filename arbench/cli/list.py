@@ -33,6 +33,8 @@ def command(models: tuple[str, ...], as_json: bool) -> None:
 
     with refusing(ModelError, PlanError):
         chosen = [resolve(spec) for spec in models or names()]
+        for one in chosen:
+            _check_claims(one.cls)
         suites = shipped()
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     found: dict[str, Any] = {
@@ -85,6 +87,19 @@ def _model(one: Any) -> dict[str, Any]:
         ],
         "lacking": [{"op": m.op, "method": m.name, "why": why} for m, why in lacking(cls).items()],
     }
+
+
+def _check_claims(cls: Any) -> None:
+    """Raise ModelError for a claim whose growth is no known class."""
+    from arbench.models import ModelError
+    from arbench.stats.claims import parse
+
+    for (op, method), claim in cls.claims.items():
+        try:
+            for stated in (claim.depth, claim.work):
+                parse(stated)
+        except ValueError as error:
+            raise ModelError(f"model '{cls.__name__}', claim for {op} {method}: {error}") from None
 
 
 def _claims(claim: Any) -> dict[str, str] | None:

@@ -58,6 +58,10 @@ def _flat(ctx: click.Context, param: click.Parameter, value: tuple[tuple[int, ..
     return [n for numbers in value for n in numbers]
 
 
+def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
+    return [name for names in value for name in names.split(",")]
+
+
 def option(*names: str, **more: Any) -> Decorator:
     """Return a click option that shows its default where it has one."""
     return click.option(*names, show_default=more.get("default") is not None, **more)
@@ -115,7 +119,7 @@ def which_cases(models: str, sizes: str) -> Decorator:
             "options override it.",
         ),
         only("--op", "ops", "Measure only scoring or only sampling", type=click.Choice(["score", "sample"])),
-        only("--method", "methods", "Measure only this method", metavar="NAME"),
+        only("--method", "methods", "Measure only this method", metavar="NAME[,NAME...]", callback=_split),
         option(
             "--n",
             multiple=True,

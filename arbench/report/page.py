@@ -17,6 +17,7 @@ from arbench.report.kernels.tables import kernel_rows, kernel_tables
 from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings, model_label
 from arbench.report.models.answer import answers
 from arbench.report.models.batches import batch_table
+from arbench.report.models.remarks import failures
 from arbench.report.models.taxonomy import taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
 from arbench.report.seals import seal_line
@@ -85,10 +86,17 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
 
 
 def cell(results: Results) -> str:
-    """Return HTML for the output of a notebook's cell: the tables a reader sees first, and the verdicts on claims."""
+    """Return HTML for the output of a notebook's cell: failures, answers, the tables seen first, and verdicts."""
     claims = [one for one in sentences(results) if one.verdict]
     template = environment().get_template("cell.html.j2")
-    return printable(template.render(tables=headline(results, _WIDTH), claims=claims, gaps=gaps(results)))
+    return printable(
+        template.render(
+            answers=answers(results),
+            tables=headline(results, _WIDTH),
+            claims=claims,
+            gaps=[*gaps(results), *failures(results)],
+        )
+    )
 
 
 def chapters(results: Results, statements: Sequence[Sentence], drawings: Sequence[Drawing]) -> list[Chapter]:

@@ -7,6 +7,23 @@ import json
 from arbench.bench.dtypes import DTYPES
 from arbench.models import FAMILIES, names
 
+WRONG = """
+from arbench.models import Claim
+from arbench.models.wavenet import WaveNet
+
+
+class Mine(WaveNet):
+    claims = {("sample", "cached"): Claim(depth="O(n)", work="N")}
+"""
+
+
+def test_a_claim_of_an_unknown_growth_is_refused(refusal, tmp_path):
+    (tmp_path / "mine.py").write_text(WRONG)
+    known = "1, log N, sqrt N, N, N log N, N^2, N^3"
+    assert refusal("list", "--model", f"{tmp_path}/mine.py:Mine:tiny") == (
+        f"model 'Mine', claim for sample cached: unknown growth class 'O(n)'; known: {known}"
+    )
+
 
 def test_every_model_preset_method_and_claim_is_listed(answer):
     found = answer("list", "--json")

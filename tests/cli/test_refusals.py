@@ -74,6 +74,7 @@ NUMBER = "expected an integer or comma-separated integers, got"
         ("--batch 0", "--batch must be at least 1, got 0"),
         ("--device tpu", "unknown device 'tpu'; use cpu, cuda or cuda:INDEX"),
         ("--dtype float31", "unknown dtype 'float31'; did you mean 'float32'?"),
+        ("--method parallel,cachd", "unknown method 'cachd'; did you mean 'cached'?"),
         ("--method cachd", "unknown method 'cachd'; did you mean 'cached'?"),
         ("--threads 0", "--threads must be at least 1, got 0"),
         ("--budget 0", "--budget must be above 0 seconds"),

@@ -72,10 +72,12 @@ def test_that_of_a_users_model_runs_what_the_readme_says(monkeypatch: pytest.Mon
     values = dict(re.findall(r"^      ([A-Z]+): (\S+)", OWN, flags=re.MULTILINE))
     for name in ("ARBENCH", "MODEL"):
         monkeypatch.setenv(name, values[name])
+    monkeypatch.setenv("NEEDS", "transformers")
     monkeypatch.setenv("BASE", "origin/main")
     install, check = (os.path.expandvars(run).replace('"', "") for run in runs(OWN))
     assert install.startswith("pip install ")
-    assert install.endswith(" git+https://HOST/OWNER/arbench@COMMIT"), "a bare name may be anybody's on the index"
+    where = " git+https://HOST/OWNER/arbench@COMMIT transformers"  # a bare name may be anybody's on the index
+    assert install.endswith(where)
     readme = (ROOT / "README.md").read_text()
     assert f"`{check.removesuffix(' --junit perf.xml')}`" in readme
     assert f"class {values['MODEL'].rpartition(':')[2]}(Source)" in readme

@@ -6,8 +6,9 @@ import math
 
 import msgspec
 import pytest
+from markupsafe import escape
 
-from arbench.report import failures, remarks
+from arbench.report import answers, cell, failures, remarks
 from arbench.results import Case, Run
 
 
@@ -31,12 +32,19 @@ def test_all_is_well(build, models) -> None:
     assert [line.partition(":")[0] for line in lines] == ["Verified", "Claims on depth and work"]
 
 
+def test_a_cell_of_a_notebook_has_the_answer(results) -> None:
+    assert answers(results)
+    for one in answers(results):
+        assert all(str(escape(text)) in cell(results) for text in one.sentences)
+
+
 def test_one_reason_is_said_once_with_all_its_cases(build, models) -> None:
     def leaking(case):
         more = {"status": "inexact", "error": "forward leaks"} if case.method in ("naive", "cached") else {}
         return msgspec.structs.replace(case, **more)
 
     results = build(models=models[:1], edit=only_wavenet(leaking))
+    assert "forward leaks" in cell(results)
     sizes = "256, 512, 1,024, 2,048, 4,096 and 16,384"
     assert failures(results) == [f"Inexact: wavenet:nv, sample naive and sample cached at N = {sizes}: forward leaks."]
     assert starting(results, "Verified") == ["Verified: 18 cases are right, 12 wrong."]
