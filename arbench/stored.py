@@ -19,6 +19,7 @@ from arbench.bench.case import CaseKey
 from arbench.border.printable import encodable_within, on_one_line
 from arbench.files import require_regular
 from arbench.results import SCHEMA, Case, CountSource, Results, ResultsError, Run, locate, read
+from arbench.results.ranges import Natural
 
 STORAGE = "pytest-benchmark"
 """Value of ``plan["source"]`` in a run that pytest-benchmark stored."""
@@ -58,7 +59,7 @@ class _Counted(msgspec.Struct):
     peak_bytes: int | None = None
     count_source: CountSource | None = None
     why_unknown: str | None = None
-    times: int = 1
+    times: Natural = 1
     """Number of times that one call does the work of the case."""
     verified: str | None = None
 
@@ -128,7 +129,7 @@ def _converted(stored: _Stored) -> Results:
         )
     )
     for row in stored.benchmarks:
-        case = _case(row)
+        case = msgspec.convert(msgspec.to_builtins(_case(row)), Case)  # within the ranges of a results file
         if case.id in results.cases:
             raise ResultsError(f"'{case.id}' occurs twice")
         results.add(case)

@@ -197,6 +197,9 @@ def test_rows_that_make_no_sense_are_refused(stored: Any) -> None:
         ([row("a", **{**info, "n": "many"})], "Expected `int`, got `str` - at `$.n`"),
         ([row("a", **info, times=0)], "'a' has 'times' 0; it must be at least 1"),
         ([row("a", **info, depth=1.5)], "Expected `int | null`, got `float` - at `$.depth`"),
+        ([row("a", **info, times=2**63)], "Expected `int` <= 9223372036854775807 - at `$.times`"),
+        ([row("a", **info, depth=-1)], "Expected `int` >= 0 - at `$.depth`"),
+        ([row("a", median=1e-300)], "Expected `float` >= 1e-15 - at `$.median_s`"),
     ):
         path = stored(*rows)
         with pytest.raises(ResultsError) as refused:
