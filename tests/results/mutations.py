@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -122,6 +123,29 @@ def base(name: str, parts: Sequence[str], most: int) -> list[dict[str, Any]]:
     return kept
 
 
+def stored_base(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what pytest-benchmark would store about the cases of a run, and about a benchmark of somebody else."""
+    known = [line for line in lines if line["kind"] == "case" and line["median_s"]]
+    keys = {CaseKey(**one).id: one for one in lines[0]["plan"]["cases"]}
+    counted = ("depth", "nfe", "flops", "ops", "bytes", "count_source")
+    infos = [{**keys[one["id"]], **{name: one[name] for name in counted}, "times": 1} for one in known]
+    medians = [one["median_s"] for one in known] + [math.nan]
+    return {
+        "machine_info": {
+            "arbench": lines[0]["environment"],
+            "cpu": {"brand_raw": "Chip", "count": 2},
+            "system": "Linux",
+        },
+        "commit_info": {"id": "0123456789abcdef", "dirty": False, "time": "2026-11-24T10:49:07+00:00"},
+        "benchmarks": [
+            {"fullname": f"test_{number}", "stats": {"median": median, "rounds": 9}, "extra_info": info}
+            for number, (median, info) in enumerate(zip(medians, [*infos, {}], strict=True))
+        ],
+        "datetime": "2026-11-24T10:49:07",
+        "version": "5.1",
+    }
+
+
 def encoded(lines: Iterable[dict[str, Any]], rng: random.Random | None = None) -> bytes:
     """Return a results file, with every seal that was not mutated as it has to be."""
     raw = b""
@@ -217,7 +241,7 @@ def survives(path: Path, before: Results, metric: str, figures: bool = False, fo
     """Do everything with a file that the commands do; return whether it could be read.
 
     Args:
-        path: the file.
+        path: the file; one of pytest-benchmark, with the suffix .json, has no report.
         before: a whole file, to compare it with.
         metric: what to compare and follow.
         figures: whether to draw the page and the figures too.
@@ -228,7 +252,7 @@ def survives(path: Path, before: Results, metric: str, figures: bool = False, fo
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*torn last line")
-        for step in (_reported, _compared, *([_followed] if follow else [])):
+        for step in (*([_reported] if path.suffix != ".json" else []), _compared, *([_followed] if follow else [])):
             try:
                 step(path, before, metric, figures)
             except ResultsError as error:

@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 
 from arbench.results import AnyLine, read
+from arbench.stored import read_stored
 
 HERE = Path(__file__).parent
 BASES = (
@@ -63,6 +64,20 @@ def test_mutated_files_are_rendered_or_refused(load, tmp_path):
     seen, failed = outcomes(load, tmp_path, 1, 200, 200, 10)
     assert not failed, "\n".join(failed[:3])
     assert min(seen[True], seen[False]) > 40  # neither all are refused, nor do all pass
+
+
+@pytest.mark.parametrize(("seed", "count"), [(15, 150), pytest.param(1, 5000, marks=pytest.mark.slow)])
+def test_mutated_files_of_pytest_benchmark_are_compared_or_refused(load, tmp_path, seed, count):
+    module, rng = load(HERE / "mutations.py"), random.Random(seed)
+    whole = module.stored_base(module.base(*BASES[0]))
+    path, seen = tmp_path / "0001_stored.json", Counter[bool]()
+    path.write_bytes(module.encoded([whole]))
+    before = read_stored(path)
+    assert module.survives(path, before, "seconds")
+    for number in range(count):
+        path.write_bytes(module.mutated(rng, [whole]))
+        seen[module.survives(path, before, METRICS[number % len(METRICS)], follow=number % 50 == 0)] += 1
+    assert min(seen[True], seen[False]) > count / 5
 
 
 @pytest.mark.slow
