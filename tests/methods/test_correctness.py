@@ -34,16 +34,24 @@ NEW = [LAWS.index(law) == number for number, law in enumerate(LAWS)]
 """For each preset, whether it is the first of its model with its law."""
 EVERY_PART = ("parallel", "sequential", "forecast", "inversion", "inversion_blocks")
 """Methods that together call every part of a model: ``forward``, ``extend`` and ``rewind``."""
+LARGE = ("pixelcnnpp:tiny", "pixelsnail:tiny")
+"""Those whose steps cost several times as much as any other's."""
 
 
 def few(pairs: list[tuple[str, str, str]]) -> list[Any]:
-    """Return pairs of which those are slow that run only what other pairs run.
+    """Return pairs of which those are slow that run only what other pairs run; see ``is_fast``."""
+    return [pytest.param(*pair, marks=() if is_fast(*pair) else pytest.mark.slow) for pair in pairs]
 
-    Fast are all methods of a model's first preset, and one in one pass and one step by step of its others.
+
+def is_fast(spec: str, op: str, method: str) -> bool:
+    """Return whether a pair is fast.
+
+    All methods of a model's first preset are, and one in one pass and one step by step of its others. Of large models
+    the naive method is as well: what guesses and goes back is checked of the others, and its results of these too.
     """
-    always = ("parallel", "sequential", "cached", "inversion")
-    fast = [pair for pair in pairs if pair[0] in FIRST.values() or pair[2] in always]
-    return [pytest.param(*pair, marks=() if pair in fast else pytest.mark.slow) for pair in pairs]
+    if spec in FIRST.values() and spec not in LARGE:
+        return True
+    return method in ("parallel", "sequential", "cached", "inversion") or (spec in LARGE and method == "naive")
 
 
 @pytest.mark.parametrize("check", ["agrees", "log_probs_agree"])
@@ -67,7 +75,12 @@ def test_calls_of_every_method_are_independent(
 @pytest.mark.parametrize(
     ("spec", "op", "method"),
     [
-        pytest.param(*pair, marks=() if pair[0] in FIRST.values() else pytest.mark.slow)
+        pytest.param(
+            *pair,
+            marks=()
+            if pair[0] == "wavenet:tiny" or (pair[0] in FIRST.values() and pair[2] in EVERY_PART)
+            else pytest.mark.slow,
+        )
         for pair in PAIRS
         if pair[0] in ("wavenet:tiny", "pixelcnn:tiny") or pair[2] in EVERY_PART
     ],
@@ -83,6 +96,12 @@ def test_counts_repeat(spec: str, op: str, method: str, checks: ModuleType, shar
 def test_given_elements_are_kept(spec: str, op: str, method: str, checks: ModuleType, shared: Shared) -> None:
     source = shared(spec)
     checks.keeps_given(source, checks.by(source, op, method), checks.length(source))
+
+
+@pytest.mark.parametrize(("op", "method"), sorted({(op, method) for spec, op, method in PAIRS if spec in LARGE}))
+def test_what_is_slow_of_a_large_model_is_fast_of_many(op: str, method: str) -> None:
+    others = {spec for spec, *pair in PAIRS if pair == [op, method] and spec not in LARGE}
+    assert len([spec for spec in others if is_fast(spec, op, method)]) >= 10
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from arbench.models import Source
 from .sources import EXACT, by, chance, feed, job, once, repeated
 
 DRAWS = 20_000
-EVENTS_A_ROW = 10
-"""Events that take their noise from one row: each row has a generator, and 20,000 of them take long to seed."""
+EVENTS_A_ROW = 50
+"""Events that take their noise from one row: each row has a generator, and thousands of them take long to seed."""
 
 
 def context_of_one(source: Source, n: int, times: int) -> dict[str, Tensor]:
