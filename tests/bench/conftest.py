@@ -20,6 +20,12 @@ from arbench.results import Count, Results, Samples, Verification
 LIMITS = {"copy": [], "read": [], "matmul": {"float32": 1e6}, "timer_s": 1e-7}
 
 
+@pytest.fixture(scope="session")
+def made(load: Callable[[Path], ModuleType]) -> ModuleType:
+    """Return the module beside this file that fabricates plans and lines."""
+    return load(Path(__file__).with_name("lines.py"))
+
+
 @pytest.fixture
 def known_limits(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Replace the measurement of this machine's limits, which takes seconds, by constants."""
