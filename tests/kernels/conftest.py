@@ -1,4 +1,4 @@
-"""Fixture with the checks in ``harness.py``."""
+"""Fixtures with the checks in ``harness.py`` and the parameters in ``mixture/extremes.py``."""
 
 from __future__ import annotations
 
@@ -13,3 +13,9 @@ import pytest
 def harness(load: Callable[[Path], ModuleType]) -> ModuleType:
     """Return the module beside this file that runs and compares kernels."""
     return load(Path(__file__).with_name("harness.py"))
+
+
+@pytest.fixture(scope="session")
+def extremes(load: Callable[[Path], ModuleType]) -> ModuleType:
+    """Return the module with parameters of mixtures at every scale and distance."""
+    return load(Path(__file__).parent / "mixture" / "extremes.py")
