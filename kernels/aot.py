@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Container, Iterator
+from bisect import bisect
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -108,32 +111,34 @@ class Compilation:
             "warps": self.options["num_warps"],
         }
 
-    def compiled(self) -> Program:
-        """Compile the program and read its machine code."""
+    def compiled(self) -> Any:
+        """Return what Triton's compiler makes of the program."""
         from triton.compiler import ASTSource
 
-        place = _target(self.target)
-        made = triton.compile(
-            ASTSource(fn=self.fn, signature=self.signature, constexprs=self.constants, attrs=self.known),
-            target=place,
-            options=self.options,
+        source = ASTSource(fn=self.fn, signature=self.signature, constexprs=self.constants, attrs=self.known)
+        return triton.compile(source, target=_target(self.target), options=self.options)
+
+
+def programs(chosen: Sequence[Compilation]) -> list[Program]:
+    """Compile programs, and read the machine code of all that are for one architecture in one go."""
+    made = [one.compiled() for one in chosen]
+    by_architecture: dict[str, list[int]] = {}
+    for i, one in enumerate(made):
+        if "ptx" in one.asm:
+            by_architecture.setdefault(_architecture(one.asm["ptx"]), []).append(i)
+    code = {
+        i: text
+        for architecture, which in by_architecture.items()
+        for i, text in zip(which, _disassembled(architecture, [made[i].asm["cubin"] for i in which]), strict=True)
+    }
+    return [
+        Program(
+            **one.facts(),
+            shared=found.metadata.shared,
+            **(_cuda(found.asm["cubin"], code[i]) if i in code else _hip(found.asm["amdgcn"])),
         )
-        code = _cuda(made.asm["cubin"]) if place.backend == "cuda" else _hip(made.asm["amdgcn"])
-        return Program(**self.facts(), shared=made.metadata.shared, **code)
-
-
-def programs(kernel: Kernel, target: str, skip: Container[str] = ()) -> Iterator[Program]:
-    """Compile a kernel's whole matrix for a target.
-
-    Args:
-        kernel: The kernel.
-        target: One of ``TARGETS``.
-        skip: Fingerprints of programs that are not compiled.
-
-    Raises:
-        RuntimeError: Triton's interpreter is on.
-    """
-    return (one.compiled() for one in compilations(kernel, target) if one.fingerprint not in skip)
+        for i, (one, found) in enumerate(zip(chosen, made, strict=True))
+    ]
 
 
 def compilations(kernel: Kernel, target: str) -> Iterator[Compilation]:
@@ -215,12 +220,42 @@ def _compilation(kernel: str, config: Config, dtype: torch.dtype, launch: Launch
     return Compilation(kernel, config, name, target, launch.fn, signature, constants, known, options)
 
 
-def _cuda(cubin: bytes) -> dict[str, Any]:
+def _architecture(ptx: str) -> str:
+    """Return what PTX is compiled for, in the disassembler's words: ``SM90a``."""
+    found = re.search(r"^\.target sm_(\w+)", ptx, re.MULTILINE)
+    assert found is not None, ptx[:200]
+    return f"SM{found[1]}"
+
+
+def _disassembled(architecture: str, cubins: Sequence[bytes]) -> list[str]:
+    """Return the instructions of programs: the disassembler takes longer to start than to read them all."""
+    parts = [_instructions(one) for one in cubins]
+    with tempfile.NamedTemporaryFile(suffix=".bin") as file:
+        file.write(b"".join(parts))
+        file.flush()
+        lines = _tool("nvdisasm", "--binary", architecture, file.name).splitlines()
+    ends = list(accumulate(map(len, parts)))
+    found: list[list[str]] = [[] for _ in parts]
+    for line in lines:
+        if at := re.match(r"\s*/\*([0-9a-f]{4,})\*/", line):
+            found[bisect(ends, int(at[1], 16))].append(line)
+    return ["\n".join(of_one) for of_one in found]
+
+
+def _instructions(cubin: bytes) -> bytes:
+    """Return the sections of an ELF file that are code."""
+    (start,), (size, count) = struct.unpack_from("<Q", cubin, 40), struct.unpack_from("<HH", cubin, 58)
+    sections = [struct.unpack_from("<IIQQQQ", cubin, start + i * size) for i in range(count)]
+    code = [cubin[at : at + length] for _, _, flags, _, at, length in sections if flags & 4]
+    assert code, "no section of the machine code is executable"
+    return b"".join(code)
+
+
+def _cuda(cubin: bytes, code: str) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
         usage = _tool("cuobjdump", "--dump-resource-usage", file.name)
-        code = _tool("nvdisasm", "--print-code", "--no-dataflow", file.name)  # cuobjdump -sass takes 1.4 times as long
     registers, stack = (re.search(rf"\b{name}:(\d+)", usage) for name in ("REG", "STACK"))
     assert registers is not None, usage
     assert stack is not None, usage
@@ -299,11 +334,15 @@ def main() -> None:
         if name not in KERNELS:
             parser.error(f"unknown kernel '{name}'; choose from: {', '.join(KERNELS)}")
     known = set(chosen.known.read_text().split()) if chosen.known else set()
-    for name in chosen.kernels or KERNELS:
-        for target in chosen.target or TARGETS:
-            for one in compilations(KERNELS[name], target):
-                facts = one.facts() if one.fingerprint in known else asdict(one.compiled())
-                print(json.dumps(facts), flush=True)
+    all_of_them = [
+        one
+        for name in chosen.kernels or KERNELS
+        for target in chosen.target or TARGETS
+        for one in compilations(KERNELS[name], target)
+    ]
+    found = iter(programs([one for one in all_of_them if one.fingerprint not in known]))
+    for one in all_of_them:
+        print(json.dumps(one.facts() if one.fingerprint in known else asdict(next(found))))
 
 
 if __name__ == "__main__":

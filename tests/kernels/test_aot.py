@@ -15,7 +15,7 @@ import triton
 from click.testing import CliRunner
 
 from arbench.kernels import KERNELS, SOFTMAX
-from arbench.kernels.aot import TARGETS, _compilation, _hip, _source, _target, _widths, launches, programs
+from arbench.kernels.aot import TARGETS, _compilation, _hip, _source, _target, _widths, compilations, launches
 from arbench.kernels.core.launch import interpreted
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +87,7 @@ def test_strides_beyond_32_bits_are_64_bits_wide() -> None:
 @pytest.mark.skipif(not interpreted(), reason="the interpreter is off where there is a GPU")
 def test_the_interpreter_does_not_compile() -> None:
     with pytest.raises(RuntimeError, match="TRITON_INTERPRET is set"):
-        next(programs(SOFTMAX, "sm_90"))
+        next(compilations(SOFTMAX, "sm_90"))
 
 
 def test_everything_a_compiler_is_given_is_in_the_fingerprint() -> None:
