@@ -124,7 +124,7 @@ def _growth(counts: Mapping[int, Count], metric: str) -> Growth | None:
     if not known:
         return None
     growth = fit_exact(list(known), list(known.values()))
-    if growth.fitted is None and metric == "work":
+    if growth.fitted is None and metric == "work" and min(known.values()) > 0:
         # conditioning comes in ceil(N / hop) frames, which is no polynomial, although it has no noise
         return fit_noisy(list(known), {0: {n: float(value) for n, value in known.items()}})
     return growth

@@ -30,6 +30,17 @@ def test_depth_is_fitted_and_judged(made: ModuleType, claim, verdict):
     assert fit.key == cases[0].key
 
 
+def test_work_of_nothing_at_one_size_has_no_class_and_ends_no_run(made: ModuleType):
+    """Fits of noisy values take logarithms; counts that no exact fit reproduces are fitted so, unless one is 0."""
+    cases = [msgspec.structs.replace(case, claimed_work="N") for case in made.ladder()]
+    counts = [made.counted(case, 3 * case.n) for case in cases]
+    counts[0] = msgspec.structs.replace(counts[0], flops=0)
+    fits = made.only(Fit, derive(made.fabricated(cases, *made.proved(*cases), *counts)))
+    (work,) = (fit for fit in fits if fit.metric == "work")
+    assert (work.fitted, work.exponent, work.verdict) == (None, None, "undecided")
+    assert work.values[0] == 0
+
+
 def linked(made: ModuleType, case: CaseKey, **links: int) -> Count:
     named = {f"aten::{name}": many for name, many in links.items()}
     return msgspec.structs.replace(made.counted(case, sum(links.values())), links=named)
