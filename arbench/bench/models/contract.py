@@ -68,11 +68,11 @@ def check_forward(source: Source, params: Any, batch: int, n: int) -> None:
     _check_params(source, "forward", params, batch, n)
 
 
-def check_extended(source: Source, extended: Any, batch: int, elements: int) -> None:
-    """Raise ContractError unless ``extend`` returned parameters (batch, elements, P) and a state."""
+def check_extended(source: Source, extended: Any, batch: int, elements: int, call: str = "extend") -> None:
+    """Raise ContractError unless a call of ``extend`` returned parameters (batch, elements, P) and a state."""
     if not isinstance(extended, tuple) or len(extended) != 2:
-        raise ContractError(f"extend returns {_kind(extended)}; return parameters and the new state")
-    _check_params(source, "extend", extended[0], batch, elements)
+        raise ContractError(f"{call} returns {_kind(extended)}; return parameters and the new state")
+    _check_params(source, call, extended[0], batch, elements)
 
 
 def _check_params(source: Source, name: str, params: Any, batch: int, elements: int) -> None:

@@ -38,21 +38,26 @@ ADDITIVE = ("flops", "ops", "bytes")
 
 
 @contextmanager
-def evaluations(source: Source, names: Sequence[str] = ("forward", "extend")) -> Iterator[Callable[[], int]]:
+def evaluations(
+    source: Source,
+    names: Sequence[str] = ("forward", "extend"),
+    counts: Callable[..., bool] = lambda *args, **kwargs: True,
+) -> Iterator[Callable[[], int]]:
     """Count the calls of ``forward`` and ``extend`` within the context; yield a function that returns their number.
 
     A call within a call is the same evaluation.
 
     Args:
         source: the model.
-        names: the functions whose calls count; within the others a call is not counted either.
+        names: the functions whose calls count; within ``forward`` and ``extend`` a call is not counted either.
+        counts: returns from the arguments whether a call counts.
     """
     calls = level = 0
 
     def counted(name: str, inner: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             nonlocal calls, level
-            calls += level == 0 and name in names
+            calls += level == 0 and name in names and counts(*args, **kwargs)
             level += 1
             try:
                 return inner(*args, **kwargs)
@@ -61,14 +66,14 @@ def evaluations(source: Source, names: Sequence[str] = ("forward", "extend")) ->
 
         return call
 
-    both = ("forward", "extend")
-    before = {name: source.__dict__[name] for name in both if name in source.__dict__}
-    for name in both:
+    watched = {"forward", "extend", *names}
+    before = {name: source.__dict__[name] for name in watched if name in source.__dict__}
+    for name in watched:
         source.__dict__[name] = counted(name, getattr(source, name))
     try:
         yield lambda: calls
     finally:
-        for name in both:
+        for name in watched:
             del source.__dict__[name]
         source.__dict__.update(before)
 

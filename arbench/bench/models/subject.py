@@ -14,13 +14,14 @@ from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, out_of_memory
 from arbench.bench.models.counting import counter_for, evaluations
 from arbench.bench.models.setup import ModelSetup, run
+from arbench.bench.models.walks import ExtendError
 from arbench.bench.models.witness import Witness
 from arbench.bench.samples import COLD, compiles
 from arbench.meters import peak_bytes
 from arbench.methods import Outcome
 from arbench.models import StateError
 from arbench.own.raised import one_line
-from arbench.results import Count, Verification
+from arbench.results import Count, Status, Verification
 
 EAGER = "the same model on plain PyTorch"
 """The twin whose operations are counted for the other backends."""
@@ -133,14 +134,22 @@ class ModelSubject:
             yield Message(line=line)
 
     def _charged(self, case: CaseKey, fault: InexactError) -> Verification:
-        """Charge a fault of the model to a case, unless the fault is in ``extend`` and the case makes no steps."""
+        """Charge a fault of the model to a case, unless the case makes no call of the half that is wrong."""
         facts = {"how": "probes of the model itself"}
-        charged = Verification(case.id, "inexact", case.exactness, facts, str(fault))
-        if fault.facts.get("half") != "extend":
+        status: Status = "error" if isinstance(fault, ExtendError) else "inexact"
+        charged = Verification(case.id, status, case.exactness, facts, str(fault))
+        half = fault.facts.get("half")
+        if half is None:
             return charged
-        with evaluations(self.pair[0], ["extend"]) as steps:
-            line = self._verification(case, {"extend": str(fault)})
-            return charged if steps() else line
+        counted = (["extend"], _over_several) if half == "several" else (["start", "extend"],)
+        with evaluations(self.pair[0], *counted) as wrong_calls:
+            try:
+                line = self._verification(case, {"extend": str(fault)})
+            except Exception:  # a model may raise anything
+                if wrong_calls() and self.setup.device == "cpu":
+                    return charged
+                raise
+            return charged if wrong_calls() else line
 
     def _verification(self, case: CaseKey, model: dict[str, Any]) -> Verification:
         from arbench.bench.models.verify_method import verify_method
@@ -174,6 +183,11 @@ class ModelSubject:
             return Verification(case.id, "ok", case.exactness, facts)
 
         return _or_fault(case, again)
+
+
+def _over_several(state: Any, f: Any, g0: int, g1: int) -> bool:
+    """Return whether a call of ``extend`` is for several groups."""
+    return g1 - g0 > 1
 
 
 def _or_fault(case: CaseKey, verified: Callable[[], Verification]) -> Verification:
