@@ -120,7 +120,8 @@ def _of_steps(walks: Walks, single: Walk, at_once: Walk | None) -> tuple[Half | 
         return "extend", "extend is wrong, since it returns parameters that are not finite"
     true, again = (walks.walk(single.cuts, changing=False).params for _ in range(2))
     if true is None or again is None or not walks.near(true, again):
-        return "extend", "extend is wrong, since it returns others when it is called again: it must draw nothing itself"
+        why = "it must draw nothing itself, and start must make a new state"
+        return "extend", f"extend is wrong, since it returns others when it is called again: {why}"
     if not walks.near(true, single.params):
         why = "its parameters change with elements that come after them: it may read those before g1 - 1 only"
         return "extend", f"extend is wrong, since {why}"

@@ -47,7 +47,8 @@ BROKEN = {
     "Undefined": ("inexact", "extend is wrong, since it returns parameters that are not finite", FORWARD),
     "Drawing": (
         "inexact",
-        "extend is wrong, since it returns others when it is called again: it must draw nothing itself",
+        "extend is wrong, since it returns others when it is called again: it must draw nothing itself, and start "
+        "must make a new state",
         FORWARD,
     ),
     "Torn": (
