@@ -75,7 +75,7 @@ test-oldest: $(OLDEST)/.installed ## every kernel checked with the oldest Triton
 	$(OLDEST)/bin/python -c 'import triton; assert triton.__version__ == "$(OLDEST_TRITON)", triton.__version__'
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n auto --dist worksteal -m "not slow" \
 	  -W "ignore:Conversion of an array with ndim:DeprecationWarning" \
-	  tests/kernels/test_aot.py tests/kernels/test_every_kernel.py $(ARGS)
+	  tests/kernels/test_aot.py tests/kernels/test_every_kernel.py tests/kernels/core/test_interpreter.py $(ARGS)
 
 compiled: $(OLDEST)/.installed ## compile changed Triton programs and write their tables, for both Tritons
 	$(PY) benchmarks/compiled.py

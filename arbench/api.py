@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from arbench.border.printable import printable
 from arbench.naming import model_name
 from arbench.results import Results, ResultsError
 from arbench.suggest import did_you_mean
@@ -32,7 +33,7 @@ Model: TypeAlias = "str | type[Source]"
 
 @dataclass(eq=False, repr=False)
 class Measured(Results):
-    """Results of ``measure``; a notebook shows them as tables, and so does ``print``.
+    """Results of ``measure``; a notebook shows the answer and tables, and so does ``print``.
 
     Attributes:
         folder: the folder of the results file; None where it was temporary.
@@ -50,7 +51,7 @@ class Measured(Results):
 
         told = [line for one in answers(self) for line in (one.model, *(f"  {text}" for text in one.sentences))]
         blocks = ["\n".join([*told, *remarks(self)]), *("\n".join(table.lines()) for table in headline(self))]
-        return "\n\n".join(filter(None, blocks)) or "no results"
+        return printable("\n\n".join(filter(None, blocks))) or "no results"
 
     def _repr_html_(self) -> str:
         from arbench.report import cell
@@ -127,9 +128,11 @@ def measure(
     classes: dict[str, type[Source]] = {}
     options = _checked(options)
     if models is not None:
-        if not isinstance(models, str | type | Iterable):
-            raise PlanError(f"measure takes names and classes, got a {type(models).__name__}; pass the class itself")
-        several = [models] if isinstance(models, str | type) else list(models)
+        several: list[Any] = list(models) if isinstance(models, list | tuple) else [models]
+        for one in several:
+            if not isinstance(one, str | type):
+                kind = type(one).__name__
+                raise PlanError(f"measure takes names and classes, got {kind}; pass a class, not an object")
         options["models"] = [one if isinstance(one, str) else _named(one, classes) for one in several]
     with ExitStack() as opened:
         try:

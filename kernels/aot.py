@@ -234,11 +234,13 @@ def _disassembled(architecture: str, cubins: Sequence[bytes]) -> list[str]:
         file.write(b"".join(parts))
         file.flush()
         lines = _tool("nvdisasm", "--binary", architecture, file.name).splitlines()
+    assert not any(len(part) % 16 for part in parts), "instructions have 16 bytes"
     ends = list(accumulate(map(len, parts)))
     found: list[list[str]] = [[] for _ in parts]
     for line in lines:
         if at := re.match(r"\s*/\*([0-9a-f]{4,})\*/", line):
             found[bisect(ends, int(at[1], 16))].append(line)
+    assert all(found), "a program has no instructions"
     return ["\n".join(of_one) for of_one in found]
 
 

@@ -101,8 +101,8 @@ def test_the_result_is_that_of_the_file_and_shows_itself(tmp_path: Path) -> None
 
 
 def test_an_object_in_place_of_its_class_is_refused() -> None:
-    with pytest.raises(PlanError, match=r"^measure takes names and classes, got a object; pass the class itself$"):
-        arbench.measure(object())
+    with pytest.raises(PlanError, match=r"^measure takes names and classes, got object; pass a class, not an object$"):
+        arbench.measure(["wavenet:tiny", object()])
 
 
 def test_resume_needs_the_folder_of_a_run() -> None:

@@ -33,7 +33,7 @@ def command(models: tuple[str, ...], as_json: bool) -> None:
 
     with refusing(ModelError, PlanError):
         chosen = [resolve(spec) for spec in models or names()]
-        for one in chosen:
+        for one in chosen if models else ():
             _check_claims(one.cls)
         suites = shipped()
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -90,16 +90,20 @@ def _model(one: Any) -> dict[str, Any]:
 
 
 def _check_claims(cls: Any) -> None:
-    """Raise ModelError for a claim whose growth is no known class."""
+    """Raise ModelError or PlanError unless the claims of a model are about methods, in known classes of growth."""
+    from arbench.bench.models.contract import ContractError, check_class
+    from arbench.bench.plan import check_claims
     from arbench.models import ModelError
     from arbench.stats.claims import parse
 
-    for (op, method), claim in cls.claims.items():
-        try:
+    try:
+        check_class(cls)
+        check_claims(cls.__name__, cls)
+        for claim in cls.claims.values():
             for stated in (claim.depth, claim.work):
                 parse(stated)
-        except ValueError as error:
-            raise ModelError(f"model '{cls.__name__}', claim for {op} {method}: {error}") from None
+    except (ContractError, ValueError) as error:
+        raise ModelError(f"model '{cls.__name__}': {error}") from None
 
 
 def _claims(claim: Any) -> dict[str, str] | None:

@@ -59,7 +59,10 @@ def _flat(ctx: click.Context, param: click.Parameter, value: tuple[tuple[int, ..
 
 
 def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
-    return [name for names in value for name in names.split(",")]
+    found = [name.strip() for names in value for name in names.split(",")]
+    if not all(found):
+        raise click.BadParameter("a name is empty; separate names by single commas", ctx, param)
+    return found
 
 
 def option(*names: str, **more: Any) -> Decorator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from shlex import quote
 
@@ -62,7 +63,7 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
         paths.append(f"results  {file}")
         if was_read or details or not results.integrity.intact:
             paths += _filled([f"seals    {seal_line(results)}"], terminal_width(), "")
-        if was_read and results.integrity.sealed and not results.integrity.intact and file.name == FILE_NAME:
+        if was_read and results.integrity.sealed and not _finished(results) and file.name == FILE_NAME:
             command = "kernels" if "kernels" in results.run.plan.get("options", {}) else "run"
             paths.append(f"resume   arbench {command} --resume --out {place}")
         _show_results(results, paths, f"arbench report {place} --details", details)
@@ -99,11 +100,19 @@ def _show_results(results: Results, paths: list[str], more: str, details: bool) 
     if taxonomy is not None:
         tables.append(_table(taxonomy, width, True))
     lines = [*opening, *(line for table in tables for line in ("", *table))]
-    if len(tables) == 1 and len(lines) > shutil.get_terminal_size().lines - PROMPT:  # every line counts
-        lines.remove("")
+    if sys.stdout.isatty() and len(tables) == 1 and len(lines) == shutil.get_terminal_size().lines - PROMPT + 1:
+        lines.remove("")  # then all of it can be seen at once
     click.echo("\n".join(lines))
     if details:
         _show_details(results, width)
+
+
+def _finished(results: Results) -> bool:
+    """Return whether a run came to its end, not only to a seal."""
+    rows = results.cases.values()
+    planned = results.run.plan.get("cases")
+    missing = isinstance(planned, list) and len(planned) > len(rows)
+    return results.integrity.intact and not missing and all(row.stopped_by != "interrupted" for row in rows)
 
 
 def packed(lines: list[str], width: int) -> list[str]:

@@ -86,7 +86,7 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
 
 
 def cell(results: Results) -> str:
-    """Return HTML for the output of a notebook's cell: failures, answers, the tables seen first, and verdicts."""
+    """Return HTML for the output of a notebook's cell: what is missing or failed, answers, tables, verdicts."""
     claims = [one for one in sentences(results) if one.verdict]
     template = environment().get_template("cell.html.j2")
     return printable(

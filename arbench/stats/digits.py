@@ -81,7 +81,8 @@ def format_at(value: float, prefix: int, interval: Interval | None = None) -> st
 def format_interval_at(value: float, interval: Interval, prefix: int, ends: str = "[]") -> str:
     """Return the ends of an interval as `format_at` prints its value, rounded outward.
 
-    They have more digits where the low end would else be printed as 0, which it is not.
+    They have more digits where the low end would else be printed as 0, which it is not, unless it is less than a
+    hundred-thousandth of the value.
     """
     place = last_place(value, interval)
     if interval[0] > 0:
@@ -104,10 +105,10 @@ def format_ratio(value: float, interval: Interval | None = None) -> str:
 
 
 def format_interval(value: float, interval: Interval, unit: str = "", ends: str = "[]") -> str:
-    """Return the ends of an interval with the prefix and last place of ``value``: ``[12.1, 12.6]``.
+    """Return the ends of an interval with the prefix of ``value``, and its last place or more: ``[12.1, 12.6]``.
 
-    They match the output of `format_si` (for ``unit`` 'x', of `format_ratio`) for ``value``, are rounded outward
-    and have no unit, because ``value`` with its unit is printed beside them.
+    The prefix is that of `format_si` (for ``unit`` 'x', of `format_ratio`). The ends are rounded outward and have no
+    unit, because ``value`` with its unit is printed beside them.
     """
     return format_interval_at(value, interval, 0 if unit == "x" else _scaled(value, unit, interval)[1], ends)
 

@@ -27,7 +27,7 @@ class Mine(WaveNet):
     def extend(self, state, f, g0, g1):
         os.write(1, b'{"done":true}\\n\\xff')
         params, state = super().extend(state, f, g0, g1)
-        if self.embedding.dtype == torch.float32 and g0 == 1:
+        if self.embedding.dtype == torch.float32 and g0 == 2:
             match f.shape[1], stage():
                 case 10, "verify" if not FIRST.exists():
                     FIRST.touch()
@@ -107,7 +107,7 @@ import torch
 class Mine(WaveNet):
     def extend(self, state, f, g0, g1):
         params, state = super().extend(state, f, g0, g1)
-        if self.embedding.dtype == torch.float32 and g0 == 1:
+        if self.embedding.dtype == torch.float32 and g0 == 2:
             match f.shape[1]:
                 case 10:
                     raise ValueError("a bad day\\nfor elements")

@@ -68,7 +68,8 @@ def test_a_model_that_fails_costs_its_own_cases(inside, model_file):
     results = proved(models=[spec, "wavenet:tiny"], methods=["cached"], n=[9, 10])
     rows = {(row.model, row.n): row for row in results.cases.values()}
     assert {where for where, row in rows.items() if row.status == "ok"} == rows.keys() - {("mine.Mine", 10)}
-    assert rows["mine.Mine", 10].error == "ValueError: broken (mine.py:6)"
+    where = "extend failed at its first step, extend(state, f, 0, 1), with the state that start returned"
+    assert rows["mine.Mine", 10].error == f"{where}: ValueError: broken (mine.py:6)"
 
 
 class Waiting(WorkerPool):

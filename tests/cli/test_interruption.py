@@ -112,7 +112,7 @@ def comes_to_the_same_end(run, folder: Path, words: list[str], unkilled: Path) -
     assert {case.stopped_by for case in results.cases.values()} == {"rounds"}
 
 
-def test_ctrl_c_leaves_rows_and_a_report_and_a_second_run_is_kept_out(start, quickly, refusal, small, tmp_path):
+def test_ctrl_c_leaves_rows_and_a_report_and_a_second_run_is_kept_out(answer, start, quickly, refusal, small, tmp_path):
     words = [word if word != "2" else "300" for word in small]  # endless rounds and workers
     with start("run", *words, "--out", tmp_path, before=quickly) as process:
         until(lambda: process.poll() is not None or len(lines(tmp_path)) > 22)
@@ -126,6 +126,7 @@ def test_ctrl_c_leaves_rows_and_a_report_and_a_second_run_is_kept_out(start, qui
     assert err.splitlines()[-1] == f"arbench: interrupted; continue with: arbench run --resume --out {tmp_path}"
     assert "Traceback" not in err
     assert "wavenet:tiny" in out
+    assert f"\nresume   arbench run --resume --out {tmp_path}\n" in answer("report", tmp_path).out
     results = read(tmp_path)
     assert results.samples
     assert {case.stopped_by for case in results.cases.values()} == {"interrupted"}

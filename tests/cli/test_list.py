@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from arbench.bench.dtypes import DTYPES
 from arbench.models import FAMILIES, names
 
@@ -21,8 +23,22 @@ def test_a_claim_of_an_unknown_growth_is_refused(refusal, tmp_path):
     (tmp_path / "mine.py").write_text(WRONG)
     known = "1, log N, sqrt N, N, N log N, N^2, N^3"
     assert refusal("list", "--model", f"{tmp_path}/mine.py:Mine:tiny") == (
-        f"model 'Mine', claim for sample cached: unknown growth class 'O(n)'; known: {known}"
+        f"model 'Mine': unknown growth class 'O(n)'; known: {known}"
     )
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ('{"sample": Claim("N", "N")}', "`claims` names 'sample', which is no method; "),
+        ('{("sample", "cached"): ("N", "N")}', "claims[('sample', 'cached')] is ('N', 'N'); write Claim("),
+        ('{("sample", "cached"): Claim(1, "N")}', "claims[('sample', 'cached')] is Claim("),
+        ("None", "claims is no dictionary; write {"),
+    ],
+)
+def test_claims_of_another_form_are_refused(claims, said, refusal, tmp_path):
+    (tmp_path / "mine.py").write_text(WRONG.replace('{("sample", "cached"): Claim(depth="O(n)", work="N")}', claims))
+    assert said in refusal("list", "--model", f"{tmp_path}/mine.py:Mine:tiny")
 
 
 def test_every_model_preset_method_and_claim_is_listed(answer):

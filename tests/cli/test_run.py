@@ -46,7 +46,7 @@ def test_a_run_says_what_it_found_and_leaves_it(finished):
     assert float(said_x.rstrip("x")) == pytest.approx(slowdown.ratio, rel=0.5)  # one digit, perhaps
     first = f"At N = 16 sampling takes {said_x} (range "
     assert " ".join(words).startswith(first)
-    assert " ".join(words).endswith(") as long as scoring (cached/parallel).")
+    assert " ".join(words).endswith(") as long as scoring: cached/parallel.")
     assert "Verified: 4 cases are right, none is wrong. Claims on depth and work: 4 hold." in lines
     place = lines.index(f"report   {folder}/report.html")
     assert place < 24

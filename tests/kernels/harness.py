@@ -163,6 +163,10 @@ def gradients_by_difference(kernel: Kernel, inputs: dict[str, Any]) -> None:
         ]
         return [sum((g * d).sum() for g, d in zip(grads, direction, strict=True) if g is not None) for grads in of_each]
 
-    for one, a, b, weight in zip(on_triton(derivatives), after, before, weights, strict=True):
+    kept = [one.detach().clone() for one in (*moving, *found)]
+    first, again = on_triton(derivatives), on_triton(derivatives)
+    assert all(map(torch.equal, first, again)), "a second backward pass gives other gradients"
+    assert all(map(torch.equal, kept, (*moving, *found))), "the backward pass changes inputs or outputs"
+    for one, a, b, weight in zip(first, after, before, weights, strict=True):
         expected = ((a - b) * weight).sum() / (2 * step)
         close(one, expected, (1e-6, 1e-6))

@@ -26,7 +26,7 @@ def check_class(source: Source) -> None:
     if not isinstance(claims, Mapping):
         raise ContractError("claims is no dictionary; write {('sample', 'cached'): Claim('N', 'N')}")
     for key, claim in claims.items():
-        if not isinstance(claim, Claim):
+        if not isinstance(claim, Claim) or not all(isinstance(stated, str) for stated in (claim.depth, claim.work)):
             raise ContractError(f"claims[{key!r}] is {claim!r}; write Claim(depth='N', work='N')")
 
 

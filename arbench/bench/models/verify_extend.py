@@ -6,6 +6,7 @@ raises, or contradicts itself; and where its single steps are right, on its call
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Literal
 
 import torch
@@ -15,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from arbench.bench.dtypes import DTYPES
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.precision import Precision
-from arbench.bench.models.walks import Walk, Walks, changed, extensions
+from arbench.bench.models.walks import ExtendError, Walk, Walks, changed, extensions
 from arbench.models import Source
 
 POSITIONS = 64
@@ -39,6 +40,8 @@ def first_steps(source: Source, f: Tensor, code: Any, dtype: str) -> None:
         precision.check()
     except InexactError as error:
         error.facts["half"] = "extend"
+        if isinstance(error, ExtendError) and _reuses(source, f, code):
+            raise InexactError(_REUSED, half="extend") from None
         raise
 
 
@@ -78,6 +81,8 @@ def _several(walks: Walks) -> list[list[int]]:
 
 def _fault(walks: Walks, mixed: Walk) -> InexactError:
     """Return the fault that walks show: of single steps, of calls over several groups, or of neither for certain."""
+    if _reuses(walks.source, walks.f, walks.code):
+        return InexactError(_REUSED, half="extend")
     single = walks.walk(range(min(walks.groups, POSITIONS) + 1))
     several = [walks.walk(cuts) for cuts in _several(walks)]
     if single.error is not None:
@@ -96,6 +101,30 @@ def _fault(walks: Walks, mixed: Walk) -> InexactError:
     return _differ(walks, mixed, "extend", "extend is right over all elements at once, but wrong in a single step")
 
 
+def _reuses(source: Source, f: Tensor, code: Any) -> bool:
+    """Return whether the steps of one event change the state that the next ``start`` returns."""
+
+    def begun() -> list[Any]:
+        state = source.start(len(f), f.shape[1], code)
+        return [one.clone() if isinstance(one, Tensor) else one for one in _leaves(state)]
+
+    with suppress(Exception):  # a model may raise anything, which is charged to it elsewhere
+        before, groups = begun(), len(source.schedule(f.shape[1])) - 1
+        with suppress(InexactError):
+            for _ in extensions(source, f, code, range(min(groups, 2) + 1)):
+                pass
+        after = begun()
+        return len(before) != len(after) or any(map(_reused, before, after))
+    return False
+
+
+def _reused(a: Any, b: Any) -> bool:
+    """Return whether part ``b`` of a new state shows that it was part ``a`` of an older one."""
+    plain = (Tensor, int, float, str)
+    return not _same(a, b) if isinstance(a, plain) or isinstance(b, plain) else a is b and not callable(a)
+
+
+_REUSED = "start returns a state that earlier calls have changed; make a new one in each call"
 _UNTOLD = "forward calls extend, so which of the two is wrong cannot be told, and no method is verified"
 
 

@@ -59,12 +59,12 @@ def _costs(results: Results, model: str, shared: SharedSettings) -> list[str]:
     n = max(sizes, key=lambda n: (len(sizes[n]), any(one.case.id in referred for one in sizes[n]), n))
     best = min(sizes[n], key=_ratio)
     pair = _pair(best, results, shared)
-    lines = [f"At N = {n:,} sampling takes {_times(best.slowdown)} as long as scoring ({pair})."]
+    lines = [f"At N = {n:,} sampling takes {_times(best.slowdown)} as long as scoring: {pair}."]
     lines += _beside_reference(best, sizes[n], results, shared)
     named = [best]
     if (most := max(sizes)) != n:
         named.append(last := min(sizes[most], key=_ratio))
-        lines.append(f"At N = {most:,} it takes {_times(last.slowdown)} ({_pair(last, results, shared)}).")
+        lines.append(f"At N = {most:,} it takes {_times(last.slowdown)}: {_pair(last, results, shared)}.")
     return lines + _beside_trained(named, results)
 
 

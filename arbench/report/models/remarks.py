@@ -127,7 +127,7 @@ def _unstable(results: Results) -> str:
     if not cases:
         return ""
     load = results.run.environment.get("load")
-    busy = f" (load {load['1min']:.1f})" if isinstance(load, dict) and load.get("1min") else ""
+    busy = f" (load at the start: {load['1min']:.1f})" if isinstance(load, dict) and load.get("1min") else ""
     return f"Unstable: {len(cases):,} of {_count(timed, 'time')} scatter{busy}: stop other programs and repeat."
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from triton.language import core
 
 from arbench.kernels import KERNELS, Kernel
 from arbench.kernels.core.launch import interpreted
@@ -43,6 +44,10 @@ def test_everything_is_replaced_and_given_back(interpreter: ModuleType) -> None:
     def parts() -> list[Any]:
         return [getattr(owner, name) for owner, name, _, _ in interpreter.REPLACED]
 
+    kind = core.block_type
+    assert kind(core.float32, [4]) is kind(core.float32, [4])
+    with interpreter.as_it_comes():
+        assert kind(core.float32, [4]) is not kind(core.float32, [4])
     assert {name for _, name, _, _ in interpreter.REPLACED} >= {"broadcast_impl_value", "_unwrap_if_constexpr"}
     before = parts()
     with interpreter.as_it_comes():

@@ -46,9 +46,9 @@ def said(results) -> tuple[str, ...]:
 
 def test_the_answer_is_at_the_largest_n_that_most_samplers_reached(build) -> None:
     assert said(build(edit=costing(COSTS | MORE))) == (
-        "At N = 512 sampling takes 30.0x [29.7, 30.3] as long as scoring (cached/parallel).",
+        "At N = 512 sampling takes 30.0x [29.7, 30.3] as long as scoring: cached/parallel.",
         "The reference, naive, takes 90.0x [89.1, 90.9]; cached is 3.00x [2.97, 3.03] as fast.",
-        "At N = 4,096 it takes 25.0x [24.7, 25.3] (fixed_point/parallel).",
+        "At N = 4,096 it takes 25.0x [24.7, 25.3]: fixed_point/parallel.",
         "Weights are random: the gain of fixed_point may not hold for trained ones.",
         "Scoring depth O(1) (parallel), sampling depth O(N) (cached).",
     )
@@ -88,7 +88,7 @@ def test_approximate_samplers_do_not_answer(build) -> None:
                 one.exactness = "approximate"
         return found
 
-    assert "(naive/parallel)" in said(build(edit=edit))[0]
+    assert ": naive/parallel." in said(build(edit=edit))[0]
 
 
 @pytest.mark.parametrize("later", [None, "error"])
