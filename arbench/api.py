@@ -117,7 +117,7 @@ def measure(
     from arbench.bench.suite import suite_options
     from arbench.bench.workers.given import given
     from arbench.bench.workers.planning import planned
-    from arbench.models import ModelError
+    from arbench.models import ModelError, Source
 
     if out is not None and not os.fspath(out):
         raise ResultsError("out is empty; name a folder")
@@ -130,7 +130,7 @@ def measure(
     if models is not None:
         several: list[Any] = list(models) if isinstance(models, list | tuple) else [models]
         for one in several:
-            if not isinstance(one, str | type):
+            if isinstance(one, Source):
                 kind = type(one).__name__
                 raise PlanError(f"measure takes names and classes, got {kind}; pass a class, not an object")
         options["models"] = [one if isinstance(one, str) else _named(one, classes) for one in several]

@@ -16,6 +16,7 @@ import arbench
 from arbench.api import Measured, measure
 from arbench.bench.options import PlanError
 from arbench.bench.progress import Progress
+from arbench.models import resolve
 from arbench.results import Case, Fit, Results, ResultsError, Run, TakenError, Writer, read
 
 RUN = Run(1, "r", "2026-01-05T12:00:00+00:00", [], 0, None, {}, {}, {})
@@ -101,8 +102,8 @@ def test_the_result_is_that_of_the_file_and_shows_itself(tmp_path: Path) -> None
 
 
 def test_an_object_in_place_of_its_class_is_refused() -> None:
-    with pytest.raises(PlanError, match=r"^measure takes names and classes, got object; pass a class, not an object$"):
-        arbench.measure(["wavenet:tiny", object()])
+    with pytest.raises(PlanError, match=r"^measure takes names and classes, got WaveNet; pass a class, not an object$"):
+        arbench.measure(["wavenet:tiny", resolve("wavenet:tiny").build()])
 
 
 def test_resume_needs_the_folder_of_a_run() -> None:
