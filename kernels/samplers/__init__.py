@@ -1,0 +1,1 @@
+"""Parts of native samplers on a CPU: whole draws in one call, compiled by Numba."""
