@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 from torch.nn.functional import pad
 
-from arbench.kernels.samplers.vectors import INT, Vectors, data, lanes
+from arbench.kernels.samplers.vectors import INT, LINE, Vectors, data, lanes
 
 MOST_VECTORS = 4
 """Largest width of a panel, in vectors."""
@@ -157,7 +157,9 @@ def product(weights, at, inputs, outputs, x, x_at, x_stride, y, y_at, y_stride, 
         y_stride: see ``y``.
         rows: number of vectors.
     """
-    per = 64 // y.itemsize
+    if inputs == 0:
+        return at
+    per = LINE // y.itemsize
     for begin in range(0, outputs, MOST_VECTORS * per):
         vectors = min(MOST_VECTORS, (outputs - begin) // per)
         for row in range(0, rows, MOST_ROWS):

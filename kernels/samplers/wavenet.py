@@ -82,8 +82,10 @@ class State(NamedTuple):
 
 
 @compiled("contract")
-def run(shape, share, state, law, counters, boxes, thread, threads, noise, given, x, params, helpers=HELPERS):
-    """Draw elements until ``x`` is full, and return how many were drawn: fewer if the draw is stopped.
+def run(
+    shape, share, state, law, counters, boxes, thread, threads, noise, given, x, params, begin, end, helpers=HELPERS
+):
+    """Draw elements ``begin`` to ``end`` - 1 of ``x``; return the end, or the element at which the draw was stopped.
 
     Args:
         shape: ``Shape``.
@@ -98,6 +100,8 @@ def run(shape, share, state, law, counters, boxes, thread, threads, noise, given
         given: (B, at most M) elements that are taken instead of draws.
         x: (B, M), filled by thread 0.
         params: (B, M, P), filled by thread 0; (B, 0, P) to keep none.
+        begin: first element of ``x``; those before it were drawn by earlier calls.
+        end: element behind the last.
         helpers: part of the signature by which Numba finds cached code.
     """
     batch, residual, width = shape.batch, shape.residual, shape.residual + shape.skip
@@ -110,8 +114,7 @@ def run(shape, share, state, law, counters, boxes, thread, threads, noise, given
     span = shape.kernel * residual
     shared = share.offsets.shape[2] == 1
     keep = params.shape[1] > 0
-    count = x.shape[1]
-    for m in range(count):
+    for m in range(begin, end):
         t = state.position[0]
         frame = min(t // shape.hop, len(share.offsets) - 1) if shape.hop else 0
         for b in range(batch):
@@ -134,12 +137,12 @@ def run(shape, share, state, law, counters, boxes, thread, threads, noise, given
                 b_taps, b_x = taps[b], streams[b, :residual]
                 for k in range(shape.kernel - 1):
                     slot = (t + k * dilation) % reach  # the oldest first: t - reach + k dilation
-                    begin = ring + (slot * batch + b) * residual
-                    b_taps[k * residual : (k + 1) * residual] = state.rings[begin : begin + residual]
+                    start = ring + (slot * batch + b) * residual
+                    b_taps[k * residual : (k + 1) * residual] = state.rings[start : start + residual]
                 b_taps[span - residual :] = b_x
                 if reach:
-                    begin = ring + (t % reach * batch + b) * residual
-                    state.rings[begin : begin + residual] = b_x
+                    start = ring + (t % reach * batch + b) * residual
+                    state.rings[start : start + residual] = b_x
                 gates[b] = share.offsets[frame, layer, 0 if shared else b]
                 b_bias = share.residual_bias[layer]
                 if thread == 0:
@@ -192,4 +195,4 @@ def run(shape, share, state, law, counters, boxes, thread, threads, noise, given
                 if keep:
                     params[b, m] = state.logits[b, : shape.params]
         state.position[0] = t + 1
-    return count
+    return end

@@ -1,0 +1,154 @@
+"""A draw from a WaveNet in native code, which can stop after any element and go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arbench.kernels.samplers.draws import Law
+from arbench.kernels.samplers.exchange import COUNTERS, stop
+from arbench.kernels.samplers.products import padded
+from arbench.kernels.samplers.shares import Packed, Weights
+from arbench.kernels.samplers.wavenet import Shape, Share, State, run
+
+SLICE_FLOPS = 2e9
+"""Floating-point operations of one native call, some 50 ms, after which an interrupt is heard."""
+
+
+class WaveNetDraw:
+    """A draw of events, element by element.
+
+    Args:
+        weights: the parameters of the network.
+        shares: the same, divided and packed, one for each thread.
+        law: the law of an element.
+        offsets: projected conditioning of the gates, bias included: (L, B or 1, frames, 2 G).
+        hop: elements per frame; None if there is only one frame.
+        batch: number of events at once.
+        scale: factor and summand that turn an element that is no class into the network's input.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        shares: Sequence[Packed],
+        law: Law,
+        offsets: Tensor,
+        hop: int | None,
+        batch: int,
+        scale: tuple[float, float] = (1.0, 0.0),
+    ) -> None:
+        self._batch, self._law, self._width = batch, law, weights.last.shape[1]
+        self._kind = weights.gate.dtype
+        size = weights.output.shape[1]
+        parts = [_share(one, weights.dilations, offsets, size) for one in shares]
+        shapes = [_shape(weights, one, batch, hop, scale) for one in shares]
+        states = [self._state(shape, weights.dilations) for shape in shapes]
+        self._threads = list(zip(shapes, parts, states, strict=True))
+        widest = max(shapes[0].residual, shapes[0].skip, shapes[0].out)
+        self._counters = np.zeros(COUNTERS, np.int64)
+        self._boxes = self._zeros(2, 2, batch * widest if len(shares) > 1 else 0)
+        flops = 2 * batch * sum(one.weights.numel() for one in shares)
+        self._slice = max(1, int(SLICE_FLOPS / max(flops, 1)))
+        self._pool = ThreadPoolExecutor(1) if len(shares) > 1 else None
+        self._broken = False
+
+    def draw(self, noise: Tensor, given: Tensor | None = None, record: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Draw the next M elements.
+
+        Args:
+            noise: (B, M, K).
+            given: the first of these elements (B, at most M), which are taken instead of draws.
+            record: whether to return the parameters.
+
+        Returns:
+            The elements (B, M), int64 for a finite law, and the parameters (B, M, P) or None.
+
+        Raises:
+            RuntimeError: an earlier call was interrupted in the middle.
+        """
+        if self._broken:
+            raise RuntimeError("the draw was interrupted in the middle of an element; start another one")
+        count = noise.shape[1]
+        x = torch.empty(self._batch, count, dtype=self._kind)
+        params = torch.empty(self._batch, count if record else 0, self._width, dtype=self._kind)
+        first = x[:, :0] if given is None else given.to(self._kind)
+        arrays = [one.contiguous().numpy() for one in (noise.to(self._kind), first, x, params)]
+        for begin in range(0, count, self._slice):
+            self._advance(arrays, begin, min(begin + self._slice, count))
+        return x.long() if self._law.levels else x, params if record else None
+
+    def _advance(self, arrays: list[Any], begin: int, end: int) -> None:
+        if self._pool is None:
+            self._run(0, arrays, begin, end)
+            return
+        self._broken = True
+        other = self._pool.submit(self._run, 1, arrays, begin, end)
+        try:
+            self._run(0, arrays, begin, end)
+        except BaseException:
+            stop(self._counters)
+            raise
+        other.result()
+        self._broken = False
+
+    def _run(self, thread: int, arrays: list[Any], begin: int, end: int) -> None:
+        shape, share, state = self._threads[thread]
+        many = len(self._threads)
+        run(shape, share, state, self._law, self._counters, self._boxes, thread, many, *arrays, begin, end)
+
+    def _state(self, shape: Shape, dilations: Sequence[int]) -> State:
+        b, reach = shape.batch, (shape.kernel - 1) * sum(dilations)
+        return State(
+            np.zeros(2, np.int64),
+            self._zeros(b),
+            self._zeros(reach * b * shape.residual),
+            self._zeros(b, shape.kernel * shape.residual),
+            self._zeros(b, 2 * shape.gate),
+            self._zeros(b, shape.gate),
+            self._zeros(b, shape.residual + shape.skip),
+            self._zeros(b, shape.hidden),
+            self._zeros(b, shape.out),
+        )
+
+    def _zeros(self, *size: int) -> Any:
+        return torch.zeros(size, dtype=self._kind).numpy()
+
+
+def _shape(weights: Weights, share: Packed, batch: int, hop: int | None, scale: tuple[float, float]) -> Shape:
+    return Shape(
+        batch,
+        weights.kernel,
+        share.embedding.shape[1],
+        share.gate,
+        len(share.skip_bias),
+        share.hidden,
+        len(share.last_bias),
+        weights.last.shape[1],
+        hop or 0,
+        *scale,
+    )
+
+
+def _share(share: Packed, dilations: Sequence[int], offsets: Tensor, size: int) -> Share:
+    kind = share.embedding.dtype
+    part = slice(*share.channels)
+    halves = (offsets[..., :size][..., part], offsets[..., size:][..., part])
+    gap = padded(share.channels[1] - share.channels[0], kind) - (share.channels[1] - share.channels[0])
+    offsets = torch.cat([torch.nn.functional.pad(half, (0, gap)) for half in halves], dim=-1)
+    weights = share.weights.numpy()
+    return Share(
+        weights.view(np.uint16) if weights.dtype == np.int16 else weights,
+        np.array(dilations, np.int64),
+        share.embedding.numpy(),
+        offsets.permute(2, 0, 1, 3).contiguous().numpy(),
+        share.residual_bias.contiguous().numpy(),
+        share.skip_bias.numpy(),
+        share.hidden_bias.numpy(),
+        share.last_bias.numpy(),
+    )
