@@ -120,7 +120,7 @@ def counters(
     """Return the counters of a case as ``arbench run`` counts them; without values if that takes too long."""
     budget_s = request.config.getoption("--arbench-count-budget")
     try:
-        witness = Witness(prepared[0], twin=prepared[2])
+        witness = Witness(prepared[0], twins={None: prepared[2]})
         found = counter_for(*prepared, case, witness, budget_s).direct(case, budget_s)
     except CountBudgetExceeded:
         return {"count_source": "none", "why_unknown": f"counting exceeded --arbench-count-budget ({budget_s:g} s)"}

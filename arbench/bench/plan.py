@@ -256,7 +256,7 @@ def _methods(chosen: Chosen, source: Source, entry: Entry, options: Options) -> 
 
     A model of a suite may have none of them if the command line requests them for all models.
     """
-    have = methods_for(source)
+    have = [method for method in methods_for(source) if options.device.partition(":")[0] in method.devices]
     kept = [m for m in have if (not entry.ops or m.op in entry.ops) and (not entry.methods or m.name in entry.methods)]
     if not kept and not (options.suite and (options.methods or options.ops)):
         names = ", ".join(dict.fromkeys(f"{m.op} {m.name}" for m in have))

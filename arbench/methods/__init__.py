@@ -5,6 +5,7 @@ from arbench.methods.base import Outcome as Outcome
 from arbench.methods.base import Task as Task
 from arbench.methods.fixed_point import BLOCKS, FIXED_POINT, INVERSION_BLOCKS, INVERSION_FIXED_POINT
 from arbench.methods.forecast import FORECAST
+from arbench.methods.fused import FUSED
 from arbench.methods.naive import NAIVE
 from arbench.methods.parallel import OWN_SAMPLES, PARALLEL_SAMPLE, PARALLEL_SCORE
 from arbench.methods.speculative import REJECTION, SPECULATIVE
@@ -20,6 +21,7 @@ METHODS: tuple[Method, ...] = (
     OWN_SAMPLES,
     NAIVE,
     CACHED,
+    FUSED,
     FIXED_POINT,
     BLOCKS,
     FORECAST,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -82,6 +82,11 @@ class Method:
         chance: True if it needs uniforms in addition to the noise.
         lacks: returns what keeps the method from running a model, or any model of a class, with its kind of feed; None
             if it can run.
+        configure: returns the method with settings, given by name; raises ValueError for a wrong one. None: it has no
+            settings.
+        devices: kinds of devices that it runs on.
+        rounds: dtype to which the model's weights are rounded before, for it and for what verifies it.
+        twin: method of the same steps on plain PyTorch, whose operations are counted for it.
     """
 
     name: str
@@ -95,6 +100,10 @@ class Method:
     returning: bool = False
     chance: bool = False
     lacks: Callable[[Source | type[Source]], str | None] = lambda _: None
+    configure: Callable[[Mapping[str, Any]], Method] | None = None
+    devices: Sequence[str] = ("cpu", "cuda")
+    rounds: torch.dtype | None = None
+    twin: Method | None = None
 
 
 class Unknown:

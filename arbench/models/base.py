@@ -6,7 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,22 @@ def at_most(depth: str = "N", work: str = "N^2") -> dict[tuple[Op, str], Claim]:
     """Return the claims of samplers that guess ahead, whose network evaluations depend on the data."""
     claim = Claim(f"<= {depth}", f"<= {work}")
     return {("sample", name): claim for name in ("fixed_point", "blocks", "forecast")}
+
+
+class NativeDraw(Protocol):
+    """A draw of events in native code, which can stop after any element and go on."""
+
+    def draw(self, noise: Tensor, given: Tensor | None = None, record: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Draw the next M elements.
+
+        Args:
+            noise: standard noise (B, M, K).
+            given: the first of these elements (B, at most M), which are taken instead of draws.
+            record: whether to return the parameters.
+
+        Returns:
+            The elements (B, M), and the parameters (B, M, P) or None.
+        """
 
 
 class Switched(nn.Module):
@@ -184,6 +200,22 @@ class Source(Switched, ABC):
     @abstractmethod
     def forward(self, f: Tensor, code: Any) -> Tensor:
         """Return the parameters (B, N, P) of every element from the whole feed, in one parallel pass."""
+
+    def native(self, code: Any, batch: int, *, weights: torch.dtype | None = None, threads: int = 1) -> NativeDraw:
+        """Return a draw in native code, before the first element, for the method ``fused``.
+
+        A model that defines this one function offers the method; ``arbench.kernels.samplers`` has the parts.
+
+        Args:
+            code: result of ``encode``.
+            batch: number of events at once, B.
+            weights: dtype in which the loop reads the weights, to which they were rounded; None for their own.
+            threads: number of threads.
+
+        Raises:
+            NotImplementedError: the model has no native loop.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no native loop")
 
     def mark(self, state: Any, g: int) -> Any:
         """Return a mark of the state at group ``g``, for methods that take guesses back; by default a copy.

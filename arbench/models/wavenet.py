@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from arbench.distributions import by_name
-from arbench.models.base import Claim, Context, Source, at_most, lecun_normal_
+from arbench.distributions.native import native_law
+from arbench.models.base import Claim, Context, NativeDraw, Source, at_most, lecun_normal_
 from arbench.models.events import audio
 from arbench.models.layers.dilated import DilatedStack, GateOffsets, StackState
+from arbench.models.layers.packs import Packs
+
+if TYPE_CHECKING:
+    from arbench.kernels.samplers.shares import Weights
 
 
 @dataclass
@@ -180,6 +185,7 @@ class WaveNet(audio.AudioSource, Source):
         ("score", "sequential"): Claim("1", "N"),
         ("sample", "naive"): Claim("N", "N^2"),
         ("sample", "cached"): Claim("N", "N"),
+        ("sample", "fused"): Claim("N", "N"),
         ("sample", "speculative"): Claim("<= N", "<= N^2"),
         ("sample", "rejection"): Claim("<= N", "<= N^2"),
         **at_most(),
@@ -237,6 +243,7 @@ class WaveNet(audio.AudioSource, Source):
         self.hidden_bias = nn.Parameter(torch.zeros(width))
         self.out = nn.Parameter(lecun_normal_(torch.empty(width, out), width, g))
         self.out_bias = nn.Parameter(torch.zeros(out))
+        self._packs = Packs()
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -274,6 +281,31 @@ class WaveNet(audio.AudioSource, Source):
     def forward(self, f: Tensor, code: GateOffsets) -> Tensor:
         """Return the parameters (B, N, P) of all elements in one parallel pass."""
         return self._head(self.stack(pad(self._embed(f[:, :-1]), (0, 0, 1, 0)), code))
+
+    def native(
+        self, code: GateOffsets, batch: int, *, weights: torch.dtype | None = None, threads: int = 1
+    ) -> NativeDraw:
+        """Return a draw in native code, with the weights packed once as long as they do not change."""
+        from arbench.kernels.samplers.wavenet_draw import WaveNetDraw  # imports Numba, as the others here do
+
+        law, own = native_law(self.distribution), self._weights()
+        if law is None:
+            raise NotImplementedError(f"the native loop has no draw from a {type(self.distribution).__name__}")
+        kind = own.gate.dtype
+        stored = weights if weights is not None and kind == torch.float32 else kind
+        scale = (2 / (self.levels - 1), -1.0) if self.distribution.finite else (1.0, 0.0)
+        shares = self._packs.of(own, stored, threads)
+        return WaveNetDraw(own, shares, law, code.offset, code.hop, batch, scale)
+
+    def _weights(self) -> Weights:
+        from arbench.kernels.samplers.shares import Weights
+
+        stack = self.stack
+        tensors = (
+            *(self.embedding, stack.gate_weight, stack.out_weight, stack.out_bias),
+            *(self.hidden, self.hidden_bias, self.out, self.out_bias),
+        )
+        return Weights(tuple(stack.dilations), stack.kernel, *(tensor.detach() for tensor in tensors))
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Return clips of real speech with their conditioning, quantised where elements are levels."""

@@ -67,6 +67,15 @@ def load(model: Source, path: Path, dtype: torch.dtype | None = None) -> None:
     model.load_state_dict(found)
 
 
+def rounded(model: Source, dtype: torch.dtype) -> Source:
+    """Round the weights of ``model`` to ``dtype`` in place, without changing their own dtype, and return it."""
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            if tensor.is_floating_point():
+                tensor.copy_(tensor.to(dtype))
+    return model
+
+
 class _MismatchError(Exception):
     """Difference between the names or shapes of a file and those of a model, for whose name ``THE_MODEL`` stands."""
 

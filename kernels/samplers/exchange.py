@@ -17,7 +17,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from arbench.kernels.samplers.vectors import INT, LINE, data
+from arbench.kernels.samplers.vectors import LINE, data
 
 COUNTER = LINE // 8
 """Distance between counters, in int64, so that each has a cache line of its own."""

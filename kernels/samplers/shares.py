@@ -8,7 +8,7 @@ hidden units of the last two layers are divided alike.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -56,7 +56,7 @@ class Weights:
 
     def kept(self) -> Weights:
         """Return a copy."""
-        return Weights(**{k: v.clone() if isinstance(v, Tensor) else v for k, v in vars(self).items()})
+        return replace(self, **{k: v.clone() for k, v in vars(self).items() if isinstance(v, Tensor)})
 
     def equal(self, other: Weights) -> bool:
         """Return whether all numbers are equal."""

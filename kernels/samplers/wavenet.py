@@ -6,12 +6,10 @@ import hashlib
 import inspect
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from arbench.kernels.core import numba_rows
 from arbench.kernels.core.numba_rows import compiled
 from arbench.kernels.samplers import draws, exchange, gates, products, vectors
-from arbench.kernels.samplers.draws import CATEGORICAL, Law, draw
+from arbench.kernels.samplers.draws import CATEGORICAL, draw
 from arbench.kernels.samplers.exchange import exchange as exchanged
 from arbench.kernels.samplers.gates import gate
 from arbench.kernels.samplers.products import product
@@ -172,15 +170,23 @@ def run(
                 state.hidden[b] = share.hidden_bias
                 state.logits[b] = share.out_bias
             at = product(
-                weights, at, shape.skip, shape.hidden, flat_streams, residual, width, flat_hidden, 0, shape.hidden, batch
+                weights,
+                at,
+                shape.skip,
+                shape.hidden,
+                flat_streams,
+                residual,
+                width,
+                flat_hidden,
+                0,
+                shape.hidden,
+                batch,
             )
             for b in range(batch):
                 b_hidden = state.hidden[b]
                 for i in range(len(b_hidden)):
                     b_hidden[i] = b_hidden[i] if b_hidden[i] > zero else zero
-            product(
-                weights, at, shape.hidden, shape.out, flat_hidden, 0, shape.hidden, flat_logits, 0, shape.out, batch
-            )
+            product(weights, at, units, shape.out, flat_hidden, 0, units, flat_logits, 0, shape.out, batch)
             if threads > 1:
                 state.position[1] += 1
                 if not exchanged(counters, boxes, thread, state.position[1], state.logits, shape.out):

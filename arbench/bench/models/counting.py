@@ -350,5 +350,5 @@ def counter_for(
     """
     if case.data_dependent:
         exact = replace(setup, dtype="float64", backend="eager")
-        return Counter(exact, twin, Witness(exact, twin=twin), budget_s, all_direct)
+        return Counter(exact, twin, Witness(exact, twins={None: twin}), budget_s, all_direct)
     return Counter(setup, source, witness, budget_s, all_direct)

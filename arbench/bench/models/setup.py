@@ -13,10 +13,11 @@ from arbench.bench.dtypes import DTYPES
 from arbench.distributions import uniforms
 from arbench.methods import METHODS, Method, Outcome, Task
 from arbench.models import Context, Source, resolve
+from arbench.models.weights import rounded
 
 
-def method_of(case: CaseKey, source: Source) -> Method:
-    """Return the method that a case names, for a model of this feed."""
+def method_of(case: CaseKey, source: Source | type[Source]) -> Method:
+    """Return the method that a case names, for a model, or a class of models, of this feed."""
     return next(m for m in METHODS if (m.op, m.name, m.feeds) == (case.op, case.method, source.feeds))
 
 
@@ -51,11 +52,12 @@ class ModelSetup:
         self.chosen = resolve(self.spec)
         self.loaded = self.chosen.cls.load_data(self.data, self.chosen.config) if self.data else None
 
-    def build(self, dtype: str | None = None) -> Source:
-        """Build the model in fresh memory."""
+    def build(self, dtype: str | None = None, rounds: torch.dtype | None = None) -> Source:
+        """Build the model in fresh memory, with its weights rounded to ``rounds`` if it is given."""
         weights = Path(self.weights) if self.weights else None
         more = {} if self.backend == "eager" else {"backend": self.backend}
-        return self.chosen.build(self.seed, DTYPES[dtype or self.dtype], self.device, weights, **more)
+        model = self.chosen.build(self.seed, DTYPES[dtype or self.dtype], self.device, weights, **more)
+        return model if rounds is None else rounded(model, rounds)
 
     @property
     def eager(self) -> ModelSetup:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from arbench.bench.call import Call
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, out_of_memory
 from arbench.bench.models.counting import counter_for, evaluations
-from arbench.bench.models.setup import ModelSetup, run
+from arbench.bench.models.setup import ModelSetup, method_of, run
 from arbench.bench.models.walks import ExtendError
 from arbench.bench.models.witness import Witness
 from arbench.bench.samples import COLD, compiles
 from arbench.meters import peak_bytes
-from arbench.methods import Outcome
+from arbench.methods import Method, Outcome
 from arbench.models import StateError
 from arbench.own.raised import one_line
 from arbench.results import Count, Status, Verification
@@ -42,45 +44,73 @@ class ModelSubject:
         self.setup = ModelSetup(case.spec, case.dtype, case.device, job.seed, job.weights, job.data, case.backend)
         self.witness = Witness(self.setup, job.outcomes)
         self._direct = job.direct
-        self._pair: tuple[Any, Any] | None = None
+        self._pairs: dict[Any, tuple[Any, Any]] = {}
 
-    @property
-    def pair(self) -> tuple[Any, Any]:
-        """The model and its float64 twin, built once."""
-        if self._pair is None:
-            source = self.setup.build()
-            self._pair = source, self.setup.twin(source)
-            self.witness.twin = self._pair[1]
-        return self._pair
+    def pair(self, case: CaseKey) -> tuple[Any, Any]:
+        """Return the model that a case measures and its float64 twin, with weights rounded as its method reads them.
+
+        Each is built once.
+        """
+        rounds = self._method(case).rounds
+        if rounds not in self._pairs:
+            source = self.setup.build(rounds=rounds)
+            self._pairs[rounds] = source, self.setup.twin(source)
+            self.witness.twins[rounds] = self._pairs[rounds][1]
+        return self._pairs[rounds]
 
     def build(self) -> Callable[[CaseKey], Call]:
         """Build the model again in fresh memory; return a function from a case to its call."""
-        source = self.setup.build()
+        sources: dict[Any, Any] = {}
 
         def call_of(case: CaseKey) -> Call:
+            rounds = self._method(case).rounds
+            if rounds not in sources:
+                sources[rounds] = self.setup.build(rounds=rounds)
+            source = sources[rounds]
             task = self.setup.task(source, case)
             return Call(partial(run, source, case, task), check=partial(self.witness.check, source, case, task))
 
         return call_of
 
     def count(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
-        """Count cases that differ only in N: on plain PyTorch, except the memory, which is the backend's own."""
-        source, twin = self.pair
-        if self.setup.backend == "eager":
+        """Count cases that differ only in N: on plain PyTorch, except the memory, which is the case's own."""
+        source, twin = self.pair(cases[0])
+        method = self._method(cases[0])
+        if self.setup.backend == "eager" and method.twin is None:
             counter = counter_for(self.setup, source, twin, cases[0], self.witness, budget_s, self._direct)
             yield from counter.counts(cases)
             return
-        setup, known = self.setup.eager, {case.id: case for case in cases}
-        counter = counter_for(setup, setup.build(), twin, cases[0], Witness(setup, twin=twin), budget_s, self._direct)
-        for line in counter.counts(cases):
+        setup, stand_in = self.setup.eager, EAGER
+        known = {case.id: case for case in cases}
+        if method.twin is not None:
+            stand_in = f"{method.twin.name}, which takes the same steps"
+            known = {c.id: case for case in cases for c in [msgspec.structs.replace(case, method=method.twin.name)]}
+            cases = [msgspec.structs.replace(case, method=method.twin.name) for case in cases]
+        eager = setup.build(rounds=method.rounds)
+        witness = Witness(setup, twins={None: twin})
+        for line in counter_for(setup, eager, twin, cases[0], witness, budget_s, self._direct).counts(cases):
             if line.count_source != "none":
-                line.twin = line.twin or EAGER
+                line.twin = line.twin or stand_in
             if line.peak_bytes is not None:
                 line.peak_bytes = self._peak_bytes(known[line.case]) if line.case in known else None
-            yield line
+            yield self._renamed(line, known)
+
+    @staticmethod
+    def _renamed(line: Count, known: Mapping[str, CaseKey]) -> Count:
+        """Return a count under the name of the case that it stands for."""
+        if line.case in known:
+            line.case = known[line.case].id
+        elif line.n is not None and line.ladder_of is not None:
+            line.case = msgspec.structs.replace(known[line.ladder_of], n=line.n).id
+        if line.ladder_of is not None:
+            line.ladder_of = known[line.ladder_of].id
+        return line
+
+    def _method(self, case: CaseKey) -> Method:
+        return method_of(case, self.setup.chosen.cls)
 
     def _peak_bytes(self, case: CaseKey) -> int | None:
-        source = self.pair[0]
+        source = self.pair(case)[0]
         task, outcomes = self.setup.task(source, case), list[Outcome]()
         peak = peak_bytes(lambda: outcomes.append(run(source, case, task)), self.setup.device)
         for outcome in outcomes:
@@ -91,8 +121,7 @@ class ModelSubject:
         """Verify cases in ascending order of size, so that the duration of a long case can be predicted."""
         from arbench.bench.models.verify_model import verify_model
 
-        source, twin = self.pair
-        probed: dict[tuple[int, int], InexactError | _Raised | dict[str, Any]] = {}
+        probed: dict[tuple[Any, ...], InexactError | _Raised | dict[str, Any]] = {}
         spent: dict[tuple[Any, ...], list[tuple[int, float]]] = {}
         for case in sorted(job.cases, key=lambda case: (case.n, case.batch)):
             history = spent.setdefault(case.key, [])
@@ -107,10 +136,10 @@ class ModelSubject:
                 yield Message(line=Verification(case.id, "over_budget", case.exactness, facts, why))
                 continue
             yield Message(begin=case.id, step="verify")
-            where = (case.n, case.batch)
+            where = (case.n, case.batch, self._method(case).rounds)
             if where not in probed:
                 try:
-                    probed[where] = verify_model(self.setup, source, twin, case)
+                    probed[where] = verify_model(self.setup, *self.pair(case), case)
                 except InexactError as error:
                     probed[where] = error
                 except Exception as error:  # a model may raise anything, and does so for every method
@@ -142,7 +171,7 @@ class ModelSubject:
         if half is None:
             return charged
         counted = (["extend"], _over_several) if half == "several" else (["start", "extend"],)
-        with evaluations(self.pair[0], *counted) as wrong_calls:
+        with evaluations(self.pair(case)[0], *counted) as wrong_calls:
             try:
                 line = self._verification(case, {"extend": str(fault)})
             except Exception:  # a model may raise anything
@@ -154,7 +183,7 @@ class ModelSubject:
     def _verification(self, case: CaseKey, model: dict[str, Any]) -> Verification:
         from arbench.bench.models.verify_method import verify_method
 
-        source, twin = self.pair
+        source, twin = self.pair(case)
 
         def verified() -> Verification:
             with evaluations(source) as calls:
@@ -170,7 +199,7 @@ class ModelSubject:
         """
         from arbench.bench.models.verify_method import called
 
-        source, first = self.pair[0], dict(line.verified or {})
+        source, first = self.pair(case)[0], dict(line.verified or {})
 
         def again() -> Verification:
             task = self.setup.task(source, case)

@@ -16,7 +16,7 @@ import torch
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.outcome import digest, has_the_shape
-from arbench.bench.models.setup import ModelSetup
+from arbench.bench.models.setup import ModelSetup, method_of
 from arbench.bench.models.verify_method import verify_outcome
 from arbench.methods import Outcome, Task
 from arbench.models import Source
@@ -29,12 +29,13 @@ class Witness:
     Args:
         setup: provides the float64 twin.
         known: digests of verified outcomes, by case id; a judged outcome is added.
-        twin: the model in float64; built where it is needed if not given.
+        twins: the model in float64, by the dtype that its weights were rounded to before; built where it is needed if
+            not given.
     """
 
     setup: ModelSetup
     known: Mapping[str, str] = field(default_factory=dict)
-    twin: Source | None = None
+    twins: dict[torch.dtype | None, Source] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._known = {case: {outcome} for case, outcome in self.known.items()}
@@ -55,7 +56,7 @@ class Witness:
         Raises:
             InexactError: the outcome differs from the verified one, and is wrong by the method's own class.
         """
-        twin = self.twin
+        twin = self.twins.get(method_of(case, source).rounds)
         try:
             if not isinstance(outcome, Outcome):
                 raise InexactError(f"returned {type(outcome).__name__}, expected an Outcome")

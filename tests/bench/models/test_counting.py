@@ -77,7 +77,7 @@ def counter(case: CaseKey, budget_s: float = 60.0) -> Counter:
     setup = ModelSetup(case.spec, case.dtype, case.device, seed=0)
     source = setup.build()
     twin = setup.twin(source)
-    return counter_for(setup, source, twin, case, Witness(setup, twin=twin), budget_s)
+    return counter_for(setup, source, twin, case, Witness(setup, twins={None: twin}), budget_s)
 
 
 @pytest.fixture
