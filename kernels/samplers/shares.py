@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,7 +57,8 @@ class Weights:
 
     def kept(self) -> Weights:
         """Return a copy."""
-        return replace(self, **{k: v.clone() for k, v in vars(self).items() if isinstance(v, Tensor)})
+        copies: dict[str, Any] = {k: v.clone() for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **copies)
 
     def equal(self, other: Weights) -> bool:
         """Return whether all numbers are equal."""

@@ -169,19 +169,8 @@ def run(
                     b_skip[i] = b_skip[i] if b_skip[i] > zero else zero
                 state.hidden[b] = share.hidden_bias
                 state.logits[b] = share.out_bias
-            at = product(
-                weights,
-                at,
-                shape.skip,
-                shape.hidden,
-                flat_streams,
-                residual,
-                width,
-                flat_hidden,
-                0,
-                shape.hidden,
-                batch,
-            )
+            skip, units = shape.skip, shape.hidden
+            at = product(weights, at, skip, units, flat_streams, residual, width, flat_hidden, 0, units, batch)
             for b in range(batch):
                 b_hidden = state.hidden[b]
                 for i in range(len(b_hidden)):
