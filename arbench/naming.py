@@ -1,8 +1,17 @@
-"""The names of models, which are the same wherever their files are."""
+"""The names of models and methods, which are the same wherever their files are."""
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
+
+_COMMA = re.compile(r",(?![^\[]*\])")
+"""A comma that is not inside a list."""
+
+
+def parts_of(text: str) -> list[str]:
+    """Split a text at its commas, apart from those inside a list."""
+    return _COMMA.split(text)
 
 
 def split_spec(spec: str) -> tuple[str, str, str]:
@@ -19,13 +28,48 @@ def split_spec(spec: str) -> tuple[str, str, str]:
 
 
 def model_name(place: str, attribute: str) -> str:
-    """Return what results call a model: ``my_model.Bigram`` for a class in any file or module ``my_model``.
+    """Return what results call a model or method: ``my_model.Bigram`` for one in any file or module ``my_model``.
 
     Args:
         place: name, module or path, as ``split_spec`` returns it.
-        attribute: the class; empty for a model that has a name.
+        attribute: the class or function; empty for what has a name.
     """
     if not attribute:
         return place
     module = PurePath(place).stem if place.endswith(".py") else place.rpartition(".")[2]
     return f"{module}.{attribute}"
+
+
+def split_methods(text: str) -> list[str]:
+    """Split methods at commas: a part with an equals sign is a setting of the method before it.
+
+    ``cached,fused,weights=bfloat16,threads=2`` names two methods.
+    """
+    found: list[str] = []
+    for part in map(str.strip, parts_of(text)):
+        if found and "=" in part:
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return found
+
+
+def split_method(spec: str) -> tuple[str, str]:
+    """Split NAME[,KEY=VALUE...] into the name, or ``path.py:function``, and its settings in the order of their keys."""
+    name, *settings = (part.strip() for part in parts_of(spec))
+    tidy = ["=".join(map(str.strip, part.split("=", 1))) for part in settings]
+    return name, ",".join(sorted(tidy, key=lambda part: part.partition("=")[0]))
+
+
+def method_name(spec: str) -> str:
+    """Return what results call a method: its name, ``file.function`` or ``module.function``, and its settings."""
+    name, settings = split_method(spec)
+    place, attribute, _ = split_spec(name)
+    short = model_name(place, attribute) if attribute else name
+    return f"{short},{settings}" if settings else short
+
+
+def method_spec(spec: str) -> str:
+    """Return how a method is named, with its settings in the order of ``method_name``."""
+    name, settings = split_method(spec)
+    return f"{name},{settings}" if settings else name

@@ -38,6 +38,8 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """True for the method that speed-ups of its op refer to."""
     data_dependent: bool = False
     returning: bool = False
+    method_spec: str | None = None
+    """Place of the method for ``arbench.methods.resolve``, with its settings; None if ``method`` is its name there."""
 
     @property
     def id(self) -> str:
@@ -59,3 +61,13 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def worker_key(self) -> tuple[str, str, str]:
         """Spec, device and dtype: cases that share them are measured by the same worker."""
         return self.spec, self.device, self.dtype
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the case as plain data, without the fields that earlier versions do not know where they say nothing.
+
+        So a run that an earlier version began can be continued.
+        """
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        if self.method_spec is None:
+            del plain["method_spec"]
+        return plain

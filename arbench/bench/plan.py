@@ -13,6 +13,7 @@ from arbench.bench.dtypes import DTYPES
 from arbench.bench.memory import check_memory
 from arbench.bench.models.contract import ContractError, check_class, check_observed
 from arbench.bench.models.needed import needed
+from arbench.bench.models.wanted import Wanted, check_formulas, check_name, claim_of, fitting, wanted, why_not
 from arbench.bench.options import Measuring as Measuring
 from arbench.bench.options import Options as Options
 from arbench.bench.options import PlanError as PlanError
@@ -21,7 +22,7 @@ from arbench.bench.options import check_device as check_device
 from arbench.bench.options import recorded_options as recorded_options
 from arbench.bench.suite import EACH, Entry, entries, load
 from arbench.data import DataError
-from arbench.methods import METHODS, Method, lacking, methods_for
+from arbench.methods import METHODS, place_of
 from arbench.models import FAMILIES, Chosen, ModelError, NoModelError, Source, WeightsError, resolve
 from arbench.own.raised import one_line
 from arbench.results import Model
@@ -54,12 +55,14 @@ class Plan:
 
 
 class Step(NamedTuple):
-    """A step of planning that runs code of a model."""
+    """A step of planning that runs code of a model or method."""
 
     spec: str
-    """The model, as the user named it."""
+    """The model or method, as the user named it."""
     did: str
-    """Participle of what happens to the model: 'imported', 'built' or 'planned'."""
+    """Participle of what happens to it: 'imported', 'built' or 'planned'."""
+    what: str = "model"
+    """Kind of it: 'model' or 'method'."""
 
 
 def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
@@ -105,8 +108,13 @@ def checked(options: Options) -> tuple[Options, list[Entry]]:
 
 
 def planning(options: Options, gone: list[str] | None = None) -> Generator[Step, None, Plan]:
-    """Make a plan as ``make_plan`` does; yield each step that runs code of a model, before it begins."""
+    """Make a plan as ``make_plan`` does; yield each step that runs code of the user, before it begins."""
     options, found = checked(options)
+    methods: dict[str, list[Wanted]] = {}
+    for name in dict.fromkeys(name for entry in found for name in entry.methods):
+        if place_of(name) is not None:
+            yield Step(name, "imported", "method")
+        methods[name] = wanted(name)
     models: dict[tuple[str, str], Model] = {}
     unique: dict[str, CaseKey] = {}
     extra: dict[str, CaseKey] = {}
@@ -124,13 +132,18 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
             yield Step(entry.model, "built")
             source = _built(chosen, options)
             yield Step(entry.model, "planned")
-            cases = _cases_of(chosen, source, entry, options)
+            asked = [one for name in entry.methods for one in methods[name]] if entry.methods else None
+            cases = _cases_of(chosen, source, entry, options, asked)
             extra |= {case.id: case for case in needed(source, cases)}
             for case in cases:
                 known = unique.setdefault(case.id, case)
                 if case.spec != known.spec:
                     raise PlanError(
                         f"'{case.spec}' and '{known.spec}' are both called {case.model}:{case.preset}; rename one"
+                    )
+                if case.method_spec != known.method_spec:
+                    raise PlanError(
+                        f"'{case.method_spec}' and '{known.method_spec}' are both called {case.method}; rename one"
                     )
     if not unique and not gone:
         raise PlanError("no model of the suite has the methods requested; change --method or --op")
@@ -143,10 +156,8 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
 
 def _checked(entry: Entry) -> Entry:
     """Return the entry with tuples in place of lists. Raises PlanError for an unknown method or op."""
-    known = list(dict.fromkeys(m.name for m in METHODS))
     for name in entry.methods:
-        if name not in known:
-            raise _GoneError(f"unknown method '{name}'; {did_you_mean(name, known)}")
+        check_name(name)
     for op in entry.ops:
         if op not in ("score", "sample"):
             raise PlanError(f"unknown op '{op}'; {did_you_mean(op, ('score', 'sample'))}")
@@ -229,12 +240,14 @@ def check_claims(spec: str, source: Source) -> None:
         raise PlanError(f"model '{spec}': `claims` names {key!r}, which is no method; {hint}")
 
 
-def _cases_of(chosen: Chosen, source: Source, entry: Entry, options: Options) -> list[CaseKey]:
+def _cases_of(
+    chosen: Chosen, source: Source, entry: Entry, options: Options, asked: list[Wanted] | None
+) -> list[CaseKey]:
     check_class(source)
     sizes = list(dict.fromkeys(entry.n or source.ladder))
     batches = list(dict.fromkeys(entry.batch or (1,)))
-    methods = _methods(chosen, source, entry, options)
-    ops = {method.op for method in methods}
+    methods = _methods(chosen, source, entry, options, asked)
+    ops = {one.method.op for one in methods}
     if sizes and ops:
         check_memory(f"{chosen.name}:{chosen.preset}", source, ops, max(batches), max(sizes), options)
     for n in sizes:
@@ -244,29 +257,35 @@ def _cases_of(chosen: Chosen, source: Source, entry: Entry, options: Options) ->
             raise PlanError(f"{chosen.name}:{chosen.preset}: {error}") from None
     _check_data(chosen, source, max(sizes), options)
     return [
-        _case(chosen, source, method, batch, n, options)
-        for method in methods
-        for batch in batches
-        for n in sorted(sizes)
+        _case(chosen, source, one, batch, n, options) for one in methods for batch in batches for n in sorted(sizes)
     ]
 
 
-def _methods(chosen: Chosen, source: Source, entry: Entry, options: Options) -> list[Method]:
+def _methods(
+    chosen: Chosen, source: Source, entry: Entry, options: Options, asked: list[Wanted] | None
+) -> list[Wanted]:
     """Return the requested methods that a model has.
 
     A model of a suite may have none of them if the command line requests them for all models.
     """
-    have = [method for method in methods_for(source) if options.device.partition(":")[0] in method.devices]
-    kept = [m for m in have if (not entry.ops or m.op in entry.ops) and (not entry.methods or m.name in entry.methods)]
+    found, kind = fitting(source, asked, entry.ops), options.device.partition(":")[0]
+    kept = [one for one in found if kind in one.method.devices]
     if not kept and not (options.suite and (options.methods or options.ops)):
-        names = ", ".join(dict.fromkeys(f"{m.op} {m.name}" for m in have))
-        lacks = "".join(f"; {m.name} {why}" for m, why in lacking(source).items() if m.name in entry.methods)
+        names = ", ".join(dict.fromkeys(f"{one.method.op} {one.method.name}" for one in fitting(source, None, ())))
+        elsewhere = {one.method.name: f"runs on {' or '.join(one.method.devices)} alone" for one in found}
+        whys = {**why_not(source, asked or ()), **elsewhere}
+        lacks = "".join(f"; {name} {why}" for name, why in whys.items())
         raise _GoneError(f"model '{chosen.name}' has none of the methods requested; it has: {names}{lacks}")
     return kept
 
 
-def _case(chosen: Chosen, source: Source, method: Any, batch: int, n: int, options: Options) -> CaseKey:
-    claim = source.claims.get((method.op, method.name))
+def _case(chosen: Chosen, source: Source, one: Wanted, batch: int, n: int, options: Options) -> CaseKey:
+    method = one.method
+    check_formulas(method, source, batch, n)
+    try:
+        claim = claim_of(source, method)
+    except ValueError as error:
+        raise PlanError(f"method '{method.name}', its claim: {error}") from None
     try:
         for stated in (claim.depth, claim.work) if claim else ():
             parse(stated)
@@ -292,6 +311,7 @@ def _case(chosen: Chosen, source: Source, method: Any, batch: int, n: int, optio
         reference=method.reference,
         data_dependent=method.data_dependent,
         returning=method.returning,
+        method_spec=one.spec,
     )
 
 

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from arbench.bench.plan import Plan
 from arbench.bench.provenance import measured_revision
 from arbench.results import SCHEMA, AnyLine, Results, Run, Writer
@@ -78,10 +76,11 @@ class Recorder:
 
 def recorded_plan(plan: Plan) -> dict[str, Any]:
     """Return a plan as the ``run`` line stores it."""
-    recorded = {"options": plan.options.as_plan(), "cases": msgspec.to_builtins(plan.cases)}
+    recorded = {"options": plan.options.as_plan(), "cases": [case.recorded() for case in plan.cases]}
     if plan.needed:
-        recorded["needed"] = {case.id: msgspec.to_builtins(case) for case in plan.needed}
-    files = sorted({file for case in plan.cases if (file := case.spec.partition(":")[0]).endswith(".py")})
+        recorded["needed"] = {case.id: case.recorded() for case in plan.needed}
+    named = {spec for case in plan.cases for spec in (case.spec, case.method_spec) if spec is not None}
+    files = sorted({file for spec in named if (file := spec.partition(":")[0]).endswith(".py")})
     if files:
         recorded["sources"] = {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
     return recorded

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from arbench.naming import split_methods
+
 Decorator = Callable[[Any], Any]
 
 
@@ -59,7 +61,7 @@ def _flat(ctx: click.Context, param: click.Parameter, value: tuple[tuple[int, ..
 
 
 def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
-    found = [name.strip() for names in value for name in names.split(",")]
+    found = [name for names in value for name in split_methods(names)]
     if not all(found):
         raise click.BadParameter("a name is empty; separate names by single commas", ctx, param)
     return found

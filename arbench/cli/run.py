@@ -14,6 +14,7 @@ import click
 from arbench.cli.errors import UNEXPECTED, LostError, NothingError, RefusedError, check_writable, refusing
 from arbench.cli.options import details, given_options, how_timed, option, where_left, which_cases, which_inputs
 from arbench.cli.shell import MEASURING, check_shell
+from arbench.naming import method_name
 
 if TYPE_CHECKING:
     from arbench.bench.plan import Plan
@@ -77,7 +78,7 @@ def command(
 
 def say_absent(plan: Plan, methods: Sequence[str]) -> None:
     """Say which of the methods that the user named no model of a plan has."""
-    absent = [name for name in methods if all(case.method != name for case in plan.cases)]
+    absent = [name for name in methods if all(case.method != method_name(name) for case in plan.cases)]
     if absent:
         named = " ".join(dict.fromkeys(f"--model {case.spec.removesuffix(f':{case.preset}')}" for case in plan.cases))
         click.echo(f"arbench: no model of this run has {', '.join(absent)}; for why: arbench list {named}", err=True)

@@ -9,10 +9,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from arbench.models import Context, Source
+from arbench.models import Claim, Context, Source
 from arbench.models.base import Op
 
 Exactness = Literal["pointwise", "distribution", "approximate"]
+Feeds = Literal["x", "z"]
+"""Input of a network: events, or the noise that draws them."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Method:
     """An algorithm that runs any model with its kind of feed.
 
     Args:
-        name: name for ``--method``.
+        name: name for ``--method``. Results call a method that the user names by its place ``file.attribute``.
         op: operation that it performs.
         feeds: kind of feed of the models that it runs.
         run: the algorithm.
@@ -82,8 +84,13 @@ class Method:
         chance: True if it needs uniforms in addition to the noise.
         lacks: returns what keeps the method from running a model, or any model of a class, with its kind of feed; None
             if it can run.
-        configure: returns the method with settings, given by name; raises ValueError for a wrong one. None: it has no
-            settings.
+        configure: returns the method with settings that the user appends to its name, by name; raises ValueError, with
+            one line, where it does not take them. None if there are no settings.
+        records: False if it cannot return the parameters that it drew from; then only its draws are verified.
+        depth: returns the depth of a draw from N, the batch size and the model, where operations cannot be counted.
+        flops: the same for the floating-point operations, a multiply-add counted as two.
+        claim: what the method claims of its growth, for models that claim nothing of it.
+        outside: True if it is not one of arbench's own; whoever finds it sets this.
         devices: kinds of devices that it runs on.
         rounds: dtype to which the model's weights are rounded before, for it and for what verifies it.
         twin: method of the same steps on plain PyTorch, whose operations are counted for it.
@@ -91,7 +98,7 @@ class Method:
 
     name: str
     op: Op
-    feeds: Literal["x", "z"]
+    feeds: Feeds
     run: Callable[[Source, Task], Outcome]
     summary: str
     exactness: Exactness = "pointwise"
@@ -101,6 +108,11 @@ class Method:
     chance: bool = False
     lacks: Callable[[Source | type[Source]], str | None] = lambda _: None
     configure: Callable[[Mapping[str, Any]], Method] | None = None
+    records: bool = True
+    depth: Callable[[int, int, Source], int] | None = None
+    flops: Callable[[int, int, Source], int] | None = None
+    claim: Claim | None = None
+    outside: bool = False
     devices: Sequence[str] = ("cpu", "cuda")
     rounds: torch.dtype | None = None
     twin: Method | None = None

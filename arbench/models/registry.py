@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import re
-import sys
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -18,11 +15,12 @@ import torch
 
 from arbench.backends import BACKENDS, current
 from arbench.distributions import Distribution
-from arbench.files import require_regular
 from arbench.models.base import Source
 from arbench.naming import model_name, split_spec
 from arbench.own import beside
+from arbench.own.named import NamedError, named
 from arbench.own.raised import one_line
+from arbench.own.settings import settings_of
 from arbench.suggest import did_you_mean
 
 BUILT_IN = {
@@ -195,39 +193,23 @@ def _overrides(text: str, cls: type[Source], name: str) -> dict[str, Any]:
     takes = inspect.signature(cls.__init__).parameters
     anything = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes.values())  # the constructor judges
     known = [key for key in takes if key not in ("self", "seed")]
-    found = {}
-    for part in re.split(r",(?![^\[]*\])", text):
-        key, equals, value = part.partition("=")
-        if not equals:
-            raise ModelError(f"model '{name}': expected KEY=VALUE, got '{part}'")
-        if key not in known and not anything:
-            raise ModelError(f"model '{name}' has no setting '{key}'; {did_you_mean(key, known)}")
-        try:
-            found[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[key] = value
-    return found
+    try:
+        return settings_of(text, None if anything else known)
+    except ValueError as error:
+        raise ModelError(f"model '{name}'{error}") from None
 
 
 def _import(place: str, spec: str, import_module: Callable[[str], ModuleType] = beside.import_module) -> type[Source]:
     where, _, attribute = place.rpartition(":")
-    in_file = where.endswith(".py")
-    if in_file and not Path(where).exists():
-        raise NoModelError(f"model '{spec}': no file {where}")
     try:
-        if in_file:
-            require_regular(where)
-        module = beside.import_file(Path(where)) if in_file else import_module(where)
-    except (Exception, SystemExit) as error:  # the user's code may raise anything while it is imported
-        if isinstance(error, ModuleNotFoundError) and not in_file and f"{where}.".startswith(f"{error.name}."):
-            raise NoModelError(f"model '{spec}': {_not_found(error)}") from error
-        raise ModelError(f"model '{spec}': importing {where} failed: {one_line(error)}") from error
-    cls = getattr(module, attribute, None)
-    if cls is None:
-        known = [k for k, v in vars(module).items() if inspect.isclass(v) and issubclass(v, Source)]
-        hint = f"; {did_you_mean(attribute, known)}" if known else ""
-        raise NoModelError(f"model '{spec}': {where} has no '{attribute}'{hint}")
+        cls = named(where, attribute, _is_model, "Class", import_module)
+    except NamedError as error:
+        raise (NoModelError if error.absent else ModelError)(f"model '{spec}': {error}") from error
     return usable(cls, spec, attribute)
+
+
+def _is_model(value: Any) -> bool:
+    return inspect.isclass(value) and issubclass(value, Source)
 
 
 def usable(cls: Any, spec: str, attribute: str) -> type[Source]:
@@ -264,17 +246,3 @@ def _check_facts(model: type[Source] | Source, spec: str) -> None:
         raise ModelError(
             f"model '{spec}': its rate_hz is {rate!r:.40}; give the elements per second as a positive number, or None"
         )
-
-
-def _not_found(error: ModuleNotFoundError) -> str:
-    """Return that there is no module of this name, and where it was looked for."""
-    missing = str(error.name)
-    package = missing.rpartition(".")[0]
-    if package:
-        folders = ", ".join(getattr(sys.modules.get(package), "__path__", ())) or f"{package}, which is no package"
-        return f"no module '{missing}' in {folders}"
-    here = "" if sys.flags.safe_path else f"in the current folder, {Path.cwd()}, nor "
-    return (
-        f"no module '{missing}' {here}on Python's search path; "
-        f"run arbench in the folder of {missing}, or name the file: path.py:Class"
-    )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -58,6 +60,17 @@ def _is_in(module: ModuleType, folder: Path) -> bool:
 
 
 _folders = _Folders()
+
+
+@contextmanager
+def returning() -> Iterator[None]:
+    """Search the folder that is in use now first again afterwards, whatever is imported within the context."""
+    before = _folders.current
+    try:
+        yield
+    finally:
+        if before is not None:
+            _folders.enter(before)
 
 
 def import_module(name: str) -> ModuleType:

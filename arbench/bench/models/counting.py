@@ -20,7 +20,7 @@ from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.precision import Precision
-from arbench.bench.models.setup import ModelSetup, run
+from arbench.bench.models.setup import ModelSetup, method_of
 from arbench.bench.models.witness import Witness
 from arbench.meters import CountBudgetExceeded, Counts, Peak, count, peak
 from arbench.methods import Outcome
@@ -114,9 +114,10 @@ class Counter:
             InexactError: the counted call returned something else than the verified one.
         """
         task, outcomes = self.setup.task(self.source, case), list[Outcome]()
+        algorithm = method_of(case, self.source).run
 
         def call() -> None:
-            outcomes.append(run(self.source, case, task))
+            outcomes.append(algorithm(self.source, task))
 
         started = time.perf_counter()
         with evaluations(self.source) as calls:

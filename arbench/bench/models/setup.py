@@ -12,17 +12,26 @@ from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES
 from arbench.distributions import uniforms
 from arbench.methods import METHODS, Method, Outcome, Task
+from arbench.methods import resolve as resolve_method
 from arbench.models import Context, Source, resolve
 from arbench.models.weights import rounded
 
 
 def method_of(case: CaseKey, source: Source | type[Source]) -> Method:
-    """Return the method that a case names, for a model, or a class of models, of this feed."""
-    return next(m for m in METHODS if (m.op, m.name, m.feeds) == (case.op, case.method, source.feeds))
+    """Return the method that a case names, for a model, or a class of models, of this feed.
+
+    Raises:
+        MethodError: it is not built in, and cannot be found or imported.
+    """
+    wanted = case.op, case.method, source.feeds
+    known = next((m for m in METHODS if (m.op, m.name, m.feeds) == wanted), None)
+    if known is not None:
+        return known
+    return next(m for m in resolve_method(case.method_spec or case.method) if (m.op, m.name, m.feeds) == wanted)
 
 
 def run(source: Source, case: CaseKey, task: Task) -> Outcome:
-    """Run the method of a case: the call that is measured."""
+    """Run the method of a case; what is timed or counted finds the method first."""
     return method_of(case, source).run(source, task)
 
 

@@ -15,7 +15,7 @@ from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, out_of_memory
 from arbench.bench.models.counting import counter_for, evaluations
-from arbench.bench.models.setup import ModelSetup, method_of, run
+from arbench.bench.models.setup import ModelSetup, method_of
 from arbench.bench.models.walks import ExtendError
 from arbench.bench.models.witness import Witness
 from arbench.bench.samples import COLD, compiles
@@ -68,7 +68,8 @@ class ModelSubject:
                 sources[rounds] = self.setup.build(rounds=rounds)
             source = sources[rounds]
             task = self.setup.task(source, case)
-            return Call(partial(run, source, case, task), check=partial(self.witness.check, source, case, task))
+            algorithm = method_of(case, source).run
+            return Call(partial(algorithm, source, task), check=partial(self.witness.check, source, case, task))
 
         return call_of
 
@@ -112,7 +113,8 @@ class ModelSubject:
     def _peak_bytes(self, case: CaseKey) -> int | None:
         source = self.pair(case)[0]
         task, outcomes = self.setup.task(source, case), list[Outcome]()
-        peak = peak_bytes(lambda: outcomes.append(run(source, case, task)), self.setup.device)
+        algorithm = method_of(case, source).run
+        peak = peak_bytes(lambda: outcomes.append(algorithm(source, task)), self.setup.device)
         for outcome in outcomes:
             self.witness.check(source, case, task, outcome)
         return peak

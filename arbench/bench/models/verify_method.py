@@ -21,7 +21,7 @@ from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, Evidence, evidence, first_difference
 from arbench.bench.models.judge import Judge, judge_of
 from arbench.bench.models.outcome import digest, has_the_shape
-from arbench.bench.models.setup import ModelSetup, run
+from arbench.bench.models.setup import ModelSetup, method_of
 from arbench.bench.models.verify_law import ROUNDINGS, verify_draws, verify_law
 from arbench.bench.models.verify_noise import verify_noise
 from arbench.bench.models.verify_rejection import transformed, verify_rejection
@@ -81,8 +81,9 @@ def verify_method(
 
 def called(setup: ModelSetup, source: Source, case: CaseKey, task: Task) -> tuple[Outcome, float]:
     """Make one call of a case; return its outcome and its seconds."""
+    algorithm = method_of(case, source).run
     started = time.perf_counter()
-    outcome = run(source, case, task)
+    outcome = algorithm(source, task)
     if setup.device.startswith("cuda"):
         torch.cuda.synchronize(setup.device)
     return outcome, time.perf_counter() - started

@@ -18,13 +18,13 @@ class Exchange:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._asked = {case.id for case in job.cases}
-        self._models, self._plans = set(job.models), len(job.options)
+        self._planned, self._plans = {*job.models, *job.methods}, len(job.options)
         self._rounds = set(job.done)
         self._answered = {case for case, _ in job.done} if job.stage == "time" else set(job.verified)
 
     def check(self, message: Message) -> None:
         """Take the next message. Raises BrokenMessageError for one that was not asked for."""
-        if message.begin is not None and message.begin not in self._asked | self._models:
+        if message.begin is not None and message.begin not in self._asked | self._planned:
             raise _unasked(f"begins {message.begin}")
         if message.line is not None:
             try:

@@ -1,4 +1,4 @@
-"""Planning in a worker: models may hang, exit or take all memory while they are imported, built and planned."""
+"""Planning in a worker: models and methods may hang, exit or take all memory while they are imported and planned."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from arbench.bench.plan import Plan, Step, checked, planning
 from arbench.bench.progress import Progress, Quiet
 from arbench.bench.workers.failure import NoWorkerError, WorkerFailure
 from arbench.bench.workers.pool import WorkerPool
+from arbench.methods import place_of
 
 SILENT_S = 1.5
 """Seconds of importing and building after which planning shows what it does."""
@@ -31,7 +32,7 @@ def planned(options: Options, gone: list[str] | None = None, progress: Progress 
         progress: receives a stage if planning takes longer than a moment.
 
     Raises:
-        PlanError: an option is wrong, or a model hung, exited or was killed; nothing was measured or written.
+        PlanError: an option is wrong, or a model or method hung, exited or was killed; nothing was measured or written.
         NoWorkerError: the process does not start.
         PlanningError: planning failed by a fault of arbench.
     """
@@ -45,16 +46,25 @@ def planned_all(
     """Make several plans in one process; the arguments and errors are those of ``planned``."""
     settled: list[Options] = []
     models: list[str] = []
+    methods: dict[str, None] = {}
     for one in several:
         options, entries = checked(one)
         settled.append(options)
         models += [entry.model for entry in entries]
+        methods |= {name: None for entry in entries for name in entry.methods if place_of(name) is not None}
     if not settled:
         return []
     job = Job(
-        "plan", [], settled[0].seed, settled[0].threads, options=settled, models=models, leave_out=gone is not None
+        "plan",
+        [],
+        settled[0].seed,
+        settled[0].threads,
+        options=settled,
+        models=models,
+        methods=list(methods),
+        leave_out=gone is not None,
     )
-    with closing(_Shown(progress or Quiet(), len(models))) as shown:
+    with closing(_Shown(progress or Quiet(), len(models) + len(methods), len(methods))) as shown:
         found = _found(job, shown)
     plans = []
     for options, reply in zip(settled, found, strict=False):
@@ -90,7 +100,7 @@ def _conversation(job: Job, timeout: float, shown: _Shown) -> tuple[list[Planned
             if isinstance(message, WorkerFailure):
                 return found, step, message
             if message.begin is not None:
-                step = Step(message.begin, str(message.step))
+                step = Step(message.begin, str(message.step), message.what)
                 shown.begin(step.spec)
             if message.error is not None:
                 raise _error(step, message)
@@ -105,17 +115,16 @@ def _failure(step: Step | None, failure: WorkerFailure, timeout: float) -> Excep
     if step is None:
         return NoWorkerError(failure.error)
     if failure.status == "timeout":
-        todo = "choose a smaller model, or a longer --timeout"
-        return PlanError(f"model '{step.spec}': no answer within {timeout:g} s while it was {step.did}; {todo}")
-    return PlanError(
-        f"model '{step.spec}': {failure.error} while it was {step.did}; correct the model, or choose a smaller one"
-    )
+        todo = "choose a smaller model, or a longer --timeout" if step.what == "model" else "give a longer --timeout"
+        return PlanError(f"{step.what} '{step.spec}': no answer within {timeout:g} s while it was {step.did}; {todo}")
+    todo = "correct the model, or choose a smaller one" if step.what == "model" else "correct it"
+    return PlanError(f"{step.what} '{step.spec}': {failure.error} while it was {step.did}; {todo}")
 
 
 def _error(step: Step | None, message: Message) -> Exception:
     if step is not None and message.oom:
         return PlanError(
-            f"model '{step.spec}': out of memory while it was {step.did} ({message.error}); choose a smaller one"
+            f"{step.what} '{step.spec}': out of memory while it was {step.did} ({message.error}); choose a smaller one"
         )
     return PlanningError(f"planning {step.spec if step else 'a run'} failed: {message.error}")
 
@@ -126,11 +135,13 @@ class _Shown:
 
     Args:
         progress: receiver of the stage.
-        total: number of models.
+        total: number of models, and of methods that are imported.
+        methods: number of these methods.
     """
 
     progress: Progress
     total: int
+    methods: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _begun: list[str] = field(default_factory=list)
     _visible: bool = False
@@ -160,7 +171,8 @@ class _Shown:
         with self._lock:
             if not self._visible:
                 self._visible = True
-                what = self._begun[-1] if self.total == 1 else f"{self.total} models"
+                several = f"{self.total} models{' and methods' if self.methods else ''}"
+                what = self._begun[-1] if self.total == 1 else several
                 self.progress.stage(f"importing and building {what}", self.total, 0)
 
 
@@ -179,4 +191,4 @@ def plan(job: Job) -> Iterator[Message]:
             except PlanError as error:
                 yield Message(planned=Planned(refusal=str(error), absent=error.absent))
                 return
-            yield Message(begin=step.spec, step=step.did)
+            yield Message(begin=step.spec, step=step.did, what=step.what)

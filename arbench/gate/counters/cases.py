@@ -14,6 +14,7 @@ from arbench.bench.progress import Progress
 from arbench.bench.suite import suite_options
 from arbench.bench.workers.planning import planned, planned_all
 from arbench.gate.counters.baseline import Baseline
+from arbench.naming import method_name
 from arbench.results import Case, Model
 
 DEFAULT_SUITE = "exact"
@@ -74,6 +75,8 @@ def selected_by(baseline: Baseline, given: Mapping[str, Any], plan: Plan) -> Cal
     """Return a function that tells whether the user's options select a row of the baseline."""
     names = {(model.model, model.preset) for model in plan.models}
     narrowing = {field: set(_several(given[name])) for name, field in _NARROWING.items() if name in given}
+    if "method" in narrowing:
+        narrowing["method"] = set(map(method_name, narrowing["method"]))
 
     def selected(row: Case) -> bool:
         known = "models" not in given or (row.model, row.preset) in names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from arbench.bench.models.subject import ModelSubject, predict_s
 from arbench.bench.plan import Options, make_plan
 from arbench.bench.subject import opened
 from arbench.bench.workers import worker
-from arbench.methods import Outcome
+from arbench.methods import Method, Outcome
 from arbench.results import Samples, Verification
 
 COMPILE_S = 30.0
@@ -27,22 +28,27 @@ class FakeTime:
     """
 
     def __init__(self, compiles: Any) -> None:
-        self.now, self.calls, self._compiles, self._run = 0.0, Counter[str](), compiles, verify_method.run
+        self.now, self.calls, self._compiles, self._found = 0.0, Counter[str](), compiles, verify_method.method_of
 
     def perf_counter(self) -> float:
         return self.now
 
-    def run(self, source: Any, case: Any, task: Any) -> Outcome:
-        self.now += 1e-3 * case.n + COMPILE_S * self._compiles(case, self.calls)
-        self.calls[case.id] += 1
-        return self._run(source, case, task)
+    def method_of(self, case: Any, source: Any) -> Method:
+        method = self._found(case, source)
+
+        def run(source: Any, task: Any) -> Outcome:
+            self.now += 1e-3 * case.n + COMPILE_S * self._compiles(case, self.calls)
+            self.calls[case.id] += 1
+            return method.run(source, task)
+
+        return replace(method, run=run)
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch):
     def put(compiles: Any) -> FakeTime:
         clock = FakeTime(compiles)
-        monkeypatch.setattr(verify_method, "run", clock.run)
+        monkeypatch.setattr(verify_method, "method_of", clock.method_of)
         monkeypatch.setattr(verify_method, "time", clock)
         return clock
 
@@ -99,15 +105,19 @@ def test_the_second_call_has_a_step_of_its_own_and_must_return_the_same(fake, mo
     said = verified([8], share_s=1.0)
     assert [message.step for message in said] == ["verify", "verify", None]
     clock = fake(every_size)
-    right = clock.run
 
-    def wrong_later(source: Any, case: Any, task: Any) -> Outcome:
-        later, outcome = clock.calls[case.id] > 0, right(source, case, task)
-        if later:
-            outcome.x[0, 3] = 1 - outcome.x[0, 3].clamp(0, 1)
-        return outcome
+    def wrong_later(case: Any, source: Any) -> Method:
+        right, later = clock.method_of(case, source), clock.calls[case.id] > 0
 
-    monkeypatch.setattr(verify_method, "run", wrong_later)
+        def run(source: Any, task: Any) -> Outcome:
+            outcome = right.run(source, task)
+            if later:
+                outcome.x[0, 3] = 1 - outcome.x[0, 3].clamp(0, 1)
+            return outcome
+
+        return replace(right, run=run)
+
+    monkeypatch.setattr(verify_method, "method_of", wrong_later)
     (line,) = lines(verified([8], share_s=1.0))
     assert line.status == "inexact"
     assert line.error is not None

@@ -1,0 +1,136 @@
+"""Methods that a run asks for, and those of them that a model has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from arbench.bench.options import PlanError
+from arbench.methods import METHODS, Method, MethodError, NoMethodError, lacking, methods_for, place_of, resolve
+from arbench.models import Claim, Source
+from arbench.naming import method_name, method_spec
+from arbench.own.raised import one_line
+from arbench.stats.claims import parse
+
+MOST = 2**63
+"""Bound of a depth and of a number of operations."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A method of a run.
+
+    Args:
+        method: the method.
+        spec: its place for ``arbench.methods.resolve``, with its settings; None if its name is enough.
+    """
+
+    method: Method
+    spec: str | None = None
+
+    @property
+    def unlisted(self) -> bool:
+        """True unless a model has it without being asked: it is from outside, or has settings."""
+        return self.method not in METHODS
+
+
+def check_name(spec: str) -> None:
+    """Check what can be said of a method without running code of the user. Raises PlanError."""
+    try:
+        if place_of(spec) is None:
+            resolve(spec)
+    except MethodError as error:
+        raise _refusal(error) from None
+
+
+def wanted(spec: str) -> list[Wanted]:
+    """Return the methods of a name or place; this imports code of the user. Raises PlanError."""
+    try:
+        found, name = resolve(spec), method_name(spec)
+    except MethodError as error:
+        raise _refusal(error) from None
+    place = None if method_spec(spec) == name else method_spec(spec)
+    return [Wanted(method, place) for method in found]
+
+
+def _refusal(error: MethodError) -> PlanError:
+    return PlanError(str(error), absent=isinstance(error, NoMethodError))
+
+
+def fitting(source: Source, asked: Sequence[Wanted] | None, ops: Sequence[str]) -> list[Wanted]:
+    """Return the methods of a model among those asked for, the listed ones first, in the order of the tables.
+
+    Args:
+        source: the model.
+        asked: the methods; None for all that the model has.
+        ops: operations; all if empty.
+    """
+    have = [Wanted(method) for method in methods_for(source)]
+    if asked is not None:
+        known = {(one.method.op, one.method.name) for one in asked}
+        have = [one for one in have if (one.method.op, one.method.name) in known]
+        more = {(one.method.name, one.method.op, one.spec): one for one in asked if one.unlisted and runs(one, source)}
+        have += more.values()
+    return [one for one in have if not ops or one.method.op in ops]
+
+
+def runs(one: Wanted, source: Source) -> bool:
+    """Return whether a method can run a model."""
+    return one.method.feeds == source.feeds and _lacks(one.method, source) is None
+
+
+def why_not(source: Source, asked: Iterable[Wanted]) -> Mapping[str, str]:
+    """Return what keeps methods from running a model, by their names."""
+    found = {method.name: why for method, why in lacking(source).items()}
+    known, said = list(asked), {}
+    for one in known:
+        name, feeds = one.method.name, {other.method.feeds for other in known if other.method.name == one.method.name}
+        if one.unlisted and source.feeds not in feeds:
+            reads = {"x": "events", "z": "noise"}
+            said[name] = f"runs models that read {reads[one.method.feeds]}, and this one reads {reads[source.feeds]}"
+        elif one.unlisted and one.method.feeds == source.feeds and (why := _lacks(one.method, source)) is not None:
+            said[name] = why
+        elif name in found:
+            said[name] = found[name]
+    return said
+
+
+def _lacks(method: Method, source: Source) -> str | None:
+    """Return what keeps a method from running a model. Raises PlanError if code of the user fails to say."""
+    try:
+        return method.lacks(source)
+    except Exception as error:  # code of the user may raise anything
+        if not method.outside:
+            raise
+        raise PlanError(f"method '{method.name}': its lacks fails: {one_line(error)}") from error
+
+
+def claim_of(source: Source, method: Method) -> Claim | None:
+    """Return what is claimed of a method's growth: by the model, of the name without settings, or by the method.
+
+    Raises:
+        ValueError: the method claims an unknown growth.
+    """
+    claim = source.claims.get((method.op, method.name.partition(",")[0]))
+    if claim is not None or method.claim is None:
+        return claim
+    for stated in (method.claim.depth, method.claim.work):
+        parse(stated)
+    return method.claim
+
+
+def check_formulas(method: Method, source: Source, batch: int, n: int) -> None:
+    """Check that the formulas of a method give numbers at a size. Raises PlanError."""
+    for name in ("depth", "flops"):
+        formula = getattr(method, name)
+        if formula is None:
+            continue
+        try:
+            found = formula(n, batch, source)
+        except Exception as error:  # code of the user may raise anything
+            raise PlanError(f"method '{method.name}': its {name} fails at N = {n}: {one_line(error)}") from error
+        least = 1 if name == "depth" else 0
+        if type(found) is not int or not least <= found < MOST:
+            raise PlanError(
+                f"method '{method.name}': its {name} is {found!r:.40} at N = {n}; return a whole number from {least} on"
+            )

@@ -1,0 +1,145 @@
+"""Methods by the name a user types: built in, from other packages, from the user's own files."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import entry_points
+from typing import Any
+
+from arbench.methods.base import Method
+from arbench.methods.fixed_point import BLOCKS, FIXED_POINT, INVERSION_BLOCKS, INVERSION_FIXED_POINT
+from arbench.methods.forecast import FORECAST
+from arbench.methods.fused import FUSED
+from arbench.methods.naive import NAIVE
+from arbench.methods.outside import MethodError, checked, is_method, methods_of, staying
+from arbench.methods.parallel import OWN_SAMPLES, PARALLEL_SAMPLE, PARALLEL_SCORE
+from arbench.methods.speculative import REJECTION, SPECULATIVE
+from arbench.methods.stepwise import CACHED, INVERSION, SEQUENTIAL
+from arbench.naming import method_name, split_method, split_spec
+from arbench.own import beside
+from arbench.own.named import NamedError, named
+from arbench.own.raised import one_line
+from arbench.own.settings import settings_of
+from arbench.suggest import did_you_mean
+
+METHODS: tuple[Method, ...] = (
+    PARALLEL_SCORE,
+    SEQUENTIAL,
+    INVERSION,
+    INVERSION_FIXED_POINT,
+    INVERSION_BLOCKS,
+    OWN_SAMPLES,
+    NAIVE,
+    CACHED,
+    FUSED,
+    FIXED_POINT,
+    BLOCKS,
+    FORECAST,
+    SPECULATIVE,
+    REJECTION,
+    PARALLEL_SAMPLE,
+)
+"""The built-in methods, in the order of the tables."""
+GROUP = "arbench.methods"
+"""Group of the entry points by which other packages add methods."""
+GIVEN: dict[str, Any] = {}
+"""Methods that the user passed to ``arbench.measure`` itself, by their names."""
+
+
+class NoMethodError(MethodError):
+    """Method, file or function that does not exist, as opposed to one that is broken."""
+
+
+def names() -> list[str]:
+    """Return the names of the built-in methods."""
+    return list(dict.fromkeys(method.name for method in METHODS))
+
+
+def installed() -> dict[str, str]:
+    """Return the place, ``package.module:attribute``, of each method that another package adds, by name.
+
+    What is built in keeps its name.
+    """
+    found = {one.name: one.value for one in entry_points(group=GROUP)}
+    return {name: place for name, place in found.items() if name not in names()}
+
+
+def place_of(spec: str) -> str | None:
+    """Return the ``path.py:attribute`` or ``package.module:attribute`` of a method; None for one that is built in.
+
+    Raises:
+        NoMethodError: there is no method of this name.
+    """
+    name, _ = split_method(spec)
+    if name in GIVEN or name in names():
+        return None
+    others = installed()
+    if name in others:
+        return others[name]
+    place, attribute, rest = split_spec(name)
+    if not place.endswith(".py") and "." not in place:
+        raise NoMethodError(f"unknown method '{name}'; {did_you_mean(name, [*names(), *others])}")
+    if not attribute or rest:
+        raise NoMethodError(f"method '{name}' names no function; add one, as in {place}:draw")
+    return name
+
+
+def resolve(spec: str) -> list[Method]:
+    """Find methods by NAME, path.py:function or package.module:function.
+
+    A name may be that of several methods, one for each op and kind of feed. Settings follow the name, as in
+    ``NAME,key=value,other=value``, and are a part of the name of the method.
+
+    Raises:
+        MethodError: there is no such method or setting, or it is not usable; the message is one line.
+    """
+    place = place_of(spec)
+    name, text = split_method(spec)
+    if place is not None:
+        found = methods_of(_imported(place, name), name)
+    elif name in GIVEN:
+        found = methods_of(GIVEN[name], name)
+    else:
+        found = [method for method in METHODS if method.name == name]
+    try:
+        settings = settings_of(text) if text else {}
+    except ValueError as error:
+        raise MethodError(f"method '{name}'{error}") from None
+    if settings:
+        found = [_configured(one, name, settings) for one in _taking(found, name)]
+    full = method_name(spec)
+    return [one if one.name == full else replace(one, name=full) for one in found]
+
+
+def _imported(place: str, name: str) -> Any:
+    where, _, attribute = place.rpartition(":")
+    import_module = beside.import_module if place == name else importlib.import_module  # an entry point is installed
+    try:
+        with beside.returning():
+            return named(where, attribute, is_method, "function", import_module)
+    except NamedError as error:
+        raise (NoMethodError if error.absent else MethodError)(f"method '{name}': {error}") from error
+
+
+def _taking(found: list[Method], name: str) -> list[Method]:
+    kept = [method for method in found if method.configure is not None]
+    if not kept:
+        raise MethodError(f"method '{name}' takes no settings")
+    return kept
+
+
+def _configured(method: Method, name: str, settings: Mapping[str, Any]) -> Method:
+    assert method.configure is not None
+    try:
+        made: Any = method.configure(settings)
+    except ValueError as error:
+        raise MethodError(f"method '{name}': {' '.join(str(error).split())}") from None
+    except Exception as error:  # a user's own code may raise anything
+        if not method.outside:
+            raise
+        raise MethodError(f"method '{name}': {one_line(error)}") from error
+    if not isinstance(made, Method):
+        raise MethodError(f"method '{name}': configure returned {type(made).__name__}; return a Method")
+    return replace(checked(made, name), run=staying(made.run), outside=True) if method.outside else made

@@ -1,0 +1,32 @@
+"""Names of methods: settings belong to the method before them, and stand in one order."""
+
+import pytest
+
+from arbench.naming import method_name, method_spec, split_method, split_methods
+
+
+def test_a_part_with_an_equals_sign_belongs_to_the_method_before_it() -> None:
+    assert split_methods("cached, fused,weights=bfloat16 ,threads=2,naive") == [
+        "cached",
+        "fused,weights=bfloat16,threads=2",
+        "naive",
+    ]
+    assert split_methods("my.py:draw,sizes=[1, 2],a=b") == ["my.py:draw,sizes=[1, 2],a=b"]
+    assert split_methods("a,,b") == ["a", "", "b"]
+
+
+def test_settings_stand_in_the_order_of_their_keys() -> None:
+    assert split_method("fused,weights = bfloat16,threads=2") == ("fused", "threads=2,weights=bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "place"),
+    [
+        ("cached", "cached", "cached"),
+        ("fused,b=2,a=1", "fused,a=1,b=2", "fused,a=1,b=2"),
+        ("there/my.py:draw", "my.draw", "there/my.py:draw"),
+        ("a.package:draw,b=2,a=1", "package.draw,a=1,b=2", "a.package:draw,a=1,b=2"),
+    ],
+)
+def test_the_name_of_a_method_is_the_same_wherever_its_file_is(spec: str, name: str, place: str) -> None:
+    assert (method_name(spec), method_spec(spec)) == (name, place)
