@@ -1,12 +1,12 @@
 """arbench: verified measurements of autoregressive scoring and sampling.
 
-``arbench.measure(...)`` does from Python what ``arbench run`` does from a terminal. A model of your own is a subclass
-of ``arbench.models.Source``.
+``arbench.measure(...)`` does from Python what ``arbench run`` does from a terminal, and ``arbench.stream(...)`` draws
+audio or other events chunk by chunk. A model of your own is a subclass of ``arbench.models.Source``.
 """
 
 from typing import Any
 
-__all__ = ["__version__", "measure"]
+__all__ = ["__version__", "measure", "stream"]
 
 
 def __getattr__(name: str) -> Any:
@@ -15,6 +15,10 @@ def __getattr__(name: str) -> Any:
         from arbench.api import measure
 
         return measure
+    if name == "stream":
+        from arbench.api.streams import stream
+
+        return stream
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version
 

@@ -1,5 +1,6 @@
 """Algorithms that score or sample any model, one file each; ``registry`` has them in the order of the tables."""
 
+from arbench.methods.base import FreshNoise as FreshNoise
 from arbench.methods.base import Method as Method
 from arbench.methods.base import Outcome as Outcome
 from arbench.methods.base import Task as Task

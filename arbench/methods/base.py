@@ -9,12 +9,36 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from arbench.distributions import Distribution
 from arbench.models import Claim, Context, Source
 from arbench.models.base import Op
 
 Exactness = Literal["pointwise", "distribution", "approximate"]
 Feeds = Literal["x", "z"]
 """Input of a network: events, or the noise that draws them."""
+
+
+@dataclass(frozen=True)
+class FreshNoise:
+    """Noise of a draw that is made when it is needed, and equals the noise that is made beforehand.
+
+    Args:
+        distribution: distribution of an element.
+        seed: seed of the noise.
+        rows: global row indices of the batch.
+        dtype: dtype of the noise.
+        device: device of the noise.
+    """
+
+    distribution: Distribution
+    seed: int
+    rows: Sequence[int]
+    dtype: torch.dtype
+    device: torch.device | str = "cpu"
+
+    def make(self, elements: range) -> Tensor:
+        """Return the noise (B, len(elements), K) of some elements."""
+        return self.distribution.noise(self.seed, self.rows, elements, self.dtype, self.device)
 
 
 @dataclass(frozen=True)
@@ -30,6 +54,8 @@ class Task:
         chance: additional uniforms (B, N, 1 + K), for methods that need them.
         given: first elements (B, M) that sampling must keep, M at most N.
         record: if True, sampling also returns the parameters from which each element was drawn.
+        fresh: makes the noise as a draw needs it, in place of ``noise``, for methods that draw chunk by chunk.
+        made: receives each chunk (B, m) as soon as it is drawn, from methods that draw chunk by chunk.
     """
 
     n: int
@@ -39,10 +65,14 @@ class Task:
     chance: Tensor | None = None
     given: Tensor | None = None
     record: bool = False
+    fresh: FreshNoise | None = None
+    made: Callable[[Tensor], None] = lambda _: None
 
     @property
     def batch(self) -> int:
         """The batch size, B."""
+        if self.fresh is not None:
+            return len(self.fresh.rows)
         known = self.x if self.x is not None else self.noise
         assert known is not None, "a task needs noise or events"
         return known.shape[0]
@@ -129,10 +159,11 @@ class Unknown:
         self.source, self.task = source, task
         self.bounds = source.schedule(task.n)
         self.groups = len(self.bounds) - 1
-        known = task.noise if source.feeds == "x" else task.x
+        known = (task.fresh or task.noise) if source.feeds == "x" else task.x
         assert known is not None
         dtype = torch.long if source.feeds == "x" and source.distribution.finite else known.dtype
         self.f = torch.zeros(task.batch, task.n, dtype=dtype, device=known.device)
+        self.noise, self._noise_from = task.noise, 0
         self.first = 0
         """First group that is not given."""
         if task.given is not None:
@@ -144,11 +175,20 @@ class Unknown:
             self.first = list(self.bounds).index(length)
             self.f[:, :length] = task.given
 
+    def prepare(self, lo: int, hi: int) -> None:
+        """Make the noise of elements lo .. hi-1, which ``rule`` draws next, where the task makes it fresh."""
+        if self.task.fresh is not None:
+            self.noise, self._noise_from = self.task.fresh.make(range(lo, hi)), lo
+
+    def noise_of(self, lo: int, hi: int) -> Tensor:
+        """Return the noise (B, hi - lo, K) of elements lo .. hi-1, once it is prepared."""
+        assert self.noise is not None
+        return self.noise[:, lo - self._noise_from : hi - self._noise_from]
+
     def rule(self, params: Tensor, lo: int, hi: int) -> Tensor:
         """Return the feed (B, hi - lo) of elements lo .. hi-1 from their parameters."""
         if self.source.feeds == "x":
-            assert self.task.noise is not None
-            return self.source.distribution.draw(params, self.task.noise[:, lo:hi])
+            return self.source.distribution.draw(params, self.noise_of(lo, hi))
         assert self.task.x is not None
         return self.source.distribution.invert(params, self.task.x[:, lo:hi])[0].squeeze(-1)
 

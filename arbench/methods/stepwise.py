@@ -2,28 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from arbench.methods.base import Method, Outcome, Task, Unknown
 from arbench.models import Source
 
 
+class Steps:
+    """The unknown feed of a job, computed step by step up to any group, and on from there.
+
+    Attributes:
+        unknown: the feed, known before group ``at``.
+        at: first group that is not computed.
+    """
+
+    def __init__(self, source: Source, task: Task) -> None:
+        self.unknown = Unknown(source, task)
+        self.at = self.unknown.first
+        self._source = source
+        self._keep = task.record or source.feeds == "z"
+        self._kept: list[Tensor] = []
+        self._state: Any = source.start(task.batch, task.n, source.encode(task.context, task.n))
+        if self.at:
+            params, self._state = source.extend(self._state, self.unknown.f, 0, self.at)
+            self._kept.append(params)
+
+    def advance(self, end: int) -> None:
+        """Compute the groups before group ``end``, each from one extension of the state."""
+        source, unknown, state = self._source, self.unknown, self._state
+        bounds, f = unknown.bounds, unknown.f
+        unknown.prepare(bounds[self.at], bounds[end])
+        for g in range(self.at, end):
+            lo, hi = bounds[g], bounds[g + 1]
+            params, state = source.extend(state, f, g, g + 1)
+            f[:, lo:hi] = unknown.rule(params, lo, hi)
+            if self._keep:
+                self._kept.append(params)
+        self._state, self.at = state, end
+
+    def outcome(self) -> Outcome:
+        """Return the result, once all groups are computed."""
+        return self.unknown.outcome(torch.cat(self._kept, dim=1) if self._keep else None)
+
+
 def cached(source: Source, task: Task) -> Outcome:
     """Compute the unknown feed group by group, each from one extension of the state."""
-    unknown = Unknown(source, task)
-    state = source.start(task.batch, task.n, source.encode(task.context, task.n))
-    kept = []
-    keep = task.record or source.feeds == "z"
-    if unknown.first:
-        params, state = source.extend(state, unknown.f, 0, unknown.first)
-        kept.append(params)
-    for g in range(unknown.first, unknown.groups):
-        lo, hi = unknown.bounds[g], unknown.bounds[g + 1]
-        params, state = source.extend(state, unknown.f, g, g + 1)
-        unknown.f[:, lo:hi] = unknown.rule(params, lo, hi)
-        if keep:
-            kept.append(params)
-    return unknown.outcome(torch.cat(kept, dim=1) if keep else None)
+    steps = Steps(source, task)
+    steps.advance(steps.unknown.groups)
+    return steps.outcome()
 
 
 def sequential(source: Source, task: Task) -> Outcome:

@@ -251,6 +251,22 @@ class Source(Switched, ABC):
                 "rewind(state, mark, f, g), which take the state back to group g"
             ) from None
 
+    def covers(self, context: Context) -> int | None:
+        """Return the number of elements that conditioning is long enough for; None, the default, where any is."""
+        return None
+
+    def longest(self, data: Any = None) -> int | None:
+        """Return the number of elements of the longest event in the data; None, the default, where it has no end.
+
+        Args:
+            data: result of ``load_data``, or None for the data that ships.
+        """
+        return None
+
+    def amplitudes(self, x: Tensor) -> Tensor:
+        """Return the audio, float32 amplitudes in [-1, 1], of elements (B, M); by default the elements themselves."""
+        return x
+
     def initialise(self, f: Tensor, code: Any) -> None:
         """Initialise the weights from a feed (B, N), where the model's publication does so.
 

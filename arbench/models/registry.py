@@ -163,6 +163,21 @@ def resolve(spec: str) -> Chosen:
         place = f"{place}:{attribute}"
     else:
         raise NoModelError(f"unknown model '{place}'; {did_you_mean(place, names())}")
+    return _chosen(place, name, cls, preset)
+
+
+def of_class(cls: Any) -> Chosen:
+    """Return a class that the user passed, with its default preset.
+
+    Raises:
+        ModelError: no model can be built of it.
+    """
+    called = getattr(cls, "__name__", repr(cls))
+    return _chosen(called, called, usable(cls, called, called), "")
+
+
+def _chosen(place: str, name: str, cls: type[Source], preset: str) -> Chosen:
+    """Return a class with the settings that PRESET[,KEY=VALUE...] means. Raises ModelError if there are no such."""
     preset, _, overrides = preset.partition(",")
     _check_presets(name, cls)
     preset = preset or (cls.default_preset if cls.default_preset in cls.presets else next(iter(cls.presets)))

@@ -321,6 +321,14 @@ class Transformer(Source):
         """Return real events of the configured kind with their context."""
         return self.events.observe(n, rows, seed, data)
 
+    def longest(self, data: Any = None) -> int | None:
+        """Return the number of elements of the longest event of the configured kind; None where it has no end."""
+        return self.events.longest(data)
+
+    def amplitudes(self, x: Tensor) -> Tensor:
+        """Return the amplitudes of elements where they are audio, else the elements."""
+        return self.events.amplitudes(x)
+
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
         """Read the user's own data of the configured kind."""

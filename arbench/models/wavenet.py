@@ -314,6 +314,12 @@ class WaveNet(audio.AudioSource, Source):
             return clips, context
         return audio.quantise(clips, self.levels, companded=self.companded), context
 
+    def amplitudes(self, x: Tensor) -> Tensor:
+        """Return the amplitudes (B, M) of samples; real ones that a draw puts beyond [-1, 1] are clipped."""
+        if not self.distribution.finite:
+            return x.float().clamp(-1, 1)
+        return audio.amplitudes(x, self.levels, companded=self.companded)
+
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
         """Read the user's recording at the rate of the preset."""

@@ -24,7 +24,7 @@ COUNTER = LINE // 8
 STOP = 2 * COUNTER
 """Place of the counter that ends both threads when it is not 0."""
 COUNTERS = 3 * COUNTER
-PATIENCE = 4096
+PATIENCE = 256
 """Looks at the other's counter before the processor is yielded."""
 _X86 = platform.machine() in ("x86_64", "AMD64")
 

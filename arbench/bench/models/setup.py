@@ -89,7 +89,7 @@ class ModelSetup:
         kind = DTYPES[self.dtype]
         rows = range(case.batch)
         x, context = source.observe(case.n, rows, self.seed, self.loaded)
-        context = {k: _moved(v, self.device, kind) for k, v in context.items()}
+        context = {k: moved(v, self.device, kind) for k, v in context.items()}
         noise = source.distribution.noise(self.seed, rows, range(case.n), kind, self.device)
         if case.op == "sample":
             chance = None
@@ -97,7 +97,7 @@ class ModelSetup:
                 width = 1 + source.distribution.noise_width
                 chance = uniforms(self.seed + 2**63, rows, range(case.n), width).to(self.device)
             return Task(case.n, context, noise=noise, chance=chance, record=record)
-        x = _moved(x, self.device, kind)
+        x = moved(x, self.device, kind)
         if case.method == "own_samples":
             return Task(case.n, context, noise, self._own(source, case.n, context, noise))
         return Task(case.n, context, x=x)
@@ -108,5 +108,6 @@ class ModelSetup:
             return source.distribution.draw(source(noise.squeeze(-1), source.encode(context, n)), noise)
 
 
-def _moved(value: Tensor, device: str, dtype: torch.dtype) -> Tensor:
+def moved(value: Tensor, device: torch.device | str, dtype: torch.dtype) -> Tensor:
+    """Return conditioning or events on a device, in a dtype where they are real numbers."""
     return value.to(device, dtype) if value.is_floating_point() else value.to(device)

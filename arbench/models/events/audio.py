@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arbench.data import Audio, DataError, load_audio, log_mel, mu_law_encode, voices
+from arbench.data import Audio, DataError, load_audio, log_mel, mu_law_decode, mu_law_encode, voices
 from arbench.models.base import Context
 
 MEL_CENTRE, MEL_SCALE = -6.0, 3.0
@@ -50,6 +50,22 @@ def quantise(clips: Tensor, levels: int, *, companded: bool) -> Tensor:
     return ((clips.double() + 1) * ((levels - 1) / 2)).round().long()
 
 
+def amplitudes(x: Tensor, levels: int, *, companded: bool) -> Tensor:
+    """Convert levels 0 .. levels-1, mu-law companded or linear, to amplitudes in [-1, 1] (float32), on their device.
+
+    This is the inverse of ``quantise``, up to its rounding.
+    """
+    if companded:
+        return _decoded(levels).to(x.device)[x]
+    return (x.double() * (2 / (levels - 1)) - 1).float()
+
+
+@lru_cache(maxsize=4)
+def _decoded(levels: int) -> Tensor:
+    """Return the amplitude of each mu-law class."""
+    return torch.from_numpy(mu_law_decode(np.arange(levels), levels))
+
+
 def places(n: int, rows: Sequence[int], seed: int, recordings: Sequence[Audio]) -> list[tuple[int, int]]:
     """Choose a clip of ``n`` samples for each row: return its recording's index and its first sample.
 
@@ -76,6 +92,14 @@ class AudioSource:
     local: int
     classes: int
     hop: int
+
+    def covers(self, context: Context) -> int | None:
+        """Return the number of samples that the frames of local conditioning cover; None without it."""
+        return context["local"].shape[-1] * self.hop if self.local else None
+
+    def longest(self, data: list[Audio] | None = None) -> int:
+        """Return the number of samples of the longest recording."""
+        return max(len(one.samples) for one in (spoken(self.rate_hz or 16000.0) if data is None else data))
 
     def clips(self, n: int, rows: Sequence[int], seed: int, data: list[Audio] | None) -> tuple[Tensor, Context]:
         """Return clips of real audio, float32 (B, n), and the model's conditioning.

@@ -68,6 +68,14 @@ class Kind(ABC):
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any) -> tuple[Tensor, Context]:
         """Return real events, int64 (B, n), and their context, as ``Source.observe`` does."""
 
+    def longest(self, data: Any = None) -> int | None:
+        """Return the number of elements of the longest event in the data; None, the default, where it has no end."""
+        return None
+
+    def amplitudes(self, x: Tensor) -> Tensor:
+        """Return the audio, float32 amplitudes in [-1, 1], of elements (B, M); by default the elements themselves."""
+        return x
+
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
         """Read the user's own data; by default a kind reads none."""
@@ -117,6 +125,10 @@ class Speech(audio.AudioSource, Kind):
         """Return clips of speech as mu-law codes, and their voice if there is a label."""
         clips, context = self.clips(n, rows, seed, data)
         return audio.quantise(clips, self.levels, companded=True), context
+
+    def amplitudes(self, x: Tensor) -> Tensor:
+        """Return the amplitudes of mu-law codes."""
+        return audio.amplitudes(x, self.levels, companded=True)
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
