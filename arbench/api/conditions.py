@@ -1,4 +1,4 @@
-"""What a stream draws from: a model, its conditioning and the elements to begin with, all checked."""
+"""The conditions of a stream: its model, conditioning and first elements, all checked."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ from arbench.api.conditions import Conditions, Model, at_least_one, prepared
 from arbench.bench.job import out_of_memory
 from arbench.bench.options import PlanError
 from arbench.methods import FreshNoise, Task
+from arbench.methods.native import NativeSteps
 from arbench.methods.stepwise import Steps
-from arbench.methods.streaming import CHUNK, Advancing, Chunks, NativeSteps
+from arbench.methods.streaming import CHUNK, Advancing, Chunks
 from arbench.models import Context, Source
 from arbench.own.raised import one_line
 from arbench.suggest import did_you_mean

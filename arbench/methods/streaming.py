@@ -6,13 +6,11 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from arbench.methods.base import Outcome, Task, Unknown
 from arbench.methods.stepwise import Steps
 from arbench.models import Source
-from arbench.models.base import NativeDraw
 
 CHUNK = 256
 """Default number of elements per chunk."""
@@ -29,55 +27,6 @@ class Advancing(Protocol):
 
     def outcome(self) -> Outcome:
         """Return the result, once all groups are drawn."""
-
-
-class NativeSteps:
-    """A draw by a model's native loop: like ``Steps``, with one call for all groups up to the next stop.
-
-    Args:
-        source: the model.
-        task: sampling.
-        native: the model's draw, not begun.
-        piece: most given elements to pass at once.
-
-    Attributes:
-        unknown: the event, known before group ``at``.
-        at: first group that is not drawn.
-    """
-
-    def __init__(self, source: Source, task: Task, native: NativeDraw, piece: int = 4096) -> None:
-        self.unknown = Unknown(source, task)
-        self.at = self.unknown.first
-        self._task, self._native = task, native
-        self._kept: list[Tensor] = []
-        first = self.unknown.bounds[self.at]
-        width = source.distribution.noise_width
-        known = task.fresh or task.noise
-        assert known is not None
-        for lo in range(0, first, piece):
-            given = self.unknown.f[:, lo : min(lo + piece, first)]
-            unread = torch.zeros(*given.shape, width, dtype=known.dtype, device=known.device)
-            self._keep(native.draw(unread, given, task.record)[1])
-
-    def advance(self, end: int) -> None:
-        """Draw the groups before group ``end`` in one call."""
-        lo, hi = self.unknown.bounds[self.at], self.unknown.bounds[end]
-        if lo == hi:
-            return
-        self.unknown.prepare(lo, hi)
-        x, params = self._native.draw(self.unknown.noise_of(lo, hi), record=self._task.record)
-        self.unknown.f[:, lo:hi] = x
-        self._keep(params)
-        self.at = end
-
-    def _keep(self, params: Tensor | None) -> None:
-        if self._task.record:
-            assert params is not None, "a native draw did not record its parameters"
-            self._kept.append(params)
-
-    def outcome(self) -> Outcome:
-        """Return the result, once all groups are drawn."""
-        return self.unknown.outcome(torch.cat(self._kept, dim=1) if self._kept else None)
 
 
 class Chunks(Iterator[Tensor]):

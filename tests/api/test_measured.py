@@ -75,7 +75,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_package_shows_its_names_and_its_version() -> None:
-    assert {"measure", "__version__"} <= set(dir(arbench))
+    assert {"measure", "stream", "__version__"} <= set(dir(arbench))
     assert arbench.__version__ == version("arbench")
     assert arbench.measure is measure
     light = (
