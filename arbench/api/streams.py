@@ -14,15 +14,12 @@ from arbench.api.conditions import Conditions, Model, at_least_one, prepared
 from arbench.bench.job import out_of_memory
 from arbench.bench.options import PlanError
 from arbench.methods import FreshNoise, Task
-from arbench.methods.native import NativeSteps
+from arbench.methods.native import begun
 from arbench.methods.stepwise import Steps
-from arbench.methods.streaming import CHUNK, Advancing, Chunks
-from arbench.models import Context, Source
+from arbench.methods.streaming import CHUNK, LOOPS, Advancing, Chunks
+from arbench.models import Context
 from arbench.own.raised import one_line
 from arbench.suggest import did_you_mean
-
-METHODS = ("cached", "fused")
-"""Methods that can stop after any group and go on."""
 
 
 class Stream(Iterator[Tensor]):
@@ -139,8 +136,8 @@ def stream(
         PlanError: an argument is wrong; nothing was drawn.
     """
     chunk = at_least_one("chunk", chunk)
-    if method is not None and method not in METHODS:
-        raise PlanError(f"no method '{method}' draws in chunks; {did_you_mean(method, METHODS)}")
+    if method is not None and method not in LOOPS:
+        raise PlanError(f"no method '{method}' draws in chunks; {did_you_mean(method, LOOPS)}")
     built = {"weights": weights, "dtype": dtype, "device": device, "backend": backend, "data": data}
     conditions, prompt = prepared(model, built, n=n, batch=batch, context=context, given=given, seed=seed)
     return Stream(conditions, chunk, method, prompt, seed, decode)
@@ -155,9 +152,9 @@ def _begun(conditions: Conditions, task: Task, method: str | None) -> tuple[Adva
     source, name = conditions.source, conditions.name
     try:
         if method != "cached":
-            native = _native(source, task, conditions)
+            native = begun(source, task)
             if native is not None and not isinstance(native, str):
-                return NativeSteps(source, task, native), "fused", None
+                return native, "fused", None
             if method == "fused":
                 raise PlanError(f"{name}: {native or 'the model has no native loop'}; use method='cached'")
             if native is not None:
@@ -170,12 +167,3 @@ def _begun(conditions: Conditions, task: Task, method: str | None) -> tuple[Adva
         if conditions.own:
             raise
         raise PlanError(f"{name}: context does not fit the model: {one_line(error)}") from None
-
-
-def _native(source: Source, task: Task, conditions: Conditions) -> Any:
-    """Return the model's native draw, not begun; or why there is none, in words or None."""
-    native = getattr(source, "native", None)
-    if native is None:
-        return None
-    code = source.encode(task.context, task.n)
-    return native(code, task.batch, task.n, weights=conditions.dtype, threads=torch.get_num_threads())

@@ -14,6 +14,7 @@ from arbench.bench.samples import by_case, seconds_by_worker
 from arbench.border.printable import on_one_line
 from arbench.results import Case, Fit, Ratio, Results, ResultsError, Samples, Slowdown, StoppedBy
 from arbench.stats import summarise
+from arbench.stats.chunks import pace
 from arbench.stats.roofline import bandwidth, product
 
 ROOF = 1.25
@@ -125,6 +126,24 @@ def _case(case: CaseKey, results: Results, samples: list[Samples], stopped: Mapp
     row.stopped_by = stopped.get(case.id, "interrupted")
     cold = [line.cold_s for line in samples if line.cold_s is not None]
     row.cold_s = median(cold) if cold else None
+    _add_pace(row, samples)
     if row.status == "ok" and (wrong := _faster_than_possible(case, results, found.median_s)):
         row.status, row.error = "error", wrong
     return row
+
+
+def _add_pace(row: Case, samples: list[Samples]) -> None:
+    """Add how the chunks came, for a case that draws chunk by chunk."""
+    calls: dict[int, list[list[float]]] = {}
+    noise: dict[int, list[float]] = {}
+    for line in samples:
+        if line.chunks:
+            calls.setdefault(line.worker, []).extend(line.chunks)
+            noise.setdefault(line.worker, []).extend(line.noise_s)
+    if row.chunk is None or not calls:
+        return
+    found = pace(calls, partial=row.n % row.chunk != 0)
+    row.first_s, row.gaps = found.first_s, found.gaps
+    row.gap_median_s, row.gap_worst_s, row.gap_p99_s = found.gap_median_s, found.gap_worst_s, found.gap_p99_s
+    each = [median(seconds) for seconds in noise.values() if seconds]
+    row.noise_s = median(each) if each else None

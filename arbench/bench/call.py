@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from arbench.bench.case import CaseKey
 from arbench.bench.job import Job, Message
 from arbench.results import Count
+
+if TYPE_CHECKING:
+    from arbench.meters.laps import Laps
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,13 @@ class Call:
         run: performs the call.
         times: number of times that one call does the work of its case.
         check: compares what ``run`` returned with the verified outcome, and raises InexactError where it differs.
+        laps: the chunks of each call so far, where ``run`` draws chunk by chunk, with the time of their noise.
     """
 
     run: Callable[[], Any]
     times: int = 1
     check: Callable[[Any], None] = lambda _: None
+    laps: Laps | None = None
 
 
 class Kept:

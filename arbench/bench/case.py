@@ -13,6 +13,9 @@ from arbench.results.schema import Claimed
 KERNEL_SPEC = "kernels"
 """The ``spec`` of every kernel's case: one worker loads all kernels."""
 
+_LATER = ("method_spec", "chunk")
+"""Fields that earlier versions do not know, None where they say nothing."""
+
 
 class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that identifies a case, and what is known about it before measuring."""
@@ -40,6 +43,8 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     returning: bool = False
     method_spec: str | None = None
     """Place of the method for ``arbench.methods.resolve``, with its settings; None if ``method`` is its name there."""
+    chunk: Size | None = None
+    """Elements that the method draws at a time, with their noise; None if it draws all before it returns."""
 
     @property
     def id(self) -> str:
@@ -68,6 +73,4 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         So a run that an earlier version began can be continued.
         """
         plain: dict[str, Any] = msgspec.to_builtins(self)
-        if self.method_spec is None:
-            del plain["method_spec"]
-        return plain
+        return {key: value for key, value in plain.items() if key not in _LATER or value is not None}

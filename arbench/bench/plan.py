@@ -312,6 +312,7 @@ def _case(chosen: Chosen, source: Source, one: Wanted, batch: int, n: int, optio
         data_dependent=method.data_dependent,
         returning=method.returning,
         method_spec=one.spec,
+        chunk=method.chunk,
     )
 
 

@@ -124,6 +124,10 @@ class Method:
         devices: kinds of devices that it runs on.
         rounds: dtype to which the model's weights are rounded before, for it and for what verifies it.
         twin: method of the same steps on plain PyTorch, whose operations are counted for it.
+        chunk: elements that it draws at a time and passes to ``Task.made``, with noise that it makes for them; None if
+            it draws all before it returns.
+        like: name of the method that performs the same operations, whose claims it shares; empty for none.
+        on_request: True if only runs that name it have it.
     """
 
     name: str
@@ -146,6 +150,9 @@ class Method:
     devices: Sequence[str] = ("cpu", "cuda")
     rounds: torch.dtype | None = None
     twin: Method | None = None
+    chunk: int | None = None
+    like: str = ""
+    on_request: bool = False
 
 
 class Unknown:

@@ -74,3 +74,22 @@ class NativeSteps:
     def outcome(self) -> Outcome:
         """Return the result, once all groups are drawn."""
         return self.unknown.outcome(torch.cat(self._kept, dim=1) if self._kept else None)
+
+
+def begun(source: Source, task: Task) -> NativeSteps | str | None:
+    """Return a draw by a model's native loop, before its first element; or why there is none.
+
+    Args:
+        source: the model.
+        task: sampling.
+
+    Returns:
+        The draw; or the reason, in words, why the loop that the model has cannot run; or None if it has no loop.
+    """
+    native = getattr(source, "native", None)
+    if native is None:
+        return None
+    code = source.encode(task.context, task.n)
+    dtype = next((one.dtype for one in source.parameters() if one.is_floating_point()), torch.float32)
+    found = native(code, task.batch, task.n, weights=dtype, threads=torch.get_num_threads())
+    return found if found is None or isinstance(found, str) else NativeSteps(source, task, found)

@@ -17,6 +17,7 @@ from arbench.methods.outside import MethodError, checked, is_method, methods_of,
 from arbench.methods.parallel import OWN_SAMPLES, PARALLEL_SAMPLE, PARALLEL_SCORE
 from arbench.methods.speculative import REJECTION, SPECULATIVE
 from arbench.methods.stepwise import CACHED, INVERSION, SEQUENTIAL
+from arbench.methods.streaming import STREAM
 from arbench.naming import method_name, split_method, split_spec
 from arbench.own import beside
 from arbench.own.named import NamedError, named
@@ -34,6 +35,7 @@ METHODS: tuple[Method, ...] = (
     NAIVE,
     CACHED,
     FUSED,
+    STREAM,
     FIXED_POINT,
     BLOCKS,
     FORECAST,

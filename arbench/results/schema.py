@@ -165,6 +165,11 @@ class Samples(Line, tag="samples"):
     seconds: Annotated[list[Seconds], msgspec.Meta(min_length=1)]
     cold_s: Seconds | None = None
     """Seconds of the worker's first call of this case, before its warm calls."""
+    chunks: list[Annotated[list[Seconds], msgspec.Meta(min_length=1)]] = []
+    """For a stream, the seconds of each chunk of each call: of the first from the start of the call, of the others from
+    the chunk before. A sample may have several calls. Empty for other methods, and in files from before this field."""
+    noise_s: list[Share] = []
+    """Seconds of each of these calls that went into noise."""
 
 
 class Keyed(Line, kw_only=True):
@@ -230,6 +235,22 @@ class Case(Identified, tag="case", kw_only=True):
     """Smallest and largest of the workers' medians, if there are too few for an interval."""
     cold_s: Seconds | None = None
     """Seconds of the first call in a fresh worker, median over workers."""
+    chunk: Size | None = None
+    """Elements of a chunk, for a method that draws chunk by chunk; this and what follows on chunks is None for others,
+    and in files from before these fields."""
+    first_s: Seconds | None = None
+    """Seconds from the start of a call to its first chunk, median over workers."""
+    gap_median_s: Seconds | None = None
+    """Seconds from a chunk to the next, median over workers; the gap before a last chunk of fewer elements is left
+    out."""
+    gap_worst_s: Seconds | None = None
+    """The longest gap of any call."""
+    gap_p99_s: Seconds | None = None
+    """99th percentile of all gaps, where there are 459 or more."""
+    gaps: Natural | None = None
+    """Number of gaps that were measured."""
+    noise_s: Share | None = None
+    """Seconds of a call that went into noise, median over workers; ``median_s`` includes them."""
     workers: Natural = 0
     samples: Natural = 0
     outliers: Natural = 0
@@ -302,7 +323,18 @@ class Seal(Line, tag="seal", omit_defaults=True):
 
 AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Slowdown | Fit | Seal
 LATER: dict[type[Line], tuple[str, ...]] = {
-    Case: ("why_unknown", "twin"),
+    Samples: ("chunks", "noise_s"),
+    Case: (
+        "why_unknown",
+        "twin",
+        "chunk",
+        "first_s",
+        "gap_median_s",
+        "gap_worst_s",
+        "gap_p99_s",
+        "gaps",
+        "noise_s",
+    ),
     Verification: ("outside",),
     Fit: ("grows_by",),
 }

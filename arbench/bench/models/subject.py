@@ -16,10 +16,12 @@ from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, out_of_memory
 from arbench.bench.models.counting import counter_for, evaluations
 from arbench.bench.models.setup import ModelSetup, method_of
+from arbench.bench.models.streaming import streaming
 from arbench.bench.models.walks import ExtendError
 from arbench.bench.models.witness import Witness
 from arbench.bench.samples import COLD, compiles
 from arbench.meters import peak_bytes
+from arbench.meters.laps import Laps
 from arbench.methods import Method, Outcome
 from arbench.models import StateError
 from arbench.own.raised import one_line
@@ -68,8 +70,11 @@ class ModelSubject:
                 sources[rounds] = self.setup.build(rounds=rounds)
             source = sources[rounds]
             task = self.setup.task(source, case)
-            algorithm = method_of(case, source).run
-            return Call(partial(algorithm, source, task), check=partial(self.witness.check, source, case, task))
+            algorithm, check = method_of(case, source).run, partial(self.witness.check, source, case, task)
+            if case.chunk is None:
+                return Call(partial(algorithm, source, task), check=check)
+            laps = Laps(case.device)
+            return Call(streaming(algorithm, source, task, laps, self.setup.seed), check=check, laps=laps)
 
         return call_of
 

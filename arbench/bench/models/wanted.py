@@ -65,7 +65,7 @@ def fitting(source: Source, asked: Sequence[Wanted] | None, ops: Sequence[str]) 
         asked: the methods; None for all that the model has.
         ops: operations; all if empty.
     """
-    have = [Wanted(method) for method in methods_for(source)]
+    have = [Wanted(method) for method in methods_for(source) if asked is not None or not method.on_request]
     if asked is not None:
         known = {(one.method.op, one.method.name) for one in asked}
         have = [one for one in have if (one.method.op, one.method.name) in known]
@@ -106,12 +106,15 @@ def _lacks(method: Method, source: Source) -> str | None:
 
 
 def claim_of(source: Source, method: Method) -> Claim | None:
-    """Return what is claimed of a method's growth: by the model, of the name without settings, or by the method.
+    """Return what is claimed of a method's growth: by the model, or by the method itself.
+
+    A model claims it of the name without settings, or of a method with the same operations.
 
     Raises:
         ValueError: the method claims an unknown growth.
     """
-    claim = source.claims.get((method.op, method.name.partition(",")[0]))
+    names = method.name.partition(",")[0], method.like
+    claim = next((source.claims[method.op, name] for name in names if (method.op, name) in source.claims), None)
     if claim is not None or method.claim is None:
         return claim
     for stated in (method.claim.depth, method.claim.work):

@@ -147,14 +147,19 @@ def measure(job: Job) -> Iterator[Message]:
                 else:
                     call_of(smallest[case.key]).run()
                 at = time.time()
+                if call.laps is not None:
+                    call.laps.clear()
                 seconds = _sampled(clock, kept, call.times, about)
+                line = Samples(case.id, job.worker, number, at, seconds)
+                if call.laps is not None:
+                    line.chunks, line.noise_s = call.laps.calls, call.laps.within
                 kept.check()
             except InexactError as error:
                 void.add(case.id)
                 yield Message(line=_void(case, error))
                 continue
-            first = first and first / call.times
-            yield Message(line=Samples(case.id, job.worker, number, at, seconds, first))
+            line.cold_s = first and first / call.times
+            yield Message(line=line)
         if len(void) == len(job.cases):
             return
         number += 1
