@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from arbench.report.labels import COUNT_SOURCE, EXACTNESS, STATUS, SharedSettings, model_label
+from arbench.report.pace import streams
 from arbench.report.quantities import NONE, Cell, Column, Quantity
 from arbench.results import Case, Ratio, Results, Slowdown
 from arbench.stats import format_interval, format_ratio
@@ -53,6 +54,16 @@ def per_second(case: Case, amount: float | None, unit: str) -> Cell:
     interval = interval_of(case)
     ends = None if interval is None else (amount / interval[1], amount / interval[0])
     return Quantity(amount / case.median_s, unit, ends)
+
+
+def gap(value: float | None) -> Cell:
+    """Return the seconds of a chunk or between two of them, to three digits."""
+    return NONE if value is None else Quantity(value, "s", (value * 0.995, value * 1.005))
+
+
+def _streams(case: Case, results: Results, at: int) -> str:
+    found = streams(case, results)
+    return NONE if found is None else f"{found[at]:.2g}" if found[at] < 100 else f"{found[at]:,.0f}"
 
 
 def exact(value: float | None, unit: str) -> Cell:
@@ -136,6 +147,13 @@ CELLS: dict[str, Callable[[Case, Results, SharedSettings], Cell]] = {
     "real_time": lambda case, results, shared: _real_time(case),
     "speed_up": lambda case, results, shared: speed_up_label(case, results),
     "slowdown": lambda case, results, shared: slowdown_label(case, results),
+    "first_chunk": lambda case, results, shared: gap(case.first_s),
+    "gap": lambda case, results, shared: gap(case.gap_median_s),
+    "gap_p99": lambda case, results, shared: gap(case.gap_p99_s),
+    "gap_worst": lambda case, results, shared: gap(case.gap_worst_s),
+    "noise": lambda case, results, shared: gap(case.noise_s or None),
+    "streams": lambda case, results, shared: _streams(case, results, 0),
+    "streams_worst": lambda case, results, shared: _streams(case, results, 1),
     "largest_n": lambda case, results, shared: _largest_n(case, results),
     "depth": lambda case, results, shared: _count(case.depth),
     "marked_depth": lambda case, results, shared: _count(case.depth) + "*" * is_extrapolated(case),
@@ -162,6 +180,13 @@ COLUMNS = {
     "real_time": Column("real time"),
     "speed_up": Column("speed-up"),
     "slowdown": Column("over scoring"),
+    "first_chunk": Column("first chunk"),
+    "gap": Column("gap"),
+    "gap_p99": Column("99% of gaps"),
+    "gap_worst": Column("worst gap"),
+    "noise": Column("of it noise"),
+    "streams": Column("streams"),
+    "streams_worst": Column("at worst gap"),
     "largest_n": Column("ok up to N"),
     "depth": Column("depth"),
     "marked_depth": Column("depth"),

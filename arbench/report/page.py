@@ -63,6 +63,7 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
         .get_template("page.html.j2")
         .render(
             run=results.run,
+            streams=any(case.first_s for case in results.cases.values()),
             growth=GROWTH,
             settings=SharedSettings(results).of_all,
             gaps=gaps(results),

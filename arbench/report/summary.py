@@ -43,6 +43,7 @@ def summary(
         .get_template("summary.md.j2")
         .render(
             run=results.run,
+            streams=any(case.first_s for case in results.cases.values()),
             settings=SharedSettings(results).of_all,
             gaps=gaps(results, unstable=False),
             seals=seal_line(results),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from arbench.border.printable import on_one_line
 from arbench.report.cells import CELLS, COLUMNS, accepted, interval_of, is_extrapolated, real_time, speed_up
 from arbench.report.labels import STATUS, SharedSettings, model_label, numbers, of_models
+from arbench.report.pace import streams
 from arbench.report.quantities import NONE, Column, in_one_unit
 from arbench.report.roofs import per_second, reached
 from arbench.results import Case, Results
@@ -27,11 +28,18 @@ _HEADLINE = (
     "real_time",
     "slowdown",
     "speed_up",
+    "first_chunk",
+    "gap",
+    "gap_worst",
+    "streams",
+    "streams_worst",
     "marked_depth",
     "largest_n",
 )
-_OPTIONAL = ("rate", "real_time", "speed_up", "marked_depth", "op")
+_OPTIONAL = ("rate", "real_time", "speed_up", "marked_depth", "op", "gap_worst", "streams", "first_chunk", "gap")
 """Columns of the headline that a narrow terminal loses, the first one first."""
+_OF_CHUNKS = ("first_chunk", "gap", "gap_worst", "noise")
+"""Columns of methods that draw chunk by chunk."""
 _OP_ORDER = {"score": 0, "sample": 1, "forward": 2, "backward": 3}
 
 
@@ -94,6 +102,8 @@ def frame(results: Results) -> pd.DataFrame:
     - ``low_s``, ``high_s``, ``interval``: the ends of the interval of the time, and what it is: 'ci95', or
       'range' over workers;
     - ``elements_per_s``: elements of the whole batch per second;
+    - ``streams``, ``streams_worst``: for audio drawn chunk by chunk, how many streams one core holds in real time, by
+      the median and by the longest gap between chunks (``arbench.report.pace``);
     - ``accepted``: groups accepted per evaluation on average, for methods that guess ahead;
     - ``real_time``: seconds of audio made or scored per second, for each stream;
     - ``speed_up``, ``speed_up_low``, ``speed_up_high``, ``reference``: the speed-up with its interval, and
@@ -119,7 +129,7 @@ def _record(case: Case, results: Results) -> dict[str, object]:
     ratio_low, ratio_high = (interval_of(ratio) if ratio else None) or (None, None)
     slowdown = results.slowdowns.get(case.id)
     slowdown_low, slowdown_high = (interval_of(slowdown) if slowdown else None) or (None, None)
-    of_limit = reached(case, results)
+    of_limit, held = reached(case, results), streams(case, results)
     fraction_low, fraction_high = (of_limit.ends if of_limit else None) or (None, None)
     return record | {
         "low_s": low,
@@ -127,6 +137,8 @@ def _record(case: Case, results: Results) -> dict[str, object]:
         "interval": "ci95" if case.ci95_s else "range" if case.range_s else None,
         "elements_per_s": case.batch * case.n / case.median_s if case.median_s else None,
         "real_time": real_time(case),
+        "streams": held[0] if held else None,
+        "streams_worst": held[1] if held else None,
         "accepted": accepted(case),
         "speed_up": ratio.ratio if ratio else None,
         "speed_up_low": ratio_low,
@@ -268,6 +280,9 @@ def _table(
         "real_time": any(c.rate_hz for c in cases),
         "accepted": any(map(accepted, cases)),
         "slowdown": any(map(results.slowdown, cases)),
+        **dict.fromkeys(_OF_CHUNKS, any(c.first_s for c in cases)),
+        **dict.fromkeys(("streams", "streams_worst"), any(streams(c, results) for c in cases)),
+        "gap_p99": any(c.gap_p99_s for c in cases),
     }
     kept = [name for name in names if known.get(name, True)]
     return Table(

@@ -7,6 +7,7 @@ from typing import Any
 
 from arbench.report.cells import interval_of
 from arbench.report.labels import DEPENDS_ON_WEIGHTS, SharedSettings, model_label, of_models
+from arbench.report.models.streaming import streaming
 from arbench.report.models.verdicts import headlines
 from arbench.report.table import order
 from arbench.results import Case, Ratio, Results, Slowdown
@@ -19,7 +20,7 @@ class Answer:
 
     Attributes:
         model: label of the model.
-        sentences: the answer first, then the reference, the largest N, and depth.
+        sentences: the answer first, then the reference, the largest N, streams, and depth.
     """
 
     model: str
@@ -39,7 +40,14 @@ def answers(results: Results) -> list[Answer]:
     depths = {head.model: head.text for head in headlines(results)}
     shared = SharedSettings(results)
     return [
-        Answer(model, (*_costs(results, model, shared), *([f"{text[0].upper()}{text[1:]}."] if text else [])))
+        Answer(
+            model,
+            (
+                *_costs(results, model, shared),
+                *streaming(results, model, shared),
+                *([f"{text[0].upper()}{text[1:]}."] if text else []),
+            ),
+        )
         for model, text in depths.items()
     ]
 

@@ -1,0 +1,31 @@
+"""How a stream keeps up with real time: numbers that follow from the gaps between its chunks."""
+
+from __future__ import annotations
+
+from arbench.results import Case, Results
+
+
+def duration_s(case: Case) -> float | None:
+    """Return the seconds of sound in a chunk; None for other events and methods."""
+    return case.chunk / case.rate_hz if case.chunk and case.rate_hz else None
+
+
+def cores(case: Case, results: Results) -> int:
+    """Return the number of cores that a call may use: its threads; a GPU counts as one."""
+    threads = results.run.plan.get("options", {}).get("threads")
+    return max(threads or 1, 1) if case.device == "cpu" else 1
+
+
+def streams(case: Case, results: Results) -> tuple[float, float] | None:
+    """Return how many streams one core holds in real time, by the median and by the longest gap.
+
+    The batch makes B chunks of sound in each gap. A core that makes them by turns for several batches keeps up with as
+    many streams as B times the chunk's duration over the gap. By the longest gap no chunk that was measured would have
+    been late; by the median gap half of them would have been, and need a buffer. Below 1, one stream is slower than
+    real time.
+    """
+    sound = duration_s(case)
+    if sound is None or not case.gap_median_s or not case.gap_worst_s:
+        return None
+    most = case.batch * sound / cores(case, results)
+    return most / case.gap_median_s, most / case.gap_worst_s
