@@ -1,0 +1,1 @@
+"""Other people's implementations of models that arbench has, run as methods of ours."""
