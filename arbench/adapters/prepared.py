@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from arbench.models import Source
 
-Weights = tuple[tuple[int, int], ...]
+Weights = tuple[tuple[object, ...], ...]
 
 
 class Prepared:
@@ -30,7 +30,7 @@ class Prepared:
 
     def __call__(self, source: Source) -> Any:
         """Return the network of a model."""
-        weights = tuple((one.data_ptr(), one._version) for one in source.parameters())
+        weights = tuple((id(one), one._version, one.dtype, one.device) for one in source.parameters())
         known = self._known.get(source)
         if known is None or known[0] != weights:
             # copying weights is no part of a draw: a meter that looks at operations does not see it

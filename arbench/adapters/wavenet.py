@@ -65,7 +65,8 @@ def unlike(source: WaveNet) -> str | None:
     if source.hidden.shape[0] != source.levels:
         return f"has a hidden layer as wide as its skip sum; add skip={source.levels}"
     if len(source.stack.dilations) % cycle(source):
-        return f"has whole cycles of dilations; add layers={cycle(source)}"
+        whole = len(source.stack.dilations) // cycle(source) * cycle(source)
+        return f"has whole cycles of dilations; add layers={whole}"
     return None
 
 

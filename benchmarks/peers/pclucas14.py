@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from arbench.adapters.peer import Peer
 from arbench.methods import Outcome, Task
