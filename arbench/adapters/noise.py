@@ -67,7 +67,7 @@ def own_distributions(module: ModuleType) -> ModuleType:
     own = _copied(torch)
     own.distributions = _copied(torch.distributions)  # type: ignore[attr-defined]
     module.torch = own  # type: ignore[attr-defined]
-    distributions: ModuleType = own.distributions  # type: ignore[attr-defined]
+    distributions: ModuleType = own.distributions
     return distributions
 
 

@@ -1,4 +1,4 @@
-"""Networks that are built once for each model, outside of what is timed and counted."""
+"""Foreign networks, built once for each model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch.utils._python_dispatch import _disable_current_modes
 
 from arbench.models import Source
 
@@ -33,8 +32,7 @@ class Prepared:
         weights = tuple((id(one), one._version, one.dtype, one.device) for one in source.parameters())
         known = self._known.get(source)
         if known is None or known[0] != weights:
-            # copying weights is no part of a draw: a meter that looks at operations does not see it
-            with _disable_current_modes(), torch.no_grad(), warnings.catch_warnings():
+            with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of old interfaces
                 known = weights, self._build(source)
             self._known[source] = known

@@ -1,4 +1,4 @@
-"""Foreign distribution objects draw what ours draw from the same noise, and those of everybody else stay as they are."""
+"""Foreign distribution objects draw what ours draw from the same noise; those of everybody else stay."""
 
 from __future__ import annotations
 

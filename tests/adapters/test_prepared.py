@@ -1,4 +1,4 @@
-"""A foreign network is built once for a model, out of sight of meters, and anew where weights have changed."""
+"""A foreign network is built once for a model, and anew where weights have changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from weakref import ref
 import torch
 
 from arbench.adapters.prepared import Prepared
-from arbench.meters import count
 from arbench.models import Source, resolve
 
 
@@ -39,9 +38,3 @@ def test_a_model_that_is_gone_keeps_no_network() -> None:
     del source
     gc.collect()
     assert built() is None
-
-
-def test_building_is_not_counted() -> None:
-    networks, source = Prepared(weights_of), resolve("made:tiny").build()
-    found = count(lambda: networks(source) + 1)
-    assert (found.ops, found.depth) == (1, 1)

@@ -1,4 +1,4 @@
-"""The weights that adapters read are those of our network: written out in plain convolutions it is the same function."""
+"""The weights that adapters read are our network's: plain convolutions with them are the same function."""
 
 from __future__ import annotations
 
