@@ -10,8 +10,10 @@ from typing import Any
 
 from arbench.adapters.checkout import Rewrites, imported
 from arbench.adapters.prepared import Prepared
-from arbench.methods.base import Method, Outcome, Task
+from arbench.methods import Method, Outcome, Task
+from arbench.methods.outside import staying
 from arbench.models import Source
+from arbench.own.raised import one_line
 
 
 class PeerError(Exception):
@@ -60,7 +62,17 @@ class Peer:
                 raise ValueError(f"{self.name} keeps no given elements")
             return self.draw(networks(source), source, task)
 
-        return Method(self.name, "sample", "x", run, self.summary, lacks=self._lacks)
+        return Method(
+            self.name,
+            "sample",
+            "x",
+            staying(run),
+            self.summary,
+            lacks=self._lacks,
+            outside=True,
+            prepare=networks,
+            remark=f"{self.name} is {self.summary}, with the model's weights. {' '.join(map(_sentence, self.differences))}",
+        )
 
     def _lacks(self, source: Source | type[Source]) -> str | None:
         if isinstance(source, type):
@@ -74,8 +86,6 @@ class Peer:
             file = Path(*module.split(".")).with_suffix(".py")
             if not (root / file).is_file():
                 raise PeerError(f"peer '{self.name}': {root} has no {file}; name a checkout of {self.repository}")
-        from arbench.own.raised import one_line
-
         try:
             return imported(root, self.modules, self.rewrites)
         except ModuleNotFoundError as error:
@@ -85,3 +95,7 @@ class Peer:
             ) from error
         except (Exception, SystemExit) as error:  # other people's code may raise anything
             raise PeerError(f"peer '{self.name}': importing {root} failed: {one_line(error)}") from error
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

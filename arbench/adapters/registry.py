@@ -7,7 +7,8 @@ from pathlib import Path
 
 from arbench.adapters.peer import Peer, PeerError
 from arbench.files import require_regular
-from arbench.methods import METHODS, Method
+from arbench.methods import Method
+from arbench.methods.registry import names
 from arbench.own import beside
 from arbench.own.raised import one_line
 from arbench.suggest import did_you_mean
@@ -62,11 +63,12 @@ def peer_of(spec: str) -> Peer:
     file = adapter_of(spec)
     try:
         require_regular(file)
-        found = getattr(beside.import_file(file), "PEER", None)
+        with beside.returning():
+            found = getattr(beside.import_file(file), "PEER", None)
     except (Exception, SystemExit) as error:  # an adapter of the user's may raise anything while it is imported
         raise PeerError(f"peer '{spec}': importing {file} failed: {one_line(error)}") from error
     if not isinstance(found, Peer):
         raise PeerError(f"peer '{spec}': {file} has no PEER; set PEER = arbench.adapters.Peer(...)")
-    if any(method.name == found.name for method in METHODS):
+    if found.name in names():
         raise PeerError(f"peer '{spec}': arbench has a method '{found.name}'; give the peer another name")
     return found

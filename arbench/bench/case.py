@@ -42,7 +42,8 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_dependent: bool = False
     returning: bool = False
     method_spec: str | None = None
-    """Place of the method for ``arbench.methods.resolve``, with its settings; None if ``method`` is its name there."""
+    """Place of the method for ``arbench.methods.resolve``, with its settings, or of a peer after ``peer:``;
+    None if ``method`` is its name there."""
     chunk: Size | None = None
     """Elements that the method draws at a time, with their noise; None if it draws all before it returns."""
 

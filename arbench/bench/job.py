@@ -53,7 +53,7 @@ class Job(msgspec.Struct):
     models: list[str] = []
     """The models that the options name."""
     methods: list[str] = []
-    """The methods that they name by a place."""
+    """The methods that they name by a place, and the peers."""
     leave_out: bool = False
     """True to leave out models that do not exist; without it such a model refuses its plan."""
 
@@ -77,10 +77,10 @@ class Message(msgspec.Struct):
     ready: bool = False
     """True in the first message: the worker has imported what it needs."""
     begin: str | None = None
-    """Id of the case, or the model or method to plan, that a failure from now on is charged to."""
+    """Id of the case, or the model, method or peer to plan, that a failure from now on is charged to."""
     step: str | None = None
     what: str = "model"
-    """Kind of what planning does the step to: 'model' or 'method'."""
+    """Kind of what planning does the step to: 'model', 'method' or 'peer'."""
     line: Verification | Count | Samples | None = None
     planned: Planned | None = None
     done: bool = False

@@ -88,6 +88,7 @@ class Options(Measuring):
         suite: name of a suite that ships, or path of a TOML file: see ``arbench.bench.suite``. The other options
             apply to all of its models.
         methods: names of methods.
+        peers: NAME=PATH, each an adapter and a checkout of other people's repository; see ``arbench.adapters``.
         n: numbers of elements of an event; by default each model's own ladder.
         batch: numbers of events at once; by default 1.
         backend: backend of the kernels within the models: 'eager' (plain PyTorch), 'triton' or 'numba'.
@@ -99,6 +100,7 @@ class Options(Measuring):
     models: Sequence[str] | None = None
     suite: str | None = None
     methods: Sequence[str] = ()
+    peers: Sequence[str] = ()
     n: Sequence[int] = ()
     batch: Sequence[int] = ()
     backend: str = "eager"
@@ -133,7 +135,13 @@ def check_texts(options: Measuring) -> None:
     for name, value in asdict(options).items():
         for text in value if isinstance(value, list | tuple) else [value]:
             if isinstance(text, str) and text != encodable(text):
-                option = {"models": "model", "methods": "method", "ops": "op", "kernels": "kernel"}.get(name, name)
+                option = {
+                    "models": "model",
+                    "methods": "method",
+                    "peers": "peer",
+                    "ops": "op",
+                    "kernels": "kernel",
+                }.get(name, name)
                 raise PlanError(f"--{option} {text}: not UTF-8, so no results file can name it; rename the file")
 
 

@@ -13,6 +13,7 @@ from arbench.bench.dtypes import DTYPES
 from arbench.bench.memory import check_memory
 from arbench.bench.models.contract import ContractError, check_class, check_observed
 from arbench.bench.models.needed import needed
+from arbench.bench.models.peers import check_peers, check_used, fitting_peers, wanted_peer
 from arbench.bench.models.wanted import Wanted, check_formulas, check_name, claim_of, fitting, wanted, why_not
 from arbench.bench.options import Measuring as Measuring
 from arbench.bench.options import Options as Options
@@ -62,7 +63,7 @@ class Step(NamedTuple):
     did: str
     """Participle of what happens to it: 'imported', 'built' or 'planned'."""
     what: str = "model"
-    """Kind of it: 'model' or 'method'."""
+    """Kind of it: 'model', 'method' or 'peer'."""
 
 
 def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
@@ -99,6 +100,7 @@ def checked(options: Options) -> tuple[Options, list[Entry]]:
     check_numbers(options)
     check_device(options.device, options.dtype)
     check_backend(options.backend, options.device)
+    check_peers(options)
     found = [_checked(entry) for entry in entries(options)]
     if not found:
         raise PlanError("no model to measure; add --model NAME")
@@ -115,6 +117,11 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
         if place_of(name) is not None:
             yield Step(name, "imported", "method")
         methods[name] = wanted(name)
+    peers: list[Wanted] = []
+    for spec in options.peers:
+        yield Step(spec, "imported", "peer")
+        peers.append(wanted_peer(spec))
+    kinds: list[type[Source]] = []
     models: dict[tuple[str, str], Model] = {}
     unique: dict[str, CaseKey] = {}
     extra: dict[str, CaseKey] = {}
@@ -133,7 +140,8 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
             source = _built(chosen, options)
             yield Step(entry.model, "planned")
             asked = [one for name in entry.methods for one in methods[name]] if entry.methods else None
-            cases = _cases_of(chosen, source, entry, options, asked)
+            cases = _cases_of(chosen, source, entry, options, asked, peers)
+            kinds.append(type(source))
             extra |= {case.id: case for case in needed(source, cases)}
             for case in cases:
                 known = unique.setdefault(case.id, case)
@@ -147,6 +155,7 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
                     )
     if not unique and not gone:
         raise PlanError("no model of the suite has the methods requested; change --method or --op")
+    check_used(peers, {case.method for case in unique.values()}, kinds)
     rank = list(FAMILIES.values())
     ranked = sorted(models.values(), key=lambda one: rank.index(one.family) if one.family else len(rank))
     counted = {case.key for case in unique.values()}
@@ -241,12 +250,14 @@ def check_claims(spec: str, source: Source) -> None:
 
 
 def _cases_of(
-    chosen: Chosen, source: Source, entry: Entry, options: Options, asked: list[Wanted] | None
+    chosen: Chosen, source: Source, entry: Entry, options: Options, asked: list[Wanted] | None, peers: list[Wanted]
 ) -> list[CaseKey]:
     check_class(source)
     sizes = list(dict.fromkeys(entry.n or source.ladder))
     batches = list(dict.fromkeys(entry.batch or (1,)))
     methods = _methods(chosen, source, entry, options, asked)
+    if "sample" in (entry.ops or ("sample",)):
+        methods += fitting_peers(source, f"{chosen.name}:{chosen.preset}", peers)
     ops = {one.method.op for one in methods}
     if sizes and ops:
         check_memory(f"{chosen.name}:{chosen.preset}", source, ops, max(batches), max(sizes), options)

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @which_cases("wavenet", "several, from the model")
+@option(
+    "--peer",
+    "peers",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Sample with other people's implementation too: an adapter of benchmarks/peers, or path/to/adapter.py, and a "
+    "checkout of their repository; repeatable.",
+)
 @how_timed(30.0, "each model")
 @option("--count-budget", type=float, default=8.0, help="Seconds to count the operations of each method.")
 @which_inputs
@@ -91,6 +99,8 @@ def say_imports(run: Run, file: Path) -> None:
     named = run.plan.get("options", {}).get("models")
     specs += named if isinstance(named, list) else []
     foreign = dict.fromkeys(":".join(one.split(":")[:2]) for one in map(str, specs) if "." in one.partition(":")[0])
+    peers = run.plan.get("options", {}).get("peers")
+    foreign |= dict.fromkeys(map(str, peers if isinstance(peers, list) else []))
     if foreign:
         click.echo(f"arbench: importing {', '.join(foreign)}, which {file} names", err=True)
 

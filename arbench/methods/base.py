@@ -128,6 +128,8 @@ class Method:
             it draws all before it returns.
         like: name of the method that performs the same operations, whose claims it shares; empty for none.
         on_request: True if only runs that name it have it.
+        prepare: does once for a model what a first call would do, before that is counted: copying weights, say.
+        remark: a caveat that a reader needs before comparing its figures; shown beside them.
     """
 
     name: str
@@ -153,6 +155,8 @@ class Method:
     chunk: int | None = None
     like: str = ""
     on_request: bool = False
+    prepare: Callable[[Source], Any] | None = None
+    remark: str = ""
 
 
 class Unknown:

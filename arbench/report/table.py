@@ -166,6 +166,7 @@ def rows(results: Results) -> Table:
     shared = SharedSettings(results)
     cases = order(of_models(results))
     notes = _remarks_on_counts(cases, lambda case: f"{model_label(case)} {case.op} {shared.method_label(case)}")
+    notes += _remarks_on_methods(cases)
     return _table(shared.of_models, cases, results, shared, _FULL, notes)
 
 
@@ -238,7 +239,14 @@ def _notes(cases: list[Case], shared: SharedSettings) -> list[str]:
         if status != "ok":
             where.setdefault((case.op, shared.method_label(case), status), []).append(case.n)
     notes = [f"{op} {method}: {status} at N = {numbers(sizes)}" for (op, method, status), sizes in where.items()]
-    return [*notes, *_remarks_on_counts(cases, lambda case: f"{case.op} {shared.method_label(case)}")]
+    counts = _remarks_on_counts(cases, lambda case: f"{case.op} {shared.method_label(case)}")
+    return [*notes, *counts, *_remarks_on_methods(cases)]
+
+
+def _remarks_on_methods(cases: Iterable[Case]) -> list[str]:
+    """Return what a reader must know before comparing a method with others, each once."""
+    known = ((case.verified or {}).get("remark") for case in cases)
+    return list(dict.fromkeys(str(remark) for remark in known if remark))
 
 
 def _remarks_on_counts(cases: Iterable[Case], name: Callable[[Case], str]) -> list[str]:

@@ -78,6 +78,7 @@ class Verified(msgspec.Struct):
     working_set: Size | None = None
     outcome: str | None = None
     crashed: str | None = None
+    remark: str | None = None
 
 
 TYPES: dict[str, type[msgspec.Struct]] = {

@@ -107,10 +107,10 @@ PEER = Peer(
     draw=draw,
     summary="fast_generate of kan-bayashi/PytorchWaveNetVocoder",
     differences=(
-        "its first convolution has as many taps as a layer; all but the newest are 0",
-        "one class more begins an event; it is never drawn",
-        "its buffers start empty, where its users start them with a receptive field of silence: faster at small N",
-        "without conditioning it projects one channel of zeros",
+        "its first convolution has as many taps as a layer, all but the newest 0",
+        "it has one class more, which begins an event and is never drawn",
+        "its buffers start empty, where its users start them with a receptive field of silence, which makes it faster at small N",
+        "without conditioning it projects a channel of zeros",
         "its Categorical draws with our noise in place of torch.multinomial",
     ),
 )

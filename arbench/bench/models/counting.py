@@ -114,10 +114,12 @@ class Counter:
             InexactError: the counted call returned something else than the verified one.
         """
         task, outcomes = self.setup.task(self.source, case), list[Outcome]()
-        algorithm = method_of(case, self.source).run
+        method = method_of(case, self.source)
+        if method.prepare is not None:
+            method.prepare(self.source)
 
         def call() -> None:
-            outcomes.append(algorithm(self.source, task))
+            outcomes.append(method.run(self.source, task))
 
         started = time.perf_counter()
         with evaluations(self.source) as calls:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES
+from arbench.bench.models.peers import peer_of
 from arbench.distributions import uniforms
 from arbench.methods import METHODS, Method, Outcome, Task
 from arbench.methods import resolve as resolve_method
@@ -22,11 +23,14 @@ def method_of(case: CaseKey, source: Source | type[Source]) -> Method:
 
     Raises:
         MethodError: it is not built in, and cannot be found or imported.
+        PeerError: the same of a peer.
     """
     wanted = case.op, case.method, source.feeds
     known = next((m for m in METHODS if (m.op, m.name, m.feeds) == wanted), None)
     if known is not None:
         return known
+    if (peer := peer_of(case.method_spec)) is not None:
+        return peer
     return next(m for m in resolve_method(case.method_spec or case.method) if (m.op, m.name, m.feeds) == wanted)
 
 

@@ -76,7 +76,8 @@ def verify_method(
     facts |= verify_law(source, judge, proof, outcome, setup.seed)
     if task.noise is not None:
         facts |= verify_draws(source, judge, proof, case.dtype, setup.seed)
-    return facts | {"outcome": digest(outcome)}, seconds, calls
+    remark = method_of(case, source).remark
+    return facts | {"outcome": digest(outcome)} | ({"remark": remark} if remark else {}), seconds, calls
 
 
 def called(setup: ModelSetup, source: Source, case: CaseKey, task: Task) -> tuple[Outcome, float]:

@@ -52,6 +52,7 @@ def planned_all(
         settled.append(options)
         models += [entry.model for entry in entries]
         methods |= {name: None for entry in entries for name in entry.methods if place_of(name) is not None}
+        methods |= dict.fromkeys(options.peers)
     if not settled:
         return []
     job = Job(
