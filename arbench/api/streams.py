@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -14,11 +16,13 @@ from arbench.api.conditions import Conditions, Model, at_least_one, prepared
 from arbench.bench.job import out_of_memory
 from arbench.bench.options import PlanError
 from arbench.methods import FreshNoise, Task
-from arbench.methods.native import begun
+from arbench.methods.native import Native, lacks, loopless, native
 from arbench.methods.stepwise import Steps
 from arbench.methods.streaming import CHUNK, LOOPS, Advancing, Chunks
 from arbench.models import Context
+from arbench.models.weights import rounded
 from arbench.own.raised import one_line
+from arbench.own.settings import settings_of
 from arbench.suggest import did_you_mean
 
 
@@ -42,13 +46,17 @@ class Stream(Iterator[Tensor]):
     def __init__(
         self, conditions: Conditions, chunk: int, method: str | None, given: Tensor | None, seed: int, decode: bool
     ) -> None:
+        text = (method or "").partition(",")[2]
+        loop = native(settings_of(text)) if text else Native()
+        if loop.rounds is not None:
+            conditions = replace(conditions, source=rounded(copy.deepcopy(conditions.source), loop.rounds))
         self.source, self.n, self.batch = conditions.source, conditions.n, conditions.batch
         self.context, self.chunk, self.rate_hz = conditions.context, chunk, conditions.source.rate_hz
         law = self.source.distribution
         fresh = FreshNoise(law, seed, range(self.batch), conditions.dtype, conditions.device)
         task = Task(self.n, self.context, given=given, fresh=fresh)
         with torch.no_grad():
-            steps, self.method, self.why = _begun(conditions, task, method)
+            steps, self.method, self.why = _begun(conditions, task, method, loop)
         self._chunks = Chunks(steps, chunk)
         self._decode = decode and self.rate_hz is not None
         self._lock, self._busy = threading.RLock(), False
@@ -116,8 +124,8 @@ def stream(
         n: number of elements of an event, those given included. By default as many as ``context`` is long enough for,
             or else the longest event in the data has, such as the longest recording.
         batch: number of events B.
-        method: ``fused`` (the model's native loop) or ``cached`` (one incremental step per element); by default
-            ``fused`` where the model has such a loop, else ``cached``.
+        method: ``fused`` (the model's native loop; with settings, as in ``fused,weights=bfloat16,threads=2``) or
+            ``cached`` (one incremental step per element); by default ``fused`` where the model has such a loop.
         context: conditioning by name, tensors (B, ...), as the model's ``observe`` returns it; by default that of
             real events in the data.
         given: first elements (M,) or (B, M), as the model draws them, that the events begin with; no chunk has them.
@@ -136,14 +144,28 @@ def stream(
         PlanError: an argument is wrong; nothing was drawn.
     """
     chunk = at_least_one("chunk", chunk)
-    if method is not None and method not in LOOPS:
-        raise PlanError(f"no method '{method}' draws in chunks; {did_you_mean(method, LOOPS)}")
+    _check_method(method)
     built = {"weights": weights, "dtype": dtype, "device": device, "backend": backend, "data": data}
     conditions, prompt = prepared(model, built, n=n, batch=batch, context=context, given=given, seed=seed)
     return Stream(conditions, chunk, method, prompt, seed, decode)
 
 
-def _begun(conditions: Conditions, task: Task, method: str | None) -> tuple[Advancing, str, str | None]:
+def _check_method(method: str | None) -> None:
+    """Raise PlanError unless a method draws in chunks, with these settings."""
+    if method is None:
+        return
+    name, _, text = method.partition(",")
+    if name not in LOOPS:
+        raise PlanError(f"no method '{name}' draws in chunks; {did_you_mean(name, LOOPS)}")
+    if text and name != "fused":
+        raise PlanError(f"method '{name}' takes no settings")
+    try:
+        native(settings_of(text) if text else {})
+    except ValueError as error:
+        raise PlanError(f"method '{name}': {str(error).strip()}") from None
+
+
+def _begun(conditions: Conditions, task: Task, method: str | None, loop: Native) -> tuple[Advancing, str, str | None]:
     """Return a draw before its first chunk, its method, and why that is not the model's native loop if it has one.
 
     Raises:
@@ -151,16 +173,14 @@ def _begun(conditions: Conditions, task: Task, method: str | None) -> tuple[Adva
     """
     source, name = conditions.source, conditions.name
     try:
-        if method != "cached":
-            native = begun(source, task)
-            if native is not None and not isinstance(native, str):
-                return native, "fused", None
-            if method == "fused":
-                raise PlanError(f"{name}: {native or 'the model has no native loop'}; use method='cached'")
-            if native is not None:
-                warnings.warn(f"{name} is drawn step by step, which is slower: {native}", stacklevel=4)
-            return Steps(source, task), "cached", native
-        return Steps(source, task), "cached", None
+        why = lacks(source)
+        if method != "cached" and why is None:
+            return loop.begin(source, task), method or "fused", None
+        if method not in (None, "cached"):
+            raise PlanError(f"{name}: {method} {why}; use method='cached'")
+        if method is None and not loopless(source):
+            warnings.warn(f"{name} is drawn step by step, which is slower: a native loop {why}", stacklevel=4)
+        return Steps(source, task), "cached", why
     except (RuntimeError, ValueError, IndexError, KeyError, MemoryError) as error:
         if out_of_memory(error):
             raise PlanError(f"{name}: out of memory with batch {task.batch} and N = {task.n}; choose less") from None

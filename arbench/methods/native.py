@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from arbench.methods.base import Outcome, Task, Unknown
 from arbench.models import Source
+from arbench.models.base import NativeDraw
+from arbench.suggest import did_you_mean
 
-
-class NativeDraw(Protocol):
-    """A draw in progress, which a model's ``native`` returns; it goes on where the call before stopped."""
-
-    def draw(self, noise: Tensor, given: Tensor | None = None, record: bool = False) -> tuple[Tensor, Tensor | None]:
-        """Draw the next M elements.
-
-        Args:
-            noise: noise (B, M, K) of these elements.
-            given: first of these elements (B, M' <= M), which are kept.
-            record: whether to return the parameters.
-
-        Returns:
-            Elements (B, M), and their parameters (B, M, P) or None.
-        """
+WEIGHTS = {"float32": None, "bfloat16": torch.bfloat16}
+"""Dtypes to which weights are rounded, by name; None for that of the model."""
+MOST_THREADS = 2
+SETTINGS = ("weights", "threads")
 
 
 class NativeSteps:
@@ -76,20 +70,64 @@ class NativeSteps:
         return self.unknown.outcome(torch.cat(self._kept, dim=1) if self._kept else None)
 
 
-def begun(source: Source, task: Task) -> NativeSteps | str | None:
-    """Return a draw by a model's native loop, before its first element; or why there is none.
+@dataclass(frozen=True)
+class Native:
+    """The native loop of a model, with settings.
 
     Args:
-        source: the model.
-        task: sampling.
-
-    Returns:
-        The draw; or the reason, in words, why the loop that the model has cannot run; or None if it has no loop.
+        rounds: dtype in which the loop reads the weights, to which the model's were rounded before; None for the dtype
+            of the model.
+        threads: number of threads, 1 or 2; None for as many of these as PyTorch may use.
     """
-    native = getattr(source, "native", None)
-    if native is None:
-        return None
-    code = source.encode(task.context, task.n)
-    dtype = next((one.dtype for one in source.parameters() if one.is_floating_point()), torch.float32)
-    found = native(code, task.batch, task.n, weights=dtype, threads=torch.get_num_threads())
-    return found if found is None or isinstance(found, str) else NativeSteps(source, task, found)
+
+    rounds: torch.dtype | None = None
+    threads: int | None = None
+
+    def begin(self, source: Source, task: Task) -> NativeSteps:
+        """Return a draw before its first element that is not given."""
+        threads = self.threads or min(torch.get_num_threads(), MOST_THREADS)
+        code = source.encode(task.context, task.n)
+        return NativeSteps(source, task, source.native(code, task.batch, weights=self.rounds, threads=threads))
+
+
+def native(settings: Mapping[str, Any], more: tuple[str, ...] = ()) -> Native:
+    """Return the loop with the settings ``weights=float32|bfloat16`` and ``threads=1|2``.
+
+    Args:
+        settings: values by name.
+        more: names of other settings that are allowed and not read.
+
+    Raises:
+        ValueError: there is no such setting or value, or this process has one processor for two threads.
+    """
+    for key in settings:
+        if key not in (*SETTINGS, *more):
+            raise ValueError(f"no setting '{key}'; {did_you_mean(key, (*more, *SETTINGS))}")
+    weights, threads = settings.get("weights", "float32"), settings.get("threads")
+    if weights not in WEIGHTS:
+        raise ValueError(f"no weights in {weights!s:.40}; {did_you_mean(str(weights), WEIGHTS)}")
+    if threads is not None and (type(threads) is not int or not 1 <= threads <= MOST_THREADS):
+        raise ValueError(f"threads must be 1 or 2, got {threads!s:.40}")
+    processors = len(os.sched_getaffinity(0))
+    if threads is not None and threads > processors:
+        raise ValueError(f"2 threads need two processors, and this process has {processors}; leave threads out")
+    return Native(WEIGHTS[weights], threads)
+
+
+def loopless(source: Source | type[Source]) -> bool:
+    """Return whether a model, or a class of models, has no native loop."""
+    return (source if isinstance(source, type) else type(source)).native is Source.native
+
+
+def lacks(source: Source | type[Source]) -> str | None:
+    """Return what keeps a native loop from running a model, or any model of a class; None if it can run."""
+    if loopless(source):
+        return "needs a native loop, which the model does not have: it does not define native"
+    if isinstance(source, Source):
+        first = next(source.parameters(), None)
+        if first is not None and first.dtype not in (torch.float32, torch.float64):
+            kind = str(first.dtype).removeprefix("torch.")
+            return f"needs weights in float32 or float64, not {kind}; weights=bfloat16 reads rounded ones as float32"
+        if first is not None and first.device.type != "cpu":
+            return f"needs the CPU; the model is on {first.device}"
+    return None

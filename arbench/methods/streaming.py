@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from arbench.methods.base import Method, Outcome, Task, Unknown
-from arbench.methods.native import begun
+from arbench.methods.fused import FUSED
+from arbench.methods.native import SETTINGS, Native, native
 from arbench.methods.stepwise import Steps
 from arbench.models import Source
 from arbench.suggest import did_you_mean
@@ -81,42 +82,41 @@ class Chunks(Iterator[Tensor]):
         self._steps = None
 
 
-def streamed(source: Source, task: Task, chunk: int = CHUNK, by: str = "cached") -> Outcome:
+def streamed(source: Source, task: Task, chunk: int = CHUNK, loop: Native | None = None) -> Outcome:
     """Draw chunk by chunk, and pass each chunk to ``task.made``.
 
     Args:
         source: the model.
         task: sampling.
         chunk: elements per chunk.
-        by: ``cached`` for one incremental step per group, ``fused`` for the model's native loop.
-
-    Raises:
-        RuntimeError: the model has no native loop that can run here.
+        loop: the model's native loop; None for one incremental step per group.
     """
-    steps: Advancing | str | None = Steps(source, task) if by == "cached" else begun(source, task)
-    if steps is None or isinstance(steps, str):
-        raise RuntimeError(steps or "the model has no native loop")
+    steps: Advancing = Steps(source, task) if loop is None else loop.begin(source, task)
     for drawn in Chunks(steps, chunk):
         task.made(drawn)
     return steps.outcome()
 
 
 def _configured(settings: Mapping[str, Any]) -> Method:
-    """Return the method with ``chunk`` and ``by``. Raises ValueError for other settings or values."""
-    for key in settings:
-        if key not in ("chunk", "by"):
-            raise ValueError(f"no setting '{key}'; {did_you_mean(key, ('chunk', 'by'))}")
+    """Return the method with ``chunk`` and ``by``, and with those of the native loop if ``by=fused``.
+
+    Raises:
+        ValueError: other settings or values.
+    """
     chunk, by = settings.get("chunk", CHUNK), settings.get("by", "cached")
     if type(chunk) is not int or not 1 <= chunk <= LARGEST:
         raise ValueError(f"chunk must be a number of elements from 1 to {LARGEST:,}, got {chunk!r:.40}")
     if by not in LOOPS:
         raise ValueError(f"by names no loop that can stop and go on: {by!r:.40}; {did_you_mean(str(by), LOOPS)}")
-    run, lacks = partial(streamed, chunk=chunk, by=by), _no_loop if by == "fused" else STREAM.lacks
-    return replace(STREAM, run=run, chunk=chunk, like=by, lacks=lacks)
-
-
-def _no_loop(source: Source | type[Source]) -> str | None:
-    return None if hasattr(source, "native") else "needs a native loop, which the model does not define"
+    loop = native(settings, more=("chunk", "by"))
+    if by == "fused":
+        run = partial(streamed, chunk=chunk, loop=loop)
+        rest = {name: getattr(FUSED, name) for name in ("lacks", "devices", "twin")}
+        return replace(STREAM, run=run, chunk=chunk, like=by, rounds=loop.rounds, **rest)
+    for key in SETTINGS:
+        if key in settings:
+            raise ValueError(f"'{key}' is a setting of the native loop; add by=fused")
+    return replace(STREAM, run=partial(streamed, chunk=chunk), chunk=chunk, like=by)
 
 
 STREAM = Method(

@@ -185,7 +185,6 @@ class WaveNet(audio.AudioSource, Source):
         ("score", "sequential"): Claim("1", "N"),
         ("sample", "naive"): Claim("N", "N^2"),
         ("sample", "cached"): Claim("N", "N"),
-        ("sample", "fused"): Claim("N", "N"),
         ("sample", "speculative"): Claim("<= N", "<= N^2"),
         ("sample", "rejection"): Claim("<= N", "<= N^2"),
         **at_most(),
