@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 from torch import Tensor
@@ -71,26 +72,42 @@ def _tile(context, weights, at, x, x_at, x_stride, y, y_at, y_stride, inputs, ro
 
     def generate(context, builder, signature, args):
         w_type, x_type, y_type = (signature.args[i] for i in (0, 2, 5))
-        w, at, x, x_at, x_stride, y, y_at, y_stride, inputs, rows, vectors = args
-        v = Vectors(context, builder, y_type.dtype, w_type.dtype)
+        w, at, x, x_at, x_stride, y, y_at, y_stride, *sizes = args
         w = builder.gep(data(context, builder, w_type, w), [at])
         x = builder.gep(data(context, builder, x_type, x), [x_at])
         y = builder.gep(data(context, builder, y_type, y), [y_at])
-        end = builder.append_basic_block("end")
-        number = builder.add(builder.mul(rows, INT(MOST_VECTORS + 1)), vectors)
-        switch = builder.switch(number, end)
-        for r in range(1, MOST_ROWS + 1):
-            for c in range(1, MOST_VECTORS + 1):
-                block = builder.append_basic_block(f"tile_{r}_{c}")
-                switch.add_case(INT(r * (MOST_VECTORS + 1) + c), block)
-                builder.position_at_end(block)
-                _multiply(v, w, (x, x_stride), (y, y_stride), inputs, r, c)
-                builder.branch(end)
-        builder.position_at_end(end)
+        function = _tiles(context, builder.module, y_type.dtype, w_type.dtype, [one.type for one in (w, x, y)])
+        builder.call(function, [w, x, x_stride, y, y_stride, *sizes])
         return context.get_dummy_value()
 
     one = types.int64
     return types.void(weights, one, x, one, one, y, one, one, one, one, one), generate
+
+
+def _tiles(context: Any, module: Any, kind: Any, stored: Any, pointers: list[Any]) -> Any:
+    """Return the function of all tile sizes: one in a module, never inlined, or it would be compiled at each use."""
+    name = f"arbench_tiles_{kind}_{stored}"
+    if name in module.globals:
+        return module.globals[name]
+    w, x, y = pointers
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [w, x, INT, y, INT, INT, INT, INT]), name)
+    function.linkage = "linkonce_odr"
+    function.attributes.add("noinline")
+    builder = ir.IRBuilder(function.append_basic_block())
+    w, x, x_stride, y, y_stride, inputs, rows, vectors = function.args
+    v = Vectors(context, builder, kind, stored)
+    end = function.append_basic_block("end")
+    switch = builder.switch(builder.add(builder.mul(rows, INT(MOST_VECTORS + 1)), vectors), end)
+    for r in range(1, MOST_ROWS + 1):
+        for c in range(1, MOST_VECTORS + 1):
+            block = function.append_basic_block(f"tile_{r}_{c}")
+            switch.add_case(INT(r * (MOST_VECTORS + 1) + c), block)
+            builder.position_at_end(block)
+            _multiply(v, w, (x, x_stride), (y, y_stride), inputs, r, c)
+            builder.branch(end)
+    builder.position_at_end(end)
+    builder.ret_void()
+    return function
 
 
 def _multiply(v: Vectors, w: Any, x: tuple[Any, Any], y: tuple[Any, Any], inputs: Any, rows: int, vectors: int) -> None:

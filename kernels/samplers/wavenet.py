@@ -6,6 +6,8 @@ import hashlib
 import inspect
 from typing import Any, NamedTuple
 
+from numba import njit
+
 from arbench.kernels.core import numba_rows
 from arbench.kernels.core.numba_rows import compiled
 from arbench.kernels.samplers import draws, exchange, gates, products, vectors
@@ -39,7 +41,10 @@ class Shape(NamedTuple):
 
 
 class Share(NamedTuple):
-    """One thread's share of a model: packed weights in the order of use, and what is added to products."""
+    """One thread's share of a model: packed weights in the order of use, and what is added to products.
+
+    All arrays are one-dimensional; shapes are those that their numbers are in the order of.
+    """
 
     weights: Any
     """Gate and output weights of each layer, then those of the two last layers."""
@@ -48,6 +53,9 @@ class Share(NamedTuple):
     """(classes or 1, R)."""
     offsets: Any
     """(frames, L, B or 1, 2 G)."""
+    frames: int
+    events: int
+    """B if each event has offsets of its own, or 1."""
     residual_bias: Any
     """(L, R)."""
     skip_bias: Any
@@ -57,7 +65,7 @@ class Share(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where a thread's draw stands, and its scratch memory."""
+    """Where a thread's draw stands, and its scratch memory, all one-dimensional."""
 
     position: Any
     """int64: the next element, and how many exchanges there have been."""
@@ -77,6 +85,82 @@ class State(NamedTuple):
     """(B, H)."""
     logits: Any
     """(B, O)."""
+
+
+@njit(error_model="numpy", nogil=True)
+def _copy(target, to, source, begin, size):
+    """Copy ``size`` numbers between one-dimensional arrays."""
+    b_target, b_source = target[to : to + size], source[begin : begin + size]
+    for i in range(size):
+        b_target[i] = b_source[i]
+
+
+@njit(error_model="numpy", nogil=True)
+def _rectify(x, begin, size):
+    """Replace negative numbers by 0."""
+    zero, b_x = x.dtype.type(0), x[begin : begin + size]
+    for i in range(size):
+        b_x[i] = b_x[i] if b_x[i] > zero else zero
+
+
+@njit(error_model="numpy", nogil=True)
+def _add(x, begin, bias, first, size):
+    """Add numbers to others."""
+    b_x, b_bias = x[begin : begin + size], bias[first : first + size]
+    for i in range(size):
+        b_x[i] += b_bias[i]
+
+
+@njit(error_model="numpy", nogil=True)
+def _enter(shape, law, first, before, embedding, skip_bias, streams):
+    """Put the last elements into the residual stream, and biases into the skip stream."""
+    residual, width = shape.residual, shape.residual + shape.skip
+    number = before.dtype.type
+    for b in range(shape.batch):
+        at = b * width
+        if law.kind == CATEGORICAL and not first:
+            _copy(streams, at, embedding, int(before[b]) * residual, residual)
+        else:
+            value = number(0) if first else before[b] * number(shape.scale) + number(shape.shift)
+            b_stream, b_row = streams[at : at + residual], embedding[:residual]
+            for i in range(residual):
+                b_stream[i] = value * b_row[i]
+        _copy(streams, at + residual, skip_bias, 0, shape.skip)
+
+
+@njit(error_model="numpy", nogil=True)
+def _remember(shape, dilation, t, ring, rings, streams, taps):
+    """Gather the taps of a layer, the oldest first, and put the newest into its ring."""
+    batch, residual, last = shape.batch, shape.residual, shape.kernel - 1
+    width, reach = residual + shape.skip, last * dilation
+    for b in range(batch):
+        at = b * shape.kernel * residual
+        for k in range(last):
+            slot = (t + k * dilation) % reach  # position t - reach + k dilation
+            _copy(taps, at + k * residual, rings, ring + (slot * batch + b) * residual, residual)
+        _copy(taps, at + last * residual, streams, b * width, residual)
+        if reach:
+            _copy(rings, ring + (t % reach * batch + b) * residual, streams, b * width, residual)
+    return ring + reach * batch * residual
+
+
+@njit(error_model="numpy", nogil=True)
+def _offset(shape, thread, layer, offsets, shared, residual_bias, gates, streams):
+    """Put the conditioning into the gates; the first thread passes the residual stream on, with its bias."""
+    residual, width, gate = shape.residual, shape.residual + shape.skip, 2 * shape.gate
+    for b in range(shape.batch):
+        _copy(gates, b * gate, offsets, 0 if shared else b * gate, gate)
+        if thread == 0:
+            _add(streams, b * width, residual_bias, layer * residual, residual)
+        else:
+            streams[b * width : b * width + residual] = streams.dtype.type(0)
+
+
+@njit(error_model="numpy", nogil=True)
+def _activate(shape, gates, outputs):
+    size = shape.gate
+    for b in range(shape.batch):
+        gate(gates[2 * b * size : 2 * (b + 1) * size], outputs[b * size : (b + 1) * size])
 
 
 @compiled("contract")
@@ -102,92 +186,55 @@ def run(
         end: element behind the last.
         helpers: part of the signature by which Numba finds cached code.
     """
-    batch, residual, width = shape.batch, shape.residual, shape.residual + shape.skip
-    taps, gates, outputs, streams = state.taps, state.gates, state.outputs, state.streams
-    flat_taps, flat_gates, flat_outputs = taps.reshape(-1), gates.reshape(-1), outputs.reshape(-1)
-    flat_streams, flat_hidden, flat_logits = streams.reshape(-1), state.hidden.reshape(-1), state.logits.reshape(-1)
-    weights, before = share.weights, state.before
-    number = before.dtype.type
-    zero = number(0)
-    span = shape.kernel * residual
-    shared = share.offsets.shape[2] == 1
+    weights, dilations, offsets, residual_bias = share.weights, share.dilations, share.offsets, share.residual_bias
+    position, before, rings, taps, gates = state.position, state.before, state.rings, state.taps, state.gates
+    outputs, streams, hidden, logits = state.outputs, state.streams, state.hidden, state.logits
+    batch, residual, skip, units, out = shape.batch, shape.residual, shape.skip, shape.hidden, shape.out
+    span, width, size = shape.kernel * residual, residual + skip, shape.gate
+    rows = streams.reshape(batch, width)
+    scores = logits.reshape(batch, out)
+    shared = share.events == 1
+    frame_size = len(dilations) * share.events * 2 * size
     keep = params.shape[1] > 0
     for m in range(begin, end):
-        t = state.position[0]
-        frame = min(t // shape.hop, len(share.offsets) - 1) if shape.hop else 0
-        for b in range(batch):
-            b_stream = streams[b]
-            if t == 0:
-                b_stream[:residual] = zero
-            elif law.kind == CATEGORICAL:
-                b_stream[:residual] = share.embedding[int(before[b])]
-            else:
-                value = before[b] * number(shape.scale) + number(shape.shift)
-                b_row, b_first = share.embedding[0], b_stream[:residual]
-                for i in range(residual):
-                    b_first[i] = value * b_row[i]
-            b_stream[residual:] = share.skip_bias
+        t = position[0]
+        frame = min(t // shape.hop, share.frames - 1) if shape.hop else 0
+        _enter(shape, law, t == 0, before, share.embedding, share.skip_bias, streams)
         at = ring = 0
-        for layer in range(len(share.dilations)):
-            dilation = share.dilations[layer]
-            reach = (shape.kernel - 1) * dilation
-            for b in range(batch):
-                b_taps, b_x = taps[b], streams[b, :residual]
-                for k in range(shape.kernel - 1):
-                    slot = (t + k * dilation) % reach  # the oldest first: t - reach + k dilation
-                    start = ring + (slot * batch + b) * residual
-                    b_taps[k * residual : (k + 1) * residual] = state.rings[start : start + residual]
-                b_taps[span - residual :] = b_x
-                if reach:
-                    start = ring + (t % reach * batch + b) * residual
-                    state.rings[start : start + residual] = b_x
-                gates[b] = share.offsets[frame, layer, 0 if shared else b]
-                b_bias = share.residual_bias[layer]
-                if thread == 0:
-                    for i in range(residual):
-                        b_x[i] += b_bias[i]
-                else:
-                    b_x[:] = zero
-            ring += reach * batch * residual
-            at = product(weights, at, span, 2 * shape.gate, flat_taps, 0, span, flat_gates, 0, 2 * shape.gate, batch)
-            for b in range(batch):
-                gate(gates[b], outputs[b])
-            at = product(weights, at, shape.gate, width, flat_outputs, 0, shape.gate, flat_streams, 0, width, batch)
+        for layer in range(len(dilations)):
+            ring = _remember(shape, dilations[layer], t, ring, rings, streams, taps)
+            first = frame * frame_size + layer * share.events * 2 * size
+            _offset(shape, thread, layer, offsets[first:], shared, residual_bias, gates, streams)
+            at = product(weights, at, span, 2 * size, taps, 0, span, gates, 0, 2 * size, batch)
+            _activate(shape, gates, outputs)
+            at = product(weights, at, size, width, outputs, 0, size, streams, 0, width, batch)
             if threads > 1:
-                state.position[1] += 1
-                if not exchanged(counters, boxes, thread, state.position[1], streams, residual):
+                position[1] += 1
+                if not exchanged(counters, boxes, thread, position[1], rows, residual):
                     return m
         forced = m < given.shape[1]
         if keep or not forced:
             if threads > 1:
-                state.position[1] += 1
-                if not exchanged(counters, boxes, thread, state.position[1], streams[:, residual:], shape.skip):
+                position[1] += 1
+                if not exchanged(counters, boxes, thread, position[1], rows[:, residual:], skip):
                     return m
             for b in range(batch):
-                b_skip = streams[b, residual:]
-                for i in range(len(b_skip)):
-                    b_skip[i] = b_skip[i] if b_skip[i] > zero else zero
-                state.hidden[b] = share.hidden_bias
-                state.logits[b] = share.out_bias
-            skip, units = shape.skip, shape.hidden
-            at = product(weights, at, skip, units, flat_streams, residual, width, flat_hidden, 0, units, batch)
-            for b in range(batch):
-                b_hidden = state.hidden[b]
-                for i in range(len(b_hidden)):
-                    b_hidden[i] = b_hidden[i] if b_hidden[i] > zero else zero
-            product(weights, at, units, shape.out, flat_hidden, 0, units, flat_logits, 0, shape.out, batch)
+                _rectify(streams, b * width + residual, skip)
+                _copy(hidden, b * units, share.hidden_bias, 0, units)
+                _copy(logits, b * out, share.out_bias, 0, out)
+            at = product(weights, at, skip, units, streams, residual, width, hidden, 0, units, batch)
+            _rectify(hidden, 0, batch * units)
+            product(weights, at, units, out, hidden, 0, units, logits, 0, out, batch)
             if threads > 1:
-                state.position[1] += 1
-                if not exchanged(counters, boxes, thread, state.position[1], state.logits, shape.out):
+                position[1] += 1
+                if not exchanged(counters, boxes, thread, position[1], scores, out):
                     return m
         for b in range(batch):
-            if forced:
-                before[b] = given[b, m]
-            else:
-                before[b] = draw(law, state.logits[b], noise[b, m])
+            before[b] = given[b, m] if forced else draw(law, scores[b], noise[b, m])
             if thread == 0:
                 x[b, m] = before[b]
                 if keep:
-                    params[b, m] = state.logits[b, : shape.params]
-        state.position[0] = t + 1
+                    for i in range(shape.params):
+                        params[b, m, i] = scores[b, i]
+        position[0] = t + 1
     return end

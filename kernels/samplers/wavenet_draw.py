@@ -108,12 +108,12 @@ class WaveNetDraw:
             np.zeros(2, np.int64),
             self._zeros(b),
             self._zeros(reach * b * shape.residual),
-            self._zeros(b, shape.kernel * shape.residual),
-            self._zeros(b, 2 * shape.gate),
-            self._zeros(b, shape.gate),
-            self._zeros(b, shape.residual + shape.skip),
-            self._zeros(b, shape.hidden),
-            self._zeros(b, shape.out),
+            self._zeros(b * shape.kernel * shape.residual),
+            self._zeros(b * 2 * shape.gate),
+            self._zeros(b * shape.gate),
+            self._zeros(b * (shape.residual + shape.skip)),
+            self._zeros(b * shape.hidden),
+            self._zeros(b * shape.out),
         )
 
     def _zeros(self, *size: int) -> Any:
@@ -145,9 +145,11 @@ def _share(share: Packed, dilations: Sequence[int], offsets: Tensor, size: int) 
     return Share(
         weights.view(np.uint16) if weights.dtype == np.int16 else weights,
         np.array(dilations, np.int64),
-        share.embedding.numpy(),
-        offsets.permute(2, 0, 1, 3).contiguous().numpy(),
-        share.residual_bias.contiguous().numpy(),
+        share.embedding.flatten().numpy(),
+        offsets.permute(2, 0, 1, 3).flatten().numpy(),
+        offsets.shape[2],
+        offsets.shape[1],
+        share.residual_bias.flatten().numpy(),
         share.skip_bias.numpy(),
         share.hidden_bias.numpy(),
         share.last_bias.numpy(),
