@@ -88,6 +88,7 @@ class Outcome:
         params: parameters (B, N, P) of each element, where they were kept.
         log_prob: log-probability (B, N) of each element in nats, for scoring.
         accepted: number of groups that each evaluation settled, for methods that guess ahead.
+        step_bytes: bytes of weights that a step reads, for native loops, which can come near the time that it takes.
     """
 
     x: Tensor
@@ -95,6 +96,7 @@ class Outcome:
     params: Tensor | None = None
     log_prob: Tensor | None = None
     accepted: Sequence[int] = ()
+    step_bytes: int | None = None
 
 
 @dataclass(frozen=True)

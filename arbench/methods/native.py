@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -67,7 +67,8 @@ class NativeSteps:
 
     def outcome(self) -> Outcome:
         """Return the result, once all groups are drawn."""
-        return self.unknown.outcome(torch.cat(self._kept, dim=1) if self._kept else None)
+        found = self.unknown.outcome(torch.cat(self._kept, dim=1) if self._kept else None)
+        return replace(found, step_bytes=self._native.step_bytes)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,9 @@ def at_most(depth: str = "N", work: str = "N^2") -> dict[tuple[Op, str], Claim]:
 class NativeDraw(Protocol):
     """A draw of events in native code, which can stop after any element and go on."""
 
+    step_bytes: int
+    """Bytes of weights that an element needs, however many events are drawn at once."""
+
     def draw(self, noise: Tensor, given: Tensor | None = None, record: bool = False) -> tuple[Tensor, Tensor | None]:
         """Draw the next M elements.
 

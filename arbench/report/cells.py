@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from arbench.report.labels import COUNT_SOURCE, EXACTNESS, STATUS, SharedSettings, model_label
+from arbench.report.labels import COUNT_SOURCE, EXACTNESS, STATUS, SharedSettings, interval_of, model_label
 from arbench.report.pace import streams
 from arbench.report.quantities import NONE, Cell, Column, Quantity
+from arbench.report.roofs import of_limit
 from arbench.results import Case, Ratio, Results, Slowdown
 from arbench.stats import format_interval, format_ratio
-from arbench.stats.digits import Interval
-
-
-def interval_of(line: Case | Ratio | Slowdown) -> Interval | None:
-    """Return the 95% interval, or without one the range over workers."""
-    if isinstance(line, Ratio | Slowdown):
-        return line.ci95 or line.range
-    return line.ci95_s or line.range_s
 
 
 def speed_up(case: Case, results: Results) -> Ratio | None:
@@ -147,6 +140,7 @@ CELLS: dict[str, Callable[[Case, Results, SharedSettings], Cell]] = {
     "real_time": lambda case, results, shared: _real_time(case),
     "speed_up": lambda case, results, shared: speed_up_label(case, results),
     "slowdown": lambda case, results, shared: slowdown_label(case, results),
+    "of_limit": lambda case, results, shared: of_limit(case, results),
     "first_chunk": lambda case, results, shared: gap(case.first_s),
     "gap": lambda case, results, shared: gap(case.gap_median_s),
     "gap_p99": lambda case, results, shared: gap(case.gap_p99_s),
@@ -180,6 +174,7 @@ COLUMNS = {
     "real_time": Column("real time"),
     "speed_up": Column("speed-up"),
     "slowdown": Column("over scoring"),
+    "of_limit": Column("of limit"),
     "first_chunk": Column("first chunk"),
     "gap": Column("gap"),
     "gap_p99": Column("99% of gaps"),

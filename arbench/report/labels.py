@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from arbench.border.printable import on_one_line
-from arbench.results import Case, Keyed, Model, Results, with_preset
+from arbench.results import Case, Keyed, Model, Ratio, Results, Slowdown, with_preset
+from arbench.stats.digits import Interval
 
 OPS = {"score": "scoring", "sample": "sampling", "forward": "forward", "backward": "backward"}
 KERNEL_OPS = ("forward", "backward")
@@ -153,3 +154,10 @@ def _shared(values: dict[str, list[str]]) -> list[str]:
 
 def _word(name: str, value: str) -> str:
     return f"batch {value}" if name == "batch" else value
+
+
+def interval_of(line: Case | Ratio | Slowdown) -> Interval | None:
+    """Return the 95% interval, or without one the range over workers."""
+    if isinstance(line, Ratio | Slowdown):
+        return line.ci95 or line.range
+    return line.ci95_s or line.range_s

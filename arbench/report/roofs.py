@@ -1,4 +1,4 @@
-"""How close a kernel comes to the limit of the machine."""
+"""How close a kernel, or a model's native loop, comes to the limit of the machine."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from arbench.report.cells import interval_of
-from arbench.report.labels import is_kernel
+from arbench.report.labels import interval_of, is_kernel
+from arbench.report.quantities import NONE
 from arbench.results import Case, Results
 from arbench.stats.digits import Interval, last_place
 from arbench.stats.roofline import Roof, roof
@@ -15,7 +15,7 @@ from arbench.stats.roofline import Roof, roof
 
 @dataclass(frozen=True)
 class Reached:
-    """A timed kernel compared with its limit.
+    """A timed case compared with its limit.
 
     Attributes:
         bound: what limits it: moving its bytes, or doing its arithmetic.
@@ -36,10 +36,18 @@ def measured_limits(results: Results) -> Iterator[dict[str, Any]]:
 
 
 def roof_of(case: Case, results: Results) -> Roof | None:
-    """Return the highest roof measured over a kernel's bytes and FLOPs; None where a part is unknown.
+    """Return the highest roof measured over a case's bytes and FLOPs; None where a part is unknown.
 
-    A model has none: the bytes that its operations read and write are not a minimum.
+    The bytes that a model's operations read and write are not a minimum. A native loop has one: it reads the weights
+    once for each element.
     """
+    step = (case.verified or {}).get("step_bytes")
+    if step is not None and case.flops is not None:
+        steps = (
+            roof(step * case.n, case.flops, limits, case.dtype, step, kinds=("read",))
+            for limits in measured_limits(results)
+        )
+        return min((one for one in steps if one is not None), key=lambda one: one.limit_s, default=None)
     if not is_kernel(case) or case.bytes is None or case.flops is None:
         return None
     cycled = (case.verified or {}).get("working_set")  # several copies in turn, so that no cache holds them
@@ -55,6 +63,12 @@ def reached(case: Case, results: Results) -> Reached | None:
     interval = interval_of(case)
     ends = (top.limit_s / interval[1], top.limit_s / interval[0]) if interval else None
     return Reached(top.bound, top.limit_s / case.median_s, ends)
+
+
+def of_limit(case: Case, results: Results) -> str:
+    """Return the reached fraction of the limit: ``87%``."""
+    found = reached(case, results)
+    return NONE if found is None else format_percent(found.fraction, found.ends)
 
 
 def per_second(case: Case, count: int | None) -> float | None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from arbench.border.printable import on_one_line
-from arbench.report.cells import CELLS, COLUMNS, accepted, interval_of, is_extrapolated, real_time, speed_up
-from arbench.report.labels import STATUS, SharedSettings, model_label, numbers, of_models
+from arbench.report.cells import CELLS, COLUMNS, accepted, is_extrapolated, real_time, speed_up
+from arbench.report.labels import STATUS, SharedSettings, interval_of, model_label, numbers, of_models
 from arbench.report.pace import streams
 from arbench.report.quantities import NONE, Column, in_one_unit
 from arbench.report.roofs import per_second, reached
@@ -110,8 +110,8 @@ def frame(results: Results) -> pd.DataFrame:
       the id of the case it refers to;
     - ``slowdown``, ``slowdown_low``, ``slowdown_high``: for sampling, its time over that of scoring at the same N;
     - ``flops_per_element``, ``gb_per_s``, ``gflop_per_s``: work and rates, in 10^9 bytes or FLOPs per second;
-    - ``bound``, ``fraction_of_limit``, ``fraction_low``, ``fraction_high``: for kernels, what limits them
-      ('memory' or 'compute') and the fraction of this machine's measured limit they reach, 1 being all of it.
+    - ``bound``, ``fraction_of_limit``, ``fraction_low``, ``fraction_high``: for kernels and native loops, what limits
+      them ('memory' or 'compute') and the fraction of this machine's measured limit they reach, 1 being all of it.
 
     Unknown values are missing, never 0.
     """
@@ -291,6 +291,7 @@ def _table(
         **dict.fromkeys(_OF_CHUNKS, any(c.first_s for c in cases)),
         **dict.fromkeys(("streams", "streams_worst"), any(streams(c, results) for c in cases)),
         "gap_p99": any(c.gap_p99_s for c in cases),
+        "of_limit": any(reached(c, results) for c in cases),
     }
     kept = [name for name in names if known.get(name, True)]
     return Table(

@@ -25,17 +25,18 @@ class Roof:
     """Peak of its dtype, in 10^9 FLOP a second."""
 
 
-def bandwidth(limits: Mapping[str, Any], working_set: int) -> float | None:
+def bandwidth(limits: Mapping[str, Any], working_set: int, kinds: Sequence[str] = ("copy", "read")) -> float | None:
     """Return the best measured bandwidth at a working set, in GB/s; None if none was measured.
 
-    It is the better of copying and reading, interpolated between two measured sets by the logarithm of their size.
+    It is the better of the kinds of access, interpolated between two measured sets by the logarithm of their size.
     A set for which a larger one has a higher bandwidth gets the higher one.
 
     Args:
         limits: ``copy`` and ``read``, lists of ``{"bytes", "gb_per_s"}``, as in a results file.
         working_set: bytes that a call accesses.
+        kinds: "copy", "read" or both.
     """
-    rates = [_at(limits.get(kind, ()), working_set) for kind in ("copy", "read")]
+    rates = [_at(limits.get(kind, ()), working_set) for kind in kinds]
     return max((rate for rate in rates if rate is not None), default=None)
 
 
@@ -72,7 +73,14 @@ def product(limits: Mapping[str, Any], dtype: str) -> float | None:
     return rates.get(dtype)
 
 
-def roof(bytes: int, flops: int, limits: Mapping[str, Any], dtype: str, working_set: int | None = None) -> Roof | None:
+def roof(
+    bytes: int,
+    flops: int,
+    limits: Mapping[str, Any],
+    dtype: str,
+    working_set: int | None = None,
+    kinds: Sequence[str] = ("copy", "read"),
+) -> Roof | None:
     """Return the lower of the two roofs of a piece of work.
 
     Args:
@@ -81,11 +89,12 @@ def roof(bytes: int, flops: int, limits: Mapping[str, Any], dtype: str, working_
         limits: ``copy``, ``read`` and ``matmul``, as in a results file.
         dtype: name of the dtype of the arithmetic.
         working_set: bytes that repeated calls access, if they do not access the same ``bytes`` each time.
+        kinds: kinds of access that move the bytes, as for ``bandwidth``.
 
     Returns:
         The roof; None where the bandwidth or the peak of the dtype was not measured, or there is no work.
     """
-    rate, peak = bandwidth(limits, working_set or bytes), product(limits, dtype)
+    rate, peak = bandwidth(limits, working_set or bytes, kinds), product(limits, dtype)
     if not rate or not peak or bytes + flops <= 0:
         return None
     moving, computing = bytes / rate * 1e-9, flops / peak * 1e-9

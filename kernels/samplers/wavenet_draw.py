@@ -31,6 +31,9 @@ class WaveNetDraw:
         hop: elements per frame; None if there is only one frame.
         batch: number of events at once.
         scale: factor and summand that turn an element that is no class into the network's input.
+
+    Attributes:
+        step_bytes: bytes of the matrices, which an element reads once for the whole batch.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class WaveNetDraw:
         widest = max(shapes[0].residual, shapes[0].skip, shapes[0].out)
         self._counters = np.zeros(COUNTERS, np.int64)
         self._boxes = self._zeros(2, 2, batch * widest if len(shares) > 1 else 0)
+        self.step_bytes = sum(one.weights.nbytes for one in shares)
         flops = 2 * batch * sum(one.weights.numel() for one in shares)
         self._slice = max(1, int(SLICE_FLOPS / max(flops, 1)))
         self._pool = ThreadPoolExecutor(1) if len(shares) > 1 else None

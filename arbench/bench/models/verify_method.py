@@ -113,6 +113,8 @@ def verify_outcome(
     proof = evidence(source, twin, outcome.f, task)
     _answers_the_task(source, case, task, outcome)
     facts = _parameters_near(proof, case.dtype)
+    if outcome.step_bytes is not None:
+        facts["step_bytes"] = outcome.step_bytes
     if outcome.accepted:
         facts["accepted"] = sum(outcome.accepted) / len(outcome.accepted)
     judge = judge_of(source.distribution)

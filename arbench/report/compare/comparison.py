@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
-from arbench.report.cells import interval_of
 from arbench.report.compare.environment import differences
+from arbench.report.labels import interval_of
 from arbench.report.metrics import METRICS, Metric
 from arbench.report.passed import passed_over, why_none
 from arbench.report.seals import of_files

@@ -8,8 +8,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from arbench.report.cells import interval_of
-from arbench.report.labels import OPS, is_kernel, model_label
+from arbench.report.labels import OPS, interval_of, is_kernel, model_label
 from arbench.report.metrics import Metric
 from arbench.report.passed import why_none
 from arbench.report.table import order

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from arbench.report.cells import exact, per_second, seconds, speed_up_label, status_label
 from arbench.report.labels import STATUS, SharedSettings, of_kernels, shorten
 from arbench.report.quantities import NONE, Cell, Column, in_one_unit
-from arbench.report.roofs import format_percent, reached, roof_of
+from arbench.report.roofs import of_limit, roof_of
 from arbench.report.table import Table, order
 from arbench.results import Case, Results
 
@@ -162,11 +162,6 @@ def _bound_rate(case: Case, results: Results) -> Cell:
     return per_second(case, case.bytes, "B/s")
 
 
-def _of_limit(case: Case, results: Results) -> str:
-    found = reached(case, results)
-    return NONE if found is None else format_percent(found.fraction, found.ends)
-
-
 def _outcome(case: Case, results: Results) -> str:
     """Return the speed-up, or why there is no time."""
     return speed_up_label(case, results) if case.status == "ok" else STATUS[case.status]
@@ -189,7 +184,7 @@ CELLS: dict[str, Callable[[Case, Results, SharedSettings], Cell]] = {
     "bytes_rate": lambda case, results, shared: per_second(case, case.bytes, "B/s"),
     "flops_rate": lambda case, results, shared: per_second(case, case.flops, "FLOP/s"),
     "bound": lambda case, results, shared: _bound(case, results),
-    "of_limit": lambda case, results, shared: _of_limit(case, results),
+    "of_limit": lambda case, results, shared: of_limit(case, results),
     "speed_up": lambda case, results, shared: speed_up_label(case, results),
     "outcome": lambda case, results, shared: _outcome(case, results),
     "bytes": lambda case, results, shared: exact(case.bytes, "B"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from arbench.report.cells import interval_of
-from arbench.report.labels import DEPENDS_ON_WEIGHTS, SharedSettings, model_label, of_models
+from arbench.report.labels import DEPENDS_ON_WEIGHTS, SharedSettings, interval_of, model_label, of_models
 from arbench.report.models.streaming import streaming
 from arbench.report.models.verdicts import headlines
 from arbench.report.table import order

@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from arbench.report.cells import interval_of
 from arbench.report.figures.style import looks, new_figure, styled, value_axis
-from arbench.report.labels import OPS, model_label, of_models
+from arbench.report.labels import OPS, interval_of, model_label, of_models
 from arbench.report.models.taxonomy import time_per_element
 from arbench.report.quantities import NONE, Cell, Column, in_one_unit
 from arbench.report.table import Table, order

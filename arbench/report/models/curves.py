@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from arbench.report.cells import interval_of
 from arbench.report.figures.style import legend_columns, looks, new_figure, sizes_axis, styled, value_axis
-from arbench.report.labels import OPS, SharedSettings, model_label, shorten
+from arbench.report.labels import OPS, SharedSettings, interval_of, model_label, shorten
 from arbench.report.models.verdicts import exact_growth
 from arbench.report.table import order
 from arbench.results import Case, Fit, Results

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from arbench.report.cells import exact, interval_of, largest_speed_up
-from arbench.report.labels import GROWTH, OPS, SharedSettings, claim_label, model_label, of_models
+from arbench.report.cells import exact, largest_speed_up
+from arbench.report.labels import GROWTH, OPS, SharedSettings, claim_label, interval_of, model_label, of_models
 from arbench.report.models.jobs import NO_FAMILY, Job, families, job
 from arbench.report.models.verdicts import exact_growth
 from arbench.report.quantities import NONE, Cell, Column, Quantity, in_one_unit
