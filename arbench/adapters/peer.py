@@ -71,8 +71,13 @@ class Peer:
             lacks=self._lacks,
             outside=True,
             prepare=networks,
-            remark=f"{self.name} is {self.summary}, with the model's weights. {' '.join(map(_sentence, self.differences))}",
+            remark=self._remark,
         )
+
+    @property
+    def _remark(self) -> str:
+        sentences = [f"{text[:1].upper()}{text[1:]}." for text in self.differences]
+        return " ".join([f"{self.name} is {self.summary}, with the model's weights.", *sentences])
 
     def _lacks(self, source: Source | type[Source]) -> str | None:
         if isinstance(source, type):
@@ -95,7 +100,3 @@ class Peer:
             ) from error
         except (Exception, SystemExit) as error:  # other people's code may raise anything
             raise PeerError(f"peer '{self.name}': importing {root} failed: {one_line(error)}") from error
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."

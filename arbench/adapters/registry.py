@@ -45,7 +45,7 @@ def adapter_of(spec: str) -> Path:
         raise PeerError(
             f"peer '{name}': adapters are in a checkout of arbench; name the file, benchmarks/peers/{name}.py=PATH"
         )
-    raise PeerError(f"unknown peer '{name}'; {did_you_mean(name, known)}, or name the file of an adapter")
+    raise PeerError(f"unknown peer '{name}'; {did_you_mean(name, known)}")
 
 
 @cache

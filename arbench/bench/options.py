@@ -135,13 +135,7 @@ def check_texts(options: Measuring) -> None:
     for name, value in asdict(options).items():
         for text in value if isinstance(value, list | tuple) else [value]:
             if isinstance(text, str) and text != encodable(text):
-                option = {
-                    "models": "model",
-                    "methods": "method",
-                    "peers": "peer",
-                    "ops": "op",
-                    "kernels": "kernel",
-                }.get(name, name)
+                option = name.removesuffix("s") if isinstance(value, list | tuple) else name
                 raise PlanError(f"--{option} {text}: not UTF-8, so no results file can name it; rename the file")
 
 

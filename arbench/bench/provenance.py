@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import arbench
+from arbench.adapters.registry import split_peer
 from arbench.bench.case import KERNEL_SPEC, CaseKey
+from arbench.bench.models.peers import peer_spec
 from arbench.git import Revision, ignores, revision, revision_around
 from arbench.models.registry import BUILT_IN, GIVEN, names
 
@@ -35,6 +37,13 @@ def measured_revision(cases: Iterable[CaseKey]) -> Revision | None:
     if here is None and own and revision() is not None:
         return revision_around(Path(arbench.__file__))
     return here
+
+
+def peer_revisions(cases: Iterable[CaseKey]) -> dict[str, str | None]:
+    """Return the commit of the checkout of each peer, by NAME=PATH; None where it is no checkout."""
+    specs = sorted({spec for case in cases if (spec := peer_spec(case.method_spec)) is not None})
+    found = {spec: revision_around(Path(split_peer(spec)[1])) for spec in specs}
+    return {spec: one.name if one else None for spec, one in found.items()}
 
 
 def _place(spec: str) -> Path | None:

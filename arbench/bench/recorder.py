@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from arbench.bench.plan import Plan
-from arbench.bench.provenance import measured_revision
+from arbench.bench.provenance import measured_revision, peer_revisions
 from arbench.results import SCHEMA, AnyLine, Results, Run, Writer
 
 
@@ -83,6 +83,8 @@ def recorded_plan(plan: Plan) -> dict[str, Any]:
     files = sorted({file for spec in named if (file := spec.partition(":")[0]).endswith(".py")})
     if files:
         recorded["sources"] = {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
+    if peers := peer_revisions(plan.cases):
+        recorded["peers"] = peers
     return recorded
 
 

@@ -128,6 +128,10 @@ def _check_same_plan(plan: Plan, results: Results, path: Path) -> None:
             f"{path} contains a run of other cases: {recorded.get('suite') or 'its model'} has changed since; "
             "restore it, or choose another --out"
         )
+    for peer, commit in wanted.get("peers", {}).items():
+        before = found.get("peers", {}).get(peer, commit)
+        if before != commit:
+            raise ResultsError(f"{path} contains a run of {peer} at {before}; check that out, or choose another --out")
     before, now = found.get("sources", {}), wanted.get("sources", {})
     changed = [file for file, digest in now.items() if before.get(file, digest) != digest]
     if changed:

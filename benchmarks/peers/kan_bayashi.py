@@ -109,7 +109,7 @@ PEER = Peer(
     differences=(
         "its first convolution has as many taps as a layer, all but the newest 0",
         "it has one class more, which begins an event and is never drawn",
-        "its buffers start empty, where its users begin with a receptive field of silence: faster at small N",
+        "its buffers start empty instead of with a receptive field of silence, which makes it faster at small N",
         "without conditioning it projects a channel of zeros",
         "its Categorical draws with our noise in place of torch.multinomial",
     ),

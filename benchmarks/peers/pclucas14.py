@@ -118,7 +118,7 @@ PEER = Peer(
     summary="the whole network of pclucas14/pixel-cnn-pp for every pixel, as its main.py samples",
     differences=(
         "it normalises its weights again in every evaluation",
-        "its transposed convolutions normalise by input channel, ours by output channel; gains make the weights equal",
+        "its transposed convolutions normalise by input channel, ours by output channel, but the weights are equal",
         "its own draws are not rounded to levels, so ours replace them",
         "a print statement of Python 2 in its utils.py is read as Python 3",
     ),

@@ -34,9 +34,15 @@ def wanted_peer(spec: str) -> Wanted:
         raise PlanError(str(error)) from None
 
 
+def peer_spec(place: str | None) -> str | None:
+    """Return NAME=PATH of a peer from a case's ``method_spec``; None for another method."""
+    return place.removeprefix(PLACE) if place is not None and place.startswith(PLACE) else None
+
+
 def peer_of(place: str | None) -> Method | None:
     """Return the method of a peer from a case's ``method_spec``; None for another method. Raises PeerError."""
-    return resolve(place.removeprefix(PLACE)) if place is not None and place.startswith(PLACE) else None
+    spec = peer_spec(place)
+    return None if spec is None else resolve(spec)
 
 
 def fitting_peers(source: Source, name: str, peers: Sequence[Wanted]) -> Iterator[Wanted]:
