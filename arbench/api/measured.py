@@ -99,7 +99,7 @@ def measure(
         out: folder of the results file; by default a temporary one, removed unless an exception ends the run.
         resume: continue the killed run in ``out``.
         progress: whether to show the progress; by default on a terminal and in a notebook.
-        **options: fields of ``arbench.bench.plan.Options``: ops, methods, n, batch, backend, device, dtype,
+        **options: fields of ``arbench.bench.plan.Options``: ops, methods, peers, n, batch, backend, device, dtype,
             threads, target_ci, budget, workers, rounds, timeout, count_budget, seed, data, weights.
 
     Returns:
