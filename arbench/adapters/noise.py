@@ -63,11 +63,14 @@ class NoiseDraws:
 
 
 def own_distributions(module: ModuleType) -> ModuleType:
-    """Give a module a ``torch.distributions`` of its own, whose classes can be replaced for it alone; return it."""
-    own = _copied(torch)
-    own.distributions = _copied(torch.distributions)  # type: ignore[attr-defined]
-    module.torch = own  # type: ignore[attr-defined]
-    distributions: ModuleType = own.distributions
+    """Give a module that imports torch a ``torch.distributions`` of its own, once, and return it.
+
+    Its classes can be replaced for that module alone.
+    """
+    if module.torch is torch:
+        module.torch = _copied(torch)  # type: ignore[attr-defined]
+        module.torch.distributions = _copied(torch.distributions)
+    distributions: ModuleType = module.torch.distributions
     return distributions
 
 

@@ -30,7 +30,8 @@ class Peer:
         modules: its modules to import, as in ``import``.
         model: class of our models that it can be.
         lacks: returns why it cannot be a model of that class, as in "lets no layer ...; add skip=256"; None if it can.
-        build: builds its network from its modules and a model of ours, whose weights it copies.
+        build: builds its network from its modules and a model of ours, whose weights it copies; the network is kept as
+            long as the model, which it must not refer to.
         draw: draws with the network, under the task's noise; in every call, so what it does is timed.
         summary: one line for the user: what is called.
         differences: what a reader must know before comparing its times with ours.

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from arbench.adapters import resolve
+from arbench.own import beside
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """Forget the peers and adapters of a test."""
+    modules, path = dict(sys.modules), sys.path[:]
+    yield
+    resolve.cache_clear()
+    sys.path[:] = path
+    for name in set(sys.modules) - set(modules):
+        if name.startswith("arbench_user_"):
+            del sys.modules[name]
+    beside._folders.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture

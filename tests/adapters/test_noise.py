@@ -61,7 +61,9 @@ def test_a_single_row_may_have_no_batch(logits: torch.Tensor) -> None:
 
 def test_what_a_module_replaces_is_its_own() -> None:
     module, theirs = ModuleType("module"), torch.distributions.Categorical
+    module.torch = torch  # type: ignore[attr-defined]
     distributions = own_distributions(module)
+    assert own_distributions(module) is distributions, "two networks of one module replace the same classes"
     distributions.Categorical = None  # type: ignore[attr-defined]
     assert module.torch.distributions.Categorical is None
     assert module.torch.Tensor is torch.Tensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,21 +12,8 @@ from arbench.adapters import PeerError, registry, resolve, shipped
 from arbench.models import resolve as model
 from arbench.models.made import MADE
 from arbench.models.wavenet import WaveNet
-from arbench.own import beside
 
 Peer = Callable[..., str]
-
-
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    modules, path = dict(sys.modules), sys.path[:]
-    yield
-    resolve.cache_clear()
-    sys.path[:] = path
-    for name in set(sys.modules) - set(modules):
-        if name.startswith("arbench_user_"):
-            del sys.modules[name]
-    beside._folders.__init__()  # type: ignore[misc]
 
 
 def refusal(spec: str) -> str:

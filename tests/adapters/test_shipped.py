@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,6 @@ from arbench.methods import Method, Task
 from arbench.methods.stepwise import CACHED
 from arbench.models import Source
 from arbench.models import resolve as model
-from arbench.own import beside
 
 CASES = [
     ("r9y9", "wavenet:tiny,skip=4", 2),
@@ -32,18 +29,6 @@ CASES = [
     ("pclucas14", "pixelcnnpp:digits,halvings=2", 1),
 ]
 N = 64
-
-
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    modules, path = dict(sys.modules), sys.path[:]
-    yield
-    resolve.cache_clear()
-    sys.path[:] = path
-    for name in set(sys.modules) - set(modules):
-        if name.startswith("arbench_user_"):
-            del sys.modules[name]
-    beside._folders.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture

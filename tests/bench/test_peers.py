@@ -9,10 +9,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 import arbench
 from arbench.adapters import resolve
 from arbench.bench.plan import Options, Plan, PlanError, make_plan
+from arbench.methods import Task
+from arbench.methods.stepwise import CACHED
+from arbench.models import resolve as model
 from arbench.report import rows
 from arbench.results import Case, Results
 
@@ -104,6 +108,17 @@ def test_faults_of_a_peer_are_its_own(
     assert found["cached"].status == "ok"
     assert found["table"].status == status
     assert error in (found["table"].error or "")
+
+
+def test_models_of_one_run_have_networks_of_their_own(peer: Peer) -> None:
+    """A network draws by the noise of its own call, also after another model's was built."""
+    method = resolve(peer())
+    first, second = (model(BIGRAM).build(seed) for seed in (0, 1))
+    noise = first.distribution.noise(0, [0], range(20), torch.float32)
+    with torch.no_grad():
+        for source in (first, second, first):
+            task = Task(20, {}, noise=noise)
+            assert torch.equal(method.run(source, task).x, CACHED.run(source, task).x)
 
 
 def plan_of(*models: str, **options: Any) -> Plan:

@@ -76,6 +76,16 @@ NUMBER = "expected an integer or comma-separated integers, got"
         ("--dtype float31", "unknown dtype 'float31'; did you mean 'float32'?"),
         ("--method parallel,cachd", "unknown method 'cachd'; did you mean 'cached'?"),
         ("--method cachd", "unknown method 'cachd'; did you mean 'cached'?"),
+        (
+            "--peer r9y9",
+            "expected NAME=PATH, the name of a peer and a checkout of its repository, got 'r9y9'",
+        ),
+        ("--peer r9y=here", "unknown peer 'r9y'; did you mean 'r9y9'?"),
+        (
+            "--peer r9y9=nowhere",
+            "peer 'r9y9': no folder nowhere; clone https://github.com/r9y9/wavenet_vocoder",
+        ),
+        ("--peer r9y9=. --op score", "--peer needs sampling; add --op sample"),
         ("--threads 0", "--threads must be at least 1, got 0"),
         ("--budget 0", "--budget must be above 0 seconds"),
         ("--budget nan", "--budget must be above 0 seconds"),
