@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from arbench.methods.base import Task
@@ -60,6 +61,8 @@ def cycle(source: WaveNet) -> int:
 
 def unlike(source: WaveNet) -> str | None:
     """Return why a WaveNet of whole cycles, with a softmax and a hidden layer as wide as its skip sum, is another."""
+    if source.out.dtype not in (torch.float32, torch.float64):  # torch.distributions refuses sums that are rounded more
+        return "computes in float32 or float64; add --dtype float32"
     if not source.companded:
         return "draws mu-law classes; add loss=softmax"
     if source.hidden.shape[0] != source.levels:

@@ -76,6 +76,24 @@ def test_a_peer_draws_what_the_model_draws(checkouts: Path, name: str, spec: str
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
+    ("name", "spec"), [("r9y9", "wavenet:tiny,skip=4"), ("pclucas14", "pixelcnnpp:tiny,halvings=2")]
+)
+@torch.no_grad()
+def test_a_peer_may_compute_in_float64(checkouts: Path, name: str, spec: str) -> None:
+    method, source = peer(checkouts, name), built(spec).double()
+    _, context = source.observe(16, [0], 0)
+    context = {key: one.double() if one.is_floating_point() else one for key, one in context.items()}
+    task = Task(16, context, noise=source.distribution.noise(0, [0], range(16)), record=True)
+    ours, its = CACHED.run(source, task), method.run(source, task)
+    assert torch.equal(its.x, ours.x)
+    assert ours.params is not None
+    assert its.params is not None
+    log_prob = source.distribution.log_prob
+    torch.testing.assert_close(log_prob(its.params, its.x), log_prob(ours.params, ours.x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("name", "spec", "why"),
     [
         ("r9y9", "wavenet:nv", "has a hidden layer as wide as its skip sum; add skip=256"),

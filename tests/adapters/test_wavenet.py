@@ -60,3 +60,8 @@ def test_the_cycle_is_read_off_the_dilations(layers: int, per_cycle: int) -> Non
 )
 def test_what_a_published_wavenet_of_this_form_is_not(settings: str, why: str | None) -> None:
     assert unlike(build(f"wavenet:tiny{settings}")) == why
+
+
+def test_half_precision_is_refused() -> None:
+    source = resolve("wavenet:tiny,skip=4").build(dtype=torch.bfloat16)
+    assert unlike(source) == "computes in float32 or float64; add --dtype float32"
