@@ -139,7 +139,7 @@ def _add_pace(row: Case, samples: list[Samples]) -> None:
     for line in samples:
         if line.chunks:
             calls.setdefault(line.worker, []).extend(line.chunks)
-            noise.setdefault(line.worker, []).extend(line.noise_s)
+            noise.setdefault(line.worker, []).extend(line.noise_s or ())
     if row.chunk is None or not calls:
         return
     found = pace(calls, partial=row.n % row.chunk != 0)

@@ -50,8 +50,8 @@ def per_second(case: Case, amount: float | None, unit: str) -> Cell:
 
 
 def gap(value: float | None) -> Cell:
-    """Return the seconds of a chunk or between two of them, to three digits."""
-    return NONE if value is None else Quantity(value, "s", (value * 0.995, value * 1.005))
+    """Return the seconds of a chunk or between two of them, to two or three digits."""
+    return NONE if value is None else Quantity(value, "s", (value * 0.98, value * 1.02))
 
 
 def _streams(case: Case, results: Results, at: int) -> str:
@@ -181,7 +181,7 @@ COLUMNS = {
     "gap_worst": Column("worst gap"),
     "noise": Column("of it noise"),
     "streams": Column("streams"),
-    "streams_worst": Column("at worst gap"),
+    "streams_worst": Column("streams (worst gap)"),
     "largest_n": Column("ok up to N"),
     "depth": Column("depth"),
     "marked_depth": Column("depth"),

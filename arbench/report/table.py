@@ -36,7 +36,7 @@ _HEADLINE = (
     "marked_depth",
     "largest_n",
 )
-_OPTIONAL = ("rate", "real_time", "speed_up", "marked_depth", "op", "gap_worst", "streams", "first_chunk", "gap")
+_OPTIONAL = ("rate", "real_time", "speed_up", "marked_depth", "op", "gap_worst", "first_chunk", "gap", "streams")
 """Columns of the headline that a narrow terminal loses, the first one first."""
 _OF_CHUNKS = ("first_chunk", "gap", "gap_worst", "noise")
 """Columns of methods that draw chunk by chunk."""

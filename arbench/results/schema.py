@@ -165,10 +165,10 @@ class Samples(Line, tag="samples"):
     seconds: Annotated[list[Seconds], msgspec.Meta(min_length=1)]
     cold_s: Seconds | None = None
     """Seconds of the worker's first call of this case, before its warm calls."""
-    chunks: list[Annotated[list[Seconds], msgspec.Meta(min_length=1)]] = []
+    chunks: list[Annotated[list[Seconds], msgspec.Meta(min_length=1)]] | None = None
     """For a stream, the seconds of each chunk of each call: of the first from the start of the call, of the others from
-    the chunk before. A sample may have several calls. Empty for other methods, and in files from before this field."""
-    noise_s: list[Share] = []
+    the chunk before. A sample may have several calls. None for other methods, and in files from before this field."""
+    noise_s: list[Share] | None = None
     """Seconds of each of these calls that went into noise."""
 
 

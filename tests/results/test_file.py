@@ -102,8 +102,13 @@ LINES = [
 ]
 
 
+CHUNKED = ("chunks", "chunk", "first_s", "gap_median_s", "gap_worst_s", "gap_p99_s", "gaps", "noise_s")
+"""Fields of methods that draw chunk by chunk."""
+
+
 def encoded(lines: list) -> bytes:
-    later = b',"why_unknown":null', b',"twin":null', b',"sealed":false', b',"outside":false', b',"grows_by":null'
+    later = [b',"why_unknown":null', b',"twin":null', b',"sealed":false', b',"outside":false', b',"grows_by":null']
+    later += [f',"{name}":null'.encode() for name in CHUNKED]
     written = [msgspec.json.encode(line) for line in lines]
     for each in later:
         written = [line.replace(each, b"") for line in written]
@@ -187,6 +192,26 @@ def test_a_twin_is_written_only_where_one_was_counted(path):
     assert path.read_bytes().removeprefix(without) == encoded(counted)
     results = read(path)
     assert (results.counts[CASE.id].twin, results.cases[CASE.id].twin) == (twin, twin)
+
+
+def test_what_is_known_of_chunks_is_written_only_where_there_are_any(path):
+    plain = Samples(CASE.id, 0, 0, 1.7e9, [1e-3])
+    chunked = [
+        Samples(CASE.id, 0, 1, 1.7e9, [3e-3], chunks=[[2e-3, 1e-3]], noise_s=[0.0]),
+        msgspec.structs.replace(CASE, chunk=4, first_s=2e-3, gap_median_s=1e-3, gap_worst_s=1e-3, gaps=1, noise_s=0.0),
+    ]
+    with Writer(path) as writer:
+        for line in (RUN, plain, CASE):
+            writer.write(line)
+        without = path.read_bytes()
+        for line in chunked:
+            writer.write(line)
+        with pytest.raises(ValueError, match="length >= 1"):
+            writer.write(msgspec.structs.replace(plain, chunks=[[]]))
+    assert not any(name.encode() in without for name in CHUNKED)
+    results = read(path)
+    assert results.samples == [plain, chunked[0]]
+    assert results.cases[CASE.id] == chunked[1]
 
 
 def test_the_folder_of_a_run_means_its_file(tmp_path):

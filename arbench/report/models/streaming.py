@@ -47,7 +47,7 @@ def _latency(case: Case, shared: SharedSettings) -> str:
         text += f", 99% within {_s(case.gap_p99_s)}"
     text += f", worst {_s(case.gap_worst_s)} of {case.gaps:,} gaps"
     if case.noise_s and case.median_s:
-        text += f"; {case.noise_s / case.median_s:.2g} of the time makes noise, which other methods are given"
+        text += f"; {case.noise_s / case.median_s:.1%} of the time makes noise, which other methods are given"
     return f"{text}."
 
 
@@ -62,15 +62,15 @@ def _capacity(same: list[Case], results: Results) -> str:
     text += f" (at batch {by_usual})" if batches else ""
     text += f" and {worst:.2g} by the worst" + (f" (at batch {by_worst})" if batches else "")
     if not batches:
-        return f"{text}; below 1 it falls behind." if min(usual, worst) < 1 else f"{text}."
+        late = "even one falls behind" if usual < 1 else "even one needs a buffer for the longest gaps"
+        return f"{text}: {late}." if worst < 1 else f"{text}."
     on = "" if cores(same[0], results) == 1 else f" on {cores(same[0], results)} threads"
     kept = [case.batch for case, _ in found if (case.gap_worst_s or 0.0) < (duration_s(case) or 0.0)]
     measured = numbers([case.batch for case, _ in found])
     if not kept:
         return f"{text}; of batches {measured} none had every gap below the chunk's own duration{on}."
-    return (
-        f"{text}; of batches {measured} the largest with every gap below the chunk's own duration{on} is {max(kept)}."
-    )
+    largest = f"the largest with every gap below the chunk's own duration{on} is {max(kept)}"
+    return f"{text}; of batches {measured} {largest}."
 
 
 def _most(

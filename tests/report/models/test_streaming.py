@@ -1,0 +1,127 @@
+"""Columns and sentences on streams, from made-up cases."""
+
+from __future__ import annotations
+
+import pytest
+
+from arbench.report import answers, frame, headline, rows
+from arbench.report.page import page
+from arbench.report.summary import summary
+from arbench.results import Case, Results, Run
+
+
+def streamed(batch: int = 1, n: int = 1024, rate_hz: float | None = 16000.0, device: str = "cpu", **chunks) -> Case:
+    """Return a case of chunks of 16 ms, drawn in 10 ms each."""
+    pace = dict(chunk=256, first_s=0.012, gap_median_s=0.010, gap_worst_s=0.02, gaps=24, noise_s=0.004) | chunks
+    return Case(
+        id=f"mine:tiny/sample/stream/eager/{device}/float32/b{batch}/n{n}",
+        model="mine",
+        preset="tiny",
+        op="sample",
+        method="stream",
+        backend="eager",
+        device=device,
+        dtype="float32",
+        batch=batch,
+        n=n,
+        element="audio sample",
+        weights=7,
+        status="ok",
+        exactness="pointwise",
+        rate_hz=rate_hz,
+        median_s=0.04,
+        workers=1,
+        samples=8,
+        **pace,
+    )
+
+
+CACHED = dict.fromkeys(("chunk", "first_s", "gap_median_s", "gap_worst_s", "gaps", "noise_s"))
+
+
+def measured(*cases: Case, threads: int = 1) -> Results:
+    plan = {"options": {"threads": threads}}
+    results = Results(Run(1, "r", "2026-01-05T12:00:00+00:00", [], 0, None, plan, {}, {}))
+    for case in cases:
+        results.add(case)
+    return results
+
+
+def said(results: Results) -> tuple[str, ...]:
+    (answer,) = answers(results)
+    assert answer.sentences[-1] == "Sampling depth unknown."
+    return answer.sentences[:-1]
+
+
+def test_one_batch() -> None:
+    assert said(measured(streamed())) == (
+        "stream yields 256 audio samples (16 ms of sound) at a time at N = 1,024: first after 12.0 ms, then every "
+        "10.0 ms (median), worst 20 ms of 24 gaps; 10.0% of the time makes noise, which other methods are given.",
+        "In real time a core holds 1.6 streams by the median gap and 0.8 by the worst: even one needs a buffer for the "
+        "longest gaps.",
+    )
+    assert said(measured(streamed(gap_worst_s=0.011)))[1].endswith(" by the median gap and 1.5 by the worst.")
+    slow = said(measured(streamed(gap_median_s=0.05, gap_worst_s=0.06)))
+    assert slow[1].endswith(" 0.32 streams by the median gap and 0.27 by the worst: even one falls behind.")
+
+
+def test_several_batches_name_the_largest_that_is_never_late() -> None:
+    slow = streamed(8, gap_median_s=0.014, gap_worst_s=0.017)
+    held = said(measured(streamed(1, gap_worst_s=0.011), streamed(4, gap_worst_s=0.015, gap_p99_s=0.0145), slow))
+    assert held[1] == (
+        "In real time a core holds 9.1 streams by the median gap (at batch 8) and 7.5 by the worst (at batch 8); of "
+        "batches 1, 4 and 8 the largest with every gap below the chunk's own duration is 4."
+    )
+    late = said(measured(streamed(1), streamed(2)))
+    assert late[1].endswith("; of batches 1 and 2 none had every gap below the chunk's own duration.")
+
+
+def test_threads_are_cores_and_a_gpu_is_one() -> None:
+    both = measured(streamed(1, gap_worst_s=0.011), streamed(2, gap_worst_s=0.011), threads=2)
+    assert said(both)[1] == (
+        "In real time a core holds 1.6 streams by the median gap (at batch 2) and 1.5 by the worst (at batch 2); of "
+        "batches 1 and 2 the largest with every gap below the chunk's own duration on 2 threads is 2."
+    )
+    assert said(measured(streamed(device="cuda"), threads=4))[1].startswith("In real time the GPU holds 1.6 streams ")
+
+
+def test_no_second_chunk_and_no_audio() -> None:
+    alone = measured(streamed(gap_median_s=None, gap_worst_s=None, gaps=0, noise_s=None, n=256))
+    assert said(alone) == (
+        "stream yields 256 audio samples (16 ms of sound) at a time at N = 256: first after 12.0 ms; no second whole "
+        "chunk, so no gap is known: choose a larger N or a smaller chunk.",
+    )
+    (only,) = said(measured(streamed(rate_hz=None, gap_p99_s=0.0145, chunk=1)))
+    assert only.startswith("stream yields 1 audio sample at a time at N = 1,024: first after 12.0 ms, then every ")
+    assert "99% within 14.5 ms" in only
+
+
+def test_the_frame_states_streams_by_both_gaps() -> None:
+    table = frame(measured(streamed(4), streamed(n=256, **CACHED), threads=2)).set_index("n")
+    assert table.loc[1024, ["chunk", "first_s", "gap_median_s", "gap_worst_s", "gaps", "noise_s"]].tolist() == [
+        *(256, 0.012, 0.010, 0.02, 24, 0.004)
+    ]
+    assert table.loc[1024, ["streams", "streams_worst"]].tolist() == pytest.approx([3.2, 1.6])
+    assert table.loc[256, ["streams", "streams_worst", "first_s"]].isna().all()
+
+
+def test_tables_have_columns_of_chunks_only_where_there_are_any() -> None:
+    own = {"first chunk (ms)", "gap (ms)", "worst gap (ms)", "streams", "streams (worst gap)"}
+    some, none = measured(streamed()), measured(streamed(**CACHED))
+    for made, extra in ((rows, {"of it noise (ms)"}), (lambda results: headline(results, 1000)[0], set())):
+        assert own | extra <= {column.heading for column in made(some).columns}
+        assert not any("chunk" in column.heading or "gap" in column.heading for column in made(none).columns)
+        assert "streams" not in {column.heading for column in made(none).columns}
+    (table,) = headline(some, 80)
+    assert table.columns[-2].heading == "streams (worst gap)"
+    assert [column.heading for column in rows(measured(streamed(gap_p99_s=0.0145))).columns].count("99% of gaps (ms)")
+
+
+def test_the_page_and_the_summary_explain_them_only_where_there_are_any() -> None:
+    for text in (page, summary):
+        made = {
+            has: text(measured(streamed(**more)), *([[]] if text is page else []))
+            for has, more in ((True, {}), (False, CACHED))
+        }
+        assert "how many streams one core holds in real time" in made[True]
+        assert "how many streams one core holds in real time" not in made[False]
