@@ -82,7 +82,7 @@ def test_a_native_loop_must_be_there_and_run(checks: ModuleType) -> None:
     assert fused.lacks(source) == "needs a native loop, which the model does not define"
     source.native = lambda *_, **__: "there is nowhere to keep compiled code"
     assert fused.lacks(source) is None
-    with pytest.raises(RuntimeError, match="^there is nowhere to keep compiled code$"):
+    with pytest.raises(RuntimeError, match=r"^there is nowhere to keep compiled code$"):
         fused.run(source, task)
 
 

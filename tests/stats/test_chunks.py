@@ -39,5 +39,5 @@ def test_a_99th_percentile_needs_459_gaps() -> None:
 
 @pytest.mark.parametrize("calls", [{}, {0: []}, {0: [[]]}])
 def test_no_chunks_have_no_pace(calls: dict[int, list[list[float]]]) -> None:
-    with pytest.raises(ValueError, match="^no chunks$"):
+    with pytest.raises(ValueError, match=r"^no chunks$"):
         pace(calls, partial=False)

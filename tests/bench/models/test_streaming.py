@@ -86,5 +86,5 @@ def test_a_stream_whose_noise_is_not_the_verified_one_is_inexact(monkeypatch):
     monkeypatch.setattr(Categorical, "noise", lambda self, seed, *more: noise(self, seed + 1, *more))
     with torch.no_grad():
         outcome = call.run()
-    with pytest.raises(InexactError, match="^a later call differs from the verified one: "):
+    with pytest.raises(InexactError, match=r"^a later call differs from the verified one: "):
         call.check(outcome)
