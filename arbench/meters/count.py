@@ -61,6 +61,9 @@ from arbench.meters.work import bytes_of, flops_of, hidden_work
 _BITS = 32
 """Bits of the number of an operation below its depth: together they are the mark that ``Regions`` stores."""
 COMPUTED = "numbers were read from a tensor, and what was computed from them in Python is not seen"
+_FREE_READS = 2
+"""Integers and truth values that code from outside may read without an operation between them: a length, say."""
+_ITEM = torch.ops.aten._local_scalar_dense.default
 _LIFT = torch.ops.aten.lift_fresh.default
 _FILLS = (torch.ops.aten.fill_.Tensor, torch.ops.aten.copy_.default)
 
@@ -91,7 +94,9 @@ class Counts:
     unknown."""
 
 
-def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: float | None = None) -> Counts:
+def count(
+    call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: float | None = None, outside: bool = False
+) -> Counts:
     """Run ``call`` once under ``torch.no_grad`` and count its operations.
 
     Args:
@@ -99,6 +104,9 @@ def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: floa
         inputs: tensors that the call reads, checked before it runs. They have depth 0, like every tensor that the
             call does not create.
         budget_s: seconds after which to give up, checked before each operation.
+        outside: True for code that nobody here knows: the counts are unknown where it reads numbers one by one with
+            which Python may compute instead of tensor operations. These are a real number, and more than
+            ``_FREE_READS`` integers or truth values that no operation since the read before made.
 
     Raises:
         CountBudgetExceeded: the call takes longer than the budget.
@@ -110,7 +118,7 @@ def count(call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: floa
         if tensor.layout is not torch.strided:
             raise TypeError(f"inputs must be strided tensors, not {tensor.layout}")
     contents = Contents(call, inputs)
-    counter = _Counter(budget_s, contents)
+    counter = _Counter(budget_s, contents, outside)
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # it is one opaque call; the slow path can be followed
     try:
@@ -160,8 +168,9 @@ class _Counter(TorchDispatchMode, Host):
         """
         return False
 
-    def __init__(self, budget_s: float | None, contents: Contents) -> None:
+    def __init__(self, budget_s: float | None, contents: Contents, outside: bool) -> None:
         super().__init__()
+        self._outside, self._free_reads = outside, 0
         self._regions = Regions()
         self._contents = contents
         self._watched: dict[int, _Watched] = {}
@@ -221,13 +230,15 @@ class _Counter(TorchDispatchMode, Host):
     def listed(self, floating: bool) -> None:
         """Expect numbers that the host hands to operations from here on to be values that it computed unseen."""
         self._listed = True
-        self._listed_floats = self._listed_floats or floating
+        self._listed_floats = self._listed_floats or floating or self._outside
 
     def came(self, tensor: Tensor) -> None:
         """Give a tensor made of Python numbers the depth of a constant."""
         if tensor.numel() > 1:  # a single number is written like a constant
             self._regions.create(tensor, 0)
             self._contents.wrote(tensor.untyped_storage(), tensor.is_cpu)
+        else:
+            self._contents.forget(tensor.untyped_storage())
         if self._away or self._listed_floats or (self._listed and tensor.numel() > 1):
             self.unseen(self._away or COMPUTED)
 
@@ -251,7 +262,18 @@ class _Counter(TorchDispatchMode, Host):
 
     def read_by_host(self, tensor: Tensor) -> None:
         """Raise the floor to the tensor's depth: operations after a read by the host cannot start before it."""
-        self._floor = max(self._floor, self._regions.read(tensor))
+        mark = self._regions.read(tensor)
+        if tensor.numel() == 1:
+            self._read_one(tensor, mark)
+        self._floor = max(self._floor, mark)
+
+    def _read_one(self, tensor: Tensor, mark: int) -> None:
+        """Mark all counts as unknown if code from outside may compute in Python with a number that it reads."""
+        if not self._outside:
+            return
+        self._free_reads += mark >> _BITS <= self._floor >> _BITS
+        if tensor.is_floating_point() or self._free_reads > _FREE_READS:
+            self.unseen(COMPUTED)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> Any:
         kwargs = kwargs or {}
@@ -387,6 +409,8 @@ class _Counter(TorchDispatchMode, Host):
             self.unseen(COMPUTED)
         self._deepest_mark = max(self._deepest_mark, mark)
         if watched.traits.host and reaches_host(op, args, kwargs):
+            if op is _ITEM:
+                self._read_one(args[0], mark)
             self._floor = max(self._floor, mark)
         opaque = watched.opaque
         self._ops += opaque.ops(*args, **kwargs) if opaque is not None and opaque.ops else 1

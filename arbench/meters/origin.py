@@ -105,6 +105,10 @@ class Contents(Origin):
         self._glances.pop(key, None)  # of freed memory with the same identity
         self._fresh[key] = weakref.KeyedRef(storage, self._forget, key), digest(storage)
 
+    def forget(self, storage: UntypedStorage) -> None:
+        """Forget what freed memory with the same identity as a new storage held."""
+        self._glances.pop(id(storage), None)
+
     def wrote(self, storage: UntypedStorage, on_host: bool) -> str | None:
         """Remember memory after an operation wrote it; return why its depth is unknown from here on."""
         key = id(storage)

@@ -126,6 +126,15 @@ def is_extrapolated(case: Case) -> bool:
     return case.depth is not None and case.count_source == "extrapolated"
 
 
+def is_stated(case: Case) -> bool:
+    """Return whether a case's depth is what the author of its method states, and was not counted."""
+    return case.depth is not None and case.count_source == "formula"
+
+
+def _marked(case: Case) -> str:
+    return _count(case.depth) + "*" * is_extrapolated(case) + "+" * is_stated(case)
+
+
 CELLS: dict[str, Callable[[Case, Results, SharedSettings], Cell]] = {
     "model": lambda case, results, shared: model_label(case),
     "op": lambda case, results, shared: case.op,
@@ -150,7 +159,7 @@ CELLS: dict[str, Callable[[Case, Results, SharedSettings], Cell]] = {
     "streams_worst": lambda case, results, shared: _streams(case, results, 1),
     "largest_n": lambda case, results, shared: _largest_n(case, results),
     "depth": lambda case, results, shared: _count(case.depth),
-    "marked_depth": lambda case, results, shared: _count(case.depth) + "*" * is_extrapolated(case),
+    "marked_depth": lambda case, results, shared: _marked(case),
     "nfe": lambda case, results, shared: _count(case.nfe),
     "accepted": lambda case, results, shared: _accepted(case),
     "work": lambda case, results, shared: exact(

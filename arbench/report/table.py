@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from arbench.border.printable import on_one_line
-from arbench.report.cells import CELLS, COLUMNS, accepted, is_extrapolated, real_time, speed_up
+from arbench.report.cells import CELLS, COLUMNS, accepted, is_extrapolated, is_stated, real_time, speed_up
 from arbench.report.labels import STATUS, SharedSettings, interval_of, model_label, numbers, of_models
 from arbench.report.pace import streams
 from arbench.report.quantities import NONE, Column, in_one_unit
@@ -197,6 +197,7 @@ def model_tables(results: Results, width: int) -> list[Table]:
         notes = _notes(cases, shared)
         kept = [name for name in _HEADLINE if name != "n" or several]
         marked = ["* extrapolated from counted sizes"] if any(map(is_extrapolated, at_n)) else []
+        marked += ["+ stated by the method, not counted"] if any(map(is_stated, at_n)) else []
         for dropped in (None, *_OPTIONAL):
             kept = [name for name in kept if name != dropped]
             marks = "; ".join([*_legend(at_n), *(marked if "marked_depth" in kept else [])])

@@ -447,3 +447,38 @@ def test_a_chain_through_a_buffer_and_the_host_is_followed() -> None:
     assert sum(found.links.values()) == found.depth
     assert found.links["aten::exp"] == found.links["aten::add"] == found.links["aten::copy_"] == 3
     assert found.links["aten::sin"] == found.links["aten::cos"] == 1
+
+
+def test_a_number_that_is_written_is_not_taken_for_freed_memory_that_changed():
+    """A number may get the identity of a tensor that was freed before it."""
+    table = torch.randn(17, 16, generator=torch.Generator().manual_seed(0))
+
+    def call(noise):
+        x, before = torch.zeros(len(noise), dtype=torch.long), 0
+        for i, z in enumerate(noise):
+            x[i] = k = int((table[before] + z).argmax())
+            before = k + 1
+        return x
+
+    for n in range(4, 64):
+        assert count(lambda n=n: call(torch.zeros(n, 16))).depth == 2 * n, n
+
+
+ROWS = torch.arange(12.0).view(3, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "known"),
+    [
+        (lambda: torch.tensor([sum(ROWS[i, j].item() for j in range(4)) for i in range(3)]), False),
+        (lambda: torch.tensor([int(ROWS[i, 0].numpy()) for i in range(3)]), False),
+        (lambda: torch.tensor([int(k) for k in ROWS.argmax(1)]), False),
+        (lambda: torch.zeros(2).index_fill_(0, torch.tensor([0]), float(ROWS[0, 0])), False),
+        (lambda: torch.tensor(ROWS.long().tolist()[0][0]), False),
+        (lambda: ROWS[int(ROWS[0].argmax())] + 1, True),
+        (lambda: ROWS + 1 if bool((ROWS > 0).any()) else ROWS, True),
+    ],
+    ids=["items", "numpy", "integers", "written", "list", "one index", "one truth"],
+)
+def test_python_that_computes_with_numbers_one_by_one_is_unknown_from_outside(call, known):
+    assert (count(call, outside=True).depth is not None) == known

@@ -23,7 +23,7 @@ from arbench.bench.models.precision import Precision
 from arbench.bench.models.setup import ModelSetup, method_of
 from arbench.bench.models.witness import Witness
 from arbench.meters import CountBudgetExceeded, Counts, Peak, count, peak
-from arbench.methods import Outcome
+from arbench.methods import Method, Outcome
 from arbench.models import Source
 from arbench.own.raised import one_line
 from arbench.results import COUNTERS, Count
@@ -124,8 +124,8 @@ class Counter:
         started = time.perf_counter()
         with evaluations(self.source) as calls:
             with Precision(DTYPES[self.setup.dtype]) as precision:
-                found = count(call, budget_s=budget_s)
-            nfe = calls()
+                found = count(call, budget_s=budget_s, outside=method.outside)
+            nfe = _evaluated(method, calls(), found)
         precision.check()
         took = time.perf_counter() - started
         self.per_operation = took / max(found.ops or 1, 1)
@@ -315,6 +315,11 @@ class Counter:
             return polynomial(case.n) + extra
 
         return predict
+
+
+def _evaluated(method: Method, calls: int, found: Counts) -> int | None:
+    """Return how often a call evaluated the network; None for code from outside that may do so on its own."""
+    return None if method.outside and (calls == 0 or found.depth is None) else calls
 
 
 def _unrefuted(

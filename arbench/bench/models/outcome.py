@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
+from arbench.bench.models.evidence import first_difference
 from arbench.methods import Outcome
+from arbench.models import Source
 
 
 def digest(outcome: Outcome) -> str:
@@ -30,8 +33,10 @@ def _described(tensor: Tensor | None) -> bytes:
     return f"{plain.dtype} {tuple(plain.shape)}".encode() + plain.view(torch.uint8).numpy().tobytes()
 
 
-def has_the_shape(case: CaseKey, outcome: Outcome) -> None:
-    """Check that the parts of an outcome are tensors (B, N). Raises InexactError."""
+def has_the_shape(case: CaseKey, outcome: Any) -> None:
+    """Check that a call returned an outcome whose parts are tensors (B, N). Raises InexactError."""
+    if not isinstance(outcome, Outcome):
+        raise InexactError(f"returned {type(outcome).__name__}, expected an Outcome")
     parts = {"events": outcome.x, "feed": outcome.f}
     if outcome.log_prob is not None:
         parts["log-probabilities"] = outcome.log_prob
@@ -40,3 +45,19 @@ def has_the_shape(case: CaseKey, outcome: Outcome) -> None:
             raise InexactError(f"returned {name} of type {type(value).__name__}, expected a Tensor")
         if value.shape != (case.batch, case.n):
             raise InexactError(f"returned {name} of shape {tuple(value.shape)}, expected {(case.batch, case.n)}")
+
+
+def has_the_type(source: Source, outcome: Outcome) -> None:
+    """Check that events are of the type that the model's law draws: its symbols, or real. Raises InexactError."""
+    x, levels = outcome.x, getattr(source.distribution, "levels", None)
+    if not source.distribution.finite:
+        if not x.is_floating_point():
+            raise InexactError(f"returned events of {x.dtype}; the model's law draws real numbers")
+        return
+    if x.dtype != torch.long:
+        raise InexactError(f"returned events of {x.dtype}; the model's law draws symbols, expected int64")
+    wrong = (x < 0) | (x >= levels) if levels is not None else x < 0
+    if wrong.any():
+        row, at = first_difference(wrong)
+        most = f"the symbols are 0 to {levels - 1}" if levels is not None else "symbols start at 0"
+        raise InexactError(f"element {at} of row {row} is {int(x[row, at])}; {most}", first_difference=[row, at])

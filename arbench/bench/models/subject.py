@@ -15,6 +15,7 @@ from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, out_of_memory
 from arbench.bench.models.counting import counter_for, evaluations
+from arbench.bench.models.formulas import stated
 from arbench.bench.models.setup import ModelSetup, method_of
 from arbench.bench.models.streaming import streaming
 from arbench.bench.models.walks import ExtendError
@@ -80,6 +81,10 @@ class ModelSubject:
 
     def count(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
         """Count cases that differ only in N: on plain PyTorch, except the memory, which is the case's own."""
+        source, _ = self.pair(cases[0])
+        yield from stated(self._method(cases[0]), source, cases, self._counted(cases, budget_s))
+
+    def _counted(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
         source, twin = self.pair(cases[0])
         method = self._method(cases[0])
         if self.setup.backend == "eager" and method.twin is None:
@@ -164,6 +169,8 @@ class ModelSubject:
             if line.status == "ok" and _may_be_cold(history, case.n, line):
                 yield Message(begin=case.id, step="verify")  # the second call has the time of a step to itself
                 line = self._called_again(case, line)
+            if line.status != "ok" and self._is_outside(case):
+                self._pair = None  # the method may have changed the weights
             if line.verified and "call_s" in line.verified:
                 history.append((case.n, line.verified["call_s"]))
                 self.witness.learn(case, line.verified["outcome"])
@@ -195,9 +202,11 @@ class ModelSubject:
         def verified() -> Verification:
             with evaluations(source) as calls:
                 facts, seconds, evaluated = verify_method(self.setup, source, twin, case, calls)
-            return Verification(case.id, "ok", case.exactness, facts | {"call_s": seconds, "nfe": evaluated, **model})
+            if not self._is_outside(case):  # code from outside may evaluate the network on its own
+                facts["nfe"] = evaluated
+            return Verification(case.id, "ok", case.exactness, facts | {"call_s": seconds, **model})
 
-        return _or_fault(case, verified)
+        return _or_fault(case, verified, self._may_raise(case))
 
     def _called_again(self, case: CaseKey, line: Verification) -> Verification:
         """Return a verification with the seconds of a second call, made as a timed one and compared with the first.
@@ -218,7 +227,14 @@ class ModelSubject:
                 facts["first_call_s"] = first["call_s"]
             return Verification(case.id, "ok", case.exactness, facts)
 
-        return _or_fault(case, again)
+        return _or_fault(case, again, self._may_raise(case))
+
+    def _is_outside(self, case: CaseKey) -> bool:
+        return method_of(case, self.pair[0]).outside
+
+    def _may_raise(self, case: CaseKey) -> bool:
+        """Return whether an exception is a fault of the case alone; after one on a GPU it may be unusable."""
+        return self.setup.device == "cpu" and self._is_outside(case)
 
 
 def _over_several(state: Any, f: Any, g0: int, g1: int) -> bool:
@@ -226,18 +242,26 @@ def _over_several(state: Any, f: Any, g0: int, g1: int) -> bool:
     return g1 - g0 > 1
 
 
-def _or_fault(case: CaseKey, verified: Callable[[], Verification]) -> Verification:
-    """Return a verification, or why there is none: a wrong outcome, no memory left, or a state that is not copied."""
+def _or_fault(case: CaseKey, verified: Callable[[], Verification], may_raise: bool) -> Verification:
+    """Return a verification, or why there is none.
+
+    Args:
+        case: the case.
+        verified: verifies it.
+        may_raise: whether any exception is the case's own, beside a wrong outcome, no memory left, and a state that is
+            not copied.
+    """
     try:
         return verified()
     except InexactError as error:
         return Verification(case.id, "inexact", case.exactness, error.facts, str(error))
     except StateError as error:
         return Verification(case.id, "error", case.exactness, None, str(error))
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
+    except Exception as error:
+        if not may_raise and not out_of_memory(error):
             raise
-        return Verification(case.id, "oom", case.exactness, None, one_line(error))
+        status: Status = "oom" if out_of_memory(error) else "error"
+        return Verification(case.id, status, case.exactness, None, one_line(error))
 
 
 def _may_be_cold(history: list[tuple[int, float]], n: int, line: Verification) -> bool:

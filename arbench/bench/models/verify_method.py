@@ -20,10 +20,11 @@ from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, Evidence, evidence, first_difference
 from arbench.bench.models.judge import Judge, judge_of
-from arbench.bench.models.outcome import digest, has_the_shape
+from arbench.bench.models.outcome import digest, has_the_shape, has_the_type
 from arbench.bench.models.setup import ModelSetup, method_of
 from arbench.bench.models.verify_law import ROUNDINGS, verify_draws, verify_law
 from arbench.bench.models.verify_noise import verify_noise
+from arbench.bench.models.verify_outside import DRAWS_ALONE, Untouched, draw_more
 from arbench.bench.models.verify_rejection import transformed, verify_rejection
 from arbench.distributions import Categorical
 from arbench.methods import Outcome, Task
@@ -66,10 +67,18 @@ def verify_method(
     Raises:
         InexactError: the outcome is wrong; names the first element that differs.
     """
-    task = setup.task(source, case, record=case.op == "sample")
+    method = method_of(case, source)
+    task = setup.task(source, case, record=case.op == "sample" and method.records)
     outcome, seconds = called(setup, source, case, task)
     calls = evaluated()
     facts, proof = verify_outcome(setup, source, twin, case, task, outcome)
+    if case.op == "sample" and not method.records:
+
+        def again(other: Task) -> None:
+            verify_outcome(setup, source, twin, case, other, called(setup, source, case, other)[0])
+
+        facts |= {"recorded": False, "how": facts["how"] + DRAWS_ALONE}
+        facts["elements"] = outcome.x.numel() + draw_more(source, task, setup.seed, again)
     judge = judge_of(source.distribution)
     if task.noise is not None:
         facts |= verify_noise(source, judge, task, setup.seed)
@@ -81,13 +90,21 @@ def verify_method(
 
 
 def called(setup: ModelSetup, source: Source, case: CaseKey, task: Task) -> tuple[Outcome, float]:
-    """Make one call of a case; return its outcome and its seconds."""
-    algorithm = method_of(case, source).run
+    """Make one call of a case; return its outcome and its seconds.
+
+    Raises:
+        InexactError: a method from outside changed its input or the model.
+    """
+    method = method_of(case, source)
+    untouched = Untouched(source, task) if method.outside else None
     started = time.perf_counter()
-    outcome = algorithm(source, task)
+    outcome = method.run(source, task)
     if setup.device.startswith("cuda"):
         torch.cuda.synchronize(setup.device)
-    return outcome, time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    if untouched is not None:
+        untouched.check()
+    return outcome, seconds
 
 
 def verify_outcome(
@@ -110,8 +127,9 @@ def verify_outcome(
         InexactError: the outcome is wrong; names the first element that differs.
     """
     has_the_shape(case, outcome)
-    proof = evidence(source, twin, outcome.f, task)
+    has_the_type(source, outcome)
     _answers_the_task(source, case, task, outcome)
+    proof = evidence(source, twin, outcome.f, task)
     facts = _parameters_near(proof, case.dtype)
     if outcome.step_bytes is not None:
         facts["step_bytes"] = outcome.step_bytes
@@ -279,6 +297,11 @@ def _log_probs(judge: Judge, proof: Evidence, outcome: Outcome, dtype: str) -> d
     found, law_error = outcome.log_prob, torch.zeros(())
     if found is None:
         assert outcome.params is not None
+        if not isinstance(outcome.params, Tensor):
+            raise InexactError(f"recorded parameters of type {type(outcome.params).__name__}, expected a Tensor")
+        if outcome.params.shape != proof.params.shape:
+            shapes = tuple(outcome.params.shape), tuple(proof.params.shape)
+            raise InexactError("recorded parameters of shape {}, expected {}".format(*shapes))
         found = judge.log_prob(outcome.params, outcome.x)
     elif found.shape == own.shape:
         law_error = judge.rounding(proof.params, outcome.x, found.dtype)

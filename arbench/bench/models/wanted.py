@@ -12,9 +12,6 @@ from arbench.naming import method_name, method_spec
 from arbench.own.raised import one_line
 from arbench.stats.claims import parse
 
-MOST = 2**63
-"""Bound of a depth and of a number of operations."""
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -120,20 +117,3 @@ def claim_of(source: Source, method: Method) -> Claim | None:
     for stated in (method.claim.depth, method.claim.work):
         parse(stated)
     return method.claim
-
-
-def check_formulas(method: Method, source: Source, batch: int, n: int) -> None:
-    """Check that the formulas of a method give numbers at a size. Raises PlanError."""
-    for name in ("depth", "flops"):
-        formula = getattr(method, name)
-        if formula is None:
-            continue
-        try:
-            found = formula(n, batch, source)
-        except Exception as error:  # code of the user may raise anything
-            raise PlanError(f"method '{method.name}': its {name} fails at N = {n}: {one_line(error)}") from error
-        least = 1 if name == "depth" else 0
-        if type(found) is not int or not least <= found < MOST:
-            raise PlanError(
-                f"method '{method.name}': its {name} is {found!r:.40} at N = {n}; return a whole number from {least} on"
-            )

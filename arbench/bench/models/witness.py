@@ -58,8 +58,6 @@ class Witness:
         """
         twin = self.twins.get(method_of(case, source).rounds)
         try:
-            if not isinstance(outcome, Outcome):
-                raise InexactError(f"returned {type(outcome).__name__}, expected an Outcome")
             has_the_shape(case, outcome)
             found = digest(outcome)
             if found in self._known.get(case.id, ()):

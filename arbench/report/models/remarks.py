@@ -19,7 +19,14 @@ _FAILED: tuple[Status, ...] = ("inexact", "error", "timeout", "oom")
 
 def remarks(results: Results) -> list[str]:
     """Return what a reader must know about a run, each in one sentence or a few: the good news first."""
-    lines = [_verified(results), *failures(results), _claims(results), _over_budget(results), _unstable(results)]
+    lines = [
+        _verified(results),
+        _draws_alone(results),
+        *failures(results),
+        _claims(results),
+        _over_budget(results),
+        _unstable(results),
+    ]
     return [line for line in lines if line]
 
 
@@ -64,6 +71,16 @@ def _verified(results: Results) -> str:
     wrong = sum(case.status == "inexact" for case in cases)
     right = f"{_count(sound, 'case')} {'is' if len(sound) == 1 else 'are'} right"
     return f"Verified: {right}, {f'{wrong:,} wrong' if wrong else 'none is wrong'}."
+
+
+def _draws_alone(results: Results) -> str:
+    """Return which samplers return only what they draw, so that nothing else of them was verified."""
+    shared, cases = SharedSettings(results), order(results.cases.values())
+    alone = [one for one in cases if one.status == "ok" and (one.verified or {}).get("recorded") is False]
+    names = dict.fromkeys(f"{one.op} {shared.method_label(one)}" for one in alone)
+    if not names:
+        return ""
+    return f"Verified by its draws alone: {_and(names)}; a sampler that records is compared in log-probability too."
 
 
 def _claims(results: Results) -> str:

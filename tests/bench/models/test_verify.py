@@ -17,7 +17,7 @@ from torch import Tensor
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.models import verify_method as method_check
-from arbench.bench.models.setup import ModelSetup
+from arbench.bench.models.setup import ModelSetup, method_of
 from arbench.bench.models.verify_method import verify_method
 from arbench.bench.models.verify_model import verify_model
 from arbench.bench.plan import Options, make_plan
@@ -213,6 +213,11 @@ def sampled(dtype: str = "float32", method: str = "cached") -> tuple[ModelSetup,
     return setup, next(case for case in cases if case.method == method)
 
 
+def put(monkeypatch: pytest.MonkeyPatch, run: Callable[..., Outcome]) -> None:
+    """Replace the algorithm that is verified."""
+    monkeypatch.setattr(method_check, "method_of", lambda case, source: replace(method_of(case, source), run=run))
+
+
 def answer(
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[Outcome], Outcome],
@@ -221,12 +226,9 @@ def answer(
 ) -> dict[str, Any]:
     """Verify a case whose outcome is changed."""
     setup, case = sampled(dtype, method)
-    source, run = setup.build(), method_check.run
-
-    def changed(*args: Any) -> Outcome:
-        return change(run(*args))
-
-    monkeypatch.setattr(method_check, "run", changed)
+    source = setup.build()
+    right = method_of(case, source).run
+    put(monkeypatch, lambda source, task: change(right(source, task)))
     return verify_method(setup, source, setup.twin(source), case)[0]
 
 
@@ -289,7 +291,7 @@ def test_draws_are_excused_at_near_ties_and_no_more_often_than_margins_predict(
     def contrary(within: float) -> Callable[..., Outcome]:
         """Return a sampler that takes the second-best value wherever the margin is within some rounding errors."""
 
-        def run(source: Any, case: CaseKey, task: Task) -> Outcome:
+        def run(source: Any, task: Task) -> Outcome:
             assert task.noise is not None
             exact_context = {k: v.double() if v.is_floating_point() else v for k, v in task.context.items()}
             x = torch.zeros(case.batch, case.n, dtype=torch.long)
@@ -310,9 +312,9 @@ def test_draws_are_excused_at_near_ties_and_no_more_often_than_margins_predict(
 
         return run
 
-    monkeypatch.setattr(method_check, "run", contrary(0.3))
+    put(monkeypatch, contrary(0.3))
     assert verify_method(setup, source, twin, case)[0]["excused_ties"] >= 3
-    monkeypatch.setattr(method_check, "run", contrary(3.9))
+    put(monkeypatch, contrary(3.9))
     with pytest.raises(InexactError, match=r"draws differ at near ties; margins predict at most"):
         verify_method(setup, source, twin, case)
 
