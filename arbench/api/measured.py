@@ -100,7 +100,8 @@ def measure(
         resume: continue the killed run in ``out``.
         progress: whether to show the progress; by default on a terminal and in a notebook.
         **options: fields of ``arbench.bench.plan.Options``: ops, methods, peers, n, batch, backend, device, dtype,
-            threads, target_ci, budget, workers, rounds, timeout, count_budget, seed, data, weights.
+            threads, target_ci, budget, workers, rounds, timeout, count_budget, seed, data, weights. ``methods`` takes
+            a sampler's function, and a ``Method``, itself, too.
 
     Returns:
         The results; their ``frame()`` is a table of all cases, and their ``report()`` writes a report.
@@ -126,6 +127,9 @@ def measure(
 
     defaults = suite_options(suite) if suite is not None else Options()
     classes: dict[str, type[Source]] = {}
+    functions: dict[str, Any] = {}
+    if "methods" in options:
+        options["methods"] = _methods(options["methods"], functions)
     options = _checked(options)
     if models is not None:
         several: list[Any] = list(models) if isinstance(models, list | tuple) else [models]
@@ -136,7 +140,7 @@ def measure(
         options["models"] = [one if isinstance(one, str) else _named(one, classes) for one in several]
     with ExitStack() as opened:
         try:
-            opened.enter_context(given(classes))
+            opened.enter_context(given(classes, functions))
         except ModelError as error:
             raise PlanError(str(error)) from None
         display = opened.enter_context(_shown(progress))
@@ -214,14 +218,46 @@ def _named(cls: type[Source], classes: dict[str, type[Source]]) -> str:
         usable(cls, called, called)
     except ModelError as error:
         raise PlanError(str(error)) from None
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
-    if file.endswith(".py") and Path(file).stem != "__init__":
-        name = model_name(file, called)  # as if it had been named by its file
-    else:
-        name = called if cls.__module__ == "__main__" else model_name(f".{cls.__module__}", called)
+    name = _placed(called, cls.__module__)
     if name in names() or classes.setdefault(name, cls) is not cls:
         raise PlanError(f"two models are called {name}; rename the class")
     return name
+
+
+def _methods(given: Any, functions: dict[str, Any]) -> Any:
+    """Return methods with names in place of functions and ``Method`` objects, and add these under their names.
+
+    Raises:
+        PlanError: one is no method, or has the name of another.
+    """
+    from arbench.bench.plan import PlanError
+    from arbench.methods import Method, MethodError, methods_of, registry
+
+    def name_of(one: Any) -> Any:
+        if not callable(one) and not isinstance(one, Method):
+            return one
+        code = one.run if isinstance(one, Method) else one
+        called = one.name if isinstance(one, Method) else getattr(one, "__name__", type(one).__name__)
+        name = _placed(called, getattr(code, "__module__", "__main__"))
+        try:
+            methods_of(one, name)
+        except MethodError as error:
+            raise PlanError(str(error)) from None
+        if name in registry.names() or functions.setdefault(name, one) is not one:
+            raise PlanError(f"two methods are called {name}; rename the function")
+        return name
+
+    if callable(given) or isinstance(given, Method):
+        return name_of(given)
+    return [name_of(one) for one in given] if isinstance(given, list | tuple) else given
+
+
+def _placed(called: str, module: str) -> str:
+    """Return what results call something of a module of the user, as if it had been named by its file."""
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    if file.endswith(".py") and Path(file).stem != "__init__":
+        return model_name(file, called)
+    return called if module == "__main__" else model_name(f".{module}", called)
 
 
 def _measured(results: Results, folder: Path | None) -> Measured:

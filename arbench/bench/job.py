@@ -10,12 +10,12 @@ from arbench.results import Count, Model, Samples, Verification
 
 
 class Given(msgspec.Struct):
-    """Classes of the user's own that no worker can import; see ``arbench.bench.workers.given``."""
+    """Classes and functions of the user's own that no worker can import; see ``arbench.bench.workers.given``."""
 
     path: list[str]
     """Where the parent searches for modules."""
     classes: bytes
-    """The classes by name, pickled by the parent."""
+    """The classes of models, and the methods, by name: two dictionaries, pickled by the parent."""
 
 
 class Job(msgspec.Struct):

@@ -18,13 +18,13 @@ from arbench.models.registry import BUILT_IN, GIVEN, names
 def measured_revision(cases: Iterable[CaseKey]) -> Revision | None:
     """Return the state of the repository that a run measures.
 
-    It is the repository of the user's models; where they are in none, or where arbench's own are measured, that of the
-    current folder; at last, for arbench's own, that of arbench itself.
+    It is the repository of the user's models and methods; where they are in none, or where arbench's own are measured,
+    that of the current folder; at last, for arbench's own, that of arbench itself.
 
     Returns:
         The state; None where there is no repository, or where models come from several.
     """
-    specs = dict.fromkeys(case.spec for case in cases)
+    specs = dict.fromkeys(spec for case in cases for spec in (case.spec, case.method_spec) if spec is not None)
     own = [spec for spec in specs if spec == KERNEL_SPEC or spec.partition(":")[0] in BUILT_IN]
     places = [place for spec in specs if spec not in own and (place := _place(spec)) is not None]
     places = [place for place in places if not ignores(place)]

@@ -8,7 +8,7 @@ import click
 
 from arbench.border.printable import to_json
 from arbench.cli.errors import refusing
-from arbench.cli.options import only, option
+from arbench.cli.options import only, option, split
 from arbench.cli.shell import check_shell
 from arbench.cli.terminal import wrapped
 
@@ -20,19 +20,28 @@ from arbench.cli.terminal import wrapped
     "Show only this model, with its methods; also path.py:Class or package.module:Class",
     metavar="NAME",
 )
+@only(
+    "--method",
+    "methods",
+    "Show only this method; also path.py:function or package.module:function",
+    metavar="NAME",
+    callback=split,
+)
 @option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
-def command(models: tuple[str, ...], as_json: bool) -> None:
-    """List the models by family, with presets, elements and claimed depths, then suites and devices."""
+def command(models: tuple[str, ...], methods: list[str], as_json: bool) -> None:
+    """List the models by family, with presets, elements and claimed depths, then suites, methods and devices."""
     check_shell("torch")
     import torch
 
     from arbench.bench.dtypes import DTYPES
     from arbench.bench.options import PlanError
     from arbench.bench.suite import shipped
+    from arbench.methods import MethodError, installed
     from arbench.models import FAMILIES, ModelError, names, resolve
 
-    with refusing(ModelError, PlanError):
-        chosen = [resolve(spec) for spec in models or names()]
+    with refusing(ModelError, MethodError, PlanError):
+        known = [method for spec in methods for method in _methods(spec)]
+        chosen = [resolve(spec) for spec in models or (() if methods else names())]
         for one in chosen if models else ():
             _check_claims(one.cls)
         suites = shipped()
@@ -44,15 +53,19 @@ def command(models: tuple[str, ...], as_json: bool) -> None:
             name: {"title": one.title, "models": list(dict.fromkeys(e.model for e in one.entries))}
             for name, one in suites.items()
         },
+        "methods": known,
+        "installed_methods": installed(),
         "devices": ["cpu", *(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(count))],
         "dtypes": list(DTYPES),
     }
     if as_json:
         click.echo(to_json(found).decode())
         return
-    if models:
+    if models or methods:
         for model in found["models"]:
             _show(model, found["families"])
+        for method in found["methods"]:
+            _show_method(method)
     else:
         _show_all(found)
     for name in ("devices", "dtypes"):
@@ -87,6 +100,49 @@ def _model(one: Any) -> dict[str, Any]:
         ],
         "lacking": [{"op": m.op, "method": m.name, "why": why} for m, why in lacking(cls).items()],
     }
+
+
+def _methods(spec: str) -> list[dict[str, Any]]:
+    """Return what there is to say of the methods of a name or place. Raises MethodError."""
+    from arbench.methods import place_of, resolve
+
+    place, found = place_of(spec), resolve(spec)
+    feeds: dict[str, list[str]] = {}
+    for m in found:
+        feeds.setdefault(m.op, []).append({"x": "events", "z": "noise"}[m.feeds])
+    return [
+        {
+            "method": m.name,
+            "place": place,
+            "op": m.op,
+            "reads": feeds[m.op],
+            "summary": m.summary,
+            "exactness": m.exactness,
+            "records": m.records,
+            "settings": list(m.settings),
+            "claims": _claims(m.claim),
+        }
+        for m in {m.op: m for m in reversed(found)}.values()
+    ]
+
+
+def _show_method(method: dict[str, Any]) -> None:
+    """Print a method: what it does and for which models, what it claims, and how to set it."""
+    place = f"  {method['place']}" if method["place"] else ""
+    click.echo(_wrapped(f"{method['op']} {method['method']}{place}", 0, 2))
+    claims = method["claims"]
+    lines = [
+        method["summary"],
+        f"for models that read {' or '.join(method['reads'])}; exactness: {method['exactness']}",
+        f"claims: depth {claims['depth']}, work {claims['work']}" if claims else "",
+        "" if method["records"] else "returns no parameters: only its draws are verified",
+        f"settings, as in {method['method']},{method['settings'][0]}=...: {', '.join(method['settings'])}"
+        if method["settings"]
+        else "",
+    ]
+    for line in filter(None, lines):
+        click.echo(_wrapped(line, 2, 4))
+    click.echo()
 
 
 def _check_claims(cls: Any) -> None:
@@ -125,6 +181,8 @@ def _show_all(found: dict[str, Any]) -> None:
         click.echo()
     click.echo("for the methods and settings of a model: arbench list --model NAME")
     click.echo("to change settings of a preset: --model wavenet:nv,layers=10\n")
+    for name, place in found["installed_methods"].items():
+        click.echo(_wrapped(f"method   {name}: {place}, of an installed package; arbench list --method {name}", 0, 9))
     for name, suite in found["suites"].items():
         click.echo(_wrapped(f"suite    {name}: {suite['title']}; arbench run --suite {name}", 0, 9))
 

@@ -60,7 +60,8 @@ def _flat(ctx: click.Context, param: click.Parameter, value: tuple[tuple[int, ..
     return [n for numbers in value for n in numbers]
 
 
-def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
+def split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
+    """Return the methods of an option; a part with an equals sign is a setting of the method before it."""
     found = [name for names in value for name in split_methods(names)]
     if not all(found):
         raise click.BadParameter("a name is empty; separate names by single commas", ctx, param)
@@ -124,7 +125,14 @@ def which_cases(models: str, sizes: str) -> Decorator:
             "options override it.",
         ),
         only("--op", "ops", "Measure only scoring or only sampling", type=click.Choice(["score", "sample"])),
-        only("--method", "methods", "Measure only this method", metavar="NAME[,NAME...]", callback=_split),
+        only(
+            "--method",
+            "methods",
+            "Measure only this method, also path.py:function or package.module:function; settings follow a name, as in "
+            "NAME,key=value",
+            metavar="NAME[,NAME...]",
+            callback=split,
+        ),
         option(
             "--n",
             multiple=True,

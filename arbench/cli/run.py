@@ -14,7 +14,7 @@ import click
 from arbench.cli.errors import UNEXPECTED, LostError, NothingError, RefusedError, check_writable, refusing
 from arbench.cli.options import details, given_options, how_timed, option, where_left, which_cases, which_inputs
 from arbench.cli.shell import MEASURING, check_shell
-from arbench.naming import method_name
+from arbench.naming import method_name, split_method
 
 if TYPE_CHECKING:
     from arbench.bench.plan import Plan
@@ -98,6 +98,8 @@ def say_imports(run: Run, file: Path) -> None:
     specs = [case.get("spec") for case in cases] if isinstance(cases, list) else []
     named = run.plan.get("options", {}).get("models")
     specs += named if isinstance(named, list) else []
+    places = [case.get("method_spec") for case in cases] if isinstance(cases, list) else []
+    specs += [split_method(place)[0] for place in places if isinstance(place, str)]
     foreign = dict.fromkeys(":".join(one.split(":")[:2]) for one in map(str, specs) if "." in one.partition(":")[0])
     peers = run.plan.get("options", {}).get("peers")
     foreign |= dict.fromkeys(map(str, peers if isinstance(peers, list) else []))

@@ -5,9 +5,11 @@ from arbench.methods.base import Method as Method
 from arbench.methods.base import Outcome as Outcome
 from arbench.methods.base import Task as Task
 from arbench.methods.outside import MethodError as MethodError
+from arbench.methods.outside import methods_of as methods_of
 from arbench.methods.outside import sampler as sampler
 from arbench.methods.registry import METHODS as METHODS
 from arbench.methods.registry import NoMethodError as NoMethodError
+from arbench.methods.registry import installed as installed
 from arbench.methods.registry import place_of as place_of
 from arbench.methods.registry import resolve as resolve
 from arbench.methods.stepwise import CACHED as CACHED

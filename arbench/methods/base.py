@@ -118,6 +118,7 @@ class Method:
             if it can run.
         configure: returns the method with settings that the user appends to its name, by name; raises ValueError, with
             one line, where it does not take them. None if there are no settings.
+        settings: names of the settings, for ``arbench list``.
         records: False if it cannot return the parameters that it drew from; then only its draws are verified.
         depth: returns the depth of a draw from N, the batch size and the model, where operations cannot be counted.
         flops: the same for the floating-point operations, a multiply-add counted as two.
@@ -146,6 +147,7 @@ class Method:
     chance: bool = False
     lacks: Callable[[Source | type[Source]], str | None] = lambda _: None
     configure: Callable[[Mapping[str, Any]], Method] | None = None
+    settings: tuple[str, ...] = ()
     records: bool = True
     depth: Callable[[int, int, Source], int] | None = None
     flops: Callable[[int, int, Source], int] | None = None

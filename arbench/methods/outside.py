@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar, get_args
 
 import numpy as np
@@ -112,7 +113,8 @@ def methods_of(found: Any, name: str) -> list[Method]:
         outside=True,
     )
     if form.settings:
-        made = replace(made, configure=lambda settings: replace(made, run=form.run(form.known(settings))))
+        configure = partial(_configured, made, form)
+        made = replace(made, configure=configure, settings=form.settings)
     return [checked(replace(made, feeds=feeds), name) for feeds in get_args(Feeds)]
 
 
@@ -149,6 +151,10 @@ class _Form:
             return found if self.whole else _outcome(found, source, task)
 
         return run
+
+
+def _configured(method: Method, form: _Form, settings: Mapping[str, Any]) -> Method:
+    return replace(method, run=form.run(form.known(settings)), settings=form.settings)
 
 
 def _form(function: Callable[..., Any], name: str) -> _Form:

@@ -1,4 +1,4 @@
-"""Classes that a user passes to ``arbench.measure``, on their way to the workers.
+"""Classes and functions that a user passes to ``arbench.measure``, on their way to the workers.
 
 A class from a cell of a notebook is in no file that a worker could import, so it travels by value, as a pickle. This is
 the only pickle that is ever loaded: this process made it, and it reaches a worker that this process started through
@@ -12,39 +12,48 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
+from typing import Any
 
 import cloudpickle
 import msgspec
 
 from arbench.bench.job import Given, Job
+from arbench.methods import registry as methods_registry
 from arbench.models import ModelError, Source
 from arbench.models.registry import GIVEN
 
 _sent: list[Given] = []
-"""The classes that jobs take with them; empty, or one entry."""
+"""The classes and methods that jobs take with them; empty, or one entry."""
 _in_use = threading.Lock()
 
 
 @contextmanager
-def given(classes: Mapping[str, type[Source]]) -> Iterator[None]:
-    """Let models be named after these classes, here and in every worker that gets a job meanwhile.
+def given(classes: Mapping[str, type[Source]], methods: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
+    """Let models and methods be named like this, here and in every worker that gets a job meanwhile.
+
+    Args:
+        classes: classes of models, by name.
+        methods: functions and ``Method`` objects, by name.
 
     Raises:
-        ModelError: a class cannot be sent to another process, or another thread measures classes now.
+        ModelError: one cannot be sent to another process, or another thread measures classes now.
     """
-    if not classes:
+    if not classes and not methods:
         yield
         return
-    pickled = Given(list(sys.path), _pickled(classes))
+    pickled = Given(list(sys.path), _pickled(classes, methods))
     if not _in_use.acquire(blocking=False):
         raise ModelError("another thread measures classes in this process; wait until it is done")
     try:
         _sent.append(pickled)
         GIVEN.update(classes)
+        methods_registry.GIVEN.update(methods)
         yield
     finally:
         _sent.clear()
         GIVEN.clear()
+        methods_registry.GIVEN.clear()
         _in_use.release()
 
 
@@ -56,22 +65,27 @@ def carrying(job: Job) -> Job:
 def take_given(found: Given) -> None:
     """Take the classes of a job, in the worker that got it."""
     sys.path += [place for place in found.path if place not in sys.path]
-    GIVEN.update(cloudpickle.loads(found.classes))
+    classes, methods = cloudpickle.loads(found.classes)
+    GIVEN.update(classes)
+    methods_registry.GIVEN.update(methods)
 
 
-def _pickled(classes: Mapping[str, type[Source]]) -> bytes:
+def _pickled(classes: Mapping[str, type[Source]], methods: Mapping[str, Any]) -> bytes:
+    modules = {one.__module__ for cls in classes.values() for one in cls.__mro__}
+    modules |= {getattr(getattr(one, "run", one), "__module__", "") for one in methods.values()}
     try:
         with ExitStack() as by_value:
-            for module in sorted({one.__module__ for cls in classes.values() for one in cls.__mro__}):
+            for module in sorted(modules):
                 if module in sys.modules and not _can_import(module):
                     cloudpickle.register_pickle_by_value(sys.modules[module])
                     by_value.callback(cloudpickle.unregister_pickle_by_value, sys.modules[module])
-            return bytes(cloudpickle.dumps(dict(classes)))
+            return bytes(cloudpickle.dumps((dict(classes), dict(methods))))
     except Exception as error:  # whatever the class refers to may refuse to be pickled
-        names = " and ".join(f"'{name}'" for name in classes)
+        names = " and ".join(f"'{name}'" for name in (*classes, *methods))
         why = " ".join(f"{type(error).__name__}: {error}".split())
         raise ModelError(
-            f"class {names}: cannot be sent to a worker ({why}); put it into a file, and name path.py:Class"
+            f"{'class' if classes else 'method'} {names}: cannot be sent to a worker ({why}); put it into a file, and "
+            f"name path.py:{'Class' if classes else 'function'}"
         ) from error
 
 
