@@ -131,14 +131,14 @@ def _show_method(method: dict[str, Any]) -> None:
     place = f"  {method['place']}" if method["place"] else ""
     click.echo(_wrapped(f"{method['op']} {method['method']}{place}", 0, 2))
     claims = method["claims"]
+    settings = method["settings"]
+    example = f"{method['method'].partition(',')[0]},{settings[0]}=..." if settings else ""
     lines = [
         method["summary"],
         f"for models that read {' or '.join(method['reads'])}; exactness: {method['exactness']}",
         f"claims: depth {claims['depth']}, work {claims['work']}" if claims else "",
         "" if method["records"] else "returns no parameters: only its draws are verified",
-        f"settings, as in {method['method']},{method['settings'][0]}=...: {', '.join(method['settings'])}"
-        if method["settings"]
-        else "",
+        f"settings, as in {example}: {', '.join(settings)}" if settings else "",
     ]
     for line in filter(None, lines):
         click.echo(_wrapped(line, 2, 4))

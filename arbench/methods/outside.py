@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, TypeVar, get_args
 
 import numpy as np
@@ -102,6 +101,8 @@ def methods_of(found: Any, name: str) -> list[Method]:
             f"method '{name}' is compiled by Numba, which takes no tensors; "
             "name a function of model and noise that calls it with noise.numpy()"
         )
+    if inspect.iscoroutinefunction(found) or inspect.isgeneratorfunction(found):
+        raise MethodError(f"method '{name}' returns before it is done; write it without async and yield")
     form = _form(found, name)
     facts: Mapping[str, Any] = getattr(found, FACTS, {})
     made = Method(
@@ -112,10 +113,7 @@ def methods_of(found: Any, name: str) -> list[Method]:
         **{"summary": _summary(found), **facts, "records": form.whole and facts.get("records", True)},
         outside=True,
     )
-    if form.settings:
-        configure = partial(_configured, made, form)
-        made = replace(made, configure=configure, settings=form.settings)
-    return [checked(replace(made, feeds=feeds), name) for feeds in get_args(Feeds)]
+    return [checked(_settable(replace(made, feeds=feeds), form), name) for feeds in get_args(Feeds)]
 
 
 @dataclass(frozen=True)
@@ -153,8 +151,15 @@ class _Form:
         return run
 
 
-def _configured(method: Method, form: _Form, settings: Mapping[str, Any]) -> Method:
-    return replace(method, run=form.run(form.known(settings)), settings=form.settings)
+def _settable(method: Method, form: _Form) -> Method:
+    """Return a method of a function with its settings, if it has any."""
+    if not form.settings:
+        return method
+
+    def configure(settings: Mapping[str, Any]) -> Method:
+        return replace(method, run=form.run(form.known(settings)), settings=form.settings)
+
+    return replace(method, configure=configure, settings=form.settings)
 
 
 def _form(function: Callable[..., Any], name: str) -> _Form:

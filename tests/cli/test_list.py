@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import EntryPoint
 
 import pytest
 
 from arbench.bench.dtypes import DTYPES
+from arbench.methods import registry
 from arbench.models import FAMILIES, names
 
 WRONG = """
@@ -123,3 +125,34 @@ def test_what_keeps_a_method_from_running_a_model_is_said(answer, tmp_path, monk
     assert model["spec"] == "mine.py:MyModel"
     assert "settings of a preset, as in --model mine.py:MyModel:tiny,width=8: width" in found.out
     assert model["lacking"] == [{"op": "sample", "method": m, "why": why} for m in ("speculative", "rejection")]
+
+
+def test_a_method_of_your_own(answer, refusal, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from arbench.methods import sampler\nfrom arbench.models import Claim\n\n\n"
+        "@sampler(claim=Claim('N', 'N'))\ndef draw(model, noise, *, width=8):\n    '''Draw it all.'''\n"
+    )
+    place = f"{tmp_path}/mine.py:draw"
+    found = answer("list", "--method", f"{place},width=16,cached")
+    assert (found.code, found.err) == (0, "")
+    words = " ".join(found.out.split())
+    assert f"sample mine.draw,width=16 {place} Draw it all for models that read events or noise; " in words
+    assert "exactness: pointwise claims: depth N, work N returns no parameters: only its draws are verified" in words
+    assert "settings, as in mine.draw,width=...: width" in words
+    assert "sample cached one incremental step per element for models that read events; " in words
+    assert "pixelcnn" not in words
+    listed = json.loads(answer("list", "--method", place, "--json").out)
+    assert listed["models"] == []
+    assert [(one["method"], one["settings"], one["records"]) for one in listed["methods"]] == [
+        ("mine.draw", ["width"], False)
+    ]
+    assert refusal("list", "--method", f"{place}s") == (
+        f"method '{place}s': {tmp_path}/mine.py has no 'draws'; did you mean 'draw'?"
+    )
+
+
+def test_methods_of_installed_packages_are_listed(answer, monkeypatch):
+    entry = EntryPoint("theirs", "their.samplers:draw", "arbench.methods")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    words = " ".join(answer("list").out.split())
+    assert "method theirs: their.samplers:draw, of an installed package; arbench list --method theirs " in words

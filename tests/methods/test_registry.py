@@ -66,6 +66,14 @@ def unfilled(noise, temperature):
 
 def positional(noise, /):
     return noise
+
+
+async def later(noise):
+    return noise
+
+
+def piecewise(noise):
+    yield noise
 """
 
 
@@ -120,7 +128,9 @@ def test_what_is_stated_of_a_function_is_kept(there: Path) -> None:
 
 
 def test_defaults_of_a_function_are_its_settings(there: Path) -> None:
-    assert [m.name for m in resolve("mine.py:stated, width=9 ,name=b")] == ["mine.stated,name=b,width=9"] * 2
+    assert [(m.name, m.feeds) for m in resolve("mine.py:stated, width=9 ,name=b")] == [
+        ("mine.stated,name=b,width=9", feeds) for feeds in "xz"
+    ]
     assert error("mine.py:stated,wide=1") == (
         "method 'mine.py:stated': there is no setting 'wide'; did you mean 'width'?"
     )
@@ -179,6 +189,8 @@ def test_another_package_adds_a_name(there: Path, monkeypatch: pytest.MonkeyPatc
         ("mine.py:both", "method 'mine.py:both' has both of the parameters noise and task; write draw(model, noise)"),
         ("mine.py:unfilled", "method 'mine.py:unfilled': its parameter 'temperature' is none that arbench fills ("),
         ("mine.py:positional", "method 'mine.py:positional': its parameter 'noise' has no name for callers; remove "),
+        ("mine.py:later", "method 'mine.py:later' returns before it is done; write it without async and yield"),
+        ("mine.py:piecewise", "method 'mine.py:piecewise' returns before it is done; write it without async and yield"),
         ("mine.py:BAD_OP", "method 'mine.py:BAD_OP': its op is 'draw'; use 'score' or 'sample'"),
         ("mine.py:APPROXIMATE", "method 'mine.py:APPROXIMATE': its exactness is 'approximate'; use 'pointwise' or "),
         ("mine.py:CLAIMING", "method 'mine.py:CLAIMING': its claim is ('N', 'N'); write Claim(depth='N', work='N')"),

@@ -25,7 +25,7 @@ MOST = 32
 SECONDS = 1.0
 """Seconds after which there is no further call."""
 DRAWS_ALONE = "; the draws alone, since the method returns no parameters"
-"""What ``how`` says of a method whose log-probabilities cannot be compared."""
+"""End of ``how`` for a method whose log-probabilities cannot be compared."""
 
 
 class Untouched:
