@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from arbench.backends import BACKENDS
+from arbench.backends import MODEL_BACKENDS
 from arbench.border.printable import encodable, on_one_line
 from arbench.results import Run
 from arbench.suggest import did_you_mean
@@ -206,8 +206,8 @@ def check_device(device: str, dtype: str) -> None:
 
 def check_backend(backend: str, device: str) -> None:
     """Raise PlanError for a backend that cannot run models on a device."""
-    if backend not in BACKENDS:
-        raise PlanError(f"unknown backend '{backend}'; {did_you_mean(backend, BACKENDS)}")
+    if backend not in MODEL_BACKENDS:
+        raise PlanError(f"unknown backend '{backend}'; {did_you_mean(backend, MODEL_BACKENDS)}")
     if backend == "triton" and device == "cpu":
         raise PlanError("backend 'triton' needs a CUDA device; add --device cuda")
     if backend == "numba" and device != "cpu":

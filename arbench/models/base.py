@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 import torch
 from torch import Tensor, nn
 
-from arbench.backends import BACKENDS, current
+from arbench.backends import COMPILE, MODEL_BACKENDS, compiling, current
 from arbench.distributions import Distribution
 from arbench.models.copying import StateError as StateError
 from arbench.models.copying import copied as copied
@@ -74,7 +74,7 @@ class Switched(nn.Module):
     """A part of a model that may run on kernels."""
 
     backend: str = "eager"
-    """Backend of the kernels, one of ``BACKENDS``; ``Source.use`` sets it."""
+    """Backend of the part, one of ``MODEL_BACKENDS``; ``Source.use`` sets it."""
 
 
 class _OldCitation:
@@ -279,9 +279,13 @@ class Source(Switched, ABC):
     def use(self, backend: str) -> Self:
         """Select the backend of every kernel in the model, its distribution, its parts and its draft.
 
+        On "compile", ``forward`` and the parts of steps that are marked ``compilable`` run under ``torch.compile``,
+        ``forward`` for every size at once. Where no part is marked, ``extend`` runs so. Draws and log-probabilities run
+        in plain PyTorch.
+
         Args:
-            backend: "eager" for plain PyTorch, "triton" or "numba"; a kernel without that backend runs in
-                plain PyTorch.
+            backend: "eager" for plain PyTorch, "compile", "triton" or "numba"; a kernel without a backend runs in plain
+                PyTorch.
 
         Returns:
             the model itself.
@@ -290,12 +294,14 @@ class Source(Switched, ABC):
             ValueError: there is no such backend.
         """
         backend = current(backend)
-        if backend not in BACKENDS:
-            raise ValueError(f"no backend '{backend}'; available: {', '.join(BACKENDS)}")
+        if backend not in MODEL_BACKENDS:
+            raise ValueError(f"no backend '{backend}'; available: {', '.join(MODEL_BACKENDS)}")
         for module in self.modules():
             if isinstance(module, Switched):
                 module.backend = backend
-        self.distribution.backend = backend
+        whole = ("forward",) if compiling.marks(self) else ("forward", "extend")
+        compiling.use(self, whole, backend == COMPILE)
+        self.distribution.backend = "eager" if backend == COMPILE else backend
         if self.draft is not None:
             self.draft.use(backend)
         return self

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from arbench.backends.compiling import compilable
 from arbench.distributions import Logistic
 from arbench.models.base import Claim, Context, Source, lecun_normal_
 from arbench.models.events import audio
@@ -45,7 +46,16 @@ class Flow(nn.Module):
 
     def extend(self, state: StackState, past: Tensor, affine: GateOffsets) -> tuple[Tensor, Tensor]:
         """Return what ``forward`` does, for the next positions alone."""
-        return self._head(self.stack.extend(state, past.unsqueeze(-1) * self.inputs, affine))
+        inputs = past.unsqueeze(-1) * self.inputs
+        if past.shape[1] == 1:
+            mean, log_scale = self.stack.advance(state, inputs[:, 0], affine, self._step)
+            return mean.unsqueeze(1), log_scale.unsqueeze(1)
+        return self._head(self.stack.extend(state, inputs, affine))
+
+    @compilable()
+    def _step(self, x: Tensor, past: list[list[Tensor]], offsets: Tensor) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
+        out, inputs = self.stack.step(x, past, offsets)
+        return self._head(out), inputs
 
 
 def shift(x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from arbench.backends import BACKENDS, current
+from arbench.backends import MODEL_BACKENDS, current
 from arbench.distributions import Distribution
 from arbench.models.base import Source
 from arbench.naming import model_name, split_spec
@@ -124,8 +124,8 @@ class Chosen:
 
 
 def _can_run(backend: str, device: torch.device) -> None:
-    if backend not in BACKENDS:
-        raise ModelError(f"unknown backend '{backend}'; {did_you_mean(backend, BACKENDS)}")
+    if backend not in MODEL_BACKENDS:
+        raise ModelError(f"unknown backend '{backend}'; {did_you_mean(backend, MODEL_BACKENDS)}")
     if backend == "numba" and device.type != "cpu":
         raise ModelError(f"backend 'numba' needs the CPU; the model is on {device}")
     if backend == "triton":

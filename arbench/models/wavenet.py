@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from arbench.backends.compiling import compilable
 from arbench.distributions import by_name
 from arbench.distributions.native import native_law
 from arbench.models.base import Claim, Context, NativeDraw, Source, at_most, lecun_normal_
@@ -275,7 +276,14 @@ class WaveNet(audio.AudioSource, Source):
         """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         past = self._embed(f[:, max(g0 - 1, 0) : g1 - 1])
         inputs = past if g0 else pad(past, (0, 0, 1, 0))
+        if g1 - g0 == 1:
+            return self.stack.advance(state.stack, inputs[:, 0], state.code, self._step).unsqueeze(1), state
         return self._head(self.stack.extend(state.stack, inputs, state.code)), state
+
+    @compilable()
+    def _step(self, x: Tensor, past: list[list[Tensor]], offsets: Tensor) -> tuple[Tensor, list[Tensor]]:
+        out, inputs = self.stack.step(x, past, offsets)
+        return self._head(out), inputs
 
     def forward(self, f: Tensor, code: GateOffsets) -> Tensor:
         """Return the parameters (B, N, P) of all elements in one parallel pass."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from arbench.backends import COMPILE
+from arbench.backends.compiling import compilable, sized, steady
 from arbench.distributions.base import kernel_for
 from arbench.models.base import Context, Switched, lecun_normal_
+
+R = TypeVar("R")
+Step = Callable[[Tensor, list[list[Tensor]], Tensor], tuple[R, list[Tensor]]]
+"""A step of a stack, and of what stands on it: see ``DilatedStack.step``."""
 
 
 @dataclass
@@ -62,7 +69,8 @@ class DilatedStack(Switched):
     Sources: van den Oord et al., *WaveNet*, 2016, eq. 2-4 and section 2.5; Paine et al., *Fast WaveNet*,
     2016, for the ring buffers. Weights start with variance 1/fan_in, biases at zero.
 
-    On the backend "triton" ``forward`` is one launch per layer; ``extend`` is plain PyTorch on every backend.
+    On the backend "triton" ``forward`` is one launch per layer. On "compile" a step is one graph of all layers, and the
+    ring buffers stay outside of it. ``extend`` is plain PyTorch on the other backends.
 
     Args:
         layers: L, the number of layers.
@@ -128,6 +136,8 @@ class DilatedStack(Switched):
         if self.local_weight is not None:
             local = context["local"].to(self.local_weight.dtype).transpose(1, 2) @ self.local_weight
             offset = offset + local.unflatten(-1, (layers, width)).permute(2, 0, 1, 3)
+            if self.backend == COMPILE:
+                offset = steady(offset.movedim(2, 0)).movedim(0, 2)
         if self.global_weight is not None:
             chosen = self.global_weight[context["global"]].unflatten(-1, (layers, width))
             offset = offset + chosen.transpose(0, 1).unsqueeze(2)
@@ -136,7 +146,12 @@ class DilatedStack(Switched):
     def start(self, batch: int) -> StackState:
         """Return the state before position 0: a past of zeros."""
         zero = self.gate_weight.new_zeros(batch, self.residual)
-        return StackState(0, [[zero] * self.reach(i) for i in range(len(self.dilations))])
+        if self.backend != COMPILE:
+            return StackState(0, [[zero] * self.reach(i) for i in range(len(self.dilations))])
+        # a graph whose inputs were one tensor would not serve when they are several
+        zeros = [[zero.clone() for _ in range(self.kernel - 1)] for _ in self.dilations]
+        rings = [[z for z in own for _ in range(d)] for own, d in zip(zeros, self.dilations, strict=True)]
+        return StackState(0, rings)
 
     def _gated(self, taps: Tensor, offset: Tensor, layer: int) -> Tensor:
         """Return the layer's two outputs side by side, (..., R + S), from its taps (..., K R)."""
@@ -188,31 +203,72 @@ class DilatedStack(Switched):
     def extend(self, state: StackState, x: Tensor, affine: GateOffsets) -> Tensor:
         """Run the next M positions x (B, M, R) as ``forward`` would, and advance the state in place."""
         if x.shape[1] == 1:
-            return self._step(state, x[:, 0], affine).unsqueeze(1)
+            return self.advance(state, x[:, 0], affine, self.step).unsqueeze(1)
         t, m = state.t, x.shape[1]
-        skip, offsets = None, affine.at(t, t + m)
+        past: list[Tensor | None] = []
         for i, ring in enumerate(state.rings):
-            padded, reach = x, self.reach(i)
-            if reach:
-                at = t % reach
-                padded = torch.cat([torch.stack([*ring[at:], *ring[:at]], dim=1), x], dim=1)
-                for k in range(t + max(m - reach, 0), t + m):
-                    ring[k % reach] = x[:, k - t]
-            x, skip = self._split(x, skip, self._layer(x, padded, offsets[i], i))
+            at = t % self.reach(i) if ring else 0
+            past.append(torch.stack([*ring[at:], *ring[:at]], dim=1) if ring else None)
+        offsets = affine.at(t, t + m)
+        if self.backend == COMPILE:
+            x, offsets = sized(x, 1), sized(offsets, 2) if affine.hop else offsets
+        out, inputs = self.several(x, past, offsets)
+        for i, (ring, made) in enumerate(zip(state.rings, inputs, strict=True)):
+            reach, places = self.reach(i), made.transpose(0, 1)
+            if self.backend == COMPILE:
+                places = steady(places)
+            for k in range(t + max(m - reach, 0), t + m):
+                ring[k % reach] = places[k - t]
         state.t = t + m
-        return x if skip is None else skip
+        return out
 
-    def _step(self, state: StackState, x: Tensor, affine: GateOffsets) -> Tensor:
+    @compilable()
+    def several(self, x: Tensor, past: list[Tensor | None], offsets: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the output of positions x (B, M, R) and each layer's inputs of that shape.
+
+        Args:
+            x: inputs of the stack.
+            past: each layer's inputs before them (B, reach, R), if it reads any.
+            offsets: offsets (L, B or 1, M or 1, 2 G) of these positions.
+        """
+        skip, inputs = None, []
+        for i, before in enumerate(past):
+            inputs.append(x)
+            padded = x if before is None else torch.cat([before, x], dim=1)
+            x, skip = self._split(x, skip, self._layer(x, padded, offsets[i], i))
+        return x if skip is None else skip, inputs
+
+    def advance(self, state: StackState, x: Tensor, affine: GateOffsets, step: Step[R]) -> R:
+        """Run the next position x (B, R) by ``step``, advance the state in place, and return the step's result.
+
+        Args:
+            state: state before the position.
+            x: input of the stack.
+            affine: projected conditioning.
+            step: ``self.step``, or a function of the model that takes and returns the like.
+        """
         t = state.t
-        offsets = affine.offset[:, :, affine.frame(t)]
-        skip = None
-        for i, ring in enumerate(state.rings):
-            d, reach = self.dilations[i], self.reach(i)
-            taps = x
-            if reach:
-                past = [ring[(t - k * d) % reach] for k in range(self.kernel - 1, 0, -1)]
-                taps = torch.cat([*past, x], dim=-1)
-                ring[t % reach] = x
-            x, skip = self._split(x, skip, self._gated(taps, offsets[i], i))
+        past = []
+        for d, ring in zip(self.dilations, state.rings, strict=True):
+            past.append([ring[(t - k * d) % len(ring)] for k in range(self.kernel - 1, 0, -1)])
+        result, inputs = step(x, past, affine.offset[:, :, affine.frame(t)])
+        for ring, made in zip(state.rings, inputs, strict=True):
+            if ring:
+                ring[t % len(ring)] = made
         state.t = t + 1
-        return x if skip is None else skip
+        return result
+
+    def step(self, x: Tensor, past: list[list[Tensor]], offsets: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the output of a position x (B, R) and each layer's input of that shape.
+
+        Args:
+            x: input of the stack.
+            past: each layer's earlier inputs (B, R) that its taps read, oldest first.
+            offsets: offsets (L, B or 1, 2 G) of the position.
+        """
+        skip, inputs = None, []
+        for i, taps in enumerate(past):
+            inputs.append(x)
+            read = torch.cat([*taps, x], dim=-1) if taps else x
+            x, skip = self._split(x, skip, self._gated(read, offsets[i], i))
+        return x if skip is None else skip, inputs

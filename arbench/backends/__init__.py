@@ -6,7 +6,11 @@ import sys
 import warnings
 
 BACKENDS = ("eager", "triton", "numba")
-"""Plain PyTorch, and the two kernel languages."""
+"""Backends of a kernel: plain PyTorch, and the two kernel languages."""
+COMPILE = "compile"
+"""Plain PyTorch under ``torch.compile``; see ``arbench.backends.compiling``."""
+MODEL_BACKENDS = (*BACKENDS, COMPILE)
+"""Backends of a model."""
 RENAMED = {"reference": "eager"}
 """Current names of backends by their old names, which work for one release."""
 
