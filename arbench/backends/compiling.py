@@ -112,6 +112,7 @@ def _compiled(method: Callable[..., Any], varying: tuple[str, ...] | None) -> Ca
     from torch.fx.experimental.sym_node import DynamicInt
 
     dynamo.recompile_limit = max(dynamo.recompile_limit, GRAPHS)
+    dynamo.allow_rnn = True
     assert isinstance(method, FunctionType)
     # Dynamo keeps graphs by code object, and would look through those of other architectures at each call
     own = FunctionType(

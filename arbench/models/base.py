@@ -76,6 +76,13 @@ class Switched(nn.Module):
     backend: str = "eager"
     """Backend of the part, one of ``MODEL_BACKENDS``; ``Source.use`` sets it."""
 
+    def repeated(self, tensor: Tensor, number: int) -> list[Tensor]:
+        """Return a tensor that is never written to ``number`` times.
+
+        On "compile" these are copies: a graph whose inputs are one tensor does not serve when they are several.
+        """
+        return [tensor.clone() for _ in range(number)] if self.backend == COMPILE else [tensor] * number
+
 
 class _OldCitation:
     """A read-only class attribute that warns and returns the citation."""

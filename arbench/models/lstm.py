@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from arbench.backends.compiling import compilable
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most
 from arbench.models.events.text import TextSource
-from arbench.models.layers.recurrent import Carry, LSTMStack, uniform_
+from arbench.models.layers.recurrent import Carry, LSTMStack, Ready, uniform_
 
 
 @dataclass
@@ -117,7 +118,16 @@ class LSTM(TextSource, Source):
         """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         past = state.table[f[:, max(g0 - 1, 0) : g1 - 1]]
         x = past if g0 else pad(past, (0, 0, 1, 0))
+        if g1 - g0 == 1:
+            return self.stack.advance(state.carry, x[:, 0], self._step).unsqueeze(1), state
         return self._head(self.stack.extend(state.carry, x)), state
+
+    @compilable()
+    def _step(
+        self, x: Tensor, hidden: list[Tensor], cell: list[Tensor], ready: Ready
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        x, hidden, cell = self.stack.step(x, hidden, cell, ready)
+        return self._head(x), hidden, cell
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Return passages of real text; there is no context."""

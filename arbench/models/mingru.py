@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, logsigmoid, pad, rms_norm
 
+from arbench.backends import COMPILE
+from arbench.backends.compiling import compilable, sized, steady
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most, lecun_normal_
 from arbench.models.events.text import TextSource
@@ -93,19 +95,21 @@ class MinGRULayer(nn.Module):
         self.down = weight(4 * width, width, fan_in=4 * width)
         self.down_bias = nn.Parameter(torch.zeros(width))
 
-    def _convolved(self, x: Tensor, past: Sequence[Tensor] | None) -> Tensor:
-        """Return the convolution (B, M, D), given its previous kernel - 1 inputs ``past``; None for zeros."""
+    def _convolved(self, x: Tensor, past: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
+        """Return the convolution (B, M, D) and its last inputs, given the previous ones ``past``; None for zeros."""
         assert self.taps is not None
         assert self.taps_bias is not None
         assert self.conv is not None
         assert self.conv_bias is not None
         m = x.shape[1]
+        ring: list[Tensor] = []
         if past is None:
             padded = pad(x, (0, 0, self.kernel - 1, 0))
         else:
             padded = torch.cat([torch.stack(list(past), dim=1), x], dim=1) if past else x
+            ring = [*past, x[:, 0]][1:] if m == 1 else list(padded[:, m:].unbind(1))
         windows = torch.stack([padded[:, k : k + m] for k in range(self.kernel)], dim=-2)
-        return ((windows * self.taps).sum(-2) + self.taps_bias) @ self.conv + self.conv_bias
+        return ((windows * self.taps).sum(-2) + self.taps_bias) @ self.conv + self.conv_bias, ring
 
     def _mlp(self, x: Tensor) -> Tensor:
         inner = gelu(rms_norm(x, x.shape[-1:], self.mlp_norm) @ self.up + self.up_bias)
@@ -117,9 +121,8 @@ class MinGRULayer(nn.Module):
         """Return outputs (B, M, D), the final h (B, H) and the convolution's last inputs, given x (B, M, D)."""
         ring: list[Tensor] = []
         if self.kernel:
-            if past is not None:
-                ring = [*past, *x.unbind(1)][x.shape[1] :]
-            x = x + self._convolved(x, past)
+            convolved, ring = self._convolved(x, past)
+            x = x + convolved
         candidate, gate = (rms_norm(x, x.shape[-1:], self.norm) @ self.gates).chunk(2, dim=-1)
         if x.shape[1] > 1:
             h = scan(gate, candidate, before)
@@ -217,16 +220,31 @@ class MinGRU(TextSource, Source):
 
     def start(self, batch: int, n: int, code: Context) -> _State:
         """Return the state before the first element."""
-        zero = self.embedding.new_zeros(batch, self.embedding.shape[1])
         layers = self._layers()
-        return _State([None] * len(layers), [[zero] * max(layer.kernel - 1, 0) for layer in layers])
+        zero = self.embedding.new_zeros(batch, self.embedding.shape[1])
+        zeros = iter(self.repeated(zero, sum(layer.kernel for layer in layers)))
+        return _State([None] * len(layers), [[next(zeros) for _ in range(1, layer.kernel)] for layer in layers])
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
         """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         x = begun(self.embedding, f[:, max(g0 - 1, 0) : g1 - 1], first=g0 == 0)
-        for i, layer in enumerate(self._layers()):
-            x, state.hidden[i], state.rings[i] = layer(x, state.hidden[i], state.rings[i])
-        return self._head(x), state
+        again = self.backend == COMPILE and g1 - g0 > 1
+        params, state.hidden, state.rings = self._run(sized(x, 1) if again else x, state.hidden, state.rings)
+        if again:
+            state.hidden = [steady(h) for h in state.hidden]
+            state.rings = [[steady(x) for x in ring] for ring in state.rings]
+        return params, state
+
+    @compilable()
+    def _run(
+        self, x: Tensor, before: list[Tensor | None], rings: list[list[Tensor]]
+    ) -> tuple[Tensor, list[Tensor], list[list[Tensor]]]:
+        hidden, kept = [], []
+        for layer, h, ring in zip(self._layers(), before, rings, strict=True):
+            x, h, ring = layer(x, h, ring)
+            hidden.append(h)
+            kept.append(ring)
+        return self._head(x), hidden, kept
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Return passages of real text; there is no context."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from arbench.backends import COMPILE
+from arbench.backends.compiling import compilable, sized
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most
 from arbench.models.events.translation import TranslationSource
-from arbench.models.layers.recurrent import Carry, LSTMStack, begun, uniform_
+from arbench.models.layers.recurrent import Carry, LSTMStack, Ready, begun, uniform_
 
 
 @dataclass
@@ -109,7 +112,8 @@ class Seq2Seq(TranslationSource, Source):
 
     def encode(self, context: Context, n: int) -> _Code:
         """Return the encoder's outputs and final states for the source sentence, read backwards."""
-        return _Code(*self.encoder(self.source_embedding[context["source"].flip(1)]))
+        memory, state = self.encoder(self.source_embedding[context["source"].flip(1)])
+        return _Code(sized(memory, 1) if self.backend == COMPILE else memory, state)
 
     def _head(self, hidden: Tensor, memory: Tensor) -> Tensor:
         """Return logits (B, M, levels) from the decoder's outputs (B, M, H)."""
@@ -129,7 +133,18 @@ class Seq2Seq(TranslationSource, Source):
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
         """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         x = begun(self.embedding, f[:, max(g0 - 1, 0) : g1 - 1], first=g0 == 0)
-        return self._head(self.decoder.extend(state.carry, x), state.code.memory), state
+        memory = state.code.memory
+        if g1 - g0 == 1:
+            step = partial(self._step, memory)
+            return self.decoder.advance(state.carry, x[:, 0], step).unsqueeze(1), state
+        return self._head(self.decoder.extend(state.carry, x), memory), state
+
+    @compilable()
+    def _step(
+        self, memory: Tensor, x: Tensor, hidden: list[Tensor], cell: list[Tensor], ready: Ready
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        x, hidden, cell = self.decoder.step(x, hidden, cell, ready)
+        return self._head(x.unsqueeze(1), memory)[:, 0], hidden, cell
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Return real translations with the sentences that they translate."""

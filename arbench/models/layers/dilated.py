@@ -145,12 +145,8 @@ class DilatedStack(Switched):
 
     def start(self, batch: int) -> StackState:
         """Return the state before position 0: a past of zeros."""
-        zero = self.gate_weight.new_zeros(batch, self.residual)
-        if self.backend != COMPILE:
-            return StackState(0, [[zero] * self.reach(i) for i in range(len(self.dilations))])
-        # a graph whose inputs were one tensor would not serve when they are several
-        zeros = [[zero.clone() for _ in range(self.kernel - 1)] for _ in self.dilations]
-        rings = [[z for z in own for _ in range(d)] for own, d in zip(zeros, self.dilations, strict=True)]
+        zeros = iter(self.repeated(self.gate_weight.new_zeros(batch, self.residual), len(self.dilations) * self.kernel))
+        rings = [[zero for _ in range(1, self.kernel) for zero in [next(zeros)] * d] for d in self.dilations]
         return StackState(0, rings)
 
     def _gated(self, taps: Tensor, offset: Tensor, layer: int) -> Tensor:

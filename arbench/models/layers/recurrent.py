@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+
+from arbench.models.base import Switched
 
 
 def uniform_(tensor: Tensor, bound: float, generator: torch.Generator) -> Tensor:
@@ -27,13 +29,18 @@ def begun(embedding: Tensor, past: Tensor, first: bool) -> Tensor:
     return torch.cat([embedding[-1:].expand(len(past), 1, -1), x], dim=1) if first else x
 
 
+Ready = Sequence[tuple[Tensor, Tensor]]
+Step = Callable[[Tensor, list[Tensor], list[Tensor], Ready], tuple[Tensor, list[Tensor], list[Tensor]]]
+"""A step of a stack, and of what stands on it: see ``LSTMStack.step``."""
+
+
 @dataclass
 class Carry:
     """Hidden and cell state of each layer, (B, H) each; replaced, never written to."""
 
     hidden: list[Tensor]
     cell: list[Tensor]
-    ready: Sequence[tuple[Tensor, Tensor]] = field(metadata={"constant": True})
+    ready: Ready = field(metadata={"constant": True})
     """Each layer's weight (in + H, 4 H) and bias (4 H), both of its products in one."""
 
     def copied(self) -> Carry:
@@ -41,7 +48,7 @@ class Carry:
         return Carry(list(self.hidden), list(self.cell), self.ready)
 
 
-class LSTMStack(nn.Module):
+class LSTMStack(Switched):
     """Layers of i, f, g, o = W x_t + U h_{t-1} + b; c_t = f . c_{t-1} + i . g; h_t = o . tanh(c_t).
 
     Gates i, f and o pass a sigmoid, g passes tanh. A sequence is one call of PyTorch's own LSTM; a single
@@ -70,8 +77,8 @@ class LSTMStack(nn.Module):
     def start(self, batch: int, state: tuple[Tensor, Tensor] | None = None) -> Carry:
         """Return the state before the first element: zeros, or ``state`` as ``forward`` returned it."""
         if state is None:
-            zero = self.lstm.all_weights[0][0].new_zeros(batch, self.width)
-            hidden, cell = [zero] * self.layers, [zero] * self.layers
+            zeros = self.repeated(self.lstm.all_weights[0][0].new_zeros(batch, self.width), 2 * self.layers)
+            hidden, cell = zeros[: self.layers], zeros[self.layers :]
         else:
             hidden, cell = (list(part.unbind(0)) for part in state)
         ready = []
@@ -93,16 +100,32 @@ class LSTMStack(nn.Module):
     def extend(self, carry: Carry, x: Tensor) -> Tensor:
         """Return what ``forward`` does from the state ``carry``, and advance it in place."""
         if x.shape[1] == 1:
-            return self._step(carry, x[:, 0]).unsqueeze(1)
+            return self.advance(carry, x[:, 0], self.step).unsqueeze(1)
         out, (hidden, cell) = self(x, (torch.stack(carry.hidden), torch.stack(carry.cell)))
         carry.hidden, carry.cell = list(hidden.unbind(0)), list(cell.unbind(0))
         return out
 
-    def _step(self, carry: Carry, x: Tensor) -> Tensor:
-        for layer, (weight, bias) in enumerate(carry.ready):
-            a = torch.addmm(bias, torch.cat([x, carry.hidden[layer]], dim=-1), weight)
+    def advance(self, carry: Carry, x: Tensor, step: Step) -> Tensor:
+        """Run the next element x (B, inputs) by ``step``, advance the state in place, and return the step's result.
+
+        Args:
+            carry: state before the element.
+            x: input of the stack.
+            step: ``self.step``, or a function of the model that takes and returns the like.
+        """
+        out, carry.hidden, carry.cell = step(x, carry.hidden, carry.cell, carry.ready)
+        return out
+
+    def step(
+        self, x: Tensor, hidden: list[Tensor], cell: list[Tensor], ready: Ready
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Return the last layer's h (B, H) at one element x (B, inputs), and the new h and c of all layers."""
+        hiddens, cells = [], []
+        for before, kept, (weight, bias) in zip(hidden, cell, ready, strict=True):
+            a = torch.addmm(bias, torch.cat([x, before], dim=-1), weight)
             i, f, g, o = a.chunk(4, dim=-1)
-            cell = f.sigmoid() * carry.cell[layer] + i.sigmoid() * g.tanh()
-            x = o.sigmoid() * cell.tanh()
-            carry.hidden[layer], carry.cell[layer] = x, cell
-        return x
+            new = f.sigmoid() * kept + i.sigmoid() * g.tanh()
+            x = o.sigmoid() * new.tanh()
+            hiddens.append(x)
+            cells.append(new)
+        return x, hiddens, cells
