@@ -230,7 +230,7 @@ class ModelSubject:
         return _or_fault(case, again, self._may_raise(case))
 
     def _is_outside(self, case: CaseKey) -> bool:
-        return method_of(case, self.pair(case)[0]).outside
+        return self._method(case).outside
 
     def _may_raise(self, case: CaseKey) -> bool:
         """Return whether an exception is a fault of the case alone; after one on a GPU it may be unusable."""
