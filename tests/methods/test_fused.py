@@ -1,0 +1,226 @@
+"""A WaveNet's native loop draws what its incremental steps draw, whatever the law, batch, prompt, threads or weights."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from arbench.kernels.samplers import wavenet_draw
+from arbench.methods import CACHED, METHODS, MethodError, Outcome, Task, resolve
+from arbench.methods.native import Native, native
+from arbench.models import Source
+from arbench.models import resolve as model
+from arbench.models.weights import rounded
+
+N = 40
+LAWS = (
+    "wavenet:tiny",
+    "wavenet:tiny_logistic",
+    "wavenet:tiny_gaussian",
+    "wavenet:tiny_gaussian_mixture",
+    "wavenet:tiny_gaussian,loss=logistic",
+    "wavenet:tiny_gaussian_mixture,loss=logistic_mixture",
+)
+SHAPES = (
+    "wavenet:tiny,residual=17,gate=33,skip=31",  # more than one vector, and none of them full
+    "wavenet:tiny_logistic,local=3,hop=2,classes=3,kernel=1",  # no past, and both kinds of conditioning
+    "wavenet:tiny,layers=1,cycle=1,levels=70",  # more than one panel of logits
+)
+SETTINGS = ("fused", "fused,threads=2", "fused,weights=bfloat16", "fused,threads=2,weights=bfloat16")
+
+
+def task(source: Source, batch: int, given: int = 0, n: int = N) -> Task:
+    kind = next(source.parameters()).dtype
+    x, context = source.observe(n, range(batch), 0)
+    context = {name: value.to(kind) if value.is_floating_point() else value for name, value in context.items()}
+    noise = source.distribution.noise(0, range(batch), range(n), kind)
+    prompt = x[:, :given] if given else None
+    return Task(n, context, noise=noise, given=prompt, record=True)
+
+
+def drawn(name: str, source: Source, job: Task) -> Outcome:
+    (method,) = resolve(name)
+    with torch.no_grad():
+        return method.run(source, job)
+
+
+def same(found: Outcome, wanted: Outcome, tolerance: float) -> None:
+    assert found.params is not None
+    assert wanted.params is not None
+    assert found.x.dtype == wanted.x.dtype
+    assert torch.allclose(found.x.double(), wanted.x.double(), rtol=0, atol=tolerance)
+    assert torch.allclose(found.params, wanted.params, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("spec", [*LAWS, *SHAPES])
+def test_every_law_and_shape_draws_what_steps_draw(spec: str, name: str) -> None:
+    (method,) = resolve(name)
+    source = model(spec).build(0, torch.float64)
+    source = source if method.rounds is None else rounded(source, method.rounds)
+    for batch, given in ((1, 0), (3, 7), (5, N)):
+        job = task(source, batch, given)
+        same(drawn(name, source, job), drawn("cached", source, job), 1e-12)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_float32_and_bfloat16_weights_differ_from_float64_by_rounding_alone(name: str) -> None:
+    (method,) = resolve(name)
+    source = model(SHAPES[0]).build(0)
+    source = source if method.rounds is None else rounded(source, method.rounds)
+    job = task(source, 6)
+    found = drawn(name, source, job)
+    same(found, drawn("cached", source, job), 1e-5)
+    (_, shares) = next(iter(source._packs._kept.values()))  # type: ignore[union-attr]
+    wanted = torch.float32 if method.rounds is None else torch.int16
+    assert {share.weights.dtype for share in shares} == {wanted}
+
+
+def test_changed_weights_are_packed_again_and_a_copy_packs_its_own() -> None:
+    source = model("wavenet:tiny").build(0, torch.float64)
+    job = task(source, 1)
+    before = drawn("fused", source, job)
+    other = copy.deepcopy(source)
+    source.out.data.mul_(1.5)  # past PyTorch's version counters
+    same(drawn("fused", source, job), drawn("cached", source, job), 1e-12)
+    assert not torch.equal(drawn("fused", source, job).params, before.params)  # type: ignore[arg-type]
+    assert torch.equal(drawn("fused", other, job).params, before.params)  # type: ignore[arg-type]
+
+
+def test_a_draw_goes_on_where_it_stopped() -> None:
+    source = model("wavenet:tiny").build(0, torch.float64)
+    job = task(source, 2)
+    assert job.noise is not None
+    wanted = drawn("cached", source, job)
+    for threads in (1, 2):
+        draw = source.native(source.encode(job.context, N), 2, threads=threads)
+        parts = [draw.draw(job.noise[:, at : at + 7], record=True) for at in range(0, N, 7)]
+        assert torch.equal(torch.cat([x for x, _ in parts], dim=1), wanted.x)
+        assert draw.draw(job.noise[:, :0])[0].shape == (2, 0)
+
+
+def test_several_native_calls_are_one_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = model("wavenet:tiny").build(0, torch.float64)
+    job = task(source, 2)
+    monkeypatch.setattr(wavenet_draw, "SLICE_FLOPS", 1.0)
+    for name in ("fused", "fused,threads=2"):
+        same(drawn(name, source, job), drawn("cached", source, job), 1e-12)
+
+
+def test_two_draws_at_once_in_two_threads() -> None:
+    source = model("wavenet:tiny").build(0, torch.float64)
+    jobs = [task(source, batch) for batch in (1, 4)]
+    found: dict[int, Outcome] = {}
+
+    def work(i: int) -> None:
+        for _ in range(5):
+            found[i] = drawn("fused,threads=2", source, jobs[i])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for i, job in enumerate(jobs):
+        same(found[i], drawn("cached", source, job), 1e-12)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_interrupt_between_two_native_calls_leaves_nothing_running(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = model("wavenet:tiny").build(0, torch.float64)
+    job = task(source, 1)
+    assert job.noise is not None
+    inner: Callable[..., Any] = wavenet_draw.run
+    calls: list[int] = []
+
+    def interrupted(*args: Any) -> Any:
+        if args[6] == 0:  # the thread that draws and hears signals
+            calls.append(args[-2])
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+        return inner(*args)
+
+    monkeypatch.setattr(wavenet_draw, "SLICE_FLOPS", 1.0)
+    monkeypatch.setattr(wavenet_draw, "run", interrupted)
+    draw = source.native(source.encode(job.context, N), 1, threads=threads)
+    with pytest.raises(KeyboardInterrupt):
+        draw.draw(job.noise)
+    if threads == 2:
+        with pytest.raises(RuntimeError, match="start another one"):
+            draw.draw(job.noise)
+    monkeypatch.setattr(wavenet_draw, "run", inner)
+    assert torch.equal(drawn("fused", source, job).x, drawn("cached", source, job).x)
+
+
+def test_nan_logits_draw_the_first_such_class_as_pytorch_does() -> None:
+    source = model("wavenet:tiny,levels=70").build(0)
+    source.out_bias.data[[40, 50]] = torch.nan  # type: ignore[index]
+    job = task(source, 1)
+    assert drawn("fused", source, job).x.tolist() == drawn("cached", source, job).x.tolist() == [[40] * N]
+    source = model("wavenet:tiny_logistic").build(0)
+    source.out_bias.data[:] = torch.nan  # type: ignore[index]
+    job = task(source, 1)
+    assert drawn("fused", source, job).x.tolist() == drawn("cached", source, job).x.tolist() == [[0] * N]
+
+
+@pytest.mark.parametrize(("n", "given"), [(1, 0), (1, 1)])
+def test_the_shortest_event(n: int, given: int) -> None:
+    source = model("wavenet:tiny").build(0, torch.float64)
+    job = task(source, 1, given, n)
+    same(drawn("fused", source, job), drawn("cached", source, job), 1e-12)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    source = model("wavenet:tiny").build(0)
+    with pytest.raises(ValueError, match="at least one element"):
+        drawn("fused", source, Task(0, {}, noise=torch.zeros(1, 0, 4)))
+    longer = Task(4, task(source, 1).context, noise=torch.zeros(1, 4, 4), given=torch.zeros(1, 5, dtype=torch.long))
+    with pytest.raises(ValueError, match="must end where a group ends, got 5"):
+        drawn("fused", source, longer)
+    (method,) = resolve("fused")
+    assert "not bfloat16" in str(method.lacks(model("wavenet:tiny").build(0, torch.bfloat16)))
+    assert "does not define native" in str(method.lacks(model("made:tiny").cls))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fused,weights=int8", "no weights in int8; available: float32, bfloat16"),
+        ("fused,threads=3", "threads must be 1 or 2, got 3"),
+        ("fused,threads=true", "threads must be 1 or 2"),
+        ("fused,cores=2", "no setting 'cores'"),
+    ],
+)
+def test_settings_that_do_not_exist(name: str, message: str) -> None:
+    with pytest.raises(MethodError, match=message):
+        resolve(name)
+
+
+def test_two_threads_need_two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    with pytest.raises(ValueError, match="this process has 1"):
+        native({"threads": 2})
+    assert native({"weights": "bfloat16"}) == Native(torch.bfloat16)
+
+
+def test_the_twin_takes_the_same_steps() -> None:
+    (method,) = [method for method in METHODS if method.name == "fused"]
+    assert method.twin is CACHED
+
+
+def _weights(source: Source) -> Tensor:
+    return torch.cat([parameter.flatten() for parameter in source.parameters()])
+
+
+def test_rounded_weights_are_those_of_bfloat16() -> None:
+    source = model("wavenet:tiny").build(0)
+    before = _weights(source).clone()
+    assert torch.equal(_weights(rounded(source, torch.bfloat16)), before.bfloat16().float())
