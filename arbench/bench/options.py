@@ -87,7 +87,7 @@ class Options(Measuring):
             to keep. By default wavenet, or all models of the suite.
         suite: name of a suite that ships, or path of a TOML file: see ``arbench.bench.suite``. The other options
             apply to all of its models.
-        methods: names of methods.
+        methods: NAME, path.py:function or package.module:function, each with ,KEY=VALUE behind it for its settings.
         peers: NAME=PATH, each an adapter and a checkout of other people's repository; see ``arbench.adapters``.
         n: numbers of elements of an event; by default each model's own ladder.
         batch: numbers of events at once; by default 1.

@@ -85,7 +85,8 @@ def _check_packages(before: Tree, after: Tree, requests: list[dict[str, Any]]) -
             raise RefusedError(
                 f"{one.label} contains the package arbench and {other.label} does not; name two versions that both do"
             )
-    theirs = any("." in spec.partition(":")[0] for one in requests for spec in one.get("models", ()))
+    named = [spec for one in requests for name in ("models", "methods") for spec in one.get(name, ())]
+    theirs = any("." in spec.partition(":")[0].partition(",")[0] for spec in named)
     if not before.has_package and not theirs:
         raise RefusedError(
             f"neither {before.label} nor {after.label} contains the package arbench, so nothing would differ; "

@@ -9,9 +9,11 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+import torch
 
-from arbench.methods import METHODS, Method, MethodError, place_of, registry, resolve
+from arbench.methods import METHODS, Method, MethodError, Task, place_of, registry, resolve
 from arbench.methods.stepwise import CACHED
+from arbench.models import resolve as resolve_model
 
 MINE = """
 import torch
@@ -138,6 +140,20 @@ def test_defaults_of_a_function_are_its_settings(there: Path) -> None:
     assert error("mine.py:stated,width=1,width=2") == "method 'mine.py:stated': the setting 'width' is given twice"
     assert error("mine.py:draw,width=1") == "method 'mine.py:draw' takes no settings"
     assert error("cached,width=1") == "method 'cached' takes no settings"
+
+
+def test_settings_and_what_a_function_asks_for_reach_it(there: Path) -> None:
+    (there / "asking.py").write_text(
+        "def draw(model, noise, context, width=8):\n    return model, noise, context, width\n"
+    )
+    noise = torch.zeros(1, 2, 3)
+    task, source = Task(2, {"c": noise}, noise=noise), resolve_model("wavenet:tiny").build()
+    for spec, width in (("asking.py:draw", 8), ("asking.py:draw,width=[1, 2]", [1, 2])):
+        x = resolve(spec)[0].run(source, task).x
+        assert x[0] is source
+        assert x[1] is noise
+        assert x[2] is task.context
+        assert x[3] == width
 
 
 def test_a_method_configures_itself(there: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 import arbench
 from arbench.bench import runner
@@ -21,7 +22,7 @@ PAGE = (ROOT / "docs" / "own-method.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIGRAM = next(one for one in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "class Bigram" in one)
-SIZES = [8, 16]
+SIZES = [16]
 PLANTED = """
 
 def planted(model, noise):
@@ -29,6 +30,15 @@ def planted(model, noise):
     x[0, 5] = (x[0, 5] + 1) % 16
     return x
 """
+
+
+def passed(model, noise):
+    """Draw symbol by symbol."""
+    x, before = torch.zeros(noise.shape[:2], dtype=torch.long), torch.zeros(len(noise), dtype=torch.long)
+    for i in range(noise.shape[1]):
+        x[:, i] = ((model.embedding @ model.out)[before] + noise[:, i]).argmax(-1)
+        before = x[:, i] + 1
+    return x
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +54,7 @@ def results(load: Callable[[Path], ModuleType], tmp_path_factory: pytest.TempPat
         patch.setattr(runner, "WorkerPool", load(ROOT / "tests" / "workers.py").Inside)
         patch.setattr(runner, "limits", lambda device, threads=None: found)
         places = ["my_sampler.py:draw", "my_sampler.py:planted", "stated.py:draw", "full.py:steps"]
-        methods = ["parallel", "cached", *(f"{folder}/{place}" for place in places)]
+        methods = ["parallel", "cached", *(f"{folder}/{place}" for place in places), passed]
         yield arbench.measure(f"{folder}/my_model.py:Bigram", methods=methods, n=SIZES, rounds=1, workers=1)
     for name in set(sys.modules) - before:
         if name.startswith("arbench_user_") or name == "my_sampler":
@@ -98,8 +108,18 @@ def test_the_full_form_is_compared_in_log_probability_and_counted(results: Resul
         assert case.depth == built_in.depth
 
 
+def test_a_function_can_be_passed_itself_and_tensor_operations_are_counted(results: Results) -> None:
+    for case in rows(results, "test_own_method.passed"):
+        assert (case.status, case.count_source, case.nfe) == ("ok", "counted", None)
+        assert case.depth is not None
+        assert case.depth >= 3 * case.n
+
+
 def test_the_report_says_whose_draws_alone_were_verified(results: Results) -> None:
-    assert "Verified by its draws alone: sample my_sampler.draw and sample stated.draw; " in repr(results)
+    assert (
+        "Verified by its draws alone: sample my_sampler.draw, sample stated.draw and sample test_own_method.passed; "
+        in repr(results)
+    )
 
 
 @pytest.mark.parametrize("kind", [Task, Outcome, Method])

@@ -195,7 +195,7 @@ def _selected(request: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[s
 
 
 def _placed(request: Mapping[str, Any], tree: Tree, checked: Tree) -> dict[str, Any]:
-    """Return the options for a tree: a model in a file, also by absolute path, is the tree's own copy."""
+    """Return the options for a tree: a model or method in a file, also by absolute path, is the tree's own copy."""
 
     def there(spec: str) -> str:
         place, colon, rest = spec.partition(":")
@@ -206,5 +206,5 @@ def _placed(request: Mapping[str, Any], tree: Tree, checked: Tree) -> dict[str, 
             return f"{tree.root / path.resolve().relative_to(checked.root.resolve())}{colon}{rest}"
         return f"{tree.place / path}{colon}{rest}"
 
-    models = [there(spec) for spec in request.get("models") or ()]
-    return {**request, **({"models": models} if models else {})}
+    named = ((name, [there(spec) for spec in request.get(name) or ()]) for name in ("models", "methods"))
+    return {**request, **{name: specs for name, specs in named if specs}}
