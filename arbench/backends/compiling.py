@@ -57,25 +57,29 @@ def steady(tensor: Tensor) -> Tensor:
     return tensor.clone(memory_format=torch.contiguous_format)
 
 
-def use(network: nn.Module, whole: tuple[str, ...], compiled: bool) -> None:
-    """Compile the marked methods of a network's modules, each at its first call, or run them as they are.
+def outermost(tensor: Tensor) -> Tensor:
+    """Return a copy of a tensor (B, N, ..) in which the strides of a part of axis 1 do not depend on N."""
+    return steady(tensor.transpose(0, 1)).transpose(0, 1)
+
+
+def use(network: nn.Module, compiled: bool) -> None:
+    """Compile the steps and the forward pass of a network, each at its first call, or run them as they are.
+
+    Its ``forward``, and its ``extend`` where no other method is marked, are compiled even if they are not marked: for
+    all sizes at once, or where that fails for each size.
 
     Args:
         network: the network.
-        whole: methods of the network that are compiled as they are, with all sizes variable.
         compiled: whether to compile.
     """
+    marked = {name for module in network.modules() for name, _ in _marked(type(module))} - {"forward"}
+    whole = {"forward"} if marked else {"forward", "extend"}
     architecture = tuple((name, tuple(p.shape), p.dtype) for name, p in network.named_parameters())
     for module in network.modules():
         for name, varying in _marked(type(module)):
             _set(module, name, compiled, (architecture, varying))
-    for name in whole:
+    for name in whole - {name for name, _ in _marked(type(network))}:
         _set(network, name, compiled, (architecture, None))
-
-
-def marks(network: nn.Module) -> bool:
-    """Return whether a module of a network has a marked method."""
-    return any(True for module in network.modules() for _ in _marked(type(module)))
 
 
 def _marked(kind: type) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -98,7 +102,12 @@ def _set(module: nn.Module, name: str, compiled: bool, key: tuple[Hashable, tupl
     if made is None:
         made = _MADE[method, key] = _compiled(method, key[1])
     this = weakref.ref(module)  # not the module itself, whose memory would only be freed once cycles are looked for
-    vars(module)[name] = lambda *args: made(this(), *args)
+
+    def call(*args: Any) -> Any:
+        part_of_a_graph = torch.compiler.is_compiling()
+        return (method if part_of_a_graph else made)(this(), *args)
+
+    vars(module)[name] = call
 
 
 def _compiled(method: Callable[..., Any], varying: tuple[str, ...] | None) -> Callable[..., Any]:
@@ -106,43 +115,50 @@ def _compiled(method: Callable[..., Any], varying: tuple[str, ...] | None) -> Ca
 
     Args:
         method: the method.
-        varying: as in ``compilable``; None for one of which all sizes and integers may vary.
+        varying: as in ``compilable``; None for a method whose sizes and integers all vary.
     """
-    import torch._dynamo.config as dynamo
+    from torch._dynamo.exc import FailOnRecompileLimitHit
     from torch.fx.experimental.sym_node import DynamicInt
+
+    graph = _graph(method, dynamic=varying is None)
+    places = [i for i, name in enumerate(inspect.signature(method).parameters) if name in (varying or ())]
+    by_size = varying is not None or method.__name__ != "forward"
+
+    def call(*args: Any) -> Any:
+        nonlocal graph, by_size
+        if places:
+            args = tuple(DynamicInt(one) if i in places else one for i, one in enumerate(args))
+        try:
+            return graph(*args)
+        except Exception as error:  # the method may raise anything
+            if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "torch.fx")):
+                raise
+            if by_size or isinstance(error, FailOnRecompileLimitHit):
+                raise CompileError(_why(method, error)) from error
+        graph, by_size = _graph(method, dynamic=False), True
+        return call(*args)
+
+    return call
+
+
+def _graph(method: Callable[..., Any], dynamic: bool) -> Callable[..., Any]:
+    """Return a method under ``torch.compile``: as one graph, never partly or wholly as plain PyTorch."""
+    import torch._dynamo.config as dynamo
 
     dynamo.recompile_limit = max(dynamo.recompile_limit, GRAPHS)
     dynamo.allow_rnn = True
     assert isinstance(method, FunctionType)
     # Dynamo keeps graphs by code object, and would look through those of other architectures at each call
-    own = FunctionType(
-        method.__code__.replace(), method.__globals__, method.__name__, method.__defaults__, method.__closure__
-    )
+    code, defaults, closure = method.__code__.replace(), method.__defaults__, method.__closure__
+    own = FunctionType(code, method.__globals__, method.__name__, defaults, closure)
     own.__kwdefaults__ = method.__kwdefaults__
-    graph = torch.compile(own, fullgraph=True, dynamic=varying is None, options={"cpp_wrapper": True})
-    places = [i for i, name in enumerate(inspect.signature(method).parameters) if name in (varying or ())]
-
-    def call(*args: Any) -> Any:
-        if places:
-            given = list(args)
-            for place in places:
-                given[place] = DynamicInt(given[place])
-            args = tuple(given)
-        try:
-            return graph(*args)
-        except Exception as error:
-            raise_from(error, method)
-            raise
-
-    return call
+    # calls of kernels from C++ make a step a third faster, a long pass no faster, and compile for twice as long
+    options: dict[str, Any] = {"cpp_wrapper": method.__name__ != "forward"}
+    return torch.compile(own, fullgraph=True, dynamic=dynamic, options=options)
 
 
-def raise_from(error: Exception, method: Callable[..., Any]) -> None:
-    """Raise ``CompileError`` if an exception is the compiler's; the model's own exceptions pass."""
-    kind = type(error)
-    if not kind.__module__.startswith(("torch._dynamo", "torch._inductor", "torch.fx")):
-        return
-    first = next((line.strip() for line in str(error.__cause__ or error).splitlines() if line.strip()), kind.__name__)
-    raise CompileError(
-        f"torch.compile cannot compile {method.__qualname__} in one graph ({first[:200]}); use another --backend"
-    ) from error
+def _why(method: Callable[..., Any], error: Exception) -> str:
+    """Return on one line why there is no graph of a method."""
+    lines = [line.strip() for line in str(error.__cause__ or error).splitlines() if line.strip()]
+    what = f"torch.compile cannot run {method.__qualname__} as one graph for all calls"
+    return f"{what} ({(lines or [type(error).__name__])[0][:200]}); use --backend eager"

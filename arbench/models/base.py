@@ -306,8 +306,7 @@ class Source(Switched, ABC):
         for module in self.modules():
             if isinstance(module, Switched):
                 module.backend = backend
-        whole = ("forward",) if compiling.marks(self) else ("forward", "extend")
-        compiling.use(self, whole, backend == COMPILE)
+        compiling.use(self, backend == COMPILE)
         self.distribution.backend = "eager" if backend == COMPILE else backend
         if self.draft is not None:
             self.draft.use(backend)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from arbench.backends.compiling import compilable
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most, lecun_normal_
 from arbench.models.events import images
@@ -99,6 +100,7 @@ class Factorised(images.ImageSource, Source):
         rows = axis.unsqueeze(1).expand(side, side, -1)
         return torch.cat([rows, axis.unsqueeze(0).expand(side, side, -1)], dim=-1)
 
+    @compilable()
     def _params(self, batch: int, n: int, code: Context) -> Tensor:
         place = (self._features(self.side(n)) @ self.position).unsqueeze(2) + self.colour
         kind = self.kind[code["class"]] if self.classes else self.kind.expand(batch, -1)
@@ -115,6 +117,7 @@ class Factorised(images.ImageSource, Source):
         params = self._params(f.shape[0], f.shape[1], state)
         return params if g1 > g0 else params[:, :0], state
 
+    @compilable()
     def forward(self, f: Tensor, code: Context) -> Tensor:
         """Return the parameters (B, N, P) of all elements in one parallel pass."""
         return self._params(f.shape[0], f.shape[1], code)

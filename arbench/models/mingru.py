@@ -58,7 +58,7 @@ def scan(gate: Tensor, candidate: Tensor, before: Tensor | None) -> Tensor:
 
 @dataclass
 class _State:
-    hidden: list[Tensor | None]
+    hidden: Sequence[Tensor | None]
     """Each layer's h (B, H), None before the first element; replaced, never written to."""
     rings: list[list[Tensor]]
     """Each layer's last kernel - 1 inputs (B, D) of the convolution, oldest first; replaced likewise."""
@@ -229,15 +229,15 @@ class MinGRU(TextSource, Source):
         """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         x = begun(self.embedding, f[:, max(g0 - 1, 0) : g1 - 1], first=g0 == 0)
         again = self.backend == COMPILE and g1 - g0 > 1
-        params, state.hidden, state.rings = self._run(sized(x, 1) if again else x, state.hidden, state.rings)
+        params, hidden, rings = self._run(sized(x, 1) if again else x, state.hidden, state.rings)
         if again:
-            state.hidden = [steady(h) for h in state.hidden]
-            state.rings = [[steady(x) for x in ring] for ring in state.rings]
+            hidden, rings = [steady(h) for h in hidden], [[steady(x) for x in ring] for ring in rings]
+        state.hidden, state.rings = hidden, rings
         return params, state
 
     @compilable()
     def _run(
-        self, x: Tensor, before: list[Tensor | None], rings: list[list[Tensor]]
+        self, x: Tensor, before: Sequence[Tensor | None], rings: list[list[Tensor]]
     ) -> tuple[Tensor, list[Tensor], list[list[Tensor]]]:
         hidden, kept = [], []
         for layer, h, ring in zip(self._layers(), before, rings, strict=True):

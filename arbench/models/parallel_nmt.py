@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
+from arbench.backends.compiling import compilable
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most
 from arbench.models.events.fertility import aligned, copies
@@ -146,6 +147,7 @@ class ParallelNMT(TranslationSource, Source):
         fertility = self._logits(self.fertility(encoded))
         return _Code(fertility, inputs, positions[:t].unsqueeze(0), self.decoder.remember(encoded))
 
+    @compilable()
     def _symbols(self, fertility: Tensor, code: _Code) -> Tensor:
         """Return the parameters of all symbols (B, T, P) given the fertilities (B, S)."""
         index, inside = copies(fertility, code.positions.shape[1])

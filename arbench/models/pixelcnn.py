@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from arbench.backends import COMPILE
+from arbench.backends.compiling import compilable, outermost, sized, steady
 from arbench.distributions import by_name
 from arbench.models.base import Claim, Context, Source, at_most
 from arbench.models.events import images
@@ -181,6 +183,7 @@ class PixelCNN(images.ImageSource, Source):
         label = context["class"] if self.classes else None
         return [layer.offsets(label) for layer in self._layers()]
 
+    @compilable()
     def forward(self, f: Tensor, code: list[Offsets | None]) -> Tensor:
         """Return the parameters (B, N, P) of all elements in one parallel pass."""
         side = self.side(f.shape[1])
@@ -201,6 +204,8 @@ class PixelCNN(images.ImageSource, Source):
             deque(new(batch, side + 2 * layer.reach, c) for _ in range(layer.reach + 1))
             for layer, c in zip(layers, inputs, strict=True)
         ]
+        if self.backend == COMPILE:
+            rows = [deque(sized(row, 1) for row in own) for own in rows]
         c = self.channels
         both = [[*range(a, b), *range(c + a, c + b)] for a, b in pairwise(split)]
         order = [i for group in both for i in group]
@@ -242,7 +247,7 @@ class PixelCNN(images.ImageSource, Source):
 
     def _step(self, state: _State, before: Tensor | None) -> Tensor:
         """Return the parameters (B, P) of the next sub-pixel, given the previous one (B, 1)."""
-        layers, split = self._layers(), self.split
+        layers = self._layers()
         pixel, colour = divmod(state.at, self.colours)
         column = pixel % state.width
         if before is not None:
@@ -251,22 +256,33 @@ class PixelCNN(images.ImageSource, Source):
             state.lines[0][:, at, of : of + 1].copy_(self._scaled(before))
         if column == 0 and colour == 0:
             self._next_row(state)
-        lo, hi = split[colour], split[colour + 1]
-        for i, layer in enumerate(layers):
-            columns = state.columns[i][colour]
-            window = state.lines[i][:, column : column + layer.reach + 1].flatten(1)
-            offset = state.across[i][:, column, 2 * lo : 2 * hi]
-            gated = state.gated[i]
-            gated[:, lo:hi].copy_(gate(torch.addmm(offset, window, columns.horizontal)))
-            out = torch.addmm(columns.out_bias, gated[:, :hi], columns.out)
-            after = layers[i + 1].reach if i + 1 < len(layers) else 0
-            if not layer.first:
-                out = out + state.lines[i][:, layer.reach + column, lo:hi]
-            state.lines[i + 1][:, after + column, lo:hi].copy_(out)
-        (weight, bias), (last_weight, last_bias) = (product[colour] for product in state.head)
-        hidden = torch.addmm(bias, torch.relu(state.lines[-1][:, column, :hi]), weight)
-        state.gated[-1][:, lo:hi].copy_(torch.relu(hidden))
         state.at += 1
+        reaches = [*(layer.reach for layer in layers), 0]
+        windows = [line.narrow(1, column, reach + 1) for line, reach in zip(state.lines, reaches, strict=True)]
+        return self._pixel(windows, [a.select(1, column) for a in state.across], state, colour)
+
+    @compilable()
+    def _pixel(self, windows: list[Tensor], across: list[Tensor], state: _State, colour: int) -> Tensor:
+        """Return the parameters (B, P) of a sub-pixel, and write what it adds to the state's lines and gates.
+
+        Args:
+            windows: the part of each line that a pixel reads, (B, reach + 1, C); its own place is the last.
+            across: each layer's vertical contribution to the pixel, (B, 2 C).
+            state: the other parts of the state.
+            colour: number of the colour.
+        """
+        lo, hi = self.split[colour], self.split[colour + 1]
+        for i, layer in enumerate(self._layers()):
+            columns, gated = state.columns[i][colour], state.gated[i]
+            a = torch.addmm(across[i][:, 2 * lo : 2 * hi], windows[i].flatten(1), columns.horizontal)
+            gated[:, lo:hi].copy_(gate(a))
+            out = torch.addmm(columns.out_bias, gated[:, :hi], columns.out)
+            if not layer.first:
+                out = out + windows[i][:, -1, lo:hi]
+            windows[i + 1][:, -1, lo:hi].copy_(out)
+        (weight, bias), (last_weight, last_bias) = (product[colour] for product in state.head)
+        hidden = torch.addmm(bias, torch.relu(windows[-1][:, -1, :hi]), weight)
+        state.gated[-1][:, lo:hi].copy_(torch.relu(hidden))
         return torch.addmm(last_bias, state.gated[-1][:, :hi], last_weight)
 
     def _next_row(self, state: _State) -> None:
@@ -276,18 +292,38 @@ class PixelCNN(images.ImageSource, Source):
         new = self.hidden.weight.new_zeros
         r = layers[0].reach
         v = state.lines[0][:, r:] if state.lines else new(batch, state.width, self.colours)
-        state.across = []
-        for layer, rows, (weight, bias), offset in zip(layers, state.rows, state.crossing, state.vertical, strict=True):
+        if self.backend == COMPILE:
+            v = sized(steady(v), 1)
+        for rows in state.rows:
             rows.popleft()
-            rows.append(pad(v, (0, 0, layer.reach, layer.reach)))
-            a = layer.vertical(layer.vertical_taps(list(rows), state.width))
-            if offset is not None:
-                a = a + offset
-            state.across.append(a @ weight + bias)
-            v = gate(a)
+        newest, state.across = self._vertical(v, [list(rows) for rows in state.rows], state.crossing, state.vertical)
+        for rows, row in zip(state.rows, newest, strict=True):
+            rows.append(sized(row, 1) if self.backend == COMPILE else row)
         widths = [layer.reach for layer in layers] + [0]
         channels = [self.colours] + [self.channels] * len(layers)
         state.lines = [new(batch, reach + state.width, c) for reach, c in zip(widths, channels, strict=True)]
+        if self.backend == COMPILE:
+            state.lines, state.across = [outermost(x) for x in state.lines], [outermost(x) for x in state.across]
+
+    @compilable()
+    def _vertical(
+        self,
+        v: Tensor,
+        above: list[list[Tensor]],
+        crossing: list[tuple[Tensor, Tensor]],
+        vertical: list[Tensor | None],
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return each layer's vertical input (B, W + 2 reach, C) and contribution (B, W, 2 C) to the row below v."""
+        newest, across = [], []
+        for layer, rows, (weight, bias), offset in zip(self._layers(), above, crossing, vertical, strict=True):
+            row = pad(v, (0, 0, layer.reach, layer.reach))
+            a = layer.vertical(layer.vertical_taps([*rows, row], v.shape[1]))
+            if offset is not None:
+                a = a + offset
+            newest.append(row)
+            across.append(a @ weight + bias)
+            v = gate(a)
+        return newest, across
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Return real images as sub-pixels in the order of the raster."""

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from arbench.backends import COMPILE
+from arbench.backends.compiling import compilable, outermost
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most
 from arbench.models.events import images
 from arbench.models.layers.masked import Masked, bounds, group_mask
-from arbench.models.layers.row_layer import RowLayer, RowState
+from arbench.models.layers.row_layer import Place, RowLayer, RowState
 
 
 @dataclass
@@ -140,6 +142,7 @@ class RowLSTM(images.ImageSource, Source):
     def _scaled(self, x: Tensor) -> Tensor:
         return x.to(self.hidden.weight.dtype) * (2 / (self.levels - 1)) - 1
 
+    @compilable()
     def forward(self, f: Tensor, code: Context) -> Tensor:
         """Return the parameters (B, N, P) of all elements, row after row."""
         side, r = self.side(f.shape[1]), self.reach
@@ -196,19 +199,46 @@ class RowLSTM(images.ImageSource, Source):
             state.line[:, self.reach + was % state.side, of : of + 1].copy_(self._scaled(before))
         if column == 0 and colour == 0:
             self._next_row(state)
+        state.at += 1
+        return self._pixel(
+            state.line.narrow(1, column, self.reach + 1),
+            state.from_above.select(1, column),
+            [features.narrow(1, column, 2) for features in state.features],
+            [layer.place(row, column) for layer, row in zip(self._layers(), state.rows, strict=True)],
+            state,
+            colour,
+        )
+
+    @compilable()
+    def _pixel(
+        self,
+        line: Tensor,
+        above: Tensor,
+        features: list[Tensor],
+        places: list[Place],
+        state: _State,
+        colour: int,
+    ) -> Tensor:
+        """Return the parameters (B, P) of a sub-pixel, and write what it adds to the state.
+
+        Args:
+            line: pixels that the first convolution reads in this row, (B, reach + 1, C).
+            above: what the first convolution made of the rows above, (B, 2 H).
+            features: each layer's inputs and last the output, at the pixel and the one to its left: (B, 2, 2 H).
+            places: the pixel's part of each layer's state.
+            state: the state, for weights and the features between the last two products.
+            colour: number of the colour.
+        """
         lo, hi = self.wide[colour], self.wide[colour + 1]
-        window = state.line[:, column : column + self.reach + 1].flatten(1)
-        x = torch.addmm(state.from_above[:, column, lo:hi], window, state.first[colour])
-        for layer, row, features in zip(self._layers(), state.rows, state.features, strict=False):
-            features[:, 1 + column, lo:hi].copy_(x)
-            x = layer.step(row, features, column, colour)
-        features = state.features[-1]
-        features[:, 1 + column, lo:hi].copy_(x)
+        x = torch.addmm(above[:, lo:hi], line.flatten(1), state.first[colour])
+        for layer, own, place, row in zip(self._layers(), features, places, state.rows, strict=False):
+            own[:, 1, lo:hi].copy_(x)
+            x = layer.step(place, own, row.ready, colour)
+        features[-1][:, 1, lo:hi].copy_(x)
         (weight, bias), (last_weight, last_bias) = (product[colour] for product in state.head)
-        hidden = torch.relu(torch.addmm(bias, torch.relu(features[:, 1 + column, :hi]), weight))
+        hidden = torch.relu(torch.addmm(bias, torch.relu(features[-1][:, 1, :hi]), weight))
         upto = self.features_of[colour + 1]
         state.pixel[:, self.features_of[colour] : upto].copy_(hidden)
-        state.at += 1
         return torch.addmm(last_bias, state.pixel[:, :upto], last_weight)
 
     def _next_row(self, state: _State) -> None:
@@ -226,6 +256,12 @@ class RowLSTM(images.ImageSource, Source):
         state.features = [
             state.line.new_zeros(batch, 1 + state.side, 2 * self.width) for _ in range(len(self.layers) + 1)
         ]
+        if self.backend == COMPILE:
+            state.line, state.from_above = outermost(state.line), outermost(state.from_above)
+            state.features = [outermost(features) for features in state.features]
+            for row in state.rows:
+                row.hidden, row.cell = outermost(row.hidden), outermost(row.cell)
+                row.from_above, row.cell_above = outermost(row.from_above), outermost(row.cell_above)
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Return real images as sub-pixels in order of rows, columns and colours."""

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from arbench.backends import COMPILE
+from arbench.backends.compiling import compilable, sized
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most
 from arbench.models.events.kinds import KINDS
@@ -300,13 +302,23 @@ class Transformer(Source):
 
     def start(self, batch: int, n: int, code: _Code) -> _State:
         """Return the state before the first element."""
-        return _State(code, self.decoder.start(batch, n))
+        if self.backend != COMPILE:
+            return _State(code, self.decoder.start(batch, n))
+        cache = self.decoder.start(batch, n + 1)  # a full cache would need a graph of its own
+        cache.slots = [sized(slots, 3) for slots in cache.slots]
+        return _State(code, cache)
 
     def extend(self, state: _State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, _State]:
         """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         past = f[:, max(g0 - 1, 0) : g1 - 1]
         x = self._inputs(past, state.code.offset[:, g0:g1], first=g0 == 0)
-        return self._head(self.decoder.extend(x, state.cache, state.code.memories)), state
+        if self.backend == COMPILE and g1 - g0 > 1:
+            x = sized(x, 1)
+        return self.decoder.advance(x, state.cache, state.code.memories, self._run), state
+
+    @compilable("t")
+    def _run(self, x: Tensor, slots: Sequence[Tensor], memories: Sequence[Memory], t: int) -> Tensor:
+        return self._head(self.decoder.run(x, slots, memories, t))
 
     def mark(self, state: _State, g: int) -> int:
         """Return the position: the cache beyond it is overwritten before it is read."""

@@ -103,6 +103,10 @@ class Cache:
     slots: list[Tensor]
 
 
+Run = Callable[[Tensor, Sequence[Tensor], Sequence[Memory], int], Tensor]
+"""A run of a stack over a cache, and of what stands on it: see ``Stack.run``."""
+
+
 class Attention(nn.Module):
     """Multi-head attention: softmax(Q K^T / sqrt(D / H)) V for each of H heads, then a product.
 
@@ -353,12 +357,28 @@ class Stack(nn.Module):
         Raises:
             IndexError: the cache has no room for these positions.
         """
+        return self.advance(x, cache, memories, self.run)
+
+    def advance(self, x: Tensor, cache: Cache, memories: Sequence[Memory], run: Run) -> Tensor:
+        """Do what ``extend`` does by ``self.run``, or by a function of the model that takes and returns the like."""
         t, room = cache.t, cache.slots[0].shape[3]
         if t + x.shape[1] > room:
             raise IndexError(f"the cache has room for {room} positions, got {t + x.shape[1]}")
-        mask = later(t, t + x.shape[1], x)
-        for i, (layer, slots) in enumerate(zip(self._layers(), cache.slots, strict=True)):
-            attention = layer.attention
-            x = layer(x, lambda h, a=attention, s=slots: a.extend(h, s, t, mask), memories[i] if memories else None)
+        out = run(x, cache.slots, memories, t)
         cache.t = t + x.shape[1]
+        return out
+
+    def run(self, x: Tensor, slots: Sequence[Tensor], memories: Sequence[Memory], t: int) -> Tensor:
+        """Return the outputs (B, M, D) of positions from ``t`` on, whose keys and values are written to ``slots``.
+
+        Args:
+            x: inputs (B, M, D) of these positions.
+            slots: keys and values of each layer, as in ``Cache``.
+            memories: as in ``forward``.
+            t: first of these positions.
+        """
+        mask = later(t, t + x.shape[1], x)
+        for i, (layer, own) in enumerate(zip(self._layers(), slots, strict=True)):
+            attention = layer.attention
+            x = layer(x, lambda h, a=attention, s=own: a.extend(h, s, t, mask), memories[i] if memories else None)
         return self.norm(x)

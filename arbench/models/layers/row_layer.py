@@ -38,6 +38,10 @@ class StepWeights:
     """Biases of the gates."""
 
 
+Place = tuple[Tensor, Tensor, Tensor, Tensor]
+"""A pixel's part of a row: h (B, H), c (B, H), the row above's gates (B, 4 H) and its c (B, H)."""
+
+
 @dataclass
 class RowState:
     """A layer's row so far, and the contributions of the row above."""
@@ -107,22 +111,30 @@ class RowLayer(nn.Module):
         state.cell_above = state.cell
         state.hidden, state.cell = torch.zeros_like(state.hidden), torch.zeros_like(state.cell)
 
-    def step(self, state: RowState, x: Tensor, column: int, colour: int) -> Tensor:
-        """Return a colour's outputs (B, ..) at a pixel.
+    def place(self, state: RowState, column: int) -> Place:
+        """Return a pixel's part of the state of this row."""
+        return (
+            state.hidden.select(1, 1 + column),
+            state.cell.select(1, column),
+            state.from_above.select(1, column),
+            state.cell_above.select(1, column),
+        )
+
+    def step(self, place: Place, x: Tensor, ready: StepWeights, colour: int) -> Tensor:
+        """Return a colour's outputs (B, ..) at a pixel, and write its h and c.
 
         Args:
-            state: state of this row.
-            x: inputs of this row, padded on the left: (B, 1 + W, 2 H).
-            column: column of the pixel.
+            place: the pixel's part of the state of this row.
+            x: inputs at the pixel and the one to its left: (B, 2, 2 H).
+            ready: the weights.
             colour: number of the colour.
         """
+        hidden, kept, above, before = place
         lo, hi = self.split[colour], self.split[colour + 1]
-        window = x[:, column : column + 2].flatten(1)
-        offset = state.from_above[:, column, 4 * lo : 4 * hi]
-        a = torch.addmm(offset, window, state.ready.inputs[colour])
-        h, c = cell(a, state.cell_above[:, column, lo:hi])
-        state.cell[:, column, lo:hi].copy_(c)
-        state.hidden[:, 1 + column, lo:hi].copy_(h)
-        weight, bias = state.ready.outputs[colour]
-        out = torch.addmm(bias, state.hidden[:, 1 + column, :hi], weight)
-        return out + x[:, 1 + column, self.wide[colour] : self.wide[colour + 1]]
+        a = torch.addmm(above[:, 4 * lo : 4 * hi], x.flatten(1), ready.inputs[colour])
+        h, c = cell(a, before[:, lo:hi])
+        kept[:, lo:hi].copy_(c)
+        hidden[:, lo:hi].copy_(h)
+        weight, bias = ready.outputs[colour]
+        out = torch.addmm(bias, hidden[:, :hi], weight)
+        return out + x[:, 1, self.wide[colour] : self.wide[colour + 1]]
