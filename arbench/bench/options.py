@@ -88,7 +88,7 @@ class Options(Measuring):
         suite: name of a suite that ships, or path of a TOML file: see ``arbench.bench.suite``. The other options
             apply to all of its models.
         methods: NAME, path.py:function or package.module:function, each with ,KEY=VALUE behind it for its settings.
-        peers: NAME=PATH, each an adapter and a checkout of other people's repository; see ``arbench.adapters``.
+        peers: NAME=PATH, each an adapter and a checkout of other people's repository; see ``arbench.methods.peers``.
         n: numbers of elements of an event; by default each model's own ladder.
         batch: numbers of events at once; by default 1.
         backend: backend of the kernels within the models: 'eager' (plain PyTorch), 'triton' or 'numba'.

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from arbench.adapters.noise import NoiseDraws, own_distributions
-from arbench.adapters.peer import Peer
-from arbench.adapters.wavenet import conditioning, cycle, layer_weights, unlike
 from arbench.methods import Outcome, Task
+from arbench.methods.peers.noise import NoiseDraws, own_distributions
+from arbench.methods.peers.peer import Peer
+from arbench.methods.peers.wavenet import conditioning, cycle, layer_weights, unlike
 from arbench.models.wavenet import WaveNet
 
 NEVER = -1e30

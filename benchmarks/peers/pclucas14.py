@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from arbench.adapters.peer import Peer
 from arbench.methods import Outcome, Task
+from arbench.methods.peers.peer import Peer
 from arbench.models.layers.shifted import Conv, GatedResnet, Grow, concat_elu
 from arbench.models.layers.weight_norm import WeightNormed
 from arbench.models.pixelcnnpp import PixelCNNpp

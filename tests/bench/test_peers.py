@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import arbench
-from arbench.adapters import resolve
 from arbench.bench.plan import Options, Plan, PlanError, make_plan
 from arbench.methods import Task
+from arbench.methods.peers import resolve
 from arbench.methods.stepwise import CACHED
 from arbench.models import resolve as model
 from arbench.report import rows
@@ -34,7 +34,7 @@ def forgotten() -> Iterator[None]:
 @pytest.fixture
 def peer(tmp_path: Path, load: Callable[[Path], ModuleType]) -> Peer:
     """Return a function that writes a peer, and returns what to give to ``--peer``."""
-    table = load(Path(__file__).parents[1] / "adapters" / "table.py")
+    table = load(Path(__file__).parents[1] / "methods" / "peers" / "table.py")
     return partial(table.write, tmp_path)
 
 

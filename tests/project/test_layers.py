@@ -37,7 +37,6 @@ FORBIDDEN = [
     ("backends, border, files, git, naming, own and suggest ", "arbench.files", "arbench.data"),
     ("backends, border, files, git, naming, own and suggest ", "arbench.border.printable", "arbench.report"),
     ("backends, border, files, git, naming, own and suggest ", "arbench.own.raised", "arbench.bench"),
-    ("The systems wing: ", "arbench.methods", "arbench.adapters"),
     ("The systems wing: ", "arbench.models.wavenet", "arbench.methods"),
     ("The systems wing: ", "arbench.kernels.softmax", "arbench.data"),
     ("Models: ", "arbench.models.wavenet", "arbench.models.pixelcnn"),

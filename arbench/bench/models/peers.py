@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from arbench.adapters import PeerError, adapter_of, resolve
 from arbench.bench.models.wanted import Wanted
 from arbench.bench.options import Options, PlanError
 from arbench.methods import Method
+from arbench.methods.peers import PeerError, adapter_of, resolve
 from arbench.models import Source
 from arbench.own.raised import one_line
 

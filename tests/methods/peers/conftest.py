@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from arbench.adapters import resolve
+from arbench.methods.peers import resolve
 from arbench.own import beside
 
 

@@ -25,8 +25,8 @@ class Table:
 ADAPTER = """
 import torch
 
-from arbench.adapters import Peer
-from arbench.adapters.noise import NoiseDraws, own_distributions
+from arbench.methods.peers import Peer
+from arbench.methods.peers.noise import NoiseDraws, own_distributions
 from arbench.methods import Outcome
 from arbench.models.wavenet import WaveNet
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from arbench.adapters.checkout import imported
+from arbench.methods.peers.checkout import imported
 
 Written = Callable[..., Path]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from arbench.adapters import resolve
 from arbench.methods import Method, Task
+from arbench.methods.peers import resolve
 from arbench.methods.stepwise import CACHED
 from arbench.models import Source
 from arbench.models import resolve as model

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from arbench.adapters.noise import NoiseDraws, own_distributions
 from arbench.distributions import Categorical
 from arbench.methods import Task
+from arbench.methods.peers.noise import NoiseDraws, own_distributions
 
 B, N, K = 3, 5, 7
 

@@ -1,4 +1,4 @@
-"""What a user types names a peer, or is refused in one line that says what to do."""
+"""Peers are found by what a user types, or refused in one line that says what to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from arbench.adapters import PeerError, registry, resolve, shipped
+from arbench.methods.peers import PeerError, registry, resolve, shipped
 from arbench.models import resolve as model
 from arbench.models.made import MADE
 from arbench.models.wavenet import WaveNet
@@ -84,7 +84,7 @@ def test_adapters_that_are_none_are_refused(peer: Peer, tmp_path: Path) -> None:
     assert refusal(missing) == f"peer '{missing}': no file {tmp_path / 'other.py'}"
     spec = peer(adapter=("PEER = Peer(", "NOTHING = Peer("))
     file = spec.partition("=")[0]
-    assert refusal(spec) == f"peer '{spec}': {file} has no PEER; set PEER = arbench.adapters.Peer(...)"
+    assert refusal(spec) == f"peer '{spec}': {file} has no PEER; set PEER = arbench.methods.peers.Peer(...)"
     spec = peer(adapter=('name="table"', 'name="cached"'))
     del sys.modules["arbench_user_table"]
     assert refusal(spec) == f"peer '{spec}': arbench has a method 'cached'; give the peer another name"

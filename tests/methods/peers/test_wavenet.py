@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import conv1d, pad
 
-from arbench.adapters.wavenet import conditioning, cycle, layer_weights, unlike
 from arbench.methods import Task
+from arbench.methods.peers.wavenet import conditioning, cycle, layer_weights, unlike
 from arbench.models import resolve
 from arbench.models.wavenet import WaveNet
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from arbench.adapters.peer import Peer, PeerError
 from arbench.files import require_regular
-from arbench.methods import Method
+from arbench.methods.base import Method
+from arbench.methods.peers.peer import Peer, PeerError
 from arbench.methods.registry import names
 from arbench.own import beside
 from arbench.own.raised import one_line
 from arbench.suggest import did_you_mean
 
-SHIPPED = Path(__file__).parents[2] / "benchmarks" / "peers"
+SHIPPED = Path(__file__).parents[3] / "benchmarks" / "peers"
 """Adapters of a checkout of arbench; an installed arbench has none."""
 
 
@@ -68,7 +68,7 @@ def peer_of(spec: str) -> Peer:
     except (Exception, SystemExit) as error:  # an adapter of the user's may raise anything while it is imported
         raise PeerError(f"peer '{spec}': importing {file} failed: {one_line(error)}") from error
     if not isinstance(found, Peer):
-        raise PeerError(f"peer '{spec}': {file} has no PEER; set PEER = arbench.adapters.Peer(...)")
+        raise PeerError(f"peer '{spec}': {file} has no PEER; set PEER = arbench.methods.peers.Peer(...)")
     if found.name in names():
         raise PeerError(f"peer '{spec}': arbench has a method '{found.name}'; give the peer another name")
     return found

@@ -7,7 +7,7 @@ from weakref import ref
 
 import torch
 
-from arbench.adapters.prepared import Prepared
+from arbench.methods.peers.prepared import Prepared
 from arbench.models import Source, resolve
 
 

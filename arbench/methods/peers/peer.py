@@ -8,10 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from arbench.adapters.checkout import Rewrites, imported
-from arbench.adapters.prepared import Prepared
-from arbench.methods import Method, Outcome, Task
+from arbench.methods.base import Method, Outcome, Task
 from arbench.methods.outside import staying
+from arbench.methods.peers.checkout import Rewrites, imported
+from arbench.methods.peers.prepared import Prepared
 from arbench.models import Source
 from arbench.own.raised import one_line
 
@@ -35,7 +35,7 @@ class Peer:
         draw: draws with the network, under the task's noise; in every call, so what it does is timed.
         summary: one line for the user: what is called.
         differences: what a reader must know before comparing its times with ours.
-        rewrites: as for ``arbench.adapters.checkout.imported``.
+        rewrites: as for ``arbench.methods.peers.checkout.imported``.
     """
 
     name: str
