@@ -88,14 +88,14 @@ def prepared(
     own = context is None
     try:
         source.schedule(n)
+        prompt = None if given is None else _prompt(source, given, batch, n, dtype).to(device)
         if context is None:
             context = source.observe(n, range(batch), seed, data)[1]
     except (ValueError, DataError) as error:
         raise PlanError(f"{name}: {error}") from None
     if not own:
-        _check_context(source, name, context, batch, n)
+        _check_context(source, name, context, batch)
     context = {key: moved(value, device, dtype) for key, value in context.items()}
-    prompt = None if given is None else _prompt(source, given, batch, n, dtype).to(device)
     return Conditions(source, name, n, batch, context, dtype, device, own), prompt
 
 
@@ -168,11 +168,11 @@ def _length(source: Source, name: str, n: int | None, context: Context | None, d
     return n
 
 
-def _check_context(source: Source, name: str, context: Any, batch: int, n: int) -> None:
+def _check_context(source: Source, name: str, context: Any, batch: int) -> None:
     """Raise PlanError unless conditioning has the entries, axes and alphabets of the model's own."""
     if not isinstance(context, Mapping):
         raise PlanError(f"{name}: context is {type(context).__name__}; give a dictionary of tensors")
-    wanted = source.observe(min(n, _short(source, n)), range(1), 0)[1]
+    wanted = source.observe(min(source.count_ladder), range(1), 0)[1]  # short, since this only shows what there is
     if context.keys() != wanted.keys():
         names = ", ".join(f"'{key}'" for key in wanted) or "nothing"
         raise PlanError(f"{name}: context must have {names}, got {', '.join(map(repr, context)) or 'nothing'}")
@@ -193,12 +193,6 @@ def _check_context(source: Source, name: str, context: Any, batch: int, n: int) 
                 f"{name}: context '{key}' is from {int(value.min())} to {int(value.max())}; "
                 f"give values from 0 to {source.alphabets[key] - 1}"
             )
-
-
-def _short(source: Source, n: int) -> int:
-    """Return a size of which the shipped data has an event."""
-    longest = source.longest()
-    return n if longest is None else min(n, longest)
 
 
 def _prompt(source: Source, given: Any, batch: int, n: int, dtype: torch.dtype) -> Tensor:

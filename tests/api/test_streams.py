@@ -17,6 +17,7 @@ from arbench.bench.options import PlanError
 from arbench.data import mu_law_decode
 from arbench.methods import METHODS, Task
 from arbench.models import Context, Source, resolve, save
+from arbench.models.lstm import LSTM
 
 SPECS = ("wavenet:tiny", "wavenet:tiny_gaussian", "lstm:tiny", "transformer:tiny", "grouped_pixelcnn:tiny")
 N = 36
@@ -42,12 +43,22 @@ def naive(source: Source, batch: int, context: Context, given: Tensor | None = N
         return method.run(source, Task(n, context, noise=noise, given=given)).x
 
 
-class Loop:
-    """Stand-in for a native loop: many steps a call, with a feed of its own."""
+class Looping(LSTM):
+    """A model whose native loop takes many steps a call, and notes its calls."""
 
-    def __init__(self, source: Source, code: Any, batch: int, n: int) -> None:
+    loops: list[Loop]
+
+    def native(self, code: Any, batch: int, *, weights: torch.dtype | None = None, threads: int = 1) -> Loop:
+        self.loops.append(Loop(self, code, batch))
+        return self.loops[-1]
+
+
+class Loop:
+    """The loop, with a feed of its own."""
+
+    def __init__(self, source: Source, code: Any, batch: int) -> None:
         self.source, self.at, self.calls = source, 0, 0
-        self.state, self.f = source.start(batch, n, code), torch.zeros(batch, n, dtype=torch.long)
+        self.state, self.f = source.start(batch, N, code), torch.zeros(batch, N, dtype=torch.long)
 
     def draw(self, noise: Tensor, given: Tensor | None = None, record: bool = False) -> tuple[Tensor, Tensor | None]:
         self.calls += 1
@@ -60,10 +71,20 @@ class Loop:
         return self.f[:, begin : self.at], None
 
 
+@pytest.fixture
+def looping() -> Looping:
+    source = Looping(**LSTM.presets["tiny"], seed=SEED).double().requires_grad_(False)
+    source.loops = []
+    return source
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 256])
-@pytest.mark.parametrize("spec", SPECS)
-def test_the_chunks_together_are_the_naive_draw(spec: str, chunk: int, built: dict[str, Source]) -> None:
-    stream = arbench.stream(built[spec], chunk=chunk, n=N, batch=2, seed=SEED, decode=False)
+@pytest.mark.parametrize(
+    ("spec", "method"),
+    [*((spec, "cached") for spec in SPECS), ("wavenet:tiny", "fused"), ("wavenet:tiny_gaussian", "fused")],
+)
+def test_the_chunks_together_are_the_naive_draw(spec: str, method: str, chunk: int, built: dict[str, Source]) -> None:
+    stream = arbench.stream(built[spec], chunk=chunk, n=N, batch=2, seed=SEED, decode=False, method=method)
     chunks = list(stream)
     assert torch.equal(torch.cat(chunks, dim=1), stream.elements)
     wanted = naive(built[spec], 2, stream.context)
@@ -72,17 +93,15 @@ def test_the_chunks_together_are_the_naive_draw(spec: str, chunk: int, built: di
     group = 9 if spec == "grouped_pixelcnn:tiny" else 1
     size = min(-(-chunk // group) * group, N)
     assert [one.shape[1] for one in chunks] == [size] * (N // size) + [N % size] * (N % size > 0)
-    assert stream.method == "cached"
+    assert stream.method == method
     assert list(stream) == []
 
 
-@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("method", ["cached", "fused"])
 @pytest.mark.parametrize("length", [1, 9, N])
-def test_given_elements_begin_the_event_and_are_in_no_chunk(length: int, native: bool, wavenet: Source) -> None:
-    if native:
-        wavenet.native = lambda code, batch, n, **_: Loop(wavenet, code, batch, n)  # type: ignore[assignment]
+def test_given_elements_begin_the_event_and_are_in_no_chunk(length: int, method: str, wavenet: Source) -> None:
     given = torch.arange(2 * length).view(2, length) % 4
-    stream = arbench.stream(wavenet, chunk=7, n=N, batch=2, seed=SEED, given=given, decode=False)
+    stream = arbench.stream(wavenet, chunk=7, n=N, batch=2, seed=SEED, given=given, decode=False, method=method)
     assert torch.equal(stream.elements, given)
     drawn = torch.cat([*stream, given[:, :0]], dim=1)
     wanted = naive(wavenet, 2, stream.context, given)
@@ -91,47 +110,39 @@ def test_given_elements_begin_the_event_and_are_in_no_chunk(length: int, native:
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 256])
-def test_a_native_loop_draws_each_chunk_in_one_call(chunk: int, wavenet: Source) -> None:
-    loops = []
-
-    def native(code: Any, batch: int, n: int, *, weights: torch.dtype, threads: int) -> Loop:
-        assert weights == torch.float64
-        assert threads == torch.get_num_threads()
-        loops.append(Loop(wavenet, code, batch, n))
-        return loops[-1]
-
-    wavenet.native = native  # type: ignore[assignment]
-    stream = arbench.stream(wavenet, chunk=chunk, n=N, batch=2, seed=SEED)
+def test_a_native_loop_is_preferred_and_draws_each_chunk_in_one_call(chunk: int, looping: Looping) -> None:
+    given = [1, 0, 1]
+    stream = arbench.stream(looping, chunk=chunk, n=N, seed=SEED, given=given)
     assert stream.method == "fused"
-    calls = [loops[0].calls for _ in stream]
-    assert calls == list(range(1, -(-N // chunk) + 1))
-    assert torch.equal(stream.elements, naive(wavenet, 2, stream.context))
+    (loop,) = looping.loops
+    assert [loop.calls for _ in stream] == list(range(2, -(-(N - 3) // chunk) + 2))  # the first reads what is given
+    assert torch.equal(stream.elements, naive(looping, 1, stream.context, torch.tensor([given])))
 
 
-def test_a_native_loop_that_cannot_run_gives_its_reason(wavenet: Source) -> None:
-    wavenet.native = lambda *_, **__: "there is nowhere to keep compiled code"  # type: ignore[assignment]
-    why = r"^WaveNet is drawn step by step, which is slower: there is nowhere to keep compiled code$"
-    with pytest.warns(UserWarning, match=why) as warned:
-        stream = arbench.stream(wavenet, n=8, seed=SEED)
+def test_a_native_loop_that_cannot_run_gives_its_reason() -> None:
+    source = resolve("wavenet:tiny").build(SEED, torch.bfloat16)
+    reason = "needs weights in float32 or float64, not bfloat16; weights=bfloat16 reads rounded ones as float32"
+    with pytest.warns(
+        UserWarning, match=f"^WaveNet is drawn step by step, which is slower: a native loop {reason}$"
+    ) as warned:
+        stream = arbench.stream(source, n=8, seed=SEED)
     assert warned[0].filename == __file__
-    assert (stream.method, stream.why) == ("cached", "there is nowhere to keep compiled code")
-    list(stream)
-    assert torch.equal(stream.elements, naive(wavenet, 1, stream.context, n=8))
-    why = r"^WaveNet: there is nowhere to keep compiled code; use method='cached'$"
-    with pytest.raises(PlanError, match=why):
-        arbench.stream(wavenet, n=8, method="fused")
-    assert arbench.stream(wavenet, n=8, method="cached").why is None
+    assert (stream.method, stream.why) == ("cached", reason)
+    assert sum(chunk.shape[1] for chunk in stream) == 8
+    with pytest.raises(PlanError, match=f"^WaveNet: fused {reason}; use method='cached'$"):
+        arbench.stream(source, n=8, method="fused")
+    assert arbench.stream(source, n=8, method="cached").method == "cached"
 
 
 def test_audio_is_decoded_and_other_events_are_not() -> None:
-    stream = arbench.stream("wavenet:tiny", n=20, batch=2, chunk=7)
+    stream = arbench.stream("wavenet:tiny", n=20, batch=2, chunk=7, method="cached")
     heard = torch.cat(list(stream), dim=1)
     assert heard.dtype == torch.float32
     assert torch.equal(heard, torch.from_numpy(mu_law_decode(stream.elements, 4)))
     assert stream.rate_hz == 16000
-    stream = arbench.stream("wavenet:tiny_logistic", n=20)
+    stream = arbench.stream("wavenet:tiny_logistic", n=20, method="cached")
     assert set(torch.cat(list(stream), dim=1).unique().tolist()) <= {-1, *torch.tensor([-1 / 3, 1 / 3]).tolist(), 1}
-    stream = arbench.stream("wavenet:tiny_gaussian", n=400)
+    stream = arbench.stream("wavenet:tiny_gaussian", n=400, method="cached")
     heard = torch.cat(list(stream), dim=1)
     assert stream.elements.abs().max() > 1
     assert torch.equal(heard, stream.elements.clamp(-1, 1))
@@ -155,8 +166,8 @@ def test_an_interrupt_within_a_chunk_leaves_a_clean_partial_stream(
         return found
 
     monkeypatch.setattr(wavenet, "extend", interrupted)
-    stream = arbench.stream(wavenet, chunk=7, n=N, seed=SEED, decode=False)
-    other = arbench.stream(wavenet, chunk=5, n=N, seed=SEED, decode=False)
+    stream = arbench.stream(wavenet, chunk=7, n=N, seed=SEED, decode=False, method="cached")
+    other = arbench.stream(wavenet, chunk=5, n=N, seed=SEED, decode=False, method="cached")
     got = []
     with pytest.raises(KeyboardInterrupt):
         got.extend(stream)  # type: ignore[arg-type]
@@ -168,7 +179,7 @@ def test_an_interrupt_within_a_chunk_leaves_a_clean_partial_stream(
 
 
 def test_a_stream_that_is_left_or_closed_keeps_what_it_yielded(wavenet: Source) -> None:
-    with arbench.stream(wavenet, chunk=7, n=N, seed=SEED, decode=False) as stream:
+    with arbench.stream(wavenet, chunk=7, n=N, seed=SEED, decode=False, method="cached") as stream:
         chunk = next(stream)
     assert list(stream) == []
     assert torch.equal(chunk, naive(wavenet, 1, stream.context)[:, :7])
@@ -177,7 +188,7 @@ def test_a_stream_that_is_left_or_closed_keeps_what_it_yielded(wavenet: Source) 
 
 
 def test_a_chunk_belongs_to_its_reader(wavenet: Source) -> None:
-    stream = arbench.stream(wavenet, chunk=7, n=N, seed=SEED, decode=False)
+    stream = arbench.stream(wavenet, chunk=7, n=N, seed=SEED, decode=False, method="cached")
     for chunk in stream:
         chunk.zero_()
         stream.elements.zero_()
@@ -185,16 +196,17 @@ def test_a_chunk_belongs_to_its_reader(wavenet: Source) -> None:
 
 
 def test_streams_of_one_model_interleave_in_one_thread(wavenet: Source) -> None:
-    streams = [arbench.stream(wavenet, chunk=chunk, n=N, seed=SEED) for chunk in (5, 7)]
+    streams = [arbench.stream(wavenet, chunk=chunk, n=N, seed=SEED, method="cached") for chunk in (5, 7)]
     for _ in zip_longest(*streams):
         pass
     for one in streams:
         assert torch.equal(one.elements, naive(wavenet, 1, one.context))
 
 
-def test_streams_run_in_two_threads_at_once_and_threads_share_a_stream(wavenet: Source) -> None:
-    shared = arbench.stream(wavenet, chunk=1, n=N, seed=SEED, decode=False)
-    own = [arbench.stream(wavenet, chunk=3, n=N, seed=SEED, decode=False) for _ in range(2)]
+@pytest.mark.parametrize("method", ["cached", "fused"])
+def test_streams_run_in_two_threads_at_once_and_threads_share_a_stream(method: str, wavenet: Source) -> None:
+    shared = arbench.stream(wavenet, chunk=1, n=N, seed=SEED, decode=False, method=method)
+    own = [arbench.stream(wavenet, chunk=3, n=N, seed=SEED, decode=False, method=method) for _ in range(2)]
     got: list[list[Tensor]] = [[], []]
     failed: list[BaseException] = []
 
@@ -220,18 +232,18 @@ def test_streams_run_in_two_threads_at_once_and_threads_share_a_stream(wavenet: 
 
 def test_gradients_stay_as_the_reader_has_them(wavenet: Source) -> None:
     wavenet.requires_grad_()
-    for chunk in arbench.stream(wavenet, chunk=7, n=14):
+    for chunk in arbench.stream(wavenet, chunk=7, n=14, method="cached"):
         assert torch.is_grad_enabled()
         assert not chunk.requires_grad
 
 
 def test_the_length_is_that_of_the_conditioning_or_of_the_data(wavenet: Source) -> None:
     context = {"local": torch.zeros(2, 3, 5), "global": torch.tensor([0, 4])}
-    stream = arbench.stream(wavenet, batch=2, context=context)
+    stream = arbench.stream(wavenet, batch=2, context=context, method="cached")
     assert stream.n == 15  # five frames of three samples
     assert next(stream).shape == (2, 15)
-    assert arbench.stream("wavenet:tiny_logistic").n == 231_823  # the longest recording that ships
-    assert arbench.stream(wavenet, n=14, batch=2, context=context).n == 14
+    assert arbench.stream("wavenet:tiny_logistic", method="cached").n == 231_823  # the longest recording that ships
+    assert arbench.stream(wavenet, n=14, batch=2, context=context, method="cached").n == 14
 
 
 def test_weights_are_those_of_the_file(wavenet: Source, tmp_path: Path) -> None:
@@ -264,7 +276,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"chunk": True}, "chunk must be an integer, got True"),
     ({"seed": -1}, "seed must be between 0 and 2^63 - 1, got -1"),
     ({"method": "naive"}, "no method 'naive' draws in chunks; available: cached, fused"),
-    ({"method": "fused"}, "wavenet:tiny: the model has no native loop; use method='cached'"),
+    (
+        {"model": "lstm:tiny", "n": 9, "method": "fused"},
+        "lstm:tiny: fused needs a native loop, which the model does not have: it does not define native; "
+        "use method='cached'",
+    ),
+    ({"method": "fused,thread=2"}, "method 'fused': no setting 'thread'; did you mean 'threads'?"),
+    ({"method": "cached,threads=2"}, "method 'cached' takes no settings"),
     ({"given": [0] * 9, "n": 8}, "given has 9 elements, and the event only 8; give fewer, or a larger n"),
     ({"given": [4]}, "given is from 4 to 4; the model draws 0 to 3"),
     ({"given": [0.5]}, "given is of torch.float32; give elements as the model draws them, which are integers"),
@@ -323,14 +341,12 @@ def test_bad_arguments_are_refused_at_the_call(arguments: dict[str, Any], line: 
 
 def test_context_of_a_wrong_width_is_refused_and_a_built_model_is_not_built_again(wavenet: Source) -> None:
     with pytest.raises(PlanError, match=r"^wavenet:tiny: context does not fit the model: RuntimeError: .*$"):
-        arbench.stream("wavenet:tiny", context=FRAMES | {"local": torch.zeros(1, 4, 5)})
+        arbench.stream("wavenet:tiny", context=FRAMES | {"local": torch.zeros(1, 4, 5)}, method="cached")
     with pytest.raises(PlanError, match=r"^WaveNet is built already; leave out dtype, or pass the model's name$"):
         arbench.stream(wavenet, dtype="float32")
 
 
 def test_a_class_is_built_with_its_default_preset() -> None:
-    from arbench.models.lstm import LSTM
-
     class Mine(LSTM):
         presets = {"tiny": LSTM.presets["tiny"]}
 

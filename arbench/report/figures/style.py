@@ -34,6 +34,7 @@ _METHODS = {
     "speculative": (_BROWN, ">"),
     "rejection": (_ROSE, "h"),
     "fused": (_YELLOW, "^"),
+    "stream": (INK, "*"),
     "inversion": (_RED, "s"),
     "inversion_fixed_point": (_PINK, "D"),
     "inversion_blocks": (_GREEN, "p"),
