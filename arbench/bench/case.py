@@ -13,7 +13,7 @@ from arbench.results.schema import Claimed
 KERNEL_SPEC = "kernels"
 """The ``spec`` of every kernel's case: one worker loads all kernels."""
 
-_LATER = ("method_spec", "chunk")
+_LATER = ("method_spec", "chunk", "threads")
 """Fields that earlier versions do not know, None where they say nothing."""
 
 
@@ -46,6 +46,8 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     None if ``method`` is its name there."""
     chunk: Size | None = None
     """Elements that the method draws at a time, with their noise; None if it draws all before it returns."""
+    threads: Size | None = None
+    """Threads of the method where its name states them; None: those of the run."""
 
     @property
     def id(self) -> str:

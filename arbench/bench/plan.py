@@ -325,6 +325,7 @@ def _case(chosen: Chosen, source: Source, one: Wanted, batch: int, n: int, optio
         returning=method.returning,
         method_spec=one.spec,
         chunk=method.chunk,
+        threads=method.threads,
     )
 
 

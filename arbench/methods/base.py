@@ -129,6 +129,7 @@ class Method:
         twin: method of the same steps on plain PyTorch, whose operations are counted for it.
         chunk: elements that it draws at a time and passes to ``Task.made``, with noise that it makes for them; None if
             it draws all before it returns.
+        threads: threads that it uses whatever PyTorch may use; None where that decides.
         like: name of the method that performs the same operations, whose claims it shares; empty for none.
         on_request: True if only runs that name it have it.
         prepare: does once for a model what a first call would do, before that is counted: copying weights, say.
@@ -157,6 +158,7 @@ class Method:
     rounds: torch.dtype | None = None
     twin: Method | None = None
     chunk: int | None = None
+    threads: int | None = None
     like: str = ""
     on_request: bool = False
     prepare: Callable[[Source], Any] | None = None

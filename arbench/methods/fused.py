@@ -23,7 +23,7 @@ def fused(source: Source, task: Task, loop: Native = Native()) -> Outcome:  # no
 def _configured(settings: Mapping[str, Any]) -> Method:
     """Return the method with ``weights`` and ``threads``. Raises ValueError for other settings or values."""
     loop = native(settings)
-    return replace(FUSED, run=partial(fused, loop=loop), rounds=loop.rounds)
+    return replace(FUSED, run=partial(fused, loop=loop), rounds=loop.rounds, threads=loop.threads)
 
 
 FUSED = Method(

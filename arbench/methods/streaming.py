@@ -112,7 +112,7 @@ def _configured(settings: Mapping[str, Any]) -> Method:
     if by == "fused":
         run = partial(streamed, chunk=chunk, loop=loop)
         rest = {name: getattr(FUSED, name) for name in ("lacks", "devices", "twin")}
-        return replace(STREAM, run=run, chunk=chunk, like=by, rounds=loop.rounds, **rest)
+        return replace(STREAM, run=run, chunk=chunk, threads=loop.threads, like=by, rounds=loop.rounds, **rest)
     for key in SETTINGS:
         if key in settings:
             raise ValueError(f"'{key}' is a setting of the native loop; add by=fused")

@@ -11,18 +11,17 @@ def duration_s(case: Case) -> float | None:
 
 
 def cores(case: Case, results: Results) -> int:
-    """Return the number of cores that a call may use: its threads; a GPU counts as one."""
-    threads = results.run.plan.get("options", {}).get("threads")
+    """Return the number of cores that a call may use: its threads, or those of the run; a GPU counts as one."""
+    threads = case.threads or results.run.plan.get("options", {}).get("threads")
     return max(threads or 1, 1) if case.device == "cpu" else 1
 
 
 def streams(case: Case, results: Results) -> tuple[float, float] | None:
     """Return how many streams one core holds in real time, by the median and by the longest gap.
 
-    The batch makes B chunks of sound in each gap. A core that makes them by turns for several batches keeps up with as
-    many streams as B times the chunk's duration over the gap. By the longest gap no chunk that was measured would have
-    been late; by the median gap half of them would have been, and need a buffer. Below 1, one stream is slower than
-    real time.
+    That is the sound of all streams of the batch that a gap brings, over the gap and the cores. A figure below the
+    batch means that the streams of this batch are late; by the longest gap, at least once. By the median gap half of
+    the chunks may take longer than that, and readers need a buffer.
     """
     sound = duration_s(case)
     if sound is None or not case.gap_median_s or not case.gap_worst_s:

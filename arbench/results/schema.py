@@ -235,6 +235,8 @@ class Case(Identified, tag="case", kw_only=True):
     """Smallest and largest of the workers' medians, if there are too few for an interval."""
     cold_s: Seconds | None = None
     """Seconds of the first call in a fresh worker, median over workers."""
+    threads: Size | None = None
+    """Threads of the method where its name states them; None: those of the run."""
     chunk: Size | None = None
     """Elements of a chunk, for a method that draws chunk by chunk; this and what follows on chunks is None for others,
     and in files from before these fields."""
@@ -327,6 +329,7 @@ LATER: dict[type[Line], tuple[str, ...]] = {
     Case: (
         "why_unknown",
         "twin",
+        "threads",
         "chunk",
         "first_s",
         "gap_median_s",

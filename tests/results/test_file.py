@@ -102,7 +102,7 @@ LINES = [
 ]
 
 
-CHUNKED = ("chunks", "chunk", "first_s", "gap_median_s", "gap_worst_s", "gap_p99_s", "gaps", "noise_s")
+CHUNKED = ("threads", "chunks", "chunk", "first_s", "gap_median_s", "gap_worst_s", "gap_p99_s", "gaps", "noise_s")
 """Fields of methods that draw chunk by chunk."""
 
 

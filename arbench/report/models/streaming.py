@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from arbench.report.labels import SharedSettings, model_label, numbers, of_models
-from arbench.report.pace import cores, duration_s, streams
+from arbench.report.pace import cores, duration_s
 from arbench.report.table import order
 from arbench.results import Case, Results
 from arbench.stats import format_seconds
@@ -32,7 +31,7 @@ def _of_method(cases: list[Case], results: Results, shared: SharedSettings) -> l
     several = [case.n for case in cases if case.gap_median_s is not None]
     n = max(several or [case.n for case in cases])
     same = sorted((case for case in cases if case.n == n), key=lambda case: case.batch)
-    return [_latency(same[0], shared), *([_capacity(same, results)] if same[0].rate_hz and several else [])]
+    return [_latency(same[0], shared), *(_capacity(same, results) if same[0].rate_hz and several else [])]
 
 
 def _latency(case: Case, shared: SharedSettings) -> str:
@@ -51,33 +50,42 @@ def _latency(case: Case, shared: SharedSettings) -> str:
     return f"{text}."
 
 
-def _capacity(same: list[Case], results: Results) -> str:
-    """Return how many streams a core holds in real time, by rate and by the batches that were measured."""
-    found = [(case, held) for case in same if (held := streams(case, results)) is not None]
-    usual, by_usual = _most(found, lambda held: held[0])
-    worst, by_worst = _most(found, lambda held: held[1])
-    where = "the GPU" if same[0].device != "cpu" else "a core"
-    text = f"In real time {where} holds {usual:.2g} streams by the median gap"
-    batches = len(found) > 1
-    text += f" (at batch {by_usual})" if batches else ""
-    text += f" and {worst:.2g} by the worst" + (f" (at batch {by_worst})" if batches else "")
-    if not batches:
-        late = "even one falls behind" if usual < 1 else "even one needs a buffer for the longest gaps"
-        return f"{text}: {late}." if worst < 1 else f"{text}."
-    on = "" if cores(same[0], results) == 1 else f" on {cores(same[0], results)} threads"
-    kept = [case.batch for case, _ in found if (case.gap_worst_s or 0.0) < (duration_s(case) or 0.0)]
-    measured = numbers([case.batch for case, _ in found])
-    if not kept:
-        return f"{text}; of batches {measured} none had every gap below the chunk's own duration{on}."
-    largest = f"the largest with every gap below the chunk's own duration{on} is {max(kept)}"
-    return f"{text}; of batches {measured} {largest}."
+def _capacity(same: list[Case], results: Results) -> list[str]:
+    """Return how many streams are held in real time, and the largest batch that is never late.
+
+    A batch is late where a gap is longer than the sound in a chunk: then none of its streams is in real time. Where it
+    is not, several batches may take turns.
+    """
+    sound = duration_s(same[0]) or 0.0
+    number = cores(same[0], results)
+    who = "the GPU" if same[0].device != "cpu" else "a core" if number == 1 else f"{number} cores"
+    keep, do = ("keeps", "does") if number == 1 else ("keep", "do")
+    usual, by_usual = max((_in_turns(case, case.gap_median_s, sound), -case.batch) for case in same)
+    worst, by_worst = max((_in_turns(case, case.gap_worst_s, sound), -case.batch) for case in same)
+    if not usual:
+        best = min(same, key=lambda case: case.gap_median_s or 0.0)
+        late = f"{format_seconds(sound)} of sound take {_s(best.gap_median_s)}{_at(best.batch)}"
+        return [f"In real time {who} {do} not keep up with one stream: {late}."]
+    text = f"In real time {who} {keep} up with {_count(usual, 'stream')} by the median gap{_at(-by_usual)}"
+    if worst:
+        text += f", and with {worst:,} by the worst{_at(-by_worst)}"
+    else:
+        text += ", and with none by the worst: readers need a buffer"
+    if len(same) == 1:
+        return [f"{text}."]
+    kept = [case.batch for case in same if (case.gap_worst_s or 0.0) <= sound]
+    measured = f"Of batches {numbers([case.batch for case in same])}"
+    never = f"the largest of which no chunk was late is {max(kept)}" if kept else "none was without a late chunk"
+    return [f"{text}.", f"{measured} {never}."]
 
 
-def _most(
-    found: list[tuple[Case, tuple[float, float]]], by: Callable[[tuple[float, float]], float]
-) -> tuple[float, int]:
-    case, held = max(found, key=lambda pair: by(pair[1]))
-    return by(held), case.batch
+def _in_turns(case: Case, gap_s: float | None, sound: float) -> int:
+    """Return how many streams are in real time where batches of the case take turns, each with this gap."""
+    return case.batch * int(sound / gap_s) if gap_s else 0
+
+
+def _at(batch: int) -> str:
+    return f" at batch {batch}" if batch > 1 else ""
 
 
 def _count(number: int, what: str) -> str:

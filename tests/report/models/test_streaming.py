@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from arbench.report import answers, frame, headline, rows
@@ -57,32 +58,42 @@ def test_one_batch() -> None:
     assert said(measured(streamed())) == (
         "stream yields 256 audio samples (16 ms of sound) at a time at N = 1,024: first after 12.0 ms, then every "
         "10.0 ms (median), worst 20 ms of 24 gaps; 10.0% of the time makes noise, which other methods are given.",
-        "In real time a core holds 1.6 streams by the median gap and 0.8 by the worst: even one needs a buffer for the "
-        "longest gaps.",
+        "In real time a core keeps up with 1 stream by the median gap, and with none by the worst: readers need a "
+        "buffer.",
     )
-    assert said(measured(streamed(gap_worst_s=0.011)))[1].endswith(" by the median gap and 1.5 by the worst.")
-    slow = said(measured(streamed(gap_median_s=0.05, gap_worst_s=0.06)))
-    assert slow[1].endswith(" 0.32 streams by the median gap and 0.27 by the worst: even one falls behind.")
+    assert said(measured(streamed(gap_worst_s=0.011)))[1:] == (
+        "In real time a core keeps up with 1 stream by the median gap, and with 1 by the worst.",
+    )
+    assert said(measured(streamed(gap_median_s=0.05, gap_worst_s=0.06)))[1:] == (
+        "In real time a core does not keep up with one stream: 16 ms of sound take 50 ms.",
+    )
 
 
 def test_several_batches_name_the_largest_that_is_never_late() -> None:
-    slow = streamed(8, gap_median_s=0.014, gap_worst_s=0.017)
-    held = said(measured(streamed(1, gap_worst_s=0.011), streamed(4, gap_worst_s=0.015, gap_p99_s=0.0145), slow))
-    assert held[1] == (
-        "In real time a core holds 9.1 streams by the median gap (at batch 8) and 7.5 by the worst (at batch 8); of "
-        "batches 1, 4 and 8 the largest with every gap below the chunk's own duration is 4."
+    """The first is fast enough for two batches by turns, and the last is late."""
+    batches = streamed(1, gap_median_s=0.003, gap_worst_s=0.009), streamed(4, gap_median_s=0.007, gap_worst_s=0.015)
+    assert said(measured(*batches, streamed(8, gap_median_s=0.014, gap_worst_s=0.017)))[1:] == (
+        "In real time a core keeps up with 8 streams by the median gap at batch 4, and with 4 by the worst at batch 4.",
+        "Of batches 1, 4 and 8 the largest of which no chunk was late is 4.",
     )
-    late = said(measured(streamed(1), streamed(2)))
-    assert late[1].endswith("; of batches 1 and 2 none had every gap below the chunk's own duration.")
+    assert said(measured(streamed(1), streamed(2)))[1:] == (
+        "In real time a core keeps up with 2 streams by the median gap at batch 2, and with none by the worst: readers "
+        "need a buffer.",
+        "Of batches 1 and 2 none was without a late chunk.",
+    )
+    never = said(measured(streamed(1, gap_median_s=0.03), streamed(16, gap_median_s=0.2)))
+    assert never[1:] == ("In real time a core does not keep up with one stream: 16 ms of sound take 30 ms.",)
 
 
 def test_threads_are_cores_and_a_gpu_is_one() -> None:
-    both = measured(streamed(1, gap_worst_s=0.011), streamed(2, gap_worst_s=0.011), threads=2)
-    assert said(both)[1] == (
-        "In real time a core holds 1.6 streams by the median gap (at batch 2) and 1.5 by the worst (at batch 2); of "
-        "batches 1 and 2 the largest with every gap below the chunk's own duration on 2 threads is 2."
-    )
-    assert said(measured(streamed(device="cuda"), threads=4))[1].startswith("In real time the GPU holds 1.6 streams ")
+    sure = streamed(2, gap_worst_s=0.011)
+    text = "keep up with 2 streams by the median gap at batch 2, and with 2 by the worst at batch 2."
+    for results in (measured(sure, threads=2), measured(msgspec.structs.replace(sure, threads=2))):
+        assert said(results)[1] == f"In real time 2 cores {text}"
+        assert frame(results)["streams"].tolist() == pytest.approx([1.6])
+    gpu = measured(streamed(2, gap_worst_s=0.011, device="cuda"), threads=4)
+    assert said(gpu)[1] == f"In real time the GPU {text.replace('keep', 'keeps')}"
+    assert frame(gpu)["streams"].tolist() == pytest.approx([3.2])
 
 
 def test_no_second_chunk_and_no_audio() -> None:
