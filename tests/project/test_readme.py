@@ -36,6 +36,11 @@ def test_measuring_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (tmp_path / "mine" / "report.html").stat().st_size > 0
 
 
+def test_streaming(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(block("arbench.stream"), "README.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines() == ["(1, 256)", "(1, 256)", "(1, 88)"]
+
+
 def test_the_suite_that_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
