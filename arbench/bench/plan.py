@@ -282,6 +282,9 @@ def _methods(
     """
     found, kind = fitting(source, asked, entry.ops), options.device.partition(":")[0]
     kept = [one for one in found if kind in one.method.devices]
+    for one in kept:
+        if one.method.backend is not None:
+            check_backend(one.method.backend, options.device)
     if not kept and not (options.suite and (options.methods or options.ops)):
         names = ", ".join(dict.fromkeys(f"{one.method.op} {one.method.name}" for one in fitting(source, None, ())))
         elsewhere = {one.method.name: f"runs on {' or '.join(one.method.devices)} alone" for one in found}

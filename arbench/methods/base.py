@@ -126,6 +126,7 @@ class Method:
         outside: True if it is not one of arbench's own; whoever finds it sets this.
         devices: kinds of devices that it runs on.
         rounds: dtype to which the model's weights are rounded before, for it and for what verifies it.
+        backend: backend of the model's kernels for this method; None for that of the run.
         twin: method of the same steps on plain PyTorch, whose operations are counted for it.
         chunk: elements that it draws at a time and passes to ``Task.made``, with noise that it makes for them; None if
             it draws all before it returns.
@@ -156,6 +157,7 @@ class Method:
     outside: bool = False
     devices: Sequence[str] = ("cpu", "cuda")
     rounds: torch.dtype | None = None
+    backend: str | None = None
     twin: Method | None = None
     chunk: int | None = None
     threads: int | None = None
@@ -163,6 +165,11 @@ class Method:
     on_request: bool = False
     prepare: Callable[[Source], Any] | None = None
     remark: str = ""
+
+    @property
+    def variant(self) -> tuple[torch.dtype | None, str | None]:
+        """What it changes of the model that it runs: ``rounds`` and ``backend``."""
+        return self.rounds, self.backend
 
 
 class Unknown:

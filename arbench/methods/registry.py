@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Any
 
+from arbench.backends import MODEL_BACKENDS
 from arbench.methods.base import Method
 from arbench.methods.fixed_point import BLOCKS, FIXED_POINT, INVERSION_BLOCKS, INVERSION_FIXED_POINT
 from arbench.methods.forecast import FORECAST
@@ -46,6 +47,8 @@ METHODS: tuple[Method, ...] = (
 """The built-in methods, in the order of the tables."""
 GROUP = "arbench.methods"
 """Group of the entry points by which other packages add methods."""
+BACKEND = "backend"
+"""Setting of every built-in method that evaluates the network: the backend of the model's kernels."""
 GIVEN: dict[str, Any] = {}
 """Methods that the user passed to ``arbench.measure`` itself, by their names."""
 
@@ -92,7 +95,8 @@ def resolve(spec: str) -> list[Method]:
     """Find methods by NAME, path.py:function or package.module:function.
 
     A name may be that of several methods, one for each op and kind of feed. Settings follow the name, as in
-    ``NAME,key=value,other=value``, and are a part of the name of the method.
+    ``NAME,key=value,other=value``, and are a part of the name of the method. ``backend`` is one of every built-in
+    method that evaluates the network.
 
     Raises:
         MethodError: there is no such method or setting, or it is not usable; the message is one line.
@@ -110,9 +114,15 @@ def resolve(spec: str) -> list[Method]:
     except ValueError as error:
         raise MethodError(f"method '{name}'{error}") from None
     if settings:
-        found = [_configured(one, name, settings) for one in _taking(found, name)]
+        found = [_configured(one, name, settings) for one in _taking(found, name, settings)]
     full = method_name(spec)
     return [one if one.name == full else replace(one, name=full) for one in found]
+
+
+def _on(backend: str, method: Method, name: str) -> Method:
+    if backend not in MODEL_BACKENDS:
+        raise MethodError(f"method '{name}': unknown backend '{backend}'; {did_you_mean(backend, MODEL_BACKENDS)}")
+    return replace(method, backend=backend, reference=False)
 
 
 def _imported(place: str, name: str) -> Any:
@@ -125,15 +135,19 @@ def _imported(place: str, name: str) -> Any:
         raise (NoMethodError if error.absent else MethodError)(f"method '{name}': {error}") from error
 
 
-def _taking(found: list[Method], name: str) -> list[Method]:
-    kept = [method for method in found if method.configure is not None]
+def _taking(found: list[Method], name: str, settings: Mapping[str, Any]) -> list[Method]:
+    kept = [method for method in found if method.configure is not None or settings.keys() == {BACKEND}]
     if not kept:
         raise MethodError(f"method '{name}' takes no settings")
     return kept
 
 
 def _configured(method: Method, name: str, settings: Mapping[str, Any]) -> Method:
-    assert method.configure is not None
+    if BACKEND in settings and not method.outside and method.devices == Method.devices:
+        rest = {key: value for key, value in settings.items() if key != BACKEND}
+        return _on(str(settings[BACKEND]), _configured(method, name, rest) if rest else method, name)
+    if method.configure is None:
+        raise MethodError(f"method '{name}' takes no setting '{min(settings)}'; it takes {BACKEND}")
     try:
         made: Any = method.configure(settings)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A WaveNet's native loop draws what its incremental steps draw, whatever the law, batch, prompt, threads or weights."""
+"""A WaveNet's native loop draws what its incremental steps draw: laws, batches, prompts, threads, weights."""
 
 from __future__ import annotations
 

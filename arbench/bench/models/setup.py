@@ -65,10 +65,11 @@ class ModelSetup:
         self.chosen = resolve(self.spec)
         self.loaded = self.chosen.cls.load_data(self.data, self.chosen.config) if self.data else None
 
-    def build(self, dtype: str | None = None, rounds: torch.dtype | None = None) -> Source:
-        """Build the model in fresh memory, with its weights rounded to ``rounds`` if it is given."""
+    def build(self, dtype: str | None = None, rounds: torch.dtype | None = None, backend: str | None = None) -> Source:
+        """Build the model in fresh memory, with its weights rounded to ``rounds`` and another backend if given."""
         weights = Path(self.weights) if self.weights else None
-        more = {} if self.backend == "eager" else {"backend": self.backend}
+        backend = backend or self.backend
+        more = {} if backend == "eager" else {"backend": backend}
         model = self.chosen.build(self.seed, DTYPES[dtype or self.dtype], self.device, weights, **more)
         return model if rounds is None else rounded(model, rounds)
 

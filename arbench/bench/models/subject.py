@@ -50,26 +50,23 @@ class ModelSubject:
         self._pairs: dict[Any, tuple[Any, Any]] = {}
 
     def pair(self, case: CaseKey) -> tuple[Any, Any]:
-        """Return the model that a case measures and its float64 twin, with weights rounded as its method reads them.
-
-        Each is built once.
-        """
-        rounds = self._method(case).rounds
-        if rounds not in self._pairs:
-            source = self.setup.build(rounds=rounds)
-            self._pairs[rounds] = source, self.setup.twin(source)
-            self.witness.twins[rounds] = self._pairs[rounds][1]
-        return self._pairs[rounds]
+        """Return the model that a case measures, as its method changes it, and its float64 twin; each is built once."""
+        variant = self._method(case).variant
+        if variant not in self._pairs:
+            source = self.setup.build(None, *variant)
+            self._pairs[variant] = source, self.setup.twin(source)
+            self.witness.twins[variant[0]] = self._pairs[variant][1]
+        return self._pairs[variant]
 
     def build(self) -> Callable[[CaseKey], Call]:
         """Build the model again in fresh memory; return a function from a case to its call."""
         sources: dict[Any, Any] = {}
 
         def call_of(case: CaseKey) -> Call:
-            rounds = self._method(case).rounds
-            if rounds not in sources:
-                sources[rounds] = self.setup.build(rounds=rounds)
-            source = sources[rounds]
+            variant = self._method(case).variant
+            if variant not in sources:
+                sources[variant] = self.setup.build(None, *variant)
+            source = sources[variant]
             task = self.setup.task(source, case)
             algorithm, check = method_of(case, source).run, partial(self.witness.check, source, case, task)
             if case.chunk is None:
@@ -87,7 +84,7 @@ class ModelSubject:
     def _counted(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
         source, twin = self.pair(cases[0])
         method = self._method(cases[0])
-        if self.setup.backend == "eager" and method.twin is None:
+        if (method.backend or self.setup.backend) == "eager" and method.twin is None:
             counter = counter_for(self.setup, source, twin, cases[0], self.witness, budget_s, self._direct)
             yield from counter.counts(cases)
             return
@@ -148,7 +145,7 @@ class ModelSubject:
                 yield Message(line=Verification(case.id, "over_budget", case.exactness, facts, why))
                 continue
             yield Message(begin=case.id, step="verify")
-            where = (case.n, case.batch, self._method(case).rounds)
+            where = (case.n, case.batch, self._method(case).variant)
             if where not in probed:
                 try:
                     probed[where] = verify_model(self.setup, *self.pair(case), case)
