@@ -86,6 +86,7 @@ class Native:
 
     def begin(self, source: Source, task: Task) -> NativeSteps:
         """Return a draw before its first element that is not given."""
+        source.schedule(task.n)  # refuses a size that the model does not have, before anything is computed
         threads = self.threads or min(torch.get_num_threads(), MOST_THREADS)
         code = source.encode(task.context, task.n)
         return NativeSteps(source, task, source.native(code, task.batch, weights=self.rounds, threads=threads))

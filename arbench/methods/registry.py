@@ -137,8 +137,10 @@ def _imported(place: str, name: str) -> Any:
 
 def _taking(found: list[Method], name: str, settings: Mapping[str, Any]) -> list[Method]:
     kept = [method for method in found if method.configure is not None or settings.keys() == {BACKEND}]
-    if not kept:
+    if not kept and all(method.outside for method in found):
         raise MethodError(f"method '{name}' takes no settings")
+    if not kept:
+        raise MethodError(f"method '{name}' has no setting '{min(settings)}'; it has {BACKEND}")
     return kept
 
 

@@ -139,7 +139,7 @@ def test_defaults_of_a_function_are_its_settings(there: Path) -> None:
     assert error("mine.py:stated,width") == "method 'mine.py:stated': expected KEY=VALUE, got 'width'"
     assert error("mine.py:stated,width=1,width=2") == "method 'mine.py:stated': the setting 'width' is given twice"
     assert error("mine.py:draw,width=1") == "method 'mine.py:draw' takes no settings"
-    assert error("cached,width=1") == "method 'cached' takes no settings"
+    assert error("cached,width=1") == "method 'cached' has no setting 'width'; it has backend"
 
 
 def test_settings_and_what_a_function_asks_for_reach_it(there: Path) -> None:
