@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from arbench.methods.base import Task
 
@@ -57,7 +56,8 @@ class NoiseDraws:
 
         class OneHotCategorical(torch.distributions.OneHotCategorical):
             def sample(self, sample_shape: Any = ()) -> Tensor:
-                return one_hot(draw(self.probs), self.probs.shape[-1]).to(self.probs)
+                chosen = draw(self.probs).unsqueeze(-1)  # one_hot would read its smallest and largest value
+                return torch.zeros_like(self.probs).scatter_(-1, chosen, 1)
 
         return OneHotCategorical
 

@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from arbench.distributions import Categorical
+from arbench.meters import count
 from arbench.methods import Task
 from arbench.methods.peers.noise import NoiseDraws, own_distributions
 
@@ -41,6 +42,17 @@ def test_one_hot_draws_are_the_same_and_only_a_recording_task_keeps_anything(log
     drawn = torch.stack([kind(probs).sample() for probs in logits.softmax(-1).unbind(1)], dim=1)
     assert torch.equal(drawn, one_hot(Categorical(K).draw(logits, job.noise), K).double())
     assert draws.params is None
+
+
+def test_draws_can_be_counted(logits: torch.Tensor) -> None:
+    """Code that is not ours is not counted where it reads numbers; ours within it reads none."""
+    draws = NoiseDraws(task())
+    kinds = (draws.categorical(), draws.one_hot_categorical())
+    probs = logits.softmax(-1)
+    found = count(lambda: [kinds[at % 2](probs[:, at]).sample() for at in range(N)], outside=True)
+    assert found.why_unknown is None
+    assert found.depth is not None
+    assert found.depth > 0
 
 
 def test_a_class_of_the_peer_alone_is_never_drawn(logits: torch.Tensor) -> None:
