@@ -111,3 +111,181 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a table in Markdown."""
     lines = [list(head), ["---"] * len(head), *([str(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+HEAD = """# Native samplers of a WaveNet
+
+{cpu}. Every draw below was verified like any other (see README): it is the one that `naive` draws from the same noise.
+Weights are random for now, which changes no time here. Each series is one run with its calls in turns:
+
+    python benchmarks/fused_trial.py --out reports/fused
+    python benchmarks/fused_trial.py --out reports/fused --table
+
+**Of the limit** is the shortest time in which this core can read the weights once for each element, or multiply by
+them, whichever is longer, over the measured time. Both rates were measured in the same run, with one thread: reading at
+a working set of the weights' size, and the product of large float32 matrices. Two threads can exceed it. *Weights* is
+how they are stored; arithmetic is float32. Brackets are ranges over processes.
+
+"""
+
+
+def nv(run: Run) -> str:
+    """Return the table of ``wavenet:nv`` at batch 1."""
+    n = 4096
+    rows = []
+    for method in ("cached", "cached,backend=compile", *FUSED):
+        row = run.row(method, n)
+        cells = (f"{n / row.median_s / 1e3:.3g} kHz", f"{row.real_time:.2g}x", percent(row.fraction_of_limit))
+        rows.append((f"`{method}`", *cells, "—" if method == "cached" else run.faster(method, "cached", n)))
+    compiled = run.faster("fused", "cached,backend=compile", n)
+    two = [run.faster(two, one, n) for one, two in ((FUSED[0], FUSED[2]), (FUSED[1], FUSED[3]))]
+    return (
+        "## `wavenet:nv`, one stream\n\n"
+        + table(("method", "samples a second", "real time", "of the limit", "times as fast as `cached`"), rows)
+        + f"\n`fused` is {compiled} as fast as the compiled step. Two threads are {two[0]} as fast as one with float32 "
+        f"weights, and {two[1]} with bfloat16.\n"
+    )
+
+
+def batches(run: Run) -> str:
+    """Return the table over batch sizes."""
+    rows = []
+    for batch in (1, 4, 16, 64):
+        for method in FUSED:
+            row = run.row(method, 256, batch)
+            rate, work = batch * 256 / row.median_s, row.flops / row.median_s
+            rows.append(
+                (batch, f"`{method}`", f"{rate / 1e3:.3g} kHz", f"{work / 1e9:.3g}", percent(row.fraction_of_limit))
+            )
+    return "## Several streams in one call\n\n" + table(
+        ("batch", "method", "samples a second in all", "GFLOP/s", "of the limit of one core"), rows
+    )
+
+
+def vocoder(run: Run) -> str:
+    """Return the table of ``wavenet:vocoder``."""
+    rows = []
+    for method in ("cached", *FUSED):
+        row = run.row(method, 1024)
+        work = row.flops / row.median_s / 1e9
+        rows.append((f"`{method}`", f"{row.real_time:.2g}x", f"{work:.3g}", percent(row.fraction_of_limit)))
+    return "## `wavenet:vocoder`: 22.05 kHz, 24 layers, 128 channels\n\n" + table(
+        ("method", "real time", "GFLOP/s", "of the limit of one core"), rows
+    )
+
+
+def real_time(run: Run) -> str:
+    """Return the table of smaller vocoders, and the largest in real time."""
+    rows, best = [], {}
+    for spec in SMALLER:
+        preset = spec.partition(":")[2]
+        one, two = (run.row(method, 1024, preset=preset) for method in FUSED[1::2])
+        settings = dict(part.split("=") for part in preset.split(",")[1:])
+        rows.append(
+            (
+                settings["layers"],
+                settings["residual"],
+                f"{one.weights:,}",
+                f"{one.real_time:.2f}x",
+                f"{two.real_time:.2f}x",
+            )
+        )
+        for cores, row in ((1, one), (2, two)):
+            if row.real_time >= 1 and row.weights > best.get(cores, (0, ""))[0]:
+                best[cores] = row.weights, f"{settings['layers']} layers of {settings['residual']} channels"
+    largest = "; ".join(f"on {cores} {'core' if cores == 1 else 'cores'} {what}" for cores, (_, what) in best.items())
+    return (
+        "## The largest vocoder in real time\n\n`wavenet:vocoder` with fewer layers or channels, bfloat16 weights.\n\n"
+        + table(("layers", "channels", "weights", "one core", "two cores"), rows)
+        + f"\nThe largest of these in real time: {largest}.\n"
+    )
+
+
+def streams(run: Run) -> str:
+    """Return the table of streams."""
+    rows = []
+    for row in run.rows.itertuples():
+        gaps = [f"{value * 1e3:.3g}" for value in (row.first_s, row.gap_median_s, row.gap_worst_s, row.gap_p99_s)]
+        noise = percent(row.noise_s / row.median_s)
+        held = f"{row.streams:.2g}", f"{row.streams_worst:.2g}"
+        rows.append((f"`{row.method}`", *(one.replace("nan", "—") for one in gaps), noise, *held))
+    return (
+        "## Streaming `wavenet:nv` in chunks\n\nNoise is made within the time here, and outside it above.\n\n"
+        + table(
+            (
+                *("method", "first chunk (ms)", "gap (ms)", "worst", "99%"),
+                *("of it noise", "streams a core holds", "at the worst gap"),
+            ),
+            rows,
+        )
+    )
+
+
+def speech(runs: Mapping[str, Run]) -> str:
+    """Return what a second of speech costs by every sampler."""
+    nv, paper, student = (runs[name] for name in ("nv", "paper", "student"))
+    small, naive = nv.row("naive", 256), 0.0
+    naive = small.median_s * (small.rate_hz / small.n) ** 2
+    rows: list[tuple[object, ...]] = [
+        ("`wavenet:nv`, 16 kHz", "`naive`", f"{naive / 3600:.2g} h, from N = 256 and growth as N^2"),
+    ]
+    for run, n, name in ((nv, 4096, "`wavenet:nv`, 16 kHz"), (paper, 240, "`wavenet:paper`, 24 kHz")):
+        for method in ("cached", "cached,backend=compile", *FUSED):
+            if (run.rows.method == method).any():
+                rows.append((name, f"`{method}`", f"{per_second(run.row(method, n)):.3g} s"))
+        rows.append((name, "scoring, `parallel`", f"{per_second(run.row('parallel', n, op='score')):.3g} s"))
+    one = student.row("parallel", 24000)
+    rows.append(("`parallel_wavenet:paper`, 24 kHz", "`parallel`", f"{per_second(one):.3g} s"))
+    best = min(per_second(paper.row(method, 240)) for method in FUSED)
+    slow = per_second(paper.row("cached", 240))
+    return (
+        "## What a second of speech costs\n\nSeconds of this machine for a second of sound, one stream.\n\n"
+        + table(("model", "sampler", "a second of speech takes"), rows)
+        + f"\nThe student, `parallel_wavenet:paper`, is {best / per_second(one):.3g} times as fast as the best sampler of "
+        f"its teacher, `wavenet:paper`, and {slow / per_second(one):.3g} times as fast as `cached`. The 1,000x that is "
+        "quoted for Parallel WaveNet compares it with a naive sampler.\n"
+    )
+
+
+def peers(run: Run) -> str:
+    """Return the table of other people's samplers."""
+    rows = []
+    for row in run.rows.sort_values("median_s").itertuples():
+        rows.append((f"`{row.method}`", f"{row.n / row.median_s:,.0f}", run.faster("fused", row.method, row.n)))
+    return (
+        "## Other people's samplers\n\n`wavenet:nv,skip=256`, N = 256; differences are in benchmarks/peers.\n\n"
+        + table(("method", "samples a second", "`fused` is as fast as it times"), rows)
+    )
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(SERIES)))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of all series.")
+@click.option("--r9y9", type=click.Path(exists=True), help="Checkout of r9y9's WaveNet, for the series peers.")
+@click.option("--kan-bayashi", type=click.Path(exists=True), help="Checkout of kan-bayashi's, for the series peers.")
+@click.option("--table", "only_table", is_flag=True, help="Write the README from finished series.")
+def main(names: tuple[str, ...], out: Path, r9y9: str | None, kan_bayashi: str | None, only_table: bool) -> None:
+    """Run series, or write the README from finished ones."""
+    found = {"r9y9": r9y9, "kan-bayashi": kan_bayashi}
+    given = [word for name, path in found.items() if path for word in ("--peer", f"{name}={path}")]
+    chosen = names or tuple(name for name in SERIES if name != "peers")
+    for name in () if only_table else chosen:
+        command = [str(Path(sys.executable).with_name("arbench")), "run", *SERIES[name], "--out", str(out / name)]
+        if subprocess.run([*command, *(given if name == "peers" else [])]).returncode not in (0, 1):
+            raise SystemExit(f"series {name} failed")
+    if only_table:
+        runs = {name: Run(out, name) for name in SERIES if (out / name / "results.jsonl").exists()}
+        cpu = next(iter(runs.values())).results.run.environment["cpu"]
+        parts = [HEAD.format(cpu=f"{cpu['model']}, {cpu['usable_cores']} cores"), nv(runs["nv"])]
+        parts += [
+            batches(runs["batch"]),
+            vocoder(runs["vocoder"]),
+            real_time(runs["realtime"]),
+            streams(runs["stream"]),
+        ]
+        parts += [speech(runs), *([peers(runs["peers"])] if "peers" in runs else [])]
+        (out / "README.md").write_text("\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()
