@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from arbench.backends import COMPILE
 from arbench.results import KEY, Exactness, Op
 from arbench.results.ranges import Natural, Rate, Size
 from arbench.results.schema import Claimed
@@ -54,6 +55,11 @@ class CaseKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The name of the case in a results file and in messages."""
         where = f"{self.backend}/{self.device}/{self.dtype}/b{self.batch}/n{self.n}"
         return f"{self.model}:{self.preset}/{self.op}/{self.method}/{where}"
+
+    @property
+    def compiled(self) -> bool:
+        """True if ``torch.compile`` runs its model, by the backend of the run or of its method."""
+        return self.backend == COMPILE or f"backend={COMPILE}" in self.method.split(",")
 
     @property
     def key(self) -> tuple[Any, ...]:

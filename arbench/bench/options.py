@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import msgspec
 
-from arbench.backends import MODEL_BACKENDS
+from arbench.backends import COMPILE, MODEL_BACKENDS
 from arbench.border.printable import encodable, on_one_line
 from arbench.results import Run
 from arbench.suggest import did_you_mean
@@ -91,7 +93,8 @@ class Options(Measuring):
         peers: NAME=PATH, each an adapter and a checkout of other people's repository; see ``arbench.methods.peers``.
         n: numbers of elements of an event; by default each model's own ladder.
         batch: numbers of events at once; by default 1.
-        backend: backend of the kernels within the models: 'eager' (plain PyTorch), 'triton' or 'numba'.
+        backend: backend of the models: 'eager' (plain PyTorch), 'compile' (under ``torch.compile``), 'triton' or
+            'numba' (kernels of that language).
         count_budget: seconds for counting one method's ladder, operation by operation.
         data: path of the user's data; None for the data that ships.
         weights: safetensors file; None for random weights.
@@ -212,3 +215,15 @@ def check_backend(backend: str, device: str) -> None:
         raise PlanError("backend 'triton' needs a CUDA device; add --device cuda")
     if backend == "numba" and device != "cpu":
         raise PlanError("backend 'numba' runs only on the CPU; use --device cpu")
+    if backend == COMPILE and (missing := without_compiler()):
+        raise PlanError(f"backend '{COMPILE}' needs a C++ compiler: {missing}")
+
+
+def without_compiler() -> str | None:
+    """Return why torch.compile would find no C++ compiler here, and what to do; None if it finds one."""
+    named = os.environ.get("CXX")
+    if named and not shutil.which(named):
+        return f"CXX names '{named}', which is not on the PATH; correct or unset CXX"
+    if named or shutil.which("g++"):
+        return None
+    return "g++ is not on the PATH; install it, as with apt-get install g++, or set CXX"

@@ -28,7 +28,7 @@ def command(device: str, threads: int, instances: int, pairs: int, as_json: bool
     import torch
 
     from arbench.bench.noise import aa_trial, scorer
-    from arbench.bench.options import MOST, PlanError, check_between, check_device
+    from arbench.bench.options import MOST, PlanError, check_between, check_device, without_compiler
     from arbench.meters import Clock, environment, limits
 
     with refusing(PlanError):
@@ -44,6 +44,7 @@ def command(device: str, threads: int, instances: int, pairs: int, as_json: bool
     found: dict[str, Any] = {
         "environment": facts,
         "limits": measured,
+        "compile": without_compiler(),
         "clock": {"overhead_s": clock.overhead_s(), "shortest_s": clock.shortest_s()},
         "aa_trial": {
             "call_s": trial.call_s,
@@ -98,6 +99,7 @@ def _lines(found: dict[str, Any], cuda: bool) -> list[str]:
         f"CPU       {cpu.get('model') or 'unknown'}, {cpu.get('logical_cores')} logical cores",
         f"GPU       {gpu.get('name') if gpu else other}",
         f"threads   {facts['threads']['torch']} within one operation",
+        f"compile   {found['compile'] or 'torch.compile finds a C++ compiler'}",
         f"versions  {versions}",
         "",
         "copy      " + _rates(measured["copy"]),

@@ -150,7 +150,10 @@ def which_cases(models: str, sizes: str) -> Decorator:
         device,
         dtype,
         option(
-            "--backend", default="eager", metavar="eager|triton|numba", help="Implementation of the models' kernels."
+            "--backend",
+            default="eager",
+            metavar="eager|compile|triton|numba",
+            help="Plain PyTorch, the same under torch.compile, or kernels in another language.",
         ),
     )
 

@@ -68,6 +68,12 @@ class _State:
         return _State(list(self.hidden), [list(ring) for ring in self.rings])
 
 
+def _last(past: Sequence[Tensor], x: Tensor) -> list[Tensor]:
+    """Return as many of the last inputs (B, D) as there are in ``past``, after the inputs x (B, M, D)."""
+    m, kept = x.shape[1], len(past)
+    return [*past[m:], *(x[:, i - kept] for i in range(max(kept - m, 0), kept))]
+
+
 class MinGRULayer(nn.Module):
     """A layer: x += conv(x), if there is a convolution; x += W h(norm x), h of minGRU; x += MLP(norm x).
 
@@ -95,21 +101,19 @@ class MinGRULayer(nn.Module):
         self.down = weight(4 * width, width, fan_in=4 * width)
         self.down_bias = nn.Parameter(torch.zeros(width))
 
-    def _convolved(self, x: Tensor, past: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
-        """Return the convolution (B, M, D) and its last inputs, given the previous ones ``past``; None for zeros."""
+    def _convolved(self, x: Tensor, past: Sequence[Tensor] | None) -> Tensor:
+        """Return the convolution (B, M, D), given its previous kernel - 1 inputs ``past``; None for zeros."""
         assert self.taps is not None
         assert self.taps_bias is not None
         assert self.conv is not None
         assert self.conv_bias is not None
         m = x.shape[1]
-        ring: list[Tensor] = []
         if past is None:
             padded = pad(x, (0, 0, self.kernel - 1, 0))
         else:
             padded = torch.cat([torch.stack(list(past), dim=1), x], dim=1) if past else x
-            ring = [*past, x[:, 0]][1:] if m == 1 else list(padded[:, m:].unbind(1))
         windows = torch.stack([padded[:, k : k + m] for k in range(self.kernel)], dim=-2)
-        return ((windows * self.taps).sum(-2) + self.taps_bias) @ self.conv + self.conv_bias, ring
+        return ((windows * self.taps).sum(-2) + self.taps_bias) @ self.conv + self.conv_bias
 
     def _mlp(self, x: Tensor) -> Tensor:
         inner = gelu(rms_norm(x, x.shape[-1:], self.mlp_norm) @ self.up + self.up_bias)
@@ -121,8 +125,9 @@ class MinGRULayer(nn.Module):
         """Return outputs (B, M, D), the final h (B, H) and the convolution's last inputs, given x (B, M, D)."""
         ring: list[Tensor] = []
         if self.kernel:
-            convolved, ring = self._convolved(x, past)
-            x = x + convolved
+            if past is not None:
+                ring = _last(past, x)
+            x = x + self._convolved(x, past)
         candidate, gate = (rms_norm(x, x.shape[-1:], self.norm) @ self.gates).chunk(2, dim=-1)
         if x.shape[1] > 1:
             h = scan(gate, candidate, before)

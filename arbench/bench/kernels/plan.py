@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from arbench.backends import COMPILE as COMPILE
 from arbench.bench.case import KERNEL_SPEC, CaseKey
 from arbench.bench.kernels.peers import installed
 from arbench.bench.options import Measuring, PlanError, check_device, check_numbers, check_texts, converted
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from arbench.kernels import Kernel
 
 OWN, TORCH = "arbench", "torch"
-EAGER, COMPILE = "eager", "compile"
+EAGER = "eager"
 
 
 @dataclass(frozen=True)

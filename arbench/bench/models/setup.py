@@ -50,7 +50,7 @@ class ModelSetup:
         seed: seed of weights, noise and data.
         weights: safetensors file; None for random weights.
         data: path of the user's data; None for the data that ships.
-        backend: backend of the kernels within the model: 'eager', 'triton' or 'numba'.
+        backend: backend of the model, as in ``Options``.
     """
 
     spec: str

@@ -14,7 +14,7 @@ from arbench.bench.job import Job
 from arbench.bench.plan import Plan
 from arbench.bench.progress import Progress
 from arbench.bench.recorder import Recorder
-from arbench.bench.samples import by_case, compiling, seconds_by_worker
+from arbench.bench.samples import by_case, compiles, compiling, seconds_by_worker
 from arbench.bench.workers.failure import NoWorkerError, WorkerFailure
 from arbench.bench.workers.pool import WorkerPool
 from arbench.results import CRASHED, Count, Results, Samples, StoppedBy, Verification
@@ -70,7 +70,8 @@ class Supervisor:
         options = self.plan.options
         name = self.cases[0].title
         unproved = [c for c in [*self.cases, *self._needed] if c.id not in self._results.verifications]
-        self.progress.stage(f"{name}: verifying and counting", max(len(unproved), 1), 0)
+        compile_first = "compiling, " if any(case.compiled for case in self.cases) else ""
+        self.progress.stage(f"{name}: {compile_first}verifying and counting", max(len(unproved), 1), 0)
         self.prove()
         self._drop_over_budget()
         kept = self._timeable()
@@ -84,7 +85,7 @@ class Supervisor:
         done = {self._step_of(line) for line in self._results.samples if line.case in mine}
         self._steps |= done
         self.progress.stage(
-            f"{name}: timing",
+            f"{name}: {compile_first}timing",
             max(options.workers * len(kept) * (options.rounds or 1) - len(done), 1),
             options.workers * max(self._share_s, calls) if options.rounds is None else 0,
         )
@@ -186,6 +187,12 @@ class Supervisor:
                 spans[line.worker] = min(first, line.started_at), max(last, end)
         return sum(last - first for first, last in spans.values())
 
+    def _compiled_s(self) -> float:
+        """Return the seconds that first calls took longer than later ones because they compiled."""
+        mine, found = {case.id for case in self.cases}, [s for s in self._results.samples if s.cold_s is not None]
+        lasted = [(s.cold_s or 0.0, min(s.seconds)) for s in found if s.case in mine]
+        return sum(first - later for first, later in lasted if compiles(first, later))
+
     def _call_s(self, case: CaseKey) -> float:
         verified = self._results.verifications[case.id].verified or {}
         return float(verified.get("call_s", 0.0))
@@ -248,7 +255,7 @@ class Supervisor:
                 continue
             if options.rounds is not None:
                 return {case.id: "rounds" for case in self._timeable()}
-            elapsed = time.monotonic() - began
+            elapsed = time.monotonic() - began - self._compiled_s()
             if worker >= MOST_WORKERS:
                 elapsed = max(elapsed, options.budget)
             reasons = {case.id: self._decide(case, elapsed) for case in self._timeable()}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from arbench.bench.call import Kept
+from arbench.bench.call import Call, Kept
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, out_of_memory
@@ -104,7 +104,11 @@ def _uncounted(cases: list[CaseKey], counted: set[str], error: InexactError) -> 
 
 
 def measure(job: Job) -> Iterator[Message]:
-    """Time the cases in shuffled rounds, with everything built in fresh memory in each; yield each finished line."""
+    """Time the cases in shuffled rounds, with everything built in fresh memory in each; yield each finished line.
+
+    What ``torch.compile`` takes in first calls is no part of the share.
+    """
+    from arbench.backends.compiling import graphs
     from arbench.bench.subject import opened
     from arbench.meters import Clock
 
@@ -118,7 +122,7 @@ def measure(job: Job) -> Iterator[Message]:
     cold: set[str] = {case for case, _ in done}
     void: set[str] = set()
     started = time.monotonic()
-    longest = 0.0
+    longest = compiled_s = 0.0
     number = 0
     while True:
         todo = [case for case in job.cases if (case.id, number) not in done and case.id not in void]
@@ -134,9 +138,11 @@ def measure(job: Job) -> Iterator[Message]:
             alone = about <= SHORT_S or case.id in job.compiling
             first = None
             try:
-                if case.id not in cold and (alone or job.worker == 0):
+                before = graphs()
+                if case.id not in cold and (alone or job.worker == 0 or case.compiled):
                     first = clock.time(kept)
                     kept.check()
+                made = graphs() > before
                 if case.id not in cold:
                     once_s += time.monotonic() - starts
                 cold.add(case.id)
@@ -146,19 +152,19 @@ def measure(job: Job) -> Iterator[Message]:
                     kept.check()
                 else:
                     call_of(smallest[case.key]).run()
-                at = time.time()
-                if call.laps is not None:
-                    call.laps.clear()
-                seconds = _sampled(clock, kept, call.times, about)
-                line = Samples(case.id, job.worker, number, at, seconds)
-                if call.laps is not None:
-                    line.chunks, line.noise_s = call.laps.calls, call.laps.within
+                before = graphs()
+                line = _measured(case, job.worker, number, call, kept, clock, about)
                 kept.check()
+                if graphs() > before:  # a sample compiled
+                    line = _measured(case, job.worker, number, call, kept, clock, about)
+                    kept.check()
             except InexactError as error:
                 void.add(case.id)
                 yield Message(line=_void(case, error))
                 continue
             line.cold_s = first and first / call.times
+            if first and made:
+                compiled_s += first - min(line.seconds) * call.times
             yield Message(line=line)
         if len(void) == len(job.cases):
             return
@@ -167,8 +173,19 @@ def measure(job: Job) -> Iterator[Message]:
         if job.rounds is not None:
             if number >= job.rounds:
                 return
-        elif time.monotonic() - started + longest > job.share_s:
+        elif time.monotonic() - started - compiled_s + longest > job.share_s:
             return
+
+
+def _measured(case: CaseKey, worker: int, number: int, call: Call, kept: Kept, clock: Clock, about: float) -> Samples:
+    """Return the samples of a case in a round, with those of its chunks if it draws in chunks."""
+    at = time.time()
+    if call.laps is not None:
+        call.laps.clear()
+    line = Samples(case.id, worker, number, at, _sampled(clock, kept, call.times, about))
+    if call.laps is not None:
+        line.chunks, line.noise_s = call.laps.calls, call.laps.within
+    return line
 
 
 def _void(case: CaseKey, error: InexactError) -> Verification:
