@@ -14,8 +14,18 @@ from arbench.bench.memory import check_memory
 from arbench.bench.models.contract import ContractError, check_class, check_observed
 from arbench.bench.models.formulas import check_formulas
 from arbench.bench.models.needed import needed
-from arbench.bench.models.peers import check_peers, check_used, fitting_peers, wanted_peer
-from arbench.bench.models.wanted import Wanted, check_name, claim_of, fitting, wanted, why_not
+from arbench.bench.models.wanted import (
+    Wanted,
+    check_name,
+    check_peers,
+    check_used,
+    claim_of,
+    fitting,
+    fitting_peers,
+    wanted,
+    wanted_peer,
+    why_not,
+)
 from arbench.bench.options import Measuring as Measuring
 from arbench.bench.options import Options as Options
 from arbench.bench.options import PlanError as PlanError

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import arbench
 from arbench.bench.case import KERNEL_SPEC, CaseKey
-from arbench.bench.models.peers import peer_spec
 from arbench.git import Revision, ignores, revision, revision_around
-from arbench.methods.peers.registry import split_peer
+from arbench.methods.peers.registry import peer_spec, split_peer
 from arbench.models.registry import BUILT_IN, GIVEN, names
 
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES
-from arbench.bench.models.peers import peer_of
 from arbench.distributions import uniforms
 from arbench.methods import METHODS, Method, Outcome, Task
 from arbench.methods import resolve as resolve_method
+from arbench.methods.peers import peer_at
 from arbench.models import Context, Source, resolve
 from arbench.models.weights import rounded
 
@@ -29,7 +29,7 @@ def method_of(case: CaseKey, source: Source | type[Source]) -> Method:
     known = next((m for m in METHODS if (m.op, m.name, m.feeds) == wanted), None)
     if known is not None:
         return known
-    if (peer := peer_of(case.method_spec)) is not None:
+    if (peer := peer_at(case.method_spec)) is not None:
         return peer
     return next(m for m in resolve_method(case.method_spec or case.method) if (m.op, m.name, m.feeds) == wanted)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from arbench.bench.options import PlanError
+from arbench.bench.options import Options, PlanError
 from arbench.methods import METHODS, Method, MethodError, NoMethodError, lacking, methods_for, place_of, resolve
+from arbench.methods.peers import PeerError, adapter_of, place_of_peer
+from arbench.methods.peers import resolve as resolve_peer
 from arbench.models import Claim, Source
 from arbench.naming import method_name, method_spec
 from arbench.own.raised import one_line
@@ -117,3 +119,59 @@ def claim_of(source: Source, method: Method) -> Claim | None:
     for stated in (method.claim.depth, method.claim.work):
         parse(stated)
     return method.claim
+
+
+def check_peers(options: Options) -> None:
+    """Check what can be said of the peers without running code of theirs. Raises PlanError."""
+    if options.peers and options.ops and "sample" not in options.ops:
+        raise PlanError("--peer needs sampling; add --op sample")
+    for spec in options.peers:
+        try:
+            adapter_of(spec)
+        except PeerError as error:
+            raise PlanError(str(error)) from None
+
+
+def wanted_peer(spec: str) -> Wanted:
+    """Return the method of a peer; this imports the peer. Raises PlanError."""
+    try:
+        return Wanted(resolve_peer(spec), place_of_peer(spec))
+    except PeerError as error:
+        raise PlanError(str(error)) from None
+
+
+def fitting_peers(source: Source, name: str, peers: Sequence[Wanted]) -> Iterator[Wanted]:
+    """Yield the peers of a model.
+
+    Args:
+        source: the model.
+        name: what the user calls it, for messages.
+        peers: the peers of the run.
+
+    Raises:
+        PlanError: a peer of this kind of model cannot be this one.
+    """
+    for one in peers:
+        if one.method.lacks(type(source)) is not None:
+            continue
+        why = _lacks(one.method, source)
+        if why is not None:
+            raise PlanError(f"peer '{one.method.name}' cannot be {name}: it {why}")
+        yield one
+
+
+def check_used(peers: Sequence[Wanted], used: set[str], kinds: Sequence[type[Source]]) -> None:
+    """Check that each peer is a method of some model.
+
+    Args:
+        peers: the peers of the run.
+        used: names of the methods of its cases.
+        kinds: classes of its models.
+
+    Raises:
+        PlanError: a peer is of another kind than all of them.
+    """
+    for one in peers:
+        if one.method.name not in used:
+            why = next((why for kind in kinds if (why := one.method.lacks(kind)) is not None), "can only sample")
+            raise PlanError(f"peer '{one.method.name}' {why}, and no model of this run is; choose another with --model")

@@ -17,6 +17,10 @@ SHIPPED = Path(__file__).parents[3] / "benchmarks" / "peers"
 """Adapters of a checkout of arbench; an installed arbench has none."""
 
 
+PLACE = "peer:"
+"""Beginning of the place of a peer among methods."""
+
+
 def shipped() -> dict[str, Path]:
     """Return the files of the adapters in a checkout of arbench, by name."""
     files = sorted(SHIPPED.glob("*.py")) if SHIPPED.is_dir() else []
@@ -72,3 +76,19 @@ def peer_of(spec: str) -> Peer:
     if found.name in names():
         raise PeerError(f"peer '{spec}': arbench has a method '{found.name}'; give the peer another name")
     return found
+
+
+def place_of_peer(spec: str) -> str:
+    """Return the place of a peer among methods, from NAME=PATH."""
+    return f"{PLACE}{spec}"
+
+
+def peer_spec(place: str | None) -> str | None:
+    """Return NAME=PATH of a peer from the place of a method; None for another method."""
+    return place.removeprefix(PLACE) if place is not None and place.startswith(PLACE) else None
+
+
+def peer_at(place: str | None) -> Method | None:
+    """Return the method of a peer from the place of a method; None for another method. Raises PeerError."""
+    spec = peer_spec(place)
+    return None if spec is None else resolve(spec)
