@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from arbench.bench.inexact import InexactError
+from arbench.meters.compiled import uncompiled
 
 _FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
@@ -56,6 +58,18 @@ class Precision(_Results):
         eps = torch.finfo(dtype).eps
         self._fewer = {other for other in _FLOATING if torch.finfo(other).eps > eps}
         self.lower: tuple[str, torch.dtype] | None = None
+        self._uncompiled = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Look from now on, at compiled functions as the plain PyTorch that they were made from."""
+        self._uncompiled.enter_context(uncompiled(lambda twin: None, lambda why: None))
+        super().__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        """Stop looking."""
+        super().__exit__(*raised)
+        self._uncompiled.close()
 
     def returned(self, func: Any, result: Tensor, given: Any) -> None:
         """Remember the first result that has fewer digits than what it was made of."""
