@@ -47,7 +47,7 @@ SERIES: Mapping[str, list[str]] = {
         n="256,4096",
         workers=6,
         rounds=2,
-        timeout=90,
+        timeout=240,
     ),
     "batch": words("cached", *FUSED, models=["wavenet:nv"], batch="1,4,16,64", n=256, workers=3, rounds=2),
     "vocoder": words("parallel", "cached", *FUSED, models=["wavenet:vocoder"], n=1024, workers=6, rounds=2),
