@@ -8,13 +8,14 @@ import torch
 import triton
 from torch import Tensor
 
+from arbench.backends import BACKENDS
 from arbench.kernels.core.calls import as_given
 from arbench.kernels.core.launch import empty, launch
 from arbench.kernels.core.rows import rows_of
 from arbench.kernels.core.spec import Config, Cost, Inputs, Kernel, Op, choose, normal, with_noise
 from arbench.kernels.mixture import eager
 from arbench.kernels.mixture.inputs import random_params
-from arbench.kernels.mixture.parameters import check, result_dtype, width
+from arbench.kernels.mixture.parameters import LOG_SCALE_CEILING, LOG_SCALE_FLOOR, check, result_dtype, width
 from arbench.kernels.mixture.sample_programs import logistic_mixture_sample_kernel
 from arbench.kernels.mixture.tiles import constants, is_dense, tile, vectorised
 
@@ -51,6 +52,22 @@ def _triton(params: Tensor, noise: Tensor, levels: int, components: int, channel
     return x, out
 
 
+def _numba(params: Tensor, noise: Tensor, levels: int, components: int, channels: int) -> tuple[Tensor, Tensor]:
+    from arbench.kernels.core import numba_rows
+    from arbench.kernels.mixture import numba_mixture
+    from arbench.kernels.samplers.draws import DISCRETISED, Law, draw_rows
+
+    numba_rows.check(NAME, params=params, noise=noise)
+    shape = params.shape[:-1]
+    x = empty(shape if channels == 1 else (*shape, channels), torch.int64, params.device)
+    law = Law(DISCRETISED, levels, components, LOG_SCALE_FLOOR, LOG_SCALE_CEILING)
+    (memory, starts), (z, noise_starts) = numba_rows.flat(params), numba_rows.flat(noise)
+    of_each, rows = params.shape[-1], len(starts)
+    given = (law, memory, starts, of_each, z, noise_starts, x.view(rows, channels).numpy())
+    numba_rows.over_rows(draw_rows, rows, of_each, *given)
+    return x, numba_mixture.log_prob(params, x, levels, components, channels)
+
+
 def _eager(params: Tensor, noise: Tensor, levels: int, components: int, channels: int) -> tuple[Tensor, Tensor]:
     x = eager.draw(params, noise, levels, components, channels)
     return x, eager.log_prob(params, x, levels, components, channels)
@@ -81,7 +98,8 @@ def logistic_mixture_sample(
         levels: number of levels, 2 to 2^24.
         components: number of components, K.
         channels: number of channels C, 1 or 3.
-        backend: "eager" or "triton"; by default Triton for a tensor on a GPU.
+        backend: "eager", "triton" or "numba" (float32 and float64 on the CPU, contiguous along the last axis,
+            as many threads as ``torch.get_num_threads()``); by default Triton for a tensor on a GPU.
 
     Returns:
         int64 levels (...,) or, with three channels, (..., 3); log-probabilities (...,), float64 for float64
@@ -89,8 +107,9 @@ def logistic_mixture_sample(
         levels all the same, the same on every backend: NaN is the highest score of a component, and rounds to 0.
 
     Raises:
-        ValueError: sizes or devices do not fit, or more than three axes of rows do not merge.
-        TypeError: params or noise are not floating-point, or of different dtypes.
+        ValueError: sizes or devices do not fit; more than three axes of rows do not merge (Triton); a last axis is
+            not contiguous (Numba).
+        TypeError: params or noise are not floating-point, of different dtypes, or in half precision (Numba).
 
     Source: Salimans et al., *PixelCNN++*, 2017, sections 2.1 and 2.2.
     """
@@ -102,7 +121,7 @@ def logistic_mixture_sample(
             f"{NAME}: noise must have shape {expected} for params of shape {tuple(params.shape)}, "
             f"not {tuple(noise.shape)}"
         )
-    run = _eager if choose(NAME, backend, params) == "eager" else _triton
+    run = {"eager": _eager, "triton": _triton, "numba": _numba}[choose(NAME, backend, params, BACKENDS)]
     return run(params, noise, levels, components, channels)
 
 
@@ -187,6 +206,7 @@ LOGISTIC_MIXTURE_SAMPLE = Kernel(
     },
     dims=_dims,
     element="parameter",
+    backends=BACKENDS,
     near_ties=_near_ties,
     vectorised=vectorised,
 )

@@ -13,9 +13,15 @@ The first call compiles; the machine code is cached.
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import math
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -36,9 +42,29 @@ def compiled(*flags: str) -> Callable[..., Any]:
         try:
             return njit(cache=True, **options)(function)
         except RuntimeError:  # neither this file's folder nor the user's cache is writable
+            _warn_uncached(Path(function.__code__.co_filename).parent)
             return njit(**options)(function)
 
     return decorate
+
+
+@cache  # once in a process
+def _warn_uncached(folder: Path) -> None:
+    warnings.warn(
+        f"compiled code cannot be cached in {folder}, nor in the user's cache: every process compiles its own, a native "
+        "sampler for some 8 s; set NUMBA_CACHE_DIR to a folder that can be written",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def sources(*modules: ModuleType) -> str:
+    """Return a hash of the other files that compiled code comes from, for the default of one of its arguments.
+
+    Defaults are part of the signature by which Numba finds cached code; Numba itself looks at the file of the function
+    alone.
+    """
+    return hashlib.sha256("".join(map(inspect.getsource, modules)).encode()).hexdigest()
 
 
 def _instruction(made: Callable[..., Any]) -> Any:
@@ -185,6 +211,21 @@ def _score(x, inverse, z, infinity):
     return score if score == score else infinity
 
 
+@njit(error_model="numpy", forceinline=True)
+def first_highest(x, z, inverse, width):
+    """Return the first class of the highest score x inverse + z, where NaN is the highest, and the largest x inverse."""
+    infinity, none = x.dtype.type(np.inf), np.int32(-width)
+    bits = _ordered(_scaled(x[0], inverse))
+    best_bits = _ordered(_score(x[0], inverse, z[0], infinity))
+    for j in range(width):
+        bits = _larger(bits, _ordered(_scaled(x[j], inverse)))
+        best_bits = _larger(best_bits, _ordered(_score(x[j], inverse, z[j], infinity)))
+    best, place = _number(best_bits), none
+    for j in range(width):
+        place = _larger(place, np.int32(-j) if _score(x[j], inverse, z[j], infinity) == best else none)
+    return -place, _number(bits)
+
+
 @compiled("reassoc", "contract")
 def draws(x, width, starts, noise, noise_starts, inverse, index, totals, log_probs, begin, end):
     """Fill ``index``, ``totals`` and ``log_probs`` for rows ``begin`` to ``end``.
@@ -192,26 +233,16 @@ def draws(x, width, starts, noise, noise_starts, inverse, index, totals, log_pro
     These are the first class of the highest score, the sum of exp(scaled logit - maximum), and the scaled logit
     of the drawn class minus the maximum.
     """
-    infinity, none = x.dtype.type(np.inf), np.int32(-width)
     for row in range(begin, end):
         b_x = x[starts[row] : starts[row] + width]
         b_z = noise[noise_starts[row] : noise_starts[row] + width]
-        bits = _ordered(_scaled(b_x[0], inverse))
-        best_bits = _ordered(_score(b_x[0], inverse, b_z[0], infinity))
-        for j in range(width):
-            bits = _larger(bits, _ordered(_scaled(b_x[j], inverse)))
-            best_bits = _larger(best_bits, _ordered(_score(b_x[j], inverse, b_z[j], infinity)))
-        top, best = _number(bits), _number(best_bits)
-        place = none
-        for j in range(width):
-            score = _score(b_x[j], inverse, b_z[j], infinity)
-            place = _larger(place, np.int32(-j) if score == best else none)
+        drawn, top = first_highest(b_x, b_z, inverse, width)
         total = x.dtype.type(0)
         for j in range(width):
             total += exp(_scaled(b_x[j], inverse) - top)
-        index[row] = -place
+        index[row] = drawn
         totals[row] = total
-        log_probs[row] = _scaled(b_x[-place], inverse) - top
+        log_probs[row] = _scaled(b_x[drawn], inverse) - top
 
 
 def check(name: str, **tensors: torch.Tensor) -> None:

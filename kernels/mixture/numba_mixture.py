@@ -10,8 +10,6 @@ thread of a server's core takes 0.7 ms for the log-probabilities and 1.1 ms for 
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import math
 
 import numpy as np
@@ -26,9 +24,8 @@ from arbench.kernels.mixture.parameters import LOG_SCALE_FLOOR
 
 ROWS = 64
 """Rows transposed at a time: 30 parameters of each take 7.5 KiB."""
-HELPERS = hashlib.sha256("".join(map(inspect.getsource, (numba_rows, parameters))).encode()).hexdigest()
-"""Hash of the other files that code here is compiled from. As an argument's default it is part of the signature
-by which Numba finds cached code; Numba itself looks at the file of the function alone."""
+HELPERS = numba_rows.sources(numba_rows, parameters)
+"""See ``numba_rows.sources``."""
 
 
 @njit(error_model="numpy", fastmath={"contract"}, forceinline=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from typing import Any, NamedTuple
 
 from numba import njit
@@ -16,9 +14,8 @@ from arbench.kernels.samplers.exchange import exchange as exchanged
 from arbench.kernels.samplers.gates import gate
 from arbench.kernels.samplers.products import product
 
-_FILES = (numba_rows, draws, exchange, gates, products, vectors)
-HELPERS = hashlib.sha256("".join(map(inspect.getsource, _FILES)).encode()).hexdigest()
-"""Hash of the other files that code here is compiled from; see ``mixture.numba_mixture.HELPERS``."""
+HELPERS = numba_rows.sources(numba_rows, draws, exchange, gates, products, vectors)
+"""See ``numba_rows.sources``."""
 
 
 class Shape(NamedTuple):
