@@ -62,6 +62,7 @@ class Kernel:
         gradient_tolerance: (rtol, atol) of gradients, by dtype; None for ``tolerance``.
         near_ties: ``near_ties(inputs, dtype)`` takes float64 inputs and marks, over the leading axes of every
             output, decisions closer than ``dtype`` can resolve, where both answers are right.
+        defined: ``defined(config, dtype)`` tells whether the kernel has a configuration in a dtype.
         vectorised: ``vectorised(program, config)`` tells whether the layout lets a program load 128 bits at a
             time.
     """
@@ -82,6 +83,7 @@ class Kernel:
     tolerance: Mapping[torch.dtype, tuple[float, float]] = field(default_factory=LOG_PROBS.copy)
     gradient_tolerance: Mapping[torch.dtype, tuple[float, float]] | None = None
     near_ties: Callable[[Inputs, torch.dtype], Tensor] | None = None
+    defined: Callable[[Config, torch.dtype], bool] = lambda config, dtype: True
     vectorised: Callable[[str, Config], bool] = lambda program, config: False
 
     @property
@@ -95,7 +97,7 @@ def choose(name: str, backend: str | None, x: Tensor, have: Sequence[str] = ("ea
 
     Args:
         name: name of the kernel, for the message of an error.
-        backend: the requested backend; None selects Triton on a GPU and plain PyTorch elsewhere.
+        backend: the requested backend; None selects Triton on a GPU, if the kernel has it, else plain PyTorch.
         x: a tensor on the device of the call.
         have: backends that the kernel has.
 
@@ -103,7 +105,7 @@ def choose(name: str, backend: str | None, x: Tensor, have: Sequence[str] = ("ea
         ValueError: the kernel has no such backend, or it does not run on the tensor's device.
     """
     if backend is None:
-        return "triton" if runs_on(x.device) and x.device.type != "cpu" else "eager"
+        return "triton" if "triton" in have and runs_on(x.device) and x.device.type != "cpu" else "eager"
     backend = current(backend)
     if backend not in have:
         raise ValueError(f"{name} has no backend '{backend}'; available: {', '.join(have)}")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from numba import njit
 
-from arbench.kernels.core.numba_rows import exp
+from arbench.kernels.core import numba_rows
+from arbench.kernels.core.numba_rows import compiled, exp
+
+HELPERS = numba_rows.sources(numba_rows)
+"""See ``numba_rows.sources``."""
 
 
 @njit(error_model="numpy", fastmath={"contract"}, nogil=True)
@@ -21,3 +25,11 @@ def gate(a, h):
         e, s = exp(-two * abs(f)), exp(-abs(g))
         t = (one - e) * (one if g >= 0 else s)
         h[i] = (t if f >= 0 else -t) / ((one + e) * (one + s))
+
+
+@compiled("contract")
+def gate_rows(a, starts, out, begin, end, helpers=HELPERS):
+    """Fill rows ``begin`` to ``end`` of ``out`` (R, G) from flat memory in which rows of 2 G begin at ``starts``."""
+    width = 2 * out.shape[1]
+    for row in range(begin, end):
+        gate(a[starts[row] : starts[row] + width], out[row])

@@ -18,6 +18,9 @@ from numba.extending import intrinsic
 from torch import Tensor
 from torch.nn.functional import pad
 
+from arbench.kernels.core import numba_rows
+from arbench.kernels.core.numba_rows import compiled
+from arbench.kernels.samplers import vectors
 from arbench.kernels.samplers.vectors import INT, LINE, Vectors, data, lanes
 
 MOST_VECTORS = 4
@@ -26,6 +29,8 @@ MOST_ROWS = 4
 """Largest number of vectors multiplied at a time: 16 sums and four vectors of weights fill the registers of AVX-512."""
 UNROLLED = 4
 """Inputs multiplied in one round of the inner loop."""
+HELPERS = numba_rows.sources(vectors)
+"""See ``numba_rows.sources``."""
 
 
 def padded(size: int, dtype: torch.dtype) -> int:
@@ -178,10 +183,30 @@ def product(weights, at, inputs, outputs, x, x_at, x_stride, y, y_at, y_stride, 
         return at
     per = LINE // y.itemsize
     for begin in range(0, outputs, MOST_VECTORS * per):
-        vectors = min(MOST_VECTORS, (outputs - begin) // per)
+        across = min(MOST_VECTORS, (outputs - begin) // per)
         for row in range(0, rows, MOST_ROWS):
             few = min(MOST_ROWS, rows - row)
             x_row, y_row = x_at + row * x_stride, y_at + row * y_stride + begin
-            _tile(weights, at, x, x_row, x_stride, y, y_row, y_stride, inputs, few, vectors)
-        at += inputs * vectors * per
+            _tile(weights, at, x, x_row, x_stride, y, y_row, y_stride, inputs, few, across)
+        at += inputs * across * per
     return at
+
+
+@compiled()
+def products(weights, count, inputs, outputs, x, y, rows, helpers=HELPERS):
+    """Add to y (count, rows, outputs) the products of x (count, rows, inputs) with ``count`` matrices.
+
+    Args:
+        weights: the matrices, packed, one after the other, one-dimensional; uint16 for bfloat16.
+        count: how many.
+        inputs: number of inputs, padded.
+        outputs: number of outputs, padded.
+        x: one-dimensional.
+        y: one-dimensional.
+        rows: number of vectors for each matrix.
+        helpers: part of the signature by which Numba finds cached code.
+    """
+    at = 0
+    for i in range(count):
+        x_at, y_at = i * rows * inputs, i * rows * outputs
+        at = product(weights, at, inputs, outputs, x, x_at, inputs, y, y_at, outputs, rows)
