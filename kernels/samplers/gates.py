@@ -24,7 +24,8 @@ def gate(a, h):
         f, g = filters[i], gates[i]
         e, s = exp(-two * abs(f)), exp(-abs(g))
         t = (one - e) * (one if g >= 0 else s)
-        h[i] = (t if f >= 0 else -t) / ((one + e) * (one + s))
+        y = (t if f >= 0 else -t) / ((one + e) * (one + s))
+        h[i] = f + g if (f != f) | (g != g) else y  # exp loses a NaN whose lowest bits are not 0
 
 
 @compiled("contract")
