@@ -161,8 +161,9 @@ def main(out: Path, targets: tuple[str, ...], everything: bool, jobs: int) -> No
             f"{path} has rows for {', '.join(others)} too; leave out --target to update all, or choose another --out"
         )
     before = {} if everything else {old["fingerprint"]: old for old in table if old.get("fingerprint")}
+    names = [name for name, kernel in KERNELS.items() if "triton" in kernel.backends]
     with ThreadPoolExecutor(jobs) as pool:
-        found = pool.map(lambda kernel: compiled([kernel], targets, before), KERNELS)
+        found = pool.map(lambda kernel: compiled([kernel], targets, before), names)
         programs = [program for one in found for program in one]
     rows = [{**before.get(program["fingerprint"], {}), **row(program)} for program in programs]
     out.mkdir(parents=True, exist_ok=True)

@@ -327,18 +327,21 @@ def main() -> None:
 
     from arbench.kernels import KERNELS
 
+    with_programs = [name for name, kernel in KERNELS.items() if "triton" in kernel.backends]
     parser = argparse.ArgumentParser(description="Compile kernels ahead of time; print one JSON object per program.")
-    parser.add_argument("kernels", metavar="KERNEL", nargs="*", help="all without any: " + ", ".join(KERNELS))
+    parser.add_argument("kernels", metavar="KERNEL", nargs="*", help="all without any: " + ", ".join(with_programs))
     parser.add_argument("--target", action="append", choices=TARGETS, help="repeatable; all targets without it")
     parser.add_argument("--known", type=Path, help="file of fingerprints: list these programs, do not compile them")
     chosen = parser.parse_args()
     for name in chosen.kernels:
         if name not in KERNELS:
-            parser.error(f"unknown kernel '{name}'; choose from: {', '.join(KERNELS)}")
+            parser.error(f"unknown kernel '{name}'; choose from: {', '.join(with_programs)}")
+        if name not in with_programs:
+            parser.error(f"kernel '{name}' has no Triton program; choose from: {', '.join(with_programs)}")
     known = set(chosen.known.read_text().split()) if chosen.known else set()
     all_of_them = [
         one
-        for name in chosen.kernels or KERNELS
+        for name in chosen.kernels or with_programs
         for target in chosen.target or TARGETS
         for one in compilations(KERNELS[name], target)
     ]

@@ -1,7 +1,8 @@
-"""Checks of a kernel's Triton programs against float64, in memory where every stray access shows.
+"""Checks of a kernel's programs against float64, in memory where every stray access shows.
 
 Inputs are surrounded by poison (NaN, or integers far out of range). Outputs are in poisoned memory, which is
-checked afterwards. A call that launches no Triton program fails.
+checked afterwards. Triton programs are checked, or for a kernel without them, the code that Numba compiles. A call that
+should launch a Triton program and launches none fails.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ def _poison(dtype: torch.dtype) -> Any:
     return float("nan") if dtype.is_floating_point else (True if dtype == torch.bool else -(2**30) - 7)
 
 
-def poisoned(x: Tensor, gap: int = 2) -> Tensor:
-    """Return a copy of ``x`` with every axis strided over poison, and poison around it."""
+def poisoned(x: Tensor, gap: int = 2, last: int | None = None) -> Tensor:
+    """Return a copy of ``x`` with every axis strided over poison, the last by ``last``, and poison around it."""
     if x.dim() == 0 or x.numel() == 0:
         return x.clone()
-    wide = [gap * n + 1 for n in x.shape]
+    gaps = [gap] * (x.dim() - 1) + [gap if last is None else last]
+    wide = [one * n + 1 for one, n in zip(gaps, x.shape, strict=True)]
     total = math.prod(wide)
     memory = torch.full((total + 2 * MARGIN,), _poison(x.dtype), dtype=x.dtype, device=x.device)
-    view = memory[MARGIN : MARGIN + total].view(wide)[tuple(slice(1, None, gap) for _ in wide)]
+    view = memory[MARGIN : MARGIN + total].view(wide)[tuple(slice(1, None, one) for one in gaps)]
     view.copy_(x)
     return view.detach()
 
@@ -60,12 +62,31 @@ class Guard:
 
 def on_triton(call: Callable[[], Any]) -> Any:
     """Return the result of ``call`` with its outputs in guarded memory; fail unless it launches Triton programs."""
-    before, guard = launched.total(), Guard()
+    before = launched.total()
+    result = guarded(call)
+    assert launched.total() > before, "no Triton program was launched"
+    return result
+
+
+def guarded(call: Callable[[], Any]) -> Any:
+    """Return the result of ``call`` with its outputs in guarded memory."""
+    guard = Guard()
     with allocating(guard):
         result = call()
-    assert launched.total() > before, "no Triton program was launched"
+    assert guard.given, "no output was allocated by core.launch.empty"
     guard.check()
     return result
+
+
+def backend_of(kernel: Kernel) -> str:
+    """Return the backend whose results are checked."""
+    return "triton" if "triton" in kernel.backends else "numba"
+
+
+def called(kernel: Kernel, inputs: dict[str, Any]) -> Any:
+    """Return the result of the backend that is checked, with its outputs in guarded memory."""
+    backend = backend_of(kernel)
+    return (on_triton if backend == "triton" else guarded)(lambda: kernel.call(**inputs, backend=backend))
 
 
 def outputs(result: Any) -> list[Tensor]:
@@ -85,9 +106,9 @@ def widened(inputs: dict[str, Any]) -> dict[str, Any]:
     return {k: v.double().clone() if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in inputs.items()}
 
 
-def scattered(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Return the same arguments with every tensor strided over poison."""
-    return {k: poisoned(v) if isinstance(v, Tensor) else v for k, v in inputs.items()}
+def scattered(inputs: dict[str, Any], last: int | None = None) -> dict[str, Any]:
+    """Return the same arguments with every tensor strided over poison, along its last axis by ``last``."""
+    return {k: poisoned(v, last=last) if isinstance(v, Tensor) else v for k, v in inputs.items()}
 
 
 def close(found: Tensor, expected: Tensor, tolerance: tuple[float, float]) -> None:
@@ -111,7 +132,7 @@ def compare(kernel: Kernel, inputs: dict[str, Any]) -> None:
     for k in leaves:
         inputs[k] = inputs[k].detach().requires_grad_(True)
         exact[k] = exact[k].detach().requires_grad_(True)
-    found = outputs(on_triton(lambda: kernel.call(**inputs, backend="triton")))
+    found = outputs(called(kernel, inputs))
     expected = outputs(kernel.call(**exact, backend="eager"))
     assert len(found) == len(expected)
     for a, b in zip(found, expected, strict=True):

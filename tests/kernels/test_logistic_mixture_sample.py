@@ -19,6 +19,8 @@ from arbench.kernels import (
     logistic_mixture_sample,
 )
 
+BACKENDS = ("eager", "triton") if torch.cuda.is_available() else ("eager", "triton", "numba")
+
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 def test_the_distribution_agrees(harness: ModuleType, dtype: torch.dtype) -> None:
@@ -28,13 +30,16 @@ def test_the_distribution_agrees(harness: ModuleType, dtype: torch.dtype) -> Non
     drawn, log_prob = logistic_mixture_sample(**inputs, backend="eager")
     assert torch.equal(drawn, distribution.draw(params, z))
     assert torch.equal(log_prob, distribution.log_prob(params, drawn))
-    found, found_log_prob = harness.on_triton(lambda: logistic_mixture_sample(**inputs, backend="triton"))
-    assert torch.equal(found, drawn)
-    harness.close(found_log_prob, log_prob, (1e-5, 1e-5))
+    backends = ("triton",) if dtype == torch.bfloat16 or harness.DEVICE.type != "cpu" else ("triton", "numba")
+    for backend in backends:
+        run = harness.on_triton if backend == "triton" else harness.guarded
+        found, found_log_prob = run(lambda b=backend: logistic_mixture_sample(**inputs, backend=b))
+        assert torch.equal(found, drawn)
+        harness.close(found_log_prob, log_prob, (1e-5, 1e-5))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("backend", ["eager", "triton"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_draws_follow_the_law(harness: ModuleType, backend: str, channels: int) -> None:
     k, levels, n = 3, 3 if channels == 3 else 7, 4_000
     params = harness.make(LOGISTIC_MIXTURE_LOG_PROB, torch.float64, rows=1, components=k, channels=channels)["params"][
@@ -87,7 +92,7 @@ def slow_draw(params: list[float], noise: list[float], levels: int, k: int, roun
     return out
 
 
-@pytest.mark.parametrize("backend", ["eager", "triton"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_later_channels_follow_the_rounded_earlier_ones(harness: ModuleType, backend: str) -> None:
     k, levels = 2, 4
     inputs = harness.make(LOGISTIC_MIXTURE_SAMPLE, torch.float64, rows=300, components=k, channels=3, levels=levels)
@@ -97,7 +102,7 @@ def test_later_channels_follow_the_rounded_earlier_ones(harness: ModuleType, bac
     assert found.tolist() != [slow_draw(p, z, levels, k, rounded=False) for p, z in pairs]
 
 
-@pytest.mark.parametrize("backend", ["eager", "triton"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_ties_go_to_the_first_and_halves_to_the_even(harness: ModuleType, backend: str) -> None:
     def draw(params: list[float], noise: list[float], components: int) -> int:
         x, _ = logistic_mixture_sample(
@@ -137,3 +142,33 @@ def test_near_ties_are_few_and_include_every_draw_that_float32_changes(config: d
     differs = (drawn != right).view(len(near), -1).any(-1)
     assert 0 < near.sum() < 0.1 * len(near)
     assert not (differs & ~near).any()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tensors are on a GPU")
+@pytest.mark.parametrize("channels", [1, 3])
+def test_numba_draws_from_strided_rows_in_threads_what_pytorch_draws(
+    harness: ModuleType, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("arbench.kernels.core.numba_rows.WORTH_A_THREAD", 1)
+    inputs = harness.make(LOGISTIC_MIXTURE_SAMPLE, torch.float64, rows=42, components=5, channels=channels)
+    inputs = {k: v.view(2, 3, 7, -1) if isinstance(v, Tensor) else v for k, v in inputs.items()}
+    inputs["params"][0, 0, 0, 2], inputs["params"][0, 1, 0, :] = math.nan, math.inf
+    inputs["params"][0, 2, 0, 5:] = -math.inf
+    found = logistic_mixture_sample(**harness.scattered(inputs, 1), backend="numba")
+    expected = logistic_mixture_sample(**inputs, backend="eager")
+    assert torch.equal(found[0], expected[0])
+    harness.close(found[1], expected[1], (1e-10, 1e-10))
+    none = {**inputs, "params": inputs["params"][:0], "noise": inputs["noise"][:0]}
+    assert [o.shape[:3] for o in logistic_mixture_sample(**none, backend="numba")] == [(0, 3, 7)] * 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tensors are on a GPU")
+def test_numba_refuses_what_it_cannot_read(harness: ModuleType) -> None:
+    half, rows = (
+        harness.make(LOGISTIC_MIXTURE_SAMPLE, dtype, rows=3, layout=layout)
+        for dtype, layout in ((torch.bfloat16, "rows"), (torch.float32, "columns"))
+    )
+    with pytest.raises(TypeError, match="the Numba backend needs float32 or float64 params, not torch.bfloat16$"):
+        logistic_mixture_sample(**half, backend="numba")
+    with pytest.raises(ValueError, match="needs params contiguous along the last axis, whose stride is 3$"):
+        logistic_mixture_sample(**rows, backend="numba")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from arbench.backends import COMPILE as COMPILE
 from arbench.bench.case import KERNEL_SPEC, CaseKey
+from arbench.bench.dtypes import DTYPES
 from arbench.bench.kernels.peers import installed
 from arbench.bench.options import Measuring, PlanError, check_device, check_numbers, check_texts, converted
 from arbench.bench.plan import Plan
@@ -81,12 +82,31 @@ def make_kernel_plan(options: KernelOptions) -> Plan:
         if op not in ("forward", "backward"):
             raise PlanError(f"unknown op '{op}'; {did_you_mean(op, ('forward', 'backward'))}")
     found = find(options.kernels)
+    for kernel in found if options.kernels else ():
+        _check_defined(kernel, options)
     cases = [case for kernel in found for case in _cases(kernel, options)]
     if not cases:
         raise PlanError(
             f"none of these kernels has a gradient: {', '.join(kernel.name for kernel in found)}; measure --op forward"
         )
     return Plan(options, list({case.id: case for case in cases}.values()))
+
+
+def _check_defined(kernel: Kernel, options: KernelOptions) -> None:
+    """Check that a kernel that is asked for has sizes on the device in the dtype. Raises PlanError."""
+    kind = options.device.partition(":")[0]
+    if not kernel.sizes[kind]:
+        others = " or ".join(f"--device {other}" for other, sizes in kernel.sizes.items() if sizes)
+        raise PlanError(f"kernel '{kernel.name}' is not for {options.device}; pass {others}, or leave it out")
+    if not _defined(kernel, options):
+        others = " or ".join(name for name in DTYPES if _defined(kernel, replace(options, dtype=name)))
+        raise PlanError(f"kernel '{kernel.name}' is not for {options.dtype}; pass --dtype {others}, or leave it out")
+
+
+def _defined(kernel: Kernel, options: KernelOptions) -> list[Mapping[str, Any]]:
+    """Return the configurations worth timing that a kernel has on the device in the dtype."""
+    sizes = kernel.sizes[options.device.partition(":")[0]]
+    return [config for config in sizes if kernel.defined(config, DTYPES[options.dtype])]
 
 
 def text_of(config: Mapping[str, Any]) -> str:
@@ -104,12 +124,12 @@ def _cases(kernel: Kernel, options: KernelOptions) -> Iterator[CaseKey]:
     """Yield the cases by configuration and op, torch first; on a CPU, Triton interprets only small configurations."""
     kind = options.device.partition(":")[0]
     ops = [op for op in kernel.ops if not options.ops or op in options.ops]
-    for number, config in enumerate(kernel.sizes[kind]):
+    for number, config in enumerate(_defined(kernel, options)):
         for op in ops:
             for one in _implementations(kernel, config, op, kind, options.dtype):
                 if one.backend != COMPILE or number < options.compiled:
                     yield _case(kernel, config, op, one, options)
-    if kind == "cpu":
+    if kind == "cpu" and "triton" in kernel.backends:
         for config in kernel.checks:
             for op in ops:
                 yield _case(kernel, config, op, Implementation(OWN, "triton"), options)
