@@ -27,6 +27,7 @@ def command(device: str, threads: int, instances: int, pairs: int, as_json: bool
     check_shell(*MEASURING)
     import torch
 
+    from arbench.bench.native import native_facts
     from arbench.bench.noise import aa_trial, scorer
     from arbench.bench.options import MOST, PlanError, check_between, check_device, without_compiler
     from arbench.meters import Clock, environment, limits
@@ -40,11 +41,13 @@ def command(device: str, threads: int, instances: int, pairs: int, as_json: bool
     facts = environment(device)
     clock = Clock(device)
     measured = limits(device, threads)
+    native = native_facts()
     trial = aa_trial(scorer(device), clock, instances, pairs)
     found: dict[str, Any] = {
         "environment": facts,
         "limits": measured,
         "compile": without_compiler(),
+        "native": native,
         "clock": {"overhead_s": clock.overhead_s(), "shortest_s": clock.shortest_s()},
         "aa_trial": {
             "call_s": trial.call_s,
@@ -91,7 +94,9 @@ def advice(found: dict[str, Any]) -> list[str]:
 
 def _lines(found: dict[str, Any], cuda: bool) -> list[str]:
     """Return the findings in words; ``cuda`` is whether there is a CUDA device."""
-    facts, measured, clock, trial = (found[k] for k in ("environment", "limits", "clock", "aa_trial"))
+    facts, measured, native, clock, trial = (
+        found[k] for k in ("environment", "limits", "native", "clock", "aa_trial")
+    )
     cpu, gpu = facts["cpu"], facts["gpu"]
     versions = ", ".join(f"{k} {v}" for k, v in facts["versions"].items() if v)
     other = "not measured; pass --device cuda" if cuda else "no CUDA device"
@@ -105,6 +110,8 @@ def _lines(found: dict[str, Any], cuda: bool) -> list[str]:
         "copy      " + _rates(measured["copy"]),
         "read      " + _rates(measured["read"]),
         "matmul    " + ", ".join(f"{k}: {v:.0f} GFLOP/s" for k, v in measured["matmul"].items()),
+        "vectors   " + _vectors(native["vectors"], native["vector_bytes"]),
+        *_exchange(native["exchange_s"], native["exchange_best_s"]),
         f"clock     timing a call adds {clock['overhead_s'] * 1e9:.0f} ns; calls shorter than "
         f"{clock['shortest_s'] * 1e6:.1f} us are timed several in a row",
         "",
@@ -114,6 +121,19 @@ def _lines(found: dict[str, Any], cuda: bool) -> list[str]:
     for way, name in (("apart", "one after the other"), ("in_turns", "in turns")):
         lines.append(f"  {name:<20} scatter {trial[way]['scatter']:.2%}, worst {trial[way]['worst']:.2%}")
     return [*lines, "", *(f"- {line}" for line in found["advice"])]
+
+
+def _vectors(name: str | None, size: int | None) -> str:
+    if name is None:
+        return "unknown"
+    return f"{name} ({size} bytes)" + (": native samplers run slower than on 64 bytes" if size != 64 else "")
+
+
+def _exchange(median: float | None, best: float | None) -> list[str]:
+    """Return a line, or none where there is one processor."""
+    if median is None or best is None:
+        return []
+    return [f"exchange  {median * 1e6:.2f} us to pass 64 floats between two threads, {best * 1e6:.2f} us at best"]
 
 
 def _rates(points: list[dict[str, Any]]) -> str:

@@ -134,7 +134,8 @@ class Method:
         like: name of the method that performs the same operations, whose claims it shares; empty for none.
         on_request: True if only runs that name it have it.
         prepare: does once for a model what a first call would do, before that is counted: copying weights, say.
-        remark: a caveat that a reader needs before comparing its figures; shown beside them.
+        remark: a caveat that a reader needs before comparing its figures; shown beside them. A function is called where
+            the method ran, for a caveat that depends on the machine; it returns an empty text for none.
     """
 
     name: str
@@ -164,7 +165,7 @@ class Method:
     like: str = ""
     on_request: bool = False
     prepare: Callable[[Source], Any] | None = None
-    remark: str = ""
+    remark: str | Callable[[], str] = ""
 
     @property
     def variant(self) -> tuple[torch.dtype | None, str | None]:

@@ -116,6 +116,17 @@ def native(settings: Mapping[str, Any], more: tuple[str, ...] = ()) -> Native:
     return Native(WEIGHTS[weights], threads)
 
 
+def vectors_remark() -> str:
+    """Return a caveat where the processor has narrower vectors than native loops are made for; else nothing."""
+    from arbench.kernels.samplers.vectors import LINE, registers  # imports Numba
+
+    name, size = registers()
+    if size == LINE:
+        return ""
+    has = f"vectors of {size} bytes ({name})" if name else "unknown vectors"
+    return f"The native loop is made for the vectors of AVX-512, {LINE} bytes; here the processor has {has}."
+
+
 def loopless(source: Source | type[Source]) -> bool:
     """Return whether a model, or a class of models, has no native loop."""
     return (source if isinstance(source, type) else type(source)).native is Source.native

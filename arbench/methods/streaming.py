@@ -111,7 +111,7 @@ def _configured(settings: Mapping[str, Any]) -> Method:
     loop = native(settings, more=("chunk", "by"))
     if by == "fused":
         run = partial(streamed, chunk=chunk, loop=loop)
-        rest = {name: getattr(FUSED, name) for name in ("lacks", "devices", "twin")}
+        rest = {name: getattr(FUSED, name) for name in ("lacks", "devices", "twin", "remark")}
         return replace(STREAM, run=run, chunk=chunk, threads=loop.threads, like=by, rounds=loop.rounds, **rest)
     for key in SETTINGS:
         if key in settings:

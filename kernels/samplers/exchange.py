@@ -17,6 +17,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from arbench.kernels.core import numba_rows
+from arbench.kernels.core.numba_rows import compiled
+from arbench.kernels.samplers import vectors
 from arbench.kernels.samplers.vectors import LINE, data
 
 COUNTER = LINE // 8
@@ -26,6 +29,8 @@ STOP = 2 * COUNTER
 COUNTERS = 3 * COUNTER
 PATIENCE = 256
 """Looks at the other's counter before the processor is yielded."""
+HELPERS = numba_rows.sources(vectors)
+"""See ``numba_rows.sources``."""
 _X86 = platform.machine() in ("x86_64", "AMD64")
 
 
@@ -106,6 +111,15 @@ def exchange(counters, boxes, thread, number, part, size):
         b_part, b_other = part[row, :size], other[row * size : (row + 1) * size]
         for i in range(size):
             b_part[i] += b_other[i]
+    return True
+
+
+@compiled()
+def exchanges(counters, boxes, thread, number, part, size, count, helpers=HELPERS):
+    """Make ``count`` exchanges, one after the other, the first with this ``number``; see ``exchange``."""
+    for i in range(count):
+        if not exchange(counters, boxes, thread, number + i, part, size):
+            return False
     return True
 
 

@@ -5,20 +5,41 @@ LLVM splits them where the processor's registers are narrower, so the code runs 
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 
 LINE = 64
 """Bytes of a vector: a cache line, and a register of AVX-512."""
 INT = ir.IntType(64)
+_REGISTERS = (("avx512f", "AVX-512", 64), ("avx2", "AVX2", 32), ("avx", "AVX", 32), ("neon", "NEON", 16))
+_OLDEST = "SSE2", 16
+"""What every x86-64 processor has."""
 
 
 def lanes(itemsize: int) -> int:
     """Return the number of elements in a vector."""
     return LINE // itemsize
+
+
+def registers() -> tuple[str | None, int | None]:
+    """Return the name and the bytes of the vector registers that Numba compiles for; None if they are not known.
+
+    ``NUMBA_CPU_FEATURES`` chooses other features than this processor's.
+    """
+    chosen = config.CPU_FEATURES
+    if chosen is None:
+        try:
+            chosen = binding.get_host_cpu_features().flatten()
+        except RuntimeError:  # LLVM knows no features of this processor
+            chosen = ""
+    for feature, name, size in _REGISTERS:
+        if f"+{feature}" in chosen.split(","):
+            return name, size
+    return _OLDEST if platform.machine() in ("x86_64", "AMD64") else (None, None)
 
 
 def data(context: Any, builder: Any, kind: Any, array: Any) -> Any:

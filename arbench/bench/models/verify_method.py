@@ -85,7 +85,7 @@ def verify_method(
     facts |= verify_law(source, judge, proof, outcome, setup.seed)
     if task.noise is not None:
         facts |= verify_draws(source, judge, proof, case.dtype, setup.seed)
-    remark = method_of(case, source).remark
+    remark = method.remark() if callable(method.remark) else method.remark
     return facts | {"outcome": digest(outcome)} | ({"remark": remark} if remark else {}), seconds, calls
 
 
