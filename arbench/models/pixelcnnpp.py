@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import elu
 
+from arbench.backends import COMPILE
+from arbench.backends.compiling import compilable
 from arbench.distributions import PixelMixture
 from arbench.models.base import Claim, Context, at_most
 from arbench.models.events.images import DIGIT_CLASSES
@@ -143,6 +145,7 @@ class PixelCNNpp(WholePixels):
         label = context["class"] if self.classes else None
         return _Code(FoldedWeights(self), offsets([self.above, self.left], label))
 
+    @compilable()
     def forward(self, f: Tensor, code: _Code) -> Tensor:
         """Return the parameters (B, N, P) of all elements in one parallel pass."""
         side, ready = self.side(f.shape[1]), code.ready
@@ -158,7 +161,7 @@ class PixelCNNpp(WholePixels):
 
     def start(self, batch: int, n: int, code: _Code) -> _State:
         """Return the state before the first element."""
-        rows, lines = Rows(code.ready), Lines(code.ready)
+        rows, lines = Rows(code.ready), Lines(code.ready, self.backend == COMPILE)
         return _State(0, batch, self.side(n), lines, rows=rows, offsets=code.offsets)
 
     def next_row(self, state: Raster) -> None:

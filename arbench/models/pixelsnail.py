@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu
 
+from arbench.backends import COMPILE
+from arbench.backends.compiling import compilable, outermost
 from arbench.distributions import PixelMixture
 from arbench.models.base import Claim, Context, at_most
 from arbench.models.events.whole_pixels import Raster, WholePixels
 from arbench.models.layers.pixel_attention import PixelAttention, attend
 from arbench.models.layers.row_caches import Lines
-from arbench.models.layers.shifted import DOWN_RIGHT, Conv, GatedResnet, ImageEntry
+from arbench.models.layers.shifted import DOWN_RIGHT, GatedResnet, ImageEntry
 from arbench.models.layers.weight_norm import Fitting, FoldedWeights, WeightNormed
 
 
@@ -167,6 +169,7 @@ class PixelSNAIL(WholePixels):
         scale = torch.arange(side, dtype=self.params.gain.dtype, device=self.params.gain.device) / side - 0.5
         return torch.cartesian_prod(scale, scale)
 
+    @compilable()
     def forward(self, f: Tensor, code: FoldedWeights) -> Tensor:
         """Return the parameters (B, N, P) of all elements in one parallel pass."""
         side = self.side(f.shape[1])
@@ -187,7 +190,7 @@ class PixelSNAIL(WholePixels):
         side, new = self.side(n), self.params.gain.new_empty
         heads = [block.attention for block in self._blocks()]
         slots = [new(batch, n, head.key + head.value) for head in heads]
-        return _State(0, batch, side, Lines(code), places=self._places(side), slots=slots)
+        return _State(0, batch, side, Lines(code, self.backend == COMPILE), places=self._places(side), slots=slots)
 
     def known(self, state: Raster, before: Tensor) -> None:
         """Store the key and value that each block makes of the pixel just drawn."""
@@ -206,19 +209,17 @@ class PixelSNAIL(WholePixels):
                     state.lines.next_row(conv, state.batch, state.side)
         shape = (state.batch, state.side, self.enter.above.bias.shape[0])
         state.inputs = [self.params.gain.new_empty(shape) for _ in self.blocks]
+        if self.backend == COMPILE:
+            state.inputs = [outermost(inputs) for inputs in state.inputs]
 
     def step(self, state: Raster, x: Tensor) -> Tensor:
         """Return the parameters (B, P) of the next pixel."""
         assert isinstance(state, _State)
         lines, ready, at, column = state.lines, state.lines.ready, state.at, state.at % state.side
 
-        def conv(conv: Conv, h: Tensor) -> Tensor:
-            lines.put(conv, h, column)
-            return lines.at(conv, column)
-
         for block, inputs, slots in zip(self._blocks(), state.inputs, state.slots, strict=True):
             for layer in block.layers():
-                x = layer.run(x, layer.act(x), conv, None)
+                x = layer.at_pixel(x, layer.act(x), lines.spot(layer.first, column), lines.spot(layer.second, column))
             inputs[:, column] = x
             query = block.attention.query(x, state.places[at], ready)
             mixed = attend(query.unsqueeze(1), slots[:, :at], block.attention.key)

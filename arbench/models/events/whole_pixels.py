@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from arbench.backends import COMPILE
+from arbench.backends.compiling import steady
 from arbench.distributions.pixel_mixture import pack, unpack
 from arbench.models.base import Context, Source
 from arbench.models.events.images import ImageSource, square
@@ -109,7 +111,8 @@ class WholePixels(ImageSource, Source):
             self.next_row(state)
             state.image = like.new_zeros(state.batch, state.side, self.colours + 1)
         assert state.entry is not None
-        params = self.step(state, self.enter.step(state.entry, before if column else None, column, ready))
+        x = self.enter.step(state.entry, before if column else None, column, ready)
+        params = self.step(state, steady(x) if self.backend == COMPILE else x)
         state.at += 1
         return params
 

@@ -28,7 +28,8 @@ def attend(query: Tensor, slots: Tensor, key: int, *, causal: bool = False) -> T
 class PixelAttention(nn.Module):
     """Attention with keys and values from pixel, features and position, and queries from features and position.
 
-    A gated layer joins the attended values to the features. All layers are 1x1.
+    A gated layer joins the attended values to the features. All layers are 1x1. Steps run in plain PyTorch on every
+    backend: each block would need graphs of its own.
 
     Source: Chen et al., *PixelSNAIL*, 2017, section 2, figure 4 and its published code.
 

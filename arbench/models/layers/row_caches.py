@@ -15,7 +15,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from arbench.models.layers.shifted import Conv, beside
+from arbench.backends.compiling import outermost
+from arbench.models.layers.shifted import Conv, Spot, beside
 from arbench.models.layers.weight_norm import FoldedWeights
 
 
@@ -50,6 +51,8 @@ class Lines:
     """
 
     ready: FoldedWeights
+    compiled: bool = False
+    """Whether pixels are compiled: the strides of a pixel's part then do not depend on the width."""
     lines: dict[Conv, Tensor] = field(default_factory=dict)
     """Each convolution's inputs in this row (B, 1 + 2 W, C): a zero, then each input twice."""
     above: dict[Conv, Tensor] = field(default_factory=dict)
@@ -70,7 +73,7 @@ class Lines:
             width: number of columns W.
             more: addition to all outputs instead of the bias, broadcast to (B, W / stride, outputs).
         """
-        weight, bias = self.ready.of[conv]
+        weight, bias = self.ready[conv]
         top, self.here[conv] = weight.chunk(2)
         line, more = self.lines.get(conv), bias if more is None else more
         if line is None:
@@ -78,11 +81,22 @@ class Lines:
         else:
             windows = line[:, :-1].unflatten(1, (width, 2))[:, :: conv.stride].flatten(2)
             self.above[conv] = torch.baddbmm(more, windows, top.expand(batch, -1, -1))
+        if self.compiled:
+            self.above[conv] = outermost(self.above[conv])
         self.skip_row(conv, batch, width)
 
     def skip_row(self, conv: Conv, batch: int, width: int) -> None:
         """Begin a row in which a convolution of stride 2 has no outputs."""
-        self.lines[conv] = self.ready.of[conv][0].new_zeros(batch, 1 + 2 * width, conv.inputs)
+        line = self.ready[conv][0].new_zeros(batch, 1 + 2 * width, conv.inputs)
+        self.lines[conv] = outermost(line) if self.compiled else line
+
+    def spot(self, conv: Conv, column: int) -> Spot:
+        """Return what a convolution reads and writes at a column."""
+        return (
+            self.lines[conv].narrow(1, 2 * column, 3),
+            self.above[conv].select(1, column // conv.stride),
+            self.here[conv],
+        )
 
     def put(self, conv: Conv, x: Tensor, column: int) -> None:
         """Store an input (B, C) of this row."""

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu, pad
 
+from arbench.backends.compiling import compilable
+from arbench.models.base import Switched
 from arbench.models.layers.weight_norm import DIRECTION_STD, FoldedWeights, WeightNormed
 
 
@@ -114,7 +116,12 @@ class Grow(WeightNormed):
         return ready(self, x).flatten(1, 2)
 
 
-class GatedResnet(nn.Module):
+Spot = tuple[Tensor, Tensor, Tensor]
+"""A convolution at a pixel of its row cache: the inputs at its left and twice its own, (B, 3, C), the contribution of
+the row above (B, outputs), and the weights of the taps in this row (2 C, outputs)."""
+
+
+class GatedResnet(Switched):
     """x + a * sigmoid(b), where (a, b) are the result of two convolutions, each after an activation.
 
     The other stream and short-cuts join between the two through a 1x1 product; the class adds to (a, b). The
@@ -169,6 +176,41 @@ class GatedResnet(nn.Module):
         a, b = conv(self.second, self.act(hidden if extra is None else hidden + extra)).chunk(2, dim=-1)
         return torch.addcmul(x, a, b.sigmoid())
 
+    @compilable()
+    def at_pixel(
+        self,
+        x: Tensor,
+        active: Tensor,
+        first: Spot,
+        second: Spot,
+        skip: Tensor | None = None,
+        join: Tensor | None = None,
+    ) -> Tensor:
+        """Run the layer on a pixel, and write the inputs of its convolutions into their row caches.
+
+        On the backend "compile" this is a graph, which all layers of one shape share: a whole step is one of several
+        programs, since a coarser resolution is run only where one of its pixels begins.
+
+        Args:
+            x: input (B, width).
+            active: ``act(x)``.
+            first: the first convolution.
+            second: the second convolution.
+            skip: activated short-cut (B, ..), if there is one.
+            join: weights of the short-cut (.., width).
+        """
+        hidden = _convolved(first, active)
+        if skip is not None and join is not None:
+            hidden = torch.addmm(hidden, skip, join)
+        a, b = _convolved(second, self.act(hidden)).chunk(2, dim=-1)
+        return torch.addcmul(x, a, b.sigmoid())
+
+
+def _convolved(spot: Spot, x: Tensor) -> Tensor:
+    window, above, weight = spot
+    window.narrow(1, 1, 2).copy_(x.unsqueeze(1))
+    return above + window.narrow(1, 0, 2).flatten(1) @ weight
+
 
 class ImageEntry(nn.Module):
     """Entry of the image into the down-right stream: 1x3 over the row above plus 2x1 over the column before.
@@ -190,7 +232,7 @@ class ImageEntry(nn.Module):
 
     def row(self, above: Tensor | None, batch: int, width: int, ready: FoldedWeights) -> Tensor:
         """Return the contribution (B, W, width) of the row ``above`` (B, W, inputs), None for the first row."""
-        weight, bias = ready.of[self.before]
+        weight, bias = ready[self.before]
         top, _ = weight.chunk(2)
         if above is None:
             return right(bias.expand(batch, width, -1))
@@ -198,6 +240,6 @@ class ImageEntry(nn.Module):
 
     def step(self, row: Tensor, left: Tensor | None, column: int, ready: FoldedWeights) -> Tensor:
         """Return a pixel (B, width) of such a row, given the previous pixel (B, inputs) of the row, if any."""
-        weight, _ = ready.of[self.before]
+        weight, _ = ready[self.before]
         here = row[:, column]
         return here if left is None else torch.addmm(here, left, weight.chunk(2)[1])

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from arbench.backends.compiling import steady
 from arbench.models.layers.row_caches import Lines, Rows
 from arbench.models.layers.shifted import ACTIVATIONS, Conv, Extent, GatedResnet, Grow
 from arbench.models.layers.weight_norm import FoldedWeights
@@ -29,8 +30,8 @@ class Place(NamedTuple):
     """Number of the resnet within its level."""
 
 
-Offsets = Mapping[GatedResnet, Tensor]
-"""The class's addition to each resnet's second convolution: (B, 2 F)."""
+Offsets = Mapping[int, Tensor]
+"""The class's additions to second convolutions, by their numbers: (B, 2 F) each."""
 
 
 class Pass(Protocol):
@@ -153,8 +154,8 @@ class Whole:
 
         def conv(conv: Conv, x: Tensor) -> Tensor:
             made = conv(x, self.ready)
-            if conv is layer.second and layer in self.offsets:
-                made = made + self.offsets[layer][:, None, None]
+            if conv is layer.second and conv.number in self.offsets:
+                made = made + self.offsets[conv.number][:, None, None]
             return made
 
         return layer.run(x, active, conv, extra)
@@ -186,8 +187,8 @@ class ByRow:
 
         def conv(conv: Conv, x: Tensor) -> Tensor:
             made = self.rows(conv, x)
-            if conv is layer.second and layer in self.offsets:
-                made = made + self.offsets[layer][:, None]
+            if conv is layer.second and conv.number in self.offsets:
+                made = made + self.offsets[conv.number][:, None]
             return made
 
         return layer.run(x, active, conv, extra)
@@ -247,11 +248,12 @@ class ByPixel:
             if row % (1 << place.level):
                 continue
             assert layer.join is not None
-            weight, bias = ready.of[layer.join]
+            weight, bias = ready[layer.join]
             other = taken[place]
-            more = other @ weight[: other.shape[-1]] + (bias + ready.of[layer.first][1])
+            more = other @ weight[: other.shape[-1]] + (bias + ready[layer.first][1])
             lines.next_row(layer.first, batch, width >> place.level, more)
-            offset = offsets[layer] + ready.of[layer.second][1] if layer in offsets else None
+            offset = offsets.get(layer.second.number)
+            offset = None if offset is None else offset + ready[layer.second][1]
             lines.next_row(layer.second, batch, width >> place.level, None if offset is None else offset.unsqueeze(1))
         for level in range(stream.halvings):
             if row % (1 << level):
@@ -262,20 +264,16 @@ class ByPixel:
             else:
                 lines.next_row(halve, batch, width >> level)
                 shape = (batch, 2, width >> level, double.outputs)
-                doubled[level] = ready.of[double][0].new_empty(shape)
+                doubled[level] = ready[double][0].new_empty(shape)
 
     def resnet(self, layer: GatedResnet, place: Place, x: Tensor, active: Tensor, skip: Tensor | None) -> Tensor:
         """Run a resnet on a pixel."""
         column = self.column >> place.level
 
-        def conv(conv: Conv, x: Tensor) -> Tensor:
-            self.lines.put(conv, x, column)
-            made = self.lines.at(conv, column)
-            if conv is layer.first and skip is not None and layer.join is not None:
-                made = torch.addmm(made, skip, self.lines.ready.of[layer.join][0][-skip.shape[-1] :])
-            return made
-
-        return layer.run(x, active, conv, None)
+        spots = self.lines.spot(layer.first, column), self.lines.spot(layer.second, column)
+        if skip is None or layer.join is None:
+            return layer.at_pixel(x, active, *spots)
+        return layer.at_pixel(x, active, *spots, skip, self.lines.ready[layer.join][0][-skip.shape[-1] :])
 
     def coarser(self, stream: Stream, level: int, x: Tensor) -> Tensor:
         """Run the coarser levels where a coarse pixel begins; return the doubled result at this pixel."""
@@ -286,15 +284,16 @@ class ByPixel:
             made = stream.run(self.lines.at(halve, column), self, level + 1)
             made = self.lines.ready(double, made.unsqueeze(1))
             self.doubled[level][:, :, column : column + 2] = made
-        return self.doubled[level][:, row % 2, column]
+        doubled = self.doubled[level][:, row % 2, column]
+        return steady(doubled) if self.lines.compiled else doubled
 
     def leaves(self, place: Place, active: Tensor) -> None:
         """Do nothing: no other stream reads this one."""
 
 
 def offsets(streams: list[Stream], label: Tensor | None) -> Offsets:
-    """Return the additions of classes (B,) to each resnet; empty without classes."""
+    """Return the additions of classes (B,), for weights that are folded already; empty without classes."""
     if label is None:
         return {}
     layers = (layer for stream in streams for _, layer in stream.all_resnets())
-    return {layer: layer.by_class[label] for layer in layers if layer.by_class is not None}
+    return {layer.second.number: layer.by_class[label] for layer in layers if layer.by_class is not None}

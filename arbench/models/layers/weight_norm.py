@@ -33,6 +33,7 @@ class WeightNormed(nn.Module):
     ) -> None:
         super().__init__()
         self.scale = scale
+        self.number = 0  # among the layers of the network whose weights were folded last
         direction = torch.empty(inputs, spread, outputs).normal_(0, DIRECTION_STD, generator=generator)
         self.direction = nn.Parameter(direction)
         self.gain = nn.Parameter(torch.full((outputs,), scale))
@@ -52,11 +53,18 @@ class FoldedWeights:
     """Weights of all layers of a network, folded once per draw; a call applies one layer to its input."""
 
     def __init__(self, network: nn.Module) -> None:
-        self.of = {m: m.folded() for m in network.modules() if isinstance(m, WeightNormed)}
+        layers = [m for m in network.modules() if isinstance(m, WeightNormed)]
+        for number, layer in enumerate(layers):
+            layer.number = number
+        self._folded = [layer.folded() for layer in layers]
+
+    def __getitem__(self, layer: WeightNormed) -> tuple[Tensor, Tensor]:
+        """Return the weight (in, spread * out) and the bias (out,) of a layer."""
+        return self._folded[layer.number]
 
     def __call__(self, layer: WeightNormed, x: Tensor) -> Tensor:
         """Apply a layer (.., in) to (.., out)."""
-        weight, bias = self.of[layer]
+        weight, bias = self._folded[layer.number]
         return layer.assemble(x @ weight) + bias
 
 
@@ -77,5 +85,5 @@ class Fitting(FoldedWeights):
             variance, mean = torch.var_mean(made, dim=tuple(range(made.dim() - 1)), correction=0)
             layer.gain.copy_(layer.scale * (variance + 1e-8).rsqrt())
             layer.bias.copy_(-mean * layer.gain)
-            self.of[layer] = layer.folded()
+            self._folded[layer.number] = layer.folded()
             return super().__call__(layer, x)

@@ -39,7 +39,7 @@ def layer(kind: type, kernel: Extent, **how: int) -> tuple[Conv | Grow, FoldedWe
 def test_convolutions_are_torchs(kernel: Extent, stride: int) -> None:
     conv, ready = layer(Conv, kernel, stride=stride)
     x = random(2, 6, 8, 3)
-    weight, bias = ready.of[conv]
+    weight, bias = ready[conv]
     images = pad(x.permute(0, 3, 1, 2), (kernel.left, kernel.right, kernel.rows - 1, 0))
     taps = weight.view(kernel.rows, kernel.width, 3, 4).permute(3, 2, 0, 1)
     expected = conv2d(images, taps, bias, stride=stride).permute(0, 2, 3, 1)
@@ -53,7 +53,7 @@ def test_convolutions_are_torchs(kernel: Extent, stride: int) -> None:
 def test_doubling_is_torchs_transposed_convolution(kernel: Extent, side: int) -> None:
     grow, ready = layer(Grow, kernel)
     x = random(2, side, side, 3)
-    weight, bias = ready.of[grow]
+    weight, bias = ready[grow]
     taps = weight.view(3, kernel.rows, kernel.width, 4).permute(0, 3, 1, 2)
     whole = conv_transpose2d(x.permute(0, 3, 1, 2), taps, bias, stride=2)
     # the middle column of taps stands over its pixel; columns beyond the edges are cut off
