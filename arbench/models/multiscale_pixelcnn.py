@@ -10,6 +10,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from arbench.backends import COMPILE
+from arbench.backends.compiling import compilable, sized, steady
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most
 from arbench.models.events import images
@@ -257,6 +259,7 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         heads = self._upscaler(corner).heads
         return [heads[colour](features, own[..., :colour]) for colour in range(first, last)]
 
+    @compilable()
     def forward(self, f: Tensor, code: _Code) -> Tensor:
         """Return the parameters (B, N, P) of all elements in one parallel pass."""
         values, size = self._values(f), self._size(0)
@@ -291,6 +294,8 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         values = self._values(f[:, : begin + pixels * (last - 1)])
         if state.corner != corner or state.features is None:
             known = self._known(values, corner)
+            if self.backend == COMPILE:
+                known = [sized(steady(one), 2, 3) for one in known]
             state.features, state.corner = self._upscaler(corner).features(known, state.code.label), corner
         return self._colours(state.features, values, corner, first, last)
 

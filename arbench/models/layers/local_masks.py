@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu, layer_norm, pad
 
-from arbench.models.base import lecun_normal_
+from arbench.backends import COMPILE
+from arbench.backends.compiling import compilable, sized
+from arbench.models.base import Switched, lecun_normal_
 from arbench.models.layers.shifted import concat_elu
 
 
@@ -123,9 +125,12 @@ class LocalConv(nn.Module):
 
     def forward(self, x: Tensor, taps: Tensor, past: Past | NoPast) -> Tensor:
         """Return the convolution at the elements of ``taps`` (M, taps), given the current elements x."""
-        batch = x.shape[0]
-        read = past.put(x).index_select(1, taps.reshape(-1))
-        return cast(Tensor, self.product(read.view(batch, len(taps), -1)))
+        return cast(Tensor, self.product(self.read(x, taps, past)))
+
+    @staticmethod
+    def read(x: Tensor, taps: Tensor, past: Past | NoPast) -> Tensor:
+        """Return what the elements of ``taps`` read, side by side: (B, M, taps C)."""
+        return past.put(x).index_select(1, taps.reshape(-1)).view(x.shape[0], len(taps), -1)
 
 
 def normalised(x: Tensor) -> Tensor:
@@ -133,8 +138,12 @@ def normalised(x: Tensor) -> Tensor:
     return layer_norm(x, x.shape[-1:])
 
 
-class LocalBlock(nn.Module):
-    """Gated residual block of two locally masked convolutions; with ``skip`` it also reads another block."""
+class LocalBlock(Switched):
+    """Gated residual block of two locally masked convolutions; with ``skip`` it also reads another block.
+
+    On the backend "compile" what a block computes from what it reads is two graphs, for groups of all sizes. Elements
+    are read outside of them, from tables that grow with the groups.
+    """
 
     def __init__(self, taps: int, channels: int, skip: bool, generator: torch.Generator) -> None:
         super().__init__()
@@ -144,10 +153,24 @@ class LocalBlock(nn.Module):
 
     def forward(self, x: Tensor, taps: Tensor, past: Past | NoPast, other: Tensor | None = None) -> Tensor:
         """Return the block's output, with the shape of x; ``other`` is the other block's output."""
-        hidden = normalised(self.first(concat_elu(x), taps, past))
+        compiled = self.backend == COMPILE and not torch.compiler.is_compiling()
+        if compiled:
+            x, other = sized(x, 1), None if other is None else sized(other, 1)
+        read = self.first.read(concat_elu(x), taps, past)
+        hidden = self._hidden(sized(read, 1) if compiled else read, other)
+        read = self.second.read(hidden, taps, past)
+        return self._gated(x, sized(read, 1) if compiled else read)
+
+    @compilable()
+    def _hidden(self, read: Tensor, other: Tensor | None) -> Tensor:
+        hidden = normalised(self.first.product(read))
         if self.skip is not None and other is not None:
             hidden = hidden + self.skip(concat_elu(other))
-        a, b = self.second(concat_elu(hidden), taps, past).chunk(2, dim=-1)
+        return concat_elu(hidden)
+
+    @compilable()
+    def _gated(self, x: Tensor, read: Tensor) -> Tensor:
+        a, b = self.second.product(read).chunk(2, dim=-1)
         return x + normalised(a) * b.sigmoid()
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from arbench.models.base import lecun_normal_
+from arbench.backends.compiling import compilable
+from arbench.models.base import Switched, lecun_normal_
 
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 """Row and column of the corners of a 2x2 block, in the order of generation.
@@ -49,7 +50,7 @@ class Head(nn.Module):
         return torch.relu(read @ self.hidden + self.hidden_bias) @ self.out + self.out_bias
 
 
-class Upscaler(nn.Module):
+class Upscaler(Switched):
     """Predictor of one corner of every block: a residual network over the known corners, then a head per colour.
 
     Corners lie side by side as channels at the lower resolution, which equals a convolution of the merged
@@ -88,6 +89,7 @@ class Upscaler(nn.Module):
         if classes:
             self.by_class = nn.Parameter(lecun_normal_(torch.empty(classes, width), 1, g))
 
+    @compilable()
     def features(self, corners: Sequence[Tensor], label: Tensor | None) -> Tensor:
         """Return features (B, S S, W) from the known corners, (B, C, S, S) each, and the class (B,)."""
         x = self.first(torch.cat([*corners], dim=1) if len(corners) > 1 else corners[0])
