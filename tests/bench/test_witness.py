@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from arbench.bench.models import setup, verify_method, witness
+from arbench.bench.models import setup, witness
 from arbench.bench.models.outcome import digest
+from arbench.bench.models.verify import method as verifying
 from arbench.bench.plan import Options, make_plan
 from arbench.bench.prove import prove_plan
 from arbench.methods import CACHED, METHODS, Outcome, Task
@@ -114,13 +115,13 @@ def test_a_call_that_is_wrong_later_voids_what_was_timed(measure, cached, monkey
 
 def test_a_sound_run_is_compared_bit_for_bit_and_judged_once(measure, monkeypatch):
     judged: list[str] = []
-    verify_outcome = verify_method.verify_outcome
+    verify_outcome = verifying.verify_outcome
 
     def watched(setup: Any, source: Any, twin: Any, case: Any, *more: Any) -> Any:
         judged.append(case.id)
         return verify_outcome(setup, source, twin, case, *more)
 
-    for room in (verify_method, witness):
+    for room in (verifying, witness):
         monkeypatch.setattr(room, "verify_outcome", watched)
     monkeypatch.setattr("arbench.bench.models.subject.ModelSubject.count", lambda *_: iter(()))
     results = measure(SPEC, n=[16], methods=["parallel", "cached", "naive"], rounds=2, workers=2)

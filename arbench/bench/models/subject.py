@@ -133,7 +133,7 @@ class ModelSubject:
 
     def verify(self, job: Job) -> Iterator[Message]:
         """Verify cases in ascending order of size, so that the duration of a long case can be predicted."""
-        from arbench.bench.models.verify_model import verify_model
+        from arbench.bench.models.verify.model import verify_model
 
         probed: dict[tuple[Any, ...], InexactError | _Raised | dict[str, Any]] = {}
         spent: dict[tuple[Any, ...], list[tuple[int, float]]] = {}
@@ -199,7 +199,7 @@ class ModelSubject:
             return charged if wrong_calls() else line
 
     def _verification(self, case: CaseKey, model: dict[str, Any]) -> Verification:
-        from arbench.bench.models.verify_method import verify_method
+        from arbench.bench.models.verify.method import verify_method
 
         source, twin = self.pair(case)
 
@@ -219,7 +219,7 @@ class ModelSubject:
 
         The first call of a case may compile, which takes seconds with ``torch.compile`` or Numba; later calls do not.
         """
-        from arbench.bench.models.verify_method import called
+        from arbench.bench.models.verify.method import called
 
         source, first, made = self.pair(case)[0], dict(line.verified or {}), self._made
 

@@ -17,7 +17,7 @@ from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.outcome import digest, has_the_shape
 from arbench.bench.models.setup import ModelSetup, method_of
-from arbench.bench.models.verify_method import verify_outcome
+from arbench.bench.models.verify.method import verify_outcome
 from arbench.methods import Outcome, Task
 from arbench.models import Source
 

@@ -11,7 +11,7 @@ import torch
 
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job
-from arbench.bench.models.verify_outside import MORE, MOST, Untouched, draw_more
+from arbench.bench.models.verify.outside import MORE, MOST, Untouched, draw_more
 from arbench.bench.options import PlanError
 from arbench.bench.plan import Options, make_plan
 from arbench.bench.subject import opened

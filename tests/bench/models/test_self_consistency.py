@@ -13,7 +13,7 @@ from torch import Tensor
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.self_consistency import agrees_with_itself
 from arbench.bench.models.setup import ModelSetup
-from arbench.bench.models.verify_method import verify_method
+from arbench.bench.models.verify.method import verify_method
 from arbench.bench.plan import Options, make_plan
 from arbench.distributions import (
     Categorical,

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from arbench.bench.job import Job, Message
-from arbench.bench.models import subject, verify_method
+from arbench.bench.models import subject
 from arbench.bench.models.subject import ModelSubject, predict_s
+from arbench.bench.models.verify import method as verifying
 from arbench.bench.plan import Options, make_plan
 from arbench.bench.subject import opened
 from arbench.bench.workers import worker
@@ -28,7 +29,7 @@ class FakeTime:
     """
 
     def __init__(self, compiles: Any) -> None:
-        self.now, self.calls, self._compiles, self._found = 0.0, Counter[str](), compiles, verify_method.method_of
+        self.now, self.calls, self._compiles, self._found = 0.0, Counter[str](), compiles, verifying.method_of
 
     def perf_counter(self) -> float:
         return self.now
@@ -48,8 +49,8 @@ class FakeTime:
 def fake(monkeypatch: pytest.MonkeyPatch):
     def put(compiles: Any) -> FakeTime:
         clock = FakeTime(compiles)
-        monkeypatch.setattr(verify_method, "method_of", clock.method_of)
-        monkeypatch.setattr(verify_method, "time", clock)
+        monkeypatch.setattr(verifying, "method_of", clock.method_of)
+        monkeypatch.setattr(verifying, "time", clock)
         return clock
 
     return put
@@ -117,7 +118,7 @@ def test_the_second_call_has_a_step_of_its_own_and_must_return_the_same(fake, mo
 
         return replace(right, run=run)
 
-    monkeypatch.setattr(verify_method, "method_of", wrong_later)
+    monkeypatch.setattr(verifying, "method_of", wrong_later)
     (line,) = lines(verified([8], share_s=1.0))
     assert line.status == "inexact"
     assert line.error is not None

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
-from arbench.bench.models import verify_method as method_check
 from arbench.bench.models.setup import ModelSetup, method_of
-from arbench.bench.models.verify_method import verify_method
-from arbench.bench.models.verify_model import verify_model
+from arbench.bench.models.verify import method as method_check
+from arbench.bench.models.verify.method import verify_method
+from arbench.bench.models.verify.model import verify_model
 from arbench.bench.plan import Options, make_plan
 from arbench.distributions import Categorical
 from arbench.methods import Outcome, Task

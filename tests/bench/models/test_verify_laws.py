@@ -11,7 +11,7 @@ import torch
 
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.setup import ModelSetup
-from arbench.bench.models.verify_method import verify_method
+from arbench.bench.models.verify.method import verify_method
 from arbench.bench.plan import Options, make_plan
 
 SOFTMAX, LOGISTIC, PIXEL = "wavenet:tiny", "wavenet:tiny_logistic", "pixelcnnpp:tiny"

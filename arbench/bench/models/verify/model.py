@@ -20,7 +20,7 @@ from arbench.bench.models.evidence import EXACT
 from arbench.bench.models.precision import Precision
 from arbench.bench.models.probes import probe_leaks
 from arbench.bench.models.setup import ModelSetup
-from arbench.bench.models.verify_extend import first_steps, forward_equals_extend
+from arbench.bench.models.verify.extend import first_steps, forward_equals_extend
 from arbench.models import Source
 
 

@@ -17,7 +17,7 @@ from arbench.bench.models.evidence import EXACT, Evidence, first_difference
 from arbench.bench.models.judge import Judge, spread_over
 from arbench.bench.models.oracle import Oracle
 from arbench.bench.models.self_consistency import agrees_with_itself
-from arbench.bench.models.verify_noise import noise_of
+from arbench.bench.models.verify.noise import noise_of
 from arbench.distributions import Distribution
 from arbench.methods import Outcome
 from arbench.models import Source

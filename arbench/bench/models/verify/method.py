@@ -22,10 +22,10 @@ from arbench.bench.models.evidence import EXACT, Evidence, evidence, first_diffe
 from arbench.bench.models.judge import Judge, judge_of
 from arbench.bench.models.outcome import digest, has_the_shape, has_the_type
 from arbench.bench.models.setup import ModelSetup, method_of
-from arbench.bench.models.verify_law import ROUNDINGS, verify_draws, verify_law
-from arbench.bench.models.verify_noise import verify_noise
-from arbench.bench.models.verify_outside import DRAWS_ALONE, Untouched, draw_more
-from arbench.bench.models.verify_rejection import transformed, verify_rejection
+from arbench.bench.models.verify.law import ROUNDINGS, verify_draws, verify_law
+from arbench.bench.models.verify.noise import verify_noise
+from arbench.bench.models.verify.outside import DRAWS_ALONE, Untouched, draw_more
+from arbench.bench.models.verify.rejection import transformed, verify_rejection
 from arbench.distributions import Categorical
 from arbench.methods import Outcome, Task
 from arbench.models import Source
