@@ -59,6 +59,7 @@ class _Counted(msgspec.Struct):
     peak_bytes: int | None = None
     count_source: CountSource | None = None
     why_unknown: str | None = None
+    twin: str | None = None
     times: Natural = 1
     """Number of times that one call does the work of the case."""
     verified: str | None = None
@@ -178,6 +179,7 @@ def _case(row: _Row) -> Case:
         **counts,
         count_source=found.count_source or ("formula" if known else "none"),
         why_unknown=found.why_unknown,
+        twin=found.twin,
         verified={"how": found.verified} if found.verified else None,
         median_s=None if median is None else median / found.times,
         workers=1,

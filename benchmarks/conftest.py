@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
@@ -13,10 +14,11 @@ from arbench.bench.job import Job
 from arbench.bench.kernels.plan import KernelOptions, make_kernel_plan
 from arbench.bench.kernels.subject import KernelSubject, interpret
 from arbench.bench.models.counting import counter_for
-from arbench.bench.models.setup import ModelSetup
+from arbench.bench.models.setup import ModelSetup, method_of, run
+from arbench.bench.models.subject import SAME_STEPS
 from arbench.bench.models.witness import Witness
 from arbench.bench.plan import Options, make_plan
-from arbench.meters import CountBudgetExceeded, environment
+from arbench.meters import CountBudgetExceeded, environment, peak_bytes
 from arbench.meters.environment import VOLATILE
 from arbench.models import Source
 from arbench.results import COUNTERS
@@ -119,12 +121,20 @@ def counters(
 ) -> dict[str, int | str | None]:
     """Return the counters of a case as ``arbench run`` counts them; without values if that takes too long."""
     budget_s = request.config.getoption("--arbench-count-budget")
+    setup, source, exact = prepared
+    twin = method_of(case, source).twin
+    counted = case if twin is None else msgspec.structs.replace(case, method=twin.name)
     try:
-        witness = Witness(prepared[0], twins={None: prepared[2]})
-        found = counter_for(*prepared, case, witness, budget_s).direct(case, budget_s)
+        witness = Witness(setup, twins={None: exact})
+        found = counter_for(*prepared, counted, witness, budget_s).direct(counted, budget_s)
     except CountBudgetExceeded:
         return {"count_source": "none", "why_unknown": f"counting exceeded --arbench-count-budget ({budget_s:g} s)"}
-    return {name: getattr(found, name) for name in (*COUNTERS, "peak_bytes", "count_source", "why_unknown")}
+    if twin is not None:
+        found.twin = SAME_STEPS.format(twin.name)
+        if found.peak_bytes is not None:  # memory is the case's own
+            task = setup.task(source, case)
+            found.peak_bytes = peak_bytes(lambda: run(source, case, task), setup.device)
+    return {name: getattr(found, name) for name in (*COUNTERS, "peak_bytes", "count_source", "why_unknown", "twin")}
 
 
 @pytest.fixture(scope="session")

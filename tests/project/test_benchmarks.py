@@ -87,7 +87,7 @@ def test_models_share_the_runners_cases_and_counters(first: Path) -> None:
         (expected,) = (line for line in ModelSubject(job).count([case], 60.0) if line.case == case.id)
         row = found[case.id]
         assert all(getattr(row, name) == getattr(expected, name) for name in COUNTERS), case.id
-        assert (row.count_source, row.why_unknown) == ("counted", None)
+        assert (row.count_source, row.why_unknown, row.twin) == ("counted", None, expected.twin)
     assert results.run.environment["versions"]["torch"] == torch.__version__
     assert "load" not in results.run.environment
 

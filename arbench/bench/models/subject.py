@@ -33,6 +33,8 @@ MOST_CALLS = 3
 """Calls of a case after the first, as long as each makes a graph under ``torch.compile``."""
 EAGER = "the same model on plain PyTorch"
 """The twin whose operations are counted for the other backends."""
+SAME_STEPS = "{}, which takes the same steps"
+"""The twin whose operations are counted for native code, by the name of its method."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class ModelSubject:
         setup, stand_in = self.setup.eager, EAGER
         known = {case.id: case for case in cases}
         if method.twin is not None:
-            stand_in = f"{method.twin.name}, which takes the same steps"
+            stand_in = SAME_STEPS.format(method.twin.name)
             known = {c.id: case for case in cases for c in [msgspec.structs.replace(case, method=method.twin.name)]}
             cases = [msgspec.structs.replace(case, method=method.twin.name) for case in cases]
         eager = setup.build(rounds=method.rounds)
