@@ -1,4 +1,4 @@
-"""What a second of speech costs by every sampler of a WaveNet, and how near the native ones come to the limit.
+"""Cost of a second of speech by every sampler of a WaveNet, and how near the native ones come to the limit.
 
     python benchmarks/fused_trial.py --out reports/fused nv batch vocoder realtime stream paper
     python benchmarks/fused_trial.py --out reports/fused --r9y9 FOLDER --kan-bayashi FOLDER peers
@@ -241,9 +241,9 @@ def speech(runs: Mapping[str, Run]) -> str:
     return (
         "## What a second of speech costs\n\nSeconds of this machine for a second of sound, one stream.\n\n"
         + table(("model", "sampler", "a second of speech takes"), rows)
-        + f"\nThe student, `parallel_wavenet:paper`, is {best / per_second(one):.3g} times as fast as the best sampler of "
-        f"its teacher, `wavenet:paper`, and {slow / per_second(one):.3g} times as fast as `cached`. The 1,000x that is "
-        "quoted for Parallel WaveNet compares it with a naive sampler.\n"
+        + f"\nThe student, `parallel_wavenet:paper`, is {best / per_second(one):.3g} times as fast as the best sampler "
+        f"of its teacher, `wavenet:paper`, and {slow / per_second(one):.3g} times as fast as `cached`. The 1,000x that "
+        "is quoted for Parallel WaveNet compares it with a naive sampler.\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""What native samplers need to know about a distribution."""
+"""Distributions as native samplers draw from them."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ class Method:
 
     @property
     def variant(self) -> tuple[torch.dtype | None, str | None]:
-        """What it changes of the model that it runs: ``rounds`` and ``backend``."""
+        """The changes that it makes to the model that it runs: ``rounds`` and ``backend``."""
         return self.rounds, self.backend
 
 

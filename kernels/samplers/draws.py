@@ -22,7 +22,7 @@ HELPERS = numba_rows.sources(numba_rows)
 
 
 class Law(NamedTuple):
-    """What native code needs to know about a distribution.
+    """A distribution, as native code needs to know it.
 
     Attributes:
         kind: ``CATEGORICAL``, ``DISCRETISED``, ``MIXTURE`` or ``SHIFTED``.

@@ -34,7 +34,7 @@ class Shape(NamedTuple):
     scale: float
     """Factor from an element that is no class to the network's input."""
     shift: float
-    """What is added to it."""
+    """Amount added to it."""
 
 
 class Share(NamedTuple):
