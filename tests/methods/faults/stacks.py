@@ -81,13 +81,13 @@ def first_frame_stays(patch: Patch) -> None:
 
 def conditioning_dropped(patch: Patch) -> None:
     """Steps run without conditioning."""
-    step = Stack._step
+    advance = Stack.advance
 
-    def off(self: Stack, state: Any, x: Tensor, affine: dilated.GateOffsets) -> Tensor:
+    def off(self: Stack, state: Any, x: Tensor, affine: dilated.GateOffsets, step: Any) -> Any:
         layers, width = self.gate_bias.shape
-        return step(self, state, x, dilated.GateOffsets(self.gate_bias.view(layers, 1, 1, width), None))
+        return advance(self, state, x, dilated.GateOffsets(self.gate_bias.view(layers, 1, 1, width), None), step)
 
-    patch.setattr(Stack, "_step", off)
+    patch.setattr(Stack, "advance", off)
 
 
 def conditioning_ignored(patch: Patch) -> None:
@@ -99,18 +99,18 @@ def conditioning_ignored(patch: Patch) -> None:
 
 def wrong_dilation(patch: Patch) -> None:
     """Steps take one layer, of dilation 4 or the widest below, for half as wide as it is."""
-    step = Stack._step
+    advance = Stack.advance
 
-    def off(self: Stack, state: Any, x: Tensor, affine: dilated.GateOffsets) -> Tensor:
+    def off(self: Stack, state: Any, x: Tensor, affine: dilated.GateOffsets, step: Any) -> Any:
         right = self.dilations
         layer = right.index(min(4, max(right)))
         self.dilations = [d // 2 if i == layer else d for i, d in enumerate(right)]
         try:
-            return step(self, state, x, affine)
+            return advance(self, state, x, affine, step)
         finally:
             self.dilations = right
 
-    patch.setattr(Stack, "_step", off)
+    patch.setattr(Stack, "advance", off)
 
 
 def receptive_field_off(by: int) -> Any:
