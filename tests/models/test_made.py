@@ -154,8 +154,8 @@ def test_a_unit_has_its_weights_side_by_side_in_any_dtype() -> None:
 def test_misuse_is_one_line(setting: str, said: str) -> None:
     setting = setting.replace(" ", "")
     with pytest.raises(ModelError) as caught:
-        resolve(f"made:tiny,order=raster,{setting}").build()
-    assert str(caught.value) == f"model 'made:tiny,order=raster,{setting}': {said}"
+        resolve(f"made:tiny_levels,{setting}").build()
+    assert str(caught.value) == f"model 'made:tiny_levels,{setting}': {said}"
 
 
 @pytest.mark.parametrize("n", [0, 65])

@@ -153,6 +153,10 @@ def test_a_file_that_failed_is_read_again_once_mended(file) -> None:
     assert resolve(f"{path}:Mine").preset == "tiny"
 
 
+def test_a_setting_is_given_once() -> None:
+    assert error("made:tiny,order=raster,order=raster") == "model 'made': the setting 'order' is given twice"
+
+
 def test_a_constructor_of_any_keywords_takes_any_setting(file) -> None:
     body = "    def __init__(self, *, seed=0, **config):\n        super().__init__(**config, seed=seed)\n"
     path = file(MINE + body)
