@@ -19,7 +19,7 @@ from arbench.bench.models.subject import ModelSubject
 from arbench.bench.models.witness import Witness
 from arbench.bench.plan import Options, make_plan
 from arbench.meters import CountBudgetExceeded, Counts
-from arbench.methods import methods_for
+from arbench.methods import METHODS, methods_for
 from arbench.models import Source, names, resolve
 from arbench.results import COUNTERS, Count, read
 
@@ -28,8 +28,14 @@ TINY = [spec for spec in PRESETS if ":tiny" in spec]
 REPEATING = ("naive", "sequential")
 
 
+NATIVE = {method.name for method in METHODS if method.twin is not None}
+"""Methods whose operations cannot be seen: those of a twin are counted for them."""
+
+
 def families(spec: str, **options: object) -> list[list[CaseKey]]:
+    """Return the cases of each method whose own operations are counted."""
     cases = make_plan(Options(models=[spec], **options)).cases  # type: ignore[arg-type]
+    cases = [case for case in cases if case.method not in NATIVE]
     return [list(group) for _, group in groupby(cases, key=lambda case: case.key)]
 
 
@@ -47,8 +53,9 @@ LONG = {
     ("pixelcnnpp:tiny_class", "cached"),
     ("pixelsnail:tiny", "cached"),
     ("pixelsnail:tiny_grey", "cached"),
+    *((spec, m.name) for spec in TINY for m in METHODS if m.like and spec != "wavenet:tiny"),
 }
-"""Counts that take seconds. Other models have the same kinds of growth."""
+"""Counts that take seconds, or are those of another method. Other models have the same kinds of growth."""
 FAMILIES = [
     pytest.param(
         spec,
@@ -59,7 +66,7 @@ FAMILIES = [
     )
     for spec in PRESETS
     for m in methods_for(resolve(spec).cls)
-    if not m.data_dependent
+    if not m.data_dependent and m.name not in NATIVE
     for sizes in (1, 2)
 ]
 
@@ -327,6 +334,24 @@ def test_other_backends_carry_the_count_of_plain_pytorch_and_say_so() -> None:
     eager = counter(families("wavenet:tiny", ops=["sample"], methods=["cached"], n=[8])[0][0])
     assert line.depth == eager.direct(msgspec.structs.replace(cases[0], backend="eager"), 60.0).depth
     assert line.twin == "the same model on plain PyTorch"
+
+
+def test_native_code_carries_the_count_of_its_twin_and_says_so() -> None:
+    sizes = [8, 400]
+    cases = make_plan(Options(models=["wavenet:tiny"], ops=["sample"], methods=["fused", "cached"], n=sizes)).cases
+    found, expected = (
+        {line.case: line for line in ModelSubject(Job("prove", mine, 0, 1)).count(mine, 60.0)}
+        for name in ("fused", "cached")
+        for mine in [[case for case in cases if case.method == name]]
+    )
+    assert len(found) > len(sizes), "sizes of the ladder are counted too"
+    for id, line in found.items():
+        same = expected[id.replace("/fused/", "/cached/")]
+        assert line.twin == "cached, which takes the same steps"
+        assert [getattr(line, name) for name in COUNTERS] == [getattr(same, name) for name in COUNTERS]
+        assert None not in [getattr(line, name) for name in COUNTERS]
+        assert line.count_source == same.count_source
+        assert (line.ladder_of is None) == (line.case in {case.id for case in cases})
 
 
 def test_the_budget_of_a_ladder_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,8 @@ def test_a_rare_fault_is_found_under_other_noise(lines: dict[str, Verification])
 
 
 def test_other_noise_is_drawn_as_often_as_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = opened(Job("prove", make_plan(Options(models=[MODEL], n=[8])).cases, seed=0, threads=1)).pair[0]
+    cases = make_plan(Options(models=[MODEL], n=[8])).cases
+    source = opened(Job("prove", cases, seed=0, threads=1)).pair(cases[0])[0]
     tasks: list[Task] = []
     task = Task(8, {}, noise=source.distribution.noise(0, range(2), range(8), torch.float32))
     assert draw_more(source, task, 2**63 - 2, tasks.append) == MOST * 16 < MORE
