@@ -124,7 +124,10 @@ def test_what_keeps_a_method_from_running_a_model_is_said(answer, tmp_path, monk
     (model,) = json.loads(answer("list", "--model", "mine.py:MyModel", "--json").out)["models"]
     assert model["spec"] == "mine.py:MyModel"
     assert "settings of a preset, as in --model mine.py:MyModel:tiny,width=8: width" in found.out
-    assert model["lacking"] == [{"op": "sample", "method": m, "why": why} for m in ("speculative", "rejection")]
+    loop = "needs a native loop, which the model does not have: it does not define native"
+    assert f"sample fused {loop}" in " ".join(found.out.split())
+    lacking = {"fused": loop, "speculative": why, "rejection": why}
+    assert model["lacking"] == [{"op": "sample", "method": m, "why": lacking[m]} for m in lacking]
 
 
 def test_a_method_of_your_own(answer, refusal, tmp_path):
