@@ -34,7 +34,7 @@ from arbench.bench.options import check_device as check_device
 from arbench.bench.options import recorded_options as recorded_options
 from arbench.bench.suite import EACH, Entry, entries, load
 from arbench.data import DataError
-from arbench.methods import METHODS, place_of
+from arbench.methods import METHODS, methods_for, place_of
 from arbench.models import FAMILIES, Chosen, ModelError, NoModelError, Source, WeightsError, resolve
 from arbench.own.raised import one_line
 from arbench.results import Model
@@ -296,7 +296,7 @@ def _methods(
         if one.method.backend is not None:
             check_backend(one.method.backend, options.device)
     if not kept and not (options.suite and (options.methods or options.ops)):
-        names = ", ".join(dict.fromkeys(f"{one.method.op} {one.method.name}" for one in fitting(source, None, ())))
+        names = ", ".join(dict.fromkeys(f"{method.op} {method.name}" for method in methods_for(source)))
         elsewhere = {one.method.name: f"runs on {' or '.join(one.method.devices)} alone" for one in found}
         whys = {**why_not(source, asked or ()), **elsewhere}
         lacks = "".join(f"; {name} {why}" for name, why in whys.items())

@@ -54,8 +54,8 @@ def wav(path: Path, samples: int = 4000, rate: int = 16000, channels: int = 1) -
 
 NO_CUDA = f"torch {torch.__version__} sees no CUDA device here; use cpu"
 HAS = (
-    "score parallel, score sequential, sample naive, sample cached, sample fixed_point, sample blocks, "
-    "sample forecast, sample speculative, sample rejection"
+    "score parallel, score sequential, sample naive, sample cached, sample fused, sample stream, sample fixed_point, "
+    "sample blocks, sample forecast, sample speculative, sample rejection"
 )
 NUMBER = "expected an integer or comma-separated integers, got"
 
