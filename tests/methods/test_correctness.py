@@ -32,6 +32,10 @@ FIRST = {spec.partition(":")[0]: spec for spec in reversed(SPECS)}
 LAWS = [(spec.partition(":")[0], type(BUILT[spec].distribution).__name__) for spec in SPECS]
 NEW = [LAWS.index(law) == number for number, law in enumerate(LAWS)]
 """For each preset, whether it is the first of its model with its law."""
+LIKE = {method.name for method in METHODS if method.like}
+"""Methods that take the steps of another: other presets of a model are in ``test_streams`` and ``test_fused``."""
+NATIVE = {method.name for method in METHODS if method.twin is not None}
+"""Methods in native code, whose operations cannot be seen."""
 EVERY_PART = ("parallel", "sequential", "forecast", "inversion", "inversion_blocks")
 """Methods that together call every part of a model: ``forward``, ``extend`` and ``rewind``."""
 LARGE = ("pixelcnnpp:tiny", "pixelsnail:tiny")
@@ -59,7 +63,13 @@ def is_fast(spec: str, op: str, method: str) -> bool:
 
 
 @pytest.mark.parametrize("check", ["agrees", "log_probs_agree"])
-@pytest.mark.parametrize(("spec", "op", "method"), PAIRS)
+@pytest.mark.parametrize(
+    ("spec", "op", "method"),
+    [
+        pytest.param(*pair, marks=pytest.mark.slow if pair[2] in LIKE and pair[0] not in FIRST.values() else ())
+        for pair in PAIRS
+    ],
+)
 def test_every_method_of_every_model(
     spec: str, op: str, method: str, check: str, checks: ModuleType, shared: Shared
 ) -> None:
@@ -86,7 +96,7 @@ def test_calls_of_every_method_are_independent(
             else pytest.mark.slow,
         )
         for pair in PAIRS
-        if pair[0] in ("wavenet:tiny", "pixelcnn:tiny") or pair[2] in EVERY_PART
+        if pair[2] not in NATIVE and (pair[0] in ("wavenet:tiny", "pixelcnn:tiny") or pair[2] in EVERY_PART)
     ],
 )
 def test_counts_repeat(spec: str, op: str, method: str, checks: ModuleType, shared: Shared) -> None:
