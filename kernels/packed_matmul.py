@@ -98,9 +98,7 @@ def _eager(x: Tensor, weight: PackedWeight, bias: Tensor | None) -> Tensor:
 
 @as_given
 @torch.no_grad()
-def packed_matmul(
-    x: Tensor, weight: PackedWeight, bias: Tensor | None = None, *, backend: str | None = None
-) -> Tensor:
+def packed_matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None, *, backend: str | None = None) -> Tensor:
     """Return x W + bias for packed matrices W, in one thread on the Numba backend. Not differentiable.
 
     Args:

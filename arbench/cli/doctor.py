@@ -94,9 +94,7 @@ def advice(found: dict[str, Any]) -> list[str]:
 
 def _lines(found: dict[str, Any], cuda: bool) -> list[str]:
     """Return the findings in words; ``cuda`` is whether there is a CUDA device."""
-    facts, measured, native, clock, trial = (
-        found[k] for k in ("environment", "limits", "native", "clock", "aa_trial")
-    )
+    facts, measured, native, clock, trial = (found[k] for k in ("environment", "limits", "native", "clock", "aa_trial"))
     cpu, gpu = facts["cpu"], facts["gpu"]
     versions = ", ".join(f"{k} {v}" for k, v in facts["versions"].items() if v)
     other = "not measured; pass --device cuda" if cuda else "no CUDA device"

@@ -77,6 +77,12 @@ def _largest_n(case: Case, results: Results) -> str:
     return f"{max(sizes):,}" if sizes else NONE
 
 
+def first_call(case: Case) -> float | None:
+    """Return the seconds of the first call of all, where it compiled; None where nothing was compiled."""
+    found = (case.verified or {}).get("first_call_s")
+    return None if found is None else float(found)
+
+
 def speed_up_label(case: Case, results: Results) -> str:
     """Return ``3.07x [3.01, 3.12]`` over the reference, or ``reference`` for the reference itself."""
     ratio = speed_up(case, results)
@@ -149,6 +155,7 @@ CELLS: dict[str, Callable[[Case, Results, SharedSettings], Cell]] = {
     "real_time": lambda case, results, shared: _real_time(case),
     "speed_up": lambda case, results, shared: speed_up_label(case, results),
     "slowdown": lambda case, results, shared: slowdown_label(case, results),
+    "first_call": lambda case, results, shared: gap(first_call(case)),
     "of_limit": lambda case, results, shared: of_limit(case, results),
     "first_chunk": lambda case, results, shared: gap(case.first_s),
     "gap": lambda case, results, shared: gap(case.gap_median_s),
@@ -184,6 +191,7 @@ COLUMNS = {
     "speed_up": Column("speed-up"),
     "slowdown": Column("over scoring"),
     "of_limit": Column("of limit"),
+    "first_call": Column("compiling call"),
     "first_chunk": Column("first chunk"),
     "gap": Column("gap"),
     "gap_p99": Column("99% of gaps"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from arbench.border.printable import on_one_line
-from arbench.report.cells import CELLS, COLUMNS, accepted, is_extrapolated, is_stated, real_time, speed_up
+from arbench.report.cells import CELLS, COLUMNS, accepted, first_call, is_extrapolated, is_stated, real_time, speed_up
 from arbench.report.labels import STATUS, SharedSettings, interval_of, model_label, numbers, of_models
 from arbench.report.pace import streams
 from arbench.report.quantities import NONE, Column, in_one_unit
@@ -104,6 +104,7 @@ def frame(results: Results) -> pd.DataFrame:
     - ``elements_per_s``: elements of the whole batch per second;
     - ``streams``, ``streams_worst``: for audio drawn chunk by chunk, how many streams one core holds in real time, by
       the median and by the longest gap between chunks (``arbench.report.pace``);
+    - ``first_call_s``: the first call of all, where it compiled: no part of any other time;
     - ``accepted``: groups accepted per evaluation on average, for methods that guess ahead;
     - ``real_time``: seconds of audio made or scored per second, for each stream;
     - ``speed_up``, ``speed_up_low``, ``speed_up_high``, ``reference``: the speed-up with its interval, and
@@ -150,6 +151,7 @@ def _record(case: Case, results: Results) -> dict[str, object]:
         "flops_per_element": None if case.flops is None else case.flops / (case.batch * case.n),
         "gb_per_s": _giga(per_second(case, case.bytes)),
         "gflop_per_s": _giga(per_second(case, case.flops)),
+        "first_call_s": first_call(case),
         "bound": of_limit.bound if of_limit else None,
         "fraction_of_limit": of_limit.fraction if of_limit else None,
         "fraction_low": fraction_low,
@@ -293,6 +295,7 @@ def _table(
         **dict.fromkeys(("streams", "streams_worst"), any(streams(c, results) for c in cases)),
         "gap_p99": any(c.gap_p99_s for c in cases),
         "of_limit": any(reached(c, results) for c in cases),
+        "first_call": any(map(first_call, cases)),
     }
     kept = [name for name in names if known.get(name, True)]
     return Table(

@@ -35,7 +35,9 @@ def test_agrees_with_the_reference(harness: ModuleType, name: str, config: dict[
 @pytest.mark.parametrize(("name", "config"), CASES)
 def test_strides_do_not_matter(harness: ModuleType, name: str, config: dict[str, Any]) -> None:
     kernel = KERNELS[name]
-    last = 1 if harness.backend_of(kernel) == "numba" else None  # of the last axis Numba says that it must be contiguous
+    last = (
+        1 if harness.backend_of(kernel) == "numba" else None
+    )  # of the last axis Numba says that it must be contiguous
     harness.compare(kernel, harness.scattered(harness.make(kernel, torch.float32, **config), last))
 
 

@@ -97,7 +97,12 @@ def test_what_does_not_fit_is_refused(x: Any, weight: Any, bias: Any, error: typ
     ("weight", "stored", "error", "said"),
     [
         ([1.0], None, TypeError, "weight must be a tensor, not list"),
-        (torch.ones(3, 5).bfloat16(), None, TypeError, "weight must be float32 or float64, not torch.bfloat16; stored="),
+        (
+            torch.ones(3, 5).bfloat16(),
+            None,
+            TypeError,
+            "weight must be float32 or float64, not torch.bfloat16; stored=",
+        ),
         (torch.ones(3, 5).double(), torch.bfloat16, TypeError, "a torch.float64 weight cannot be stored as torch.bfl"),
         (torch.ones(3, 5), torch.float16, TypeError, "a torch.float32 weight cannot be stored as torch.float16; store"),
         (torch.ones(3), None, ValueError, "weight must be (I, O) or (L, I, O), not (3,)"),
