@@ -89,6 +89,7 @@ class Outcome:
         log_prob: log-probability (B, N) of each element in nats, for scoring.
         accepted: number of groups that each evaluation settled, for methods that guess ahead.
         step_bytes: bytes of weights that a step reads, for native loops, which can come near the time that it takes.
+        exchanges: how often the threads of a native loop exchange partial sums in a step.
     """
 
     x: Tensor
@@ -97,6 +98,7 @@ class Outcome:
     log_prob: Tensor | None = None
     accepted: Sequence[int] = ()
     step_bytes: int | None = None
+    exchanges: int | None = None
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class NativeSteps:
     def outcome(self) -> Outcome:
         """Return the result, once all groups are drawn."""
         found = self.unknown.outcome(torch.cat(self._kept, dim=1) if self._kept else None)
-        return replace(found, step_bytes=self._native.step_bytes)
+        return replace(found, step_bytes=self._native.step_bytes, exchanges=self._native.exchanges)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ class NativeDraw(Protocol):
 
     step_bytes: int
     """Bytes of weights that an element needs, however many events are drawn at once."""
+    exchanges: int
+    """How often threads exchange partial sums for an element; 0 for one thread."""
 
     def draw(self, noise: Tensor, given: Tensor | None = None, record: bool = False) -> tuple[Tensor, Tensor | None]:
         """Draw the next M elements.

@@ -34,6 +34,7 @@ class WaveNetDraw:
 
     Attributes:
         step_bytes: bytes of the matrices, which an element reads once for the whole batch.
+        exchanges: how often two threads exchange partial sums for an element.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class WaveNetDraw:
         self._counters = np.zeros(COUNTERS, np.int64)
         self._boxes = self._zeros(2, 2, batch * widest if len(shares) > 1 else 0)
         self.step_bytes = sum(one.weights.nbytes for one in shares)
+        self.exchanges = len(weights.dilations) + 2 if len(shares) > 1 else 0  # layers, skip stream, parameters
         flops = 2 * batch * sum(one.weights.numel() for one in shares)
         self._slice = max(1, int(SLICE_FLOPS / max(flops, 1)))
         self._pool = ThreadPoolExecutor(1) if len(shares) > 1 else None

@@ -106,8 +106,8 @@ class ModelSubject:
         for line in counter_for(setup, eager, twin, cases[0], witness, budget_s, self._direct).counts(cases):
             if line.count_source != "none":
                 line.twin = line.twin or stand_in
-            if line.peak_bytes is not None:
-                line.peak_bytes = self._peak_bytes(known[line.case]) if line.case in known else None
+            own_memory = line.case in known and (line.peak_bytes is not None or method.twin is not None)
+            line.peak_bytes = self._peak_bytes(known[line.case]) if own_memory else None
             yield self._renamed(line, known)
 
     @staticmethod

@@ -132,7 +132,7 @@ def verify_outcome(
     proof = evidence(source, twin, outcome.f, task)
     facts = _parameters_near(proof, case.dtype)
     if outcome.step_bytes is not None:
-        facts["step_bytes"] = outcome.step_bytes
+        facts |= {"step_bytes": outcome.step_bytes, "exchanges": outcome.exchanges}
     if outcome.accepted:
         facts["accepted"] = sum(outcome.accepted) / len(outcome.accepted)
     judge = judge_of(source.distribution)
