@@ -2,8 +2,8 @@
 
 A kernel's file contains its launcher, its gradient, its cost, and the implementation in plain PyTorch that its
 results are checked against; its Triton programs are in ``logits``, ``mixture`` or ``conv``. Every function
-takes ``backend=``; by default tensors on a GPU use Triton, others plain PyTorch. Some have a Numba backend for CPUs, and
-``packed_matmul`` and ``gated_tanh``, parts of the native loops in ``samplers``, are for CPUs alone. Every function
+takes ``backend=``; by default tensors on a GPU use Triton, others plain PyTorch. Some have a Numba backend for CPUs,
+and ``packed_matmul`` and ``gated_tanh``, parts of the native loops in ``samplers``, are for CPUs alone. Every function
 computes in the dtype of its arguments, under ``torch.autocast`` too.
 """
 

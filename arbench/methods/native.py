@@ -123,8 +123,8 @@ def vectors_remark() -> str:
     name, size = registers()
     if size == LINE:
         return ""
-    has = f"vectors of {size} bytes ({name})" if name else "unknown vectors"
-    return f"The native loop is made for the vectors of AVX-512, {LINE} bytes; here the processor has {has}."
+    has = f"they have {size} bytes ({name})" if name else "their size is unknown"
+    return f"The native loop is made for the vectors of AVX-512, {LINE} bytes; here {has}."
 
 
 def loopless(source: Source | type[Source]) -> bool:

@@ -51,8 +51,8 @@ def compiled(*flags: str) -> Callable[..., Any]:
 @cache  # once in a process
 def _warn_uncached(folder: Path) -> None:
     warnings.warn(
-        f"compiled code cannot be cached in {folder}, nor in the user's cache: every process compiles its own, a native "
-        "sampler for some 8 s; set NUMBA_CACHE_DIR to a folder that can be written",
+        f"compiled code cannot be cached in {folder}, nor in the user's cache: every process compiles its own, "
+        "a native sampler for some 8 s; set NUMBA_CACHE_DIR to a folder that can be written",
         RuntimeWarning,
         stacklevel=2,
     )
@@ -213,7 +213,7 @@ def _score(x, inverse, z, infinity):
 
 @njit(error_model="numpy", forceinline=True)
 def first_highest(x, z, inverse, width):
-    """Return the first class of the highest score x inverse + z, where NaN is the highest, and the largest x inverse."""
+    """Return the first class of the highest score x inverse + z, where NaN is highest, and the largest x inverse."""
     infinity, none = x.dtype.type(np.inf), np.int32(-width)
     bits = _ordered(_scaled(x[0], inverse))
     best_bits = _ordered(_score(x[0], inverse, z[0], infinity))

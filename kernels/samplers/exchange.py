@@ -117,10 +117,10 @@ def exchange(counters, boxes, thread, number, part, size):
 @compiled()
 def exchanges(counters, boxes, thread, number, part, size, count, helpers=HELPERS):
     """Make ``count`` exchanges, one after the other, the first with this ``number``; see ``exchange``."""
-    for i in range(count):
-        if not exchange(counters, boxes, thread, number + i, part, size):
-            return False
-    return True
+    end, at = number + count, number
+    while at < end and exchange(counters, boxes, thread, at, part, size):
+        at += 1
+    return at == end
 
 
 def stop(counters: np.ndarray) -> None:

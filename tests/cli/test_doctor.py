@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from arbench.bench.noise import Trial
-from arbench.cli.doctor import advice
+from arbench.cli.doctor import _exchange, _vectors, advice
 
 
 def test_a_trial_in_json(answer, known_limits):
@@ -23,13 +23,22 @@ def test_a_trial_in_json(answer, known_limits):
         assert 0 <= trial[way]["scatter"] <= 2**0.5 * trial[way]["worst"]
     assert facts["environment"]["versions"]["torch"]
     assert facts["clock"]["overhead_s"] > 0
+    assert set(facts["native"]) == {"vectors", "vector_bytes", "exchange_s", "exchange_best_s"}
     assert facts["advice"]
 
 
 def test_the_same_in_words(answer, known_limits):
     found = answer("doctor", "--instances", 2, "--pairs", 1)
     assert (found.code, found.err) == (0, "")
-    for word in ("CPU  ", "threads  ", "copy  ", "matmul  ", "A/A trial: ", "one after the other  scatter "):
+    for word in (
+        "CPU  ",
+        "threads  ",
+        "copy  ",
+        "matmul  ",
+        "vectors  ",
+        "A/A trial: ",
+        "one after the other  scatter ",
+    ):
         assert word in found.out
     assert found.out.splitlines()[-1].startswith("- ")
 
@@ -39,6 +48,14 @@ def test_a_gpu_is_suggested_only_where_there_is_one(there, said, answer, known_l
     monkeypatch.setattr("torch.cuda.is_available", lambda: there)
     monkeypatch.setattr("arbench.bench.noise.aa_trial", lambda *_: Trial([1.0] * 2, [1.0] * 2, 1e-3))
     assert f"GPU       {said}" in answer("doctor").out.splitlines()
+
+
+def test_what_a_native_sampler_needs_is_said_in_a_line_each():
+    assert _vectors("AVX-512", 64) == "AVX-512 (64 bytes)"
+    assert _vectors("AVX2", 32) == "AVX2 (32 bytes): native samplers run slower than on 64 bytes"
+    assert _vectors(None, None) == "unknown"
+    assert _exchange(2.34e-7, 1.2e-7) == ["exchange  0.23 us to pass 64 floats between two threads, 0.12 us at best"]
+    assert _exchange(None, None) == []
 
 
 def quiet(**more: Any) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def test_arguments_are_specialised_as_at_a_launch() -> None:
 def test_kernels_for_cpus_alone_have_no_program(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     assert {"packed_matmul", "gated_tanh"} == set(KERNELS) - set(WITH_PROGRAMS)
     monkeypatch.setattr("sys.argv", ["aot", "gated_tanh"])
-    with pytest.raises(SystemExit, match="^2$"):
+    with pytest.raises(SystemExit, match=r"^2$"):
         main()
     assert "kernel 'gated_tanh' has no Triton program; choose from: softmax, " in capsys.readouterr().err
 

@@ -45,7 +45,7 @@ def test_half_precision_is_computed_in_float32_by_plain_pytorch(harness: ModuleT
     assert torch.equal(y, (f.tanh() * g.sigmoid()).bfloat16())
     assert not y.requires_grad
     with pytest.raises(
-        TypeError, match="^gated_tanh: the Numba backend needs float32 or float64 a, not torch.bfloat16$"
+        TypeError, match=r"^gated_tanh: the Numba backend needs float32 or float64 a, not torch.bfloat16$"
     ):
         gated_tanh(a, backend="numba")
 
@@ -56,7 +56,7 @@ def test_what_does_not_fit_is_refused() -> None:
             ValueError, match=r"^gated_tanh: the last axis of a must be even, f then g; the shape is \("
         ):
             gated_tanh(torch.ones(shape), backend="numba")
-    with pytest.raises(ValueError, match="needs a contiguous along the last axis, whose stride is 4$"):
+    with pytest.raises(ValueError, match=r"needs a contiguous along the last axis, whose stride is 4$"):
         gated_tanh(torch.ones(6, 4).t(), backend="numba")
     with pytest.raises(TypeError, match=r"^gated_tanh: a must be float64, .*, not torch.int64$"):
         gated_tanh(torch.ones(2, 4).long(), backend="numba")

@@ -168,7 +168,7 @@ def test_numba_refuses_what_it_cannot_read(harness: ModuleType) -> None:
         harness.make(LOGISTIC_MIXTURE_SAMPLE, dtype, rows=3, layout=layout)
         for dtype, layout in ((torch.bfloat16, "rows"), (torch.float32, "columns"))
     )
-    with pytest.raises(TypeError, match="the Numba backend needs float32 or float64 params, not torch.bfloat16$"):
+    with pytest.raises(TypeError, match=r"the Numba backend needs float32 or float64 params, not torch.bfloat16$"):
         logistic_mixture_sample(**half, backend="numba")
-    with pytest.raises(ValueError, match="needs params contiguous along the last axis, whose stride is 3$"):
+    with pytest.raises(ValueError, match=r"needs params contiguous along the last axis, whose stride is 3$"):
         logistic_mixture_sample(**rows, backend="numba")

@@ -1,10 +1,15 @@
-"""A WaveNet's native loop draws what its incremental steps draw: laws, batches, prompts, threads, weights."""
+"""A WaveNet's native loop draws what its incremental steps draw, whatever law, batch, prompt, threads and weights."""
 
 from __future__ import annotations
 
 import copy
+import os
+import platform
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +18,7 @@ from torch import Tensor
 
 from arbench.kernels.samplers import wavenet_draw
 from arbench.methods import CACHED, METHODS, MethodError, Outcome, Task, resolve
-from arbench.methods.native import Native, native
+from arbench.methods.native import Native, native, vectors_remark
 from arbench.models import Source
 from arbench.models import resolve as model
 from arbench.models.weights import rounded
@@ -214,6 +219,54 @@ def test_two_threads_need_two_processors(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_twin_takes_the_same_steps() -> None:
     (method,) = [method for method in METHODS if method.name == "fused"]
     assert method.twin is CACHED
+
+
+def test_narrower_vectors_are_said_beside_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fused", "fused,threads=1", "stream,by=fused"):
+        (method,) = resolve(name)
+        assert method.remark is vectors_remark
+    for registers, said in (
+        (("AVX-512", 64), ""),
+        (("AVX2", 32), "The native loop is made for the vectors of AVX-512, 64 bytes; here they have 32 bytes (AVX2)."),
+        ((None, None), "The native loop is made for the vectors of AVX-512, 64 bytes; here their size is unknown."),
+    ):
+        monkeypatch.setattr("arbench.kernels.samplers.vectors.registers", lambda found=registers: found)
+        assert vectors_remark() == said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="needs an x86-64 processor")
+def test_code_for_a_processor_without_avx_512_draws_the_same(tmp_path: Path) -> None:
+    """Compile for Haswell: the run verifies its draws; no register of 64 bytes is used, and the row says so."""
+    environment = {
+        **os.environ,
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,-avx512f",
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    code = """
+import arbench, torch
+from arbench.kernels import pack_weight, packed_matmul
+from arbench.kernels.samplers.products import products
+
+names = ["cached", "fused,threads=1", "fused,weights=bfloat16,threads=1"]
+model = "wavenet:tiny,levels=70"
+for case in arbench.measure(model, methods=names, ops=["sample"], n=[40], workers=1, rounds=1).cases.values():
+    print(case.method, case.status, (case.verified or {}).get("remark"))
+packed_matmul(torch.ones(4, 64), pack_weight(torch.ones(64, 64)), backend="numba")
+(code,) = products.inspect_asm().values()
+print("zmm" in code, "ymm" in code)
+"""
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert found.returncode == 0, found.stderr
+    remark = "The native loop is made for the vectors of AVX-512, 64 bytes; here they have 32 bytes (AVX2)."
+    *rows, registers = found.stdout.splitlines()
+    assert sorted(rows) == [
+        "cached ok None",
+        f"fused,threads=1 ok {remark}",
+        f"fused,weights=bfloat16,threads=1 ok {remark}",
+    ]
+    assert registers == "False True"
 
 
 def _weights(source: Source) -> Tensor:

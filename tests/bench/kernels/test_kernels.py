@@ -21,7 +21,7 @@ from arbench.bench.kernels.verify import BASELINE, expected, verify_kernel
 from arbench.bench.plan import PlanError
 from arbench.bench.runner import run_plan
 from arbench.bench.subject import opened
-from arbench.kernels import KERNELS
+from arbench.kernels import KERNELS, PACKED_MATMUL, pack_weight
 from arbench.kernels.softmax import SOFTMAX
 from arbench.results import Count, Samples, Verification, read
 
@@ -96,6 +96,10 @@ def test_every_kernel_is_found_again_by_its_presets():
         (dict(compiled=-1), "--compiled must be at least 0, got -1"),
         (dict(workers=0), "--workers must be at least 1, got 0"),
         (dict(dtype="float31"), "unknown dtype 'float31'; did you mean 'float32'?"),
+        (
+            dict(kernels=["softmax", "packed_matmul"], dtype="bfloat16"),
+            "kernel 'packed_matmul' is not for bfloat16; pass --dtype float64 or float32, or leave it out",
+        ),
     ],
 )
 def test_a_question_that_cannot_be_asked(options, said):
@@ -109,6 +113,46 @@ def test_a_backward_pass_that_no_kernel_has(registered):
     with pytest.raises(PlanError) as refused:
         make_kernel_plan(KernelOptions(ops=["backward"]))
     assert str(refused.value) == "none of these kernels has a gradient: softmax; measure --op forward"
+
+
+def test_a_kernel_for_cpus_alone_has_cases_where_it_is_defined_and_none_in_the_interpreter(monkeypatch):
+    def planned(**options: Any) -> dict[str, list[Any]]:
+        cases = make_kernel_plan(KernelOptions(**options)).cases
+        return {name: [case for case in cases if case.model == name] for name in KERNELS}
+
+    alone = planned(kernels=["packed_matmul"])["packed_matmul"]
+    assert {(case.method, case.backend) for case in alone} == {
+        ("torch", "eager"),
+        ("torch", "compile"),
+        ("arbench", "numba"),
+    }
+    assert sum("stored=bfloat16" in case.preset for case in alone) == 2 * 4
+    assert not any("stored" in case.preset for case in planned(dtype="float64")["packed_matmul"])
+    half = planned(dtype="bfloat16")
+    assert half["packed_matmul"] == []
+    assert {case.backend for case in half["gated_tanh"]} == {"eager", "compile"}
+    monkeypatch.setattr("arbench.bench.kernels.plan.check_device", lambda *_: None)  # as if there were a GPU
+    on_gpu = planned(device="cuda")
+    assert on_gpu["gated_tanh"] == on_gpu["packed_matmul"] == []
+    assert on_gpu["softmax"]
+    with pytest.raises(PlanError, match=r"^kernel 'gated_tanh' is not for cuda:0; pass --device cpu, or leave it out$"):
+        planned(kernels=["gated_tanh"], device="cuda:0")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tensors are on a GPU")
+def test_weights_stored_in_bfloat16_are_verified_against_the_same_numbers(registered):
+    sizes = {"cpu": [dict(rows=2, inputs=20, outputs=70, stored="bfloat16")], "cuda": []}
+    for right in (True, False):
+
+        def call(x, weight, bias=None, *, backend=None, right=right):
+            plain = weight if right or backend == "eager" else pack_weight(weight.plain.flip(0), stored=torch.bfloat16)
+            return PACKED_MATMUL.call(x, plain, bias, backend=backend)
+
+        registered(replace(PACKED_MATMUL, call=call, sizes=sizes))
+        cases = make_kernel_plan(KernelOptions(compiled=0)).cases
+        found = [KernelSubject(Job("prove", cases, seed=0, threads=1)).verification(case) for case in cases]
+        assert [one.status for one in found] == ["ok", "ok" if right else "inexact"]
+        assert found[0].verified is not None
 
 
 def test_a_run_times_what_runs_natively_and_checks_the_rest(registered, inside, tmp_path):

@@ -1,0 +1,43 @@
+"""What a native sampler needs of this machine."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from arbench.bench.native import exchange_s, native_facts
+from arbench.kernels.samplers import exchange
+
+TWO = len(os.sched_getaffinity(0)) > 1
+
+
+@pytest.mark.skipif(not TWO, reason="needs two processors")
+def test_an_exchange_takes_less_than_a_millisecond() -> None:
+    found = exchange_s(count=100, trials=3)
+    assert len(found) == 3
+    assert all(1e-9 < seconds < 1e-3 for seconds in found)
+
+
+def test_facts_of_two_processors_and_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arbench.bench.native.exchange_s", lambda: [3e-7, 1e-7, 2e-7])
+    monkeypatch.setattr("arbench.kernels.samplers.vectors.registers", lambda: ("AVX2", 32))
+    known = {"vectors": "AVX2", "vector_bytes": 32}
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    assert native_facts() == {**known, "exchange_s": 2e-7, "exchange_best_s": 1e-7}
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    assert native_facts() == {**known, "exchange_s": None, "exchange_best_s": None}
+
+
+@pytest.mark.skipif(not TWO, reason="needs two processors")
+def test_a_thread_that_fails_does_not_leave_the_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = exchange.exchanges
+
+    def failing(counters, boxes, thread, *rest):
+        if thread == 1:
+            raise RuntimeError("no")
+        return inner(counters, boxes, thread, *rest)
+
+    monkeypatch.setattr(exchange, "exchanges", failing)
+    with pytest.raises(RuntimeError, match=r"^no$"):
+        exchange_s(count=10, trials=1)
