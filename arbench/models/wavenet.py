@@ -300,7 +300,8 @@ class WaveNet(audio.AudioSource, Source):
             raise NotImplementedError(f"the native loop has no draw from a {type(self.distribution).__name__}")
         kind = own.gate.dtype
         stored = weights if weights is not None and kind == torch.float32 else kind
-        scale = (2 / (self.levels - 1), -1.0) if self.distribution.finite else (1.0, 0.0)
+        numeric = self.distribution.finite and not self.companded  # levels, which enter as amplitudes
+        scale = (2 / (self.levels - 1), -1.0) if numeric else (1.0, 0.0)
         shares = self._packs.of(own, stored, threads)
         return WaveNetDraw(own, shares, law, code.offset, code.hop, batch, scale)
 

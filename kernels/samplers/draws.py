@@ -39,6 +39,13 @@ class Law(NamedTuple):
     most: float = math.inf
 
 
+def noise_width(law: Law) -> int:
+    """Return the number of noise values per element, K."""
+    if law.kind == CATEGORICAL:
+        return law.levels
+    return 1 if law.kind == SHIFTED else law.components + 1
+
+
 @njit(error_model="numpy", nogil=True)
 def _first_highest(logits, noise, size):
     """Return the first index of the highest sum of logit and noise, where NaN is the highest."""

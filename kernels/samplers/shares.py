@@ -51,6 +51,11 @@ class Weights:
         """The number of residual channels, R."""
         return self.embedding.shape[1]
 
+    @property
+    def numbers(self) -> int:
+        """The number of weights of all matrices but the embedding, which an element multiplies by."""
+        return sum(one.numel() for one in (self.gate, self.output, self.hidden, self.last))
+
     def tensors(self) -> Iterator[Tensor]:
         """Yield all tensors."""
         yield from (value for value in vars(self).values() if isinstance(value, Tensor))

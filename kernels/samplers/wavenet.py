@@ -115,10 +115,12 @@ def _enter(shape, law, first, before, embedding, skip_bias, streams):
     number = before.dtype.type
     for b in range(shape.batch):
         at = b * width
-        if law.kind == CATEGORICAL and not first:
+        if first:
+            streams[at : at + residual] = number(0)
+        elif law.kind == CATEGORICAL:
             _copy(streams, at, embedding, int(before[b]) * residual, residual)
         else:
-            value = number(0) if first else before[b] * number(shape.scale) + number(shape.shift)
+            value = before[b] * number(shape.scale) + number(shape.shift)
             b_stream, b_row = streams[at : at + residual], embedding[:residual]
             for i in range(residual):
                 b_stream[i] = value * b_row[i]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from arbench.kernels.samplers.draws import Law
+from arbench.kernels.samplers.draws import Law, noise_width
 from arbench.kernels.samplers.exchange import COUNTERS, stop
 from arbench.kernels.samplers.products import padded
 from arbench.kernels.samplers.shares import Packed, Weights
@@ -35,6 +36,9 @@ class WaveNetDraw:
     Attributes:
         step_bytes: bytes of the matrices, which an element reads once for the whole batch.
         exchanges: how often two threads exchange partial sums for an element.
+
+    Raises:
+        ValueError: the conditioning is that of another number of events.
     """
 
     def __init__(
@@ -47,10 +51,13 @@ class WaveNetDraw:
         batch: int,
         scale: tuple[float, float] = (1.0, 0.0),
     ) -> None:
+        if offsets.shape[1] not in (1, batch):
+            raise ValueError(f"the conditioning is for {offsets.shape[1]} events, and {batch} are drawn")
         self._batch, self._law, self._width = batch, law, weights.last.shape[1]
+        self._most = offsets.shape[2] * hop if hop else None
         self._kind = weights.gate.dtype
         size = weights.output.shape[1]
-        parts = [_share(one, weights.dilations, offsets, size) for one in shares]
+        parts = [_share(one, weights.dilations, offsets.detach(), size) for one in shares]
         shapes = [_shape(weights, one, batch, hop, scale) for one in shares]
         states = [self._state(shape, weights.dilations) for shape in shapes]
         self._threads = list(zip(shapes, parts, states, strict=True))
@@ -62,6 +69,7 @@ class WaveNetDraw:
         flops = 2 * batch * sum(one.weights.numel() for one in shares)
         self._slice = max(1, int(SLICE_FLOPS / max(flops, 1)))
         self._pool = ThreadPoolExecutor(1) if len(shares) > 1 else None
+        self._process = os.getpid()
         self._broken = False
 
     def draw(self, noise: Tensor, given: Tensor | None = None, record: bool = False) -> tuple[Tensor, Tensor | None]:
@@ -76,32 +84,65 @@ class WaveNetDraw:
             The elements (B, M), int64 for a finite law, and the parameters (B, M, P) or None.
 
         Raises:
-            RuntimeError: an earlier call was interrupted in the middle.
+            ValueError: the noise or the given elements do not fit the model, or the conditioning is too short.
+            RuntimeError: an earlier call was interrupted or failed, or the second thread cannot start.
         """
         if self._broken:
-            raise RuntimeError("the draw was interrupted in the middle of an element; start another one")
+            raise RuntimeError("an earlier call of this draw was interrupted or failed; start another one")
+        self._check(noise, given)
         count = noise.shape[1]
         x = torch.empty(self._batch, count, dtype=self._kind)
         params = torch.empty(self._batch, count if record else 0, self._width, dtype=self._kind)
         first = x[:, :0] if given is None else given.to(self._kind)
-        arrays = [one.contiguous().numpy() for one in (noise.to(self._kind), first, x, params)]
+        arrays = [one.detach().contiguous().numpy() for one in (noise.to(self._kind), first, x, params)]
+        self._broken = True
         for begin in range(0, count, self._slice):
             self._advance(arrays, begin, min(begin + self._slice, count))
+        self._broken = False
         return x.long() if self._law.levels else x, params if record else None
+
+    def _check(self, noise: Tensor, given: Tensor | None) -> None:
+        """Raise ValueError for what native code would read out of bounds."""
+        wanted = (self._batch, noise_width(self._law))
+        if noise.dim() != 3 or (noise.shape[0], noise.shape[2]) != wanted:
+            raise ValueError(f"noise has the shape {tuple(noise.shape)}; give ({wanted[0]}, M, {wanted[1]})")
+        if given is not None and (given.dim() != 2 or len(given) != self._batch):
+            raise ValueError(f"given elements have the shape {tuple(given.shape)}; give ({self._batch}, M)")
+        levels = self._law.levels
+        if levels and given is not None and given.numel() and not 0 <= given.min() <= given.max() < levels:
+            low, high = int(given.min()), int(given.max())
+            raise ValueError(f"given elements are from {low} to {high}; the model draws 0 to {levels - 1}")
+        end = int(self._threads[0][2].position[0]) + noise.shape[1]
+        if self._most is not None and end > self._most:
+            raise ValueError(f"the conditioning is long enough for {self._most:,} elements, not {end:,}")
 
     def _advance(self, arrays: list[Any], begin: int, end: int) -> None:
         if self._pool is None:
             self._run(0, arrays, begin, end)
             return
-        self._broken = True
-        other = self._pool.submit(self._run, 1, arrays, begin, end)
+        if self._process != os.getpid():
+            raise RuntimeError("the second thread of this draw is in another process; start another draw in this one")
         try:
+            other = self._submitted(self._pool, arrays, begin, end)
             self._run(0, arrays, begin, end)
         except BaseException:
             stop(self._counters)
             raise
         other.result()
-        self._broken = False
+
+    def _submitted(self, pool: ThreadPoolExecutor, arrays: list[Any], begin: int, end: int) -> Future[None]:
+        try:
+            return pool.submit(self._follow, arrays, begin, end)
+        except RuntimeError as error:
+            raise RuntimeError(f"the second thread cannot start ({error}); use threads=1") from error
+
+    def _follow(self, arrays: list[Any], begin: int, end: int) -> None:
+        """Run the second thread's share; the first waits in native code, so it is told if this fails."""
+        try:
+            self._run(1, arrays, begin, end)
+        except BaseException:
+            stop(self._counters)
+            raise
 
     def _run(self, thread: int, arrays: list[Any], begin: int, end: int) -> None:
         shape, share, state = self._threads[thread]

@@ -158,11 +158,105 @@ def test_an_interrupt_between_two_native_calls_leaves_nothing_running(
     draw = source.native(source.encode(job.context, N), 1, threads=threads)
     with pytest.raises(KeyboardInterrupt):
         draw.draw(job.noise)
-    if threads == 2:
-        with pytest.raises(RuntimeError, match="start another one"):
-            draw.draw(job.noise)
+    with pytest.raises(RuntimeError, match="start another one"):
+        draw.draw(job.noise)
     monkeypatch.setattr(wavenet_draw, "run", inner)
     assert torch.equal(drawn("fused", source, job).x, drawn("cached", source, job).x)
+
+
+def test_a_second_thread_that_fails_ends_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = model("wavenet:tiny").build(0, torch.float64)
+    job = task(source, 1)
+    assert job.noise is not None
+    drawn("fused,threads=2", source, job)  # compiles
+    inner: Callable[..., Any] = wavenet_draw.run
+
+    def failing(*args: Any) -> Any:
+        if args[6] == 1:
+            raise MemoryError("no scratch")
+        return inner(*args)
+
+    monkeypatch.setattr(wavenet_draw, "run", failing)
+    draw, noise, raised = source.native(source.encode(job.context, N), 1, threads=2), job.noise, list[BaseException]()
+
+    def work() -> None:
+        try:
+            draw.draw(noise)
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(20)
+    draw._counters[2 * 8] = 1  # type: ignore[attr-defined]  # ends a thread that waits in vain, so that pytest can end
+    assert [str(error) for error in raised] == ["no scratch"]
+
+
+def test_a_second_thread_that_cannot_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = model("wavenet:tiny").build(0, torch.float64)
+    job = task(source, 1)
+    monkeypatch.setattr("threading.Thread.start", _no_more_threads)
+    with pytest.raises(RuntimeError, match=r"second thread cannot start \(no more threads\); use threads=1"):
+        drawn("fused,threads=2", source, job)
+    same(drawn("fused", source, job), drawn("cached", source, job), 1e-12)
+
+
+def _no_more_threads(self: threading.Thread) -> None:
+    raise RuntimeError("no more threads")
+
+
+def test_a_draw_with_two_threads_does_not_go_on_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = model("wavenet:tiny").build(0, torch.float64)
+    job = task(source, 1)
+    assert job.noise is not None
+    draw = source.native(source.encode(job.context, N), 1, threads=2)
+    draw.draw(job.noise[:, :7])
+    monkeypatch.setattr("os.getpid", lambda: -1)  # as after a fork, where the thread does not exist
+    with pytest.raises(RuntimeError, match="start another draw in this one"):
+        draw.draw(job.noise[:, 7:])
+
+
+def test_what_is_out_of_bounds_is_refused() -> None:
+    source = model("wavenet:tiny").build(0)
+    job = task(source, 2)
+    noise, context = job.noise, job.context
+    assert noise is not None
+    short = {key: value[..., :1] if key == "local" else value for key, value in context.items()}
+    prompts = torch.tensor([[0, 4], [0, 1]]), torch.tensor([[0, -1], [0, 1]])
+    for other, message in (
+        (Task(N, context, noise=noise, given=prompts[0]), "from 0 to 4; the model draws 0 to 3"),
+        (Task(N, context, noise=noise, given=prompts[1]), "from -1 to 1; the model draws 0 to 3"),
+        (Task(N, context, noise=noise[..., :2]), r"give \(2, M, 4\)"),
+        (Task(N, task(source, 3).context, noise=noise), "is for 3 events, and 2 are drawn"),
+        (Task(N, short, noise=noise), "long enough for 3 elements, not 40"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            drawn("fused", source, other)
+    draw = source.native(source.encode(context, N), 2)
+    with pytest.raises(ValueError, match=r"give \(2, M\)"):
+        draw.draw(noise, torch.zeros(1, 2, dtype=torch.long))
+
+
+def test_the_first_element_does_not_read_the_embedding() -> None:
+    source = model("wavenet:tiny").build(0)
+    source.embedding.data[0] = torch.inf  # type: ignore[index]
+    job = task(source, 1, 1, 1)
+    same(drawn("fused", source, job), drawn("cached", source, job), 1e-5)
+
+
+def test_an_alphabet_of_one_class() -> None:
+    source = model("wavenet:tiny,levels=1").build(0, torch.float64)
+    job = Task(N, task(model("wavenet:tiny").build(0, torch.float64), 1).context, noise=torch.zeros(1, N, 1).double())
+    assert drawn("fused", source, job).x.eq(0).all()
+
+
+def test_a_step_reads_the_weights_without_their_padding() -> None:
+    source = model("wavenet:tiny").build(0)
+    matrices = ("stack.gate_weight", "stack.out_weight", "hidden", "out")
+    numbers = sum(source.get_parameter(name).numel() for name in matrices)
+    job = task(source, 1)
+    for name, bytes in (("fused", 4), ("fused,threads=2", 4), ("fused,weights=bfloat16", 2)):
+        assert drawn(name, source, job).step_bytes == bytes * numbers
 
 
 def test_nan_logits_draw_the_first_such_class_as_pytorch_does() -> None:
