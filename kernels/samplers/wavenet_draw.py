@@ -64,7 +64,7 @@ class WaveNetDraw:
         widest = max(shapes[0].residual, shapes[0].skip, shapes[0].out)
         self._counters = np.zeros(COUNTERS, np.int64)
         self._boxes = self._zeros(2, 2, batch * widest if len(shares) > 1 else 0)
-        self.step_bytes = sum(one.weights.nbytes for one in shares)
+        self.step_bytes = weights.numbers * shares[0].weights.itemsize
         self.exchanges = len(weights.dilations) + 2 if len(shares) > 1 else 0  # layers, skip stream, parameters
         flops = 2 * batch * sum(one.weights.numel() for one in shares)
         self._slice = max(1, int(SLICE_FLOPS / max(flops, 1)))
