@@ -371,3 +371,15 @@ def test_rounded_weights_are_those_of_bfloat16() -> None:
     source = model("wavenet:tiny").build(0)
     before = _weights(source).clone()
     assert torch.equal(_weights(rounded(source, torch.bfloat16)), before.bfloat16().float())
+
+
+def test_a_step_reads_every_weight_of_the_matrices_once_and_no_padding() -> None:
+    source = model("wavenet:tiny").build(0)
+    stack = source.stack
+    matrices = (stack.gate_weight, stack.out_weight, source.hidden, source.out)  # type: ignore[union-attr]
+    numbers = sum(one.numel() for one in matrices)  # type: ignore[operator, union-attr]
+    job = task(source, 3)
+    assert drawn("fused", source, job).step_bytes == 4 * numbers
+    assert drawn("fused,weights=bfloat16", source, job).step_bytes == 2 * numbers
+    assert drawn("fused", source, job).exchanges == 0
+    assert drawn("fused,threads=2", source, job).exchanges == 4 + 2  # layers, the skip stream, parameters
