@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from arbench.methods.base import Method, Outcome, Task
-from arbench.methods.native import Native, lacks, native, vectors_remark
+from arbench.methods.native import Native, lacks, native, remark
 from arbench.methods.stepwise import CACHED
 from arbench.models import Source
 
@@ -37,5 +37,5 @@ FUSED = Method(
     devices=("cpu",),
     like="cached",
     twin=CACHED,
-    remark=vectors_remark,
+    remark=remark,
 )

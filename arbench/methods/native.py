@@ -116,15 +116,19 @@ def native(settings: Mapping[str, Any], more: tuple[str, ...] = ()) -> Native:
     return Native(WEIGHTS[weights], threads)
 
 
-def vectors_remark() -> str:
-    """Return a caveat where the processor has narrower vectors than native loops are made for; else nothing."""
-    from arbench.kernels.samplers.vectors import LINE, registers  # imports Numba
+def remark() -> str:
+    """Return caveats of this machine: vectors that are narrower than native loops are made for, no cache for code."""
+    from arbench.kernels.core.numba_rows import uncached  # imports Numba
+    from arbench.kernels.samplers.vectors import LINE, registers
 
+    sentences = []
     name, size = registers()
-    if size == LINE:
-        return ""
-    has = f"they have {size} bytes ({name})" if name else "their size is unknown"
-    return f"The native loop is made for the vectors of AVX-512, {LINE} bytes; here {has}."
+    if size != LINE:
+        has = f"they have {size} bytes ({name})" if name else "their size is unknown"
+        sentences.append(f"The native loop is made for the vectors of AVX-512, {LINE} bytes; here {has}.")
+    if without := uncached():
+        sentences.append(f"{without[:1].upper()}{without[1:]}.")
+    return " ".join(sentences)
 
 
 def loopless(source: Source | type[Source]) -> bool:

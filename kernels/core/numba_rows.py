@@ -32,6 +32,10 @@ from numba.extending import intrinsic, overload
 
 WORTH_A_THREAD = 2**18
 """Number of logits below which a second thread costs more than it gains."""
+UNCACHED = (
+    f"compiled code cannot be cached in {Path(__file__).parents[1]}, nor in the user's cache: every process compiles "
+    "its own, a native sampler for some 8 s"
+)
 
 
 def compiled(*flags: str) -> Callable[..., Any]:
@@ -42,20 +46,20 @@ def compiled(*flags: str) -> Callable[..., Any]:
         try:
             return njit(cache=True, **options)(function)
         except RuntimeError:  # neither this file's folder nor the user's cache is writable
-            _warn_uncached(Path(function.__code__.co_filename).parent)
+            _warn_uncached()
             return njit(**options)(function)
 
     return decorate
 
 
 @cache  # once in a process
-def _warn_uncached(folder: Path) -> None:
-    warnings.warn(
-        f"compiled code cannot be cached in {folder}, nor in the user's cache: every process compiles its own, "
-        "a native sampler for some 8 s; set NUMBA_CACHE_DIR to a folder that can be written",
-        RuntimeWarning,
-        stacklevel=2,
-    )
+def _warn_uncached() -> None:
+    warnings.warn(f"{UNCACHED}; set NUMBA_CACHE_DIR to a folder that can be written", RuntimeWarning, stacklevel=3)
+
+
+def uncached() -> str | None:
+    """Return what a user should know where compiled code could not be cached; None where it could."""
+    return UNCACHED if _warn_uncached.cache_info().currsize else None
 
 
 def sources(*modules: ModuleType) -> str:

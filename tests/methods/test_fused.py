@@ -18,7 +18,7 @@ from torch import Tensor
 
 from arbench.kernels.samplers import wavenet_draw
 from arbench.methods import CACHED, METHODS, MethodError, Outcome, Task, resolve
-from arbench.methods.native import Native, native, vectors_remark
+from arbench.methods.native import Native, native, remark
 from arbench.models import Source
 from arbench.models import resolve as model
 from arbench.models.weights import rounded
@@ -315,17 +315,20 @@ def test_the_twin_takes_the_same_steps() -> None:
     assert method.twin is CACHED
 
 
-def test_narrower_vectors_are_said_beside_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_narrower_vectors_and_no_cache_are_said_beside_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("fused", "fused,threads=1", "stream,by=fused"):
         (method,) = resolve(name)
-        assert method.remark is vectors_remark
+        assert method.remark is remark
     for registers, said in (
         (("AVX-512", 64), ""),
         (("AVX2", 32), "The native loop is made for the vectors of AVX-512, 64 bytes; here they have 32 bytes (AVX2)."),
         ((None, None), "The native loop is made for the vectors of AVX-512, 64 bytes; here their size is unknown."),
     ):
         monkeypatch.setattr("arbench.kernels.samplers.vectors.registers", lambda found=registers: found)
-        assert vectors_remark() == said
+        assert remark() == said
+    monkeypatch.setattr("arbench.kernels.samplers.vectors.registers", lambda: ("AVX-512", 64))
+    monkeypatch.setattr("arbench.kernels.core.numba_rows.uncached", lambda: "code cannot be cached")
+    assert remark() == "Code cannot be cached."
 
 
 @pytest.mark.slow
@@ -353,12 +356,12 @@ print("zmm" in code, "ymm" in code)
 """
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
     assert found.returncode == 0, found.stderr
-    remark = "The native loop is made for the vectors of AVX-512, 64 bytes; here they have 32 bytes (AVX2)."
+    said = "The native loop is made for the vectors of AVX-512, 64 bytes; here they have 32 bytes (AVX2)."
     *rows, registers = found.stdout.splitlines()
     assert sorted(rows) == [
         "cached ok None",
-        f"fused,threads=1 ok {remark}",
-        f"fused,weights=bfloat16,threads=1 ok {remark}",
+        f"fused,threads=1 ok {said}",
+        f"fused,weights=bfloat16,threads=1 ok {said}",
     ]
     assert registers == "False True"
 

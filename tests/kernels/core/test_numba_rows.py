@@ -14,7 +14,9 @@ from arbench.kernels.samplers import gates, vectors
 
 def test_without_a_place_for_a_cache_code_runs_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CacheImpl, "_locator_classes", [])  # as where neither folder can be written
+    kept = numba_rows.uncached()
     numba_rows._warn_uncached.cache_clear()
+    assert numba_rows.uncached() is None
 
     def double(x):
         return x + x
@@ -22,12 +24,15 @@ def test_without_a_place_for_a_cache_code_runs_and_says_so_once(monkeypatch: pyt
     with pytest.warns(RuntimeWarning) as warned:
         run = numba_rows.compiled()(double)
     (said,) = warned
+    assert numba_rows.uncached() == numba_rows.UNCACHED
     assert str(said.message).startswith("compiled code cannot be cached in ")
     assert str(said.message).endswith("set NUMBA_CACHE_DIR to a folder that can be written")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         numba_rows.compiled()(double)
     assert run(np.float64(2)) == 4
+    if kept is None:
+        numba_rows._warn_uncached.cache_clear()
 
 
 def test_a_hash_of_sources_is_of_all_of_them() -> None:
