@@ -40,7 +40,7 @@ class PackedWeight:
 
 @torch.no_grad()
 def pack_weight(weight: Tensor, *, stored: torch.dtype | None = None) -> PackedWeight:
-    """Pack matrices for ``packed_matmul``, which takes about as long as to copy them twice.
+    """Pack matrices for ``packed_matmul``.
 
     Args:
         weight: (I, O), or (L, I, O) for L matrices; float32 or float64, on the CPU, of any strides. It is copied.
@@ -109,8 +109,8 @@ def packed_matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None, *
         backend: "eager", which multiplies by the rounded weights, or "numba"; by default "eager".
 
     Returns:
-        (B, O) or (L, B, O); a NaN or an infinity among the inputs of a row makes all outputs of this row NaN, or the
-        infinity that the product is.
+        (B, O) or (L, B, O), with rows that may lie apart in memory; a NaN or an infinity among the inputs of a row makes
+        all outputs of this row NaN, or the infinity that the product is.
 
     Raises:
         TypeError: x or bias are not floating-point, or of another dtype; the weight is not packed.
