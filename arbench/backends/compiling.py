@@ -166,6 +166,7 @@ def _graph(method: Callable[..., Any], dynamic: bool) -> Callable[..., Any]:
 
 def _why(method: Callable[..., Any], error: Exception) -> str:
     """Return on one line why there is no graph of a method."""
-    lines = [line.strip() for line in str(error.__cause__ or error).splitlines() if line.strip()]
-    what = f"torch.compile cannot run {method.__qualname__} as one graph for all calls"
-    return f"{what} ({(lines or [type(error).__name__])[0][:200]}); use --backend eager"
+    cause = getattr(error, "inner_exception", None) or error.__cause__ or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    said = ": ".join([type(cause).__name__, *lines[:1]])[:240]
+    return f"torch.compile cannot run {method.__qualname__} as one graph for all calls ({said}); use --backend eager"

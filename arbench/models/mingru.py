@@ -234,22 +234,18 @@ class MinGRU(TextSource, Source):
         """Return the parameters of elements g0 .. g1-1 and the advanced state."""
         x = begun(self.embedding, f[:, max(g0 - 1, 0) : g1 - 1], first=g0 == 0)
         again = self.backend == COMPILE and g1 - g0 > 1
-        params, hidden, rings = self._run(sized(x, 1) if again else x, state.hidden, state.rings)
+        params = self._run(sized(x, 1) if again else x, state.hidden, state.rings)
         if again:
-            hidden, rings = [steady(h) for h in hidden], [[steady(x) for x in ring] for ring in rings]
-        state.hidden, state.rings = hidden, rings
+            state.hidden = [h if h is None else steady(h) for h in state.hidden]
+            state.rings = [[steady(x) for x in ring] for ring in state.rings]
         return params, state
 
     @compilable()
-    def _run(
-        self, x: Tensor, before: Sequence[Tensor | None], rings: list[list[Tensor]]
-    ) -> tuple[Tensor, list[Tensor], list[list[Tensor]]]:
-        hidden, kept = [], []
-        for layer, h, ring in zip(self._layers(), before, rings, strict=True):
-            x, h, ring = layer(x, h, ring)
-            hidden.append(h)
-            kept.append(ring)
-        return self._head(x), hidden, kept
+    def _run(self, x: Tensor, hidden: list[Tensor | None], rings: list[list[Tensor]]) -> Tensor:
+        """Return the parameters (B, M, P) from inputs x (B, M, D), and replace what is in the state's lists."""
+        for i, layer in enumerate(self._layers()):
+            x, hidden[i], rings[i] = layer(x, hidden[i], rings[i])
+        return self._head(x)
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Return passages of real text; there is no context."""

@@ -294,6 +294,7 @@ class PixelCNN(images.ImageSource, Source):
         v = state.lines[0][:, r:] if state.lines else new(batch, state.width, self.colours)
         if self.backend == COMPILE:
             v = sized(steady(v), 1)
+        state.across = []  # freed before the next row's
         for rows in state.rows:
             rows.popleft()
         newest, state.across = self._vertical(v, [list(rows) for rows in state.rows], state.crossing, state.vertical)
