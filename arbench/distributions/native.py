@@ -15,12 +15,12 @@ from arbench.distributions.normal import Normal
 if TYPE_CHECKING:
     from arbench.kernels.samplers.draws import Law
 
+KNOWN = (Categorical, DiscretizedLogisticMixture, GaussianMixture, LogisticMixture, Normal, Logistic)
+"""Distributions that native samplers draw from. A subclass may draw differently, so it is not one of them."""
+
 
 def native_law(distribution: Distribution) -> Law | None:
-    """Return a distribution as native samplers draw from it; None if they cannot.
-
-    A subclass may draw differently, so only the classes themselves are known.
-    """
+    """Return a distribution as native samplers draw from it; None if it is none of ``KNOWN``."""
     from arbench.kernels.samplers import draws  # imports Numba, which only callers of a native sampler need
 
     kind = type(distribution)

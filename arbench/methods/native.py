@@ -19,6 +19,10 @@ WEIGHTS = {"float32": None, "bfloat16": torch.bfloat16}
 """Dtypes to which weights are rounded, by name; None for that of the model."""
 MOST_THREADS = 2
 SETTINGS = ("weights", "threads")
+STEPS = ("schedule", "start", "extend", "forward")
+"""Functions of a model that a native loop stands for."""
+AROUND = frozenset(dir(Source))
+"""Names of every model; those beside ``STEPS`` do not change what a native loop draws."""
 
 
 class NativeSteps:
@@ -87,7 +91,8 @@ class Native:
     def begin(self, source: Source, task: Task) -> NativeSteps:
         """Return a draw before its first element that is not given."""
         source.schedule(task.n)  # refuses a size that the model does not have, before anything is computed
-        threads = self.threads or min(torch.get_num_threads(), MOST_THREADS)
+        most = min(torch.get_num_threads(), len(os.sched_getaffinity(0)))  # a thread that waits needs a processor
+        threads = self.threads or min(most, MOST_THREADS)
         code = source.encode(task.context, task.n)
         return NativeSteps(source, task, source.native(code, task.batch, weights=self.rounds, threads=threads))
 
@@ -136,10 +141,28 @@ def loopless(source: Source | type[Source]) -> bool:
     return (source if isinstance(source, type) else type(source)).native is Source.native
 
 
+def redefined(kind: type[Source]) -> str | None:
+    """Return what a subclass changes of a model's steps, ``Class.name``, without a native loop of it; None for nothing.
+
+    Steps are the functions of ``STEPS``, and all of the class that defines ``native`` that not every model has.
+    """
+    classes = kind.__mro__
+    owner = next(i for i, one in enumerate(classes) if "native" in vars(one))
+    steps = ({*STEPS, *vars(classes[owner])} - AROUND) | set(STEPS)
+    for one in classes[:owner]:
+        for name in vars(one):
+            if name in steps and not name.startswith("__"):
+                return f"{one.__name__}.{name}"
+    return None
+
+
 def lacks(source: Source | type[Source]) -> str | None:
     """Return what keeps a native loop from running a model, or any model of a class; None if it can run."""
     if loopless(source):
         return "needs a native loop, which the model does not have: it does not define native"
+    own = redefined(source if isinstance(source, type) else type(source))
+    if own is not None:
+        return f"does not know {own}; define native beside it"
     if isinstance(source, Source):
         first = next(source.parameters(), None)
         if first is not None and first.dtype not in (torch.float32, torch.float64):
@@ -147,4 +170,5 @@ def lacks(source: Source | type[Source]) -> str | None:
             return f"needs weights in float32 or float64, not {kind}; weights=bfloat16 reads rounded ones as float32"
         if first is not None and first.device.type != "cpu":
             return f"needs the CPU; the model is on {first.device}"
+        return source.lacks_native()
     return None

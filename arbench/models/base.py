@@ -229,6 +229,10 @@ class Source(Switched, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no native loop")
 
+    def lacks_native(self) -> str | None:
+        """Return why ``native`` cannot draw from this model, as in "has no draw from a Poisson"; None if it can."""
+        return None
+
     def mark(self, state: Any, g: int) -> Any:
         """Return a mark of the state at group ``g``, for methods that take guesses back; by default a copy.
 

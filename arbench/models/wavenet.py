@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from arbench.backends.compiling import compilable
 from arbench.distributions import by_name
-from arbench.distributions.native import native_law
+from arbench.distributions.native import KNOWN, native_law
 from arbench.models.base import Claim, Context, NativeDraw, Source, at_most, lecun_normal_
 from arbench.models.events import audio
 from arbench.models.layers.dilated import DilatedStack, GateOffsets, StackState
@@ -304,6 +304,14 @@ class WaveNet(audio.AudioSource, Source):
         scale = (2 / (self.levels - 1), -1.0) if numeric else (1.0, 0.0)
         shares = self._packs.of(own, stored, threads)
         return WaveNetDraw(own, shares, law, code.offset, code.hop, batch, scale)
+
+    def lacks_native(self) -> str | None:
+        """Return why the native loop cannot draw from this model: it knows only the published stack, and some laws."""
+        if type(self.distribution) not in KNOWN:
+            return f"has no draw from a {type(self.distribution).__name__}"
+        if type(self.stack) is not DilatedStack:
+            return f"has no steps of a {type(self.stack).__name__}"
+        return None
 
     def _weights(self) -> Weights:
         from arbench.kernels.samplers.shares import Weights

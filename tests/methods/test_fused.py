@@ -16,11 +16,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from arbench.api.streams import stream
+from arbench.distributions import Categorical
 from arbench.kernels.samplers import wavenet_draw
 from arbench.methods import CACHED, METHODS, MethodError, Outcome, Task, resolve
-from arbench.methods.native import Native, native, remark
+from arbench.methods.native import Native, lacks, native, remark
 from arbench.models import Source
 from arbench.models import resolve as model
+from arbench.models.wavenet import WaveNet
 from arbench.models.weights import rounded
 
 N = 40
@@ -289,6 +292,46 @@ def test_what_does_not_fit_is_refused() -> None:
     assert "does not define native" in str(method.lacks(model("made:tiny").cls))
 
 
+class Loud(WaveNet):
+    def _head(self, skip: Tensor) -> Tensor:
+        return 2 * super()._head(skip)
+
+
+class Louder(Loud):
+    native = WaveNet.native  # says that the loop is right for it
+
+
+class Spoken(WaveNet):
+    def amplitudes(self, x: Tensor) -> Tensor:
+        return x.float()
+
+
+class Poisson(Categorical):
+    pass
+
+
+def test_a_subclass_that_steps_in_another_way_has_no_native_loop() -> None:
+    said = "does not know Loud._head; define native beside it"
+    assert lacks(Loud) == said
+    assert lacks(Loud(**WaveNet.presets["tiny"])) == said
+    for kind in (WaveNet, Louder, Spoken):
+        assert lacks(kind) is None
+        assert lacks(kind(**WaveNet.presets["tiny"])) is None
+    with pytest.warns(UserWarning, match="a native loop does not know Loud._head"):
+        assert stream(Loud(**WaveNet.presets["tiny"]), n=8).method == "cached"
+
+
+def test_a_law_or_stack_of_the_users_has_no_native_loop() -> None:
+    source = WaveNet(**WaveNet.presets["tiny"])
+    source.distribution = Poisson(4)
+    assert lacks(source) == "has no draw from a Poisson"
+    with pytest.warns(UserWarning, match="a native loop has no draw from a Poisson"):
+        assert stream(source, n=8).method == "cached"
+    source = WaveNet(**WaveNet.presets["tiny"])
+    source.stack.__class__ = type("Mine", (type(source.stack),), {})
+    assert lacks(source) == "has no steps of a Mine"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -308,6 +351,17 @@ def test_two_threads_need_two_processors(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(ValueError, match="this process has 1"):
         native({"threads": 2})
     assert native({"weights": "bfloat16"}) == Native(torch.bfloat16)
+    source, threads = model("wavenet:tiny").build(0), list[int]()
+    inner = source.native
+
+    def seen(*args: Any, **settings: Any) -> Any:
+        threads.append(settings["threads"])
+        return inner(*args, **settings)
+
+    monkeypatch.setattr(source, "native", seen)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    drawn("fused", source, task(source, 1))
+    assert threads == [1]
 
 
 def test_the_twin_takes_the_same_steps() -> None:
