@@ -21,6 +21,7 @@ from arbench.models import Source, names, resolve
 from arbench.models.registry import GIVEN
 
 ONE_STEP = {"parallel", "sequential", "naive", "cached", "inversion", "own_samples"}
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own, of the compiler
 needs_a_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 
 
@@ -136,7 +137,6 @@ def given(cls: type[Source], monkeypatch: pytest.MonkeyPatch) -> Source:
 
 def test_a_step_that_compiles_at_every_position_is_refused(dynamo_alone: None, monkeypatch) -> None:
     monkeypatch.setattr(compiling, "GRAPHS", 3)
-    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 3)
     source = given(ByPosition, monkeypatch)
     assert "extend" in vars(source)
     cached = next(m for m in methods_for(source) if m.name == "cached")

@@ -54,7 +54,7 @@ class ModelSubject:
         self._direct = job.direct
         self._pairs: dict[Any, tuple[Any, Any]] = {}
         self._made = False
-        """True if the last call made a graph under ``torch.compile``: its time is then not that of a call."""
+        """True if the last call made a graph under ``torch.compile``: its time is not that of a call."""
 
     def pair(self, case: CaseKey) -> tuple[Any, Any]:
         """Return the model that a case measures, as its method changes it, and its float64 twin; each is built once."""

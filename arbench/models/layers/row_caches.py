@@ -52,7 +52,7 @@ class Lines:
 
     ready: FoldedWeights
     compiled: bool = False
-    """Whether pixels are compiled: the strides of a pixel's part then do not depend on the width."""
+    """True if pixels are compiled: the strides of a pixel's part then do not depend on the width."""
     lines: dict[Conv, Tensor] = field(default_factory=dict)
     """Each convolution's inputs in this row (B, 1 + 2 W, C): a zero, then each input twice."""
     above: dict[Conv, Tensor] = field(default_factory=dict)
