@@ -8,6 +8,7 @@ bits, from which a shift and a mask make two vectors of float32; arithmetic is f
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,8 @@ UNROLLED = 4
 """Inputs multiplied in one round of the inner loop."""
 HELPERS = numba_rows.sources(vectors)
 """See ``numba_rows.sources``."""
+_VERSION = numba_rows.sources(vectors, sys.modules[__name__])[:16]
+"""A process has one function of a name: another version of arbench in it must not get this one's."""
 
 
 def padded(size: int, dtype: torch.dtype) -> int:
@@ -91,7 +94,7 @@ def _tile(context, weights, at, x, x_at, x_stride, y, y_at, y_stride, inputs, ro
 
 def _tiles(context: Any, module: Any, kind: Any, stored: Any, pointers: list[Any]) -> Any:
     """Return the function of all tile sizes: one in a module, never inlined, or it would be compiled at each use."""
-    name = f"arbench_tiles_{kind}_{stored}"
+    name = f"arbench_tiles_{kind}_{stored}_{_VERSION}"
     if name in module.globals:
         return module.globals[name]
     w, x, y = pointers

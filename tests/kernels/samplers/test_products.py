@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from arbench.kernels.samplers import products
 from arbench.kernels.samplers.products import pack, pad_to, padded, product
 from arbench.kernels.samplers.shares import divided
+
+TWICE = "value, v.builder.fadd(weights[c], weights[c])"
 
 
 @pytest.mark.parametrize("stored", [torch.float64, torch.float32, torch.bfloat16])
@@ -28,6 +35,22 @@ def test_it_is_the_product(outputs: int, rows: int, stored: torch.dtype) -> None
     end = product(weights, 64, inputs, outputs, x.view(-1).numpy(), 2, stride, y.view(-1).numpy(), 3, gap, rows)
     assert end == 64 + inputs * outputs
     assert torch.allclose(y, wanted, rtol=0, atol=1e-12 if kind == torch.float64 else 2e-5)
+
+
+def test_two_versions_in_one_process_keep_their_own_products(tmp_path: Path) -> None:
+    text = Path(products.__file__).read_text()
+    place = tmp_path / "doubled_products.py"
+    place.write_text(text.replace("v.multiply_add(value, weights[c], new[i])", f"v.multiply_add({TWICE}, new[i])"))
+    sys.path.insert(0, str(tmp_path))
+    try:
+        other = importlib.import_module(place.stem)
+    finally:
+        sys.path.remove(str(tmp_path))
+        sys.modules.pop(place.stem, None)
+    for one, wanted in ((products, 16), (other, 32), (products, 16)):
+        y = np.zeros(8)
+        one.product(np.ones(128), 0, 16, 8, np.ones(16), 0, 16, y, 0, 8, 1)
+        assert (y == wanted).all()
 
 
 def test_no_inputs_add_nothing() -> None:
