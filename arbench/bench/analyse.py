@@ -13,6 +13,7 @@ from arbench.bench.ratios import ratios, slowdowns
 from arbench.bench.samples import by_case, seconds_by_worker
 from arbench.border.printable import on_one_line
 from arbench.results import Case, Fit, Ratio, Results, ResultsError, Samples, Slowdown, StoppedBy
+from arbench.results.threads import times_the_threads
 from arbench.stats import summarise
 from arbench.stats.chunks import pace
 from arbench.stats.roofline import bandwidth, product
@@ -91,7 +92,8 @@ def _faster_than_possible(case: CaseKey, results: Results, median_s: float) -> s
     count = results.counts.get(case.id)
     if count is None:
         return None
-    checks = [(count.flops, limit_flops(results, case.dtype), "GFLOP/s", f"limit of {case.dtype}")]
+    peak, more = limit_flops(results, case.dtype), times_the_threads(case.threads, results)
+    checks = [(count.flops, peak and peak * more, "GFLOP/s", f"limit of {case.dtype}")]
     if case.spec == KERNEL_SPEC and count.bytes:
         proof = results.verifications.get(case.id)
         working_set = (proof.verified or {}).get("working_set", count.bytes) if proof else count.bytes

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from arbench.report.labels import interval_of, is_kernel
 from arbench.report.quantities import NONE
 from arbench.results import Case, Results
+from arbench.results.threads import times_the_threads
 from arbench.stats.digits import Interval, last_place
 from arbench.stats.roofline import Roof, roof
 
@@ -39,12 +40,15 @@ def roof_of(case: Case, results: Results) -> Roof | None:
     """Return the highest roof measured over a case's bytes and FLOPs; None where a part is unknown.
 
     The bytes that a model's operations read and write are not a minimum. A native loop has one: it reads the weights
-    once for each element.
+    once for each element. Limits are measured with the threads of the run; where a native loop has more, each reads its
+    share of the weights at the limit of a share.
     """
     step = (case.verified or {}).get("step_bytes")
     if step is not None and case.flops is not None:
+        more = times_the_threads(case.threads, results)
+        share = round(step / more), round(case.flops / more)
         steps = (
-            roof(step * case.n, case.flops, limits, case.dtype, step, kinds=("read",))
+            roof(share[0] * case.n, share[1], limits, case.dtype, share[0], kinds=("read",))
             for limits in measured_limits(results)
         )
         return min((one for one in steps if one is not None), key=lambda one: one.limit_s, default=None)

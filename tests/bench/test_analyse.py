@@ -120,6 +120,16 @@ def test_above_the_roof(made: ModuleType, seconds, said):
     assert (row.status, row.error) == (("error", said) if said else ("ok", None))
 
 
+def test_more_threads_than_the_run_has_raise_the_roof(made: ModuleType):
+    case = made.key(threads=2)
+    samples = made.timed(case, 0.33)
+    lines = [*made.proved(case), made.counted(case, 9), *samples]
+    assert above_roof(case, made.fabricated([case], *lines, limits=ROOM), samples) is None
+    samples = made.timed(case, 0.31)
+    said = "an error of the harness: 2.58e-06 GFLOP/s, 1.29 times the measured limit of float32"
+    assert above_roof(case, made.fabricated([case], *lines[:2], *samples, limits=ROOM), samples) == said
+
+
 def test_the_roof_is_the_highest_limit_that_was_measured(made: ModuleType):
     case = made.key()
     samples = made.timed(case, 0.1)

@@ -45,6 +45,25 @@ def test_a_model_has_no_roof(both) -> None:
     assert models.gflop_per_s.notna().any()
 
 
+@pytest.mark.parametrize("flops", [10**6, 10**9])
+def test_each_thread_of_a_native_loop_reads_its_share_of_the_weights(both, flops: int) -> None:
+    limits = {"read": [{"bytes": 2**20, "gb_per_s": 100.0}, {"bytes": 2**21, "gb_per_s": 50.0}]}
+    limits["matmul"] = {"float32": 200.0}
+    some = next(case for case in both.cases.values() if case.model == "wavenet" and case.median_s)
+    facts = dict(n=64, flops=flops, verified={"step_bytes": 2**21}, dtype="float32", status="ok")
+    one = msgspec.structs.replace(some, threads=1, **facts)
+    two = msgspec.structs.replace(some, threads=2, **facts)
+    run = msgspec.structs.replace(both.run, limits=limits, plan={"options": {"threads": 1}})
+    results = type(both)(run, cases={})
+    read = 64 * 2**21 / 50e9, 64 * 2**20 / 100e9
+    done = flops / 200e9, flops / 400e9
+    for case, moving, computing in zip((one, two), read, done, strict=True):
+        found = reached(case, results)
+        assert found is not None
+        assert found.fraction == pytest.approx(max(moving, computing) / case.median_s)
+        assert found.bound == ("memory" if moving > computing else "compute")
+
+
 def test_the_roof_is_that_of_the_working_set_that_was_gone_over(build, kernels, kernel_table) -> None:
     def cycled(line):
         return msgspec.structs.replace(line, verified={"working_set": 2**28}) if isinstance(line, Case) else line
