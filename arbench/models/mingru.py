@@ -58,7 +58,7 @@ def scan(gate: Tensor, candidate: Tensor, before: Tensor | None) -> Tensor:
 
 @dataclass
 class _State:
-    hidden: Sequence[Tensor | None]
+    hidden: list[Tensor | None]
     """Each layer's h (B, H), None before the first element; replaced, never written to."""
     rings: list[list[Tensor]]
     """Each layer's last kernel - 1 inputs (B, D) of the convolution, oldest first; replaced likewise."""
