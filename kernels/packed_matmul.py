@@ -109,8 +109,8 @@ def packed_matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None, *
         backend: "eager", which multiplies by the rounded weights, or "numba"; by default "eager".
 
     Returns:
-        (B, O) or (L, B, O), with rows that may lie apart in memory; a NaN or an infinity among the inputs of a row makes
-        all outputs of this row NaN, or the infinity that the product is.
+        (B, O) or (L, B, O), with rows that may lie apart in memory. A NaN or an infinity among the inputs of a row
+        makes all outputs of this row NaN, or the infinity that the product is.
 
     Raises:
         TypeError: x or bias are not floating-point, or of another dtype; the weight is not packed.
