@@ -110,7 +110,7 @@ def packed_matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None, *
 
     Returns:
         (B, O) or (L, B, O), with rows that may lie apart in memory. A NaN or an infinity among the inputs of a row
-        makes all outputs of this row NaN, or the infinity that the product is.
+        changes the outputs of that row alone.
 
     Raises:
         TypeError: x or bias are not floating-point, or of another dtype; the weight is not packed.

@@ -415,7 +415,7 @@ print("zmm" in code, "ymm" in code)
     assert sorted(rows) == [
         "cached ok None",
         f"fused,threads=1 ok {said}",
-        f"fused,weights=bfloat16,threads=1 ok {said}",
+        f"fused,threads=1,weights=bfloat16 ok {said}",
     ]
     assert registers == "False True"
 
