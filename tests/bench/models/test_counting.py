@@ -336,8 +336,8 @@ def test_other_backends_carry_the_count_of_plain_pytorch_and_say_so() -> None:
     assert line.twin == "the same model on plain PyTorch"
 
 
-def test_native_code_carries_the_count_of_its_twin_and_says_so() -> None:
-    sizes = [8, 400]
+def test_native_code_carries_the_count_of_its_twin_and_says_so(extrapolate_all: None) -> None:
+    sizes = [8, 40]
     cases = make_plan(Options(models=["wavenet:tiny"], ops=["sample"], methods=["fused", "cached"], n=sizes)).cases
     found, expected = (
         {line.case: line for line in ModelSubject(Job("prove", mine, 0, 1)).count(mine, 60.0)}
@@ -350,7 +350,7 @@ def test_native_code_carries_the_count_of_its_twin_and_says_so() -> None:
         assert line.twin == "cached, which takes the same steps"
         assert [getattr(line, name) for name in COUNTERS] == [getattr(same, name) for name in COUNTERS]
         assert None not in [getattr(line, name) for name in COUNTERS]
-        assert line.count_source == same.count_source
+        assert line.count_source == same.count_source == ("extrapolated" if line.case.endswith("/n40") else "counted")
         assert (line.ladder_of is None) == (line.case in {case.id for case in cases})
 
 
@@ -417,19 +417,19 @@ class Mine(WaveNet):
 
     def extend(self, state, f, g0, g1):
         params, state = super().extend(state, f, g0, g1)
-        return (params + 0 if g0 >= 100 else params), state
+        return (params + 0 if g0 >= 50 else params), state
 """
 
 
-@pytest.mark.parametrize(("sizes", "spot"), [([120, 132], 132), ([200, 3000], None)], ids=["a case", "another size"])
+@pytest.mark.parametrize(("sizes", "spot"), [([60, 66], 66), ([80, 320], None)], ids=["a case", "another size"])
 def test_an_extrapolation_is_checked_at_the_largest_size_that_can_be_counted(
     model_file, monkeypatch, sizes: list[int], spot: int | None
 ) -> None:
-    """The model does more from step 100 on, far beyond the ladder."""
+    """The model does more from step 50 on, far beyond the ladder; sizes are small, since a busy machine counts slowly."""
     monkeypatch.setattr(counting, "DIRECT_S", 0.0)
     cases = families(model_file(LATE), ops=["sample"], methods=["cached"], n=sizes)[0]
     one = counter(cases[0], budget_s=8.0)
-    limit = 150 if spot is None else spot
+    limit = 62 if spot is None else spot + 1
     predict = Counter._extrapolators
 
     def priced(self: Counter, case: CaseKey) -> dict[str, Any]:
@@ -440,7 +440,7 @@ def test_an_extrapolation_is_checked_at_the_largest_size_that_can_be_counted(
     monkeypatch.setattr(Counter, "_extrapolators", priced)
     found = {count.case: count for count in one.counts(cases)}
     checked = [count.n for count in found.values() if count.n is not None and count.n > 24]
-    assert checked == ([] if spot else [140])
+    assert checked == ([] if spot else [60])
     small = found[cases[0].id]
     assert small.count_source == "counted"
     assert small.ops == counter(cases[0]).direct(cases[0], 60.0).ops
