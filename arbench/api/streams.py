@@ -70,6 +70,9 @@ class Stream(Iterator[Tensor]):
                 with torch.no_grad():
                     x = next(self._chunks)
                     return self.source.amplitudes(x) if self._decode else x.clone()
+            except BaseException:  # also Ctrl-C in between: a chunk that is lost would leave a gap
+                self._chunks.close()
+                raise
             finally:
                 self._busy = False
 

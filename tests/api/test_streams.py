@@ -178,6 +178,22 @@ def test_an_interrupt_within_a_chunk_leaves_a_clean_partial_stream(
     assert torch.equal(torch.cat(list(other), dim=1), wanted)
 
 
+def test_an_interrupt_between_drawing_and_yielding_leaves_no_gap(
+    wavenet: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = arbench.stream(wavenet, chunk=7, n=N, seed=SEED, method="cached")
+    next(stream)
+
+    def interrupted(_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wavenet, "amplitudes", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(stream)
+    assert list(stream) == []
+
+
 def test_a_stream_that_is_left_or_closed_keeps_what_it_yielded(wavenet: Source) -> None:
     with arbench.stream(wavenet, chunk=7, n=N, seed=SEED, decode=False, method="cached") as stream:
         chunk = next(stream)
