@@ -112,11 +112,11 @@ def _configured(settings: Mapping[str, Any]) -> Method:
     if by == "fused":
         run = partial(streamed, chunk=chunk, loop=loop)
         rest = {name: getattr(FUSED, name) for name in ("lacks", "devices", "twin", "remark")}
-        return replace(STREAM, run=run, chunk=chunk, threads=loop.threads, like=by, rounds=loop.rounds, **rest)
+        return replace(STREAM, run=run, chunk=chunk, threads=loop.threads, rounds=loop.rounds, **rest)
     for key in SETTINGS:
         if key in settings:
             raise ValueError(f"'{key}' is a setting of the native loop; add by=fused")
-    return replace(STREAM, run=partial(streamed, chunk=chunk), chunk=chunk, like=by)
+    return replace(STREAM, run=partial(streamed, chunk=chunk), chunk=chunk)
 
 
 STREAM = Method(

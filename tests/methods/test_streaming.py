@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from arbench.bench.models.wanted import claim_of
 from arbench.methods import FreshNoise, MethodError, Outcome, Task, resolve
 from arbench.models import Source
 
@@ -52,6 +53,13 @@ def test_each_chunk_is_drawn_from_noise_that_is_made_for_it(chunk: int, by: str,
     assert torch.equal(torch.cat(chunks, dim=1), wanted.x)
     assert fresh.made == [range(lo, min(lo + chunk, n)) for lo in range(0, n, chunk)]
     assert sizes == list(range(1, len(chunks) + 1)), "the noise of a chunk is made before it, and not before the last"
+
+
+@pytest.mark.parametrize("name", ["cached", "fused", "stream", "stream,chunk=7", "stream,by=fused"])
+def test_all_that_takes_the_steps_of_cached_has_its_claim(name: str, checks: ModuleType) -> None:
+    (method,) = resolve(name)
+    source = checks.built("wavenet:tiny")
+    assert claim_of(source, method) == source.claims["sample", "cached"]
 
 
 def test_a_native_loop_must_be_there(checks: ModuleType) -> None:
