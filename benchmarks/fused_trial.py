@@ -24,7 +24,7 @@ from arbench.results import Results, read
 from arbench.stats import ratio
 
 FUSED = ("fused", "fused,weights=bfloat16", "fused,threads=2", "fused,threads=2,weights=bfloat16")
-CHANNELS, LAYERS = (64, 96, 128), (6, 12, 18, 24)
+CHANNELS, LAYERS = (96, 128), (6, 12, 18, 24)
 SMALLER = tuple(
     f"wavenet:vocoder,layers={layers},residual={width},gate={width},skip={width}"
     for width in CHANNELS
@@ -50,7 +50,7 @@ SERIES: Mapping[str, list[str]] = {
         timeout=240,
     ),
     "batch": words("cached", *FUSED, models=["wavenet:nv"], batch="1,4,16,64", n=256, workers=3, rounds=2),
-    "vocoder": words("parallel", "cached", *FUSED, models=["wavenet:vocoder"], n=1024, workers=6, rounds=2),
+    "vocoder": words("parallel", "cached", *FUSED, models=["wavenet:vocoder"], n=1024, workers=3, rounds=2),
     "realtime": words(*FUSED[1::2], models=SMALLER, n=1024, workers=2, rounds=2),
     "stream": words(
         *(f"stream,by=fused,chunk={chunk}{weights}" for chunk in (64, 256) for weights in ("", ",weights=bfloat16")),
@@ -60,9 +60,9 @@ SERIES: Mapping[str, list[str]] = {
         workers=3,
         rounds=2,
     ),
-    "paper": words("parallel", "cached", *FUSED, models=["wavenet:paper"], n=240, workers=3, rounds=2),
+    "paper": words("parallel", "cached", *FUSED, models=["wavenet:paper"], n=240, workers=2, rounds=2),
     "student": words("parallel", models=["parallel_wavenet:paper"], op="sample", n="240,24000", workers=3, rounds=2),
-    "peers": words("cached", *FUSED[:2], models=["wavenet:nv,skip=256"], n=256, workers=6, rounds=2),
+    "peers": words("cached", *FUSED[:2], models=["wavenet:nv,skip=256"], n=256, workers=3, rounds=2),
 }
 
 
