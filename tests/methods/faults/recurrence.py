@@ -16,13 +16,13 @@ Patch = pytest.MonkeyPatch
 
 def cell_forgotten(patch: Patch) -> None:
     """Steps of an LSTM start each element from an empty cell."""
-    step = recurrent.LSTMStack._step
+    advance = recurrent.LSTMStack.advance
 
-    def off(self: recurrent.LSTMStack, carry: Any, x: Tensor) -> Tensor:
+    def off(self: recurrent.LSTMStack, carry: Any, x: Tensor, step: Any) -> Tensor:
         carry.cell = [torch.zeros_like(c) for c in carry.cell]
-        return step(self, carry, x)
+        return advance(self, carry, x, step)
 
-    patch.setattr(recurrent.LSTMStack, "_step", off)
+    patch.setattr(recurrent.LSTMStack, "advance", off)
 
 
 def carry_shared(patch: Patch) -> None:
