@@ -249,7 +249,7 @@ class DilatedStack(Switched):
             past.append([ring[(t - k * d) % len(ring)] for k in range(self.kernel - 1, 0, -1)])
         result, inputs = step(x, past, affine.offset[:, :, affine.frame(t)])
         for ring, made in zip(state.rings, inputs, strict=True):
-            if ring:
+            if len(ring):  # which may be a tensor (reach, B, R)
                 ring[t % len(ring)] = made
         state.t = t + 1
         return result
