@@ -425,7 +425,7 @@ class Mine(WaveNet):
 def test_an_extrapolation_is_checked_at_the_largest_size_that_can_be_counted(
     model_file, monkeypatch, sizes: list[int], spot: int | None
 ) -> None:
-    """The model does more from step 50 on, far beyond the ladder; sizes are small, since a busy machine counts slowly."""
+    """The model does more from step 50 on, beyond the ladder, which a busy machine can count too."""
     monkeypatch.setattr(counting, "DIRECT_S", 0.0)
     cases = families(model_file(LATE), ops=["sample"], methods=["cached"], n=sizes)[0]
     one = counter(cases[0], budget_s=8.0)
