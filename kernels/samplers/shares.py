@@ -109,9 +109,15 @@ def packed(weights: Weights, stored: torch.dtype, threads: int) -> list[Packed]:
 
     Args:
         weights: the parameters.
-        stored: dtype of packed matrices: that of the parameters, or bfloat16 for float32, to which they are rounded.
+        stored: dtype of packed matrices: that of the parameters, or bfloat16 for float32, to which they were rounded.
         threads: number of shares.
+
+    Raises:
+        ValueError: the parameters were not rounded to ``stored``, so a draw would be that of another model.
     """
+    if not all(torch.equal(one, one.to(stored).to(one.dtype)) for one in weights.tensors() if not one.isnan().any()):
+        kind = str(stored).removeprefix("torch.")
+        raise ValueError(f"the model's weights are not rounded to {kind}; call arbench.models.weights.rounded before")
     per = lanes(weights.gate.dtype.itemsize)
     parts = zip(
         divided(weights.output.shape[1], per, threads), divided(weights.hidden.shape[1], per, threads), strict=True

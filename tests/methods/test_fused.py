@@ -219,6 +219,12 @@ def test_a_draw_with_two_threads_does_not_go_on_in_another_process(monkeypatch: 
         draw.draw(job.noise[:, 7:])
 
 
+def test_weights_that_were_not_rounded_are_not_drawn_from_as_if() -> None:
+    source = model("wavenet:tiny").build(0)
+    with pytest.raises(ValueError, match="not rounded to bfloat16; call"):
+        drawn("fused,weights=bfloat16", source, task(source, 1))
+
+
 def test_what_is_out_of_bounds_is_refused() -> None:
     source = model("wavenet:tiny").build(0)
     job = task(source, 2)
@@ -259,7 +265,7 @@ def test_a_step_reads_the_weights_without_their_padding() -> None:
     numbers = sum(source.get_parameter(name).numel() for name in matrices)
     job = task(source, 1)
     for name, bytes in (("fused", 4), ("fused,threads=2", 4), ("fused,weights=bfloat16", 2)):
-        assert drawn(name, source, job).step_bytes == bytes * numbers
+        assert drawn(name, source if bytes == 4 else rounded(source, torch.bfloat16), job).step_bytes == bytes * numbers
 
 
 def test_nan_logits_draw_the_first_such_class_as_pytorch_does() -> None:
