@@ -19,6 +19,7 @@ from statistics import median
 import click
 import pandas as pd
 
+from arbench.bench.native import exchange_s
 from arbench.report import frame
 from arbench.results import Results, read
 from arbench.stats import ratio
@@ -61,8 +62,10 @@ SERIES: Mapping[str, list[str]] = {
         rounds=2,
     ),
     "paper": words("parallel", "cached", *FUSED, models=["wavenet:paper"], n=240, workers=2, rounds=2),
-    "student": words("parallel", models=["parallel_wavenet:paper"], op="sample", n="240,24000", workers=3, rounds=2),
-    "peers": words("cached", *FUSED[:2], models=["wavenet:nv,skip=256"], n=256, workers=3, rounds=2),
+    "student": words(
+        "parallel", models=["parallel_wavenet:paper"], op="sample", n="240,2400,24000", workers=3, rounds=2
+    ),
+    "peers": words("cached", *FUSED[:2], models=["wavenet:nv,skip=256"], n=1024, workers=2, rounds=2),
 }
 
 
@@ -84,6 +87,11 @@ class Run:
         found = rows[(rows.method == method) & (rows.n == n) & (rows.batch == batch) & (rows.op == op)]
         found = found[found.preset == preset] if preset else found
         return found.iloc[0]
+
+    def exchanges(self, method: str, n: int) -> int:
+        """Return how often the threads of a method exchange partial sums for an element."""
+        proof = self.results.verifications[self.row(method, n)["id"]].verified or {}
+        return int(proof["exchanges"])
 
     def faster(self, method: str, other: str, n: int, batch: int = 1) -> str:
         """Return how many times as fast as another method a method is, from samples of the same rounds."""
@@ -115,8 +123,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 HEAD = """# Native samplers of a WaveNet
 
-{cpu}. Every draw below was verified like any other (see README): it is the one that `naive` draws from the same noise.
-Weights are random for now, which changes no time here. Each series is one run with its calls in turns:
+{cpu}. Every draw below was verified like any other: it is the one that `naive` draws
+from the same noise. Weights are random for now, which changes no time here. Each series is one run, whose calls were
+made in turns, with its results file in a folder here (the names of folders in it were shortened, and it was sealed
+again):
 
     python benchmarks/fused_trial.py --out reports/fused
     python benchmarks/fused_trial.py --out reports/fused --table
@@ -144,7 +154,9 @@ def nv(run: Run) -> str:
         "## `wavenet:nv`, one stream\n\n"
         + table(("method", "samples a second", "real time", "of the limit", "times as fast as `cached`"), rows)
         + f"\n`fused` is {compiled} as fast as the compiled step. Two threads are {two[0]} as fast as one with float32 "
-        f"weights, and {two[1]} with bfloat16.\n"
+        f"weights, and {two[1]} with bfloat16. They exchange partial sums {run.exchanges(FUSED[2], n)} times for an "
+        f"element; one exchange of 64 numbers took {median(exchange_s()) * 1e9:.0f} ns when this table was written "
+        "(`arbench doctor` measures it too).\n"
     )
 
 
@@ -254,8 +266,9 @@ def peers(run: Run) -> str:
     for row in run.rows.sort_values("median_s").itertuples():
         rows.append((f"`{row.method}`", f"{row.n / row.median_s:,.0f}", run.faster("fused", row.method, row.n)))
     return (
-        "## Other people's samplers\n\n`wavenet:nv,skip=256`, N = 256; differences are in benchmarks/peers.\n\n"
-        + table(("method", "samples a second", "`fused` is as fast as it times"), rows)
+        "## Other people's samplers\n\n`wavenet:nv,skip=256`, N = 1,024, with the same weights and noise. "
+        "[benchmarks/peers](../../benchmarks/peers/README.md) lists the differences.\n\n"
+        + table(("method", "samples a second", "speed of `fused` over it"), rows)
     )
 
 
