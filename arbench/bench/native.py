@@ -1,4 +1,4 @@
-"""What a native sampler needs of this machine: the width of its vectors, and how soon two threads exchange sums."""
+"""Facts that native samplers depend on: the width of vectors, and the time in which two threads exchange sums."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ LINE = 64
 INT = ir.IntType(64)
 _REGISTERS = (("avx512f", "AVX-512", 64), ("avx2", "AVX2", 32), ("avx", "AVX", 32), ("neon", "NEON", 16))
 _OLDEST = "SSE2", 16
-"""What every x86-64 processor has."""
+"""Registers that every x86-64 processor has."""
 
 
 def lanes(itemsize: int) -> int:

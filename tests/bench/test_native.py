@@ -1,4 +1,4 @@
-"""What a native sampler needs of this machine."""
+"""Facts about this machine that native samplers depend on."""
 
 from __future__ import annotations
 
