@@ -62,8 +62,8 @@ def test_a_method_that_it_lacks_is_refused_with_the_reason(refusal, inside, here
     words = "run --model mine.py:MyModel --method speculative --out out"
     assert refusal(*words.split()) == (
         "model 'mine.MyModel' has none of the methods requested; it has: score parallel, score sequential, "
-        "sample naive, sample cached, sample fixed_point, sample blocks, sample forecast; speculative needs a draft: "
-        "MyModel defines no drafting(config), the configuration of a smaller model"
+        "sample naive, sample cached, sample stream, sample fixed_point, sample blocks, sample forecast; "
+        "speculative needs a draft: MyModel defines no drafting(config), the configuration of a smaller model"
     )
 
 

@@ -80,6 +80,10 @@ NUMBER = "expected an integer or comma-separated integers, got"
             "--peer r9y9",
             "expected NAME=PATH, the name of a peer and a checkout of its repository, got 'r9y9'",
         ),
+        (
+            "--peer r9y9=",
+            "expected NAME=PATH, the name of a peer and a checkout of its repository, got 'r9y9='",
+        ),
         ("--peer r9y=here", "unknown peer 'r9y'; did you mean 'r9y9'?"),
         (
             "--peer r9y9=nowhere",

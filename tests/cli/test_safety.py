@@ -61,7 +61,7 @@ def calls(name: str) -> dict[str, list[str]]:
 def test_the_one_pickle_comes_from_the_job_of_a_worker_alone():
     assert calls("loads")[GIVEN] == ["found.classes"]
     assert calls("take_given") == {"arbench/bench/workers/worker.py": ["job.given"]}
-    assert calls("Given") == {GIVEN: ["list(sys.path), _pickled(classes)"]}
+    assert calls("Given") == {GIVEN: ["list(sys.path), _pickled(classes, methods)"]}
 
 
 @pytest.mark.parametrize(
