@@ -19,7 +19,7 @@ from arbench.models.events.whole_pixels import Raster, WholePixels
 from arbench.models.layers.row_caches import Lines, Rows
 from arbench.models.layers.shifted import DOWN, DOWN_RIGHT, Conv, ImageEntry, down
 from arbench.models.layers.streams import ByPixel, ByRow, Offsets, Stream, Whole, offsets
-from arbench.models.layers.weight_norm import Fitting, FoldedWeights, WeightNormed
+from arbench.models.layers.weight_norm import Fitting, FoldedWeights, WeightNormed, numbered
 
 
 @dataclass
@@ -128,6 +128,7 @@ class PixelCNNpp(WholePixels):
         self.above = Stream(DOWN, filters, resnets, halvings, activation, classes, False, g)
         self.left = Stream(DOWN_RIGHT, filters, resnets, halvings, activation, classes, True, g)
         self.params = WeightNormed(filters, self.distribution.params_width, g)
+        numbered(self)
         self.ladder = [(self.multiple * side) ** 2 for side in (2, 3, 4, 6, 8)]
         self.count_ladder = [(self.multiple * side) ** 2 for side in (2, 3, 4, 5, 6)]
 

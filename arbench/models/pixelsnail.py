@@ -18,7 +18,7 @@ from arbench.models.events.whole_pixels import Raster, WholePixels
 from arbench.models.layers.pixel_attention import PixelAttention, attend
 from arbench.models.layers.row_caches import Lines
 from arbench.models.layers.shifted import DOWN_RIGHT, GatedResnet, ImageEntry
-from arbench.models.layers.weight_norm import Fitting, FoldedWeights, WeightNormed
+from arbench.models.layers.weight_norm import Fitting, FoldedWeights, WeightNormed, numbered
 
 
 class Block(nn.Module):
@@ -144,6 +144,7 @@ class PixelSNAIL(WholePixels):
         self.enter = ImageEntry(colours + 1, filters, g)
         self.blocks = nn.ModuleList(Block(resnets, filters, colours, key, value, activation, g) for _ in range(blocks))
         self.params = WeightNormed(filters, self.distribution.params_width, g)
+        numbered(self)
         self.ladder = [side * side for side in (4, 6, 8, 12, 16)]
         self.count_ladder = [side * side for side in (3, 4, 5, 6, 7, 8)]
 

@@ -151,8 +151,8 @@ def test_an_improvement_is_reported_and_is_none_of_a_regression(checked, tmp_pat
 
 
 STALE = """
-        if g == 5:
-            params = params.roll(1, -1)
+            if g == 5:
+                params = params.roll(1, -1)
 """
 
 
@@ -162,7 +162,7 @@ def test_a_method_that_lost_exactness(inside, tmp_path):
     gate = open_gate(tmp_path / "b.jsonl", asked, update=True)
     gate.save(gate.prove(Quiet()))
     code = Path(stepwise.__file__).read_text()
-    step = "        params, state = source.extend(state, unknown.f, g, g + 1)\n"
+    step = "            params, state = source.extend(state, f, g, g + 1)\n"
     assert step in code
     faulty = ModuleType("faulty_stepwise")
     exec(compile(code.replace(step, step + STALE), "faulty_stepwise.py", "exec"), vars(faulty))

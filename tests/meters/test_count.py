@@ -464,14 +464,14 @@ def test_a_number_that_is_written_is_not_taken_for_freed_memory_that_changed():
         assert count(lambda n=n: call(torch.zeros(n, 16))).depth == 2 * n, n
 
 
-ROWS = torch.arange(12.0).view(3, 4)
+ROWS = torch.arange(12.0).view(4, 3)
 
 
 @pytest.mark.parametrize(
     ("call", "known"),
     [
-        (lambda: torch.tensor([sum(ROWS[i, j].item() for j in range(4)) for i in range(3)]), False),
-        (lambda: torch.tensor([int(ROWS[i, 0].numpy()) for i in range(3)]), False),
+        (lambda: torch.tensor([sum(ROWS[i, j].item() for j in range(3)) for i in range(4)]), False),
+        (lambda: torch.tensor([int(ROWS[i, 0].numpy()) for i in range(4)]), False),
         (lambda: torch.tensor([int(k) for k in ROWS.argmax(1)]), False),
         (lambda: torch.zeros(2).index_fill_(0, torch.tensor([0]), float(ROWS[0, 0])), False),
         (lambda: torch.tensor(ROWS.long().tolist()[0][0]), False),

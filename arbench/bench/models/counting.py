@@ -74,7 +74,7 @@ def evaluations(
         yield lambda: calls
     finally:
         for name in watched:
-            del source.__dict__[name]
+            source.__dict__.pop(name, None)  # a change of the backend may have removed it
         source.__dict__.update(before)
 
 

@@ -33,7 +33,7 @@ class WeightNormed(nn.Module):
     ) -> None:
         super().__init__()
         self.scale = scale
-        self.number = 0  # among the layers of the network whose weights were folded last
+        self.number = 0  # among the layers of its network; see ``numbered``
         direction = torch.empty(inputs, spread, outputs).normal_(0, DIRECTION_STD, generator=generator)
         self.direction = nn.Parameter(direction)
         self.gain = nn.Parameter(torch.full((outputs,), scale))
@@ -49,14 +49,19 @@ class WeightNormed(nn.Module):
         return made
 
 
+def numbered(network: nn.Module) -> list[WeightNormed]:
+    """Number the layers of a network and return them; its ``__init__`` calls this once it has them all."""
+    layers = [module for module in network.modules() if isinstance(module, WeightNormed)]
+    for number, layer in enumerate(layers):
+        layer.number = number
+    return layers
+
+
 class FoldedWeights:
     """Weights of all layers of a network, folded once per draw; a call applies one layer to its input."""
 
     def __init__(self, network: nn.Module) -> None:
-        layers = [m for m in network.modules() if isinstance(m, WeightNormed)]
-        for number, layer in enumerate(layers):
-            layer.number = number
-        self._folded = [layer.folded() for layer in layers]
+        self._folded = [layer.folded() for layer in numbered(network)]
 
     def __getitem__(self, layer: WeightNormed) -> tuple[Tensor, Tensor]:
         """Return the weight (in, spread * out) and the bias (out,) of a layer."""

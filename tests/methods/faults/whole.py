@@ -37,8 +37,13 @@ def line_above_forgotten(patch: Patch) -> None:
 
 def tap_off_by_one(patch: Patch) -> None:
     """Steps read the taps of the pixel before."""
-    at = row_caches.Lines.at
-    patch.setattr(row_caches.Lines, "at", lambda self, conv, column: at(self, conv, max(column - 1, 0)))
+    for name in ("at", "spot"):
+        inner = getattr(row_caches.Lines, name)
+
+        def off(self: Any, conv: Any, column: int, inner: Any = inner) -> Any:
+            return inner(self, conv, max(column - 1, 0))
+
+        patch.setattr(row_caches.Lines, name, off)
 
 
 def first_of_two_rows(patch: Patch) -> None:
