@@ -50,7 +50,7 @@ class WeightNormed(nn.Module):
 
 
 def numbered(network: nn.Module) -> list[WeightNormed]:
-    """Number the layers of a network and return them; its ``__init__`` calls this once it has them all."""
+    """Give the layers of a network their numbers, and return them; its ``__init__`` calls this at the end."""
     layers = [module for module in network.modules() if isinstance(module, WeightNormed)]
     for number, layer in enumerate(layers):
         layer.number = number
