@@ -75,7 +75,7 @@ class ModelSubject:
                 sources[variant] = self.setup.build(None, *variant)
             source = sources[variant]
             task = self.setup.task(source, case)
-            algorithm, check = method_of(case, source).run, partial(self.witness.check, source, case, task)
+            algorithm, check = self._method(case).run, partial(self.witness.check, source, case, task)
             if case.chunk is None:
                 return Call(partial(algorithm, source, task), check=check)
             laps = Laps(case.device)
@@ -127,7 +127,7 @@ class ModelSubject:
     def _peak_bytes(self, case: CaseKey) -> int | None:
         source = self.pair(case)[0]
         task, outcomes = self.setup.task(source, case), list[Outcome]()
-        algorithm = method_of(case, source).run
+        algorithm = self._method(case).run
         peak = peak_bytes(lambda: outcomes.append(algorithm(source, task)), self.setup.device)
         for outcome in outcomes:
             self.witness.check(source, case, task, outcome)
