@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self
 
@@ -20,6 +20,23 @@ Op = Literal["score", "sample"]
 """Operation of a model."""
 Context = Mapping[str, Tensor]
 """Conditioning of events: tensors by name, their first axis the batch."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of the data with exactly one event: what ``observe`` makes of it scores each of its elements once.
+
+    Args:
+        data: data for ``observe``.
+        n: number of elements of the event.
+        first: elements before this one belong to another piece too, which scores them.
+        part: number of the recording, image, passage or pair that the piece comes from.
+    """
+
+    data: Any
+    n: int
+    first: int
+    part: int
 
 
 @dataclass(frozen=True)
@@ -133,6 +150,9 @@ class Source(Switched, ABC):
     distribution: Distribution
     rate_hz: float | None = None
     """Elements per second of real time, for audio."""
+    cell: float | None = None
+    """Width of a level, where an element is a level blurred by uniform noise within its cell (uniform dequantisation,
+    Uria et al., *RNADE*, 2013): a density times it bounds the probability of the level from below. None otherwise."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Accept ``source``, the deprecated name of ``citation``, on a user's model."""
@@ -186,6 +206,37 @@ class Source(Switched, ABC):
             NotImplementedError: the model reads no data of the user's.
         """
         raise NotImplementedError(f"{cls.__name__} does not read data from a path")
+
+    def divide(self, data: Any = None, share: float | None = None) -> tuple[Any, Any]:
+        """Divide the data into a part to train on and a held-out part, each of which ``observe`` takes as its data.
+
+        Args:
+            data: result of ``load_data``, or a part; None for the data that ships.
+            share: fraction of the data to hold out; by default what is usual for the kind.
+
+        Raises:
+            arbench.data.DataError: there is too little data to divide.
+            NotImplementedError: the model does not say how.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not divide its data; define divide and pieces")
+
+    def pieces(self, data: Any, n: int, prefix: int = 0) -> Iterator[Piece]:
+        """Yield pieces of a part of the data that score each of its elements exactly once.
+
+        Args:
+            data: a part, as ``divide`` returns it.
+            n: largest number of elements of a piece.
+            prefix: elements that a piece repeats from the one before it, as context; smaller than ``n``.
+
+        Raises:
+            arbench.data.DataError: the data has no events of ``n`` elements.
+            NotImplementedError: the model does not say how.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not divide its data; define divide and pieces")
+
+    def counted(self, x: Tensor) -> Tensor | None:
+        """Return which elements (B, N) of events belong to the data, as opposed to padding; None, the default, for all."""
+        return None
 
     def encode(self, context: Context, n: int) -> Any:
         """Compute once per draw whatever depends on the context alone, for events of ``n`` elements."""

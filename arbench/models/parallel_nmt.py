@@ -179,6 +179,10 @@ class ParallelNMT(TranslationSource, Source):
         """Return the state unchanged."""
         return state
 
+    def lengths(self, n: int) -> tuple[int, int]:
+        """Return the symbols of source and target in an event of ``n`` elements."""
+        return n // 2, n - n // 2
+
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Return real pairs, with fertilities from ``fertility.aligned``.
 

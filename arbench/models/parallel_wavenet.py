@@ -146,6 +146,7 @@ class ParallelWaveNet(audio.AudioSource, Source):
         self.rate_hz, self.local, self.classes, self.hop = rate_hz, local, classes, hop
         self.alphabets = {"global": classes} if classes else {}
         self.distribution = Logistic()
+        self.cell = audio.CELL
         self.flows = nn.ModuleList(
             Flow(
                 layers=layers,

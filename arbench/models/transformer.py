@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch.nn.functional import linear
 from arbench.backends import COMPILE
 from arbench.backends.compiling import compilable, sized
 from arbench.distributions import Categorical
-from arbench.models.base import Claim, Context, Source, at_most
+from arbench.models.base import Claim, Context, Piece, Source, at_most
 from arbench.models.events.kinds import KINDS
 from arbench.models.layers.attention import Cache, Init, Memory, Stack, sinusoids
 
@@ -332,6 +332,18 @@ class Transformer(Source):
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Return real events of the configured kind with their context."""
         return self.events.observe(n, rows, seed, data)
+
+    def divide(self, data: Any = None, share: float | None = None) -> tuple[Any, Any]:
+        """Divide the data of the configured kind."""
+        return self.events.divide(data, share)
+
+    def pieces(self, data: Any, n: int, prefix: int = 0) -> Iterator[Piece]:
+        """Yield pieces of the data of the configured kind."""
+        return self.events.pieces(data, n, prefix)
+
+    def counted(self, x: Tensor) -> Tensor | None:
+        """Return which elements are no padding; None for all."""
+        return self.events.counted(x)
 
     def longest(self, data: Any = None) -> int | None:
         """Return the number of elements of the longest event of the configured kind; None where it has no end."""

@@ -223,6 +223,7 @@ class WaveNet(audio.AudioSource, Source):
         self.distribution = by_name(loss, levels, components)
         self.alphabets = {"global": classes} if classes else {}
         self.companded = loss == "softmax"
+        self.cell = None if self.distribution.finite else audio.CELL
         inputs = levels if self.companded else 1
         self.embedding = nn.Parameter(lecun_normal_(torch.empty(inputs, residual), 1, g))
         self.stack = DilatedStack(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from arbench.data import Audio, DataError, load_audio, log_mel, mu_law_decode, mu_law_encode, voices
-from arbench.models.base import Context
+from arbench.models.base import Context, Piece
+from arbench.models.events.windows import windows
 
 MEL_CENTRE, MEL_SCALE = -6.0, 3.0
 """Centre of speech's log-mel magnitudes, and half of the range that they fall into."""
@@ -84,6 +85,12 @@ def places(n: int, rows: Sequence[int], seed: int, recordings: Sequence[Audio]) 
     return found
 
 
+HELD_OUT = 0.15
+"""Fraction at the end of each recording that is held out."""
+CELL = 2.0**-15
+"""Width of a level of 16 bits, in amplitude."""
+
+
 class AudioSource:
     """Mixin of ``Source`` for audio: an element is an audio sample at ``rate_hz``."""
 
@@ -100,6 +107,27 @@ class AudioSource:
     def longest(self, data: list[Audio] | None = None) -> int:
         """Return the number of samples of the longest recording."""
         return max(len(one.samples) for one in (spoken(self.rate_hz or 16000.0) if data is None else data))
+
+    def divide(
+        self, data: Sequence[Audio] | None = None, share: float | None = None
+    ) -> tuple[list[Audio], list[Audio]]:
+        """Hold out the end of each recording."""
+        recordings = spoken(self.rate_hz or 16000.0) if data is None else data
+        sides: tuple[list[Audio], list[Audio]] = ([], [])
+        for one in recordings:
+            at = int(len(one.samples) * (1 - (HELD_OUT if share is None else share)))
+            if not 0 < at < len(one.samples):
+                raise DataError(Path("the audio"), f"too short to divide: {len(one.samples)} samples")
+            sides[0].append(Audio(one.samples[:at], one.rate))
+            sides[1].append(Audio(one.samples[at:], one.rate))
+        return sides
+
+    def pieces(self, data: Sequence[Audio], n: int, prefix: int = 0) -> Iterator[Piece]:
+        """Yield windows of each recording; a piece keeps the number of its recording, which is the voice."""
+        for voice, one in enumerate(data):
+            others = [Audio(one.samples[:0], one.rate)] * voice
+            for begin, end, first in windows(len(one.samples), n, prefix):
+                yield Piece([*others, Audio(one.samples[begin:end], one.rate)], end - begin, first, voice)
 
     def clips(self, n: int, rows: Sequence[int], seed: int, data: list[Audio] | None) -> tuple[Tensor, Context]:
         """Return clips of real audio, float32 (B, n), and the model's conditioning.

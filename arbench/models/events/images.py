@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,10 +12,40 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arbench.data import DataError, load_images, mosaic, rescale
+from arbench.data import DataError, digit_labels, digits, load_images, mosaic, rescale
+from arbench.data.images import DIGIT_LEVELS
+from arbench.models.base import Piece
 
 DIGIT_CLASSES = 10
 """Number of classes of the pictures that ship: the digits."""
+
+
+HELD_OUT = 0.2
+"""Fraction of the images that is held out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """A part of the images, each an event of its own.
+
+    Args:
+        pictures: arrays (H, W, C).
+        levels: values of a sub-pixel in them.
+        labels: the class of each; None for images without classes.
+    """
+
+    pictures: Sequence[Any]
+    levels: int
+    labels: Sequence[int] | None = None
+
+    def chosen(self, numbers: Sequence[int]) -> Images:
+        """Return the images with these numbers."""
+        labels = None if self.labels is None else [self.labels[i] for i in numbers]
+        return Images([self.pictures[i] for i in numbers], self.levels, labels)
+
+
+def _digits() -> Images:
+    return Images(list(digits()[..., np.newaxis]), DIGIT_LEVELS, digit_labels().tolist())
 
 
 class ImageSource:
@@ -43,6 +74,8 @@ class ImageSource:
         Raises:
             DataError: no image is that large, or the model needs classes, which the user's images lack.
         """
+        if isinstance(data, Images):
+            return self._cut(data, side, rows, seed)
         if data is not None:
             if self.classes:
                 raise DataError(Path("images"), "have no classes, which this preset needs")
@@ -61,6 +94,46 @@ class ImageSource:
             for row, label in zip(rows, labels, strict=True)
         ]
         return torch.from_numpy(np.stack(images)), {"class": torch.tensor(labels)} if self.classes else {}
+
+    def divide(self, data: Any = None, share: float | None = None) -> tuple[Images, Images]:
+        """Hold out some of the images, by a fixed permutation; by default the images are the digits, 8x8 pixels each."""
+        images = data if isinstance(data, Images) else _digits() if data is None else Images(data, 256)
+        count = len(images.pictures)
+        held = round(count * (HELD_OUT if share is None else share))
+        if not 0 < held < count:
+            raise DataError(Path("images"), f"too few to divide: {count}")
+        order = np.random.default_rng(0).permutation(count).tolist()
+        return images.chosen(order[held:]), images.chosen(order[:held])
+
+    def pieces(self, data: Images, n: int, prefix: int = 0) -> Iterator[Piece]:
+        """Yield the images, cut into tiles of ``n`` elements."""
+        side = self.side(n)
+        for number, picture in enumerate(data.pictures):
+            whole = data.chosen([number])
+            for top in range(0, picture.shape[0] - side + 1, side):
+                for left in range(0, picture.shape[1] - side + 1, side):
+                    tile = picture[top : top + side, left : left + side]
+                    yield Piece(replace(whole, pictures=[tile]), n, 0, number)
+
+    def _cut(self, data: Images, side: int, rows: Sequence[int], seed: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return crops of images, each of a random one, and their classes."""
+        fitting = [i for i, one in enumerate(data.pictures) if min(one.shape[:2]) >= side]
+        if not fitting:
+            largest = max(min(one.shape[:2]) for one in data.pictures)
+            raise DataError(Path("images"), f"none is {side}x{side} pixels or larger; the largest square is {largest}")
+        if (have := data.pictures[0].shape[2]) != self.colours:
+            raise DataError(Path("images"), f"have {have} channels per pixel; the model needs {self.colours}")
+        if self.classes and data.labels is None:
+            raise DataError(Path("images"), "have no classes, which this preset needs")
+        cut, labels = [], []
+        for row in rows:
+            rng = np.random.default_rng([seed, row])
+            number = fitting[int(rng.integers(len(fitting)))]
+            image = data.pictures[number]
+            top, left = (int(rng.integers(size - side + 1)) for size in image.shape[:2])
+            cut.append(rescale(image[top : top + side, left : left + side], data.levels, self.levels))
+            labels.append(0 if data.labels is None else data.labels[number])
+        return torch.from_numpy(np.stack(cut)), {"class": torch.tensor(labels)} if self.classes else {}
 
     def _crop(self, data: list[Any], side: int, rng: np.random.Generator) -> Any:
         fitting = [image for image in data if min(image.shape[:2]) >= side]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from arbench.data import as_bytes, mosaic, transcripts, word_symbols
 from arbench.data.images import DIGIT
-from arbench.models.base import Context
+from arbench.models.base import Context, Piece
 from arbench.models.events import audio
 from arbench.models.events.images import DIGIT_CLASSES, ImageSource
 from arbench.models.events.text import TextSource
@@ -70,6 +70,18 @@ class Kind(ABC):
 
     def longest(self, data: Any = None) -> int | None:
         """Return the number of elements of the longest event in the data; None, the default, where it has no end."""
+        return None
+
+    def divide(self, data: Any = None, share: float | None = None) -> tuple[Any, Any]:
+        """Divide the data as ``Source.divide`` does; by default a kind does not."""
+        raise NotImplementedError(f"{type(self).__name__} does not divide its data: {BOTH}")
+
+    def pieces(self, data: Any, n: int, prefix: int = 0) -> Iterator[Piece]:
+        """Yield pieces of the data as ``Source.pieces`` does; by default a kind does not."""
+        raise NotImplementedError(f"{type(self).__name__} does not divide its data: {BOTH}")
+
+    def counted(self, x: Tensor) -> Tensor | None:
+        """Return which elements are no padding, as ``Source.counted`` does; None, the default, for all."""
         return None
 
     def amplitudes(self, x: Tensor) -> Tensor:
@@ -200,6 +212,10 @@ class SpeechFromText(Speech):
             sources.append(np.pad(window, (0, width - len(window))))
         x, _ = super().observe(n, rows, seed, None)
         return x, {"source": torch.from_numpy(np.stack(sources))}
+
+    def divide(self, data: Any = None, share: float | None = None) -> Any:
+        """Refuse: the text of a part of a recording is not known."""
+        raise NotImplementedError(f"{type(self).__name__} does not divide its data: {BOTH}")
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:

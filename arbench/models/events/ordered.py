@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from arbench.models.base import Piece
 from arbench.models.events import images
 from arbench.suggest import did_you_mean
 
@@ -83,6 +85,11 @@ class OrderedPixels(images.ImageSource):
         if not 1 <= n <= self.pixels:
             raise ValueError(f"an event has 1 to {self.pixels} pixels, got {n}")
         return range(n + 1)
+
+    def pieces(self, data: images.Images, n: int, prefix: int = 0) -> Iterator[Piece]:
+        """Yield whole pictures, of which an event is the first ``n`` pixels of the order."""
+        for piece in super().pieces(data, self.pixels):
+            yield replace(piece, n=n)
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the first ``n`` pixels of real pictures: int64 (B, n), or float32 for real pixels."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arbench.data import DataError, as_bytes, as_symbols, corpus, load_text
+from arbench.models.base import Piece
+from arbench.models.events.windows import windows
+
+
+HELD_OUT = 0.1
+"""Fraction at the end of the text that is held out."""
 
 
 @lru_cache(maxsize=4)
@@ -30,17 +36,38 @@ class TextSource:
     element: ClassVar[str] = "byte"
     levels: int
 
-    def passages(self, n: int, rows: Sequence[int], seed: int, data: str | None) -> Tensor:
+    def passages(
+        self, n: int, rows: Sequence[int], seed: int, data: str | NDArray[np.int64] | None
+    ) -> Tensor:
         """Return passages of the text that ships, or of the user's own: int64 (B, n).
 
         Raises:
             DataError: the text is shorter than ``n`` bytes.
         """
-        symbols = _symbols(data, self.levels)
+        symbols = self._known(data)
         if len(symbols) < n:
             raise DataError(Path("the text"), f"too short: {len(symbols)} bytes; an event needs {n}")
         begins = [int(np.random.default_rng([seed, row]).integers(len(symbols) - n + 1)) for row in rows]
         return torch.from_numpy(np.stack([symbols[begin : begin + n] for begin in begins]))
+
+    def _known(self, data: str | NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """Return the symbols of a text, or of a part of one."""
+        return data if isinstance(data, np.ndarray) else _symbols(data, self.levels)
+
+    def divide(
+        self, data: str | NDArray[np.int64] | None = None, share: float | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Hold out the end of the text; both parts are symbols, named as in the whole."""
+        symbols = self._known(data)
+        at = int(len(symbols) * (1 - (HELD_OUT if share is None else share)))
+        if not 0 < at < len(symbols):
+            raise DataError(Path("the text"), f"too short to divide: {len(symbols)} bytes")
+        return symbols[:at], symbols[at:]
+
+    def pieces(self, data: NDArray[np.int64], n: int, prefix: int = 0) -> Iterator[Piece]:
+        """Yield windows of the text."""
+        for begin, end, first in windows(len(data), n, prefix):
+            yield Piece(data[begin:end], end - begin, first, 0)
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:

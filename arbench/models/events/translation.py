@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
@@ -14,10 +15,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arbench.data import DataError, as_bytes, as_symbols, load_pairs, pairs
+from arbench.models.base import Piece
 
 Symbols = NDArray[np.int64]
 END = 0
 """Symbol that ends a sentence and pads the rest of an event."""
+
+
+HELD_OUT = 0.1
+"""Fraction of the pairs that is held out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sentences:
+    """Pairs of a part of the data, each an event of its own: sources and targets as symbols."""
+
+    sources: list[Symbols]
+    targets: list[Symbols]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def chosen(self, numbers: Sequence[int]) -> Sentences:
+        """Return the pairs with these numbers."""
+        return Sentences([self.sources[i] for i in numbers], [self.targets[i] for i in numbers])
 
 
 @lru_cache(maxsize=8)
@@ -61,6 +82,8 @@ class TranslationSource:
             DataError: an event of more than ``PADDED`` symbols is longer than all sentences together.
         """
         lengths = (n if source is None else source, n)
+        if isinstance(data, Sentences):
+            return _alone(data, lengths, rows, seed)
         sides = _sides(data, self.levels)
         for side, name, length in zip(sides, ("sources", "translations"), lengths, strict=True):
             have = sum(map(len, side)) + len(side)
@@ -77,6 +100,29 @@ class TranslationSource:
         sources, targets = (torch.from_numpy(np.stack(side)) for side in zip(*made, strict=True))
         return targets, {"source": sources}
 
+    def divide(self, data: Any = None, share: float | None = None) -> tuple[Sentences, Sentences]:
+        """Hold out some of the pairs, by a fixed permutation; in both parts each pair is an event of its own."""
+        pairs = data if isinstance(data, Sentences) else Sentences(*_sides(data, self.levels))
+        held = round(len(pairs) * (HELD_OUT if share is None else share))
+        if not 0 < held < len(pairs):
+            raise DataError(Path("the pairs"), f"too few to divide: {len(pairs)}")
+        order = np.random.default_rng(0).permutation(len(pairs)).tolist()
+        return pairs.chosen(order[held:]), pairs.chosen(order[:held])
+
+    def pieces(self, data: Sentences, n: int, prefix: int = 0) -> Iterator[Piece]:
+        """Yield the pairs; those that are longer than the event are left out."""
+        for number in _fitting(data, self.lengths(n)):
+            yield Piece(data.chosen([number]), n, 0, number)
+
+    def lengths(self, n: int) -> tuple[int, int]:
+        """Return the symbols of source and target in an event of ``n`` elements."""
+        return n, n
+
+    def counted(self, x: Tensor) -> Tensor:
+        """Return the symbols of each translation, (B, N), up to its first end."""
+        ends = (x == END).long().cumsum(1)
+        return (ends == 0) | ((ends == 1) & (x == END))
+
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
         """Read the user's own sentence pairs."""
@@ -87,6 +133,28 @@ ENOUGH = 100
 """Fewest pairs that must fit into an event; with fewer, longer pairs are cut instead of repeating these."""
 PADDED = 1024
 """Most symbols of an event that may be longer than all sentences of the user's together."""
+
+
+def _fitting(data: Sentences, lengths: tuple[int, int]) -> list[int]:
+    """Return the numbers of the pairs that fit into an event with their ends."""
+    both = zip(data.sources, data.targets, strict=True)
+    return [i for i, (a, b) in enumerate(both) if len(a) < lengths[0] and len(b) < lengths[1]]
+
+
+def _alone(
+    data: Sentences, lengths: tuple[int, int], rows: Sequence[int], seed: int
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return a pair a row, padded with ends."""
+    fitting = _fitting(data, lengths)
+    if not fitting:
+        shortest = min(max(len(a), len(b)) for a, b in zip(data.sources, data.targets, strict=True)) + 1
+        raise DataError(Path("the pairs"), f"none fits into an event of {lengths[1]} symbols; the shortest needs {shortest}")
+    sides = tuple(torch.full((len(rows), length), END) for length in lengths)
+    for i, row in enumerate(rows):
+        pair = fitting[int(np.random.default_rng([seed, row]).integers(len(fitting)))]
+        for out, sentence in zip(sides, (data.sources[pair], data.targets[pair]), strict=True):
+            out[i, : len(sentence)] = torch.from_numpy(sentence)
+    return sides[1], {"source": sides[0]}
 
 
 def _filled(
