@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from arbench.border.naming import model_name
 from arbench.border.printable import printable
-from arbench.naming import model_name
+from arbench.border.suggest import did_you_mean
 from arbench.results import Results, ResultsError
-from arbench.suggest import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd

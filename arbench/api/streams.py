@@ -15,6 +15,7 @@ from torch import Tensor
 from arbench.api.conditions import Conditions, Model, at_least_one, prepared
 from arbench.bench.job import out_of_memory
 from arbench.bench.options import PlanError
+from arbench.border.suggest import did_you_mean
 from arbench.methods import FreshNoise, Task
 from arbench.methods.native import Native, lacks, loopless, native
 from arbench.methods.stepwise import Steps
@@ -23,7 +24,6 @@ from arbench.models import Context
 from arbench.models.weights import rounded
 from arbench.own.raised import one_line
 from arbench.own.settings import settings_of
-from arbench.suggest import did_you_mean
 
 
 class Stream(Iterator[Tensor]):

@@ -13,8 +13,8 @@ import msgspec
 
 from arbench.backends import COMPILE, MODEL_BACKENDS
 from arbench.border.printable import encodable, on_one_line
+from arbench.border.suggest import did_you_mean
 from arbench.results import Run
-from arbench.suggest import did_you_mean
 
 MOST = 4096
 """Largest number of workers, rounds and threads."""

@@ -33,13 +33,13 @@ from arbench.bench.options import check_backend, check_numbers, check_texts
 from arbench.bench.options import check_device as check_device
 from arbench.bench.options import recorded_options as recorded_options
 from arbench.bench.suite import EACH, Entry, entries, load
+from arbench.border.suggest import did_you_mean
 from arbench.data import DataError
 from arbench.methods import METHODS, methods_for, place_of
 from arbench.models import FAMILIES, Chosen, ModelError, NoModelError, Source, WeightsError, resolve
 from arbench.own.raised import one_line
 from arbench.results import Model
 from arbench.stats.claims import parse
-from arbench.suggest import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from typing import Any, get_type_hints
 import msgspec
 
 from arbench.bench.options import Options, PlanError, check_sizes
+from arbench.border.suggest import did_you_mean
 from arbench.files import require_regular
-from arbench.suggest import did_you_mean
 
 EACH: dict[str, Any] = {
     "n": int | list[int],

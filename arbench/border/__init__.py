@@ -1,1 +1,1 @@
-"""The border: where text leaves the program it is made printable, and where a file is written it is written whole."""
+"""The border: text that leaves the program is printable, files are written whole, a name is the same everywhere."""

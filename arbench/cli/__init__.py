@@ -11,11 +11,11 @@ from typing import NoReturn
 
 import click
 
+from arbench.border.suggest import did_you_mean
 from arbench.cli.border import OutputError, guarded
 from arbench.cli.errors import UNEXPECTED, NothingError
 from arbench.cli.shell import for_certain, scarce
 from arbench.own.raised import one_line
-from arbench.suggest import did_you_mean
 
 COMMANDS = {
     "run": "measure models: verify, count, time, report",

@@ -47,9 +47,9 @@ def command(
     --times is given. Separate runs drift by several percent: to judge a change, use arbench check.
     """
     check_shell("arbench.report", "matplotlib.backends.backend_agg")
+    from arbench.border.suggest import did_you_mean
     from arbench.report.compare import CaseNames, CompareError, NothingSharedError, compare, document
     from arbench.report.metrics import METRICS
-    from arbench.suggest import did_you_mean
 
     if metric is not None and metric not in METRICS:
         raise RefusedError(f"unknown metric '{metric}'; {did_you_mean(metric, METRICS)}")

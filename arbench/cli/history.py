@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from arbench.border.naming import model_name, split_spec
 from arbench.border.printable import to_json
 from arbench.cli.errors import NothingError, RefusedError, check_writable, refusing
 from arbench.cli.options import FilePath, Numbers, metric
 from arbench.cli.shell import check_shell
 from arbench.files import require_regular
-from arbench.naming import model_name, split_spec
 from arbench.results import FILE_NAME, Case, Results, ResultsError, Run, with_preset
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def command(
     compared only within a machine, counters across machines. The exit code is 0 with or without steps.
     """
     check_shell("arbench.report", "matplotlib.backends.backend_agg")
+    from arbench.border.suggest import did_you_mean
     from arbench.git import GitError, ordered
     from arbench.report.history import commit_of, document, history, lines, table, write
     from arbench.report.metrics import METRICS
     from arbench.report.passed import passed_over
-    from arbench.suggest import did_you_mean
 
     metric = _renamed(metric, old_metric)
     if metric not in METRICS:

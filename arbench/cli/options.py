@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from arbench.naming import split_methods
+from arbench.border.naming import split_methods
 
 Decorator = Callable[[Any], Any]
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from arbench.border.naming import method_name, split_method
 from arbench.cli.errors import UNEXPECTED, LostError, NothingError, RefusedError, check_writable, refusing
 from arbench.cli.options import details, given_options, how_timed, option, where_left, which_cases, which_inputs
 from arbench.cli.shell import MEASURING, check_shell
-from arbench.naming import method_name, split_method
 
 if TYPE_CHECKING:
     from arbench.bench.plan import Plan

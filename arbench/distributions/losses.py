@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from arbench.border.suggest import did_you_mean
 from arbench.distributions.base import Distribution
 from arbench.distributions.categorical import Categorical
 from arbench.distributions.logistic import Logistic
 from arbench.distributions.logistic_mixture import DiscretizedLogisticMixture
 from arbench.distributions.mixture import GaussianMixture, LogisticMixture
 from arbench.distributions.normal import Normal
-from arbench.suggest import did_you_mean
 
 LOSSES: Mapping[str, Callable[[int, int], Distribution]] = {
     "softmax": lambda levels, components: Categorical(levels),

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from arbench.border.suggest import did_you_mean
 from arbench.methods.base import Outcome, Task, Unknown
 from arbench.models import Source
 from arbench.models.base import NativeDraw
-from arbench.suggest import did_you_mean
 
 WEIGHTS = {"float32": None, "bfloat16": torch.bfloat16}
 """Dtypes to which weights are rounded, by name; None for that of the model."""

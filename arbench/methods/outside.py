@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arbench.border.suggest import did_you_mean
 from arbench.methods.base import Exactness, Feeds, Method, Outcome, Task
 from arbench.models import Claim, Source
-from arbench.suggest import did_you_mean
 
 FACTS = "__arbench_facts__"
 """Attribute of a function with what ``sampler`` says of it."""

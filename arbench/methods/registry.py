@@ -9,6 +9,8 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from arbench.backends import MODEL_BACKENDS
+from arbench.border.naming import method_name, split_method, split_spec
+from arbench.border.suggest import did_you_mean
 from arbench.methods.base import Method
 from arbench.methods.fixed_point import BLOCKS, FIXED_POINT, INVERSION_BLOCKS, INVERSION_FIXED_POINT
 from arbench.methods.forecast import FORECAST
@@ -19,12 +21,10 @@ from arbench.methods.parallel import OWN_SAMPLES, PARALLEL_SAMPLE, PARALLEL_SCOR
 from arbench.methods.speculative import REJECTION, SPECULATIVE
 from arbench.methods.stepwise import CACHED, INVERSION, SEQUENTIAL
 from arbench.methods.streaming import STREAM
-from arbench.naming import method_name, split_method, split_spec
 from arbench.own import beside
 from arbench.own.named import NamedError, named
 from arbench.own.raised import one_line
 from arbench.own.settings import settings_of
-from arbench.suggest import did_you_mean
 
 METHODS: tuple[Method, ...] = (
     PARALLEL_SCORE,

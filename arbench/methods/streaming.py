@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from arbench.border.suggest import did_you_mean
 from arbench.methods.base import Method, Outcome, Task, Unknown
 from arbench.methods.fused import FUSED
 from arbench.methods.native import SETTINGS, Native, native
 from arbench.methods.stepwise import Steps
 from arbench.models import Source
-from arbench.suggest import did_you_mean
 
 CHUNK = 256
 """Default number of elements per chunk."""

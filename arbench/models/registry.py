@@ -14,14 +14,14 @@ from typing import Any
 import torch
 
 from arbench.backends import MODEL_BACKENDS, current
+from arbench.border.naming import model_name, split_spec
+from arbench.border.suggest import did_you_mean
 from arbench.distributions import Distribution
 from arbench.models.base import Source
-from arbench.naming import model_name, split_spec
 from arbench.own import beside
 from arbench.own.named import NamedError, named
 from arbench.own.raised import one_line
 from arbench.own.settings import settings_of
-from arbench.suggest import did_you_mean
 
 BUILT_IN = {
     "wavenet": "arbench.models.wavenet:WaveNet",

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from arbench.border.suggest import did_you_mean
 from arbench.files import require_regular
 from arbench.own import beside
 from arbench.own.raised import one_line
-from arbench.suggest import did_you_mean
 
 
 class NamedError(Exception):

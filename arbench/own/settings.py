@@ -6,8 +6,8 @@ import tomllib
 from collections.abc import Collection
 from typing import Any
 
-from arbench.naming import parts_of
-from arbench.suggest import did_you_mean
+from arbench.border.naming import parts_of
+from arbench.border.suggest import did_you_mean
 
 
 def settings_of(text: str, known: Collection[str] | None = None) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from arbench.bench.dtypes import DTYPES
 from arbench.bench.kernels.peers import installed
 from arbench.bench.options import Measuring, PlanError, check_device, check_numbers, check_texts, converted
 from arbench.bench.plan import Plan
+from arbench.border.suggest import did_you_mean
 from arbench.results import Run
-from arbench.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from arbench.kernels import Kernel

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from arbench.bench.options import Options, PlanError
+from arbench.border.naming import method_name, method_spec
 from arbench.methods import METHODS, Method, MethodError, NoMethodError, lacking, methods_for, place_of, resolve
 from arbench.methods.peers import PeerError, adapter_of, place_of_peer
 from arbench.methods.peers import resolve as resolve_peer
 from arbench.models import Claim, Source
-from arbench.naming import method_name, method_spec
 from arbench.own.raised import one_line
 from arbench.stats.claims import parse
 

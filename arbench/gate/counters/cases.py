@@ -13,8 +13,8 @@ from arbench.bench.plan import Plan
 from arbench.bench.progress import Progress
 from arbench.bench.suite import suite_options
 from arbench.bench.workers.planning import planned, planned_all
+from arbench.border.naming import method_name
 from arbench.gate.counters.baseline import Baseline
-from arbench.naming import method_name
 from arbench.results import Case, Model
 
 DEFAULT_SUITE = "exact"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from arbench.border.suggest import did_you_mean
 from arbench.files import require_regular
 from arbench.methods.base import Method
 from arbench.methods.peers.peer import Peer, PeerError
 from arbench.methods.registry import names
 from arbench.own import beside
 from arbench.own.raised import one_line
-from arbench.suggest import did_you_mean
 
 SHIPPED = Path(__file__).parents[3] / "benchmarks" / "peers"
 """Adapters of a checkout of arbench; an installed arbench has none."""

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arbench.border.suggest import did_you_mean
 from arbench.models.base import Piece
 from arbench.models.events import images
-from arbench.suggest import did_you_mean
 
 ORDERS = ("raster", "reverse", "random")
 SQUEEZE = 1e-6

@@ -2,7 +2,7 @@
 
 import pytest
 
-from arbench.naming import method_name, method_spec, split_method, split_methods
+from arbench.border.naming import method_name, method_spec, split_method, split_methods
 
 
 def test_a_part_with_an_equals_sign_belongs_to_the_method_before_it() -> None:
