@@ -26,10 +26,14 @@ class WeightsError(Exception):
 
 def save(model: Source, path: Path) -> None:
     """Write the model's weights to a safetensors file, in their own dtype; a weight with several names once."""
+    save_file(stored(model), path, metadata={"arbench.class": type(model).__name__})
+
+
+def stored(model: Source) -> dict[str, Tensor]:
+    """Return copies of the model's weights by name, as files hold them: a weight with several names once."""
     state = model.state_dict()
     first = _first_names(state)
-    tensors = {name: tensor.clone().contiguous() for name, tensor in state.items() if first[name] == name}
-    save_file(tensors, path, metadata={"arbench.class": type(model).__name__})
+    return {name: tensor.clone().contiguous() for name, tensor in state.items() if first[name] == name}
 
 
 def load(model: Source, path: Path, dtype: torch.dtype | None = None) -> None:
