@@ -20,6 +20,7 @@ from arbench.own.raised import one_line
 COMMANDS = {
     "run": "measure models: verify, count, time, report",
     "kernels": "time the kernels against torch and other libraries",
+    "train": "train a model on real data, and write a checkpoint",
     "new": "write a starting file for a model of your own",
     "list": "list models, presets, methods and devices",
     "report": "render the report of a results file",

@@ -44,7 +44,7 @@ class _State:
 
 def _claims(depth: str) -> Mapping[tuple[Op, str], Claim]:
     """Return the claims for a number of groups that grows as ``depth``."""
-    naive = {"1": "N", "sqrt N": "<= N^2", "N": "N^2"}[depth]
+    naive = {"1": "N", "log N": "N log N", "sqrt N": "<= N^2", "N": "N^2"}[depth]
     most = Claim(f"<= {depth}", f"<= {'N' if depth == '1' else 'N^2'}")
     return {
         ("score", "parallel"): Claim("1", "N"),
@@ -72,18 +72,21 @@ class GroupedPixelCNN(images.ImageSource, Source):
         digits_g4, digits_g16: 2 stages of 2 blocks, 32 channels, 17-way softmax, in 4 or 16 groups of
             pixels that are spread apart.
         digits_rows: the same network, a row at a time.
+        digits_factorised, digits_multiscale, digits_sequential: the same network, with all pixels at once, with three
+            groups for each doubling of the picture, and with 64 groups, which are the single pixels of a digit.
+            Each of factorised, g4, multiscale and sequential refines the one before it.
         tiny, tiny_random, tiny_rows, tiny_curve, tiny_logistic: for tests.
 
     Source: Jain et al., *Locally Masked Convolution for Autoregressive Models*, 2020, for the network and
     the S-curve. The publication has one pixel per group; larger groups are a generalisation. Its CIFAR-10
     model draws a pixel's three colours jointly; images are grey here. Weights start with variance 1/fan_in,
-    biases at zero, where the published code has PyTorch's defaults.
+    where the published code has PyTorch's defaults, and biases as there.
 
     Args:
-        partition: 'rows', 'stripes', 'checkerboard', 'random' or 's_curve'; or a function of (side, groups)
+        partition: 'rows', 'stripes', 'checkerboard', 'multiscale', 'random' or 's_curve'; or a function of (side, groups)
             that returns the group of each pixel, integers (side, side).
-        groups: number of groups; 0 for the partition's own: one per row for 'rows', one per pixel for
-            'random' and 's_curve'.
+        groups: number of groups; 0 for the partition's own: one per row for 'rows', 1 + 3 log2 side for
+            'multiscale', one per pixel for 'random' and 's_curve'.
         stages: see ``LocallyMaskedNet``.
         blocks: see ``LocallyMaskedNet``.
         channels: see ``LocallyMaskedNet``.
@@ -107,6 +110,9 @@ class GroupedPixelCNN(images.ImageSource, Source):
         "digits_g4": dict(partition="checkerboard", groups=4, stages=2, blocks=2, channels=32, levels=17),
         "digits_g16": dict(partition="checkerboard", groups=16, stages=2, blocks=2, channels=32, levels=17),
         "digits_rows": dict(partition="rows", stages=2, blocks=2, channels=32, levels=17),
+        "digits_factorised": dict(partition="checkerboard", groups=1, stages=2, blocks=2, channels=32, levels=17),
+        "digits_multiscale": dict(partition="multiscale", stages=2, blocks=2, channels=32, levels=17),
+        "digits_sequential": dict(partition="checkerboard", groups=64, stages=2, blocks=2, channels=32, levels=17),
         "tiny": dict(partition="checkerboard", groups=4, stages=2, blocks=1, channels=5, levels=3),
         "tiny_random": dict(partition="random", groups=3, stages=1, blocks=1, channels=6, levels=2),
         "tiny_rows": dict(partition="rows", stages=1, blocks=1, channels=6, levels=3),
@@ -153,6 +159,9 @@ class GroupedPixelCNN(images.ImageSource, Source):
         least = next(side for side in range(2, groups + 3) if side * side >= groups)
         self.ladder = [side * side for side in (8, 12, 16, 24, 32)]
         self.count_ladder = [side * side for side in range(least, 2 * least + 3)]
+        if partition == "multiscale":  # the number of groups is a whole number of doublings
+            self.ladder = [side * side for side in (2, 4, 8, 16, 32)]
+            self.count_ladder = [side * side for side in (2, 4, 8, 16, 32)]
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -151,11 +151,11 @@ def _update(
     loss = objective.loss(model, step)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-    for what, value in (("loss", float(loss)), ("norm of the gradient", float(norm))):
+    for what, value in (("loss", loss.item()), ("norm of the gradient", norm.item())):
         if not math.isfinite(value):
             raise TrainError(_lost(what, value, step + 1, folder))
     adam.step()
-    return float(loss)
+    return loss.item()
 
 
 def _lost(what: str, value: float, step: int, folder: Path) -> str:

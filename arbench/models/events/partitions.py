@@ -31,11 +31,30 @@ def checkerboard(side: int, groups: int) -> Tensor:
     general they are the threshold matrix of ordered dithering (Bayer, 1973), its ranks cut into ``groups``
     runs.
     """
-    ranks = torch.zeros(1, 1, dtype=torch.long)
-    while ranks.numel() < groups:
-        ranks = torch.cat([torch.cat([4 * ranks, 4 * ranks + 2], 1), torch.cat([4 * ranks + 3, 4 * ranks + 1], 1)])
+    ranks = _bayer(groups)
     times = -(-side // len(ranks))
     return (ranks * groups // ranks.numel()).repeat(times, times)[:side, :side]
+
+
+def _bayer(count: int) -> Tensor:
+    """Return the smallest square threshold matrix with at least ``count`` ranks; each prefix of ranks is spread evenly."""
+    ranks = torch.zeros(1, 1, dtype=torch.long)
+    while ranks.numel() < count:
+        ranks = torch.cat([torch.cat([4 * ranks, 4 * ranks + 2], 1), torch.cat([4 * ranks + 3, 4 * ranks + 1], 1)])
+    return ranks
+
+
+def multiscale(side: int, groups: int) -> Tensor:
+    """Return one pixel, and then three groups for each doubling of the grid: 1 + 3 log2 side groups.
+
+    It refines ``checkerboard`` in 4 groups, and is refined by ``checkerboard`` in a group a pixel.
+
+    Source: Reed et al., *Parallel Multiscale Autoregressive Density Estimation*, 2017, section 3.
+    """
+    ranks = _bayer(side * side)
+    doubling = sum((ranks >= 4**k).long() for k in range(1, side.bit_length() + 1))
+    found = torch.where(ranks == 0, 0, 3 * doubling + ranks // 4**doubling)
+    return found[:side, :side]
 
 
 def random(side: int, groups: int) -> Tensor:
@@ -58,12 +77,13 @@ PARTITIONS: Mapping[str, Partition] = {
     "rows": rows,
     "stripes": stripes,
     "checkerboard": checkerboard,
+    "multiscale": multiscale,
     "random": random,
     "s_curve": s_curve,
 }
 """Partitions by name."""
 """Partitions by name."""
-GROWS: Mapping[str, str] = {"rows": "sqrt N", "random": "N", "s_curve": "N"}
+GROWS: Mapping[str, str] = {"rows": "sqrt N", "multiscale": "log N", "random": "N", "s_curve": "N"}
 """Growth of the number of groups if none is given; the other partitions need one."""
 
 

@@ -101,12 +101,15 @@ class NoPast:
 
 
 class Linear(nn.Module):
-    """A product (.., in) @ weight (in, out) + bias. Weights start with variance 1/in, biases at zero."""
+    """A product (.., in) @ weight (in, out) + bias. Weights start with variance 1/in, biases from U(-1/sqrt in, 1/sqrt in).
+
+    Biases are not zero: elements that read nothing would be normalised from zero, where the gradient is not finite.
+    """
 
     def __init__(self, inputs: int, outputs: int, generator: torch.Generator) -> None:
         super().__init__()
         self.weight = nn.Parameter(lecun_normal_(torch.empty(inputs, outputs), inputs, generator))
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-(inputs**-0.5), inputs**-0.5, generator=generator))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the product (.., out)."""

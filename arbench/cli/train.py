@@ -1,0 +1,221 @@
+"""arbench train: train a model on the data that ships, or on yours, and write a checkpoint."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from arbench.cli.errors import RefusedError, check_writable, refusing
+from arbench.cli.options import FilePath, PathText, given_options, option
+
+if TYPE_CHECKING:
+    from arbench.models import Chosen, Source
+    from arbench.train import Progress, Recipe
+
+FAILED = 1
+"""Exit code of training that cannot go on."""
+
+
+def recipe_options(command: Any) -> Any:
+    """Add the settings of a recipe: the fields of ``arbench.train.Recipe``."""
+    for one in reversed(
+        (
+            option("--steps", type=int, help="Number of updates."),
+            option("--batch", type=int, help="Events of an update."),
+            option("--n", type=int, help="Elements of an event."),
+            option("--eval-n", type=int, help="Elements of a held-out window."),
+            option("--prefix", type=int, help="Elements of a held-out window that are context alone, not scored."),
+            option("--lr", type=float, help="Peak of the learning rate."),
+            option("--warmup", type=int, help="Steps until the peak of the learning rate."),
+            option("--floor", type=float, help="Last learning rate over its peak; the way down is half a cosine."),
+            option("--decay", type=float, help="Weight decay."),
+            option("--clip", type=float, help="Largest norm of the gradient of all weights together."),
+            option("--average", type=float, help="Decay a step of the moving average of weights; 0 for none."),
+            option("--every", type=int, help="Steps between evaluations on validation data."),
+            option("--patience", type=int, help="Evaluations without a better one until training stops; 0 for never."),
+            option("--seed", type=int, help="Seed of the initial weights and the batches."),
+        )
+    ):
+        command = one(command)
+    return command
+
+
+run_options: list[Callable[[Any], Any]] = [
+    option("--data", type=PathText(), metavar="PATH", help="Your own data, as for run.  [default: the shipped data]"),
+    option("--out", type=FilePath(), required=True, help="Folder of the checkpoint, the state and the curve."),
+    option("--resume", is_flag=True, help="Continue the run in --out, which was started with the same options."),
+    option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", help="Data type of training."),
+    option("--threads", type=int, default=1, help="CPU threads."),
+]
+
+
+@click.command("train")
+@option(
+    "--model",
+    required=True,
+    metavar="NAME[:PRESET]",
+    help="Model to train, also path.py:Class or package.module:Class.",
+)
+@recipe_options
+@run_options[0]
+@run_options[1]
+@run_options[2]
+@run_options[3]
+@run_options[4]
+@click.pass_context
+def command(
+    ctx: click.Context,
+    model: str,
+    data: str | None,
+    out: Path,
+    resume: bool,
+    dtype: str,
+    threads: int,
+    **values: Any,
+) -> None:
+    """Train a model by maximum likelihood, and write a checkpoint that run and sample take.
+
+    The data is divided in three: a part to train on, a part that chooses the best step, and a held-out part, which is
+    scored once, at the end. The settings left out are those usual for the kind of data.
+
+    Exit codes: 0 the checkpoint is written, 1 the loss is no number (the checkpoint before stays), 2 wrong use, 130
+    interrupted: continue with --resume.
+    """
+    given = given_options(ctx, values)
+    check_writable(out)
+    from arbench.data import DataError
+    from arbench.models import ModelError
+    from arbench.train.run import Run, divided, trained
+
+    check_threads(threads)
+    with refusing(DataError, ModelError):
+        chosen, source = built(model, dtype, given.get("seed", 0))
+        recipe = recipe_of(source, given)
+        loaded, name = loaded_data(chosen, data)
+        try:
+            parts = divided(source, loaded, name)
+            source.schedule(recipe.n)
+        except (NotImplementedError, ValueError) as error:
+            raise RefusedError(" ".join(str(error).split())) from None
+    check_folder_is_free(out, resume)
+    run = Run(chosen, recipe, parts, out, said(ctx))
+    click.echo(f"{chosen.name}:{chosen.preset}, {source.weights(recipe.n):,} weights, {name}: {recipe.steps:,} steps")
+    finish(run, *guarded_training(lambda: trained(run, source, resume=resume, report=reporter(source)), out))
+
+
+def built(spec: str, dtype: str, seed: int) -> tuple[Chosen, Source]:
+    """Return a model by name and itself, with random weights. Raises ModelError."""
+    import torch
+
+    from arbench.models import resolve
+
+    chosen = resolve(spec)
+    return chosen, chosen.build(seed, getattr(torch, dtype))
+
+
+def recipe_of(source: Source, given: dict[str, Any]) -> Recipe:
+    """Return the usual recipe with the user's settings. Raises RefusedError if they are impossible."""
+    from arbench.train.usual import usual
+
+    base = usual(source)
+    steps = given.get("steps", base.steps)
+    fitted = {"warmup": min(base.warmup, max(steps // 10, 1)), "every": min(base.every, max(steps // 5, 1))}
+    recipe = replace(base, **{**fitted, **given})
+    if (why := recipe.wrong()) is not None:
+        raise RefusedError(f"--{why.partition(' ')[0].replace('_', '-')}{why[len(why.partition(' ')[0]) :]}")
+    return recipe
+
+
+def loaded_data(chosen: Chosen, data: str | None) -> tuple[Any, str]:
+    """Return the user's data and its name; None and "shipped" without. Raises DataError or RefusedError."""
+    if data is None:
+        return None, "shipped"
+    try:
+        return chosen.cls.load_data(data, chosen.config), Path(data).stem
+    except NotImplementedError as error:
+        raise RefusedError(str(error)) from None
+
+
+def check_threads(threads: int) -> None:
+    """Set the number of threads. Raises RefusedError if there cannot be so many."""
+    import torch
+
+    from arbench.bench.options import PlanError, check_between
+
+    with refusing(PlanError):
+        check_between("--threads", threads, 1, 4096)
+    torch.set_num_threads(threads)
+
+
+def check_folder_is_free(out: Path, resume: bool) -> None:
+    """Raise RefusedError if the folder has another run, or none to resume."""
+    from arbench.train.loop import STATE
+
+    has = (out / STATE).exists()
+    if has and not resume:
+        raise RefusedError(f"--out {out}: holds a training run; continue it with --resume, or choose another folder")
+    if resume and not has:
+        raise RefusedError(f"--out {out}: has no training run to resume; leave --resume out to start one")
+
+
+def said(ctx: click.Context) -> str:
+    """Return the command line, without --resume."""
+    return shlex.join(["arbench", *(word for word in ctx.obj or [] if word != "--resume")])
+
+
+def reporter(source: Source) -> Callable[[Progress], None]:
+    """Return a function that prints an evaluation as a line."""
+    unit = f"bits per {source.element}"
+
+    def report(p: Progress) -> None:
+        left = p.seconds / p.step * (p.steps - p.step)
+        ahead = f", {duration(left)} left" if p.step < p.steps else ""
+        mark = ", the best so far" if p.best else ""
+        click.echo(f"step {p.step:,} of {p.steps:,}: {p.loss:.3f} {unit}, validation {p.quality:.3f}{mark}{ahead}")
+
+    return report
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words, rounded up to whole seconds or minutes."""
+    return f"{math.ceil(seconds)} s" if seconds < 90 else f"{math.ceil(seconds / 60)} min"
+
+
+def guarded_training(work: Callable[[], Any], out: Path) -> Any:
+    """Return the result of training; turn its failures into one line and an exit code."""
+    from arbench.train import TrainError
+    from arbench.train.state import StateFileError
+
+    try:
+        with refusing(StateFileError):
+            return work()
+    except TrainError as error:
+        raise _FailedError(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("arbench: interrupted; continue with the same command and --resume", err=True)
+        raise click.exceptions.Exit(130) from None
+
+
+class _FailedError(click.ClickException):
+    exit_code = FAILED
+
+
+def finish(run: Any, result: Any, quality: Any) -> None:
+    """Draw the curve and print where the checkpoint is."""
+    from arbench.report.figures.drawing import save
+    from arbench.report.training.curve import curve
+
+    source = f"{run.chosen.name}:{run.chosen.preset}"
+    unit = f"bits per {run.chosen.cls.element}"
+    save([curve(result.curve, source, unit)], run.folder)
+    click.echo(
+        f"held out: {quality.bits:.3f} {unit} over {quality.elements:,}; best validation {result.bits:.3f} at step "
+        f"{result.step:,}, {duration(result.seconds)} in all"
+    )
+    click.echo(f"checkpoint: {run.path} (measure it with: arbench run --checkpoint {shlex.quote(str(run.path))})")

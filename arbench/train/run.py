@@ -1,0 +1,169 @@
+"""A training run from a model's name to its checkpoint."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from arbench.border.whole import write_text
+from arbench.models import Chosen, Source
+from arbench.models.weights import Checkpoint, Data, load, read, write
+from arbench.models.weights import Quality as Stated
+from arbench.train.digest import digest
+from arbench.train.likelihood import Likelihood
+from arbench.train.loop import Objective, Progress, Trained, train
+from arbench.train.quality import Quality, measured
+from arbench.train.recipe import Recipe
+
+MODEL, HELD_OUT = "model.safetensors", "held_out.jsonl"
+VALIDATION = 0.05
+"""Fraction of the training part that chooses the best step; the held-out part is scored once, at the end."""
+
+
+@dataclass(frozen=True)
+class Divided:
+    """The data of a run: parts to train on, to choose the best step by, and to report."""
+
+    training: Any
+    validation: Any
+    held_out: Any
+    name: str
+    sha256: str
+
+
+def divided(model: Source, data: Any, name: str, validation: float = VALIDATION) -> Divided:
+    """Divide the data of a model in three.
+
+    Args:
+        model: model that the data is for.
+        data: result of ``load_data``, or None for the data that ships.
+        name: name of the data.
+        validation: fraction of the training part that chooses the best step.
+
+    Raises:
+        arbench.data.DataError: there is too little data to divide.
+        NotImplementedError: the model does not say how.
+    """
+    rest, held_out = model.divide(data)
+    training, chosen_by = model.divide(rest, validation)
+    return Divided(training, chosen_by, held_out, name, digest([rest, held_out]))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run.
+
+    Args:
+        chosen: the model.
+        recipe: settings of the training.
+        data: the data, divided.
+        folder: folder of the checkpoint, the state and the curve.
+        command: the command that repeats it.
+        teacher: specification of the teacher, for a distilled model.
+        place: name of the model in its checkpoint; the built-in name, or the place of the user's own.
+    """
+
+    chosen: Chosen
+    recipe: Recipe
+    data: Divided
+    folder: Path
+    command: str
+    teacher: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The checkpoint."""
+        return self.folder / MODEL
+
+    def stated(self, model: Source, bits: float, elements: int, held_out: bool, at: Trained | Progress) -> Checkpoint:
+        """Return what the checkpoint says of the weights."""
+        config = {key: value for key, value in self.chosen.config.items() if key != "seed"}
+        return Checkpoint(
+            model=self.chosen.spec.removesuffix(f":{self.chosen.preset}"),
+            preset=self.chosen.preset,
+            config=msgspec.to_builtins(config),
+            data=Data(self.data.name, self.data.sha256),
+            quality=Stated(bits, f"bits per {model.element}", elements, held_out),
+            recipe=json.loads(json.dumps(vars(self.recipe))),
+            seed=self.recipe.seed,
+            steps=at.step,
+            seconds=round(at.seconds, 1),
+            command=self.command,
+            teacher=self.teacher,
+        )
+
+
+def trained(
+    run: Run,
+    model: Source,
+    objective: Objective | None = None,
+    *,
+    quality: Callable[[Source], Quality] | None = None,
+    facts: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[Trained, Quality]:
+    """Train a model, write its checkpoint, and score the held-out part with it.
+
+    Args:
+        run: the run.
+        model: the model with its initial weights; it ends with those of the checkpoint.
+        objective: what it is trained for; by default the likelihood of the training part.
+        quality: quality of the held-out part; by default bits per element.
+        facts: more that must be the same when the run is resumed.
+        resume: whether to go on where the folder's run stopped.
+        report: called after each evaluation.
+
+    Returns:
+        How the training went, and the quality of the held-out part.
+
+    Raises:
+        TrainError: see ``train``.
+        StateFileError: see ``train``.
+    """
+    r = run.recipe
+    objective = objective or Likelihood(run.data.training, run.data.validation, r)
+
+    def save(model: Source, progress: Progress) -> None:
+        write(model, run.path, run.stated(model, progress.quality, 0, False, progress))
+
+    if not resume:
+        _initialise(model, objective)
+    known = {"model": run.chosen.spec, "data": run.data.sha256, **(facts or {})}
+    result = train(model, objective, r, run.folder, save, facts=known, resume=resume, report=report)
+    model.eval().requires_grad_(False)
+    load(model, run.path)
+    found = quality(model) if quality else measured(model, run.data.held_out, r.eval_n or r.n, r.prefix, seed=r.seed)
+    stated = replace(run.stated(model, found.bits, found.elements, True, result), steps=read(run.path).steps)
+    write(model, run.path, stated)
+    lines = [{"part": part, "bits": bits, "elements": count} for part, (bits, count) in sorted(found.parts.items())]
+    write_text(run.folder / HELD_OUT, "".join(json.dumps(line) + "\n" for line in lines))
+    return result, found
+
+
+def _initialise(model: Source, objective: Objective) -> None:
+    if isinstance(objective, Likelihood):
+        x, context = objective.batch(model, 0)
+        with torch.no_grad():
+            model.initialise(x, model.encode(context, x.shape[1]))
+
+
+def paired(a: Quality, b: Quality) -> tuple[float, float]:
+    """Return the mean difference of bits per element of two models over the same parts, and its standard error.
+
+    Raises:
+        ValueError: the parts are not the same.
+    """
+    if {k: n for k, (_, n) in a.parts.items()} != {k: n for k, (_, n) in b.parts.items()}:
+        raise ValueError("the two models were scored on other parts of the data")
+    differences = [(a.parts[k][0] - b.parts[k][0]) / a.parts[k][1] for k in a.parts]
+    mean = sum(differences) / len(differences)
+    spread = sum((d - mean) ** 2 for d in differences) / max(len(differences) - 1, 1)
+    return mean, math.sqrt(spread / len(differences))

@@ -1,0 +1,24 @@
+"""The usual recipe of a model, by the kind of its events."""
+
+from __future__ import annotations
+
+from arbench.models import Source
+from arbench.models.events.images import ImageSource
+from arbench.models.events.text import TextSource
+from arbench.models.events.translation import TranslationSource
+from arbench.train.recipe import Recipe
+
+_AUDIO = Recipe(steps=1500, batch=4, n=5000, eval_n=30000, lr=2e-3, every=150)
+_KINDS = {
+    ImageSource: Recipe(steps=2000, batch=32, n=64, lr=2e-3, every=100),
+    TextSource: Recipe(steps=3000, batch=16, n=256, prefix=128, eval_n=1024, lr=2e-3, every=250),
+    TranslationSource: Recipe(steps=3000, batch=32, n=64, lr=2e-3, every=250),
+}
+
+
+def usual(model: Source) -> Recipe:
+    """Return a recipe to start from for the model's kind of events."""
+    events = getattr(model, "events", model)  # a transformer's kind
+    if model.rate_hz:
+        return _AUDIO
+    return next((recipe for kind, recipe in _KINDS.items() if isinstance(events, kind)), Recipe())
