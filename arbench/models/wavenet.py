@@ -33,7 +33,7 @@ class WaveNet(audio.AudioSource, Source):
 
     The previous sample enters a 1x1 convolution, then the stack; the skip sum goes through ReLU, 1x1, ReLU,
     1x1 to the parameters. Position 0 reads zeros. With ``loss="softmax"`` an element is a mu-law class, which
-    enters as an embedding; with "discretized_logistic_mixture" it is a level of linear amplitude; with
+    enters as an embedding, or as one number (``scalar``); with "discretized_logistic_mixture" it is a level of linear amplitude; with
     "gaussian", "gaussian_mixture", "logistic" and "logistic_mixture" it is a real amplitude, within [-1, 1]
     in real audio and unbounded in draws. Levels and amplitudes enter as one number.
 
@@ -68,6 +68,7 @@ class WaveNet(audio.AudioSource, Source):
         hop: see ``DilatedStack``.
         classes: see ``DilatedStack``.
         rate_hz: sampling rate of the audio.
+        scalar: whether a mu-law class enters as one number, from -1 to 1, instead of an embedding.
         seed: seed of the initial weights.
 
     Raises:
@@ -207,6 +208,7 @@ class WaveNet(audio.AudioSource, Source):
         hop: int = 1,
         classes: int = 0,
         rate_hz: float = 16000.0,
+        scalar: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -224,7 +226,8 @@ class WaveNet(audio.AudioSource, Source):
         self.alphabets = {"global": classes} if classes else {}
         self.companded = loss == "softmax"
         self.cell = None if self.distribution.finite else audio.CELL
-        inputs = levels if self.companded else 1
+        self.embedded = self.companded and not scalar
+        inputs = levels if self.embedded else 1
         self.embedding = nn.Parameter(lecun_normal_(torch.empty(inputs, residual), 1, g))
         self.stack = DilatedStack(
             layers=layers,
@@ -253,7 +256,7 @@ class WaveNet(audio.AudioSource, Source):
 
     def _embed(self, x: Tensor) -> Tensor:
         """Turn elements (B, M) into inputs of the stack (B, M, R)."""
-        if self.companded:
+        if self.embedded:
             return self.embedding[x]
         if not self.distribution.finite:
             return x.unsqueeze(-1) * self.embedding[0]
@@ -301,7 +304,7 @@ class WaveNet(audio.AudioSource, Source):
             raise NotImplementedError(f"the native loop has no draw from a {type(self.distribution).__name__}")
         kind = own.gate.dtype
         stored = weights if weights is not None and kind == torch.float32 else kind
-        numeric = self.distribution.finite and not self.companded  # levels, which enter as amplitudes
+        numeric = self.distribution.finite and not self.embedded  # levels, which enter as one number
         scale = (2 / (self.levels - 1), -1.0) if numeric else (1.0, 0.0)
         shares = self._packs.of(own, stored, threads)
         return WaveNetDraw(own, shares, law, code.offset, code.hop, batch, scale)
