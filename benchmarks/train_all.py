@@ -4,7 +4,8 @@
 
 The runs are the tables of ``trained.toml``. A run that is complete is left alone, one that was stopped continues. Each
 writes its folder, ``FOLDER/NAME``, with the output of the command in ``log.txt``; ``FOLDER/times.jsonl`` has a line a
-process: seconds, processor seconds and exit code. A run that needs others, such as a student its teacher, waits for them.
+process: seconds, processor seconds and exit code. A run that needs others, as a student needs its teacher, waits for
+them.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ def trained(name: str, run: dict[str, Any], out: Path) -> int:
     line = {"run": name, "seconds": time.monotonic() - begun, "cpu_seconds": _cpu(used), "exit_code": code}
     with _writing, (out / "times.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
-    print(f"{name}: exit code {code} after {line['seconds']:.0f} s, {line['cpu_seconds']:.0f} s of a processor", flush=True)
+    print(
+        f"{name}: exit code {code} after {line['seconds']:.0f} s, {line['cpu_seconds']:.0f} s of a processor",
+        flush=True,
+    )
     return code
 
 
@@ -93,7 +97,9 @@ def main() -> int:
                 if any(one in failed for one in needs):
                     failed.append(name)
                     del waiting[name]
-                elif not any(one in waiting or one in running.values() for one in needs) and len(running) < options.jobs:
+                elif (
+                    not any(one in waiting or one in running.values() for one in needs) and len(running) < options.jobs
+                ):
                     running[pool.submit(trained, name, waiting.pop(name), options.out)] = name
             for done in wait(running, return_when=FIRST_COMPLETED).done if running else ():
                 name = running.pop(done)

@@ -149,7 +149,7 @@ def _update(
         group["lr"] = recipe.rate(step)
     adam.zero_grad(set_to_none=True)
     loss = objective.loss(model, step)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
     for what, value in (("loss", loss.item()), ("norm of the gradient", norm.item())):
         if not math.isfinite(value):
@@ -187,7 +187,7 @@ def _load(model: Source, weights: dict[str, Tensor]) -> None:
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
-    return json.loads(json.dumps(vars(recipe)))  # type: ignore[no-any-return]
+    return json.loads(json.dumps(vars(recipe)))
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -16,7 +16,6 @@ from arbench.data import DataError, as_bytes, as_symbols, corpus, load_text
 from arbench.models.base import Piece
 from arbench.models.events.windows import windows
 
-
 HELD_OUT = 0.1
 """Fraction at the end of the text that is held out."""
 
@@ -36,9 +35,7 @@ class TextSource:
     element: ClassVar[str] = "byte"
     levels: int
 
-    def passages(
-        self, n: int, rows: Sequence[int], seed: int, data: str | NDArray[np.int64] | None
-    ) -> Tensor:
+    def passages(self, n: int, rows: Sequence[int], seed: int, data: str | NDArray[np.int64] | None) -> Tensor:
         """Return passages of the text that ships, or of the user's own: int64 (B, n).
 
         Raises:

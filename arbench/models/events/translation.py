@@ -148,7 +148,9 @@ def _alone(
     fitting = _fitting(data, lengths)
     if not fitting:
         shortest = min(max(len(a), len(b)) for a, b in zip(data.sources, data.targets, strict=True)) + 1
-        raise DataError(Path("the pairs"), f"none fits into an event of {lengths[1]} symbols; the shortest needs {shortest}")
+        raise DataError(
+            Path("the pairs"), f"none fits into an event of {lengths[1]} symbols; the shortest needs {shortest}"
+        )
     sides = tuple(torch.full((len(rows), length), END) for length in lengths)
     for i, row in enumerate(rows):
         pair = fitting[int(np.random.default_rng([seed, row]).integers(len(fitting)))]
