@@ -235,7 +235,7 @@ class Source(Switched, ABC):
         raise NotImplementedError(f"{type(self).__name__} does not divide its data; define divide and pieces")
 
     def counted(self, x: Tensor) -> Tensor | None:
-        """Return which elements (B, N) of events belong to the data, as opposed to padding; None, the default, for all."""
+        """Return which elements (B, N) of events are data and not padding; None, the default, for all."""
         return None
 
     def encode(self, context: Context, n: int) -> Any:

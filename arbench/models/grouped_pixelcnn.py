@@ -83,8 +83,8 @@ class GroupedPixelCNN(images.ImageSource, Source):
     where the published code has PyTorch's defaults, and biases as there.
 
     Args:
-        partition: 'rows', 'stripes', 'checkerboard', 'multiscale', 'random' or 's_curve'; or a function of (side, groups)
-            that returns the group of each pixel, integers (side, side).
+        partition: 'rows', 'stripes', 'checkerboard', 'multiscale', 'random' or 's_curve'; or a function of
+            (side, groups) that returns the group of each pixel, integers (side, side).
         groups: number of groups; 0 for the partition's own: one per row for 'rows', 1 + 3 log2 side for
             'multiscale', one per pixel for 'random' and 's_curve'.
         stages: see ``LocallyMaskedNet``.

@@ -33,9 +33,9 @@ class WaveNet(audio.AudioSource, Source):
 
     The previous sample enters a 1x1 convolution, then the stack; the skip sum goes through ReLU, 1x1, ReLU,
     1x1 to the parameters. Position 0 reads zeros. With ``loss="softmax"`` an element is a mu-law class, which
-    enters as an embedding, or as one number (``scalar``); with "discretized_logistic_mixture" it is a level of linear amplitude; with
-    "gaussian", "gaussian_mixture", "logistic" and "logistic_mixture" it is a real amplitude, within [-1, 1]
-    in real audio and unbounded in draws. Levels and amplitudes enter as one number.
+    enters as an embedding, or as one number (``scalar``); with "discretized_logistic_mixture" it is a level of
+    linear amplitude; with "gaussian", "gaussian_mixture", "logistic" and "logistic_mixture" it is a real
+    amplitude, within [-1, 1] in real audio and unbounded in draws. Levels and amplitudes enter as one number.
 
     Presets:
         nv: 20 layers in 2 cycles, kernel 2, R=64, S=128, A=256, mu-law softmax at 16 kHz, mel conditioning

@@ -91,6 +91,6 @@ def _require_same(path: Path, known: dict[str, Any], wanted: dict[str, Any]) -> 
     for key in sorted(known.keys() | wanted.keys()):
         if known.get(key) != wanted.get(key):
             raise StateFileError(
-                f"{path}: the run has {key} {known.get(key)}, not {wanted.get(key)}; resume with the options that it was "
-                "started with, or choose another --out"
+                f"{path}: the run has {key} {known.get(key)}, not {wanted.get(key)}; resume with the options that "
+                "it was started with, or choose another --out"
             )

@@ -96,7 +96,7 @@ class ImageSource:
         return torch.from_numpy(np.stack(images)), {"class": torch.tensor(labels)} if self.classes else {}
 
     def divide(self, data: Any = None, share: float | None = None) -> tuple[Images, Images]:
-        """Hold out some of the images, by a fixed permutation; by default the images are the digits, 8x8 pixels each."""
+        """Hold out some of the images, by a fixed permutation; by default of the digits, 8x8 pixels each."""
         images = data if isinstance(data, Images) else _digits() if data is None else Images(data, 256)
         count = len(images.pictures)
         held = round(count * (HELD_OUT if share is None else share))

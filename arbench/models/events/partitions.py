@@ -37,7 +37,7 @@ def checkerboard(side: int, groups: int) -> Tensor:
 
 
 def _bayer(count: int) -> Tensor:
-    """Return the smallest square threshold matrix with at least ``count`` ranks; each prefix of ranks is spread evenly."""
+    """Return the smallest square threshold matrix with at least ``count`` ranks."""
     ranks = torch.zeros(1, 1, dtype=torch.long)
     while ranks.numel() < count:
         ranks = torch.cat([torch.cat([4 * ranks, 4 * ranks + 2], 1), torch.cat([4 * ranks + 3, 4 * ranks + 1], 1)])

@@ -101,7 +101,9 @@ class NoPast:
 
 
 class Linear(nn.Module):
-    """A product (.., in) @ weight (in, out) + bias. Weights start with variance 1/in, biases from U(-1/sqrt in, 1/sqrt in).
+    """A product (.., in) @ weight (in, out) + bias.
+
+    Weights start with variance 1/in, biases from U(-1/sqrt in, 1/sqrt in).
 
     Biases are not zero: elements that read nothing would be normalised from zero, where the gradient is not finite.
     """
