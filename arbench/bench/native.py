@@ -48,17 +48,17 @@ def exchange_s(count: int = COUNT, trials: int = TRIALS) -> list[float]:
     from arbench.kernels.samplers.exchange import COUNTERS, exchanges, stop
 
     counters, boxes = np.zeros(COUNTERS, np.int64), np.zeros((2, 2, FLOATS), np.float32)
-    parts = [np.zeros((1, FLOATS), np.float32) for _ in range(2)]
-    exchanges(counters, boxes, 0, 1, parts[0], FLOATS, 0)  # compiles
+    parts = [np.zeros(FLOATS, np.float32) for _ in range(2)]
+    exchanges(counters, boxes, 0, 1, parts[0], 0)  # compiles
 
     def work(thread: int) -> list[float]:
         seconds: list[float] = []
         number = 1
         try:
             for _ in range(trials):
-                exchanges(counters, boxes, thread, number, parts[thread], FLOATS, WARM)
+                exchanges(counters, boxes, thread, number, parts[thread], WARM)
                 begin = perf_counter()
-                exchanges(counters, boxes, thread, number + WARM, parts[thread], FLOATS, count)
+                exchanges(counters, boxes, thread, number + WARM, parts[thread], count)
                 seconds.append((perf_counter() - begin) / count)
                 number += WARM + count
         except BaseException:

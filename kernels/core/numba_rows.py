@@ -34,7 +34,7 @@ WORTH_A_THREAD = 2**18
 """Number of logits below which a second thread costs more than it gains."""
 UNCACHED = (
     f"compiled code cannot be cached in {Path(__file__).parents[1]}, nor in the user's cache: every process compiles "
-    "its own, a native sampler for some 8 s"
+    "its own, a native sampler for some 5 s"
 )
 
 

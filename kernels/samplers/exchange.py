@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 from arbench.kernels.core import numba_rows
 from arbench.kernels.core.numba_rows import compiled
 from arbench.kernels.samplers import vectors
-from arbench.kernels.samplers.vectors import LINE, data
+from arbench.kernels.samplers.vectors import LINE, ZERO, data
 
 COUNTER = LINE // 8
 """Distance between counters, in int64, so that each has a cache line of its own."""
@@ -88,7 +88,7 @@ def wait(counters, thread, value):
 
 
 @njit(error_model="numpy", nogil=True)
-def exchange(counters, boxes, thread, number, part, size):
+def exchange(counters, boxes, thread, number, part, at, stride, size, rows):
     """Add what the other thread passes; return False if both threads should end instead.
 
     Args:
@@ -96,31 +96,37 @@ def exchange(counters, boxes, thread, number, part, size):
         boxes: (2, 2, at least rows * size): by thread and place.
         thread: 0 or 1, the caller.
         number: how many exchanges there have been, with this one: 1, 2, ...
-        part: (rows, at least size); its first columns are passed, and replaced by the sums, the same for both.
-        size: how many columns.
+        part: memory of the vectors that are passed, and replaced by the sums, the same for both; vector r begins at
+            at + r stride.
+        at: see ``part``.
+        stride: see ``part``.
+        size: how many numbers a vector has.
+        rows: number of vectors.
     """
     mine, other = boxes[thread, number % 2], boxes[1 - thread, number % 2]
-    for row in range(len(part)):
-        b_part, b_mine = part[row, :size], mine[row * size : (row + 1) * size]
+    for row in range(rows):
+        first, place = at + row * stride, row * size
+        b_part, b_mine = part[first : first + size], mine[place : place + size]
         for i in range(size):
             b_mine[i] = b_part[i]
     _publish(counters, thread * COUNTER, number)
     if not wait(counters, 1 - thread, number):
         return False
-    for row in range(len(part)):
-        b_part, b_other = part[row, :size], other[row * size : (row + 1) * size]
+    for row in range(rows):
+        first, place = at + row * stride, row * size
+        b_part, b_other = part[first : first + size], other[place : place + size]
         for i in range(size):
             b_part[i] += b_other[i]
     return True
 
 
 @compiled()
-def exchanges(counters, boxes, thread, number, part, size, count, helpers=HELPERS):
-    """Make ``count`` exchanges, one after the other, the first with this ``number``; see ``exchange``."""
-    end, at = number + count, number
-    while at < end and exchange(counters, boxes, thread, at, part, size):
-        at += 1
-    return at == end
+def exchanges(counters, boxes, thread, number, part, count, helpers=HELPERS):
+    """Exchange all of ``part`` ``count`` times, one after the other, first with this ``number``; see ``exchange``."""
+    end, now, size = number + count, number, len(part)
+    while now < end and exchange(counters, boxes, thread, now, part, ZERO, size, size, 1):
+        now += 1
+    return now == end
 
 
 def stop(counters: np.ndarray) -> None:

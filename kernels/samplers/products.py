@@ -22,7 +22,7 @@ from torch.nn.functional import pad
 from arbench.kernels.core import numba_rows
 from arbench.kernels.core.numba_rows import compiled
 from arbench.kernels.samplers import vectors
-from arbench.kernels.samplers.vectors import INT, LINE, Vectors, data, lanes
+from arbench.kernels.samplers.vectors import INT, LINE, ZERO, Vectors, data, lanes
 
 MOST_VECTORS = 4
 """Largest width of a panel, in vectors."""
@@ -209,7 +209,7 @@ def products(weights, count, inputs, outputs, x, y, rows, helpers=HELPERS):
         rows: number of vectors for each matrix.
         helpers: part of the signature by which Numba finds cached code.
     """
-    at = 0
+    at = ZERO
     for i in range(count):
         x_at, y_at = i * rows * inputs, i * rows * outputs
         at = product(weights, at, inputs, outputs, x, x_at, inputs, y, y_at, outputs, rows)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 from typing import Any
 
+import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils, config
@@ -15,6 +16,8 @@ from numba.core import cgutils, config
 LINE = 64
 """Bytes of a vector: a cache line, and a register of AVX-512."""
 INT = ir.IntType(64)
+ZERO = np.int64(0)
+"""An index to pass on: for a literal 0, which has a type of its own, Numba would compile a function again."""
 _REGISTERS = (("avx512f", "AVX-512", 64), ("avx2", "AVX2", 32), ("avx", "AVX", 32), ("neon", "NEON", 16))
 _OLDEST = "SSE2", 16
 """Registers that every x86-64 processor has."""

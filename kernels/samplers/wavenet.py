@@ -13,6 +13,7 @@ from arbench.kernels.samplers.draws import CATEGORICAL, draw
 from arbench.kernels.samplers.exchange import exchange as exchanged
 from arbench.kernels.samplers.gates import gate
 from arbench.kernels.samplers.products import product
+from arbench.kernels.samplers.vectors import ZERO
 
 HELPERS = numba_rows.sources(numba_rows, draws, exchange, gates, products, vectors)
 """See ``numba_rows.sources``."""
@@ -124,7 +125,7 @@ def _enter(shape, law, first, before, embedding, skip_bias, streams):
             b_stream, b_row = streams[at : at + residual], embedding[:residual]
             for i in range(residual):
                 b_stream[i] = value * b_row[i]
-        _copy(streams, at + residual, skip_bias, 0, shape.skip)
+        _copy(streams, at + residual, skip_bias, ZERO, shape.skip)
 
 
 @njit(error_model="numpy", nogil=True)
@@ -148,7 +149,7 @@ def _offset(shape, thread, layer, offsets, shared, residual_bias, gates, streams
     """Put the conditioning into the gates; the first thread passes the residual stream on, with its bias."""
     residual, width, gate = shape.residual, shape.residual + shape.skip, 2 * shape.gate
     for b in range(shape.batch):
-        _copy(gates, b * gate, offsets, 0 if shared else b * gate, gate)
+        _copy(gates, b * gate, offsets, ZERO if shared else b * gate, gate)
         if thread == 0:
             _add(streams, b * width, residual_bias, layer * residual, residual)
         else:
@@ -190,7 +191,6 @@ def run(
     outputs, streams, hidden, logits = state.outputs, state.streams, state.hidden, state.logits
     batch, residual, skip, units, out = shape.batch, shape.residual, shape.skip, shape.hidden, shape.out
     span, width, size = shape.kernel * residual, residual + skip, shape.gate
-    rows = streams.reshape(batch, width)
     scores = logits.reshape(batch, out)
     shared = share.events == 1
     frame_size = len(dilations) * share.events * 2 * size
@@ -199,34 +199,34 @@ def run(
         t = position[0]
         frame = min(t // shape.hop, share.frames - 1) if shape.hop else 0
         _enter(shape, law, t == 0, before, share.embedding, share.skip_bias, streams)
-        at = ring = 0
+        at = ring = ZERO
         for layer in range(len(dilations)):
             ring = _remember(shape, dilations[layer], t, ring, rings, streams, taps)
             first = frame * frame_size + layer * share.events * 2 * size
             _offset(shape, thread, layer, offsets[first:], shared, residual_bias, gates, streams)
-            at = product(weights, at, span, 2 * size, taps, 0, span, gates, 0, 2 * size, batch)
+            at = product(weights, at, span, 2 * size, taps, ZERO, span, gates, ZERO, 2 * size, batch)
             _activate(shape, gates, outputs)
-            at = product(weights, at, size, width, outputs, 0, size, streams, 0, width, batch)
+            at = product(weights, at, size, width, outputs, ZERO, size, streams, ZERO, width, batch)
             if threads > 1:
                 position[1] += 1
-                if not exchanged(counters, boxes, thread, position[1], rows, residual):
+                if not exchanged(counters, boxes, thread, position[1], streams, ZERO, width, residual, batch):
                     return m
         forced = m < given.shape[1]
         if keep or not forced:
             if threads > 1:
                 position[1] += 1
-                if not exchanged(counters, boxes, thread, position[1], rows[:, residual:], skip):
+                if not exchanged(counters, boxes, thread, position[1], streams, residual, width, skip, batch):
                     return m
             for b in range(batch):
                 _rectify(streams, b * width + residual, skip)
-                _copy(hidden, b * units, share.hidden_bias, 0, units)
-                _copy(logits, b * out, share.out_bias, 0, out)
-            at = product(weights, at, skip, units, streams, residual, width, hidden, 0, units, batch)
-            _rectify(hidden, 0, batch * units)
-            product(weights, at, units, out, hidden, 0, units, logits, 0, out, batch)
+                _copy(hidden, b * units, share.hidden_bias, ZERO, units)
+                _copy(logits, b * out, share.out_bias, ZERO, out)
+            at = product(weights, at, skip, units, streams, residual, width, hidden, ZERO, units, batch)
+            _rectify(hidden, ZERO, batch * units)
+            product(weights, at, units, out, hidden, ZERO, units, logits, ZERO, out, batch)
             if threads > 1:
                 position[1] += 1
-                if not exchanged(counters, boxes, thread, position[1], scores, out):
+                if not exchanged(counters, boxes, thread, position[1], logits, ZERO, out, out, batch):
                     return m
         for b in range(batch):
             before[b] = given[b, m] if forced else draw(law, scores[b], noise[b, m])
