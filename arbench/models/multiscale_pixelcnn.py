@@ -26,6 +26,8 @@ UNSEEN = len(CORNERS) - 1
 class _Code:
     base: Any
     label: Tensor | None
+    places: list[Tensor]
+    """Element at each place (C, side, side) of the image before each doubling."""
 
 
 @dataclass
@@ -231,8 +233,10 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         return sum(p.numel() for part in (self.base, *used) for p in part.parameters())
 
     def encode(self, context: Context, n: int) -> _Code:
-        """Return the encoded context of the base image and the class."""
-        return _Code(self.base.encode(context, self._size(0)), context["class"] if self.classes else None)
+        """Return the encoded context of the base image, the class, and where elements are in smaller images."""
+        device = self.base.hidden.weight.device
+        places = [_places(self.first, self.colours, k).to(device) for k in range(self._doublings(n))]
+        return _Code(self.base.encode(context, self._size(0)), context["class"] if self.classes else None, places)
 
     def _values(self, f: Tensor) -> Tensor:
         """Scale levels to [-1, 1]."""
@@ -243,12 +247,12 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         k = min(corner // UNSEEN, len(self.scales) - 1)
         return cast(Upscaler, cast(nn.ModuleList, self.scales[k])[corner % UNSEEN])
 
-    def _known(self, values: Tensor, corner: int) -> list[Tensor]:
+    def _known(self, values: Tensor, corner: int, places: list[Tensor]) -> list[Tensor]:
         """Return the corners before ``corner``, (B, C, S, S) each, from the values (B, ..) of earlier elements."""
         k, number = divmod(corner, UNSEEN)
-        places, size = _places(self.first, self.colours, k), self._size(k)
-        shape = (values.shape[0], *places.shape)
-        lower = values.index_select(1, places.flatten().to(values.device)).view(shape)
+        at, size = places[k], self._size(k)
+        shape = (values.shape[0], *at.shape)
+        lower = values.index_select(1, at.flatten()).view(shape)
         return [lower, *(values[:, size * i : size * (i + 1)].view(shape) for i in range(1, number + 1))]
 
     def _colours(self, features: Tensor, values: Tensor, corner: int, first: int, last: int) -> list[Tensor]:
@@ -265,7 +269,7 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         values, size = self._values(f), self._size(0)
         found = [self.base(f[:, :size], code.base)]
         for corner in range(UNSEEN * self._doublings(f.shape[1])):
-            features = self._upscaler(corner).features(self._known(values, corner), code.label)
+            features = self._upscaler(corner).features(self._known(values, corner, code.places), code.label)
             found += self._colours(features, values, corner, 0, self.colours)
         return torch.cat(found, dim=1)
 
@@ -293,7 +297,7 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         begin, pixels = self._size(k) * (number + 1), self._size(k) // self.colours
         values = self._values(f[:, : begin + pixels * (last - 1)])
         if state.corner != corner or state.features is None:
-            known = self._known(values, corner)
+            known = self._known(values, corner, state.code.places)
             if self.backend == COMPILE:
                 known = [sized(steady(one), 2, 3) for one in known]
             state.features, state.corner = self._upscaler(corner).features(known, state.code.label), corner

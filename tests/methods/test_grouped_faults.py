@@ -82,9 +82,9 @@ def own_corner_seen(patch: Patch) -> None:
     """In forward, the last of the known corners is the one to be drawn."""
     right = Multiscale._known
 
-    def off(self: Multiscale, values: Tensor, corner: int) -> list[Tensor]:
+    def off(self: Multiscale, values: Tensor, corner: int, places: list[Tensor]) -> list[Tensor]:
         k, number = divmod(corner, UNSEEN)
-        known, size = right(self, values, corner), self._size(k)
+        known, size = right(self, values, corner, places), self._size(k)
         own = values[:, size * (number + 1) : size * (number + 2)]
         return [*known[:-1], own.reshape(known[0].shape)] if own.shape[1] == size else known
 
