@@ -95,10 +95,10 @@ def _copy(target, to, source, begin, size):
 
 @njit(error_model="numpy", nogil=True)
 def _rectify(x, begin, size):
-    """Replace negative numbers by 0."""
+    """Replace negative numbers by 0; NaN stays, as in PyTorch, or a draw would hide it."""
     zero, b_x = x.dtype.type(0), x[begin : begin + size]
     for i in range(size):
-        b_x[i] = b_x[i] if b_x[i] > zero else zero
+        b_x[i] = zero if b_x[i] < zero else b_x[i]
 
 
 @njit(error_model="numpy", nogil=True)

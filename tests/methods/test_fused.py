@@ -279,6 +279,16 @@ def test_nan_logits_draw_the_first_such_class_as_pytorch_does() -> None:
     assert drawn("fused", source, job).x.tolist() == drawn("cached", source, job).x.tolist() == [[0] * N]
 
 
+@pytest.mark.parametrize("name", ["fused", "fused,threads=2"])
+@pytest.mark.parametrize("where", ["stack.gate_bias", "stack.out_bias", "hidden_bias"])
+def test_nan_inside_the_network_is_not_rectified(where: str, name: str) -> None:
+    source = model("wavenet:tiny_gaussian").build(0)
+    source.get_parameter(where).data.view(-1)[-1] = torch.nan
+    job = task(source, 1)
+    assert drawn("cached", source, job).x.isnan().all()
+    assert drawn(name, source, job).x.isnan().all()
+
+
 @pytest.mark.parametrize(("n", "given"), [(1, 0), (1, 1)])
 def test_the_shortest_event(n: int, given: int) -> None:
     source = model("wavenet:tiny").build(0, torch.float64)
