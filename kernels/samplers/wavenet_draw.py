@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -71,6 +72,7 @@ class WaveNetDraw:
         self._pool = ThreadPoolExecutor(1) if len(shares) > 1 else None
         self._process = os.getpid()
         self._broken = False
+        self._in_use = threading.Lock()
 
     def draw(self, noise: Tensor, given: Tensor | None = None, record: bool = False) -> tuple[Tensor, Tensor | None]:
         """Draw the next M elements.
@@ -85,8 +87,17 @@ class WaveNetDraw:
 
         Raises:
             ValueError: the noise or the given elements do not fit the model, or the conditioning is too short.
-            RuntimeError: an earlier call was interrupted or failed, or the second thread cannot start.
+            RuntimeError: an earlier call was interrupted or failed, the second thread cannot start, or another thread of
+                the caller's is drawing.
         """
+        if not self._in_use.acquire(blocking=False):
+            raise RuntimeError("another thread is in the middle of this draw; start a draw for each thread")
+        try:
+            return self._drawn(noise, given, record)
+        finally:
+            self._in_use.release()
+
+    def _drawn(self, noise: Tensor, given: Tensor | None, record: bool) -> tuple[Tensor, Tensor | None]:
         if self._broken:
             raise RuntimeError("an earlier call of this draw was interrupted or failed; start another one")
         self._check(noise, given)

@@ -140,6 +140,35 @@ def test_two_draws_at_once_in_two_threads() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
+def test_one_draw_is_not_for_two_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = model("wavenet:tiny").build(0, torch.float64)
+    job = task(source, 1)
+    assert job.noise is not None
+    draw, noise, inner = source.native(source.encode(job.context, N), 1, threads=threads), job.noise, wavenet_draw.run
+    said: list[str] = []
+
+    def second() -> None:
+        try:
+            draw.draw(noise[:, :3])
+        except RuntimeError as error:
+            said.append(str(error))
+
+    def meanwhile(*args: Any) -> Any:
+        if args[6] == 0:
+            other = threading.Thread(target=second)
+            other.start()
+            other.join(60)
+        return inner(*args)
+
+    monkeypatch.setattr(wavenet_draw, "run", meanwhile)
+    x, _ = draw.draw(noise[:, :7])
+    monkeypatch.setattr(wavenet_draw, "run", inner)
+    assert said == ["another thread is in the middle of this draw; start a draw for each thread"]
+    rest, _ = draw.draw(noise[:, 7:])
+    assert torch.equal(torch.cat([x, rest], dim=1), drawn("cached", source, job).x)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
 def test_an_interrupt_between_two_native_calls_leaves_nothing_running(
     threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
