@@ -7,7 +7,7 @@ One with a parameter ``noise`` is a sampler in its smallest form: it gets what i
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, get_args
 
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arbench.backends import MODEL_BACKENDS
 from arbench.border.suggest import did_you_mean
 from arbench.methods.base import Exactness, Feeds, Method, Outcome, Task
 from arbench.models import Claim, Source
@@ -92,7 +93,7 @@ def methods_of(found: Any, name: str) -> list[Method]:
     """
     if isinstance(found, Method):
         method = checked(found, name)
-        return [replace(method, run=staying(method.run), outside=True)]
+        return [foreign(method)]
     if inspect.isclass(found) or not callable(found):
         what = "a class" if inspect.isclass(found) else f"of type {type(found).__name__}"
         raise MethodError(f"method '{name}' is {what}; {_FORMS}, or name a Method")
@@ -218,6 +219,11 @@ def _summary(function: Callable[..., Any]) -> str:
     return lines[0].rstrip(".") if lines else "a sampler of the user's own"
 
 
+def foreign(method: Method) -> Method:
+    """Return a ``Method`` of the user's as one from outside: speed-ups never refer to it, and it cannot end the process."""
+    return replace(method, run=staying(method.run), outside=True, reference=False)
+
+
 def checked(method: Method, name: str) -> Method:
     """Return a method of the user's. Raises MethodError where a field has a value that no method may have."""
     for field, allowed in (("op", ("score", "sample")), ("feeds", get_args(Feeds)), ("exactness", _JUDGED)):
@@ -228,8 +234,10 @@ def checked(method: Method, name: str) -> Method:
         value = getattr(method, field)
         if not callable(value) and (value is not None or field in ("run", "lacks")):
             raise MethodError(f"method '{name}': its {field} is {value!r:.40}; give a function")
-    if not isinstance(method.summary, str):
-        raise MethodError(f"method '{name}': its summary is {method.summary!r:.40}; give a text")
+    for field, right, todo in _FIELDS:
+        value = getattr(method, field)
+        if not right(value):
+            raise MethodError(f"method '{name}': its {field} is {value!r:.40}; {todo}")
     claim: Any = method.claim
     if claim is not None and not (isinstance(claim, Claim) and all(map(_is_text, (claim.depth, claim.work)))):
         raise MethodError(f"method '{name}': its claim is {claim!r:.40}; write Claim(depth='N', work='N')")
@@ -238,3 +246,39 @@ def checked(method: Method, name: str) -> Method:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (type(value) is int and 1 <= value <= MOST)
+
+
+def _is_rounding(value: Any) -> bool:
+    return value is None or (isinstance(value, torch.dtype) and value.is_floating_point)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_is_text, value))
+
+
+def _are_devices(value: Any) -> bool:
+    return _are_texts(value) and bool(value) and set(value) <= set(DEVICES)
+
+
+DEVICES = ("cpu", "cuda")
+"""Kinds of devices."""
+MOST = 2**40
+"""Largest number of threads, or of elements per chunk."""
+_FIELDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("summary", _is_text, "give a text"),
+    ("like", _is_text, "give the name of a built-in method"),
+    ("remark", lambda value: _is_text(value) or callable(value), "give a text, or a function that returns one"),
+    ("prepare", lambda value: value is None or callable(value), "give a function"),
+    ("chunk", _is_number, "give a whole number from 1 on"),
+    ("threads", _is_number, "give a whole number from 1 on"),
+    ("rounds", _is_rounding, "give a floating-point dtype, such as torch.bfloat16"),
+    ("backend", lambda value: value in (None, *MODEL_BACKENDS), f"use {' or '.join(map(repr, MODEL_BACKENDS))}"),
+    ("twin", lambda value: value is None or isinstance(value, Method), "give a Method, such as arbench.methods.CACHED"),
+    ("devices", _are_devices, f"give some of {DEVICES}"),
+    ("settings", _are_texts, "give the names, as in ('width',)"),
+)
+"""Fields of a ``Method`` that is not of arbench's own, what they may be, and what to do where they are not."""

@@ -16,7 +16,7 @@ from arbench.methods.fixed_point import BLOCKS, FIXED_POINT, INVERSION_BLOCKS, I
 from arbench.methods.forecast import FORECAST
 from arbench.methods.fused import FUSED
 from arbench.methods.naive import NAIVE
-from arbench.methods.outside import MethodError, checked, is_method, methods_of, staying
+from arbench.methods.outside import MethodError, checked, foreign, is_method, methods_of
 from arbench.methods.parallel import OWN_SAMPLES, PARALLEL_SAMPLE, PARALLEL_SCORE
 from arbench.methods.speculative import REJECTION, SPECULATIVE
 from arbench.methods.stepwise import CACHED, INVERSION, SEQUENTIAL
@@ -147,7 +147,10 @@ def _taking(found: list[Method], name: str, settings: Mapping[str, Any]) -> list
 def _configured(method: Method, name: str, settings: Mapping[str, Any]) -> Method:
     if BACKEND in settings and not method.outside and method.devices == Method.devices:
         rest = {key: value for key, value in settings.items() if key != BACKEND}
-        return _on(str(settings[BACKEND]), _configured(method, name, rest) if rest else method, name)
+        set_so = _configured(method, name, rest) if rest else method
+        if set_so.devices != Method.devices:
+            raise MethodError(f"method '{name}': the native loop runs on no {BACKEND}; leave '{BACKEND}' out")
+        return _on(str(settings[BACKEND]), set_so, name)
     if method.configure is None:
         raise MethodError(f"method '{name}' takes no setting '{min(settings)}'; it takes {BACKEND}")
     try:
@@ -160,4 +163,4 @@ def _configured(method: Method, name: str, settings: Mapping[str, Any]) -> Metho
         raise MethodError(f"method '{name}': {one_line(error)}") from error
     if not isinstance(made, Method):
         raise MethodError(f"method '{name}': configure returned {type(made).__name__}; return a Method")
-    return replace(checked(made, name), run=staying(made.run), outside=True) if method.outside else made
+    return foreign(checked(made, name)) if method.outside else made

@@ -221,6 +221,32 @@ def test_what_is_wrong_is_said_in_one_line(there: Path, spec: str, says: str) ->
     assert error(spec).startswith(says)
 
 
+FIELDS = {
+    "summary": "3",
+    "like": "7",
+    "remark": "3",
+    "prepare": "3",
+    "chunk": "0",
+    "threads": "'two'",
+    "rounds": "'bf16'",
+    "backend": "'foo'",
+    "twin": "3",
+    "devices": "'cpu'",
+    "settings": "'width'",
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_field_that_no_method_may_have_is_refused(there: Path, field: str) -> None:
+    (there / "fields.py").write_text(
+        "from arbench.methods.stepwise import CACHED\nfrom dataclasses import replace\n\n"
+        f"METHOD = replace(CACHED, {field}={FIELDS[field]})\nSOUND = replace(CACHED, reference=True)\n"
+    )
+    assert error("fields.py:METHOD").startswith(f"method 'fields.py:METHOD': its {field} is {FIELDS[field]}; ")
+    (sound,) = resolve("fields.py:SOUND")
+    assert (sound.name, sound.reference) == ("fields.SOUND", False)
+
+
 def test_a_function_that_numba_compiled_is_refused(there: Path) -> None:
     (there / "fast.py").write_text("import numba\n\n\n@numba.njit\ndef draw(noise):\n    return noise\n")
     assert error("fast.py:draw") == (

@@ -77,6 +77,7 @@ def test_a_native_loop_must_be_there(checks: ModuleType) -> None:
         ("stream,chunk=7.5", "chunk must be a number of elements from 1 to 1,099,511,627,776, got 7.5"),
         ("stream,chunk=true", "chunk must be a number of elements from 1 to 1,099,511,627,776, got True"),
         ("stream,by=naive", "by names no loop that can stop and go on: 'naive'; available: cached, fused"),
+        ("stream,by=fused,backend=compile", "the native loop runs on no backend; leave 'backend' out"),
         ("stream,chunks=3", "no setting 'chunks'; did you mean 'chunk'?"),
     ],
 )
