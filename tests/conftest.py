@@ -89,6 +89,48 @@ def faults(load: Callable[[Path], ModuleType]) -> SimpleNamespace:
     return SimpleNamespace(**found)
 
 
+@pytest.fixture(scope="session")
+def trained() -> Callable[..., Path]:
+    """Return a function that writes the checkpoint of a model with the random weights of another seed."""
+    from arbench.models import resolve
+    from arbench.models.weights import Checkpoint, Data, Quality, write
+
+    def written(spec: str, path: Path, seed: int = 7, **said: object) -> Path:
+        one = resolve(spec)
+        place = one.spec.removesuffix(f":{one.preset}")
+        facts = {
+            "model": place,
+            "preset": one.preset,
+            "config": one.config,
+            "data": Data("speech", "0" * 64),
+            "quality": Quality(3.71, "bits per audio sample", 143000, True),
+            "recipe": {},
+            "seed": 0,
+            "steps": 12,
+            "seconds": 1.5,
+            "command": f"arbench train --model {spec}",
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(one.build(seed), path, Checkpoint(**{**facts, **said}))
+        return path
+
+    return written
+
+
+@pytest.fixture
+def shipping(trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a checkpoint into the folder of those that ship, which is empty at first."""
+    from arbench.data import checkpoints
+
+    monkeypatch.setattr(checkpoints, "FOLDER", tmp_path / "shipped")
+
+    def shipped(spec: str, name: str, **more: object) -> Path:
+        stem = spec.replace(":", "-").replace(",", "-").replace("=", "-")
+        return trained(spec, tmp_path / "shipped" / f"{stem}-{name}.safetensors", **more)
+
+    return shipped
+
+
 @pytest.fixture
 def unseal() -> Callable[[Path], list[bytes]]:
     """Return a function that makes a results file one from before seals, which may be edited; it returns the lines."""

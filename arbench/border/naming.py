@@ -14,17 +14,34 @@ def parts_of(text: str) -> list[str]:
     return _COMMA.split(text)
 
 
+def split_weights(spec: str) -> tuple[str, str | None]:
+    """Split MODEL[@WEIGHTS] into the model, as ``split_spec`` takes it, and its trained weights; None if none follow.
+
+    An at sign in the path of a model's file is no such mark.
+    """
+    at = spec.find("@", spec.find(".py:") + 1)
+    return (spec, None) if at < 0 else (spec[:at], spec[at + 1 :])
+
+
+def is_file(weights: str) -> bool:
+    """Return whether trained weights are named by the path of a file or folder, not by a name that ships."""
+    return "/" in weights or weights.endswith(".safetensors")
+
+
 def split_spec(spec: str) -> tuple[str, str, str]:
     """Split NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET].
 
     Returns:
-        Name or module or path; class, empty for a name; and preset, empty if none is given.
+        Name or module or path; class, empty for a name; and preset, empty if none is given, with ``@WEIGHTS`` behind it
+        where trained weights are named.
     """
-    place, _, rest = spec.partition(":")
+    model, weights = split_weights(spec)
+    trained = "" if weights is None else f"@{weights}"
+    place, _, rest = model.partition(":")
     if not (place.endswith(".py") or "." in place):
-        return place, "", rest
+        return place, "", rest + trained
     attribute, _, preset = rest.partition(":")
-    return place, attribute, preset
+    return place, attribute, preset + trained
 
 
 def model_name(place: str, attribute: str) -> str:

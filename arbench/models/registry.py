@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -14,10 +15,20 @@ from typing import Any
 import torch
 
 from arbench.backends import MODEL_BACKENDS, current
-from arbench.border.naming import model_name, split_spec
+from arbench.border.naming import model_name, split_spec, split_weights
 from arbench.border.suggest import did_you_mean
 from arbench.distributions import Distribution
 from arbench.models.base import Source
+from arbench.models.weights import (
+    NoWeightsError,
+    Trained,
+    WeightsError,
+    candidates,
+    differences,
+    draft_for,
+    in_words,
+    load,
+)
 from arbench.own import beside
 from arbench.own.named import NamedError, named
 from arbench.own.raised import one_line
@@ -64,11 +75,31 @@ class Chosen:
     """A model's class and configuration, ready to be built."""
 
     spec: str
-    """Specification that ``resolve`` accepts: NAME:PRESET, path.py:Class:PRESET or package.module:Class:PRESET."""
+    """Specification that ``resolve`` accepts: NAME:PRESET, path.py:Class:PRESET or package.module:Class:PRESET, with
+    @WEIGHTS behind it where trained weights are named."""
     name: str
     preset: str
+    """Preset as results name it: with its settings, and with @NAME behind it where the weights are trained."""
     cls: type[Source]
     config: Mapping[str, Any]
+    trained: Trained | None = None
+    """The trained weights; None for random ones."""
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The file of the trained weights; None for random ones."""
+        return self.trained.path if self.trained is not None else None
+
+    def trained_draft(self) -> Trained | None:
+        """Return the trained weights of the draft; None where there are none, or no draft.
+
+        Raises:
+            WeightsError: a file beside the model's weights is no checkpoint.
+        """
+        smaller = self.cls.drafting(self.config)
+        if self.trained is None or smaller is None:
+            return None
+        return draft_for(self.trained, lambda said: not differences(self.cls, smaller, said))
 
     def build(
         self,
@@ -90,10 +121,14 @@ class Chosen:
 
         Raises:
             WeightsError: the weights file is unreadable or belongs to another model.
-            ModelError: there is no such backend, it does not run on the device, or a setting is invalid.
+            ModelError: there is no such backend, it does not run on the device, a setting is invalid, or the weights
+                are given twice.
         """
-        from arbench.models.weights import load
-
+        if weights is not None and self.trained is not None:
+            raise ModelError(
+                f"model '{self.spec}' names its weights, and the weights {weights} are given too; leave out one of them"
+            )
+        weights = weights or self.checkpoint
         backend = current(backend)
         _can_run(backend, torch.device(device))
         model = self._made(self.config, seed)
@@ -108,7 +143,10 @@ class Chosen:
             load(model, weights, dtype)
         model = model.to(device, dtype).eval().requires_grad_(False)
         if smaller is not None:
-            draft = self._made(smaller, seed + 1).to(device, dtype).eval().requires_grad_(False)
+            draft = self._made(smaller, seed + 1)
+            if (guesses := self.trained_draft()) is not None:
+                load(draft, guesses.path, dtype)
+            draft = draft.to(device, dtype).eval().requires_grad_(False)
             object.__setattr__(model, "draft", draft)  # set past nn.Module, so that its weights are not the model's
         return model.use(backend)
 
@@ -144,26 +182,54 @@ def names() -> dict[str, str]:
 def resolve(spec: str) -> Chosen:
     """Find a model by NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET].
 
-    Settings after the preset override its configuration: ``wavenet:nv,layers=10,kernel=3``.
+    Settings after the preset override its configuration: ``wavenet:nv,layers=10,kernel=3``. Trained weights follow an
+    at sign: ``wavenet:nv@speech`` that ship, ``wavenet:nv@path/to/folder`` those of the user. Without a preset,
+    ``wavenet@speech``, that of the trained weights is meant.
 
     Raises:
-        ModelError: there is no such model, class, preset or setting; the message suggests a close name.
+        ModelError: there is no such model, class, preset, setting or trained weights, or the weights are of another
+            configuration; the message suggests a close name.
     """
-    place, _, preset = spec.partition(":")
+    model, weights = split_weights(spec)
+    place, _, preset = model.partition(":")
     path = None if place in GIVEN else BUILT_IN.get(place) or names().get(place)
     if place in GIVEN:
         name, cls = place, usable(GIVEN[place], spec, GIVEN[place].__name__)
     elif path is not None:
         name, cls = place, _import(path, spec, importlib.import_module)
     elif place.endswith(".py") or "." in place:
-        _, attribute, preset = split_spec(spec)
+        _, attribute, preset = split_spec(model)
         if not attribute:
             raise ModelError(f"model '{spec}' names no class; add one, as in {place}:MyModel")
         name, cls = model_name(place, attribute), _import(f"{place}:{attribute}", spec)
         place = f"{place}:{attribute}"
     else:
         raise NoModelError(f"unknown model '{place}'; {did_you_mean(place, names())}")
-    return _chosen(place, name, cls, preset)
+    if weights is None:
+        return _chosen(place, name, cls, preset)
+    return _with_weights(weights, place, name, cls, preset)
+
+
+def _with_weights(weights: str, place: str, name: str, cls: type[Source], preset: str) -> Chosen:
+    """Return a class with a preset and the trained weights of the same configuration. Raises ModelError if none are."""
+    try:
+        known = candidates(name, cls, weights)
+    except WeightsError as error:
+        raise (NoModelError if isinstance(error, NoWeightsError) else ModelError)(str(error)) from None
+    presets = list(dict.fromkeys([preset] if preset else [one.said.preset for one in known]))
+    if len(presets) > 1:
+        several = " or ".join(f"{place}:{one}@{weights}" for one in presets)
+        raise ModelError(f"model '{name}' has several trained weights '{weights}'; type {several}")
+    chosen = _chosen(place, name, cls, presets[0])
+    for one in known:
+        if not differences(cls, chosen.config, one.said):
+            return replace(chosen, spec=f"{chosen.spec}@{weights}", preset=f"{chosen.preset}@{one.name}", trained=one)
+    said, todo = known[0].said, "the preset has changed since, so train it again"
+    with suppress(ModelError):  # the preset is gone
+        if not differences(cls, _chosen(place, name, cls, said.preset).config, said):
+            todo = f"type {place}:{said.preset}@{weights}"
+    what = in_words(differences(cls, chosen.config, said))
+    raise ModelError(f"model '{name}:{chosen.preset}@{weights}': {what}; {todo}")
 
 
 def of_class(cls: Any) -> Chosen:

@@ -1,8 +1,16 @@
-"""Names of methods: settings belong to the method before them, and stand in one order."""
+"""Names of methods and models: settings belong to what stands before them, and trained weights follow an at sign."""
 
 import pytest
 
-from arbench.border.naming import method_name, method_spec, split_method, split_methods
+from arbench.border.naming import (
+    is_file,
+    method_name,
+    method_spec,
+    split_method,
+    split_methods,
+    split_spec,
+    split_weights,
+)
 
 
 def test_a_part_with_an_equals_sign_belongs_to_the_method_before_it() -> None:
@@ -30,3 +38,25 @@ def test_settings_stand_in_the_order_of_their_keys() -> None:
 )
 def test_the_name_of_a_method_is_the_same_wherever_its_file_is(spec: str, name: str, place: str) -> None:
     assert (method_name(spec), method_spec(spec)) == (name, place)
+
+
+@pytest.mark.parametrize(
+    ("spec", "model", "weights", "parts"),
+    [
+        ("wavenet", "wavenet", None, ("wavenet", "", "")),
+        ("wavenet@speech", "wavenet", "speech", ("wavenet", "", "@speech")),
+        ("wavenet@", "wavenet", "", ("wavenet", "", "@")),
+        ("wavenet:nv,a=1@b.c/m@2", "wavenet:nv,a=1", "b.c/m@2", ("wavenet", "", "nv,a=1@b.c/m@2")),
+        ("wavenet@./a.b", "wavenet", "./a.b", ("wavenet", "", "@./a.b")),
+        ("me@home/my.py:Mine", "me@home/my.py:Mine", None, ("me@home/my.py", "Mine", "")),
+        ("me@home/my.py:Mine:p@runs/1", "me@home/my.py:Mine:p", "runs/1", ("me@home/my.py", "Mine", "p@runs/1")),
+        ("a.package:Mine@runs/1", "a.package:Mine", "runs/1", ("a.package", "Mine", "@runs/1")),
+    ],
+)
+def test_trained_weights_follow_an_at_sign(spec: str, model: str, weights: str | None, parts: tuple[str, ...]) -> None:
+    assert split_weights(spec) == (model, weights)
+    assert split_spec(spec) == parts
+
+
+def test_a_path_has_a_slash_or_the_ending_of_weights() -> None:
+    assert [is_file(one) for one in ("speech", "./speech", "mine.safetensors", "v1.2")] == [False, True, True, False]

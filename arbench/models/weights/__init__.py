@@ -10,3 +10,10 @@ from arbench.models.weights.files import load as load
 from arbench.models.weights.files import rounded as rounded
 from arbench.models.weights.files import save as save
 from arbench.models.weights.files import stored as stored
+from arbench.models.weights.trained import NoWeightsError as NoWeightsError
+from arbench.models.weights.trained import Trained as Trained
+from arbench.models.weights.trained import candidates as candidates
+from arbench.models.weights.trained import differences as differences
+from arbench.models.weights.trained import draft_for as draft_for
+from arbench.models.weights.trained import in_words as in_words
+from arbench.models.weights.trained import shipped as shipped
