@@ -83,6 +83,7 @@ class Measured(Results):
 def measure(
     models: Model | Sequence[Model] | None = None,
     *,
+    checkpoints: str | Path | Sequence[str | Path] = (),
     suite: str | None = None,
     out: str | Path | None = None,
     resume: bool = False,
@@ -94,7 +95,8 @@ def measure(
     Args:
         models: one or several of NAME[:PRESET], path.py:Class[:PRESET], package.module:Class[:PRESET], or a subclass
             of ``arbench.models.Source`` itself, also one from a notebook, with its default preset; by default those
-            of the suite, or wavenet.
+            of the suite, or wavenet. Trained weights follow an at sign, as in "wavenet:nv@speech".
+        checkpoints: files of trained weights, or folders of training runs: each adds its model and preset.
         suite: name of a suite that ships, or path of a TOML file; ``options`` override it.
         out: folder of the results file; by default a temporary one, removed unless an exception ends the run.
         resume: continue the killed run in ``out``.
@@ -138,6 +140,8 @@ def measure(
                 kind = type(one).__name__
                 raise PlanError(f"measure takes names and classes, got {kind}; pass a class, not an object")
         options["models"] = [one if isinstance(one, str) else _named(one, classes) for one in several]
+    if files := _plain(checkpoints, several=True):
+        options["models"] = [*options.get("models", ()), *_trained(files, suite)]
     with ExitStack() as opened:
         try:
             opened.enter_context(given(classes, functions))
@@ -181,6 +185,20 @@ def _plain(value: Any, several: bool) -> Any:
     if not isinstance(value, bool) and hasattr(value, "__index__"):
         value = operator.index(value)
     return [value] if several else value
+
+
+def _trained(files: Sequence[str], suite: str | None) -> list[str]:
+    """Return the models of checkpoints. Raises PlanError if a file is no checkpoint, or a suite names the models."""
+    from arbench.bench.plan import PlanError
+    from arbench.models import WeightsError
+    from arbench.models.weights import spec_of
+
+    if suite is not None:
+        raise PlanError("checkpoints add models, and the suite names its own; add model = 'NAME@FILE' to the suite")
+    try:
+        return [spec_of(file) for file in files]
+    except WeightsError as error:
+        raise PlanError(str(error)) from None
 
 
 @contextmanager

@@ -38,8 +38,11 @@ from arbench.data import DataError
 from arbench.methods import METHODS, methods_for, place_of
 from arbench.models import FAMILIES, Chosen, ModelError, NoModelError, Source, WeightsError, resolve
 from arbench.own.raised import one_line
-from arbench.results import Model
+from arbench.results import Model, Trained
 from arbench.stats.claims import parse
+
+RANDOM_DRAFT = "Its draft has random weights, so speculative and rejection guess badly."
+"""Caveat of a trained model whose draft is not."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +148,11 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
                 raise
             gone.append(str(error))
             continue
-        models[chosen.name, chosen.preset] = _model(chosen)
+        _check_family(chosen)
         with _explaining(chosen):
             yield Step(entry.model, "built")
             source = _built(chosen, options)
+            models[chosen.name, chosen.preset] = _model(chosen, source)
             yield Step(entry.model, "planned")
             asked = [one for name in entry.methods for one in methods[name]] if entry.methods else None
             cases = _cases_of(chosen, source, entry, options, asked, peers)
@@ -199,12 +203,30 @@ def _chosen(spec: str) -> Chosen:
         raise PlanError(str(error)) from None
 
 
-def _model(chosen: Chosen) -> Model:
-    cls = chosen.cls
-    if cls.family and cls.family not in FAMILIES:
-        raise PlanError(f"model '{chosen.spec}': unknown family '{cls.family}'; {did_you_mean(cls.family, FAMILIES)}")
+def _check_family(chosen: Chosen) -> None:
+    family = chosen.cls.family
+    if family and family not in FAMILIES:
+        raise PlanError(f"model '{chosen.spec}': unknown family '{family}'; {did_you_mean(family, FAMILIES)}")
+
+
+def _model(chosen: Chosen, source: Source) -> Model:
+    cls, trained, remark = chosen.cls, None, chosen.cls.remark
+    if chosen.trained is not None:
+        said, draft = chosen.trained.said, chosen.trained_draft()
+        if source.draft is not None and draft is None:
+            remark = f"{remark} {RANDOM_DRAFT}".strip()
+        trained = Trained(
+            said.data.name,
+            said.quality.bits,
+            said.quality.unit,
+            said.quality.held_out,
+            said.seed,
+            said.steps,
+            chosen.trained.sha256,
+            draft.sha256 if draft is not None else None,
+        )
     family = FAMILIES.get(cls.family, "")
-    return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, cls.remark)
+    return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, remark, trained)
 
 
 def _together(cases: Iterable[CaseKey]) -> list[CaseKey]:

@@ -83,6 +83,10 @@ def recorded_plan(plan: Plan) -> dict[str, Any]:
     files = sorted({file for spec in named if (file := spec.partition(":")[0]).endswith(".py")})
     if files:
         recorded["sources"] = {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
+    trained = {(one.model, one.preset): one.trained for one in plan.models if one.trained is not None}
+    if trained:
+        found = {case.spec: trained.get((case.model, case.preset)) for case in plan.cases}
+        recorded["checkpoints"] = {spec: [one.sha256, one.draft] for spec, one in found.items() if one is not None}
     if peers := peer_revisions(plan.cases):
         recorded["peers"] = peers
     return recorded

@@ -123,6 +123,12 @@ def _check_same_plan(plan: Plan, results: Results, path: Path) -> None:
     recorded = type(plan.options)().as_plan() | found.get("options", {})  # an older file has fewer options
     if recorded != wanted["options"]:
         raise ResultsError(f"{path} contains a run with other options; resume it without changing them")
+    for spec, digests in found.get("checkpoints", {}).items():
+        if wanted.get("checkpoints", {}).get(spec, digests) != digests:
+            raise ResultsError(
+                f"{path} contains a run of other weights of {spec}, whose checkpoint has changed since; restore it, or "
+                "choose another --out"
+            )
     if found.get("cases") != wanted["cases"]:
         raise ResultsError(
             f"{path} contains a run of other cases: {recorded.get('suite') or 'its model'} has changed since; "

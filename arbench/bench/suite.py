@@ -29,6 +29,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from arbench.bench.options import Options, PlanError, check_sizes
+from arbench.border.naming import split_weights
 from arbench.border.suggest import did_you_mean
 from arbench.files import require_regular
 
@@ -133,7 +134,7 @@ def entries(options: Options) -> list[Entry]:
 
 
 def _is(entry: Entry, spec: str) -> bool:
-    return spec in (entry.model, entry.model.partition(":")[0])
+    return spec in (entry.model, split_weights(entry.model)[0].partition(":")[0])
 
 
 def _suite(raw: Mapping[str, Any], name: str) -> Suite:

@@ -28,6 +28,16 @@ def is_file(weights: str) -> bool:
     return "/" in weights or weights.endswith(".safetensors")
 
 
+def without_preset(spec: str, preset: str) -> str:
+    """Return a model's whole specification without its preset and trained weights.
+
+    Args:
+        spec: as ``Chosen.spec`` of ``arbench.models`` has it.
+        preset: as ``Chosen.preset`` has it.
+    """
+    return split_weights(spec)[0].removesuffix(f":{preset.partition('@')[0]}")
+
+
 def split_spec(spec: str) -> tuple[str, str, str]:
     """Split NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET].
 

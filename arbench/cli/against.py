@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arbench.cli.errors import NothingError, RefusedError, refusing
+from arbench.border.naming import split_weights
 
 if TYPE_CHECKING:
     from arbench.findings import Check
@@ -86,7 +87,7 @@ def _check_packages(before: Tree, after: Tree, requests: list[dict[str, Any]]) -
                 f"{one.label} contains the package arbench and {other.label} does not; name two versions that both do"
             )
     named = [spec for one in requests for name in ("models", "methods") for spec in one.get(name, ())]
-    theirs = any("." in spec.partition(":")[0].partition(",")[0] for spec in named)
+    theirs = any("." in split_weights(spec)[0].partition(":")[0].partition(",")[0] for spec in named)
     if not before.has_package and not theirs:
         raise RefusedError(
             f"neither {before.label} nor {after.label} contains the package arbench, so nothing would differ; "

@@ -10,7 +10,16 @@ import click
 
 from arbench.cli.against import MANY, TIMING, Threshold, joined, prepared, unmeasured
 from arbench.cli.errors import NothingError, RefusedError, refusing
-from arbench.cli.options import FilePath, PathText, given_options, only, option, which_cases, which_inputs
+from arbench.cli.options import (
+    FilePath,
+    PathText,
+    given_options,
+    only,
+    option,
+    which_cases,
+    which_inputs,
+    with_checkpoints,
+)
 from arbench.cli.shell import MEASURING, check_shell
 from arbench.cli.verdict import check_junit, conclude
 
@@ -104,6 +113,7 @@ def command(
             "--candidate cannot be combined with --baseline, which checks the running version; leave out one of them"
         )
     check_shell(*MEASURING)
+    given = with_checkpoints(given)
     with prepared(against, candidate, given, how) as timed:
         checks = [] if baseline is None else [exact(baseline, given, update, peak_tolerance)]
         try:

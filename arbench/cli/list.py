@@ -11,6 +11,7 @@ from arbench.cli.errors import refusing
 from arbench.cli.options import only, option, split
 from arbench.cli.shell import check_shell
 from arbench.cli.terminal import wrapped
+from arbench.border.naming import without_preset
 
 
 @click.command("list")
@@ -78,7 +79,7 @@ def _model(one: Any) -> dict[str, Any]:
     cls = one.cls
     return {
         "name": one.name,
-        "spec": one.spec.removesuffix(f":{one.preset}"),
+        "spec": without_preset(one.spec, one.preset),
         "family": cls.family,
         "summary": (cls.__doc__ or "").strip().split("\n")[0],
         "remark": cls.remark,

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from arbench.border.naming import split_methods
+from arbench.border.naming import split_methods, split_spec
+from arbench.cli.errors import RefusedError, refusing
 
 Decorator = Callable[[Any], Any]
 
@@ -102,6 +103,16 @@ def only(name: str, parameter: str, help: str, **more: Any) -> Decorator:
     return option(name, parameter, multiple=True, help=f"{help}; repeatable.", **more)
 
 
+checkpoints = option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    type=PathText(),
+    metavar="FILE",
+    help="The model, preset and trained weights of a checkpoint, or of the folder of a training run; repeatable.",
+)
+
+
 def which_cases(models: str, sizes: str) -> Decorator:
     """Return ``--model`` to ``--backend``: the fields of ``Options`` that select cases.
 
@@ -114,9 +125,11 @@ def which_cases(models: str, sizes: str) -> Decorator:
             "--model",
             "models",
             multiple=True,
-            metavar="NAME[:PRESET]",
-            help=f"Model to measure, also path.py:Class or package.module:Class; repeatable.  [default: {models}]",
+            metavar="NAME[:PRESET][@WEIGHTS]",
+            help="Model to measure, also path.py:Class or package.module:Class; trained weights follow an at sign, "
+            f"as in wavenet:nv@speech or wavenet@path/to/folder; repeatable.  [default: {models}]",
         ),
+        checkpoints,
         option(
             "--suite",
             type=PathText(),
@@ -171,7 +184,7 @@ which_inputs = _all(
         "--weights",
         type=PathText(),
         metavar="FILE",
-        help="Model weights in a safetensors file.  [default: random weights]",
+        help="Model weights in any safetensors file, for one model.  [default: random weights]",
     ),
 )
 """``--seed``, ``--data`` and ``--weights``: weights and inputs of a model."""
@@ -229,3 +242,27 @@ def given_options(ctx: click.Context, values: dict[str, Any]) -> dict[str, Any]:
     """Return those of a command's parameters that the user set."""
     given = {k: v for k, v in values.items() if ctx.get_parameter_source(k).name == "COMMANDLINE"}  # type: ignore[union-attr]
     return {k: v for k, v in given.items() if v not in ((), [])}
+
+
+def with_checkpoints(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a command with the models of ``--checkpoint`` among those of ``--model``.
+
+    Raises:
+        RefusedError: a file is no checkpoint, or a suite names the models.
+    """
+    files = given.get("checkpoints")
+    if not files:
+        return given
+    if "suite" in given:
+        raise RefusedError("--checkpoint adds a model, and --suite names its own; add model = 'NAME@FILE' to the suite")
+
+    from arbench.models import WeightsError
+    from arbench.models.weights import spec_of
+
+    with refusing(WeightsError):
+        more = [spec_of(file) for file in files]
+    own = dict.fromkeys(":".join(split_spec(spec)[:2]) for spec in more if split_spec(spec)[1])
+    if own:
+        click.echo(f"arbench: importing {', '.join(own)}, which --checkpoint names", err=True)
+    others = {name: value for name, value in given.items() if name != "checkpoints"}
+    return {**others, "models": [*given.get("models", ()), *more]}

@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arbench.border.naming import method_name, split_method
+from arbench.border.naming import method_name, split_method, split_spec, without_preset
 from arbench.cli.errors import UNEXPECTED, LostError, NothingError, RefusedError, check_writable, refusing
-from arbench.cli.options import details, given_options, how_timed, option, where_left, which_cases, which_inputs
+from arbench.cli.options import (
+    details,
+    given_options,
+    how_timed,
+    option,
+    where_left,
+    which_cases,
+    which_inputs,
+    with_checkpoints,
+)
 from arbench.cli.shell import MEASURING, check_shell
 
 if TYPE_CHECKING:
@@ -61,6 +70,7 @@ def command(
         out = Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     check_writable(out)
     check_shell(*MEASURING)
+    given = with_checkpoints(given)
 
     from arbench.bench.options import Options, PlanError, recorded_options
     from arbench.bench.suite import suite_options
@@ -88,7 +98,7 @@ def say_absent(plan: Plan, methods: Sequence[str]) -> None:
     """Say which of the methods that the user named no model of a plan has."""
     absent = [name for name in methods if all(case.method != method_name(name) for case in plan.cases)]
     if absent:
-        named = " ".join(dict.fromkeys(f"--model {case.spec.removesuffix(f':{case.preset}')}" for case in plan.cases))
+        named = " ".join(dict.fromkeys(f"--model {without_preset(case.spec, case.preset)}" for case in plan.cases))
         click.echo(f"arbench: no model of this run has {', '.join(absent)}; for why: arbench list {named}", err=True)
 
 
@@ -100,7 +110,7 @@ def say_imports(run: Run, file: Path) -> None:
     specs += named if isinstance(named, list) else []
     places = [case.get("method_spec") for case in cases] if isinstance(cases, list) else []
     specs += [split_method(place)[0] for place in places if isinstance(place, str)]
-    foreign = dict.fromkeys(":".join(one.split(":")[:2]) for one in map(str, specs) if "." in one.partition(":")[0])
+    foreign = dict.fromkeys(":".join(split_spec(one)[:2]) for one in map(str, specs) if "." in split_spec(one)[0])
     peers = run.plan.get("options", {}).get("peers")
     foreign |= dict.fromkeys(map(str, peers if isinstance(peers, list) else []))
     if foreign:

@@ -63,6 +63,8 @@ class Plan(msgspec.Struct):
     options: _Options = msgspec.field(default_factory=_Options)
     cases: int | list[dict[str, Any]] | None = None
     needed: dict[str, dict[str, Any]] = {}
+    checkpoints: dict[str, list[str | None]] = {}
+    """Digests of trained weights and of their draft's, by the specification of their model."""
 
 
 class Verified(msgspec.Struct):

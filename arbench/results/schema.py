@@ -93,6 +93,26 @@ class Resume(Line, tag="resume"):
     """Dotted names of the environment's entries that differ from the run's."""
 
 
+class Trained(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Facts about a model's trained weights, from the checkpoint itself."""
+
+    data: str
+    """Name of the data that the model was trained on."""
+    bits: Number
+    """Cost of an element, on average."""
+    unit: str
+    """Unit of ``bits``, such as "bits per audio sample"."""
+    held_out: bool
+    """True if the model was trained on none of the elements that ``bits`` is the average of."""
+    seed: Natural
+    steps: Natural
+    """Steps of the optimiser."""
+    sha256: str
+    """Digest of the checkpoint's file, in hexadecimal digits."""
+    draft: str | None = None
+    """The same of the draft's checkpoint; None if there is no draft, or its weights are random."""
+
+
 class Model(Line, tag="model"):
     """Facts about a model that need no measurement; one line for each model, in the order of the taxonomy."""
 
@@ -105,6 +125,8 @@ class Model(Line, tag="model"):
     """The publication that describes it."""
     remark: str = ""
     """A caveat for readers who compare its figures."""
+    trained: Trained | None = None
+    """Its trained weights; None for others, and in files from before this field."""
 
 
 class Limits(Line, tag="limits"):
@@ -325,6 +347,7 @@ class Seal(Line, tag="seal", omit_defaults=True):
 
 AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Slowdown | Fit | Seal
 LATER: dict[type[Line], tuple[str, ...]] = {
+    Model: ("trained",),
     Samples: ("chunks", "noise_s"),
     Case: (
         "why_unknown",

@@ -25,7 +25,7 @@ from arbench.bench.samples import COLD, compiles
 from arbench.meters import peak_bytes
 from arbench.meters.laps import Laps
 from arbench.methods import Method, Outcome
-from arbench.models import StateError
+from arbench.models import ModelError, StateError
 from arbench.own.raised import one_line
 from arbench.results import Count, Status, Verification
 
@@ -50,6 +50,8 @@ class ModelSubject:
     def __init__(self, job: Job) -> None:
         case = job.cases[0]
         self.setup = ModelSetup(case.spec, case.dtype, case.device, job.seed, job.weights, job.data, case.backend)
+        if self.setup.chosen.preset != case.preset:
+            raise ModelError(f"the checkpoint {self.setup.chosen.checkpoint} changed during the run; start another run")
         self.witness = Witness(self.setup, job.outcomes)
         self._direct = job.direct
         self._pairs: dict[Any, tuple[Any, Any]] = {}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from arbench.bench.options import Options
+from arbench.border.naming import is_file, split_weights
 
 
 def moved(options: Options, folder: Path, *, reading: bool) -> Options:
@@ -26,9 +27,17 @@ def moved(options: Options, folder: Path, *, reading: bool) -> Options:
 
 
 def _moved_spec(spec: str, folder: Path, *, reading: bool) -> str:
-    """Return a model's name as it is, or, for a model in a file, with the path moved as in ``moved``."""
-    place, colon, rest = spec.partition(":")
-    return f"{_moved(place, folder, reading)}{colon}{rest}" if place.endswith(".py") else spec
+    """Return a model's name with the paths of its file and of its trained weights, if any, moved as in ``moved``."""
+    model, weights = split_weights(spec)
+    place, colon, rest = model.partition(":")
+    if place.endswith(".py"):
+        model = f"{_moved(place, folder, reading)}{colon}{rest}"
+    if weights is None:
+        return model
+    if is_file(weights):
+        weights = _moved(weights, folder, reading)
+        weights = weights if is_file(weights) else f"./{weights}"
+    return f"{model}@{weights}"
 
 
 def _is_suite_file(suite: str) -> bool:

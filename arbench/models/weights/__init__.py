@@ -17,3 +17,4 @@ from arbench.models.weights.trained import differences as differences
 from arbench.models.weights.trained import draft_for as draft_for
 from arbench.models.weights.trained import in_words as in_words
 from arbench.models.weights.trained import shipped as shipped
+from arbench.models.weights.trained import spec_of as spec_of

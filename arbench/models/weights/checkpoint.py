@@ -37,20 +37,20 @@ class Data:
 
 @dataclass(frozen=True)
 class Quality:
-    """What the trained model pays for an element, on average."""
+    """Cost of an element under the trained model, on average."""
 
     bits: float
     unit: str
-    """What ``bits`` counts, such as "bits per audio sample"."""
+    """Unit of ``bits``, such as "bits per audio sample"."""
     elements: _Count
     """Number of elements that were scored."""
     held_out: bool
-    """Whether the model was trained on none of them."""
+    """True if the model was trained on none of them."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint's file says of its weights."""
+    """Facts that a checkpoint's file states about its weights."""
 
     model: str
     """A built-in name, or the place of a user's own model, ``path.py:Class``."""
@@ -127,7 +127,7 @@ def read(path: Path) -> Checkpoint:
 
 _FIELDS = tuple(Checkpoint.__dataclass_fields__)
 _UNFIT = (msgspec.MsgspecError, TypeError, ValueError, RecursionError)
-"""What JSON that is not a checkpoint raises, or values that are not JSON."""
+"""Exceptions of JSON that is no checkpoint, and of values that are not JSON."""
 
 
 @dataclass(frozen=True)

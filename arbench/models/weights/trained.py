@@ -73,6 +73,16 @@ def candidates(name: str, cls: type, weights: str) -> list[Trained]:
     return kept
 
 
+def spec_of(given: str) -> str:
+    """Return the specification of the model, preset and weights at a path, as ``candidates`` takes it.
+
+    Raises:
+        WeightsError: there is no checkpoint.
+    """
+    said = _at(given).said
+    return f"{said.model}:{said.preset}@{given if is_file(given) else f'./{given}'}"
+
+
 def _at(given: str) -> Trained:
     """Return the checkpoint at a path, which names the file or the folder of a training run. Raises WeightsError."""
     path = Path(given)
