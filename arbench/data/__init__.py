@@ -1,4 +1,4 @@
-"""Real data: data shipped with the package, and loaders for the user's files. No torch, no pickle."""
+"""Real data: what ships, what optional packages have, and loaders for the user's files. No torch, no pickle."""
 
 from arbench.data.audio import Audio as Audio
 from arbench.data.audio import load_audio as load_audio
@@ -12,10 +12,17 @@ from arbench.data.images import load_images as load_images
 from arbench.data.images import mosaic as mosaic
 from arbench.data.images import rescale as rescale
 from arbench.data.mel import log_mel as log_mel
+from arbench.data.mnist import mnist as mnist
+from arbench.data.mnist import mnist_labels as mnist_labels
 from arbench.data.mu_law import mu_law_decode as mu_law_decode
 from arbench.data.mu_law import mu_law_encode as mu_law_encode
+from arbench.data.named import NAMED as NAMED
+from arbench.data.named import named as named
+from arbench.data.numbers import number_pairs as number_pairs
+from arbench.data.packages import carried as carried
 from arbench.data.pairs import load_pairs as load_pairs
 from arbench.data.pairs import pairs as pairs
+from arbench.data.phonemes import phonemes as phonemes
 from arbench.data.text import as_bytes as as_bytes
 from arbench.data.text import as_symbols as as_symbols
 from arbench.data.text import corpus as corpus

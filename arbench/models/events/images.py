@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arbench.data import DataError, digit_labels, digits, load_images, mosaic, rescale
+from arbench.data import DataError, digit_labels, digits, load_images, mosaic, named, rescale
 from arbench.data.images import DIGIT_LEVELS
 from arbench.models.base import Piece
 
@@ -145,8 +145,8 @@ class ImageSource:
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
-        """Read the user's images; they need as many channels as ``config`` has colours."""
-        images, wanted = load_images(path), config.get("colours", 1)
+        """Read named images, or the user's own; they need as many channels as ``config`` has colours."""
+        images, wanted = named(path, "images") or load_images(path), config.get("colours", 1)
         if (have := images[0].shape[2]) != wanted:
             raise DataError(Path(path), f"has {have} channels per pixel; this preset needs {wanted}")
         return images

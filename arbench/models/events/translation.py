@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from arbench.data import DataError, as_bytes, as_symbols, load_pairs, pairs
+from arbench.data import DataError, as_bytes, as_symbols, load_pairs, named, pairs
 from arbench.models.base import Piece
 
 Symbols = NDArray[np.int64]
@@ -125,8 +125,8 @@ class TranslationSource:
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
-        """Read the user's own sentence pairs."""
-        return tuple(load_pairs(path))
+        """Read named sentence pairs, or the user's own."""
+        return tuple(named(path, "sentence pairs") or load_pairs(path))
 
 
 ENOUGH = 100
