@@ -48,6 +48,8 @@ class WaveNet(audio.AudioSource, Source):
         clarinet: the Gaussian teacher of ClariNet in its public version for 22.05 kHz speech: 20 layers in 2
             cycles, kernel 2, R=128, gate 256, S=128, mel conditioning; here the first convolution is 1x1
             instead of 32 taps, and frames are repeated instead of upsampled.
+        teacher: nv with a mixture of 10 logistics over real amplitudes, which a student's density can be
+            held against: the teacher of ``parallel_wavenet:student``.
         tiny, tiny_logistic, tiny_gaussian, tiny_gaussian_mixture: for tests.
 
     Sources: van den Oord et al., *WaveNet: A Generative Model for Raw Audio*, 2016; *Parallel WaveNet*,
@@ -130,6 +132,19 @@ class WaveNet(audio.AudioSource, Source):
             loss="gaussian",
             local=80,
             rate_hz=22050.0,
+            hop=256,
+        ),
+        "teacher": dict(
+            layers=20,
+            cycle=10,
+            kernel=2,
+            residual=64,
+            gate=64,
+            skip=128,
+            loss="logistic_mixture",
+            components=10,
+            local=80,
+            rate_hz=16000.0,
             hop=256,
         ),
         "tiny": dict(
