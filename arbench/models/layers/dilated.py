@@ -174,9 +174,9 @@ class DilatedStack(Switched):
         layer = kernel_for("wavenet_layer", self.backend, x)
         if layer is not None:
             return self._by_kernel(layer, x, affine)
-        skip, offsets = None, affine.at(0, x.shape[1])
-        for i in range(len(self.dilations)):
-            out = self._layer(x, pad(x, (0, 0, self.reach(i), 0)), offsets[i], i)
+        skip = None
+        for i, offset in enumerate(affine.at(0, x.shape[1]).unbind()):  # whose gradient is one stack
+            out = self._layer(x, pad(x, (0, 0, self.reach(i), 0)), offset, i)
             x, skip = self._split(x, skip, out)
         return x if skip is None else skip
 
