@@ -34,10 +34,11 @@ Levels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Coded:
-    """Bits of each held-out sample (M,), and the settings that the training part chose."""
+    """Bits of each held-out sample (M,), the settings that the training part chose, and its bits per sample."""
 
     bits: Floats
     settings: dict[str, float]
+    train_bits: float
 
 
 def edges(levels: int) -> Floats:
@@ -55,7 +56,7 @@ def fitted(train: Levels, held_out: Levels, levels: int = 256, decays: tuple[flo
     Args:
         train: (T,), 0 to levels - 1; more samples than ``ORDER``.
         held_out: the samples that follow it, (M,).
-        levels: number of mu-law levels.
+        levels: number of mu-law levels, at least 3.
         decays: decays of the scale, of which the one with the fewest bits over the training part is taken.
     """
     x = _amplitudes(train, held_out, levels)
@@ -91,17 +92,17 @@ def _best(
     decays: tuple[float, ...],
 ) -> Coded:
     seen, borders, chosen = len(train), edges(levels), np.concatenate([train, held_out])
-    found: list[tuple[float, dict[str, float], Floats]] = []
+    found = []
     for (setting, predicted), decay in product(predictions.items(), decays):
         scale = float(np.abs(x - predicted)[:seen].mean())
         bits = -np.log2(probabilities(chosen, x, predicted, borders, decay, scale))
-        found.append((float(bits[:seen].mean()), dict(zip((*names, "decay"), (*setting, decay), strict=True)), bits))
-    _, settings, bits = min(found, key=lambda one: one[0])
-    return Coded(bits[seen:], settings)
+        settings = dict(zip((*names, "decay"), (*setting, decay), strict=True))
+        found.append(Coded(bits[seen:], settings, float(bits[:seen].mean())))
+    return min(found, key=lambda one: one.train_bits)
 
 
 @compiled()
-def level_probability(level, predicted, scale, borders):  # type: ignore[no-untyped-def]
+def level_probability(level, predicted, scale, borders):
     """Return the probability of a level under a Laplacian of mean absolute deviation ``scale``, with the floor."""
     low, high = (borders[level] - predicted) / scale, (borders[level + 1] - predicted) / scale
     if low > 0:
@@ -114,7 +115,7 @@ def level_probability(level, predicted, scale, borders):  # type: ignore[no-unty
 
 
 @compiled()
-def probabilities(chosen, x, predicted, borders, decay, scale):  # type: ignore[no-untyped-def]
+def probabilities(chosen, x, predicted, borders, decay, scale):
     """Return the probability of each sample's level, (T,), given the samples before it.
 
     Args:
@@ -125,7 +126,7 @@ def probabilities(chosen, x, predicted, borders, decay, scale):  # type: ignore[
         decay: weight of the scale before in the next scale; the rest is the absolute residual's.
         scale: scale of the first sample.
     """
-    smallest = (borders[2:-1] - borders[1:-2]).min() / 8
+    smallest = (borders[len(borders) // 2 + 1] - borders[len(borders) // 2]) / 8
     found = np.empty(len(x))
     for t in range(len(x)):
         found[t] = level_probability(chosen[t], predicted[t], max(scale, smallest), borders)
@@ -134,7 +135,7 @@ def probabilities(chosen, x, predicted, borders, decay, scale):  # type: ignore[
 
 
 @compiled()
-def recursive_predictions(x, order, forget, white):  # type: ignore[no-untyped-def]
+def recursive_predictions(x, order, forget, white):
     """Return the prediction of each amplitude from the ``order`` before it, (T,), by recursive least squares.
 
     The squared errors so far count ``forget`` to the power of their age. One coefficient a sample is drawn to 0, in
@@ -149,22 +150,31 @@ def recursive_predictions(x, order, forget, white):  # type: ignore[no-untyped-d
     """
     inverse = np.eye(order) * ((1 - forget) / white)
     weights, before, gain = np.zeros(order), np.zeros(order), np.zeros(order)
-    found = np.empty(len(x))
+    found = np.zeros(len(x))
     for t in range(len(x)):
-        found[t] = weights @ before
-        gain[:] = inverse @ before
-        denominator = forget + gain @ before
-        weights += gain * ((x[t] - found[t]) / denominator)
+        denominator = forget
         for i in range(order):
-            for j in range(i, order):
-                inverse[i, j] = inverse[j, i] = (inverse[i, j] - gain[i] * gain[j] / denominator) / forget
+            found[t] += weights[i] * before[i]
+            gain[i] = 0
+            for j in range(order):
+                gain[i] += inverse[i, j] * before[j]
+            denominator += gain[i] * before[i]
+        _corrected(inverse, weights, gain, (x[t] - found[t]) / denominator, 1 / denominator, forget)
         drawn = t % order
-        gain[:] = inverse[drawn]
         share = white * order / (1 + white * order * inverse[drawn, drawn])
-        weights -= gain * (share * weights[drawn])
         for i in range(order):
-            for j in range(i, order):
-                inverse[i, j] = inverse[j, i] = inverse[i, j] - gain[i] * gain[j] * share
-        before[1:] = before[:-1].copy()
+            gain[i] = inverse[drawn, i]
+        _corrected(inverse, weights, gain, -share * weights[drawn], share, 1.0)
+        for i in range(order - 1, 0, -1):
+            before[i] = before[i - 1]
         before[0] = x[t]
     return found
+
+
+@compiled()
+def _corrected(inverse, weights, gain, step, share, forget):
+    """Take account of an equation in place: Sherman and Morrison's formula."""
+    for i in range(len(gain)):
+        weights[i] += gain[i] * step
+        for j in range(i, len(gain)):
+            inverse[i, j] = inverse[j, i] = (inverse[i, j] - gain[i] * gain[j] * share) / forget

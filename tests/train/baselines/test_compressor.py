@@ -19,9 +19,9 @@ def test_bits_are_what_the_held_out_part_adds() -> None:
 
 @pytest.mark.parametrize("name", COMPRESSORS)
 def test_noise_costs_eight_bits_a_byte(name: str) -> None:
-    assert added_bits(NOISE[:2000], NOISE[2000:])[name] / 3000 == pytest.approx(8, abs=0.25)
+    assert added_bits(NOISE[:2000], NOISE[2000:])[name] / 3000 == pytest.approx(8, abs=0.4)
 
 
 @pytest.mark.parametrize("name", ["xz -9e", "zlib -9"])
 def test_what_the_training_part_has_costs_little(name: str) -> None:
-    assert added_bits(NOISE, NOISE[:1000])[name] < 0.05 * 8000
+    assert added_bits(NOISE, NOISE[:1000])[name] < 0.1 * 8000
