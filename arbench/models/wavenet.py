@@ -48,6 +48,7 @@ class WaveNet(audio.AudioSource, Source):
         clarinet: the Gaussian teacher of ClariNet in its public version for 22.05 kHz speech: 20 layers in 2
             cycles, kernel 2, R=128, gate 256, S=128, mel conditioning; here the first convolution is 1x1
             instead of 32 taps, and frames are repeated instead of upsampled.
+        unconditional: nv without conditioning, whose classes enter as one number: it is trained on sound alone.
         teacher: nv with a mixture of 10 logistics over real amplitudes, which a student's density can be
             held against: the teacher of ``parallel_wavenet:student``.
         tiny, tiny_logistic, tiny_gaussian, tiny_gaussian_mixture: for tests.
@@ -133,6 +134,17 @@ class WaveNet(audio.AudioSource, Source):
             local=80,
             rate_hz=22050.0,
             hop=256,
+        ),
+        "unconditional": dict(
+            layers=20,
+            cycle=10,
+            kernel=2,
+            residual=64,
+            gate=64,
+            skip=128,
+            levels=256,
+            rate_hz=16000.0,
+            scalar=True,
         ),
         "teacher": dict(
             layers=20,
