@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arbench.cli.errors import NothingError, RefusedError, refusing
 from arbench.border.naming import split_weights
+from arbench.cli.errors import NothingError, RefusedError, refusing
 
 if TYPE_CHECKING:
     from arbench.findings import Check

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
+from arbench.border.naming import without_preset
 from arbench.border.printable import to_json
 from arbench.cli.errors import refusing
 from arbench.cli.options import only, option, split
 from arbench.cli.shell import check_shell
 from arbench.cli.terminal import wrapped
-from arbench.border.naming import without_preset
 
 
 @click.command("list")

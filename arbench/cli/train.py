@@ -91,7 +91,7 @@ def command(
     check_writable(out)
     from arbench.data import DataError
     from arbench.models import ModelError
-    from arbench.train.run import Run, divided, trained
+    from arbench.train.run import Run, check, divided, trained
 
     check_threads(threads)
     with refusing(DataError, ModelError):
@@ -100,7 +100,7 @@ def command(
         loaded, name = loaded_data(chosen, data)
         try:
             parts = divided(source, loaded, name)
-            source.schedule(recipe.n)
+            check(source, parts, recipe)
         except (NotImplementedError, ValueError) as error:
             raise RefusedError(" ".join(str(error).split())) from None
     check_folder_is_free(out, resume)
@@ -209,7 +209,7 @@ class _FailedError(click.ClickException):
 def finish(run: Any, result: Any, quality: Any) -> None:
     """Draw the curve and print where the checkpoint is."""
     from arbench.report.figures.drawing import save
-    from arbench.report.training.curve import curve
+    from arbench.report.models.training import curve
 
     source = f"{run.chosen.name}:{run.chosen.preset}"
     unit = f"bits per {run.chosen.cls.element}"

@@ -28,7 +28,7 @@ class TrainError(Exception):
 
 
 class Objective(Protocol):
-    """What a model is trained for."""
+    """Goal of training: a loss and a quality."""
 
     def loss(self, model: Source, step: int) -> Tensor:
         """Return the loss of the batch of a step, in bits per element."""

@@ -13,10 +13,12 @@ import msgspec
 import torch
 
 from arbench.border.whole import write_text
+from arbench.data import DataError
 from arbench.models import Chosen, Source
 from arbench.models.weights import Checkpoint, Data, load, read, write
 from arbench.models.weights import Quality as Stated
 from arbench.train.digest import digest
+from arbench.train.events import event
 from arbench.train.likelihood import Likelihood
 from arbench.train.loop import Objective, Progress, Trained, train
 from arbench.train.quality import Quality, measured
@@ -54,6 +56,20 @@ def divided(model: Source, data: Any, name: str, validation: float = VALIDATION)
     rest, held_out = model.divide(data)
     training, chosen_by = model.divide(rest, validation)
     return Divided(training, chosen_by, held_out, name, digest([rest, held_out]))
+
+
+def check(model: Source, data: Divided, recipe: Recipe) -> None:
+    """Check that each part of the data has events of the sizes of a recipe.
+
+    Raises:
+        arbench.data.DataError: a part has none.
+        ValueError: the model has no event of that size.
+    """
+    model.schedule(recipe.n)
+    event(model, recipe.n, [0], recipe.seed, data.training)
+    for part in (data.validation, data.held_out):
+        if next(iter(model.pieces(part, recipe.eval_n or recipe.n, recipe.prefix)), None) is None:
+            raise DataError(Path("the held-out data"), f"has no event of {recipe.n} elements; choose another --n")
 
 
 @dataclass(frozen=True)

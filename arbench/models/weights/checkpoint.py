@@ -21,7 +21,7 @@ from arbench.models.weights.files import WeightsError, stored
 
 SCHEMA = 1
 """Version of the format that is written and read."""
-_CLASS, _CHECKPOINT = "arbench.class", "arbench.checkpoint"
+_CHECKPOINT = "arbench.checkpoint"
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -98,7 +98,7 @@ def write(model: Source, path: Path, checkpoint: Checkpoint, dtype: torch.dtype 
         if not torch.isfinite(tensors[name]).all():
             kind = str(tensors[name].dtype).removeprefix("torch.")
             raise WeightsError(f"checkpoint {path}: the weight '{name}' is not finite in {kind}")
-    metadata = {_CLASS: type(model).__name__, _CHECKPOINT: said.decode()}
+    metadata = {_CHECKPOINT: said.decode()}  # one entry: of several, the order in the file is random
     write_bytes(path, safetensors.torch.save(tensors, metadata=metadata))
 
 

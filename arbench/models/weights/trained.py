@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
+from arbench.border.naming import is_file
+from arbench.border.suggest import did_you_mean
 from arbench.data import checkpoints
 from arbench.models.weights.checkpoint import Checkpoint, read
 from arbench.models.weights.files import WeightsError
-from arbench.border.naming import is_file
-from arbench.border.suggest import did_you_mean
 
 MODEL, DRAFT = "model.safetensors", "draft.safetensors"
 """Checkpoints in the folder of a training run: of the model, and of the draft that guesses for it."""

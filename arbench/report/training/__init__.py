@@ -1,1 +1,0 @@
-"""Figures of training runs, from their curves alone."""

@@ -1,0 +1,91 @@
+"""arbench train: a checkpoint that says what it is, and refusals before any work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from arbench.models import resolve
+from arbench.models.weights import load, read
+from arbench.train import measured
+
+SETTINGS = "--steps 6 --every 2 --n 16 --eval-n 4000 --prefix 0 --batch 2 --dtype float64"
+TINY = ("--model", "lstm:tiny", *SETTINGS.split())
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "fox.txt"
+    path.write_text("the quick brown fox jumps over the lazy dog; " * 20)
+    return path
+
+
+def test_it_leaves_a_checkpoint_with_its_held_out_bits(answer, text, tmp_path):
+    out = tmp_path / "run"
+    found = answer("train", *TINY, "--data", text, "--out", out)
+    assert (found.code, found.err) == (0, "")
+    assert [line.split(":")[0] for line in found.out.splitlines()] == (
+        ["lstm", "step 2 of 6", "step 4 of 6", "step 6 of 6", "held out", "checkpoint"]
+    )
+    said = read(out / "model.safetensors")
+    assert (said.model, said.preset, said.data.name, said.seed) == ("lstm", "tiny", "fox", 0)
+    assert said.command.startswith("arbench train --model lstm:tiny --steps 6")
+    chosen = resolve("lstm:tiny")
+    assert said.config == dict(chosen.config)
+    model = chosen.build(5, torch.float64)
+    load(model, out / "model.safetensors")
+    _, held_out = model.divide(text.read_text())
+    again = measured(model, held_out, 4000)
+    assert said.quality.held_out
+    assert (said.quality.bits, said.quality.elements) == (again.bits, again.elements)
+    assert f"held out: {again.bits:.3f} bits per byte over {again.elements}" in found.out
+    parts = [json.loads(line) for line in (out / "held_out.jsonl").read_text().splitlines()]
+    assert sum(part["bits"] for part in parts) / sum(part["elements"] for part in parts) == again.bits
+    assert {path.name for path in out.iterdir()} >= {"curve.svg", "curve.png", "curve.jsonl", "state.safetensors"}
+
+
+def test_a_run_in_the_folder_is_continued_or_left_alone(answer, refusal, text, tmp_path):
+    out = tmp_path / "run"
+    assert answer("train", *TINY, "--data", text, "--out", out).code == 0
+    before = (out / "model.safetensors").read_bytes()
+    assert "holds a training run; continue it with --resume, or choose another folder" in (
+        refusal("train", *TINY, "--data", text, "--out", out)
+    )
+    assert answer("train", *TINY, "--data", text, "--out", out, "--resume").code == 0
+    assert (out / "model.safetensors").read_bytes() == before
+    text.write_text("another text, " * 50)
+    found = answer("train", *TINY, "--data", text, "--out", out, "--resume")
+    assert found.code == 2
+    assert "the run has data" in found.err
+    assert (out / "model.safetensors").read_bytes() == before
+
+
+def test_a_loss_that_is_no_number_ends_with_one_line(answer, text, tmp_path):
+    found = answer("train", *TINY, "--data", text, "--out", tmp_path / "run", "--lr", "1e300", "--average", "0")
+    assert found.code == 1
+    assert found.err.count("\n") == 1
+    assert "lower --lr or --clip" in found.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--model lstm:tiny --steps 0", "--steps must be at least 1, got 0"),
+        ("--model lstm:tiny --eval-n 8 --prefix 8", "--prefix must be below the 8 elements of a window, got 8"),
+        ("--model lstm:tiny --lr nan", "--lr must be a positive number, got nan"),
+        ("--model lstm:tiny --threads 0", "--threads must be at least 1, got 0"),
+        ("--model lstm:none", "model 'lstm' has no preset 'none'"),
+        ("--model lstm:tiny --data none.txt", "none.txt: does not exist; wanted a UTF-8 text file"),
+        ("--model pixelcnn:digits --n 60", "no square has 60 pixels; near: 49, 64"),
+        ("--model pixelcnn:digits --n 81", "images: none is 9x9 pixels or larger; the largest square is 8"),
+        ("--model transformer:word_from_digit", "WordFromDigit does not divide its data"),
+        ("--model lstm:tiny --resume", "has no training run to resume; leave --resume out to start one"),
+    ],
+)
+def test_wrong_use_is_one_line_and_leaves_nothing(refusal, tmp_path, words, said):
+    out = tmp_path / "run"
+    assert said in refusal("train", *words.split(), "--out", out)
+    assert not out.exists()
