@@ -8,9 +8,9 @@ hidden units of the last two layers are divided alike.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,14 +60,9 @@ class Weights:
         """Yield all tensors."""
         yield from (value for value in vars(self).values() if isinstance(value, Tensor))
 
-    def kept(self) -> Weights:
-        """Return a copy."""
-        copies: dict[str, Any] = {k: v.clone() for k, v in vars(self).items() if isinstance(v, Tensor)}
-        return replace(self, **copies)
-
-    def equal(self, other: Weights) -> bool:
-        """Return whether all numbers are equal."""
-        return all(torch.equal(a, b) for a, b in zip(self.tensors(), other.tensors(), strict=True))
+    def bits(self) -> list[np.ndarray]:
+        """Return all tensors as unsigned integers of the same bits, in the same memory: equal where a NaN stayed."""
+        return [one.numpy().view(f"u{one.itemsize}") for one in self.tensors()]
 
 
 @dataclass(frozen=True)
