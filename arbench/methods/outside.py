@@ -220,7 +220,7 @@ def _summary(function: Callable[..., Any]) -> str:
 
 
 def foreign(method: Method) -> Method:
-    """Return a ``Method`` of the user's as one from outside: it is no reference, and cannot end the process."""
+    """Return a ``Method`` of the user's as one from outside: it cannot end the process, and is no reference."""
     return replace(method, run=staying(method.run), outside=True, reference=False)
 
 

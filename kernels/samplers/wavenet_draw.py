@@ -87,8 +87,8 @@ class WaveNetDraw:
 
         Raises:
             ValueError: the noise or the given elements do not fit the model, or the conditioning is too short.
-            RuntimeError: an earlier call was interrupted or failed, the second thread cannot start, or another thread
-                of the caller's is drawing.
+            RuntimeError: an earlier call was interrupted or failed, the second thread cannot start, or another caller
+                is drawing.
         """
         if not self._in_use.acquire(blocking=False):
             raise RuntimeError("another thread is in the middle of this draw; start a draw for each thread")

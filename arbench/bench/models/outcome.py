@@ -47,6 +47,14 @@ def has_the_shape(case: CaseKey, outcome: Any) -> None:
             raise InexactError(f"returned {name} of shape {tuple(value.shape)}, expected {(case.batch, case.n)}")
 
 
+def has_the_numbers(outcome: Outcome) -> None:
+    """Check that what an outcome says of its steps can be a number of bytes, or of exchanges. Raises InexactError."""
+    for name, least in (("step_bytes", 1), ("exchanges", 0)):
+        value = getattr(outcome, name)
+        if value is not None and (type(value) is not int or not least <= value < 2**53):
+            raise InexactError(f"returned {name} {value!r:.40}, expected a whole number from {least} on")
+
+
 def has_the_type(source: Source, outcome: Outcome) -> None:
     """Check that events are of the type that the model's law draws: its symbols, or real. Raises InexactError."""
     x, levels = outcome.x, getattr(source.distribution, "levels", None)

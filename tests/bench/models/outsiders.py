@@ -1,11 +1,12 @@
 """Samplers of a bigram by their users: right ones, and one for each way to be wrong."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from arbench.methods import Outcome
+from arbench.methods import Method, Outcome
 
 BUFFERS = {}
 
@@ -134,3 +135,38 @@ def over_a_weight(model, noise):
     x = right(model, noise)
     model.out = torch.nn.Parameter(model.out + 1, requires_grad=False)
     return x
+
+
+def _passing(chunk, pass_on):
+    def run(source, task):
+        noise = task.noise if task.fresh is None else task.fresh.make(range(task.n))
+        x = torch.from_numpy(right(source, noise))
+        pass_on(x, task.made)
+        params = (source.embedding @ source.out)[torch.nn.functional.pad(x[:, :-1] + 1, (1, 0))]
+        return Outcome(x, x, params if task.record else None)
+
+    return Method("chunks", "sample", "x", run, "", chunk=chunk)
+
+
+def _all(x, made):
+    buffer = torch.empty(len(x), 24, dtype=x.dtype)
+    for at in range(0, x.shape[1], 24):
+        size = min(24, x.shape[1] - at)
+        buffer[:, :size] = x[:, at : at + size]
+        made(buffer[:, :size])
+
+
+chunks = _passing(24, _all)
+small_chunks = _passing(32, _all)
+no_chunks = _passing(24, lambda x, made: None)
+stale_chunks = _passing(24, lambda x, made: _all(x.roll(1, 1), made))
+
+
+def _stating(**numbers):
+    return Method("stating", "sample", "x", lambda source, task: replace(chunks.run(source, task), **numbers), "")
+
+
+stated = _stating(step_bytes=8, exchanges=0)
+wide_steps = _stating(step_bytes="a")
+no_steps = _stating(step_bytes=0)
+less_than_no_exchanges = _stating(step_bytes=8, exchanges=-1)

@@ -11,6 +11,7 @@ import torch
 
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job
+from arbench.bench.models.verify import outside
 from arbench.bench.models.verify.outside import MORE, MOST, Untouched, draw_more
 from arbench.bench.options import PlanError
 from arbench.bench.plan import Options, make_plan
@@ -20,7 +21,7 @@ from arbench.results import Verification
 
 HERE = Path(__file__).parent
 MODEL = f"{HERE}/bigrams.py:Sound"
-RIGHT = ("right", "narrow", "flipped", "frozen", "aliased", "printing")
+RIGHT = ("right", "narrow", "flipped", "frozen", "aliased", "printing", "chunks", "stated")
 WRONG = {
     "planted": "element 7 of row 0 is ",
     "rarely": "element ",
@@ -35,6 +36,12 @@ WRONG = {
     "negative": "element 0 of row 0 is -",
     "nothing": "returned events of type NoneType, expected a Tensor",
     "objects": "returned events of type ndarray, expected a Tensor",
+    "no_chunks": "passed nothing to task.made, expected chunks (1, 24), (1, 24), (1, 16)",
+    "small_chunks": "passed (1, 24), (1, 24), (1, 16) to task.made, expected chunks (1, 32), (1, 32)",
+    "stale_chunks": "passed chunks of other elements than it returned",
+    "wide_steps": "returned step_bytes 'a', expected a whole number from 1 on",
+    "no_steps": "returned step_bytes 0, expected a whole number from 1 on",
+    "less_than_no_exchanges": "returned exchanges -1, expected a whole number from 0 on",
     "over_noise": "changed its noise, which other calls read too; change a copy of it",
     "over_weights": "changed the model's 'out', which other calls read too; change a copy of it",
     "over_a_weight": "changed the model's 'out', which other calls read too; change a copy of it",
@@ -53,7 +60,8 @@ def lines() -> Iterator[dict[str, Verification]]:
     cases = make_plan(Options(models=[MODEL], methods=methods, n=[64])).cases
     names = {case.id: case.method.removeprefix("outsiders.") for case in cases}
     job = Job("prove", cases, seed=0, threads=1, share_s=100.0)
-    with torch.no_grad():
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outside, "SECONDS", 60.0)  # however busy the machine is
         found = [message.line for message in opened(job).verify(job)]
     yield {names[line.case]: line for line in found if isinstance(line, Verification)}
     for name in set(sys.modules) - before:
@@ -64,7 +72,7 @@ def lines() -> Iterator[dict[str, Verification]]:
 @pytest.mark.parametrize("name", RIGHT)
 def test_what_is_right_passes_after_all_that_is_wrong(name: str, lines: dict[str, Verification]) -> None:
     assert (lines[name].status, lines[name].error) == ("ok", None)
-    assert lines[name].verified["elements"] >= 33 * 64
+    assert lines[name].verified["elements"] >= (33 * 64 if "recorded" in lines[name].verified else 64)
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,8 +21,9 @@ from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, Evidence, evidence, first_difference
 from arbench.bench.models.judge import Judge, judge_of
-from arbench.bench.models.outcome import digest, has_the_shape, has_the_type
+from arbench.bench.models.outcome import digest, has_the_numbers, has_the_shape, has_the_type
 from arbench.bench.models.setup import ModelSetup, method_of
+from arbench.bench.models.streaming import Handed
 from arbench.bench.models.verify.law import ROUNDINGS, verify_draws, verify_law
 from arbench.bench.models.verify.noise import verify_noise
 from arbench.bench.models.verify.outside import DRAWS_ALONE, Untouched, draw_more
@@ -69,9 +71,12 @@ def verify_method(
     """
     method = method_of(case, source)
     task = setup.task(source, case, record=case.op == "sample" and method.records)
-    outcome, seconds = called(setup, source, case, task)
+    handed = Handed()
+    outcome, seconds = called(setup, source, case, task if case.chunk is None else replace(task, made=handed.take))
     calls = evaluated()
     facts, proof = verify_outcome(setup, source, twin, case, task, outcome)
+    if case.chunk is not None:
+        handed.check(source, case.chunk, outcome.x)
     if case.op == "sample" and not method.records:
 
         def again(other: Task) -> None:
@@ -128,6 +133,7 @@ def verify_outcome(
     """
     has_the_shape(case, outcome)
     has_the_type(source, outcome)
+    has_the_numbers(outcome)
     _answers_the_task(source, case, task, outcome)
     proof = evidence(source, twin, outcome.f, task)
     facts = _parameters_near(proof, case.dtype)
