@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from arbench.results import Case, Results
+from arbench.results.threads import threads_of
 
 
 def duration_s(case: Case) -> float | None:
@@ -11,9 +12,8 @@ def duration_s(case: Case) -> float | None:
 
 
 def cores(case: Case, results: Results) -> int:
-    """Return the number of cores that a call may use: its threads, or those of the run; a GPU counts as one."""
-    threads = case.threads or results.run.plan.get("options", {}).get("threads")
-    return max(threads or 1, 1) if case.device == "cpu" else 1
+    """Return the number of cores that a call uses, one for each thread; a GPU counts as one."""
+    return threads_of(case, results) if case.device == "cpu" else 1
 
 
 def streams(case: Case, results: Results) -> tuple[float, float] | None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from arbench.report.labels import interval_of, is_kernel
 from arbench.report.quantities import NONE
 from arbench.results import Case, Results
-from arbench.results.threads import times_the_threads
+from arbench.results.threads import threads_of, threads_of_run
 from arbench.stats.digits import Interval, last_place
 from arbench.stats.roofline import Roof, roof
 
@@ -41,11 +41,13 @@ def roof_of(case: Case, results: Results) -> Roof | None:
 
     The bytes that a model's operations read and write are not a minimum. A native loop has one: it reads the weights
     once for each element. Limits are measured with the threads of the run; where a native loop has more, each reads its
-    share of the weights at the limit of a share.
+    share of the weights at the limit of a share. Where it has fewer, its limit is unknown: more threads may share it.
     """
     step = (case.verified or {}).get("step_bytes")
     if step is not None and case.flops is not None:
-        more = times_the_threads(case.threads, results)
+        more = threads_of(case, results) / threads_of_run(results)
+        if more < 1:
+            return None
         share = round(step / more), round(case.flops / more)
         steps = (
             roof(share[0] * case.n, share[1], limits, case.dtype, share[0], kinds=("read",))

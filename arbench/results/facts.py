@@ -78,6 +78,8 @@ class Verified(msgspec.Struct):
     accepted: Share | None = None
     excused_ties: Natural = 0
     working_set: Size | None = None
+    step_bytes: Size | None = None
+    exchanges: Natural | None = None
     outcome: str | None = None
     crashed: str | None = None
     remark: str | None = None

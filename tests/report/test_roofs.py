@@ -64,6 +64,28 @@ def test_each_thread_of_a_native_loop_reads_its_share_of_the_weights(both, flops
         assert found.bound == ("memory" if moving > computing else "compute")
 
 
+@pytest.mark.parametrize(
+    ("run", "stated", "exchanges", "known"),
+    [
+        (2, None, 22, True),
+        (2, 2, 22, True),
+        (2, None, 0, False),
+        (2, 1, 0, False),
+        (8, None, 22, False),
+        (1, 2, 22, True),
+    ],
+)
+def test_a_loop_with_fewer_threads_than_the_limits_were_measured_with_has_no_roof(
+    both, run: int, stated: int | None, exchanges: int, known: bool
+) -> None:
+    limits = {"read": [{"bytes": 2**20, "gb_per_s": 100.0}], "matmul": {"float32": 200.0}}
+    some = next(case for case in both.cases.values() if case.model == "wavenet" and case.median_s)
+    facts = dict(n=64, flops=10**6, verified={"step_bytes": 2**21, "exchanges": exchanges}, dtype="float32")
+    case = msgspec.structs.replace(some, threads=stated, status="ok", **facts)
+    line = msgspec.structs.replace(both.run, limits=limits, plan={"options": {"threads": run}})
+    assert (reached(case, type(both)(line, cases={})) is not None) == known
+
+
 def test_the_roof_is_that_of_the_working_set_that_was_gone_over(build, kernels, kernel_table) -> None:
     def cycled(line):
         return msgspec.structs.replace(line, verified={"working_set": 2**28}) if isinstance(line, Case) else line

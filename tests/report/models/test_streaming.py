@@ -91,6 +91,9 @@ def test_threads_are_cores_and_a_gpu_is_one() -> None:
     for results in (measured(sure, threads=2), measured(msgspec.structs.replace(sure, threads=2))):
         assert said(results)[1] == f"In real time 2 cores {text}"
         assert frame(results)["streams"].tolist() == pytest.approx([1.6])
+    for exchanges, streams in ((0, 3.2), (22, 1.6)):  # a native loop has at most two threads, whatever PyTorch may use
+        native = msgspec.structs.replace(sure, verified={"step_bytes": 8, "exchanges": exchanges})
+        assert frame(measured(native, threads=8))["streams"].tolist() == pytest.approx([streams])
     gpu = measured(streamed(2, gap_worst_s=0.011, device="cuda"), threads=4)
     assert said(gpu)[1] == f"In real time the GPU {text.replace('keep', 'keeps')}"
     assert frame(gpu)["streams"].tolist() == pytest.approx([3.2])
