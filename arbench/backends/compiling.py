@@ -108,13 +108,24 @@ def _set(module: nn.Module, name: str, compiled: bool, key: tuple[Hashable, tupl
     made = _MADE.get((method, key))
     if made is None:
         made = _MADE[method, key] = _compiled(method, key[1])
-    this = weakref.ref(module)  # not the module itself, whose memory would only be freed once cycles are looked for
+    vars(module)[name] = _Bound(module, method, made)
 
-    def call(*args: Any) -> Any:
+
+class _Bound:
+    """A method of one module, compiled; in a deep copy of the module it is that of the copy."""
+
+    def __init__(self, module: nn.Module, method: Callable[..., Any], made: Callable[..., Any]) -> None:
+        self._this = weakref.ref(module)  # the module itself would make a cycle, and its memory would be freed late
+        self._method, self._made = method, made
+
+    def __call__(self, *args: Any) -> Any:
         part_of_a_graph = torch.compiler.is_compiling()
-        return (method if part_of_a_graph else made)(this(), *args)
+        return (self._method if part_of_a_graph else self._made)(self._this(), *args)
 
-    vars(module)[name] = call
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Bound:
+        module = self._this()
+        assert module is not None
+        return _Bound(memo.get(id(module), module), self._method, self._made)
 
 
 def _compiled(method: Callable[..., Any], varying: tuple[str, ...] | None) -> Callable[..., Any]:

@@ -113,8 +113,8 @@ def frame(results: Results) -> pd.DataFrame:
     - ``flops_per_element``, ``gb_per_s``, ``gflop_per_s``: work and rates, in 10^9 bytes or FLOPs per second;
     - ``bound``, ``fraction_of_limit``, ``fraction_low``, ``fraction_high``: for kernels and native loops, what limits
       them ('memory' or 'compute') and the fraction of this machine's measured limit they reach, 1 being all of it. A
-      native loop with two threads, in a run with one, is compared with twice the limit of one. Of one with fewer threads
-      than the run the limit is unknown.
+      native loop with two threads, in a run with one, is compared with twice the limit of one. For one with fewer
+      threads than the run the limit is unknown.
 
     Unknown values are missing, never 0.
     """

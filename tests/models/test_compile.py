@@ -6,6 +6,7 @@ them in the slow tests.
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -101,6 +102,20 @@ def test_no_other_backend_compiles(dynamo_alone: None) -> None:
     assert "_step" in vars(source)
     assert "_step" not in vars(source.use("eager"))
     assert made_by(lambda: source(*(task(source, 4).x, source.encode({}, 4)))) == 0
+
+
+def test_a_deep_copy_computes_with_its_own_weights(dynamo_alone: None) -> None:
+    source = resolve("wavenet:tiny").build(3, backend="compile")
+    cached = next(m for m in methods_for(source) if m.name == "cached")
+    other = copy.deepcopy(source)
+    for one in (other, plain := resolve("wavenet:tiny").build(3)):
+        for parameter in one.parameters():
+            parameter.mul_(2)
+    given = task(source, 6)
+    found, expected = cached.run(other, given), cached.run(plain, given)
+    torch.testing.assert_close(found.params, expected.params, rtol=1e-4, atol=1e-4)
+    code = other.encode(given.context, 6)
+    torch.testing.assert_close(other(given.x, code), plain(given.x, code), rtol=1e-4, atol=1e-4)
 
 
 MINGRU = resolve("mingru:tiny").cls

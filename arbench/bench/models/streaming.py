@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -85,6 +85,6 @@ class Handed:
             raise InexactError("passed chunks of other elements than it returned")
 
 
-def _few(shapes: list[tuple[int, ...]]) -> str:
+def _few(shapes: Sequence[tuple[int, ...]]) -> str:
     """Return the first shapes as text."""
     return f"{', '.join(map(str, shapes[:3])) or 'nothing'}{', ...' if len(shapes) > 3 else ''}"
