@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import click
 import pandas as pd
@@ -105,9 +106,19 @@ class Run:
         return f"{found.ratio:.3g}x [{low:.3g}, {high:.3g}]"
 
 
+def mark(row: Any) -> str:
+    """Return the mark of a row whose times are unstable, and nothing for another."""
+    return "~" if row.unstable else ""
+
+
 def per_second(row: pd.Series) -> float:
     """Return the seconds that a second of sound takes, or NaN without a time."""
     return row.median_s / row.n * row.rate_hz if row.median_s else float("nan")
+
+
+def cost(row: pd.Series) -> tuple[str, str]:
+    """Return the measured size of a row, and the seconds that a second of sound takes at its pace."""
+    return f"{row.n:,}", f"{mark(row)}{per_second(row):.3g} s"
 
 
 def percent(value: float) -> str:
@@ -129,13 +140,15 @@ made in turns, with its results file in a folder here (the names of folders in i
 again):
 
     python benchmarks/fused_trial.py --out reports/fused
+    python benchmarks/fused_trial.py --out reports/fused --r9y9 FOLDER --kan-bayashi FOLDER peers
     python benchmarks/fused_trial.py --out reports/fused --table
 
 **Of the limit** is the shortest time in which this core can read the weights once for each element, or multiply by
 them, whichever is longer, over the measured time. Both rates were measured in the same run, with one thread: reading at
 a working set of the weights' size, and the product of large float32 matrices. For two threads the limit is that of two
 such cores, each with half of the weights. *Weights* is how they are stored; arithmetic is float32. Brackets are 95%
-intervals over six processes, and ranges over fewer.
+intervals over six processes, and ranges over fewer. A ~ marks times that are unstable: they differ by more than 10%
+between processes or 25% within one. Most of them are of two threads, on two shared cores.
 
 """
 
@@ -146,7 +159,11 @@ def nv(run: Run) -> str:
     rows = []
     for method in ("cached", "cached,backend=compile", *FUSED):
         row = run.row(method, n)
-        cells = (f"{n / row.median_s / 1e3:.3g} kHz", f"{row.real_time:.2g}x", percent(row.fraction_of_limit))
+        cells = (
+            f"{mark(row)}{n / row.median_s / 1e3:.3g} kHz",
+            f"{row.real_time:.2g}x",
+            percent(row.fraction_of_limit),
+        )
         rows.append((f"`{method}`", *cells, "—" if method == "cached" else run.faster(method, "cached", n)))
     compiled = run.faster("fused", "cached,backend=compile", n)
     two = [run.faster(two, one, n) for one, two in ((FUSED[0], FUSED[2]), (FUSED[1], FUSED[3]))]
@@ -168,7 +185,10 @@ def batches(run: Run) -> str:
             row = run.row(method, 256, batch)
             rate, work = batch * 256 / row.median_s, row.flops / row.median_s
             rows.append(
-                (batch, f"`{method}`", f"{rate / 1e3:.3g} kHz", f"{work / 1e9:.3g}", percent(row.fraction_of_limit))
+                (
+                    *(batch, f"`{method}`", f"{mark(row)}{rate / 1e3:.3g} kHz", f"{work / 1e9:.3g}"),
+                    percent(row.fraction_of_limit),
+                )
             )
     return "## Several streams in one call\n\n" + table(
         ("batch", "method", "samples a second in all", "GFLOP/s", "of the limit"), rows
@@ -181,7 +201,7 @@ def vocoder(run: Run) -> str:
     for method in ("cached", *FUSED):
         row = run.row(method, 1024)
         work = row.flops / row.median_s / 1e9
-        rows.append((f"`{method}`", f"{row.real_time:.2g}x", f"{work:.3g}", percent(row.fraction_of_limit)))
+        rows.append((f"`{method}`", f"{mark(row)}{row.real_time:.2g}x", f"{work:.3g}", percent(row.fraction_of_limit)))
     return "## `wavenet:vocoder`: 22.05 kHz, 24 layers, 128 channels\n\n" + table(
         ("method", "real time", "GFLOP/s", "of the limit"), rows
     )
@@ -199,18 +219,18 @@ def real_time(run: Run) -> str:
                 settings["layers"],
                 settings["residual"],
                 f"{one.weights:,}",
-                f"{one.real_time:.2f}x",
-                f"{two.real_time:.2f}x",
+                f"{mark(one)}{one.real_time:.2f}x",
+                f"{mark(two)}{two.real_time:.2f}x",
             )
         )
         for cores, row in ((1, one), (2, two)):
-            if row.real_time >= 1 and row.weights > best.get(cores, (0, ""))[0]:
+            if row.n / row.rate_hz >= row.high_s and row.weights > best.get(cores, (0, ""))[0]:
                 best[cores] = row.weights, f"{settings['layers']} layers of {settings['residual']} channels"
     largest = "; ".join(f"on {cores} {'core' if cores == 1 else 'cores'} {what}" for cores, (_, what) in best.items())
     return (
         "## The largest vocoder in real time\n\n`wavenet:vocoder` with fewer layers or channels, bfloat16 weights.\n\n"
         + table(("layers", "channels", "weights", "one core", "two cores"), rows)
-        + f"\nThe largest of these in real time: {largest}.\n"
+        + f"\nThe largest of these in real time, in every process: {largest}.\n"
     )
 
 
@@ -240,20 +260,20 @@ def speech(runs: Mapping[str, Run]) -> str:
     small, naive = nv.row("naive", 256), 0.0
     naive = small.median_s * (small.rate_hz / small.n) ** 2
     rows: list[tuple[object, ...]] = [
-        ("`wavenet:nv`, 16 kHz", "`naive`", f"{naive / 3600:.2g} h, from N = 256 and growth as N^2"),
+        ("`wavenet:nv`, 16 kHz", "`naive`", "256", f"{naive / 3600:.2g} h, if growth stays N^2"),
     ]
     for run, n, name in ((nv, 4096, "`wavenet:nv`, 16 kHz"), (paper, 240, "`wavenet:paper`, 24 kHz")):
         for method in ("cached", "cached,backend=compile", *FUSED):
             if (run.rows.method == method).any():
-                rows.append((name, f"`{method}`", f"{per_second(run.row(method, n)):.3g} s"))
-        rows.append((name, "scoring, `parallel`", f"{per_second(run.row('parallel', n, op='score')):.3g} s"))
+                rows.append((name, f"`{method}`", *cost(run.row(method, n))))
+        rows.append((name, "scoring, `parallel`", *cost(run.row("parallel", n, op="score"))))
     one = student.row("parallel", 24000)
-    rows.append(("`parallel_wavenet:paper`, 24 kHz", "`parallel`", f"{per_second(one):.3g} s"))
+    rows.append(("`parallel_wavenet:paper`, 24 kHz", "`parallel`", *cost(one)))
     best = min(per_second(paper.row(method, 240)) for method in FUSED[:2])  # the student has one core too
     slow = per_second(paper.row("cached", 240))
     return (
         "## What a second of speech costs\n\nSeconds of this machine for a second of sound, one stream.\n\n"
-        + table(("model", "sampler", "a second of speech takes"), rows)
+        + table(("model", "sampler", "measured at N", "a second of speech takes"), rows)
         + f"\nOn one core the student, `parallel_wavenet:paper`, is {best / per_second(one):.3g} times as fast as the "
         f"best sampler of its teacher, `wavenet:paper`, and {slow / per_second(one):.3g} times as fast as `cached`. "
         "The 1,000x that is quoted for Parallel WaveNet compares it with a naive sampler.\n"
