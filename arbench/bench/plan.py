@@ -41,9 +41,6 @@ from arbench.own.raised import one_line
 from arbench.results import Model, Trained
 from arbench.stats.claims import parse
 
-RANDOM_DRAFT = "Its draft has random weights, so speculative and rejection guess badly."
-"""Caveat of a trained model whose draft is not."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -210,11 +207,10 @@ def _check_family(chosen: Chosen) -> None:
 
 
 def _model(chosen: Chosen, source: Source) -> Model:
-    cls, trained, remark = chosen.cls, None, chosen.cls.remark
+    cls, trained = chosen.cls, None
     if chosen.trained is not None:
-        said, draft = chosen.trained.said, chosen.trained_draft()
-        if source.draft is not None and draft is None:
-            remark = f"{remark} {RANDOM_DRAFT}".strip()
+        said = chosen.trained.said
+        draft = chosen.trained_draft() if source.draft is not None else None
         trained = Trained(
             said.data.name,
             said.quality.bits,
@@ -226,7 +222,7 @@ def _model(chosen: Chosen, source: Source) -> Model:
             draft.sha256 if draft is not None else None,
         )
     family = FAMILIES.get(cls.family, "")
-    return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, remark, trained)
+    return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, cls.remark, trained)
 
 
 def _together(cases: Iterable[CaseKey]) -> list[CaseKey]:

@@ -38,18 +38,18 @@ def command(models: tuple[str, ...], methods: list[str], as_json: bool) -> None:
     from arbench.bench.options import PlanError
     from arbench.bench.suite import shipped
     from arbench.methods import MethodError, installed
-    from arbench.models import FAMILIES, ModelError, names, resolve
+    from arbench.models import FAMILIES, ModelError, WeightsError, names, resolve
 
-    with refusing(ModelError, MethodError, PlanError):
+    with refusing(ModelError, MethodError, PlanError, WeightsError):
         known = [method for spec in methods for method in _methods(spec)]
         chosen = [resolve(spec) for spec in models or (() if methods else names())]
         for one in chosen if models else ():
             _check_claims(one.cls)
-        suites = shipped()
+        suites, described = shipped(), [_model(one) for one in chosen]
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     found: dict[str, Any] = {
         "families": dict(FAMILIES),
-        "models": [_model(one) for one in chosen],
+        "models": described,
         "suites": {
             name: {"title": one.title, "models": list(dict.fromkeys(e.model for e in one.entries))}
             for name, one in suites.items()
@@ -74,7 +74,10 @@ def command(models: tuple[str, ...], methods: list[str], as_json: bool) -> None:
 
 
 def _model(one: Any) -> dict[str, Any]:
+    import msgspec
+
     from arbench.methods import lacking, methods_for
+    from arbench.models.weights import shipped
 
     cls = one.cls
     return {
@@ -88,6 +91,10 @@ def _model(one: Any) -> dict[str, Any]:
         "element": cls.element,
         "default_preset": cls.default_preset,
         "presets": {name: dict(config) for name, config in cls.presets.items()},
+        "trained": [
+            {"spec": f"{one.name}:{ready.said.preset}@{ready.name}", **msgspec.to_builtins(ready.said)}
+            for ready in shipped(one.name)
+        ],
         "methods": [
             {
                 "op": m.op,
@@ -178,6 +185,8 @@ def _show_all(found: dict[str, Any]) -> None:
         for model in members:
             click.echo(_wrapped(f"{model['name']:<20} {model['citation']}; element: {model['element']}", 2, 4))
             click.echo(_wrapped(f"presets: {_presets(model)}"))
+            if model["trained"]:
+                click.echo(_wrapped(f"trained: {', '.join(one['spec'] for one in model['trained'])}"))
             click.echo(_wrapped(f"depth claimed: {_depths(model)}"))
         click.echo()
     click.echo("for the methods and settings of a model: arbench list --model NAME")
@@ -217,6 +226,7 @@ def _show(model: dict[str, Any], families: dict[str, str]) -> None:
         f"family: {families.get(model['family'], 'none')}; element: {model['element']}",
         model["remark"],
         f"presets: {_presets(model)}",
+        *map(_trained, model["trained"]),
     ):
         if line:
             click.echo(_wrapped(line, 2, 4))
@@ -231,6 +241,14 @@ def _show(model: dict[str, Any], families: dict[str, str]) -> None:
     if settings:
         click.echo(_wrapped(f"settings of a preset, as in --model {_example(model)}: {', '.join(settings)}", 2, 4))
     click.echo()
+
+
+def _trained(one: dict[str, Any]) -> str:
+    """Return ``--model wavenet:nv@speech: trained on speech, 3.71 bits per audio sample on held-out data``."""
+    cost = one["quality"]
+    where = "held-out data" if cost["held_out"] else "the data of the training itself"
+    teacher = f", distilled from {one['teacher']}" if one["teacher"] else ""
+    return f"--model {one['spec']}: trained on {one['data']['name']}{teacher}, {cost['bits']:.3g} {cost['unit']} on {where}"
 
 
 def _example(model: dict[str, Any]) -> str:

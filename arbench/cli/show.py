@@ -17,8 +17,10 @@ from arbench.report import (
     Table,
     answers,
     brief,
+    has_trained,
     headline,
     headlines,
+    passes_table,
     remarks,
     render,
     seal_line,
@@ -97,6 +99,9 @@ def _show_results(results: Results, paths: list[str], more: str, details: bool) 
     if models and not details:
         opening.append(f"details  {more}")
     tables = [_table(one, width, details or not models) for one in (headline(results, width) if few else [])]
+    passes = passes_table(results) if details or has_trained(results) else None
+    if passes is not None:
+        tables.append(_table(passes, width, True))
     if taxonomy is not None:
         tables.append(_table(taxonomy, width, True))
     lines = [*opening, *(line for table in tables for line in ("", *table))]

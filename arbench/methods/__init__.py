@@ -12,6 +12,7 @@ from arbench.methods.registry import NoMethodError as NoMethodError
 from arbench.methods.registry import installed as installed
 from arbench.methods.registry import place_of as place_of
 from arbench.methods.registry import resolve as resolve
+from arbench.methods.speculative import GUESSED_BY_DRAFT as GUESSED_BY_DRAFT
 from arbench.methods.stepwise import CACHED as CACHED
 from arbench.models import Source
 

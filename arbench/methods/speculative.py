@@ -131,6 +131,8 @@ def _rest_lacking(source: Source | type[Source]) -> str | None:
     return _draft_lacking(source)
 
 
+GUESSED_BY_DRAFT = ("speculative", "rejection")
+"""Methods that a draft guesses for."""
 SPECULATIVE = Method(
     "speculative",
     "sample",

@@ -9,6 +9,7 @@ from arbench.border.whole import write_text
 from arbench.report.headline import headline
 from arbench.report.kernels.tables import kernel_rows
 from arbench.report.models.answer import Answer, answers
+from arbench.report.models.passes import has_trained, passes_table
 from arbench.report.models.remarks import failures, remarks
 from arbench.report.models.taxonomy import brief, taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
@@ -30,9 +31,11 @@ __all__ = [
     "cell",
     "failures",
     "frame",
+    "has_trained",
     "headline",
     "headlines",
     "kernel_rows",
+    "passes_table",
     "remarks",
     "render",
     "rows",

@@ -17,6 +17,7 @@ from arbench.report.kernels.tables import kernel_rows, kernel_tables
 from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings, model_label
 from arbench.report.models.answer import answers
 from arbench.report.models.batches import batch_table
+from arbench.report.models.passes import passes_table
 from arbench.report.models.remarks import failures
 from arbench.report.models.taxonomy import taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
@@ -73,6 +74,7 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
             taxonomy=taxonomy(results),
             batches=batch_table(results),
             batch_figure=next((_figure(one) for one in drawings if one.name == BATCHES), None),
+            passes=passes_table(results),
             chapters=chapters(results, statements, drawings),
             kernels=kernel_tables(results, _WIDTH),
             kernel_figures={d.name: _figure(d) for d in drawings if d.name in KERNEL_FIGURES},

@@ -11,6 +11,7 @@ from arbench.report.kernels.tables import kernel_tables
 from arbench.report.labels import SharedSettings
 from arbench.report.models.answer import answers
 from arbench.report.models.batches import batch_table
+from arbench.report.models.passes import passes_table
 from arbench.report.models.remarks import remarks
 from arbench.report.models.taxonomy import taxonomy
 from arbench.report.models.verdicts import ALL_METHODS, sentences
@@ -55,7 +56,7 @@ def summary(
             held=[one for one in statements if one.verdict == "holds"],
             parameters=[one for one in statements if one.subject == ALL_METHODS],
             fractions=fractions_path,
-            overview=[table for table in (taxonomy(results), batch_table(results)) if table],
+            overview=[table for table in (taxonomy(results), batch_table(results), passes_table(results)) if table],
             tables=model_tables(results, _WIDTH),
             kernels=kernel_tables(results, _WIDTH),
             command=facts.command(results.run).replace("\n", " "),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -72,6 +73,11 @@ class ModelSetup:
         more = {} if backend == "eager" else {"backend": backend}
         model = self.chosen.build(self.seed, DTYPES[dtype or self.dtype], self.device, weights, **more)
         return model if rounds is None else rounded(model, rounds)
+
+    @cached_property
+    def random_draft(self) -> bool:
+        """True if the model's weights are trained ones, and those of its draft are not."""
+        return self.chosen.trained is not None and self.chosen.trained_draft() is None
 
     @property
     def eager(self) -> ModelSetup:

@@ -29,7 +29,7 @@ from arbench.bench.models.verify.noise import verify_noise
 from arbench.bench.models.verify.outside import DRAWS_ALONE, Untouched, draw_more
 from arbench.bench.models.verify.rejection import transformed, verify_rejection
 from arbench.distributions import Categorical
-from arbench.methods import Outcome, Task
+from arbench.methods import GUESSED_BY_DRAFT, Outcome, Task
 from arbench.models import Source
 
 PARAMETERS = {"float64": 1e-9, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
@@ -42,6 +42,8 @@ TYPICAL = 4.0
 """Largest average difference of log-probabilities from forward's, over the average error of the dtype itself."""
 USUAL = 2.5
 """Largest average difference between real elements and f(z), over the error of the dtype itself; x rounds on top."""
+RANDOM_DRAFT = "the weights of the draft are random, beside trained ones of the model: few of its guesses are kept"
+"""Caveat of methods that such a draft guesses for."""
 SURPRISE = 6.0
 """Largest deviation of draws in log-probability, in standard deviations, for methods that promise only the law."""
 
@@ -91,6 +93,8 @@ def verify_method(
     if task.noise is not None:
         facts |= verify_draws(source, judge, proof, case.dtype, setup.seed)
     remark = method.remark() if callable(method.remark) else method.remark
+    if setup.random_draft and case.method in GUESSED_BY_DRAFT:
+        remark = RANDOM_DRAFT
     return facts | {"outcome": digest(outcome)} | ({"remark": remark} if remark else {}), seconds, calls
 
 
