@@ -140,8 +140,9 @@ def measure(
                 kind = type(one).__name__
                 raise PlanError(f"measure takes names and classes, got {kind}; pass a class, not an object")
         options["models"] = [one if isinstance(one, str) else _named(one, classes) for one in several]
-    if files := _plain(checkpoints, several=True):
-        options["models"] = [*options.get("models", ()), *_trained(files, suite)]
+    files = [checkpoints] if isinstance(checkpoints, str | os.PathLike) else checkpoints
+    if files:
+        options["models"] = [*options.get("models", ()), *_trained([os.fspath(one) for one in files], suite)]
     with ExitStack() as opened:
         try:
             opened.enter_context(given(classes, functions))

@@ -247,8 +247,8 @@ def _trained(one: dict[str, Any]) -> str:
     """Return ``--model wavenet:nv@speech: trained on speech, 3.71 bits per audio sample on held-out data``."""
     cost = one["quality"]
     where = "held-out data" if cost["held_out"] else "the data of the training itself"
-    teacher = f", distilled from {one['teacher']}" if one["teacher"] else ""
-    return f"--model {one['spec']}: trained on {one['data']['name']}{teacher}, {cost['bits']:.3g} {cost['unit']} on {where}"
+    data = one["data"]["name"] + (f", distilled from {one['teacher']}" if one["teacher"] else "")
+    return f"--model {one['spec']}: trained on {data}, {cost['bits']:.3g} {cost['unit']} on {where}"
 
 
 def _example(model: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from arbench.report import answers, headline
 from arbench.report.cells import slowdown_label
 from arbench.report.labels import DEPENDS_ON_WEIGHTS
 from arbench.report.summary import summary
-from arbench.results import Case, Ratio, Slowdown
+from arbench.results import Case, Model, Ratio, Slowdown, Trained
 
 COSTS = {("naive", 256): 80.0, ("naive", 512): 90.0, ("cached", 256): 20.0, ("cached", 512): 30.0}
 """Seconds of sampling over those of scoring."""
@@ -62,6 +62,22 @@ def test_trained_weights_need_no_caveat(build) -> None:
     results = build(edit=costing(COSTS | MORE))
     results.run.plan["options"] = {"weights": "trained.safetensors"}
     assert not any("random" in one for one in said(results))
+
+
+def test_trained_weights_are_named_beside_random_ones(build) -> None:
+    weights = Trained("speech", 3.714, "bits per audio sample", True, 0, 12, "0" * 64)
+    known = [Model("wavenet", "nv", "", "audio sample", trained=weights)]
+    sentences = said(build(edit=costing(COSTS | MORE), described=known))
+    assert "Weights are trained on speech, 3.71 bits per audio sample, held out." in sentences
+    assert not any("random" in one for one in sentences)
+
+
+def test_bits_on_the_data_of_the_training_are_not_called_held_out(build) -> None:
+    weights = Trained("speech", 3.714, "bits per audio sample", False, 0, 12, "0" * 64)
+    known = [Model("wavenet", "nv", "", "audio sample", trained=weights)]
+    sentences = said(build(edit=costing(COSTS), described=known))
+    where = "on the data of the training itself"
+    assert f"Weights are trained on speech, 3.71 bits per audio sample, {where}." in sentences
 
 
 def test_a_range_of_few_processes_is_called_one(build) -> None:
