@@ -282,6 +282,19 @@ def test_weights_are_those_of_the_file(wavenet: Source, tmp_path: Path) -> None:
         arbench.stream(wavenet)
 
 
+def test_trained_weights_follow_the_name(trained, tmp_path: Path) -> None:
+    path = trained("wavenet:tiny", tmp_path / "model.safetensors", seed=3)
+    how = {"n": N, "dtype": "float64", "seed": SEED}
+    stream, same = arbench.stream(f"wavenet@{path}", **how), arbench.stream("wavenet:tiny", weights=path, **how)
+    for one in (stream, same):
+        list(one)
+    assert torch.equal(stream.elements, same.elements)
+    with pytest.raises(
+        PlanError, match=r" names its weights, and the weights .* are given too; leave out one of them$"
+    ):
+        arbench.stream(f"wavenet@{path}", weights=path)
+
+
 TINY = {"model": "wavenet:tiny"}
 FRAMES = {"local": torch.zeros(1, 3, 5), "global": torch.zeros(1, dtype=torch.long)}
 REFUSED: list[tuple[dict[str, Any], str]] = [
