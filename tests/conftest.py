@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -183,3 +184,31 @@ def committed(git: Callable[..., str]) -> Callable[[Path], Path]:
         return root
 
     return made
+
+
+@pytest.fixture
+def carry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, bytes], Path]:
+    """Return what installs a package that carries one file; the package has no code that could be imported."""
+
+    def install(package: str, file: str, content: bytes) -> Path:
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        info = tmp_path / f"{package.replace('-', '_')}-9.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 9.0\n")
+        (info / "RECORD").write_text(f"{file},,\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        return path
+
+    return install
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide every installed package that carries data."""
+
+    def none(package: str) -> None:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("arbench.data.packages.files", none)

@@ -38,7 +38,7 @@ def converted() -> dict[str, Tensor]:
     """
     path = carried("g2p_en", "g2p-en", "g2p_en/checkpoint20.npz", COMMAND)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             found = {_NAMES[name]: torch.from_numpy(stored[name]) for name in _NAMES}
     except (OSError, EOFError, ValueError, KeyError, BadZipFile):
         raise DataError(path, f"is not the file of g2p-en 2.1.0; {COMMAND} --force-reinstall") from None
