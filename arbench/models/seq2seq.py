@@ -162,8 +162,9 @@ class Seq2Seq(TranslationSource, Source):
 
     def _head(self, hidden: Tensor, memory: Tensor) -> Tensor:
         """Return logits (B, M, levels) from the decoder's outputs (B, M, H)."""
-        if self.attend is None:
+        if self.out_bias is not None:
             return hidden @ self.out + self.out_bias
+        assert self.attend is not None
         keys = memory.unsqueeze(1)
         read = scaled_dot_product_attention(hidden.unsqueeze(1), keys, keys, scale=1.0).squeeze(1)
         return torch.tanh(torch.cat([read, hidden], dim=-1) @ self.attend) @ self.out
