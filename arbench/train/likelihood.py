@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from arbench.models import Source
@@ -24,6 +25,12 @@ class Likelihood:
 
     def __init__(self, training: Any, validation: Any, recipe: Recipe) -> None:
         self.training, self.validation, self.recipe = training, validation, recipe
+
+    @torch.no_grad()
+    def initialise(self, model: Source) -> None:
+        """Initialise the weights from the first batch, where the model's publication does so."""
+        x, context = self.batch(model, 0)
+        model.initialise(x, model.encode(context, x.shape[1]))
 
     def loss(self, model: Source, step: int) -> Tensor:
         """Return bits per element of the batch of a step, which depends on nothing but the step and the seed."""

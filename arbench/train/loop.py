@@ -30,6 +30,9 @@ class TrainError(Exception):
 class Objective(Protocol):
     """Goal of training: a loss and a quality."""
 
+    def initialise(self, model: Source) -> None:
+        """Set the initial weights that depend on the data, if any."""
+
     def loss(self, model: Source, step: int) -> Tensor:
         """Return the loss of the batch of a step, in bits per element."""
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import torch
 
 from arbench.border.whole import write_text
 from arbench.data import DataError
@@ -151,7 +150,7 @@ def trained(
         write(model, run.path, run.stated(model, progress.quality, 0, False, progress))
 
     if not resume:
-        _initialise(model, objective)
+        objective.initialise(model)
     known = {"model": run.chosen.spec, "data": run.data.sha256, **(facts or {})}
     result = train(model, objective, r, run.folder, save, facts=known, resume=resume, report=report)
     model.eval().requires_grad_(False)
@@ -162,13 +161,6 @@ def trained(
     lines = [{"part": part, "bits": bits, "elements": count} for part, (bits, count) in sorted(found.parts.items())]
     write_text(run.folder / HELD_OUT, "".join(json.dumps(line) + "\n" for line in lines))
     return result, found
-
-
-def _initialise(model: Source, objective: Objective) -> None:
-    if isinstance(objective, Likelihood):
-        x, context = objective.batch(model, 0)
-        with torch.no_grad():
-            model.initialise(x, model.encode(context, x.shape[1]))
 
 
 def paired(a: Quality, b: Quality) -> tuple[float, float]:
