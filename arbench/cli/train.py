@@ -16,7 +16,8 @@ from arbench.cli.options import FilePath, PathText, given_options, option
 
 if TYPE_CHECKING:
     from arbench.models import Chosen, Source
-    from arbench.train import Progress, Recipe
+    from arbench.train import Progress, Quality, Recipe, Trained
+    from arbench.train.run import Divided, Run
 
 FAILED = 1
 """Exit code of training that cannot go on."""
@@ -91,21 +92,22 @@ def command(
     check_writable(out)
     from arbench.data import DataError
     from arbench.models import ModelError
-    from arbench.train.run import Run, check, divided, trained
+    from arbench.train.run import Run, trained
 
     check_threads(threads)
     with refusing(DataError, ModelError):
         chosen, source = built(model, dtype, given.get("seed", 0))
+        if source.feeds == "z":
+            raise RefusedError(
+                f"--model {model}: reads noise, which real data does not show; teach it with arbench distill --student"
+            )
         recipe = recipe_of(source, given)
-        loaded, name = loaded_data(chosen, data)
-        try:
-            parts = divided(source, loaded, name)
-            check(source, parts, recipe)
-        except (NotImplementedError, ValueError) as error:
-            raise RefusedError(" ".join(str(error).split())) from None
+        parts = parts_of(chosen, source, data, recipe)
     check_folder_is_free(out, resume)
     run = Run(chosen, recipe, parts, out, said(ctx))
-    click.echo(f"{chosen.name}:{chosen.preset}, {source.weights(recipe.n):,} weights, {name}: {recipe.steps:,} steps")
+    click.echo(
+        f"{chosen.name}:{chosen.preset}, {source.weights(recipe.n):,} weights, {parts.name}: {recipe.steps:,} steps"
+    )
     finish(run, *guarded_training(lambda: trained(run, source, resume=resume, report=reporter(source)), out))
 
 
@@ -119,17 +121,36 @@ def built(spec: str, dtype: str, seed: int) -> tuple[Chosen, Source]:
     return chosen, chosen.build(seed, getattr(torch, dtype))
 
 
-def recipe_of(source: Source, given: dict[str, Any]) -> Recipe:
-    """Return the usual recipe with the user's settings. Raises RefusedError if they are impossible."""
+def recipe_of(source: Source, given: dict[str, Any], base: Recipe | None = None) -> Recipe:
+    """Return a recipe, by default the usual one, with the user's settings. Raises RefusedError if one is impossible."""
     from arbench.train.usual import usual
 
-    base = usual(source)
+    base = base or usual(source)
     steps = given.get("steps", base.steps)
     fitted = {"warmup": min(base.warmup, max(steps // 10, 1)), "every": min(base.every, max(steps // 5, 1))}
     recipe = replace(base, **{**fitted, **given})
-    if (why := recipe.wrong()) is not None:
-        raise RefusedError(f"--{why.partition(' ')[0].replace('_', '-')}{why[len(why.partition(' ')[0]) :]}")
+    refuse_setting(recipe.wrong())
     return recipe
+
+
+def refuse_setting(why: str | None) -> None:
+    """Raise RefusedError if something is wrong: a text that begins with the name of the setting."""
+    if why is not None:
+        name, _, rest = why.partition(" ")
+        raise RefusedError(f"--{name.replace('_', '-')} {rest}")
+
+
+def parts_of(chosen: Chosen, source: Source, data: str | None, recipe: Recipe) -> Divided:
+    """Return the data, divided. Raises DataError, or RefusedError if the model has no events of the recipe's size."""
+    from arbench.train.run import check, divided
+
+    loaded, name = loaded_data(chosen, data)
+    try:
+        parts = divided(source, loaded, name)
+        check(source, parts, recipe)
+        return parts
+    except (NotImplementedError, ValueError) as error:
+        raise RefusedError(" ".join(str(error).split())) from None
 
 
 def loaded_data(chosen: Chosen, data: str | None) -> tuple[Any, str]:
@@ -169,15 +190,20 @@ def said(ctx: click.Context) -> str:
     return shlex.join(["arbench", *(word for word in ctx.obj or [] if word != "--resume")])
 
 
-def reporter(source: Source) -> Callable[[Progress], None]:
-    """Return a function that prints an evaluation as a line."""
+def reporter(source: Source, measure: str = "validation") -> Callable[[Progress], None]:
+    """Return a function that prints an evaluation as a line.
+
+    Args:
+        source: the model.
+        measure: what the evaluation measures.
+    """
     unit = f"bits per {source.element}"
 
     def report(p: Progress) -> None:
         left = p.seconds / p.step * (p.steps - p.step)
         ahead = f", {duration(left)} left" if p.step < p.steps else ""
         mark = ", the best so far" if p.best else ""
-        click.echo(f"step {p.step:,} of {p.steps:,}: {p.loss:.3f} {unit}, validation {p.quality:.3f}{mark}{ahead}")
+        click.echo(f"step {p.step:,} of {p.steps:,}: {p.loss:.3f} {unit}, {measure} {p.quality:.3f}{mark}{ahead}")
 
     return report
 
@@ -206,16 +232,25 @@ class _FailedError(click.ClickException):
     exit_code = FAILED
 
 
-def finish(run: Any, result: Any, quality: Any) -> None:
-    """Draw the curve and print where the checkpoint is."""
-    from arbench.report.figures.drawing import save
-    from arbench.report.models.training import curve
-
-    source = f"{run.chosen.name}:{run.chosen.preset}"
+def finish(run: Run, result: Trained, quality: Quality) -> None:
+    """Draw the curve, and print the quality and where the checkpoint is."""
     unit = f"bits per {run.chosen.cls.element}"
-    save([curve(result.curve, source, unit)], run.folder)
+    draw_curve(run, result, unit)
     click.echo(
         f"held out: {quality.bits:.3f} {unit} over {quality.elements:,}; best validation {result.bits:.3f} at step "
         f"{result.step:,}, {duration(result.seconds)} in all"
     )
+    say_where(run)
+
+
+def draw_curve(run: Run, result: Trained, unit: str) -> None:
+    """Write the curve into the folder of the run."""
+    from arbench.report.figures.drawing import save
+    from arbench.report.models.training import curve
+
+    save([curve(result.curve, f"{run.chosen.name}:{run.chosen.preset}", unit)], run.folder)
+
+
+def say_where(run: Run) -> None:
+    """Print where the checkpoint is, and what to do with it."""
     click.echo(f"checkpoint: {run.path} (measure it with: arbench run --checkpoint {shlex.quote(str(run.path))})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -176,6 +177,14 @@ class ParallelWaveNet(audio.AudioSource, Source):
 
     def _flows(self) -> list[Flow]:
         return [flow for flow in self.flows if isinstance(flow, Flow)]
+
+    @torch.no_grad()
+    def scale_to(self, deviation: float) -> None:
+        """Set the last flow's bias so that draws begin with about this standard deviation.
+
+        A logistic of scale 1 has the standard deviation pi / sqrt(3).
+        """
+        self._flows()[-1].out_bias[1] = math.log(deviation * 3**0.5 / math.pi)
 
     def encode(self, context: Context, n: int) -> list[GateOffsets]:
         """Return each flow's projected conditioning."""

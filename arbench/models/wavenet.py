@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -280,6 +281,18 @@ class WaveNet(audio.AudioSource, Source):
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the configuration of a smaller model that guesses for this one."""
         return {**config, "layers": max(config["layers"] // 4, 1), "cycle": max(config["layers"] // 4, 1)}
+
+    @torch.no_grad()
+    def initialise(self, f: Tensor, code: GateOffsets) -> None:
+        """Let inputs and laws begin at the scale of the audio, where an element is a real number.
+
+        The publication does not: its weights move there first, which takes a few hundred updates.
+        """
+        if self.distribution.finite:
+            return
+        k, deviation = self.distribution.params_width // 3 or 1, max(float(f.std()), audio.CELL)
+        self.embedding.div_(deviation)
+        self.out_bias[-k:] = math.log(deviation)
 
     def _embed(self, x: Tensor) -> Tensor:
         """Turn elements (B, M) into inputs of the stack (B, M, R)."""

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from arbench.data import DataError
+from arbench.methods.base import Task
+from arbench.methods.stepwise import cached
 from arbench.models import Context, Source
 from arbench.models.base import Piece
 from arbench.train.events import event
@@ -52,7 +54,7 @@ def measured(model: Source, data: object, n: int, prefix: int = 0, batch: int = 
     """
     model.eval()
     parts: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for x, context, pieces in _batches(model, data, n, prefix, batch, seed):
+    for x, context, pieces in batches(model, data, n, prefix, batch, seed):
         nats = -log_probs(model, x, context)
         scored = model.counted(x)
         for row, piece in enumerate(pieces):
@@ -69,15 +71,23 @@ def measured(model: Source, data: object, n: int, prefix: int = 0, batch: int = 
 
 
 def log_probs(model: Source, x: Tensor, context: Context) -> Tensor:
-    """Return the log-probability of each element (B, N) in nats; of a real element, of its whole cell."""
-    params = model(x, model.encode(context, x.shape[1]))
-    found = model.distribution.log_prob(params, x)
+    """Return the log-probability of each element (B, N) in nats; of a real element, of its whole cell.
+
+    A model that reads noise is inverted step by step, which has no gradient.
+    """
+    if model.feeds == "z":
+        found = cached(model, Task(x.shape[1], context, x=x)).log_prob
+        assert found is not None
+    else:
+        params = model(x, model.encode(context, x.shape[1]))
+        found = model.distribution.log_prob(params, x)
     return found + math.log(model.cell) if model.cell else found
 
 
-def _batches(
+def batches(
     model: Source, data: object, n: int, prefix: int, batch: int, seed: int
 ) -> Iterator[tuple[Tensor, Context, list[Piece]]]:
+    """Yield the pieces of a part of the data in batches of one length: events, their context and the pieces."""
     number = 0
     for _, same in groupby(model.pieces(data, n, prefix), key=lambda piece: piece.n):
         while pieces := list(islice(same, batch)):
