@@ -105,8 +105,8 @@ def command(
         parts = parts_of(chosen, model, data, recipe)
     if parts.sha256 != taught_by.checkpoint.data.sha256:
         raise RefusedError(
-            f"--teacher {teacher}: was trained on other data ({taught_by.checkpoint.data.name}), which may contain what "
-            "is held out here; give --data as its training did"
+            f"--teacher {teacher}: was trained on other data ({taught_by.checkpoint.data.name}), and the held-out part "
+            "may be among it; give --data as its training did"
         )
     check_folder_is_free(out, resume)
     run = Run(chosen, recipe, parts, out, said(ctx), taught_by.spec)
