@@ -119,9 +119,10 @@ def stream(
     a chunk is made with the chunk. All that can be refused is refused here, before the first chunk.
 
     Args:
-        model: NAME[:PRESET][,SETTING=VALUE...], path.py:Class[:PRESET], package.module:Class[:PRESET], a subclass of
-            ``arbench.models.Source``, or a model that is built already, which several streams may share.
-        weights: safetensors file; by default random weights. Not for a model that is built.
+        model: NAME[:PRESET][,SETTING=VALUE...], path.py:Class[:PRESET], package.module:Class[:PRESET], each with
+            @WEIGHTS behind it for trained weights, as in ``wavenet:nv@speech``; a subclass of
+            ``arbench.models.Source``; or a model that is built already, which several streams may share.
+        weights: safetensors file; by default those of ``model``, or random ones. Not for a model that is built.
         chunk: elements per chunk. The last chunk may have fewer; where several elements are drawn at once, a chunk has
             as many as complete the last of these groups.
         n: number of elements of an event, those given included. By default as many as ``context`` is long enough for,

@@ -85,8 +85,8 @@ class Options(Measuring):
     """Options of a run of models; an empty list means everything that fits.
 
     Args:
-        models: NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET]; with a suite, the models of it
-            to keep. By default wavenet, or all models of the suite.
+        models: NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET], with @WEIGHTS behind it for
+            trained weights; with a suite, the models of it to keep. By default wavenet, or all models of the suite.
         suite: name of a suite that ships, or path of a TOML file: see ``arbench.bench.suite``. The other options
             apply to all of its models.
         methods: NAME, path.py:function or package.module:function, each with ,KEY=VALUE behind it for its settings.
