@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 
 from arbench.data.packages import EXTRA, missing
 
-NUMBERS = range(10_000)
-"""Numbers of the named data ``numbers``."""
+SHORT, BELOW, CHOSEN = 1_000, 1_000_000, 19_000
 
 
-def number_pairs(numbers: Iterable[int] = NUMBERS) -> list[tuple[str, str]]:
+def numbers() -> list[int]:
+    """Return the numbers of the named data ``numbers``, 20,000: all below 1,000, and a choice below 1,000,000."""
+    return [*range(SHORT), *sorted(random.Random(0).sample(range(SHORT, BELOW), CHOSEN))]
+
+
+def number_pairs(which: Iterable[int] | None = None) -> list[tuple[str, str]]:
     """Return each number in words: (English, German), such as ("twenty-one", "einundzwanzig").
+
+    Args:
+        which: the numbers; None for those of ``numbers``.
 
     Raises:
         DataError: the package ``num2words`` is not installed.
@@ -20,4 +28,5 @@ def number_pairs(numbers: Iterable[int] = NUMBERS) -> list[tuple[str, str]]:
         from num2words import num2words
     except ImportError:
         raise missing("numbers", "num2words", EXTRA) from None
-    return [(num2words(number, lang="en"), num2words(number, lang="de")) for number in numbers]
+    which = numbers() if which is None else which
+    return [(num2words(number, lang="en"), num2words(number, lang="de")) for number in which]
