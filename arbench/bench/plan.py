@@ -220,6 +220,8 @@ def _model(chosen: Chosen, source: Source) -> Model:
             said.steps,
             chosen.trained.sha256,
             draft.sha256 if draft is not None else None,
+            said.data.sha256,
+            said.teacher,
         )
     family = FAMILIES.get(cls.family, "")
     return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, cls.remark, trained)

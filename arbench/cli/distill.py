@@ -143,8 +143,9 @@ def settings_of(kind: Distiller, own: dict[str, Any], name: str) -> dict[str, An
 def finish(run: Run, found: Distilled, kind: Distiller) -> None:
     """Draw the curve, write the figures, and print them."""
     from arbench.border.whole import write_text
+    from arbench.models.weights import read
 
-    draw_curve(run, found.trained, f"{kind.MEASURE}, bits per {run.chosen.cls.element}")
+    draw_curve(run, found.trained, f"{kind.MEASURE}, {read(run.path).quality.unit}")
     write_text(run.folder / FIGURES, json.dumps(dict(found.figures), indent=2) + "\n")
     for line in found.lines:
         click.echo(line)

@@ -17,6 +17,7 @@ from arbench.report import (
     Table,
     answers,
     brief,
+    frontier_table,
     has_trained,
     headline,
     headlines,
@@ -100,6 +101,9 @@ def _show_results(results: Results, paths: list[str], more: str, details: bool) 
         opening.append(f"details  {more}")
     tables = [_table(one, width, details or not models) for one in (headline(results, width) if few else [])]
     passes = passes_table(results) if details or has_trained(results) else None
+    frontier = frontier_table(results)
+    if frontier is not None:
+        tables.append(_table(frontier, width, True))
     if passes is not None:
         tables.append(_table(passes, width, True))
     if taxonomy is not None:

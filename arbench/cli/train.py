@@ -197,7 +197,7 @@ def reporter(source: Source, measure: str = "validation") -> Callable[[Progress]
         source: the model.
         measure: what the evaluation measures.
     """
-    unit = f"bits per {source.element}"
+    unit = source.unit
 
     def report(p: Progress) -> None:
         left = p.seconds / p.step * (p.steps - p.step)
@@ -234,7 +234,9 @@ class _FailedError(click.ClickException):
 
 def finish(run: Run, result: Trained, quality: Quality) -> None:
     """Draw the curve, and print the quality and where the checkpoint is."""
-    unit = f"bits per {run.chosen.cls.element}"
+    from arbench.models.weights import read
+
+    unit = read(run.path).quality.unit
     draw_curve(run, result, unit)
     click.echo(
         f"held out: {quality.bits:.3f} {unit} over {quality.elements:,}; best validation {result.bits:.3f} at step "

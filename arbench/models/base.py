@@ -234,6 +234,11 @@ class Source(Switched, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} does not divide its data; define divide and pieces")
 
+    @property
+    def unit(self) -> str:
+        """Unit of quality: bits per element, with what an element's values are where bits depend on it."""
+        return f"bits per {self.element}"
+
     def counted(self, x: Tensor) -> Tensor | None:
         """Return which elements (B, N) of events are data and not padding; None, the default, for all."""
         return None

@@ -341,6 +341,11 @@ class Transformer(Source):
         """Yield pieces of the data of the configured kind."""
         return self.events.pieces(data, n, prefix)
 
+    @property
+    def unit(self) -> str:
+        """Unit of quality, which the kind of the events decides."""
+        return self.events.unit
+
     def counted(self, x: Tensor) -> Tensor | None:
         """Return which elements are no padding; None for all."""
         return self.events.counted(x)

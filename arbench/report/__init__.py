@@ -9,6 +9,7 @@ from arbench.border.whole import write_text
 from arbench.report.headline import headline
 from arbench.report.kernels.tables import kernel_rows
 from arbench.report.models.answer import Answer, answers
+from arbench.report.models.frontier import frontier_table
 from arbench.report.models.passes import has_trained, passes_table
 from arbench.report.models.remarks import failures, remarks
 from arbench.report.models.taxonomy import brief, taxonomy
@@ -31,6 +32,7 @@ __all__ = [
     "cell",
     "failures",
     "frame",
+    "frontier_table",
     "has_trained",
     "headline",
     "headlines",

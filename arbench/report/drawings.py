@@ -8,14 +8,16 @@ from arbench.report.kernels.roofline import roofline
 from arbench.report.labels import model_label, of_models
 from arbench.report.models.batches import batch_figure
 from arbench.report.models.curves import curves
+from arbench.report.models.frontier_figure import frontier_figure
 from arbench.report.models.map import growth_map
 from arbench.report.table import order
 from arbench.results import Results
 
-MAP, BATCHES, FRACTIONS, ROOFLINE = "map", "batches", "fractions", "roofline"
+MAP, BATCHES, FRONTIER, FRACTIONS, ROOFLINE = "map", "batches", "frontier", "fractions", "roofline"
 _OVERVIEW = {
     MAP: (growth_map, "growth of scoring depth against growth of sampling depth"),
     BATCHES: (batch_figure, "time per element over batch size"),
+    FRONTIER: (frontier_figure, "bits of held-out data against seconds per element, sampling and scoring"),
 }
 KERNEL_FIGURES = {
     FRACTIONS: (fractions, "kernels: fraction of the machine's limit"),

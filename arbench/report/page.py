@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from arbench.border.printable import printable
 from arbench.report import facts
-from arbench.report.drawings import BATCHES, KERNEL_FIGURES, MAP
+from arbench.report.drawings import BATCHES, FRONTIER, KERNEL_FIGURES, MAP
 from arbench.report.figures.drawing import Drawing
 from arbench.report.gaps import gaps
 from arbench.report.headline import headline
@@ -17,6 +17,7 @@ from arbench.report.kernels.tables import kernel_rows, kernel_tables
 from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings, model_label
 from arbench.report.models.answer import answers
 from arbench.report.models.batches import batch_table
+from arbench.report.models.frontier import frontier_table
 from arbench.report.models.passes import passes_table
 from arbench.report.models.remarks import failures
 from arbench.report.models.taxonomy import taxonomy
@@ -72,6 +73,8 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
             tally=tally(statements),
             map=next((_figure(one) for one in drawings if one.name == MAP), None),
             taxonomy=taxonomy(results),
+            frontier=frontier_table(results),
+            frontier_figure=next((_figure(one) for one in drawings if one.name == FRONTIER), None),
             batches=batch_table(results),
             batch_figure=next((_figure(one) for one in drawings if one.name == BATCHES), None),
             passes=passes_table(results),

@@ -11,6 +11,7 @@ from arbench.report.kernels.tables import kernel_tables
 from arbench.report.labels import SharedSettings
 from arbench.report.models.answer import answers
 from arbench.report.models.batches import batch_table
+from arbench.report.models.frontier import frontier_table
 from arbench.report.models.passes import passes_table
 from arbench.report.models.remarks import remarks
 from arbench.report.models.taxonomy import taxonomy
@@ -20,6 +21,8 @@ from arbench.report.table import model_tables
 from arbench.report.templates import environment
 from arbench.results import Results
 
+_OVERVIEW = (taxonomy, frontier_table, batch_table, passes_table)
+"""The functions that make tables of all models."""
 _WIDTH = 1000
 """Characters per line: tables keep all columns."""
 
@@ -56,7 +59,7 @@ def summary(
             held=[one for one in statements if one.verdict == "holds"],
             parameters=[one for one in statements if one.subject == ALL_METHODS],
             fractions=fractions_path,
-            overview=[table for table in (taxonomy(results), batch_table(results), passes_table(results)) if table],
+            overview=[table for make in _OVERVIEW if (table := make(results)) is not None],
             tables=model_tables(results, _WIDTH),
             kernels=kernel_tables(results, _WIDTH),
             command=facts.command(results.run).replace("\n", " "),

@@ -111,6 +111,10 @@ class Trained(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Digest of the checkpoint's file, in hexadecimal digits."""
     draft: str | None = None
     """The same of the draft's checkpoint; None if there is no draft, or its weights are random."""
+    data_sha256: str | None = None
+    """Digest of the data, in hexadecimal digits; bits are compared where it is the same."""
+    teacher: str | None = None
+    """The model that it was distilled from, such as "wavenet:teacher@speech"; None if it was not."""
 
 
 class Model(Line, tag="model"):

@@ -105,7 +105,7 @@ class Run:
             preset=self.chosen.preset,
             config=msgspec.to_builtins(config),
             data=Data(self.data.name, self.data.sha256),
-            quality=Stated(bits, f"bits per {model.element}", elements, held_out),
+            quality=Stated(bits, model.unit, elements, held_out),
             recipe=json.loads(json.dumps(vars(self.recipe))),
             seed=self.recipe.seed,
             steps=at.step,

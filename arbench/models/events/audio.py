@@ -96,9 +96,19 @@ class AudioSource:
 
     element: ClassVar[str] = "audio sample"
     rate_hz: float | None
+    cell: float | None = None
+    levels: int = 65536
+    companded: bool = False
     local: int
     classes: int
     hop: int
+
+    @property
+    def unit(self) -> str:
+        """Unit of quality: bits depend on the levels of a sample; real samples count as 65,536."""
+        if self.cell is not None:
+            return "bits per audio sample of 16 bits, dequantised"
+        return f"bits per audio sample of {self.levels:,} {'mu-law ' if self.companded else ''}levels"
 
     def covers(self, context: Context) -> int | None:
         """Return the number of samples that the frames of local conditioning cover; None without it."""

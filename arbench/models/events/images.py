@@ -59,6 +59,11 @@ class ImageSource:
     levels: int
     classes: int = 0
 
+    @property
+    def unit(self) -> str:
+        """Unit of quality: bits depend on the levels of a sub-pixel."""
+        return f"bits per {self.element} of {self.levels} levels"
+
     def side(self, n: int) -> int:
         """Return the side of the square image with ``n`` sub-pixels. Raise ValueError if there is none."""
         return square(n, self.colours)

@@ -80,6 +80,11 @@ class Kind(ABC):
         """Yield pieces of the data as ``Source.pieces`` does; by default a kind does not."""
         raise NotImplementedError(f"{type(self).__name__} does not divide its data: {BOTH}")
 
+    @property
+    def unit(self) -> str:
+        """Unit of quality, as ``Source.unit``."""
+        return f"bits per {getattr(self, 'element', 'token')}"
+
     def counted(self, x: Tensor) -> Tensor | None:
         """Return which elements are no padding, as ``Source.counted`` does; None, the default, for all."""
         return None
@@ -128,6 +133,7 @@ class Speech(audio.AudioSource, Kind):
 
     label = "global"
     local, hop = 0, 1
+    companded = True
 
     def __init__(self, *, rate_hz: float = 16000.0, **config: Any) -> None:
         super().__init__(**config)

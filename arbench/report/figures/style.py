@@ -171,19 +171,19 @@ def sizes_axis(axes: Axes, sizes: Iterable[int]) -> None:
     axes.set_xlabel("N, elements")
 
 
-def value_axis(axes: Axes, low: float, high: float, unit: str) -> None:
-    """Make y a log axis from a little below ``low`` to a little above ``high``, with ticks in words."""
-    axes.set_yscale("log")
-    axes.set_ylim(low / 1.6, high * 1.6)
+def value_axis(axes: Axes, low: float, high: float, unit: str, along: str = "y") -> None:
+    """Make y, or x, a log axis from a little below ``low`` to a little above ``high``, with ticks in words."""
+    axes.set(**{f"{along}scale": "log", f"{along}lim": (low / 1.6, high * 1.6)})
+    axis = axes.yaxis if along == "y" else axes.xaxis
     decades = np.log10(high / low)
     subs: tuple[float, ...] = (1.0,)
     if decades <= 0.7:
         subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
     elif decades <= 2:
         subs = (1.0, 2.0, 5.0)
-    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, unit)))
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, unit)))
 
 
 def tick(value: float, unit: str) -> str:

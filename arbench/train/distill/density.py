@@ -196,7 +196,7 @@ def distil(
     result, quality = trained(run, student, objective, facts=facts, resume=resume, report=report)
     theirs = measured(teacher.model, data.held_out, r.eval_n or r.n, r.prefix, seed=r.seed)
     apart = objective.divergence(student, data.held_out)
-    unit = f"bits per {student.element}"
+    unit = student.unit
     first, best = result.curve[0], min(result.curve, key=lambda line: line["quality"])
     lines = [
         f"divergence from the teacher on noise and conditioning not trained on: {first['quality']:.3f} {unit} at step "

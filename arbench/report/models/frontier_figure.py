@@ -1,0 +1,65 @@
+"""The figure of quality beside speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from arbench.report.figures.style import FAINT, INK, SERIES_LOOKS, new_figure, styled, value_axis
+from arbench.report.labels import shorten
+from arbench.report.models.frontier import Entry, entries, frontier, teacher_of
+from arbench.results import Op, Results
+
+_LONGEST = 40
+"""Characters of a label in the figure."""
+
+
+def frontier_figure(results: Results) -> Figure | None:
+    """Return bits against the seconds of an element, sampling and scoring, a row of panels for each kind of data.
+
+    The line joins the models that no other beats in both; an arrow leads from a teacher to the model distilled from it.
+    """
+    groups = [group for group in entries(results) if any(one.best for one in group)]
+    if not groups:
+        return None
+    with styled():
+        figure = new_figure(8.4, 3.1 * len(groups) + 0.3)
+        panels = figure.subplots(len(groups), 2, squeeze=False)
+        for row, group in zip(panels, groups, strict=True):
+            for axes, op in zip(row, ("sample", "score"), strict=True):
+                _panel(axes, group, op)
+            row[0].set_ylabel(shorten(group[0].trained.unit, _LONGEST))
+            row[0].set_title(shorten(f"{group[0].trained.data}: sampling", _LONGEST))
+            row[1].set_title("scoring")
+    return figure
+
+
+def _panel(axes: Axes, group: Sequence[Entry], op: Op) -> None:
+    timed = [(one, seconds) for one in group if (seconds := one.seconds(op)) is not None]
+    if not timed:
+        axes.text(0.5, 0.5, "not timed", transform=axes.transAxes, ha="center", color=FAINT)
+        return
+    best = frontier(group, op)
+    places = {one.label: (seconds, one.trained.bits) for one, seconds in timed}
+    (on, marker), (off, other) = SERIES_LOOKS[0], SERIES_LOOKS[4]
+    steps = [places[one.label] for one in best]
+    axes.plot(*zip(*steps, strict=True), color=on, linewidth=1.2, drawstyle="steps-post", zorder=1)
+    for one, _ in timed:
+        x, y = places[one.label]
+        first = one in best
+        axes.plot(x, y, marker if first else other, color=on if first else off, markersize=6, zorder=3)
+        axes.annotate(
+            shorten(one.label, _LONGEST), (x, y), (5, 4), textcoords="offset points", fontsize=8, color=INK, zorder=4
+        )
+        teacher = teacher_of(one, group)
+        if teacher is not None and teacher.label in places:
+            look = {"arrowstyle": "->", "color": FAINT, "linewidth": 1.0, "shrinkA": 5, "shrinkB": 5}
+            axes.annotate("", (x, y), places[teacher.label], arrowprops=look, zorder=2)
+    low, high = (f(seconds for _, seconds in timed) for f in (min, max))
+    value_axis(axes, low, high * 4, "s", "x")
+    bits = [one.trained.bits for one, _ in timed]
+    room = max(max(bits) - min(bits), 0.1) * 0.15
+    axes.set_ylim(min(bits) - room, max(bits) + 2 * room)
+    axes.set_xlabel("seconds per element")
