@@ -29,8 +29,10 @@ def test_both_threads_get_the_same_sums_every_time() -> None:
 
     def work(thread: int) -> None:
         failed[thread] = _rounds(counters, boxes, thread, parts[thread], 2000)
+        if failed[thread]:
+            stop(counters)  # or the other would wait forever, and the process with it
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+    threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -44,7 +46,7 @@ def test_both_threads_get_the_same_sums_every_time() -> None:
 def test_a_thread_whose_other_never_comes_can_be_stopped() -> None:
     counters, ended = np.zeros(COUNTERS, np.int64), []
     wait(counters, 1, 0)  # compiles
-    thread = threading.Thread(target=lambda: ended.append(wait(counters, 1, 1)))
+    thread = threading.Thread(target=lambda: ended.append(wait(counters, 1, 1)), daemon=True)
     thread.start()
     stop(counters)
     thread.join(60)
