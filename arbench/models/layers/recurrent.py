@@ -183,7 +183,8 @@ class GRUStack(Stack):
     """Layers of h_t = z . h_{t-1} + (1 - z) . n, where n = tanh(W_n x_t + b_n + r . (U_n h_{t-1} + d_n)).
 
     The gates r and z are sigmoids of W x_t + b + U h_{t-1} + d. A sequence is one call of PyTorch's own GRU; a
-    single element is two products and the gates, layer by layer.
+    single element is two products and the gates, layer by layer. On the CPU ``torch.compile`` unrolls the call, so that
+    each length of a sequence is a graph of its own.
 
     Source: Cho et al., *Learning Phrase Representations using RNN Encoder-Decoder*, 2014, arXiv:1406.1078, with the
     gate r behind the product, as PyTorch and cuDNN have it. All weights and biases start from U(-``bound``, ``bound``).
