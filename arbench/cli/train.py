@@ -242,6 +242,7 @@ def finish(run: Run, result: Trained, quality: Quality) -> None:
         f"held out: {quality.bits:.3f} {unit} over {quality.elements:,}; best validation {result.bits:.3f} at step "
         f"{result.step:,}, {duration(result.seconds)} in all"
     )
+    say_translations(run)
     say_where(run)
 
 
@@ -251,6 +252,14 @@ def draw_curve(run: Run, result: Trained, unit: str) -> None:
     from arbench.report.models.training import curve
 
     save([curve(result.curve, f"{run.chosen.name}:{run.chosen.preset}", unit)], run.folder)
+
+
+def say_translations(run: Run) -> None:
+    """Print how many translations of held-out sentences are exact, if the model translates."""
+    from arbench.train.run import translations
+
+    for name, exact in translations(run).items():
+        click.echo(f"held-out translations, {name} decoding: {exact.said()}")
 
 
 def say_where(run: Run) -> None:

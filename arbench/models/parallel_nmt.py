@@ -14,7 +14,8 @@ from arbench.backends.compiling import compilable
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most
 from arbench.models.events.fertility import aligned, copies
-from arbench.models.events.translation import END, TranslationSource
+from arbench.models.events.sentences import END, Aligned, filled
+from arbench.models.events.translation import TranslationSource
 from arbench.models.layers.attention import Init, Memory, Stack, sinusoids
 from arbench.models.layers.parallel_decoder import ParallelDecoder
 
@@ -183,16 +184,28 @@ class ParallelNMT(TranslationSource, Source):
         """Return the symbols of source and target in an event of ``n`` elements."""
         return n // 2, n - n // 2
 
+    def counted(self, x: Tensor) -> Tensor:
+        """Return the elements (B, N) that are no padding.
+
+        They are the fertilities up to that of the source's first end, and the symbols up to the first end. The source's
+        end is copied to that of its translation and padding is not copied, so its fertility is the last that is
+        positive. An event of several sentences counts all fertilities, but the first translation alone.
+        """
+        fertility, symbols = x.split(self.lengths(x.shape[1]), dim=1)
+        return torch.cat([fertility.flip(1).cumsum(1).flip(1) > 0, super().counted(symbols)], dim=1)
+
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
-        """Return real pairs, with fertilities from ``fertility.aligned``.
+        """Return real pairs, with their own fertilities if they are ``Aligned``, else from ``fertility.aligned``.
 
         A translation that is longer than its source can be copied is cut.
         """
         s = n // 2
         target, context = self.sentences(n - s, rows, seed, data, source=s)
-        found = [
-            aligned(a.numpy(), b.numpy(), self.fertilities - 1) for a, b in zip(context["source"], target, strict=True)
-        ]
-        fertility = torch.stack([torch.from_numpy(one) for one in found])
+        if isinstance(data, Aligned):
+            fertility = filled([data.fertilities[i] for i in data.drawn((s, n - s), rows, seed)], s)
+        else:
+            both = zip(context["source"], target, strict=True)
+            found = [aligned(a.numpy(), b.numpy(), self.fertilities - 1) for a, b in both]
+            fertility = torch.stack([torch.from_numpy(one) for one in found])
         beyond = torch.arange(n - s) >= fertility.sum(1, keepdim=True)
         return torch.cat([fertility, target.masked_fill(beyond, END)], dim=1), context

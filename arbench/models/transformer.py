@@ -300,6 +300,18 @@ class Transformer(Source):
         x = self._inputs(f[:, :-1], code.offset, first=True)
         return self._head(self.decoder(x, code.memories, causal=True))
 
+    def attention(self, f: Tensor, code: _Code) -> list[Tensor]:
+        """Return the weights of each decoder layer's attention to the source, (B, H, N, S), for every element.
+
+        Row j are the weights with which the parameters of element j were computed.
+
+        Raises:
+            ValueError: the model has no source.
+        """
+        if self.encoder is None:
+            raise ValueError("the model has no source")
+        return self.decoder.weights(self._inputs(f[:, :-1], code.offset, first=True), code.memories)
+
     def start(self, batch: int, n: int, code: _Code) -> _State:
         """Return the state before the first element."""
         if self.backend != COMPILE:

@@ -14,6 +14,7 @@ import msgspec
 from arbench.border.whole import write_text
 from arbench.data import DataError
 from arbench.models import Chosen, Source
+from arbench.models.events.sentences import Sentences
 from arbench.models.weights import Checkpoint, Data, load, read, write
 from arbench.models.weights import Quality as Stated
 from arbench.train.digest import digest
@@ -22,8 +23,9 @@ from arbench.train.likelihood import Likelihood
 from arbench.train.loop import Objective, Progress, Trained, train
 from arbench.train.quality import Quality, measured
 from arbench.train.recipe import Recipe
+from arbench.train.translation import Exact, exact_match
 
-MODEL, HELD_OUT = "model.safetensors", "held_out.jsonl"
+MODEL, HELD_OUT, TRANSLATION = "model.safetensors", "held_out.jsonl", "translation.json"
 VALIDATION = 0.05
 """Fraction of the training part that chooses the best step; the held-out part is scored once, at the end."""
 
@@ -136,6 +138,8 @@ def trained(
         resume: whether to go on where the folder's run stopped.
         report: called after each evaluation.
 
+    Of sentence pairs, the folder's ``translation.json`` says how many translations are exactly the reference.
+
     Returns:
         How the training went, and the quality of the held-out part.
 
@@ -158,9 +162,20 @@ def trained(
     found = quality(model) if quality else measured(model, run.data.held_out, r.eval_n or r.n, r.prefix, seed=r.seed)
     stated = replace(run.stated(model, found.bits, found.elements, True, result), steps=read(run.path).steps)
     write(model, run.path, stated)
+    if isinstance(run.data.held_out, Sentences):
+        exact = exact_match(model, run.data.held_out, r.eval_n or r.n)
+        write_text(run.folder / TRANSLATION, json.dumps({k: v.plain() for k, v in exact.items()}, indent=2) + "\n")
     lines = [{"part": part, "bits": bits, "elements": count} for part, (bits, count) in sorted(found.parts.items())]
     write_text(run.folder / HELD_OUT, "".join(json.dumps(line) + "\n" for line in lines))
     return result, found
+
+
+def translations(run: Run) -> dict[str, Exact]:
+    """Return how many translations of the held-out part are exact, by decoding; none for other data."""
+    if not isinstance(run.data.held_out, Sentences):
+        return {}
+    found = json.loads((run.folder / TRANSLATION).read_text(encoding="utf-8"))
+    return {name: Exact.of(one) for name, one in found.items()}
 
 
 def paired(a: Quality, b: Quality) -> tuple[float, float]:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from arbench.models.events.translation import END
-
-Symbols = NDArray[np.int64]
+from arbench.models.events.sentences import END, Symbols
 
 
 def copies(fertility: Tensor, length: int) -> tuple[Tensor, Tensor]:

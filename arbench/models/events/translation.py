@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
@@ -11,34 +10,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from arbench.data import DataError, as_bytes, as_symbols, load_pairs, named, pairs
 from arbench.models.base import Piece
-
-Symbols = NDArray[np.int64]
-END = 0
-"""Symbol that ends a sentence and pads the rest of an event."""
-
+from arbench.models.events.sentences import END, Sentences, Symbols
 
 HELD_OUT = 0.1
 """Fraction of the pairs that is held out."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sentences:
-    """Pairs of a part of the data, each an event of its own: sources and targets as symbols."""
-
-    sources: list[Symbols]
-    targets: list[Symbols]
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-    def chosen(self, numbers: Sequence[int]) -> Sentences:
-        """Return the pairs with these numbers."""
-        return Sentences([self.sources[i] for i in numbers], [self.targets[i] for i in numbers])
 
 
 @lru_cache(maxsize=8)
@@ -83,7 +62,8 @@ class TranslationSource:
         """
         lengths = (n if source is None else source, n)
         if isinstance(data, Sentences):
-            return _alone(data, lengths, rows, seed)
+            target, sources = data.padded(data.drawn(lengths, rows, seed), lengths)
+            return target, {"source": sources}
         sides = _sides(data, self.levels)
         for side, name, length in zip(sides, ("sources", "translations"), lengths, strict=True):
             have = sum(map(len, side)) + len(side)
@@ -111,7 +91,7 @@ class TranslationSource:
 
     def pieces(self, data: Sentences, n: int, prefix: int = 0) -> Iterator[Piece]:
         """Yield the pairs; those that are longer than the event are left out."""
-        for number in _fitting(data, self.lengths(n)):
+        for number in data.fitting(self.lengths(n)):
             yield Piece(data.chosen([number]), n, 0, number)
 
     def lengths(self, n: int) -> tuple[int, int]:
@@ -133,30 +113,6 @@ ENOUGH = 100
 """Fewest pairs that must fit into an event; with fewer, longer pairs are cut instead of repeating these."""
 PADDED = 1024
 """Most symbols of an event that may be longer than all sentences of the user's together."""
-
-
-def _fitting(data: Sentences, lengths: tuple[int, int]) -> list[int]:
-    """Return the numbers of the pairs that fit into an event with their ends."""
-    both = zip(data.sources, data.targets, strict=True)
-    return [i for i, (a, b) in enumerate(both) if len(a) < lengths[0] and len(b) < lengths[1]]
-
-
-def _alone(
-    data: Sentences, lengths: tuple[int, int], rows: Sequence[int], seed: int
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return a pair a row, padded with ends."""
-    fitting = _fitting(data, lengths)
-    if not fitting:
-        shortest = min(max(len(a), len(b)) for a, b in zip(data.sources, data.targets, strict=True)) + 1
-        raise DataError(
-            Path("the pairs"), f"none fits into an event of {lengths[1]} symbols; the shortest needs {shortest}"
-        )
-    sides = tuple(torch.full((len(rows), length), END) for length in lengths)
-    for i, row in enumerate(rows):
-        pair = fitting[int(np.random.default_rng([seed, row]).integers(len(fitting)))]
-        for out, sentence in zip(sides, (data.sources[pair], data.targets[pair]), strict=True):
-            out[i, : len(sentence)] = torch.from_numpy(sentence)
-    return sides[1], {"source": sides[0]}
 
 
 def _filled(

@@ -186,6 +186,11 @@ class Attention(nn.Module):
         """Return the attention of x (B, M, D) to a source."""
         return self._attend(self._part(x, 0), memory.keys, memory.values, mask=memory.mask)
 
+    def weights(self, x: Tensor, memory: Memory) -> Tensor:
+        """Return the weights with which ``recall`` averages the values of a source, (B, H, M, S)."""
+        scores = self._part(x, 0) @ memory.keys.transpose(2, 3) / (self.width // self.heads) ** 0.5
+        return (scores if memory.mask is None else scores + memory.mask).softmax(-1)
+
     def _part(self, x: Tensor, i: int) -> Tensor:
         rows = slice(i * self.width, (i + 1) * self.width)
         return self._split(linear(x, self.inputs.weight[rows], self.inputs.bias[rows]))[0]
@@ -342,6 +347,22 @@ class Stack(nn.Module):
             seen: (B, S) bool, the visible positions, at least one per row; None for all.
         """
         return [layer.cross.remember(source, seen) for layer in self._layers() if layer.cross is not None]
+
+    def weights(self, x: Tensor, memories: Sequence[Memory]) -> list[Tensor]:
+        """Return the weights of each layer's attention to the source, (B, H, N, S), in a causal ``forward``.
+
+        Raises:
+            ValueError: the layers attend to no source.
+        """
+        found = []
+        for layer, memory in zip(self._layers(), memories, strict=True):
+            if layer.cross is None or layer.cross_residual is None:
+                raise ValueError("the layers attend to no source")
+            attention, residual = layer.attention, layer.cross_residual
+            asks = layer.attention_residual(x, lambda h, a=attention: a(h, causal=True))
+            found.append(layer.cross.weights(residual.norm(asks) if residual.norm_first else asks, memory))
+            x = layer(x, lambda h, a=attention: a(h, causal=True), memory)
+        return found
 
     def start(self, batch: int, n: int) -> Cache:
         """Return an empty cache for ``n`` positions."""
