@@ -53,7 +53,11 @@ SETTINGS = ("samples", "power")
     metavar="NAME[:PRESET]",
     help="Model to teach, such as parallel_wavenet:student, also path.py:Class or package.module:Class.",
 )
-@option("--samples", type=int, help="Draws of each element that the teacher scores.  [default: 8]")
+@option(
+    "--samples",
+    type=int,
+    help="Draws that the teacher scores: of each audio sample (default 8), or of a translation's fertilities (10).",
+)
 @option("--power", type=float, help="Weight of the power loss, beside bits per element.  [default: 1]")
 @recipe_options
 @run_options[0]
@@ -77,7 +81,13 @@ def command(
 
     A parallel_wavenet learns by probability density distillation: the divergence of its density from the teacher's
     falls, on its own draws. Each evaluation measures that on noise and conditioning that it does not learn from. At the
-    end both are scored on the same held-out data. The data must be that of the teacher.
+    end both are scored on the same held-out data.
+
+    A parallel_nmt learns the translations of its teacher (sequence-level distillation), with fertilities from the
+    teacher's attention. At the end both translate held-out sentences; of several draws of the fertilities the teacher
+    also chooses the best (noisy parallel decoding). An nmt_teacher learns from another one in the same way.
+
+    The data must be that of the teacher.
 
     Exit codes: 0 the checkpoint is written, 1 the loss is no number (the checkpoint before stays), 2 wrong use, 130
     interrupted: continue with --resume.

@@ -11,7 +11,12 @@ from arbench.train.distill.base import Distiller as Distiller
 from arbench.train.distill.teacher import Teacher as Teacher
 from arbench.train.distill.teacher import opened as opened
 
-DISTILLERS = {"arbench.models.parallel_wavenet:ParallelWaveNet": "arbench.train.distill.density"}
+DISTILLERS = {
+    "arbench.models.parallel_wavenet:ParallelWaveNet": "arbench.train.distill.density",
+    "arbench.models.parallel_nmt:ParallelNMT": "arbench.train.distill.sequence",
+    "arbench.models.transformer:Transformer": "arbench.train.distill.itself",
+    "arbench.models.seq2seq:Seq2Seq": "arbench.train.distill.itself",
+}
 """Module that distils into a class of students, a ``Distiller``, by the place of the class."""
 
 

@@ -1,0 +1,67 @@
+"""What is said of a student of translation beside its teacher, on the same held-out pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from arbench.border.whole import write_text
+from arbench.models import Source
+from arbench.train.distill.base import Distilled
+from arbench.train.distill.lessons import Lessons
+from arbench.train.distill.teacher import Teacher
+from arbench.train.loop import Trained
+from arbench.train.quality import Quality, measured
+from arbench.train.run import TRANSLATION, Run
+from arbench.train.translation import Decoding, exact_match
+
+
+def told(
+    run: Run,
+    student: Source,
+    teacher: Teacher,
+    found: Lessons,
+    result: Trained,
+    quality: Quality,
+    ways: Mapping[str, Decoding],
+    what: str,
+    more: Mapping[str, Any],
+) -> Distilled:
+    """Decode the held-out pairs with teacher and student, and put both into words and figures.
+
+    Args:
+        run: the run.
+        student: the trained student.
+        teacher: the teacher.
+        found: the pairs.
+        result: how the training went.
+        quality: bits of the student.
+        ways: the student's decodings by name.
+        what: what the student's bits are bits of.
+        more: further figures.
+    """
+    mine = exact_match(student, found.held_out, run.recipe.eval_n or run.recipe.n, ways)
+    write_text(run.folder / TRANSLATION, json.dumps({k: v.plain() for k, v in mine.items()}, indent=2) + "\n")
+    theirs = exact_match(teacher.model, found.held_out, found.n)["greedy"]
+    other = measured(teacher.model, found.held_out, found.n)
+    pairs = len(found.held_out)
+    bits = {name: one.bits * one.elements / pairs for name, one in (("student", quality), ("teacher", other))}
+    lines = [
+        f"held-out translations, teacher, greedy decoding: {theirs.said()}",
+        *(f"held-out translations, student, {name} decoding: {exact.said()}" for name, exact in mine.items()),
+        f"bits of a held-out reference: student {bits['student']:.2f} {what}; teacher {bits['teacher']:.2f} of symbols",
+    ]
+    figures = {
+        "teacher": teacher.spec,
+        "teacher_sha256": teacher.sha256,
+        "pairs": pairs,
+        "teacher_exact": theirs.plain(),
+        "student_exact": {name: exact.plain() for name, exact in mine.items()},
+        "teacher_bits_per_translation": bits["teacher"],
+        "student_bits_per_translation": bits["student"],
+        "student_bits": what,
+        "lessons": len(found.training),
+        **more,
+    }
+    return Distilled(result, quality, lines, figures)

@@ -1,0 +1,125 @@
+"""Sequence-level distillation: a student learns a teacher's translations; a parallel one, its alignments too.
+
+Sources: Kim and Rush, *Sequence-Level Knowledge Distillation*, 2016; Gu et al., *Non-Autoregressive Neural Machine
+Translation*, 2017, sections 3.3 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from arbench.models import Source
+from arbench.models.parallel_nmt import ParallelNMT
+from arbench.models.transformer import Transformer
+from arbench.train.distill.alignment import aligned
+from arbench.train.distill.base import Distilled
+from arbench.train.distill.lessons import lessons
+from arbench.train.distill.report import told
+from arbench.train.distill.teacher import Teacher
+from arbench.train.likelihood import Likelihood
+from arbench.train.loop import Progress
+from arbench.train.recipe import Recipe
+from arbench.train.run import Run, trained
+from arbench.train.translation import decodings, pairs_of
+from arbench.train.translation.noisy import noisy
+
+RECIPE = Recipe(steps=3000, batch=32, n=128, lr=2e-3, every=250)
+SETTINGS: Mapping[str, int | float] = {"samples": 10}
+MEASURE = "validation"
+
+
+class Copying(Likelihood):
+    """Likelihood of a teacher's translations; the student begins with the teacher's embedding and encoder.
+
+    That is so where their shapes agree, as in Gu et al. 2017, section 4.
+
+    Args:
+        teacher: the teacher.
+        training: sentences with the teacher's translations and fertilities.
+        validation: the like, to choose the best step by.
+        recipe: size of events and batches.
+    """
+
+    def __init__(self, teacher: Transformer, training: Any, validation: Any, recipe: Recipe) -> None:
+        super().__init__(training, validation, recipe)
+        self.teacher = teacher
+
+    @torch.no_grad()
+    def initialise(self, model: Source) -> None:
+        """Copy the teacher's embedding and encoder."""
+        assert isinstance(model, ParallelNMT)
+        if begins_alike(model, self.teacher):
+            assert self.teacher.encoder is not None
+            model.embedding.copy_(self.teacher.embedding[: model.levels])
+            model.encoder.load_state_dict(self.teacher.encoder.state_dict())
+
+
+def begins_alike(student: ParallelNMT, teacher: Transformer) -> bool:
+    """Return whether the student's embedding and encoder are of the teacher's shape."""
+    if teacher.encoder is None or teacher.source_embedding is not None or teacher.scale == 1.0:
+        return False
+    theirs = {name: tensor.shape for name, tensor in teacher.encoder.state_dict().items()}
+    return theirs == {name: tensor.shape for name, tensor in student.encoder.state_dict().items()} and not any(
+        part.norm_first for part in teacher.encoder.modules() if hasattr(part, "norm_first")
+    )
+
+
+def refusal(student: Source, teacher: Source) -> str | None:
+    """Return why the teacher cannot teach the student, on one line; None if it can."""
+    name, mine, theirs = type(teacher).__name__, pairs_of(student), pairs_of(teacher)
+    if mine is None:
+        return f"the student, a {type(student).__name__} of this preset, does not translate; name nmt_teacher"
+    if theirs is None:
+        return f"a {name} of this preset does not translate; name a trained nmt_teacher"
+    if isinstance(teacher, ParallelNMT):
+        return f"a {name} is a student itself; name a trained nmt_teacher"
+    if isinstance(student, ParallelNMT) and not isinstance(teacher, Transformer):
+        return f"a {name} shows no attention that fertilities could come from; name a trained nmt_teacher"
+    if mine.levels != theirs.levels:
+        return f"it has levels {theirs.levels}, and the student {mine.levels}; choose levels={theirs.levels}"
+    return None
+
+
+def wrong(settings: Mapping[str, Any]) -> str | None:
+    """Return which setting is impossible and what would be right, on one line; None if all are possible."""
+    if settings["samples"] < 1:
+        return f"samples must be at least 1, got {settings['samples']}"
+    return None
+
+
+def distil(
+    run: Run,
+    student: Source,
+    teacher: Teacher,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool,
+    report: Callable[[Progress], None],
+) -> Distilled:
+    """Distil a teacher into a parallel student; see ``Distiller.distil``.
+
+    The student's bits are those of fertilities and symbols together, with the fertilities of the teacher's alignment.
+    """
+    assert isinstance(student, ParallelNMT)
+    assert isinstance(teacher.model, Transformer)
+    theirs = teacher.model
+    found = lessons(run, student, teacher)
+    parts = [
+        aligned(theirs, part, found.n, student.fertilities - 1)
+        for part in (found.training, found.validation, found.held_out)
+    ]
+    data = replace(run.data, training=parts[0], validation=parts[1], held_out=parts[2])
+    objective = Copying(theirs, data.training, data.validation, run.recipe)
+    facts = {"teacher": teacher.spec, "teacher_sha256": teacher.sha256}
+    result, quality = trained(replace(run, data=data), student, objective, facts=facts, resume=resume, report=report)
+    count = int(settings["samples"])
+    ways = {**decodings(student), f"noisy parallel, {count} draws,": noisy(theirs, found.n, count, run.recipe.seed)}
+    more = {"encoder": "the teacher's" if begins_alike(student, theirs) else "random", **settings}
+    return told(run, student, teacher, found, result, quality, ways, JOINT, more)
+
+
+JOINT = "of fertilities and symbols together, given the teacher's alignment"
