@@ -55,7 +55,7 @@ class ParallelNMT(TranslationSource, Source):
     attends to the last encoder layer, as in the Transformer, where the authors' program pairs layers; real
     pairs are aligned along the diagonal, by ``fertility.aligned``, not by fast_align; in distillation the teacher's
     attention aligns them. Noisy parallel decoding is no sampler of ``arbench run``: ``arbench distill`` measures its
-    translations. The fine-tuning of section 3.4 is left out.
+    translations. The paper's fine-tuning is left out.
 
     Presets:
         base: Transformer-base, the shape for WMT: 6 layers, 8 heads, D=512, feed-forward 2048, fertilities

@@ -19,8 +19,8 @@ def aligned(teacher: Transformer, data: Sentences, n: int, most: int) -> Aligned
     decoder layer's attention to the source, where the symbol is predicted. The ends belong together, and no symbol
     belongs to the source's end. The fertility of a source symbol is the number of symbols that belong to it.
 
-    Source: Gu et al., *Non-Autoregressive Neural Machine Translation*, 2017, section 3.3, where the fertilities come
-    from an external aligner or from the teacher's attention.
+    Source: Gu et al., *Non-Autoregressive Neural Machine Translation*, 2017, where the fertilities come from an
+    external aligner or from the teacher's attention.
 
     Args:
         teacher: model with attention to its source.

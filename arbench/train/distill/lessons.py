@@ -16,6 +16,7 @@ from arbench.models.events.sentences import Sentences, Symbols, filled
 from arbench.train.distill.teacher import Teacher
 from arbench.train.run import Run
 from arbench.train.translation import decoded, pairs_of
+from arbench.train.translation.decode import until_end
 
 LESSONS = "lessons.safetensors"
 """File of a run's folder with the teacher's translations, which a resumed run reads."""
@@ -60,11 +61,9 @@ def lessons(run: Run, student: Source, teacher: Teacher) -> Lessons:
         found = {name: [*decoded(teacher.model, part, range(len(part)), n)] for name, part in parts.items()}
         arrays = {name: filled(rows, n).numpy().astype(np.int32) for name, rows in found.items()}
         write_bytes(path, save(arrays, metadata={_KEY: key}))
-    made = []
-    for name, part in parts.items():
-        pairs = Sentences(part.sources, found[name])
-        made.append(pairs.chosen(pairs.fitting((s, t))))
-    return Lessons(*made, run.data.held_out.chosen(run.data.held_out.fitting((s, t))), n)
+    pairs = {name: Sentences(part.sources, found[name]) for name, part in parts.items()}
+    training, validation = (pairs[name].chosen(pairs[name].fitting((s, t))) for name in ("training", "validation"))
+    return Lessons(training, validation, run.data.held_out.chosen(run.data.held_out.fitting((s, t))), n)
 
 
 def _read(path: Path, key: str) -> dict[str, list[Symbols]] | None:
@@ -80,6 +79,4 @@ def _read(path: Path, key: str) -> dict[str, list[Symbols]] | None:
 
 
 def _rows(array: Symbols) -> list[Symbols]:
-    from arbench.train.translation.decode import until_end
-
     return [until_end(row) for row in array.astype(np.int64)]

@@ -1,7 +1,7 @@
 """Sequence-level distillation: a student learns a teacher's translations; a parallel one, its alignments too.
 
 Sources: Kim and Rush, *Sequence-Level Knowledge Distillation*, 2016; Gu et al., *Non-Autoregressive Neural Machine
-Translation*, 2017, sections 3.3 and 4.
+Translation*, 2017.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MEASURE = "validation"
 class Copying(Likelihood):
     """Likelihood of a teacher's translations; the student begins with the teacher's embedding and encoder.
 
-    That is so where their shapes agree, as in Gu et al. 2017, section 4.
+    That is so where their shapes agree, as in Gu et al., 2017.
 
     Args:
         teacher: the teacher.
@@ -117,7 +117,7 @@ def distil(
     facts = {"teacher": teacher.spec, "teacher_sha256": teacher.sha256}
     result, quality = trained(replace(run, data=data), student, objective, facts=facts, resume=resume, report=report)
     count = int(settings["samples"])
-    ways = {**decodings(student), f"noisy parallel, {count} draws,": noisy(theirs, found.n, count, run.recipe.seed)}
+    ways = {**decodings(student), "noisy parallel": noisy(theirs, found.n, count, run.recipe.seed)}
     more = {"encoder": "the teacher's" if begins_alike(student, theirs) else "random", **settings}
     return told(run, student, teacher, found, result, quality, ways, JOINT, more)
 

@@ -33,7 +33,7 @@ def greedy(model: Source, context: Context, n: int) -> Tensor:
 def average(model: Source, context: Context, n: int) -> Tensor:
     """Take the mean of each fertility, rounded, and the likeliest symbols for these fertilities.
 
-    Source: Gu et al., *Non-Autoregressive Neural Machine Translation*, 2017, section 4.
+    Source: Gu et al., *Non-Autoregressive Neural Machine Translation*, 2017.
     """
     found = fertilities(model, context, n).softmax(-1)
     mean = (found @ torch.arange(found.shape[-1], dtype=found.dtype, device=found.device)).round().long()

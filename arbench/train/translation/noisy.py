@@ -17,7 +17,7 @@ def noisy(teacher: Source, n: int, draws: int, seed: int = 0) -> Decoding:
     The candidates are the likeliest symbols for each draw, and for the likeliest fertilities. The teacher scores each
     in one parallel pass.
 
-    Source: Gu et al., *Non-Autoregressive Neural Machine Translation*, 2017, section 4.
+    Source: Gu et al., *Non-Autoregressive Neural Machine Translation*, 2017.
 
     Args:
         teacher: model that scores translations.

@@ -1,0 +1,49 @@
+"""Translation from the command line: a teacher, its parallel student, and a teacher distilled into itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    path = tmp_path / "abc.tsv"
+    lines = ["".join("abc"[i // 3**k % 3] for k in range(3)) for i in range(27)]
+    path.write_text("".join(f"{line}\t{line[::-1].upper()}\n" for line in lines))
+    return path
+
+
+TINY = ["--batch", "4", "--steps", "4", "--every", "2", "--dtype", "float64"]
+
+
+def test_a_student_of_translations_from_the_command_line(answer, refusal, pairs, tmp_path):
+    teacher, out, itself = tmp_path / "teacher", tmp_path / "student", tmp_path / "itself"
+    levels = "levels=8,source_levels=8"
+    data = ("--data", pairs, *TINY)
+    found = answer("train", "--model", f"nmt_teacher:tiny,{levels}", *data, "--n", 5, "--out", teacher)
+    assert (found.code, found.err) == (0, "")
+    exact = json.loads((teacher / "translation.json").read_text())["greedy"]
+    assert f"held-out translations, greedy decoding: {exact['exact']:.2%} of 3 exact" in found.out
+    student = ("distill", "--teacher", teacher, "--student", "parallel_nmt:tiny,levels=8", *data, "--n", 16)
+    found = answer(*student, "--out", out)
+    assert (found.code, found.err) == (0, "")
+    figures = json.loads((out / "distilled.json").read_text())
+    assert figures["teacher_exact"] == exact
+    assert list(figures["student_exact"]) == ["argmax", "average", "noisy parallel"]
+    assert figures["student_exact"] == json.loads((out / "translation.json").read_text())
+    assert figures["encoder"] == "the teacher's"
+    before = (out / "model.safetensors").read_bytes()
+    (out / "lessons.safetensors").unlink()  # the teacher says the same again
+    assert answer(*student, "--out", out, "--resume").code == 0
+    assert (out / "model.safetensors").read_bytes() == before
+    same = ("distill", "--teacher", teacher, "--student", f"nmt_teacher:tiny,{levels}", *data, "--n", 5)
+    found = answer(*same, "--out", itself)
+    assert (found.code, found.err) == (0, "")
+    assert "teacher, greedy decoding" in found.out
+    assert "--samples: the distillation of a nmt_teacher has no such setting" in (
+        refusal(*same, "--samples", 3, "--out", tmp_path / "no")
+    )
+    assert "--samples must be at least 1, got 0" in refusal(*student, "--samples", 0, "--out", tmp_path / "no")
