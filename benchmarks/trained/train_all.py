@@ -1,8 +1,8 @@
 """Train every checkpoint that arbench ships or reports, one run after the other: resumable, unattended.
 
-    python benchmarks/train_all.py --out FOLDER [--only NAME ...] [--jobs 2]
+    python benchmarks/trained/train_all.py --out FOLDER [--only NAME ...] [--jobs 2]
 
-The runs are the tables of ``trained.toml``. A run that is complete is left alone, one that was stopped continues. Each
+The runs are the tables of ``runs.toml``. A run that is complete is left alone, one that was stopped continues. Each
 writes its folder, ``FOLDER/NAME``, with the output of the command in ``log.txt``; ``FOLDER/times.jsonl`` has a line a
 process: seconds, processor seconds and exit code. A run that needs others, as a student needs its teacher, waits for
 them.
@@ -24,7 +24,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-RUNS = Path(__file__).with_name("trained.toml")
+RUNS = Path(__file__).with_name("runs.toml")
 DONE = "held_out.jsonl"
 """The last file of a run: it is there once the held-out part was scored."""
 _writing = Lock()
