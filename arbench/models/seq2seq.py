@@ -15,7 +15,7 @@ from arbench.backends import COMPILE
 from arbench.backends.compiling import compilable, sized
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Op, Source, at_most
-from arbench.models.events import phonemes
+from arbench.models.events import g2p_en, phonemes
 from arbench.models.events.translation import TranslationSource
 from arbench.models.layers.recurrent import Carry, GRUStack, LSTMStack, Ready, begun, uniform_
 
@@ -98,9 +98,7 @@ class Seq2Seq(TranslationSource, Source):
     presets = {
         "luong": dict(layers=4, width=1000, embedding=1000, levels=50000, bound=0.1),
         "small": dict(layers=2, width=128, embedding=128, levels=256, bound=0.05),
-        "g2p": dict(
-            layers=1, width=256, embedding=256, levels=74, bound=1 / 16, cell="gru", attention=False, kind="phonemes"
-        ),
+        "g2p": g2p_en.CONFIG,
         "tiny": dict(layers=2, width=7, embedding=5, levels=4, bound=0.6),
         "tiny_gru": dict(layers=2, width=7, embedding=5, levels=4, bound=0.6, cell="gru", attention=False),
     }

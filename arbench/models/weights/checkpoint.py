@@ -87,19 +87,33 @@ def write(model: Source, path: Path, checkpoint: Checkpoint, dtype: torch.dtype 
         WeightsError: a weight is not finite in that dtype, or the checkpoint has a value that JSON has not.
         OSError: the file cannot be written; one that exists is unchanged.
     """
-    try:
-        said = msgspec.json.encode({"schema": SCHEMA, **{k: getattr(checkpoint, k) for k in _FIELDS}})
-        _decoded(said)
-    except _UNFIT as error:
-        raise WeightsError(f"checkpoint {path}: {on_one_line(str(error))}; a checkpoint holds JSON values") from None
     parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     tensors = {name: _as(dtype, tensor) if name in parameters else tensor for name, tensor in stored(model).items()}
     for name in parameters & tensors.keys():
         if not torch.isfinite(tensors[name]).all():
             kind = str(tensors[name].dtype).removeprefix("torch.")
             raise WeightsError(f"checkpoint {path}: the weight '{name}' is not finite in {kind}")
+    write_bytes(path, serialised(tensors, checkpoint, f"checkpoint {path}"))
+
+
+def serialised(tensors: Mapping[str, Tensor], checkpoint: Checkpoint, name: str) -> bytes:
+    """Return the content of a checkpoint's file; the same weights and facts give the same bytes.
+
+    Args:
+        tensors: the weights, by their names in the model.
+        checkpoint: what the file says of them.
+        name: what an error calls it.
+
+    Raises:
+        WeightsError: the checkpoint has a value that JSON has not.
+    """
+    try:
+        said = msgspec.json.encode({"schema": SCHEMA, **{k: getattr(checkpoint, k) for k in _FIELDS}})
+        _decoded(said)
+    except _UNFIT as error:
+        raise WeightsError(f"{name}: {on_one_line(str(error))}; a checkpoint holds JSON values") from None
     metadata = {_CHECKPOINT: said.decode()}  # one entry: of several, the order in the file is random
-    write_bytes(path, safetensors.torch.save(tensors, metadata=metadata))
+    return safetensors.torch.save(dict(tensors), metadata=metadata)
 
 
 def read(path: Path) -> Checkpoint:

@@ -15,6 +15,7 @@ import msgspec
 from arbench.border.naming import is_file
 from arbench.border.suggest import did_you_mean
 from arbench.data import checkpoints
+from arbench.models.weights import packages
 from arbench.models.weights.checkpoint import Checkpoint, read
 from arbench.models.weights.files import WeightsError
 
@@ -62,12 +63,15 @@ def candidates(name: str, cls: type, weights: str) -> list[Trained]:
             said = found.said.model
             raise WeightsError(f"checkpoint {weights} is of the model {said}, not of {name}; type {said}@{weights}")
         return [found]
+    if (brought := packages.converted(name, weights)) is not None:
+        return [_opened(brought)]
     known = shipped(name)
     kept = [one for one in known if one.name == weights]
     if not kept:
         close = did_you_mean(weights, dict.fromkeys(one.name for one in known))
         near = f"{close} " if close.startswith("did") else ""
-        listed = ", ".join(f"{name}:{one.said.preset}@{one.name}" for one in known) or "none"
+        others = [f"{name}@{one} of a package" for one in packages.PACKAGES.get(name, {})]
+        listed = ", ".join([*(f"{name}:{one.said.preset}@{one.name}" for one in known), *others]) or "none"
         path = f"for the path type {name}@./{weights}" if Path(weights).exists() else "a path has a '/'"
         raise NoWeightsError(f"no trained weights '{weights}' of {name} ship; {near}available: {listed} ({path})")
     return kept
