@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from arbench.report.labels import COUNT_SOURCE, EXACTNESS, STATUS, SharedSettings, interval_of, model_label
+from arbench.report.labels import (
+    COUNT_SOURCE,
+    EXACTNESS,
+    STATUS,
+    SharedSettings,
+    interval_of,
+    model_label,
+    rounded_weights,
+)
 from arbench.report.pace import streams
 from arbench.report.quantities import NONE, Cell, Column, Quantity
 from arbench.report.roofs import of_limit
@@ -116,6 +124,11 @@ def status_label(case: Case) -> str:
     return STATUS[case.status] + (", unstable" if case.unstable else "")
 
 
+def exactness_label(case: Case) -> str:
+    """Return the exactness in words: ``exact, rounded weights`` where it is that of the model with such weights."""
+    return EXACTNESS[case.exactness] + (", rounded weights" if rounded_weights(case) else "")
+
+
 def accepted(case: Case) -> float | None:
     """Return the groups accepted per evaluation on average; None for a method that does not guess ahead."""
     found = (case.verified or {}).get("accepted")
@@ -174,7 +187,7 @@ CELLS: dict[str, Callable[[Case, Results, SharedSettings], Cell]] = {
     ),
     "memory": lambda case, results, shared: exact(case.peak_bytes, "B"),
     "counts": lambda case, results, shared: COUNT_SOURCE[case.count_source] + (", twin" if case.twin else ""),
-    "exactness": lambda case, results, shared: EXACTNESS[case.exactness],
+    "exactness": lambda case, results, shared: exactness_label(case),
     "status": lambda case, results, shared: status_label(case),
 }
 COLUMNS = {

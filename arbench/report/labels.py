@@ -95,8 +95,13 @@ def span_label(sizes: list[int]) -> str:
 
 def numbers(values: list[int]) -> str:
     """Return ``256, 512 and 1,024``."""
-    words = [f"{value:,}" for value in sorted(values)]
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    return listed(f"{value:,}" for value in sorted(values))
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return ``naive, cached and fused``."""
+    known = list(words)
+    return " and ".join([", ".join(known[:-1]), known[-1]] if len(known) > 1 else known)
 
 
 def shorten(text: str, most: int) -> str:
@@ -105,6 +110,12 @@ def shorten(text: str, most: int) -> str:
         return text
     head = (most - 1) // 2
     return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+
+
+def rounded_weights(case: Case) -> str | None:
+    """Return the dtype to which a case's weights were rounded: it is exact for that model; None if they were not."""
+    found = (case.verified or {}).get("rounded_weights")
+    return None if found is None else on_one_line(str(found))
 
 
 class SharedSettings:

@@ -76,6 +76,7 @@ class Verified(msgspec.Struct):
     first_call_s: Seconds | None = None
     nfe: Natural | None = None
     accepted: Share | None = None
+    rounded_weights: str | None = None
     excused_ties: Natural = 0
     working_set: Size | None = None
     step_bytes: Size | None = None

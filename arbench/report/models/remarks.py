@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
-from arbench.report.labels import STATUS, SharedSettings, is_kernel, model_label, numbers
+from arbench.report.labels import STATUS, SharedSettings, is_kernel, listed, model_label, numbers, rounded_weights
 from arbench.report.models.verdicts import sentences
 from arbench.report.sizes import alike
 from arbench.report.table import order
@@ -22,6 +21,7 @@ def remarks(results: Results) -> list[str]:
     lines = [
         _verified(results),
         _draws_alone(results),
+        *_rounded(results),
         *failures(results),
         _claims(results),
         _over_budget(results),
@@ -53,12 +53,7 @@ def _where(methods: dict[str, list[int]]) -> str:
     by_sizes: dict[tuple[int, ...], list[str]] = {}
     for name, sizes in methods.items():
         by_sizes.setdefault(tuple(sorted(set(sizes))), []).append(name)
-    return "; ".join(f"{_and(names)} at N = {numbers(list(sizes))}" for sizes, names in by_sizes.items())
-
-
-def _and(words: Iterable[str]) -> str:
-    known = list(words)
-    return " and ".join([", ".join(known[:-1]), known[-1]] if len(known) > 1 else known)
+    return "; ".join(f"{listed(names)} at N = {numbers(list(sizes))}" for sizes, names in by_sizes.items())
 
 
 def _verified(results: Results) -> str:
@@ -80,7 +75,23 @@ def _draws_alone(results: Results) -> str:
     names = dict.fromkeys(f"{one.op} {shared.method_label(one)}" for one in alone)
     if not names:
         return ""
-    return f"Verified by its draws alone: {_and(names)}; a sampler that records is compared in log-probability too."
+    return f"Verified by its draws alone: {listed(names)}; a sampler that records is compared in log-probability too."
+
+
+def _rounded(results: Results) -> list[str]:
+    """Return which methods give the result of another model: the one whose weights are rounded."""
+    shared = SharedSettings(results)
+    found: dict[tuple[str, str], list[str]] = {}
+    for case in order(results.cases.values()):
+        if case.status == "ok" and (rounding := rounded_weights(case)) is not None:
+            names = found.setdefault((rounding, case.op), [])
+            names += [name for name in [f"{case.op} {shared.method_label(case)}"] if name not in names]
+    what = {"sample": "draws may differ", "score": "log-probabilities differ"}
+    return [
+        f"Verified against the model with weights rounded to {rounding}: {listed(names)}; "
+        f"{what.get(op, 'results differ')} from those of its own weights."
+        for (rounding, op), names in found.items()
+    ]
 
 
 def _claims(results: Results) -> str:

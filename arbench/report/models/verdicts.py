@@ -12,8 +12,10 @@ from arbench.report.labels import (
     OPS,
     SharedSettings,
     claim_label,
+    listed,
     model_label,
     of_models,
+    rounded_weights,
     span_label,
 )
 from arbench.report.table import order
@@ -219,18 +221,27 @@ def _headline(results: Results, model: str) -> Headline:
 
 
 def _verified(results: Results, model: str, op: Op) -> list[str]:
-    """Return which methods were verified to give the same result, and in how many cases."""
+    """Return which methods were verified to give the same result, and in how many cases; rounded weights apart."""
     mine = [case for case in results.cases.values() if (model_label(case), case.op) == (model, op)]
     mine = [case for case in mine if case.method != OWN_SAMPLES and case.exactness == "pointwise"]
     exact = [case for case in mine if case.status == "ok" and case.verified]
-    methods = list(dict.fromkeys(case.method for case in exact))
-    if len(methods) < 2:
-        return []
-    ties = sum(int((case.verified or {}).get("excused_ties", 0)) for case in exact)
-    same = "the same draws under the same noise" if op == "sample" else "the same log-probabilities"
-    excused = f", {ties:,} near ties excused" if ties else ""
-    names = f"{', '.join(methods[:-1])} and {methods[-1]}"
-    return [f"verified in {len(exact)} cases: {names} give {same}{excused}"]
+    what = "draws" if op == "sample" else "log-probabilities"
+    noise = " under the same noise" if op == "sample" else ""
+    lines = []
+    for rounding in dict.fromkeys(map(rounded_weights, sorted(exact, key=lambda case: rounded_weights(case) or ""))):
+        same = [case for case in exact if rounded_weights(case) == rounding]
+        methods = list(dict.fromkeys(case.method for case in same))
+        if len(methods) < 2 and rounding is None:
+            continue
+        ties = sum(int((case.verified or {}).get("excused_ties", 0)) for case in same)
+        excused = f", {ties:,} near ties excused" if ties else ""
+        give = "give" if len(methods) > 1 else "gives"
+        result = f"the same {what}{noise}"
+        if rounding is not None:
+            result = f"the {what} of the model with weights rounded to {rounding}{noise}, not those of its own weights"
+        number = f"{len(same):,} case{'s' if len(same) > 1 else ''}"
+        lines.append(f"verified in {number}: {listed(methods)} {give} {result}{excused}")
+    return lines
 
 
 def _guessed(results: Results, model: str, op: Op, shared: SharedSettings) -> list[str]:

@@ -279,6 +279,15 @@ def test_what_passes_says_how_it_was_verified(monkeypatch: pytest.MonkeyPatch) -
     assert facts["how"].startswith("x = draw(forward(x), noise)")
 
 
+@pytest.mark.parametrize(("rounds", "said"), [(torch.bfloat16, "bfloat16"), (torch.float32, None), (None, None)])
+def test_a_method_says_to_which_dtype_it_rounds_weights(rounds, said, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup, case = sampled()
+    case = msgspec.structs.replace(case, n=16)
+    monkeypatch.setattr(method_check, "method_of", lambda *names: replace(method_of(*names), rounds=rounds))
+    source = setup.build(rounds=rounds)
+    assert verify_method(setup, source, setup.twin(source), case)[0].get("rounded_weights") == said
+
+
 def test_draws_are_excused_at_near_ties_and_no_more_often_than_margins_predict(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

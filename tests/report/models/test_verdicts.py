@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from arbench.report import headlines, sentences
+from arbench.report import headlines, remarks, rows, sentences
 from arbench.report.models.verdicts import best, exact_growth
 from arbench.report.summary import summary
 from arbench.results import Case, Fit
@@ -102,6 +102,38 @@ def test_own_samples_and_bounds_are_details_and_not_headlines(results) -> None:
     details = " / ".join(student.details)
     assert "own_samples depth is O(1), but only on the model's own samples" in details
     assert "inversion_fixed_point depth is O(1), on this data; at most O(N)" in details
+
+
+def test_methods_with_rounded_weights_are_named_apart(build, models) -> None:
+    """They are exact for another model, whose draws need not be those of the others."""
+    names = {"fixed_point": "fused,weights=bfloat16"}
+
+    def rounded(line):
+        if isinstance(line, Case) and line.op == "sample":
+            kept = {"rounded_weights": "bfloat16"} if line.method in names else {}
+            line = msgspec.structs.replace(
+                line, method=names.get(line.method, line.method), verified={"how": "", **kept}
+            )
+        return line
+
+    results = build(models=models[:1], edit=rounded)
+    (own,) = [line for line in headlines(results)[0].details if "naive and cached" in line]
+    (other,) = [line for line in headlines(results)[0].details if "cases: fused" in line]
+    assert own == "verified in 8 cases: naive and cached give the same draws under the same noise"
+    assert other == (
+        "verified in 6 cases: fused,weights=bfloat16 gives the draws of the model with weights rounded to bfloat16 "
+        "under the same noise, not those of its own weights"
+    )
+    said = (
+        "Verified against the model with weights rounded to bfloat16: sample fused,weights=bfloat16; "
+        "draws may differ from those of its own weights."
+    )
+    assert said in remarks(results)
+    assert said in summary(results)
+    table = rows(results)
+    cells = [dict(zip([one.title for one in table.columns], row, strict=True)) for row in table.rows]
+    exactness = {cell["method"]: cell["exactness"] for cell in cells if cell["op"] == "sample"}
+    assert exactness == {"naive": "exact", "cached": "exact", "fused,weights=bfloat16": "exact, rounded weights"}
 
 
 def test_headlines_give_speed_over_the_reference_and_over_real_time(results) -> None:

@@ -92,6 +92,8 @@ def verify_method(
     facts |= verify_law(source, judge, proof, outcome, setup.seed)
     if task.noise is not None:
         facts |= verify_draws(source, judge, proof, case.dtype, setup.seed)
+    if method.rounds not in (None, DTYPES[case.dtype]):
+        facts["rounded_weights"] = str(method.rounds).removeprefix("torch.")
     remark = method.remark() if callable(method.remark) else method.remark
     if setup.random_draft and case.method in GUESSED_BY_DRAFT:
         remark = RANDOM_DRAFT
