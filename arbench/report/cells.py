@@ -18,6 +18,7 @@ from arbench.report.quantities import NONE, Cell, Column, Quantity
 from arbench.report.roofs import of_limit
 from arbench.results import Case, Ratio, Results, Slowdown
 from arbench.stats import format_interval, format_ratio
+from arbench.stats.digits import round_down
 
 
 def speed_up(case: Case, results: Results) -> Ratio | None:
@@ -64,7 +65,7 @@ def gap(value: float | None) -> Cell:
 
 def _streams(case: Case, results: Results, at: int) -> str:
     found = streams(case, results)
-    return NONE if found is None else f"{found[at]:.2g}" if found[at] < 100 else f"{found[at]:,.0f}"
+    return NONE if found is None else round_down(found[at])
 
 
 def exact(value: float | None, unit: str) -> Cell:

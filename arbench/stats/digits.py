@@ -45,6 +45,38 @@ def format_si(value: float, unit: str, interval: Interval | None = None) -> str:
     return f"{text} {_PREFIXES[exponent]}{unit}".rstrip()
 
 
+def format_apart(first: float, second: float, unit: str) -> tuple[str, str]:
+    """Return two numbers as text with two digits, or with the three or four that show that they differ.
+
+    Args:
+        first: number in ``unit``.
+        second: another one. Numbers that four digits do not tell apart have the same text.
+        unit: as in `format_si`.
+    """
+    for digits in range(_DIGITS_ALONE, _MOST_DIGITS + 1):
+        texts = [format_si(value, unit, _to(value, digits)) for value in (first, second)]
+        if texts[0] != texts[1]:
+            break
+    return texts[0], texts[1]
+
+
+def _to(value: float, digits: int) -> Interval:
+    """Return an interval around a number that supports so many digits of it."""
+    half = 2 * 10.0 ** (_exponent(value) - digits + 1)
+    return value - half, value + half
+
+
+def round_down(value: float) -> str:
+    """Return a number of at least 0 as text with two digits, or all before its point, and never above itself.
+
+    So what is printed reaches a whole number only where the value does.
+    """
+    _check(value)
+    place = min(0, _exponent(value) - _DIGITS_ALONE + 1)
+    scale = 10.0**-place
+    return f"{math.floor(value * scale * (1 + 1e-12)) / scale:,.{-place}f}"
+
+
 def shared_prefix(values: Iterable[tuple[float, Interval | None]], unit: str) -> int:
     """Return the power of ten of the SI prefix in which to print all numbers of a column.
 

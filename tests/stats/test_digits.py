@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arbench.stats import format_interval, format_ratio, format_seconds, format_si
-from arbench.stats.digits import last_place
+from arbench.stats.digits import format_apart, last_place, round_down
 
 PREFIX = {"p": -12, "n": -9, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15}
 
@@ -93,3 +93,25 @@ def test_a_value_that_is_not_finite_is_refused(value: float) -> None:
     for function in (format_seconds, format_ratio):
         with pytest.raises(ValueError, match="cannot format"):
             function(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.998, "0.99"), (1.0, "1.0"), (7.98, "7.9"), (15.98, "15"), (127.6, "127"), (0.0299, "0.029"), (1234.9, "1,234")],
+)
+def test_counts_are_never_rounded_up(value: float, shown: str) -> None:
+    assert round_down(value) == shown
+    assert round_down(3 * 0.1 / 0.1) == "3.0"
+
+
+@pytest.mark.parametrize(
+    ("pair", "shown"),
+    [
+        ((0.016, 0.05), ("16 ms", "50 ms")),
+        ((0.0004375, 0.00043812), ("437.5 µs", "438.1 µs")),
+        ((0.0101, 0.0102), ("10.1 ms", "10.2 ms")),
+        ((0.0004375, 0.00043750001), ("437.5 µs", "437.5 µs")),
+    ],
+)
+def test_two_numbers_get_the_digits_that_tell_them_apart(pair: tuple[float, float], shown: tuple[str, str]) -> None:
+    assert format_apart(*pair, "s") == shown

@@ -9,7 +9,7 @@ from arbench.report.pace import cores, duration_s
 from arbench.report.table import order
 from arbench.results import Case, Results
 from arbench.stats import format_seconds
-from arbench.stats.digits import format_si
+from arbench.stats.digits import format_apart, format_si
 
 
 def streaming(results: Results, model: str, shared: SharedSettings) -> list[str]:
@@ -64,19 +64,25 @@ def _capacity(same: list[Case], results: Results) -> list[str]:
     worst, by_worst = max((_in_turns(case, case.gap_worst_s, sound), -case.batch) for case in same)
     if not usual:
         best = min(same, key=lambda case: case.gap_median_s or 0.0)
-        late = f"{format_seconds(sound)} of sound take {_s(best.gap_median_s)}{_at(best.batch)}"
-        return [f"In real time {who} {do} not keep up with one stream: {late}."]
+        has, takes = format_apart(sound, best.gap_median_s or 0.0, "s")
+        late = f"{has} of sound take {takes if takes != has else 'just longer'}{_at(best.batch)}"
+        return [f"In real time {who} {do} not keep up with one stream: {late}.", *_never_late(same, sound)]
     text = f"In real time {who} {keep} up with {_count(usual, 'stream')} by the median gap{_at(-by_usual)}"
     if worst:
         text += f", and with {worst:,} by the worst{_at(-by_worst)}"
     else:
         text += ", and with none by the worst: readers need a buffer"
+    return [f"{text}.", *_never_late(same, sound)]
+
+
+def _never_late(same: list[Case], sound: float) -> list[str]:
+    """Return which is the largest batch of which no chunk was late; nothing where there is one batch."""
     if len(same) == 1:
-        return [f"{text}."]
+        return []
     kept = [case.batch for case in same if (case.gap_worst_s or 0.0) <= sound]
     measured = f"Of batches {numbers([case.batch for case in same])}"
     never = f"the largest of which no chunk was late is {max(kept)}" if kept else "none was without a late chunk"
-    return [f"{text}.", f"{measured} {never}."]
+    return [f"{measured} {never}."]
 
 
 def _in_turns(case: Case, gap_s: float | None, sound: float) -> int:

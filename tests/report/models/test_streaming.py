@@ -82,7 +82,26 @@ def test_several_batches_name_the_largest_that_is_never_late() -> None:
         "Of batches 1 and 2 none was without a late chunk.",
     )
     never = said(measured(streamed(1, gap_median_s=0.03), streamed(16, gap_median_s=0.2)))
-    assert never[1:] == ("In real time a core does not keep up with one stream: 16 ms of sound take 30 ms.",)
+    assert never[1:] == (
+        "In real time a core does not keep up with one stream: 16 ms of sound take 30 ms.",
+        "Of batches 1 and 16 none was without a late chunk.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "late", "streams"),
+    [
+        (0.00043812, "437.5 µs of sound take 438.1 µs", "0.99"),
+        (0.000437501, "437.5 µs of sound take just longer", "0.99"),
+        (0.0004375, None, "1.0"),
+        (0.0009, "0.44 ms of sound take 0.90 ms", "0.48"),
+    ],
+)
+def test_what_is_just_late_is_not_said_to_be_in_time(gap_s: float, late: str | None, streams: str) -> None:
+    results = measured(streamed(chunk=7, gap_median_s=gap_s, gap_worst_s=gap_s))
+    assert (f"In real time a core does not keep up with one stream: {late}." in said(results)) == (late is not None)
+    table = rows(results)
+    assert dict(zip([one.title for one in table.columns], table.rows[0], strict=True))["streams"] == streams
 
 
 def test_threads_are_cores_and_a_gpu_is_one() -> None:
