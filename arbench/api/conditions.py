@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from arbench.bench.dtypes import DTYPES
+from arbench.bench.dtypes import DTYPES, by_name
 from arbench.bench.models.setup import moved
 from arbench.bench.options import MOST_EVENTS, PlanError, check_backend, check_between, check_device
 from arbench.data import DataError
@@ -106,6 +106,13 @@ def at_least_one(name: str, value: Any) -> int:
     return value
 
 
+def text(name: str, value: Any, example: str) -> str:
+    """Return an argument that is a name. Raises PlanError if it is not."""
+    if not isinstance(value, str):
+        raise PlanError(f"{name} must be a name, as in {name}='{example}', got {value!r:.40}")
+    return value
+
+
 def _whole(name: str, value: Any) -> int:
     try:
         if isinstance(value, bool):
@@ -123,7 +130,9 @@ def _model(model: Model, built: Mapping[str, Any], seed: int) -> tuple[Source, s
             raise PlanError(f"{name} is built already; leave out {more[0]}, or pass the model's name")
         _check_weights(model, name)
         return model, name, None
-    dtype, device, backend = (built[key] or default for key, default in _BUILT.items())
+    dtype, device, backend = (
+        default if built[key] is None else text(key, by_name(built[key]), default) for key, default in _BUILT.items()
+    )
     check_device(device, dtype)
     check_backend(backend, device)
     try:

@@ -178,7 +178,10 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any, several: bool) -> Any:
-    """Return an option as plain data: paths as text, integers of NumPy as those of Python."""
+    """Return an option as plain data: paths, dtypes and devices as text, integers of NumPy as those of Python."""
+    from arbench.bench.dtypes import by_name
+
+    value = by_name(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if several and not isinstance(value, str) and isinstance(value, Iterable):

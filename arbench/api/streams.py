@@ -12,7 +12,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from arbench.api.conditions import Conditions, Model, at_least_one, prepared
+from arbench.api.conditions import Conditions, Model, at_least_one, prepared, text
 from arbench.bench.job import out_of_memory
 from arbench.bench.options import PlanError
 from arbench.border.suggest import did_you_mean
@@ -46,8 +46,8 @@ class Stream(Iterator[Tensor]):
     def __init__(
         self, conditions: Conditions, chunk: int, method: str | None, given: Tensor | None, seed: int, decode: bool
     ) -> None:
-        text = (method or "").partition(",")[2]
-        loop = native(settings_of(text)) if text else Native()
+        settings = (method or "").partition(",")[2]
+        loop = native(settings_of(settings)) if settings else Native()
         if loop.rounds is not None:
             conditions = replace(conditions, source=rounded(copy.deepcopy(conditions.source), loop.rounds))
         self.source, self.n, self.batch = conditions.source, conditions.n, conditions.batch
@@ -107,8 +107,8 @@ def stream(
     context: Context | None = None,
     given: Any = None,
     seed: int = 0,
-    dtype: str | None = None,
-    device: str | None = None,
+    dtype: str | torch.dtype | None = None,
+    device: str | torch.device | None = None,
     backend: str | None = None,
     data: Any = None,
     decode: bool = True,
@@ -134,8 +134,10 @@ def stream(
             real events in the data.
         given: first elements (M,) or (B, M), as the model draws them, that the events begin with; no chunk has them.
         seed: seed of noise and data, and of random weights.
-        dtype: dtype of the model: float32 by default, float64, float16 or bfloat16. Not for a model that is built.
-        device: ``cpu`` by default, ``cuda``, ``cuda:1``, ... Not for a model that is built.
+        dtype: dtype of the model: float32 by default, float64, float16 or bfloat16, by name or as PyTorch's own. Not
+            for a model that is built.
+        device: ``cpu`` by default, ``cuda``, ``cuda:1``, ..., by name or as PyTorch's own. Not for a model that is
+            built.
         backend: backend of the kernels within the model, ``eager`` by default. Not for a model that is built.
         data: path of the user's data, for the conditioning. Not for a model that is built.
         decode: whether the chunks of audio are amplitudes, float32 in [-1, 1]; otherwise, and for other events, they
@@ -158,13 +160,13 @@ def _check_method(method: str | None) -> None:
     """Raise PlanError unless a method draws in chunks, with these settings."""
     if method is None:
         return
-    name, _, text = method.partition(",")
+    name, _, settings = text("method", method, "cached").partition(",")
     if name not in LOOPS:
         raise PlanError(f"no method '{name}' draws in chunks; {did_you_mean(name, LOOPS)}")
-    if text and name != "fused":
+    if settings and name != "fused":
         raise PlanError(f"method '{name}' takes no settings")
     try:
-        native(settings_of(text) if text else {})
+        native(settings_of(settings) if settings else {})
     except ValueError as error:
         raise PlanError(f"method '{name}': {str(error).strip()}") from None
 

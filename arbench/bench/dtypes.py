@@ -16,6 +16,13 @@ DTYPES = {
 """Types by the name that ``--dtype`` takes."""
 
 
+def by_name(value: Any) -> Any:
+    """Return PyTorch's own dtype or device by its name, as options have it; any other value as it is."""
+    if isinstance(value, torch.dtype | torch.device):
+        return str(value).removeprefix("torch.")
+    return value
+
+
 def as_float64(value: Any) -> Any:
     """Return a tensor, or a nested dictionary of tensors, with floating-point values converted to float64."""
     if isinstance(value, Tensor):

@@ -357,6 +357,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"model": "wavenett"}, "unknown model 'wavenett'; did you mean 'wavenet'?"),
     ({"model": 3}, "model '3': 3 is not a subclass of arbench.models.Source"),
     ({"dtype": "float"}, "unknown dtype 'float'; did you mean 'float64'?"),
+    ({"dtype": 64}, "dtype must be a name, as in dtype='float32', got 64"),
+    ({"dtype": torch.int8}, "unknown dtype 'int8'; available: float64, float32, float16, bfloat16"),
+    ({"device": 0}, "device must be a name, as in device='cpu', got 0"),
+    ({"backend": torch}, f"backend must be a name, as in backend='eager', got {torch!r:.40}"),
+    ({"method": 3}, "method must be a name, as in method='cached', got 3"),
     ({"weights": 3}, "weights must be the path of a file, got int"),
 ]
 
@@ -373,6 +378,11 @@ def test_context_of_a_wrong_width_is_refused_and_a_built_model_is_not_built_agai
         arbench.stream("wavenet:tiny", context=FRAMES | {"local": torch.zeros(1, 4, 5)}, method="cached")
     with pytest.raises(PlanError, match=r"^WaveNet is built already; leave out dtype, or pass the model's name$"):
         arbench.stream(wavenet, dtype="float32")
+
+
+def test_a_dtype_and_a_device_may_be_those_of_pytorch() -> None:
+    stream = arbench.stream("lstm:tiny", n=4, dtype=torch.float64, device=torch.device("cpu"))
+    assert {p.dtype for p in stream.source.parameters()} == {torch.float64}
 
 
 def test_a_class_is_built_with_its_default_preset() -> None:

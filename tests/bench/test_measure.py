@@ -52,6 +52,13 @@ def test_one_value_serves_as_a_list_of_one(pretend):
     assert [[(case.method, case.n) for case in one.cases.values()] for one in found] == [[("cached", 8)]] * 3
 
 
+def test_a_dtype_and_a_device_may_be_those_of_pytorch(pretend):
+    pretend()
+    kind = {"dtype": torch.float64, "device": torch.device("cpu")}
+    (case,) = arbench.measure("lstm:tiny", methods="cached", n=4, rounds=1, workers=1, **kind).cases.values()
+    assert (case.dtype, case.device) == ("float64", "cpu")
+
+
 def test_an_unknown_option_is_a_type_error(tmp_path):
     said = r"^measure has no option 'method'; did you mean 'methods'\?$"
     with pytest.raises(TypeError, match=said):
