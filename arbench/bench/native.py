@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
 
+from arbench.methods.native import uncompiled
+
 FLOATS = 64
 """Numbers of an exchange, float32: the residual channels of wavenet:nv."""
 WARM = 200
@@ -22,12 +24,12 @@ def native_facts() -> dict[str, Any]:
     Returns:
         ``vectors``: name of the vector registers; ``vector_bytes``: their size; each None if unknown. ``exchange_s``:
         the median of what ``exchange_s`` returns, and ``exchange_best_s`` the least, much smaller where other programs
-        use the processors too; each None where this process has one processor.
+        use the processors too; each None where this process has one processor, or compiles nothing.
     """
     from arbench.kernels.samplers.vectors import registers  # imports Numba
 
     name, size = registers()
-    found = exchange_s() if len(os.sched_getaffinity(0)) > 1 else []
+    found = exchange_s() if len(os.sched_getaffinity(0)) > 1 and uncompiled() is None else []
     return {
         "vectors": name,
         "vector_bytes": size,

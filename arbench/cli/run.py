@@ -26,6 +26,7 @@ from arbench.cli.options import (
 from arbench.cli.shell import MEASURING, check_shell
 
 if TYPE_CHECKING:
+    from arbench.bench.options import Options
     from arbench.bench.plan import Plan
     from arbench.results import Run
 
@@ -87,10 +88,12 @@ def command(
         else:
             options = suite_options(given["suite"]) if "suite" in given else Options()
         try:
-            plan = planned(replace(options, **given), progress=display)
+            options = replace(options, **given)
+            plan = planned(options, progress=display)
         except NoWorkerError as error:
             raise NothingError(str(error)) from None
     say_absent(plan, given.get("methods", ()))
+    say_unable(options)
     measured(ctx, plan, out, resume, as_json, details=details, strict=strict)
 
 
@@ -100,6 +103,15 @@ def say_absent(plan: Plan, methods: Sequence[str]) -> None:
     if absent:
         named = " ".join(dict.fromkeys(f"--model {without_preset(case.spec, case.preset)}" for case in plan.cases))
         click.echo(f"arbench: no model of this run has {', '.join(absent)}; for why: arbench list {named}", err=True)
+
+
+def say_unable(options: Options) -> None:
+    """Say which methods that the user did not choose among are left out because this process cannot run them."""
+    from arbench.methods import METHODS
+
+    for method in () if options.methods or options.suite else METHODS:
+        if (why := method.unable()) is not None:
+            click.echo(f"arbench: without {method.name}: it {why}", err=True)
 
 
 def say_imports(run: Run, file: Path) -> None:

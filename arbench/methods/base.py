@@ -118,6 +118,8 @@ class Method:
         chance: True if it needs uniforms in addition to the noise.
         lacks: returns what keeps the method from running a model, or any model of a class, with its kind of feed; None
             if it can run.
+        unable: returns what keeps this process from running it with any model, which ``lacks`` says too; a run that
+            names the method is then refused. None if it can run.
         configure: returns the method with settings that the user appends to its name, by name; raises ValueError, with
             one line, where it does not take them. None if there are no settings.
         settings: names of the settings, for ``arbench list``.
@@ -151,6 +153,7 @@ class Method:
     returning: bool = False
     chance: bool = False
     lacks: Callable[[Source | type[Source]], str | None] = lambda _: None
+    unable: Callable[[], str | None] = lambda: None
     configure: Callable[[Mapping[str, Any]], Method] | None = None
     settings: tuple[str, ...] = ()
     records: bool = True

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from arbench.methods.base import Method, Outcome, Task
-from arbench.methods.native import Native, lacks, native, remark
+from arbench.methods.native import Native, lacks, native, remark, uncompiled
 from arbench.methods.stepwise import CACHED
 from arbench.models import Source
 
@@ -33,6 +33,7 @@ FUSED = Method(
     fused,
     "all elements in native code: weights=float32 or bfloat16, threads=1 or 2",
     lacks=lacks,
+    unable=uncompiled,
     configure=_configured,
     devices=("cpu",),
     like="cached",

@@ -136,6 +136,14 @@ def remark() -> str:
     return " ".join(sentences)
 
 
+def uncompiled() -> str | None:
+    """Return why this process cannot run native loops: Numba is told to compile nothing; None if it can."""
+    text = os.environ.get("NUMBA_DISABLE_JIT", "").strip()
+    if text.removeprefix("-").isdecimal() and int(text):  # as Numba reads it, without importing Numba
+        return f"needs Numba's compiler, which NUMBA_DISABLE_JIT={text} turns off; unset it"
+    return None
+
+
 def loopless(source: Source | type[Source]) -> bool:
     """Return whether a model, or a class of models, has no native loop."""
     return (source if isinstance(source, type) else type(source)).native is Source.native
@@ -163,6 +171,8 @@ def lacks(source: Source | type[Source]) -> str | None:
     own = redefined(source if isinstance(source, type) else type(source))
     if own is not None:
         return f"does not know {own}; define native beside it"
+    if (off := uncompiled()) is not None:
+        return off
     if isinstance(source, Source):
         first = next(source.parameters(), None)
         if first is not None and first.dtype not in (torch.float32, torch.float64):

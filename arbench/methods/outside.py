@@ -230,9 +230,9 @@ def checked(method: Method, name: str) -> Method:
         value: Any = getattr(method, field)
         if value not in allowed:
             raise MethodError(f"method '{name}': its {field} is {value!r:.40}; use {' or '.join(map(repr, allowed))}")
-    for field in ("run", "lacks", "configure", "depth", "flops"):
+    for field in ("run", "lacks", "unable", "configure", "depth", "flops"):
         value = getattr(method, field)
-        if not callable(value) and (value is not None or field in ("run", "lacks")):
+        if not callable(value) and (value is not None or field in ("run", "lacks", "unable")):
             raise MethodError(f"method '{name}': its {field} is {value!r:.40}; give a function")
     for field, right, todo in _FIELDS:
         value = getattr(method, field)

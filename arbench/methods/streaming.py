@@ -111,7 +111,7 @@ def _configured(settings: Mapping[str, Any]) -> Method:
     loop = native(settings, more=("chunk", "by"))
     if by == "fused":
         run = partial(streamed, chunk=chunk, loop=loop)
-        rest = {name: getattr(FUSED, name) for name in ("lacks", "devices", "twin", "remark")}
+        rest = {name: getattr(FUSED, name) for name in ("lacks", "unable", "devices", "twin", "remark")}
         return replace(STREAM, run=run, chunk=chunk, threads=loop.threads, rounds=loop.rounds, **rest)
     for key in SETTINGS:
         if key in settings:

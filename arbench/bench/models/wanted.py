@@ -36,10 +36,12 @@ class Wanted:
 def check_name(spec: str) -> None:
     """Check what can be said of a method without running code of the user. Raises PlanError."""
     try:
-        if place_of(spec) is None:
-            resolve(spec)
+        found = resolve(spec) if place_of(spec) is None else []
     except MethodError as error:
         raise _refusal(error) from None
+    for one in found:
+        if (why := one.unable()) is not None:
+            raise PlanError(f"method '{spec}' {why}")
 
 
 def wanted(spec: str) -> list[Wanted]:
