@@ -11,11 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -130,6 +131,35 @@ def shipping(trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_
         return trained(spec, tmp_path / "shipped" / f"{stem}-{name}.safetensors", **more)
 
     return shipped
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """Forget the user's modules that a test imports, and where they were found."""
+    from arbench.own import beside
+
+    modules, path = set(sys.modules), sys.path[:]
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if name.startswith(("arbench_user_", "beside_", "mypackage")):
+            del sys.modules[name]
+    beside._folders.__init__()  # type: ignore[misc]
+
+
+@pytest.fixture(scope="session")
+def said() -> Callable[..., str]:
+    """Return a function that calls another, which must raise an error of a kind, and returns its one line."""
+
+    def call(kind: type[Exception], function: Callable[..., Any], *args: Any) -> str:
+        with pytest.raises(kind) as caught:
+            function(*args)
+        message = str(caught.value)
+        assert message
+        assert "\n" not in message
+        return message
+
+    return call
 
 
 @pytest.fixture

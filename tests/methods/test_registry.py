@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -79,13 +79,7 @@ def piecewise(noise):
 """
 
 
-@pytest.fixture(autouse=True)
-def forgotten_modules() -> Iterator[None]:
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if name.startswith(("arbench_user_", "mypackage")):
-            del sys.modules[name]
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 @pytest.fixture
@@ -96,12 +90,10 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def error(spec: str) -> str:
-    with pytest.raises(MethodError) as caught:
-        resolve(spec)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+@pytest.fixture
+def error(said: Callable[..., str]) -> Callable[[str], str]:
+    """Return a function that resolves what must be refused, and returns the one line."""
+    return partial(said, MethodError, resolve)
 
 
 @pytest.mark.parametrize("name", sorted({m.name for m in METHODS}))
@@ -129,7 +121,7 @@ def test_what_is_stated_of_a_function_is_kept(there: Path) -> None:
     assert (one.summary, one.claim.depth, one.exactness, one.records) == ("stated", "1", "distribution", False)
 
 
-def test_defaults_of_a_function_are_its_settings(there: Path) -> None:
+def test_defaults_of_a_function_are_its_settings(there: Path, error) -> None:
     assert [(m.name, m.feeds) for m in resolve("mine.py:stated, width=9 ,name=b")] == [
         ("mine.stated,name=b,width=9", feeds) for feeds in "xz"
     ]
@@ -156,7 +148,7 @@ def test_settings_and_what_a_function_asks_for_reach_it(there: Path) -> None:
         assert x[3] == width
 
 
-def test_a_method_configures_itself(there: Path) -> None:
+def test_a_method_configures_itself(there: Path, error) -> None:
     (one,) = resolve("mine.py:METHOD")
     assert (one.name, one.feeds, one.summary) == ("mine.METHOD", "z", "a whole method")
     (wide,) = resolve("mine.py:METHOD,width=3")
@@ -164,7 +156,7 @@ def test_a_method_configures_itself(there: Path) -> None:
     assert error("mine.py:METHOD,depth=2") == "method 'mine.py:METHOD': takes width, not depth"
 
 
-def test_settings_of_a_built_in_method_are_a_part_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_a_built_in_method_are_a_part_of_its_name(monkeypatch: pytest.MonkeyPatch, error) -> None:
     def configured(settings: dict[str, object]) -> Method:
         if not isinstance(settings["threads"], int):
             raise ValueError(f"threads is {settings['threads']!r}; use 1 or 2")
@@ -178,7 +170,7 @@ def test_settings_of_a_built_in_method_are_a_part_of_its_name(monkeypatch: pytes
     assert error("cached,threads=two") == "method 'cached': threads is 'two'; use 1 or 2"
 
 
-def test_another_package_adds_a_name(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_package_adds_a_name(there: Path, monkeypatch: pytest.MonkeyPatch, error) -> None:
     (there / "mypackage.py").write_text(MINE)
     monkeypatch.syspath_prepend(there)
     entries = [EntryPoint(name, "mypackage:draw", "arbench.methods") for name in ("theirs", "cached")]
@@ -215,7 +207,7 @@ def test_another_package_adds_a_name(there: Path, monkeypatch: pytest.MonkeyPatc
         ("ending.py:draw", "method 'ending.py:draw': importing ending.py failed: SystemExit: 3 (ending.py:1)"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(there: Path, spec: str, says: str) -> None:
+def test_what_is_wrong_is_said_in_one_line(there: Path, spec: str, says: str, error) -> None:
     (there / "broken.py").write_text("1 / 0\n")
     (there / "ending.py").write_text("raise SystemExit(3)\n")
     assert error(spec).startswith(says)
@@ -237,7 +229,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_a_field_that_no_method_may_have_is_refused(there: Path, field: str) -> None:
+def test_a_field_that_no_method_may_have_is_refused(there: Path, field: str, error) -> None:
     (there / "fields.py").write_text(
         "from arbench.methods.stepwise import CACHED\nfrom dataclasses import replace\n\n"
         f"METHOD = replace(CACHED, {field}={FIELDS[field]})\nSOUND = replace(CACHED, reference=True)\n"
@@ -247,7 +239,7 @@ def test_a_field_that_no_method_may_have_is_refused(there: Path, field: str) -> 
     assert (sound.name, sound.reference) == ("fields.SOUND", False)
 
 
-def test_a_function_that_numba_compiled_is_refused(there: Path) -> None:
+def test_a_function_that_numba_compiled_is_refused(there: Path, error) -> None:
     (there / "fast.py").write_text("import numba\n\n\n@numba.njit\ndef draw(noise):\n    return noise\n")
     assert error("fast.py:draw") == (
         "method 'fast.py:draw' is compiled by Numba, which takes no tensors; "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -16,13 +16,7 @@ from arbench.models.wavenet import WaveNet
 MINE = "from arbench.models.wavenet import WaveNet\n\n\nclass Mine(WaveNet):\n    default_preset = 'tiny'\n"
 
 
-@pytest.fixture(autouse=True)
-def forgotten_modules() -> Iterator[None]:
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if name.startswith(("arbench_user_", "mypackage")):
-            del sys.modules[name]
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 @pytest.fixture
@@ -35,13 +29,10 @@ def file(tmp_path: Path):
     return write
 
 
-def error(spec: str) -> str:
-    with pytest.raises(ModelError) as caught:
-        resolve(spec)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message
-    return message
+@pytest.fixture
+def error(said: Callable[..., str]) -> Callable[[str], str]:
+    """Return a function that resolves what must be refused, and returns the one line."""
+    return partial(said, ModelError, resolve)
 
 
 @pytest.mark.parametrize("name", names())
@@ -117,7 +108,7 @@ def test_a_file_found_twice_is_one_class(file) -> None:
         ("math.tau:x", "no module 'math.tau' in math, which is no package"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(spec: str, says: str) -> None:
+def test_what_is_wrong_is_said_in_one_line(spec: str, says: str, error) -> None:
     assert says in error(spec)
 
 
@@ -139,21 +130,21 @@ def test_what_is_wrong_is_said_in_one_line(spec: str, says: str) -> None:
         (MINE.replace("Mine", "Mind"), "has no 'Mine'; did you mean 'Mind'?"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_said_in_one_line(text: str, says: str, file) -> None:
+def test_what_is_wrong_in_a_file_is_said_in_one_line(text: str, says: str, file, error) -> None:
     path = file(text)
     message = error(f"{path}:Mine")
     assert says in message
     assert "no file" not in message
 
 
-def test_a_file_that_failed_is_read_again_once_mended(file) -> None:
+def test_a_file_that_failed_is_read_again_once_mended(file, error) -> None:
     path = file("1 / 0\n")
     assert "ZeroDivisionError" in error(f"{path}:Mine")
     path.write_text(MINE)
     assert resolve(f"{path}:Mine").preset == "tiny"
 
 
-def test_a_setting_is_given_once() -> None:
+def test_a_setting_is_given_once(error) -> None:
     assert error("made:tiny,order=raster,order=raster") == "model 'made': the setting 'order' is given twice"
 
 
@@ -167,7 +158,7 @@ def test_a_constructor_of_any_keywords_takes_any_setting(file) -> None:
         resolve(f"{path}:Mine:tiny,layer=3").build()
 
 
-def test_without_its_default_preset_a_model_takes_the_first(file) -> None:
+def test_without_its_default_preset_a_model_takes_the_first(file, error) -> None:
     path = file(MINE + "    presets = {'small': {}, 'large': {}}\n")
     assert resolve(f"{path}:Mine").preset == "small"
     assert "has no preset 'tiny'; available: small, large" in error(f"{path}:Mine:tiny")
@@ -184,7 +175,7 @@ def test_a_model_without_a_distribution_is_refused(law: str, file) -> None:
     )
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_no_file(tmp_path: Path, error) -> None:
     (tmp_path / "folder.py").mkdir()
     assert "folder.py" in error(f"{tmp_path / 'folder.py'}:Mine")
 
@@ -218,7 +209,7 @@ def test_build_reads_weights(tmp_path: Path) -> None:
         ("citation = 7", "its citation is 7; give it a text"),
     ],
 )
-def test_what_a_model_says_of_itself_is_checked(line: str, says: str, file) -> None:
+def test_what_a_model_says_of_itself_is_checked(line: str, says: str, file, error) -> None:
     path = file(f"{MINE}    {line}\n")
     assert error(f"{path}:Mine") == f"model '{path}:Mine': {says}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,15 +27,7 @@ class Mine(WaveNet):
 """
 
 
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    modules, path = dict(sys.modules), sys.path[:]
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - set(modules):
-        if name.startswith(("arbench_user_", "beside_")):
-            del sys.modules[name]
-    beside._folders.__init__()  # type: ignore[misc]
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 @pytest.fixture

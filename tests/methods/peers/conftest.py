@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,20 +10,13 @@ from types import ModuleType
 import pytest
 
 from arbench.methods.peers import resolve
-from arbench.own import beside
 
 
 @pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
+def forgotten_peers(forgotten: None) -> Iterator[None]:
     """Forget the peers and adapters of a test."""
-    modules, path = dict(sys.modules), sys.path[:]
     yield
     resolve.cache_clear()
-    sys.path[:] = path
-    for name in set(sys.modules) - set(modules):
-        if name.startswith("arbench_user_"):
-            del sys.modules[name]
-    beside._folders.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture
