@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from arbench.backends import COMPILE, MODEL_BACKENDS, compiling, current
+from arbench.border.shown import Shown, numbers, sounds
 from arbench.distributions import Distribution
 from arbench.models.copying import StateError as StateError
 from arbench.models.copying import copied as copied
@@ -150,6 +151,9 @@ class Source(Switched, ABC):
     distribution: Distribution
     rate_hz: float | None = None
     """Elements per second of real time, for audio."""
+    intractable: ClassVar[str] = ""
+    """Reason why the probability of what ``shown`` returns cannot be computed: events have further elements, which are
+    not shown. Empty where ``log_prob`` is that probability."""
     cell: float | None = None
     """Width of a level, where an element is a level blurred by uniform noise within its cell (uniform dequantisation,
     Uria et al., *RNADE*, 2013): a density times it bounds the probability of the level from below. None otherwise."""
@@ -335,6 +339,33 @@ class Source(Switched, ABC):
         """
         return None
 
+    def natural(self, data: Any = None) -> int:
+        """Return the number of elements of an event to look at or to listen to.
+
+        By default it is that of the longest event in the data or, where that has no end, the largest of the ladder up
+        to 512.
+
+        Args:
+            data: result of ``load_data``, or a part, as ``divide`` returns it; None for the data that ships.
+        """
+        return self.longest(data) or max((n for n in self.ladder if n <= 512), default=min(self.ladder))
+
+    def shown(self, x: Tensor) -> Sequence[Shown]:
+        """Return events (B, N) as pictures, sounds or texts: the inverse of what ``observe`` makes of the data.
+
+        By default audio is sound, and other events are texts: the numbers of their elements.
+        """
+        if self.rate_hz is not None:
+            return sounds(self.amplitudes(x).float().cpu().numpy(), self.rate_hz)
+        return [numbers(row) for row in x.tolist()]
+
+    def told(self, context: Context) -> Mapping[str, Sequence[Shown | int]]:
+        """Return what people can read or see of the conditioning of B events, by name; one entry for each event.
+
+        By default these are the labels, and the symbols by their numbers; spectrograms are left out.
+        """
+        return labels(context)
+
     def amplitudes(self, x: Tensor) -> Tensor:
         """Return the audio, float32 amplitudes in [-1, 1], of elements (B, M); by default the elements themselves."""
         return x
@@ -377,6 +408,12 @@ class Source(Switched, ABC):
     def weights(self, n: int) -> int:
         """Return the number of parameters that an event of ``n`` elements needs, without the draft's."""
         return sum(p.numel() for p in self.parameters())
+
+
+def labels(context: Context) -> dict[str, Sequence[Shown | int]]:
+    """Return the integers of a context by name: a label (B,) as a number, symbols (B, S) as a text of numbers."""
+    found = {name: value.tolist() for name, value in context.items() if not value.is_floating_point()}
+    return {name: [numbers(row) if isinstance(row, list) else row for row in rows] for name, rows in found.items()}
 
 
 def lecun_normal_(tensor: Tensor, fan_in: int, generator: torch.Generator, gain: float = 1.0) -> Tensor:

@@ -214,3 +214,9 @@ class GroupedPixelCNN(images.ImageSource, Source):
         """Return real images as pixels in the order of generation."""
         pictures, context = self.pictures(self.side(n), rows, seed, data)
         return pictures.reshape(len(rows), n)[:, self.layout(n).order], context
+
+    def arranged(self, x: Tensor) -> Tensor:
+        """Return the levels (B, H, W, 1) of pixels in the order of generation."""
+        pictures = torch.empty_like(x)
+        pictures[:, self.layout(x.shape[1]).order] = x
+        return super().arranged(pictures)

@@ -219,6 +219,10 @@ class MultiscalePixelCNN(images.ImageSource, Source):
             )
         return k
 
+    def side(self, n: int) -> int:
+        """Return the side of the image with ``n`` sub-pixels. Raise ValueError if no doubling has so many."""
+        return self.first * 2 ** self._doublings(n)
+
     def schedule(self, n: int) -> Sequence[int]:
         """Return the bounds of the groups: sub-pixels of the base image, then colours of each corner."""
         found = list(range(self._size(0) + 1))
@@ -322,3 +326,8 @@ class MultiscalePixelCNN(images.ImageSource, Source):
         x = torch.empty(len(rows), n, dtype=pictures.dtype)
         x[:, places.flatten()] = pictures.permute(0, 3, 1, 2).flatten(1)
         return x, context
+
+    def arranged(self, x: Tensor) -> Tensor:
+        """Return the levels (B, H, W, C) of elements in the order of generation."""
+        places = _places(self.first, self.colours, self._doublings(x.shape[1]))
+        return x[:, places].permute(0, 2, 3, 1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
 from arbench.backends.compiling import compilable
+from arbench.border.shown import Text
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Source, at_most
 from arbench.models.events.fertility import aligned, copies
@@ -87,6 +88,7 @@ class ParallelNMT(TranslationSource, Source):
         "translation, is intractable. The O(N) often quoted for scoring this family is that of inverse "
         "autoregressive flows."
     )
+    intractable = "the marginal over the fertilities is intractable"
     default_preset = "small"
     presets = {
         "base": dict(layers=6, width=512, heads=8, hidden=2048, levels=256, fertilities=50),
@@ -210,3 +212,7 @@ class ParallelNMT(TranslationSource, Source):
             fertility = torch.stack([torch.from_numpy(one) for one in found])
         beyond = torch.arange(n - s) >= fertility.sum(1, keepdim=True)
         return torch.cat([fertility, target.masked_fill(beyond, END)], dim=1), context
+
+    def shown(self, x: Tensor) -> list[Text]:
+        """Return each sentence up to its first end, without the fertilities."""
+        return super().shown(x[:, x.shape[1] // 2 :])

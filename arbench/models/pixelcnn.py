@@ -336,3 +336,10 @@ class PixelCNN(images.ImageSource, Source):
             u = torch.from_numpy(np.stack([np.random.default_rng([seed, row, 1]).random(n) for row in rows]))
             x = ((x + u) * (2 / self.levels) - 1).float()
         return x, context
+
+    def arranged(self, x: Tensor) -> Tensor:
+        """Return the levels (B, H, W, C) of sub-pixels in the order of the raster."""
+        if not self.distribution.finite:
+            x = ((x.double() + 1) * (self.levels / 2)).floor().long().clamp(0, self.levels - 1)
+        pictures = super().arranged(x)
+        return pictures.transpose(1, 2) if self.raster == "columns" else pictures

@@ -13,6 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from arbench.backends import COMPILE
 from arbench.backends.compiling import compilable, sized
+from arbench.border.shown import Shown, Text
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Op, Source, at_most
 from arbench.models.events import g2p_en, phonemes
@@ -195,6 +196,18 @@ class Seq2Seq(TranslationSource, Source):
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Return real translations with the sentences that they translate, or pronunciations with their words."""
         return phonemes.words(n, rows, seed, data) if self.kind == "phonemes" else self.sentences(n, rows, seed, data)
+
+    def natural(self, data: Any = None) -> int:
+        """Return the number of symbols that the longest pair needs."""
+        return phonemes.natural(data) if self.kind == "phonemes" else super().natural(data)
+
+    def shown(self, x: Tensor) -> list[Text]:
+        """Return sentences, or pronunciations, up to their first end."""
+        return phonemes.pronunciations(x) if self.kind == "phonemes" else super().shown(x)
+
+    def told(self, context: Context) -> dict[str, Sequence[Shown | int]]:
+        """Return the sentences to translate, or the words to pronounce."""
+        return {"source": phonemes.spellings(context["source"])} if self.kind == "phonemes" else super().told(context)
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:

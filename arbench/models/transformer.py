@@ -12,6 +12,7 @@ from torch.nn.functional import linear
 
 from arbench.backends import COMPILE
 from arbench.backends.compiling import compilable, sized
+from arbench.border.shown import Shown
 from arbench.distributions import Categorical
 from arbench.models.base import Claim, Context, Piece, Source, at_most
 from arbench.models.events.kinds import KINDS
@@ -365,6 +366,18 @@ class Transformer(Source):
     def longest(self, data: Any = None) -> int | None:
         """Return the number of elements of the longest event of the configured kind; None where it has no end."""
         return self.events.longest(data)
+
+    def natural(self, data: Any = None) -> int:
+        """Return the number of elements of an event of the configured kind to look at or to listen to."""
+        return self.events.natural(data)
+
+    def shown(self, x: Tensor) -> Sequence[Shown]:
+        """Return events as pictures, sounds or texts."""
+        return self.events.shown(x)
+
+    def told(self, context: Context) -> Mapping[str, Sequence[Shown | int]]:
+        """Return what people can read or see of the conditioning."""
+        return self.events.told(context)
 
     def amplitudes(self, x: Tensor) -> Tensor:
         """Return the amplitudes of elements where they are audio, else the elements."""

@@ -377,7 +377,7 @@ class WaveNet(audio.AudioSource, Source):
     def amplitudes(self, x: Tensor) -> Tensor:
         """Return the amplitudes (B, M) of samples; real ones that a draw puts beyond [-1, 1] are clipped."""
         if not self.distribution.finite:
-            return x.float().clamp(-1, 1)
+            return super().amplitudes(x)
         return audio.amplitudes(x, self.levels, companded=self.companded)
 
     @classmethod

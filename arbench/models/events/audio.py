@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arbench.border.shown import Sound, sounds
 from arbench.data import Audio, DataError, load_audio, log_mel, mu_law_decode, mu_law_encode, voices
 from arbench.models.base import Context, Piece
 from arbench.models.events.windows import windows
@@ -114,9 +115,21 @@ class AudioSource:
         """Return the number of samples that the frames of local conditioning cover; None without it."""
         return context["local"].shape[-1] * self.hop if self.local else None
 
-    def longest(self, data: list[Audio] | None = None) -> int:
+    def longest(self, data: Sequence[Audio] | None = None) -> int:
         """Return the number of samples of the longest recording."""
         return max(len(one.samples) for one in (spoken(self.rate_hz or 16000.0) if data is None else data))
+
+    def natural(self, data: Sequence[Audio] | None = None) -> int:
+        """Return the number of samples of a second, or of the longest recording where that is shorter."""
+        return min(round(self.rate_hz or 16000.0), self.longest(data))
+
+    def shown(self, x: Tensor) -> list[Sound]:
+        """Return audio as sound."""
+        return sounds(self.amplitudes(x).float().cpu().numpy(), self.rate_hz or 16000.0)
+
+    def amplitudes(self, x: Tensor) -> Tensor:
+        """Return the amplitudes (B, M) of real elements; those that a draw puts beyond [-1, 1] are clipped."""
+        return x.float().clamp(-1, 1)
 
     def divide(
         self, data: Sequence[Audio] | None = None, share: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
@@ -12,14 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arbench.border.shown import Picture
 from arbench.data import DataError, digit_labels, digits, load_images, mosaic, named, rescale
-from arbench.data.images import DIGIT_LEVELS
+from arbench.data.images import DIGIT, DIGIT_LEVELS
 from arbench.models.base import Piece
 
 DIGIT_CLASSES = 10
 """Number of classes of the pictures that ship: the digits."""
 
 
+MOST_SIDE = 32
+"""Largest side of a picture to look at, unless another is asked for."""
 HELD_OUT = 0.2
 """Fraction of the images that is held out."""
 
@@ -99,6 +103,29 @@ class ImageSource:
             for row, label in zip(rows, labels, strict=True)
         ]
         return torch.from_numpy(np.stack(images)), {"class": torch.tensor(labels)} if self.classes else {}
+
+    def natural(self, data: Any = None) -> int:
+        """Return the number of elements of a picture as large as those of the data, or as a digit, at most 32x32.
+
+        Where the model has no picture of that size, it is the next smaller one.
+        """
+        pictures = data.pictures if isinstance(data, Images) else data
+        sides = [DIGIT] if pictures is None else [min(one.shape[:2]) for one in pictures]
+        for side in range(min(max(sides), MOST_SIDE), 0, -1):
+            for n in (self.colours * side * side, side * side):
+                with suppress(ValueError):
+                    if self.side(n) == side:
+                        return n
+        raise ValueError("the model has no picture that is as small as those of the data")
+
+    def shown(self, x: Tensor) -> list[Picture]:
+        """Return events as pictures."""
+        return [Picture(one, self.levels) for one in self.arranged(x.cpu()).numpy()]
+
+    def arranged(self, x: Tensor) -> Tensor:
+        """Return the levels (B, H, W, C) of events (B, N), by default of sub-pixels in order of rows and columns."""
+        side = self.side(x.shape[1])
+        return x.reshape(len(x), side, side, self.colours)
 
     def divide(self, data: Any = None, share: float | None = None) -> tuple[Images, Images]:
         """Hold out some of the images, by a fixed permutation; by default of the digits, 8x8 pixels each."""

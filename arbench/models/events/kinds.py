@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from arbench.data import as_bytes, mosaic, transcripts, word_symbols
+from arbench.border import shown as forms
+from arbench.border.shown import Picture, Shown, numbers
+from arbench.data import LONGEST_WORD, as_bytes, mosaic, transcripts, word_symbols
 from arbench.data.images import DIGIT
-from arbench.models.base import Context, Piece
+from arbench.models.base import Context, Piece, labels
 from arbench.models.events import audio
 from arbench.models.events.images import DIGIT_CLASSES, ImageSource
 from arbench.models.events.text import TextSource
@@ -88,6 +91,18 @@ class Kind(ABC):
     def counted(self, x: Tensor) -> Tensor | None:
         """Return which elements are no padding, as ``Source.counted`` does; None, the default, for all."""
         return None
+
+    def natural(self, data: Any = None) -> int:
+        """Return the number of elements of an event to look at or to listen to."""
+        return max(self.ladder)
+
+    def shown(self, x: Tensor) -> Sequence[Shown]:
+        """Return events as pictures, sounds or texts, as ``Source.shown`` does; by default the numbers of symbols."""
+        return [numbers(row) for row in x.tolist()]
+
+    def told(self, context: Context) -> Mapping[str, Sequence[Shown | int]]:
+        """Return what people can read or see of the conditioning, as ``Source.told`` does."""
+        return labels(context)
 
     def amplitudes(self, x: Tensor) -> Tensor:
         """Return the audio, float32 amplitudes in [-1, 1], of elements (B, M); by default the elements themselves."""
@@ -170,6 +185,10 @@ class DigitFromWord(Pixels):
         words = [word_symbols(int(label), levels=self.source_levels) for label in context["class"]]
         return x, {"source": torch.from_numpy(np.stack(words))}
 
+    def told(self, context: Context) -> dict[str, Sequence[Shown | int]]:
+        """Return the word."""
+        return {"source": _ended(context["source"], self.source_levels)}
+
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
         """Refuse the user's data: they have no source."""
@@ -192,6 +211,19 @@ class WordFromDigit(Kind):
         ]
         words = [word_symbols(label, n, self.levels) for label in labels]
         return torch.from_numpy(np.stack(words)), {"source": torch.from_numpy(np.stack(pictures))}
+
+    def natural(self, data: Any = None) -> int:
+        """Return the number of symbols of the longest word, with its end."""
+        return LONGEST_WORD + 1
+
+    def shown(self, x: Tensor) -> list[forms.Text]:
+        """Return words up to their first end."""
+        return _ended(x, self.levels)
+
+    def told(self, context: Context) -> dict[str, Sequence[Shown | int]]:
+        """Return the picture."""
+        pixels = context["source"].cpu().view(-1, DIGIT, DIGIT, 1).numpy()
+        return {"source": [Picture(one, self.source_levels) for one in pixels]}
 
 
 class SpeechFromText(Speech):
@@ -218,6 +250,10 @@ class SpeechFromText(Speech):
             sources.append(np.pad(window, (0, width - len(window))))
         x, _ = super().observe(n, rows, seed, None)
         return x, {"source": torch.from_numpy(np.stack(sources))}
+
+    def told(self, context: Context) -> dict[str, Sequence[Shown | int]]:
+        """Return the text that is spoken around the clip."""
+        return {"source": _ended(context["source"], self.source_levels)}
 
     def divide(self, data: Any = None, share: float | None = None) -> Any:
         """Refuse: the text of a part of a recording is not known."""
@@ -246,6 +282,11 @@ class Translation(TranslationSource, Kind):
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any) -> tuple[Tensor, Context]:
         """Return real translations, with the sentences that they translate as the source."""
         return self.sentences(n, rows, seed, data)
+
+
+def _ended(symbols: Tensor, levels: int) -> list[forms.Text]:
+    """Return each row of symbols (B, S) before its first end as text."""
+    return [forms.read(takewhile(bool, row), levels) for row in symbols.tolist()]
 
 
 KINDS: Mapping[str, type[Kind]] = {

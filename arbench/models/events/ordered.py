@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arbench.border.shown import UNKNOWN
 from arbench.border.suggest import did_you_mean
 from arbench.models.base import Piece
 from arbench.models.events import images
@@ -85,6 +86,20 @@ class OrderedPixels(images.ImageSource):
         if not 1 <= n <= self.pixels:
             raise ValueError(f"an event has 1 to {self.pixels} pixels, got {n}")
         return range(n + 1)
+
+    def natural(self, data: Any = None) -> int:
+        """Return the number of pixels of a whole picture."""
+        return self.pixels
+
+    def arranged(self, x: Tensor) -> Tensor:
+        """Return the levels (B, H, W, 1) of pixels (B, n); those that come later in the order are unknown."""
+        if self.real:
+            value = (torch.sigmoid(x.double()) - SQUEEZE) / (1 - 2 * SQUEEZE)
+            x = (value * self.levels).floor().long().clamp(0, self.levels - 1)
+        side = self.side(self.pixels)
+        whole = torch.full((len(x), self.pixels), UNKNOWN)
+        whole[:, self.order[: x.shape[1]]] = x
+        return whole.view(len(x), side, side, 1)
 
     def pieces(self, data: images.Images, n: int, prefix: int = 0) -> Iterator[Piece]:
         """Yield whole pictures, of which an event is the first ``n`` pixels of the order."""

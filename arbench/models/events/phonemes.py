@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from arbench.border.shown import Text
 from arbench.data import DataError, load_pairs, named, phonemes
 
 Symbols = NDArray[np.int64]
@@ -50,6 +51,12 @@ def said(symbols: Iterable[int]) -> list[str]:
             break
         found.append(PHONEMES[symbol])
     return found
+
+
+def written(symbols: Iterable[int]) -> str:
+    """Return the letters of a word before its first end; symbols of the alphabet that are no letters as they are."""
+    found = [GRAPHEMES[symbol] for symbol in symbols]
+    return "".join(found[: found.index("</s>")] if "</s>" in found else found)
 
 
 def load(path: str) -> tuple[tuple[str, str], ...]:
@@ -109,3 +116,18 @@ def words(n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Ten
 def event(word: str, text: str) -> tuple[Tensor, dict[str, Tensor]]:
     """Return one pair without padding: phonemes (1, M) with their end, and the word (1, S) with its own."""
     return torch.from_numpy(pronounced(text)[None]), {"source": torch.from_numpy(spelled(word)[None])}
+
+
+def natural(data: Any = None) -> int:
+    """Return the number of symbols of the longest pair, with the end."""
+    return int(_lengths(_dictionary() if data is None else data).max())
+
+
+def pronunciations(x: Tensor) -> list[Text]:
+    """Return pronunciations (B, N) up to their first end, as ARPAbet phonemes."""
+    return [Text(" ".join(said(row))) for row in x.tolist()]
+
+
+def spellings(x: Tensor) -> list[Text]:
+    """Return words (B, S) up to their first end."""
+    return [Text(written(row)) for row in x.tolist()]

@@ -12,10 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from arbench.border.shown import Text, read
 from arbench.data import DataError, as_bytes, as_symbols, corpus, load_text
 from arbench.models.base import Piece
 from arbench.models.events.windows import windows
 
+PAGE = 512
+"""Bytes of a text to read."""
 HELD_OUT = 0.1
 """Fraction at the end of the text that is held out."""
 
@@ -50,6 +53,14 @@ class TextSource:
     def _known(self, data: str | NDArray[np.int64] | None) -> NDArray[np.int64]:
         """Return the symbols of a text, or of a part of one."""
         return data if isinstance(data, np.ndarray) else _symbols(data, self.levels)
+
+    def natural(self, data: str | NDArray[np.int64] | None = None) -> int:
+        """Return 512 bytes, or as many as the text has."""
+        return min(PAGE, len(self._known(data)))
+
+    def shown(self, x: Tensor) -> list[Text]:
+        """Return bytes as text; fewer than 256 levels as numbers, 0 the commonest byte and the last one "any other"."""
+        return [read(row, self.levels) for row in x.tolist()]
 
     def divide(
         self, data: str | NDArray[np.int64] | None = None, share: float | None = None

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arbench.border.shown import Shown, Text, read
 from arbench.data import DataError, as_bytes, as_symbols, load_pairs, named, pairs
-from arbench.models.base import Piece
+from arbench.models.base import Context, Piece
 from arbench.models.events.sentences import END, Sentences, Symbols
 
 HELD_OUT = 0.1
@@ -93,6 +94,23 @@ class TranslationSource:
         """Yield the pairs; those that are longer than the event are left out."""
         for number in data.fitting(self.lengths(n)):
             yield Piece(data.chosen([number]), n, 0, number)
+
+    def natural(self, data: Any = None) -> int:
+        """Return the number of elements of an event that the longest pair fits into."""
+        pairs = data if isinstance(data, Sentences) else Sentences(*_sides(data, self.levels))
+        longest = [max(map(len, side)) for side in (pairs.sources, pairs.targets)]
+        n = 2
+        while any(room <= length for room, length in zip(self.lengths(n), longest, strict=True)):
+            n += 1
+        return n
+
+    def shown(self, x: Tensor) -> list[Text]:
+        """Return each sentence up to its first end; with fewer than 256 levels, the numbers of its symbols."""
+        return [read(row[: row.index(END)] if END in row else row, self.levels) for row in x.tolist()]
+
+    def told(self, context: Context) -> dict[str, Sequence[Shown | int]]:
+        """Return the sentences to translate."""
+        return {"source": TranslationSource.shown(self, context["source"])}
 
     def lengths(self, n: int) -> tuple[int, int]:
         """Return the symbols of source and target in an event of ``n`` elements."""

@@ -127,6 +127,10 @@ class WholePixels(ImageSource, Source):
         state.at = g
         return state
 
+    def arranged(self, x: Tensor) -> Tensor:
+        """Return the levels (B, H, W, C) of pixels in raster order."""
+        return super().arranged(unpack(x, self.levels, self.colours))
+
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Return real images as pixels in raster order, and their class if there is one."""
         """Return real images as pixels in raster order, and their class if there is one."""
