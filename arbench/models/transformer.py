@@ -369,7 +369,8 @@ class Transformer(Source):
 
     def natural(self, data: Any = None) -> int:
         """Return the number of elements of an event of the configured kind to look at or to listen to."""
-        return self.events.natural(data)
+        n = self.events.natural(data)
+        return n if self.positions is None else min(n, len(self.positions))
 
     def shown(self, x: Tensor) -> Sequence[Shown]:
         """Return events as pictures, sounds or texts."""
