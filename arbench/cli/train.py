@@ -190,12 +190,12 @@ def said(ctx: click.Context) -> str:
     return shlex.join(["arbench", *(word for word in ctx.obj or [] if word != "--resume")])
 
 
-def reporter(source: Source, measure: str = "validation") -> Callable[[Progress], None]:
+def reporter(source: Source, measure: str | None = None) -> Callable[[Progress], None]:
     """Return a function that prints an evaluation as a line.
 
     Args:
         source: the model.
-        measure: what the evaluation measures.
+        measure: what the evaluation measures, if it is not the loss on validation data.
     """
     unit = source.unit
 
@@ -203,7 +203,10 @@ def reporter(source: Source, measure: str = "validation") -> Callable[[Progress]
         left = p.seconds / p.step * (p.steps - p.step)
         ahead = f", {duration(left)} left" if p.step < p.steps else ""
         mark = ", the best so far" if p.best else ""
-        click.echo(f"step {p.step:,} of {p.steps:,}: {p.loss:.3f} {unit}, {measure} {p.quality:.3f}{mark}{ahead}")
+        found = f"{p.loss:.3f} {unit}, validation {p.quality:.3f}"
+        if measure is not None:
+            found = f"loss {p.loss:.3f}, {measure} {p.quality:.3f} {unit}"
+        click.echo(f"step {p.step:,} of {p.steps:,}: {found}{mark}{ahead}")
 
     return report
 

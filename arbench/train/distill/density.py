@@ -70,8 +70,8 @@ def entropy(params: Tensor) -> Tensor:
 class Density:
     """Objective of ``train``: the divergence from a teacher in bits per element, plus a power loss.
 
-    The power loss is relative to the mean power of the training part; its squared distance is measured in that of
-    silence. A student without it may whisper: draws of high likelihood are quiet.
+    The unit of the power loss is that of silence in place of the training part. A student without it may whisper: draws
+    of high likelihood are quiet.
 
     Args:
         teacher: the teacher, which stays as it is.
@@ -107,23 +107,28 @@ class Density:
 
     def quality(self, model: Source) -> Quality:
         """Return the divergence in bits per element, on noise and conditioning that the student does not learn from."""
-        return self.divergence(model, self.validation)
+        return self.judged(model, self.validation)[0]
 
     @torch.no_grad()
-    def divergence(self, model: Source, data: Any) -> Quality:
-        """Return the divergence in bits per element under the conditioning of a part of the data."""
-        r, row = self.recipe, _UNHEARD
+    def judged(self, model: Source, data: Any) -> tuple[Quality, float]:
+        """Return the divergence in bits per element under the conditioning of a part of the data, and the power loss.
+
+        The power loss is the mean over windows, relative to that of silence in place of the training part.
+        """
+        r, row, losses = self.recipe, _UNHEARD, []
         model.eval()
         parts: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
         for x, context, pieces in batches(model, data, r.eval_n or r.n, 0, 4, r.seed):
             rows = range(row, row := row + len(pieces))
-            nats, _ = divergence(model, self.teacher, *self._noise(model, rows, x.shape[1]), context)
+            nats, drawn = divergence(model, self.teacher, *self._noise(model, rows, x.shape[1]), context)
+            losses += power_loss(drawn, x).tolist()
             for piece, bits in zip(pieces, (nats.double().sum(1) / math.log(2)).tolist(), strict=True):
                 parts[piece.part][0] += bits
                 parts[piece.part][1] += piece.n
         whole = {part: (bits, int(count)) for part, (bits, count) in parts.items()}
         elements = sum(count for _, count in whole.values())
-        return Quality(sum(bits for bits, _ in whole.values()) / elements, elements, whole)
+        apart = Quality(sum(bits for bits, _ in whole.values()) / elements, elements, whole)
+        return apart, sum(losses) / len(losses) / self._silence(model)
 
     def _noise(self, model: Source, rows: Sequence[int], n: int) -> tuple[Tensor, Tensor]:
         like, law = next(model.parameters()), model.distribution
@@ -195,12 +200,13 @@ def distil(
     facts = {"teacher": teacher.spec, "teacher_sha256": teacher.sha256, **settings}
     result, quality = trained(run, student, objective, facts=facts, resume=resume, report=report)
     theirs = measured(teacher.model, data.held_out, r.eval_n or r.n, r.prefix, seed=r.seed)
-    apart = objective.divergence(student, data.held_out)
+    apart, power = objective.judged(student, data.held_out)
     unit = student.unit
     first, best = result.curve[0], min(result.curve, key=lambda line: line["quality"])
     lines = [
         f"divergence from the teacher on noise and conditioning not trained on: {first['quality']:.3f} {unit} at step "
         f"{first['step']:,}, {best['quality']:.3f} at step {best['step']:,}; {apart.bits:.3f} on the held-out part",
+        f"power loss on the held-out part, where silence has about 1: {power:.3f}",
         f"held-out audio, dequantised, {quality.elements:,} samples: student {quality.bits:.3f} {unit}, teacher "
         f"{theirs.bits:.3f}",
     ]
@@ -212,6 +218,7 @@ def distil(
         "elements": quality.elements,
         "unit": unit,
         "divergence_bits": apart.bits,
+        "power_loss": power,
         **settings,
     }
     return Distilled(result, quality, lines, figures)
