@@ -153,7 +153,7 @@ def test_any_partition_of_ones_own() -> None:
     [
         (
             "partition=spiral",
-            "unknown partition 'spiral'; available: rows, stripes, checkerboard, random, s_curve",
+            "unknown partition 'spiral'; available: rows, stripes, checkerboard, multiscale, random, s_curve",
         ),
         ("groups=0", "partition 'checkerboard' needs a positive number of groups, got 0"),
         ("groups=-1", "partition 'checkerboard' needs a positive number of groups, got -1"),

@@ -45,16 +45,18 @@ def _bayer(count: int) -> Tensor:
 
 
 def multiscale(side: int, groups: int) -> Tensor:
-    """Return one pixel, and then three groups for each doubling of the grid: 1 + 3 log2 side groups.
+    """Return one pixel, and then three groups for each doubling of the grid: 1 + 3 log2 side, rounded up.
 
-    It refines ``checkerboard`` in 4 groups, and is refined by ``checkerboard`` in a group a pixel.
+    They refine ``checkerboard`` in 4 groups, and ``checkerboard`` with a group for each pixel refines them. With
+    ``groups`` this is ``checkerboard``.
 
     Source: Reed et al., *Parallel Multiscale Autoregressive Density Estimation*, 2017, section 3.
     """
+    if groups:
+        return checkerboard(side, groups)
     ranks = _bayer(side * side)
     doubling = sum((ranks >= 4**k).long() for k in range(1, side.bit_length() + 1))
-    found = torch.where(ranks == 0, 0, 3 * doubling + ranks // 4**doubling)
-    return found[:side, :side]
+    return torch.where(ranks == 0, 0, 3 * doubling + ranks // 4**doubling)[:side, :side]
 
 
 def random(side: int, groups: int) -> Tensor:

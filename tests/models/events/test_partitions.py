@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor
@@ -30,7 +32,7 @@ def test_groups_that_get_no_pixel_are_left_out(name: str) -> None:
 def test_without_a_number_the_groups_grow_as_stated(name: str) -> None:
     for side in (1, 2, 5, 8):
         found = checked(PARTITIONS[name](side, 0), side, 0).unique()
-        assert len(found) == {"sqrt N": side, "N": side * side}[GROWS[name]]
+        assert len(found) == {"sqrt N": side, "N": side * side, "log N": 1 + 3 * (side - 1).bit_length()}[GROWS[name]]
 
 
 def test_what_their_names_say() -> None:
@@ -43,6 +45,19 @@ def test_what_their_names_say() -> None:
     assert grid("checkerboard", 3, 2) == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
     assert grid("checkerboard", 3, 4) == [[0, 2, 0], [3, 1, 3], [0, 2, 0]]
     assert grid("s_curve", 3, 0) == [[0, 1, 2], [5, 4, 3], [6, 7, 8]]
+
+
+def test_groupings_of_digits_refine_each_other() -> None:
+    order = [
+        PARTITIONS["checkerboard"](8, 1),
+        PARTITIONS["checkerboard"](8, 4),
+        PARTITIONS["multiscale"](8, 0),
+        PARTITIONS["checkerboard"](8, 64),
+    ]
+    for coarse, fine in pairwise(one.flatten() for one in order):
+        earlier = fine[:, None] <= fine
+        assert (coarse[:, None] <= coarse)[earlier].all()
+        assert len(fine.unique()) > len(coarse.unique())
 
 
 @pytest.mark.parametrize("groups", [2, 4, 16])

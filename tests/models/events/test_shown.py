@@ -1,4 +1,4 @@
-"""Events shown as what they are: the picture, sound or text of the data comes back from what ``observe`` makes of it."""
+"""Events shown as what they are: what the data has comes back from what ``observe`` makes of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from arbench.border.shown import BY_NUMBER, UNKNOWN, Picture, Sound, Text
 from arbench.data import WORDS, Audio, mu_law_encode, transcripts
 from arbench.models import Source, names, resolve
-from arbench.models.events.images import ImageSource, Images
+from arbench.models.events.images import Images, ImageSource
 from arbench.models.events.ordered import OrderedPixels
 
 BUILT = [f"{name}:{p}" for name in names() for p in resolve(name).cls.presets if p.startswith("tiny")]
