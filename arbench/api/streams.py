@@ -144,7 +144,8 @@ def stream(
             are elements as the model draws them.
 
     Returns:
-        An iterator over chunks (B, m) on the model's device.
+        An iterator over chunks (B, m) on the model's device. It raises FloatingPointError in place of a chunk whose
+        draws or their parameters are not finite, as where weights are so large that sums overflow.
 
     Raises:
         PlanError: an argument is wrong; nothing was drawn.
@@ -181,12 +182,12 @@ def _begun(conditions: Conditions, task: Task, method: str | None, loop: Native)
     try:
         why = lacks(source)
         if method != "cached" and why is None:
-            return loop.begin(source, task), method or "fused", None
+            return loop.begin(source, task, check=True), method or "fused", None
         if method not in (None, "cached"):
             raise PlanError(f"{name}: {method} {why}; use method='cached'")
         if method is None and not loopless(source):
             warnings.warn(f"{name} is drawn step by step, which is slower: a native loop {why}", stacklevel=4)
-        return Steps(source, task), "cached", why
+        return Steps(source, task, check=True), "cached", why
     except (RuntimeError, ValueError, IndexError, KeyError, MemoryError) as error:
         if out_of_memory(error):
             raise PlanError(f"{name}: out of memory with batch {task.batch} and N = {task.n}; choose less") from None

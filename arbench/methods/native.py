@@ -12,6 +12,7 @@ from torch import Tensor
 
 from arbench.border.suggest import did_you_mean
 from arbench.methods.base import Outcome, Task, Unknown
+from arbench.methods.finite import AT_ONCE, check_finite
 from arbench.models import Source
 from arbench.models.base import NativeDraw
 
@@ -33,16 +34,17 @@ class NativeSteps:
         task: sampling.
         native: the model's draw, not begun.
         piece: most given elements to pass at once.
+        check: whether to raise FloatingPointError where parameters or draws are not finite, once for each ``advance``.
 
     Attributes:
         unknown: the event, known before group ``at``.
         at: first group that is not drawn.
     """
 
-    def __init__(self, source: Source, task: Task, native: NativeDraw, piece: int = 4096) -> None:
+    def __init__(self, source: Source, task: Task, native: NativeDraw, piece: int = 4096, check: bool = False) -> None:
         self.unknown = Unknown(source, task)
         self.at = self.unknown.first
-        self._task, self._native = task, native
+        self._task, self._native, self._check = task, native, check
         self._kept: list[Tensor] = []
         first = self.unknown.bounds[self.at]
         width = source.distribution.noise_width
@@ -54,15 +56,21 @@ class NativeSteps:
             self._keep(native.draw(unread, given, task.record)[1])
 
     def advance(self, end: int) -> None:
-        """Draw the groups before group ``end`` in one call."""
+        """Draw the groups before group ``end``: in one call, or where they are checked in several."""
         lo, hi = self.unknown.bounds[self.at], self.unknown.bounds[end]
         if lo == hi:
             return
         self.unknown.prepare(lo, hi)
-        x, params = self._native.draw(self.unknown.noise_of(lo, hi), record=self._task.record)
+        for first in range(lo, hi, AT_ONCE) if self._check else (lo,):
+            self._draw(first, min(first + AT_ONCE, hi) if self._check else hi)
+        self.at = end
+
+    def _draw(self, lo: int, hi: int) -> None:
+        x, params = self._native.draw(self.unknown.noise_of(lo, hi), record=self._task.record or self._check)
+        if self._check:
+            check_finite(self.unknown.source.distribution, x, params, lo)
         self.unknown.f[:, lo:hi] = x
         self._keep(params)
-        self.at = end
 
     def _keep(self, params: Tensor | None) -> None:
         if self._task.record:
@@ -88,13 +96,14 @@ class Native:
     rounds: torch.dtype | None = None
     threads: int | None = None
 
-    def begin(self, source: Source, task: Task) -> NativeSteps:
-        """Return a draw before its first element that is not given."""
+    def begin(self, source: Source, task: Task, check: bool = False) -> NativeSteps:
+        """Return a draw before its first element that is not given; ``check`` is that of ``NativeSteps``."""
         source.schedule(task.n)  # refuses a size that the model does not have, before anything is computed
         most = min(torch.get_num_threads(), len(os.sched_getaffinity(0)))  # a thread that waits needs a processor
         threads = self.threads or min(most, MOST_THREADS)
         code = source.encode(task.context, task.n)
-        return NativeSteps(source, task, source.native(code, task.batch, weights=self.rounds, threads=threads))
+        draw = source.native(code, task.batch, weights=self.rounds, threads=threads)
+        return NativeSteps(source, task, draw, check=check)
 
 
 def native(settings: Mapping[str, Any], more: tuple[str, ...] = ()) -> Native:

@@ -8,21 +8,27 @@ import torch
 from torch import Tensor
 
 from arbench.methods.base import Method, Outcome, Task, Unknown
+from arbench.methods.finite import AT_ONCE, check_finite
 from arbench.models import Source
 
 
 class Steps:
     """The unknown feed of a job, computed step by step up to any group, and on from there.
 
+    Args:
+        source: the model.
+        task: sampling, or scoring of a model that reads noise.
+        check: whether to raise FloatingPointError where parameters or draws are not finite, once for each ``advance``.
+
     Attributes:
         unknown: the feed, known before group ``at``.
         at: first group that is not computed.
     """
 
-    def __init__(self, source: Source, task: Task) -> None:
+    def __init__(self, source: Source, task: Task, check: bool = False) -> None:
         self.unknown = Unknown(source, task)
         self.at = self.unknown.first
-        self._source = source
+        self._source, self._check = source, check
         self._keep = task.record or source.feeds == "z"
         self._kept: list[Tensor] = []
         self._state: Any = source.start(task.batch, task.n, source.encode(task.context, task.n))
@@ -35,12 +41,19 @@ class Steps:
         source, unknown, state = self._source, self.unknown, self._state
         bounds, f = unknown.bounds, unknown.f
         unknown.prepare(bounds[self.at], bounds[end])
+        drawn: list[Tensor] = []
         for g in range(self.at, end):
             lo, hi = bounds[g], bounds[g + 1]
             params, state = source.extend(state, f, g, g + 1)
             f[:, lo:hi] = unknown.rule(params, lo, hi)
             if self._keep:
                 self._kept.append(params)
+            if self._check:
+                drawn.append(params)
+                if g + 1 == end or len(drawn) == AT_ONCE:
+                    first = bounds[g + 1 - len(drawn)]
+                    check_finite(source.distribution, f[:, first:hi], torch.cat(drawn, dim=1), first)
+                    drawn = []
         self._state, self.at = state, end
 
     def outcome(self) -> Outcome:

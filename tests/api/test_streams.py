@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import zip_longest
 from pathlib import Path
 from threading import Thread
@@ -15,7 +17,9 @@ from torch import Tensor
 import arbench
 from arbench.bench.options import PlanError
 from arbench.data import mu_law_decode
+from arbench.distributions import Categorical, Normal
 from arbench.methods import METHODS, Task
+from arbench.methods.finite import check_finite
 from arbench.models import Context, Source, resolve, save
 from arbench.models.lstm import LSTM
 
@@ -378,6 +382,38 @@ def test_context_of_a_wrong_width_is_refused_and_a_built_model_is_not_built_agai
         arbench.stream("wavenet:tiny", context=FRAMES | {"local": torch.zeros(1, 4, 5)}, method="cached")
     with pytest.raises(PlanError, match=r"^WaveNet is built already; leave out dtype, or pass the model's name$"):
         arbench.stream(wavenet, dtype="float32")
+
+
+@pytest.mark.parametrize("model", ["wavenet:tiny", "wavenet:tiny_gaussian"])
+@pytest.mark.parametrize("method", ["cached", "fused,threads=1"])
+def test_a_chunk_whose_parameters_overflow_is_not_yielded(model: str, method: str) -> None:
+    """A bias that is finite, and not beside another one, makes parameters infinite: what they draw means nothing."""
+    source = resolve(model).build(SEED)
+    stream = arbench.stream(source, n=12, chunk=4, method=method)
+    first = next(stream)
+    assert first.isfinite().all()
+    with torch.no_grad():
+        for weights in source.parameters():
+            weights.mul_(1e30)
+    stream = arbench.stream(source, n=12, chunk=4, given=torch.zeros(5, dtype=stream.elements.dtype), method=method)
+    said = (
+        "element 5 of row 0 has parameters that are not finite in float32, so its draw means nothing; "
+        "check the weights and the conditioning, or choose a dtype of a larger range"
+    )
+    with pytest.raises(FloatingPointError, match=f"^{re.escape(said)}$"):
+        next(stream)
+    assert list(stream) == []
+    assert stream.elements.shape == (1, 5)
+
+
+@pytest.mark.parametrize(("logits", "fine"), [((0.0, -torch.inf), True), ((-torch.inf, -torch.inf), False)])
+def test_symbols_that_are_never_drawn_are_no_overflow(logits: tuple[float, float], fine: bool) -> None:
+    params, x = torch.tensor([[[1.0, 2.0], logits]]), torch.zeros(1, 2, dtype=torch.long)
+    raised = nullcontext() if fine else pytest.raises(FloatingPointError, match=r"^element 8 of row 0 has ")
+    with raised:
+        check_finite(Categorical(2), x, params, 7)
+    with pytest.raises(FloatingPointError, match=r"^element 7 of row 0 has "):
+        check_finite(Normal(), torch.tensor([[torch.inf, 0.0]]), torch.zeros(1, 2, 2), 7)
 
 
 def test_a_dtype_and_a_device_may_be_those_of_pytorch() -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from arbench.bench.dtypes import as_float64
+from arbench.bench.inexact import InexactError
 from arbench.bench.models.precision import Rounded
 from arbench.methods import Task
 from arbench.models import Source
@@ -70,3 +71,13 @@ def first_difference(mask: Tensor) -> list[int]:
     flat = mask.flatten(2).any(-1) if mask.dim() > 2 else mask
     at = flat.any(0).nonzero()[0, 0]
     return [int(flat[:, at].nonzero()[0, 0]), int(at)]
+
+
+def check_finite(params: Tensor) -> None:
+    """Raise InexactError unless parameters (B, N, P) are finite; names the first element, since others follow it."""
+    if not params.isfinite().all():
+        where = first_difference(~params.isfinite())
+        raise InexactError(
+            f"the model's parameters are not finite: those of element {where[1]} of row {where[0]}; check its weights",
+            first_difference=where,
+        )

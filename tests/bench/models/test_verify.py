@@ -335,6 +335,12 @@ def test_parameters_that_are_not_finite(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(InexactError, match="parameters are not finite") as caught:
         verify_method(setup, source, setup.twin(source), case)
     assert caught.value.facts["first_difference"] == [0, 0]
+    with torch.no_grad():
+        for weights in source.parameters():
+            weights.copy_(torch.full_like(weights, 1e38))
+    said = "^the model's parameters are not finite: those of element 0 of row 0; check its weights$"
+    with pytest.raises(InexactError, match=said):
+        verify_model(setup, source, setup.twin(source), case)
 
 
 @pytest.mark.parametrize(

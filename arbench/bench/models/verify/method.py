@@ -19,7 +19,7 @@ from torch import Tensor
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError
-from arbench.bench.models.evidence import EXACT, Evidence, evidence, first_difference
+from arbench.bench.models.evidence import EXACT, Evidence, check_finite, evidence, first_difference
 from arbench.bench.models.judge import Judge, judge_of
 from arbench.bench.models.outcome import digest, has_the_numbers, has_the_shape, has_the_type
 from arbench.bench.models.setup import ModelSetup, method_of
@@ -177,10 +177,7 @@ def _answers_the_task(source: Source, case: CaseKey, task: Task, outcome: Outcom
 
 
 def _parameters_near(proof: Evidence, dtype: str) -> dict[str, Any]:
-    if not proof.params.isfinite().all():
-        raise InexactError(
-            "the model's parameters are not finite", first_difference=first_difference(~proof.params.isfinite())
-        )
+    check_finite(proof.params)
     scale = 1 + float(proof.exact.abs().max())
     worst, allowed = float(proof.own_error.max()) / scale, PARAMETERS[dtype]
     if dtype != "float64":

@@ -16,7 +16,7 @@ from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.contract import check_forward
-from arbench.bench.models.evidence import EXACT
+from arbench.bench.models.evidence import EXACT, check_finite
 from arbench.bench.models.precision import Precision
 from arbench.bench.models.probes import probe_leaks
 from arbench.bench.models.setup import ModelSetup
@@ -45,6 +45,7 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         code = source.encode(context, case.n)
         params = source(f, code)
         check_forward(source, params, case.batch, case.n)
+    check_finite(params)
     precision.check()
     precision.check_weights(source)
     probed = probe_leaks(source, f, context, setup.seed)
