@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from arbench.distributions import Categorical, Distribution
@@ -22,6 +24,9 @@ def check_finite(law: Distribution, x: Tensor, params: Tensor | None, first: int
     Raises:
         FloatingPointError: one is not finite; names the first element, and what to do.
     """
+    known = [one for one in (x, params) if one is not None and one.is_floating_point()]
+    if all(math.isfinite(float(one.sum())) for one in known):  # one reading: a sum hides no infinity and no NaN
+        return
     bad = ~x.isfinite()
     if params is not None:
         bad = bad | ~(params.amax(-1).isfinite() if isinstance(law, Categorical) else params.isfinite().all(-1))
