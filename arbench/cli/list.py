@@ -76,6 +76,7 @@ def command(models: tuple[str, ...], methods: list[str], as_json: bool) -> None:
 def _model(one: Any) -> dict[str, Any]:
     import msgspec
 
+    from arbench.bench.models.wanted import claim_of
     from arbench.methods import lacking, methods_for
     from arbench.models.weights import shipped
 
@@ -102,7 +103,7 @@ def _model(one: Any) -> dict[str, Any]:
                 "summary": m.summary,
                 "exactness": m.exactness,
                 "reference": m.reference,
-                "claims": _claims(cls.claims.get((m.op, m.name))),
+                "claims": _claims(claim_of(cls, m)),
             }
             for m in methods_for(cls)
         ],

@@ -106,7 +106,7 @@ def _lacks(method: Method, source: Source) -> str | None:
         raise PlanError(f"method '{method.name}': its lacks fails: {one_line(error)}") from error
 
 
-def claim_of(source: Source, method: Method) -> Claim | None:
+def claim_of(source: Source | type[Source], method: Method) -> Claim | None:
     """Return what is claimed of a method's growth: by the model, or by the method itself.
 
     A model claims it of the name without settings, or of a method with the same operations.
