@@ -1,0 +1,253 @@
+"""Samples of a model: events drawn by one method and verified, with their log-probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from arbench.bench.case import CaseKey
+from arbench.bench.inexact import InexactError
+from arbench.bench.models.setup import ModelSetup, moved
+from arbench.bench.models.verify.method import called, verify_outcome
+from arbench.bench.models.wanted import Wanted, fitting, wanted, why_not
+from arbench.bench.options import PlanError, check_device, check_seed, check_sizes
+from arbench.border.shown import Picture, Shown
+from arbench.data import DataError
+from arbench.methods import Outcome, Task
+from arbench.models import Context, ModelError, Source, WeightsError
+
+COUNTS = {True: 16, False: 4}
+"""Number of events by default: of pictures, and of others."""
+FASTEST = ("parallel", "fused", "cached")
+"""Exact samplers, the fastest first; ``parallel`` samples only from models that read noise."""
+AT_ONCE = 2**15
+"""Elements to verify at once, in several dtypes."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Events that a model drew, beside real ones with the same conditioning.
+
+    Attributes:
+        source: the model.
+        case: what was drawn: model, method, N, number of events B.
+        seed: seed of weights, noise and data; row numbers count from 0.
+        x: the events (B, N), as the model draws them.
+        real: real events (B, N).
+        context: conditioning of both.
+        log_prob: log-probability (B,) in nats of what each event shows, given its conditioning, float64; a log-density
+            where elements are real. None where it is intractable: see ``Source.intractable``.
+        joint: log-probability (B,) of all elements of each event; ``log_prob`` where that is known.
+        elements: number of elements (B,) that the log-probability is of: all, or those before the padding.
+        held_out: whether the conditioning and the real events are from the part of the data that training holds out.
+    """
+
+    source: Source
+    case: CaseKey
+    seed: int
+    x: Tensor
+    real: Tensor
+    context: Context
+    log_prob: Tensor | None
+    joint: Tensor
+    elements: Tensor
+    held_out: bool
+
+    @property
+    def shown(self) -> Sequence[Shown]:
+        """The events as pictures, sounds or texts."""
+        return self.source.shown(self.x)
+
+    @property
+    def shown_real(self) -> Sequence[Shown]:
+        """The real events as pictures, sounds or texts."""
+        return self.source.shown(self.real)
+
+    @property
+    def told(self) -> Mapping[str, Sequence[Shown | int]]:
+        """The conditioning as people read or see it, by name: one entry for each event."""
+        return self.source.told(self.context)
+
+    @property
+    def bits(self) -> Tensor:
+        """Bits per element (B,) of each event; of a density times the width of a level, where the model has one."""
+        cell = self.source.cell
+        nats = self.joint + (self.elements * math.log(cell) if cell else 0.0)
+        return -nats / self.elements / math.log(2)
+
+
+class Drawing:
+    """A draw of events, checked and ready to begin.
+
+    Args:
+        spec: names the model for ``arbench.models.resolve``.
+        count: number of events B; by default 16 pictures, or 4 sounds or texts.
+        n: number of elements N; by default those of the events that trained weights were trained on where these end by
+            themselves, as translations do, or else the model's natural event (``Source.natural``).
+        method: as in ``Options.methods``; by default the fastest exact one.
+        seed: seed of weights, noise and data.
+        data: path of the user's data; None for the data that ships.
+        weights: safetensors file; None for those of ``spec``.
+        device: as in ``Options``.
+        dtype: as in ``Options``.
+
+    Raises:
+        PlanError: an argument is wrong; nothing was drawn.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        *,
+        count: int | None = None,
+        n: int | None = None,
+        method: str | None = None,
+        seed: int = 0,
+        data: str | None = None,
+        weights: str | None = None,
+        device: str = "cpu",
+        dtype: str = "float32",
+    ) -> None:
+        check_sizes("--count", [] if count is None else [count])
+        check_sizes("--n", [] if n is None else [n])
+        check_seed(seed)
+        check_device(device, dtype)
+        asked = None if method is None else wanted(method)
+        try:
+            self._setup = ModelSetup(spec, dtype, device, seed, weights, data)
+            source = self._setup.build()
+            self._one = chosen(source, spec, method, asked)
+            self.source = self._setup.build(None, *self._one.method.variant) if any(self._one.method.variant) else source
+            self._all = self._setup.loaded
+            part = self._part()
+            n = n or self._natural(part)
+            source.schedule(n)
+            first = self._observed(n, 1, part)
+            count = count or COUNTS[isinstance(source.shown(first)[0], Picture)]
+            self._real = self._observed(n, count, part)
+        except (ModelError, WeightsError, DataError) as error:
+            raise PlanError(str(error)) from None
+        except (ValueError, NotImplementedError) as error:
+            raise PlanError(f"{spec}: {' '.join(str(error).split())}") from None
+        self.case = self._case(count, n)
+
+    def _part(self) -> Any:
+        """Return the held-out part of the data, or all of it where the model does not divide it."""
+        try:
+            return self.source.divide(self._all)[1]
+        except (NotImplementedError, DataError):
+            return self._all
+
+    def _natural(self, part: Any) -> int:
+        trained = self._setup.chosen.trained
+        n = trained.said.recipe.get("n") if trained is not None else None
+        if type(n) is int and self.source.counted(torch.zeros(1, 1, dtype=torch.long)) is not None:
+            return n
+        return self.source.natural(part)
+
+    def _observed(self, n: int, count: int, part: Any) -> Tensor:
+        """Return real events (B, N), from all of the data where the held-out part has none of ``n`` elements."""
+        rows = range(count)
+        try:
+            found = self.source.observe(n, rows, self._setup.seed, part)[0]
+            self._setup.loaded = part
+        except DataError:
+            if part is self._all:
+                raise
+            found = self.source.observe(n, rows, self._setup.seed, self._all)[0]
+            self._setup.loaded = self._all
+        return found
+
+    def _case(self, count: int, n: int) -> CaseKey:
+        known, method = self._setup.chosen, self._one.method
+        return CaseKey(
+            spec=known.spec,
+            model=known.name,
+            preset=known.preset,
+            op="sample",
+            method=method.name,
+            backend=self._setup.backend,
+            device=self._setup.device,
+            dtype=self._setup.dtype,
+            batch=count,
+            n=n,
+            element=self.source.element,
+            weights=self.source.weights(n),
+            exactness=method.exactness,
+            rate_hz=self.source.rate_hz,
+            method_spec=self._one.spec,
+            chunk=method.chunk,
+            threads=method.threads,
+        )
+
+    @torch.no_grad()
+    def draw(self) -> Samples:
+        """Draw the events, verify them as ``arbench run`` does, and compute their log-probabilities.
+
+        These are of one parallel pass over each event, and equal those of the parameters that the method drew from.
+
+        Raises:
+            InexactError: the method returned something else than what it promises.
+        """
+        source, case, setup = self.source, self.case, self._setup
+        task = setup.task(source, case, record=self._one.method.records)
+        outcome, _ = called(setup, source, case, task)
+        twin, log_probs = setup.twin(source), []
+        step = max(AT_ONCE // case.n, 1)
+        for begin in range(0, case.batch, step):
+            rows = slice(begin, min(begin + step, case.batch))
+            part, drawn = _rows(task, outcome, rows)
+            one = msgspec.structs.replace(case, batch=rows.stop - rows.start)
+            try:
+                _, proof = verify_outcome(setup, source, twin, one, part, drawn)
+            except InexactError as error:
+                raise InexactError(f"rows from {rows.start} on: {error}", **error.facts) from None
+            log_probs.append(source.distribution.log_prob(proof.params, drawn.x).double().cpu())
+        found = torch.cat(log_probs)
+        counted = None if source.intractable else source.counted(outcome.x)
+        if counted is not None:
+            found = found.where(counted.cpu(), 0.0)
+        elements = torch.full((case.batch,), case.n) if counted is None else counted.sum(1).cpu()
+        joint = found.sum(1)
+        return Samples(
+            source=source,
+            case=case,
+            seed=setup.seed,
+            x=outcome.x,
+            real=moved(self._real, setup.device, outcome.x.dtype),
+            context=task.context,
+            log_prob=None if source.intractable else joint,
+            joint=joint,
+            elements=elements,
+            held_out=setup.loaded is not self._all,
+        )
+
+
+def chosen(source: Source, name: str, spec: str | None, asked: Sequence[Wanted] | None) -> Wanted:
+    """Return the method that a user names, or the fastest exact one. Raises PlanError if the model has no such."""
+    have = {one.method.name: one for one in fitting(source, asked, ["sample"])}
+    if asked is None:
+        return next(have[one] for one in FASTEST if one in have)
+    if have:
+        return next(iter(have.values()))
+    why = next(iter(why_not(source, asked).values()), None)
+    others = ", ".join(one.method.name for one in fitting(source, None, ["sample"]))
+    raise PlanError(f"{name} does not sample by '{spec}'{f', which {why}' if why else ''}; it samples by {others}")
+
+
+def _rows(task: Task, outcome: Outcome, rows: slice) -> tuple[Task, Outcome]:
+    """Return some rows of a task and of its outcome."""
+
+    def cut(value: Any) -> Any:
+        return value[rows] if isinstance(value, Tensor) else value
+
+    context = {name: value[rows] for name, value in task.context.items()}
+    part = replace(task, context=context, noise=cut(task.noise), chance=cut(task.chance))
+    fields = {name: cut(getattr(outcome, name)) for name in ("x", "f", "params", "log_prob")}
+    return part, replace(outcome, **fields)
