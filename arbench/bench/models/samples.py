@@ -45,6 +45,8 @@ class Samples:
             where elements are real. None where it is intractable: see ``Source.intractable``.
         joint: log-probability (B,) of all elements of each event; ``log_prob`` where that is known.
         elements: number of elements (B,) that the log-probability is of: all, or those before the padding.
+        weights: name or path of the trained weights, or "random".
+        data: path of the user's data, or "shipped".
         held_out: whether the conditioning and the real events are from the part of the data that training holds out.
     """
 
@@ -57,6 +59,8 @@ class Samples:
     log_prob: Tensor | None
     joint: Tensor
     elements: Tensor
+    weights: str
+    data: str
     held_out: bool
 
     @property
@@ -80,6 +84,29 @@ class Samples:
         cell = self.source.cell
         nats = self.joint + (self.elements * math.log(cell) if cell else 0.0)
         return -nats / self.elements / math.log(2)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return what is known of each event, as plain data: a line of ``samples.jsonl``."""
+        case, source = self.case, self.source
+        same = {
+            "model": case.model,
+            "preset": case.preset,
+            "weights": self.weights,
+            "data": self.data,
+            "held_out": self.held_out,
+            "method": case.method,
+            "dtype": case.dtype,
+            "seed": self.seed,
+        }
+        of = {"density": not source.distribution.finite, "cell": source.cell}
+        found = []
+        for row, (joint, bits, elements) in enumerate(zip(self.joint, self.bits, self.elements, strict=True)):
+            about: dict[str, Any] = {"log_prob": float(joint), "why": None}
+            if self.log_prob is None:
+                about = {"log_prob": None, "why": source.intractable, "joint_log_prob": float(joint)}
+            size = {"element": case.element, "n": case.n, "elements": int(elements), "bits_per_element": float(bits)}
+            found.append({**same, "row": row, **size, **about, **of})
+        return found
 
 
 class Drawing:
@@ -123,7 +150,9 @@ class Drawing:
             self._setup = ModelSetup(spec, dtype, device, seed, weights, data)
             source = self._setup.build()
             self._one = chosen(source, spec, method, asked)
-            self.source = self._setup.build(None, *self._one.method.variant) if any(self._one.method.variant) else source
+            self.source = (
+                self._setup.build(None, *self._one.method.variant) if any(self._one.method.variant) else source
+            )
             self._all = self._setup.loaded
             part = self._part()
             n = n or self._natural(part)
@@ -136,6 +165,12 @@ class Drawing:
         except (ValueError, NotImplementedError) as error:
             raise PlanError(f"{spec}: {' '.join(str(error).split())}") from None
         self.case = self._case(count, n)
+
+    @property
+    def weights(self) -> str:
+        """The trained weights: their name, or the path of a file; "random" where there are none."""
+        trained = self._setup.chosen.trained
+        return self._setup.weights or (trained.name if trained is not None else "random")
 
     def _part(self) -> Any:
         """Return the held-out part of the data, or all of it where the model does not divide it."""
@@ -225,6 +260,8 @@ class Drawing:
             log_prob=None if source.intractable else joint,
             joint=joint,
             elements=elements,
+            weights=self.weights,
+            data=setup.data or "shipped",
             held_out=setup.loaded is not self._all,
         )
 
