@@ -12,7 +12,7 @@ from arbench.border.shown import UNKNOWN, Picture, Sound
 
 SIDE = 128
 """Least side in dots of a picture that is small; a pixel becomes a square of whole dots."""
-MARGIN = 0.25
+MARGIN = 0.125
 """Space between the pictures of a grid, relative to their side."""
 ABSENT = (204, 102, 0)
 """Colour of pixels that are unknown: an orange, since levels of grey are levels."""

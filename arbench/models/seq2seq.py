@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from arbench.backends import COMPILE
 from arbench.backends.compiling import compilable, sized
 from arbench.border.shown import Shown, Text
 from arbench.distributions import Categorical
-from arbench.models.base import Claim, Context, Op, Source, at_most
+from arbench.models.base import Claim, Context, Op, Piece, Source, at_most
 from arbench.models.events import g2p_en, phonemes
 from arbench.models.events.translation import TranslationSource
 from arbench.models.layers.recurrent import Carry, GRUStack, LSTMStack, Ready, begun, uniform_
@@ -196,6 +196,18 @@ class Seq2Seq(TranslationSource, Source):
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
         """Return real translations with the sentences that they translate, or pronunciations with their words."""
         return phonemes.words(n, rows, seed, data) if self.kind == "phonemes" else self.sentences(n, rows, seed, data)
+
+    def divide(self, data: Any = None, share: float | None = None) -> tuple[Any, Any]:
+        """Hold out some of the pairs, by a fixed permutation."""
+        return phonemes.divide(data, share) if self.kind == "phonemes" else super().divide(data, share)
+
+    def pieces(self, data: Any, n: int, prefix: int = 0) -> Iterator[Piece]:
+        """Yield the pairs that fit into an event of ``n`` symbols."""
+        return phonemes.pieces(data, n) if self.kind == "phonemes" else super().pieces(data, n, prefix)
+
+    def counted(self, x: Tensor) -> Tensor:
+        """Return the symbols of each event, (B, N), up to its first end."""
+        return phonemes.counted(x) if self.kind == "phonemes" else super().counted(x)
 
     def natural(self, data: Any = None) -> int:
         """Return the number of symbols that the longest pair needs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from string import ascii_lowercase
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from arbench.border.shown import Text
 from arbench.data import DataError, load_pairs, named, phonemes
+from arbench.models.base import Piece
 
 Symbols = NDArray[np.int64]
 _VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
@@ -29,6 +30,8 @@ WORD_END = GRAPHEMES.index("</s>")
 BEGIN, END = PHONEMES.index("<s>"), PHONEMES.index("</s>")
 _GRAPHEME = {symbol: at for at, symbol in enumerate(GRAPHEMES)}
 _PHONEME = {symbol: at for at, symbol in enumerate(PHONEMES)}
+HELD_OUT = 0.1
+"""Fraction of the pairs that is held out."""
 ENOUGH = 100
 """Fewest pairs that must fit into an event; with fewer, longer pairs are cut instead of repeating these."""
 
@@ -116,6 +119,36 @@ def words(n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Ten
 def event(word: str, text: str) -> tuple[Tensor, dict[str, Tensor]]:
     """Return one pair without padding: phonemes (1, M) with their end, and the word (1, S) with its own."""
     return torch.from_numpy(pronounced(text)[None]), {"source": torch.from_numpy(spelled(word)[None])}
+
+
+Pairs = tuple[tuple[str, str], ...]
+"""Words and their phonemes, divided by blanks."""
+
+
+def divide(data: Pairs | None, share: float | None) -> tuple[Pairs, Pairs]:
+    """Hold out some of the pairs, by a fixed permutation.
+
+    Raises:
+        DataError: there are too few pairs, or no data, and the package of the dictionary is not installed.
+    """
+    known = _dictionary() if data is None else data
+    held = round(len(known) * (HELD_OUT if share is None else share))
+    if not 0 < held < len(known):
+        raise DataError(Path("the words"), f"too few to divide: {len(known)}")
+    order = np.random.default_rng(0).permutation(len(known)).tolist()
+    return tuple(known[i] for i in order[held:]), tuple(known[i] for i in order[:held])
+
+
+def pieces(data: Pairs, n: int) -> Iterator[Piece]:
+    """Yield the pairs that fit into an event of ``n`` symbols."""
+    for number in np.flatnonzero(_lengths(data) <= n).tolist():
+        yield Piece((data[number],), n, 0, number)
+
+
+def counted(x: Tensor) -> Tensor:
+    """Return the symbols of each pronunciation, (B, N), up to its first end."""
+    ends = (x == END).long().cumsum(1)
+    return (ends == 0) | ((ends == 1) & (x == END))
 
 
 def natural(data: Any = None) -> int:

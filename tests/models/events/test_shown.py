@@ -1,4 +1,5 @@
 """Events shown as what they are: what the data has comes back from what ``observe`` makes of it."""
+"""Events as what they are: the picture, sound or text of the data comes back from what ``observe`` makes of it."""
 
 from __future__ import annotations
 
@@ -203,7 +204,7 @@ def test_labels_are_told_by_number() -> None:
     assert source.told(context) == {"class": context["class"].tolist()}
 
 
-def test_a_model_of_ones_own_shows_numbers(tmp_path) -> None:
+def test_a_model_of_ones_own_shows_numbers() -> None:
     class Own(type(built("lstm:tiny"))):  # type: ignore[misc]
         shown, natural = Source.shown, Source.natural
 
