@@ -33,7 +33,7 @@ _NOISE, _DRAWS = 2**61, 2**60
 _UNHEARD = 2**40
 """First row of the noise that no update has."""
 _EVENTS = 64
-"""Events whose mean power is the unit of the power loss."""
+"""Events by whose loudness the student begins."""
 
 
 def divergence(student: Source, teacher: Source, z: Tensor, more: Tensor, context: Context) -> tuple[Tensor, Tensor]:
@@ -70,8 +70,7 @@ def entropy(params: Tensor) -> Tensor:
 class Density:
     """Objective of ``train``: the divergence from a teacher in bits per element, plus a power loss.
 
-    The unit of the power loss is that of silence in place of the training part. A student without it may whisper: draws
-    of high likelihood are quiet.
+    A student without the power loss may whisper: draws of high likelihood are quiet.
 
     Args:
         teacher: the teacher, which stays as it is.
@@ -88,13 +87,14 @@ class Density:
         self.teacher = teacher.eval().requires_grad_(False)
         self.training, self.validation, self.recipe = training, validation, recipe
         self.samples, self.power = samples, power
-        self._unit: float | None = None
 
     @torch.no_grad()
     def initialise(self, model: Source) -> None:
         """Let the student begin with noise as loud as the training part."""
         assert isinstance(model, ParallelWaveNet)
-        model.scale_to(max(float(self._heard(model).std()), model.cell or 0.0))
+        r = self.recipe
+        x, _ = event(model, r.n, range(_UNHEARD, _UNHEARD + _EVENTS), r.seed, self.training)
+        model.scale_to(max(float(x.std()), model.cell or 0.0))
 
     def loss(self, model: Source, step: int) -> Tensor:
         """Return divergence and power loss of the batch of a step."""
@@ -103,7 +103,7 @@ class Density:
         real, context = event(model, r.n, rows, r.seed, self.training)
         nats, drawn = divergence(model, self.teacher, *self._noise(model, rows, r.n), context)
         bits = nats.mean() / math.log(2)
-        return bits + self.power * power_loss(drawn, real).mean() / self._silence(model) if self.power else bits
+        return bits + self.power * power_loss(drawn, real).mean() if self.power else bits
 
     def quality(self, model: Source) -> Quality:
         """Return the divergence in bits per element, on noise and conditioning that the student does not learn from."""
@@ -111,10 +111,7 @@ class Density:
 
     @torch.no_grad()
     def judged(self, model: Source, data: Any) -> tuple[Quality, float]:
-        """Return the divergence in bits per element under the conditioning of a part of the data, and the power loss.
-
-        The power loss is the mean over windows, relative to that of silence in place of the training part.
-        """
+        """Return divergence in bits per element and mean power loss, under the conditioning of a part of the data."""
         r, row, losses = self.recipe, _UNHEARD, []
         model.eval()
         parts: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
@@ -128,25 +125,13 @@ class Density:
         whole = {part: (bits, int(count)) for part, (bits, count) in parts.items()}
         elements = sum(count for _, count in whole.values())
         apart = Quality(sum(bits for bits, _ in whole.values()) / elements, elements, whole)
-        return apart, sum(losses) / len(losses) / self._silence(model)
+        return apart, sum(losses) / len(losses)
 
     def _noise(self, model: Source, rows: Sequence[int], n: int) -> tuple[Tensor, Tensor]:
         like, law = next(model.parameters()), model.distribution
         z = law.noise(self.recipe.seed + _NOISE, rows, range(n), like.dtype, like.device)
         more = law.standard(uniforms(self.recipe.seed + _DRAWS, rows, range(n), self.samples))
         return z, more.to(like.device, like.dtype)
-
-    def _heard(self, model: Source) -> Tensor:
-        """Return events of the training part."""
-        r = self.recipe
-        return event(model, r.n, range(_UNHEARD, _UNHEARD + _EVENTS), r.seed, self.training)[0]
-
-    def _silence(self, model: Source) -> float:
-        """Return the mean power loss of silence in place of the training part."""
-        if self._unit is None:
-            x = self._heard(model)
-            self._unit = float(power_loss(torch.zeros_like(x), x).mean()) or 1.0
-        return self._unit
 
 
 def refusal(student: Source, teacher: Source) -> str | None:
@@ -206,7 +191,7 @@ def distil(
     lines = [
         f"divergence from the teacher on noise and conditioning not trained on: {first['quality']:.3f} {unit} at step "
         f"{first['step']:,}, {best['quality']:.3f} at step {best['step']:,}; {apart.bits:.3f} on the held-out part",
-        f"power loss on the held-out part, where silence has about 1: {power:.3f}",
+        f"power loss on the held-out part, where silence has 1: {power:.3f}",
         f"held-out audio, dequantised, {quality.elements:,} samples: student {quality.bits:.3f} {unit}, teacher "
         f"{theirs.bits:.3f}",
     ]
