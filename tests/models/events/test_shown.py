@@ -1,4 +1,3 @@
-"""Events shown as what they are: what the data has comes back from what ``observe`` makes of it."""
 """Events as what they are: the picture, sound or text of the data comes back from what ``observe`` makes of it."""
 
 from __future__ import annotations
