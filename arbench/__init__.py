@@ -1,12 +1,13 @@
 """arbench: verified measurements of autoregressive scoring and sampling.
 
-``arbench.measure(...)`` does from Python what ``arbench run`` does from a terminal, and ``arbench.stream(...)`` draws
-audio or other events chunk by chunk. A model of your own is a subclass of ``arbench.models.Source``.
+``arbench.measure(...)`` does from Python what ``arbench run`` does from a terminal, and ``arbench.sample(...)`` what
+``arbench sample`` does; ``arbench.stream(...)`` draws audio or other events chunk by chunk. A model of your own is a
+subclass of ``arbench.models.Source``.
 """
 
 from typing import Any
 
-__all__ = ["__version__", "measure", "stream"]
+__all__ = ["__version__", "measure", "sample", "stream"]
 
 
 def __getattr__(name: str) -> Any:
@@ -15,6 +16,10 @@ def __getattr__(name: str) -> Any:
         from arbench.api import measure
 
         return measure
+    if name == "sample":
+        from arbench.api.samples import sample
+
+        return sample
     if name == "stream":
         from arbench.api.streams import stream
 

@@ -1,4 +1,4 @@
-"""The functions that ``import arbench`` offers: ``measure`` and its result, and ``stream``."""
+"""The functions that ``import arbench`` offers: ``measure`` and its result, ``sample`` and ``stream``."""
 
 from arbench.api.measured import Measured as Measured
 from arbench.api.measured import measure as measure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -36,8 +37,11 @@ def write(folder: Path, events: Sequence[Shown], real: Sequence[Shown], told: To
         The files, those to open first at the beginning.
 
     Raises:
+        FileExistsError: the folder holds samples.
         OSError: a file cannot be written.
     """
+    if (folder / LINES).exists():
+        raise FileExistsError(errno.EEXIST, "holds samples already; choose another folder", str(folder))
     table = _is_table(events, told)
     files, first = dict[str, bytes](), list[str]()
     said = []

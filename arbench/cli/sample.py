@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from arbench.border.gallery import LINES, write
+from arbench.border.gallery import LINES
 from arbench.cli.errors import LostError, RefusedError, check_writable, refusing
 from arbench.cli.options import FilePath, PathText, device, dtype, option, threads, which_inputs, with_checkpoints
 from arbench.cli.train import check_threads
@@ -76,11 +76,12 @@ def command(
     with refusing(PlanError):
         drawing = Drawing(str(model), **values)
     try:
-        found = drawing.draw()
+        with refusing(PlanError):
+            found = drawing.draw()
     except InexactError as error:
         raise _InexactError(f"{drawing.case.id}: {error}; nothing is written") from None
     try:
-        written = write(out, found.shown, found.shown_real, found.told, found.lines())
+        written = found.write(out)
     except OSError as error:
         raise LostError(f"--out {out}: cannot be written ({error.strerror})") from None
     case, of = found.case, "" if found.log_prob is not None else ", all elements together"

