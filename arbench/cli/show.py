@@ -13,6 +13,7 @@ from arbench.border.printable import to_json
 from arbench.cli.errors import LostError
 from arbench.cli.terminal import terminal_width, wrapped
 from arbench.report import (
+    OVER,
     Sentence,
     Table,
     answers,
@@ -142,7 +143,7 @@ def _filled(lines: list[str] | tuple[str, ...], width: int, indent: str = "  ") 
 def _table(table: Table, width: int, details: bool) -> list[str]:
     lines = table.lines()
     body = lines[: len(lines) - len(table.notes)]
-    notes = [note for note in table.notes if details or note[0] in "*[("]
+    notes = [note for note in table.notes if details or note.startswith(("*", "[", "(", OVER))]
     return [*body, *_filled(notes, max(width, max(map(len, body))), "")]
 
 

@@ -16,6 +16,7 @@ from arbench.report.models.taxonomy import brief, taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
 from arbench.report.seals import seal_line
 from arbench.report.sizes import size_hints
+from arbench.report.speed import OVER
 from arbench.report.table import Table, frame, rows
 from arbench.results import Results
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from arbench.report.page import cell
 
 __all__ = [
+    "OVER",
     "Answer",
     "Headline",
     "Sentence",

@@ -16,22 +16,18 @@ from arbench.report.labels import (
 from arbench.report.pace import streams
 from arbench.report.quantities import NONE, Cell, Column, Quantity
 from arbench.report.roofs import of_limit
+from arbench.report.speed import is_reference, speed_up
 from arbench.results import Case, Ratio, Results, Slowdown
 from arbench.stats import format_interval, format_ratio
 from arbench.stats.digits import round_down
 
 
-def speed_up(case: Case, results: Results) -> Ratio | None:
-    """Return the speed of the case over its reference."""
-    return next((ratio for ratio in results.ratios.values() if ratio.case == case.id), None)
-
-
 def largest_speed_up(case: Case, results: Results) -> tuple[int, Ratio] | None:
-    """Return (N, ratio) for the case's method at the largest N with a reference, at most the case's N."""
+    """Return (N, ratio) for the case's method at the largest N with a speed-up, at most the case's N."""
     found = [
         (other.n, ratio)
-        for ratio in results.ratios.values()
-        if (other := results.cases.get(ratio.case)) and other.key == case.key and other.n <= case.n
+        for other in results.cases.values()
+        if other.key == case.key and other.n <= case.n and (ratio := speed_up(other, results)) is not None
     ]
     return max(found, key=lambda pair: pair[0], default=None)
 
@@ -96,8 +92,7 @@ def speed_up_label(case: Case, results: Results) -> str:
     """Return ``3.07x [3.01, 3.12]`` over the reference, or ``reference`` for the reference itself."""
     ratio = speed_up(case, results)
     if ratio is None:
-        referred = any(other.reference == case.id for other in results.ratios.values())
-        return "reference" if referred else NONE
+        return "reference" if is_reference(case, results) else NONE
     return ratio_label(ratio)
 
 

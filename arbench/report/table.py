@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from arbench.border.printable import on_one_line
-from arbench.report.cells import CELLS, COLUMNS, accepted, first_call, is_extrapolated, is_stated, real_time, speed_up
+from arbench.report.cells import CELLS, COLUMNS, accepted, first_call, is_extrapolated, is_stated, real_time
 from arbench.report.labels import STATUS, SharedSettings, interval_of, model_label, numbers, of_models
 from arbench.report.pace import streams
 from arbench.report.quantities import NONE, Column, in_one_unit
 from arbench.report.roofs import per_second, reached
+from arbench.report.speed import over, speed_up
 from arbench.results import Case, Results
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def frame(results: Results) -> pd.DataFrame:
     - ``accepted``: groups accepted per evaluation on average, for methods that guess ahead;
     - ``real_time``: seconds of audio made or scored per second, for each stream;
     - ``speed_up``, ``speed_up_low``, ``speed_up_high``, ``reference``: the speed-up with its interval, and
-      the id of the case it refers to;
+      the id of the case it refers to: the most basic exact method where the reference was not measured;
     - ``slowdown``, ``slowdown_low``, ``slowdown_high``: for sampling, its time over that of scoring at the same N;
     - ``flops_per_element``, ``gb_per_s``, ``gflop_per_s``: work and rates, in 10^9 bytes or FLOPs per second;
     - ``bound``, ``fraction_of_limit``, ``fraction_low``, ``fraction_high``: for kernels and native loops, what limits
@@ -205,12 +206,19 @@ def model_tables(results: Results, width: int) -> list[Table]:
         for dropped in (None, *_OPTIONAL):
             kept = [name for name in kept if name != dropped]
             marks = "; ".join([*_legend(at_n), *(marked if "marked_depth" in kept else [])])
-            below = [*([marks] if marks else []), *notes]
+            speed = over(at_n, results, shared) if "speed_up" in kept else ""
+            below = [*_packed(filter(None, (marks, speed)), width), *notes]
             table = _table(title, at_n, results, shared, kept, below)
             if max(map(len, table.lines()[len(title.splitlines()) : -len(below) or None])) <= width:
                 break
         tables.append(table)
     return tables
+
+
+def _packed(parts: Iterable[str], width: int) -> list[str]:
+    """Return parts of a legend on one line where they fit."""
+    known = list(parts)
+    return ["; ".join(known)] if known and sum(map(len, known)) + 2 <= width else known
 
 
 def common_n(cases: Iterable[Case], referred: Container[str]) -> int:
@@ -293,6 +301,7 @@ def _table(
         "real_time": any(c.rate_hz for c in cases),
         "accepted": any(map(accepted, cases)),
         "slowdown": any(map(results.slowdown, cases)),
+        "speed_up": any(speed_up(c, results) for c in cases),
         **dict.fromkeys(_OF_CHUNKS, any(c.first_s for c in cases)),
         **dict.fromkeys(("streams", "streams_worst"), any(streams(c, results) for c in cases)),
         "gap_p99": any(c.gap_p99_s for c in cases),

@@ -43,6 +43,8 @@ class Results:
     fits: dict[tuple[Any, ...], Fit] = field(default_factory=dict)
     integrity: Integrity = field(default_factory=Integrity)
     """Finding of the file's seals about its lines."""
+    timed: dict[str, list[Samples]] = field(default_factory=dict)
+    """The samples by their case."""
 
     def add(self, line: AnyLine) -> None:
         """Add one line. Raises ResultsError for a second ``run`` line."""
@@ -61,6 +63,7 @@ class Results:
                 self.verifications[line.case] = line
             case Samples():
                 self.samples.append(line)
+                self.timed.setdefault(line.case, []).append(line)
             case Case():
                 self.cases[line.id] = line
             case Ratio():

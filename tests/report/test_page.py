@@ -221,7 +221,8 @@ def test_rendering_twice_writes_the_same(both, rendered_both, tmp_path) -> None:
 
 def test_summary_is_brief_and_has_the_verdicts(results) -> None:
     markdown = summary(results, "figures/map.svg")
-    assert "**wavenet:nv**\n\n- Scoring depth O(1) (parallel), sampling depth O(N) (cached).\n" in markdown
+    assert "**wavenet:nv**\n\n- At N = 1,024 fixed\\_point samples " in markdown
+    assert " as fast as naive.\n- Scoring depth O(1) (parallel), sampling depth O(N) (cached).\n" in markdown
     assert "- FAILS: pixelcnn:gated scoring (sequential)" in markdown
     assert "![" in markdown
     assert "](figures/map.svg)" in markdown

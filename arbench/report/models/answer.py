@@ -9,6 +9,7 @@ from arbench.report.labels import DEPENDS_ON_WEIGHTS, SharedSettings, interval_o
 from arbench.report.models.passes import quality, trained_of
 from arbench.report.models.streaming import streaming
 from arbench.report.models.verdicts import headlines
+from arbench.report.speed import is_reference, speed_up
 from arbench.report.table import order
 from arbench.results import Case, Ratio, Results, Slowdown
 from arbench.stats import format_interval, format_ratio
@@ -56,10 +57,12 @@ def _costs(results: Results, model: str, shared: SharedSettings) -> list[str]:
     cases = [case for case in order(of_models(results)) if model_label(case) == model]
     found = _known(results, cases)
     if not found:
+        beside = _beside_each_other(cases, results, shared)
         ok = [{case.n for case in cases if (case.op, case.status) == (op, "ok")} for op in ("score", "sample")]
         if all(ok) and not ok[0] & ok[1]:
-            return ["Scoring and sampling were not timed at the same N: give smaller sizes or a larger --budget."]
-        return []
+            hint = "Scoring and sampling were not timed at the same N: give smaller sizes or a larger --budget."
+            return [hint, *beside]
+        return beside
     sizes: dict[int, list[_Cost]] = {}
     for one in found:
         sizes.setdefault(one.case.n, []).append(one)
@@ -115,16 +118,42 @@ def _pair(one: _Cost, results: Results, shared: SharedSettings) -> str:
 
 def _beside_reference(best: _Cost, same: list[_Cost], results: Results, shared: SharedSettings) -> list[str]:
     """Return how far the best sampler is from the reference; nothing where only one sampler was timed."""
-    referred = {ratio.reference for ratio in results.ratios.values()}
-    reference = next((one for one in same if one.case.id in referred), None)
+    reference = next((one for one in same if is_reference(one.case, results)), None)
     if reference is None or len(same) == 1:
         return []
     name = shared.method_label(reference.case)
+    recorded = any(one.reference == reference.case.id for one in results.ratios.values())
     if reference is best:
-        return [f"No sampler is faster there than {name}, the reference."]
-    text = f"The reference, {name}, takes {_times(reference.slowdown)}"
-    speed = results.ratios.get((best.case.id, reference.case.id))
+        others = [one.case for one in same if one is not best]
+        slower = speed_up(others[0], results) if len(others) == 1 else None
+        text = f"No sampler is faster there than {name}{', the reference' if recorded else ''}"
+        return [f"{text}: {shared.method_label(others[0])} is {_times(slower)} as fast." if slower else f"{text}."]
+    text = f"{f'The reference, {name},' if recorded else name} takes {_times(reference.slowdown)}"
+    speed = speed_up(best.case, results)
     return [text + (f"; {shared.method_label(best.case)} is {_times(speed)} as fast." if speed else ".")]
+
+
+def _beside_each_other(cases: list[Case], results: Results, shared: SharedSettings) -> list[str]:
+    """Return how fast samplers are beside each other where no scoring was timed beside them, at the smallest batch.
+
+    That is the fastest one at the largest N with a speed-up; the only other one where the reference is the fastest.
+    """
+    known = [
+        (case, ratio)
+        for case in cases
+        if case.op == "sample" and case.exactness != "approximate" and (ratio := speed_up(case, results)) is not None
+    ]
+    if not known:
+        return []
+    settings = min((_settings(case) for case, _ in known), key=lambda one: one[-1])
+    known = [(case, ratio) for case, ratio in known if _settings(case) == settings]
+    n = max(case.n for case, _ in known)
+    known = [(case, ratio) for case, ratio in known if case.n == n]
+    case, ratio = max(known, key=lambda pair: pair[1].ratio)
+    reference = shared.method_label(results.cases[ratio.reference])
+    if ratio.ratio <= 1 and len(known) > 1:
+        return [f"At N = {n:,} no sampler is faster than {reference}."]
+    return [f"At N = {n:,} {shared.method_label(case)} samples {_times(ratio)} as fast as {reference}."]
 
 
 def _times(line: Slowdown | Ratio) -> str:

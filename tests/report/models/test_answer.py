@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
 from arbench.methods import METHODS
-from arbench.report import answers, headline
-from arbench.report.cells import slowdown_label
+from arbench.report import answers, frame, headline
+from arbench.report.cells import slowdown_label, speed_up_label
 from arbench.report.labels import DEPENDS_ON_WEIGHTS
 from arbench.report.summary import summary
 from arbench.results import Case, Model, Ratio, Slowdown, Trained
@@ -87,7 +89,9 @@ def test_a_range_of_few_processes_is_called_one(build) -> None:
 
 def test_no_sampler_beats_the_reference(build) -> None:
     slow = {method: 1e3 * cost if method[0] == "cached" else cost for method, cost in COSTS.items()}
-    assert said(build(edit=costing(slow)))[1] == "No sampler is faster there than naive, the reference."
+    assert said(build(edit=costing(slow)))[1] == (
+        "No sampler is faster there than naive, the reference: cached is 0.00300x [0.00297, 0.00303] as fast."
+    )
 
 
 def test_one_sampler_has_no_reference_beside_it(build) -> None:
@@ -137,8 +141,61 @@ def test_what_was_not_asked_for_is_not_missed(build) -> None:
     def sampling(line):
         return None if getattr(line, "op", "sample") == "score" else line
 
-    (sentence,) = said(build(edit=sampling))
-    assert sentence == "Sampling depth O(N) (cached)."
+    speed, depth = said(build(edit=sampling))
+    assert speed.startswith("At N = 1,024 fixed_point samples ")
+    assert speed.endswith(" as fast as naive.")
+    assert depth == "Sampling depth O(N) (cached)."
+
+
+def without(*methods: str):
+    """Return an edit that leaves out methods, and all ratios: the reference was not measured."""
+
+    def edit(line):
+        return None if isinstance(line, Ratio) or getattr(line, "method", None) in methods else line
+
+    return edit
+
+
+def test_without_the_reference_speed_is_that_over_the_first_exact_sampler(build) -> None:
+    """Both took their samples in the same rounds, and cached is 790 us an element: fixed_point 30 ms and 40 us."""
+    results = build(edit=without("naive", "parallel", "sequential"))
+    (first, *_) = said(results)
+    found = re.fullmatch(r"At N = 4,096 fixed_point samples ([\d.]+)x \[.*\] as fast as cached\.", first)
+    assert found is not None
+    assert float(found[1]) == pytest.approx(7.9e-4 * 4096 / (0.03 + 4e-5 * 4096), rel=0.05)
+    table = headline(results, 100)[0]
+    shown = {row[1]: row[[one.title for one in table.columns].index("speed-up")] for row in table.rows}
+    assert shown["cached"] == "reference"
+    assert shown["fixed_point"].startswith(f"{found[1]}x [")
+    assert any(note.endswith("; speed-up over cached") for note in table.notes)
+    line = frame(results).set_index("id").loc["wavenet:nv/sample/fixed_point/4096"]
+    assert line.reference == "wavenet:nv/sample/cached/4096"
+
+
+def test_the_stand_in_of_the_reference_is_arbenchs_own_and_plain(build) -> None:
+    names = {"naive": "mine.draw", "cached": "cached,backend=compile", "fixed_point": "blocks"}
+
+    def renamed(line):
+        line = without("sequential")(line)
+        if getattr(line, "method", None) in names:
+            line = msgspec.structs.replace(line, method=names[line.method])
+        return line
+
+    results = build(edit=renamed)
+    assert re.fullmatch(r"At N = 4,096 cached,backend=compile samples [\d.]+x .* as fast as blocks\.", said(results)[0])
+    shown = {case.id: speed_up_label(case, results) for case in results.cases.values() if case.n == 256}
+    assert shown["wavenet:nv/sample/fixed_point/256"] == "reference"  # which is named blocks here
+    assert shown["wavenet:nv/sample/naive/256"].endswith("]")
+
+
+def test_beside_its_scoring_the_answer_names_the_sampler_that_speed_refers_to(build) -> None:
+    others = {key: cost for key, cost in (COSTS | MORE).items() if key[0] != "naive"}
+
+    def edit(line):
+        return without("naive")(line) and costing(others)(line)
+
+    second = said(build(edit=edit))[1]
+    assert re.fullmatch(r"cached takes 40\.0x \[39\.6, 40\.4\]; fixed_point is [\d.]+x \[.*\] as fast\.", second)
 
 
 def test_the_summary_begins_with_the_answer_and_the_table_has_its_column(build) -> None:
