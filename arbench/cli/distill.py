@@ -28,7 +28,7 @@ from arbench.cli.train import (
 )
 
 if TYPE_CHECKING:
-    from arbench.models import Chosen
+    from arbench.models import Chosen, Source
     from arbench.train.distill import Distilled, Distiller
     from arbench.train.run import Run
 
@@ -126,7 +126,7 @@ def command(
     )
     report = reporter(model, kind.MEASURE)
     work = lambda: kind.distil(run, model, taught_by, settings, resume=resume, report=report)  # noqa: E731
-    finish(run, guarded_training(work, out), kind)
+    finish(run, model, guarded_training(work, out), kind)
 
 
 def distiller_of(chosen: Chosen) -> Distiller:
@@ -150,12 +150,11 @@ def settings_of(kind: Distiller, own: dict[str, Any], name: str) -> dict[str, An
     return settings
 
 
-def finish(run: Run, found: Distilled, kind: Distiller) -> None:
+def finish(run: Run, model: Source, found: Distilled, kind: Distiller) -> None:
     """Draw the curve, write the figures, and print them."""
     from arbench.border.whole import write_text
-    from arbench.models.weights import read
 
-    draw_curve(run, found.trained, f"{kind.MEASURE}, {read(run.path).quality.unit}")
+    draw_curve(run, found.trained, f"{kind.MEASURE}, bits per {model.element}")
     write_text(run.folder / FIGURES, json.dumps(dict(found.figures), indent=2) + "\n")
     for line in found.lines:
         click.echo(line)

@@ -205,7 +205,7 @@ def reporter(source: Source, measure: str | None = None) -> Callable[[Progress],
         mark = ", the best so far" if p.best else ""
         found = f"{p.loss:.3f} {unit}, validation {p.quality:.3f}"
         if measure is not None:
-            found = f"loss {p.loss:.3f}, {measure} {p.quality:.3f} {unit}"
+            found = f"loss {p.loss:.3f}, {measure} {p.quality:.3f} bits per {source.element}"
         click.echo(f"step {p.step:,} of {p.steps:,}: {found}{mark}{ahead}")
 
     return report

@@ -189,11 +189,11 @@ def distil(
     unit = student.unit
     first, best = result.curve[0], min(result.curve, key=lambda line: line["quality"])
     lines = [
-        f"divergence from the teacher on noise and conditioning not trained on: {first['quality']:.3f} {unit} at step "
-        f"{first['step']:,}, {best['quality']:.3f} at step {best['step']:,}; {apart.bits:.3f} on the held-out part",
+        "divergence from the teacher on noise and conditioning not trained on, bits per "
+        f"{student.element}: {first['quality']:.3f} at step {first['step']:,}, {best['quality']:.3f} at step "
+        f"{best['step']:,}; {apart.bits:.3f} on the held-out part",
         f"power loss on the held-out part, where silence has 1: {power:.3f}",
-        f"held-out audio, dequantised, {quality.elements:,} samples: student {quality.bits:.3f} {unit}, teacher "
-        f"{theirs.bits:.3f}",
+        f"held-out audio, {quality.elements:,} samples: student {quality.bits:.3f}, teacher {theirs.bits:.3f} {unit}",
     ]
     figures = {
         "teacher": teacher.spec,
