@@ -1,4 +1,4 @@
-"""What a kind of distillation consists of."""
+"""The parts of a kind of distillation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Distiller(Protocol):
     SETTINGS: Mapping[str, int | float]
     """Settings beside the recipe, with their defaults; each is an option of ``arbench distill``."""
     MEASURE: str
-    """What each evaluation measures, such as "divergence"."""
+    """Name of what each evaluation measures, such as "divergence"."""
 
     def refusal(self, student: Source, teacher: Source) -> str | None:
         """Return why the teacher cannot teach the student, on one line; None if it can."""

@@ -29,7 +29,7 @@ RECIPE = Recipe(steps=2000, batch=2, n=5000, eval_n=5000, lr=1e-3, average=0.995
 SETTINGS: Mapping[str, int | float] = {"samples": 8, "power": 1.0}
 MEASURE = "divergence"
 _NOISE, _DRAWS = 2**61, 2**60
-"""What is added to the seed for the noise of an event, and for that of the further draws of an element."""
+"""Offsets of the seed for the noise of an event, and for that of the further draws of an element."""
 _UNHEARD = 2**40
 """First row of the noise that no update has."""
 _EVENTS = 64

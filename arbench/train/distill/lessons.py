@@ -25,7 +25,7 @@ _KEY = "arbench.lessons"
 
 @dataclass(frozen=True)
 class Lessons:
-    """What a student learns from and is judged by.
+    """Sentences that a student learns from and is judged by.
 
     Args:
         training: sentences to train on, with the teacher's greedy translations.

@@ -1,4 +1,4 @@
-"""What is said of a student of translation beside its teacher, on the same held-out pairs."""
+"""The comparison of a student of translation with its teacher, on the same held-out pairs."""
 
 from __future__ import annotations
 
