@@ -60,6 +60,7 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
         drawings: the figures of the same results, as `arbench.report.drawings.draw` returns them.
     """
     statements = sentences(results)
+    tables = [table for table in (rows(results), kernel_rows(results)) if table.rows]
     return (
         environment()
         .get_template("page.html.j2")
@@ -81,7 +82,8 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
             chapters=chapters(results, statements, drawings),
             kernels=kernel_tables(results, _WIDTH),
             kernel_figures={d.name: _figure(d) for d in drawings if d.name in KERNEL_FIGURES},
-            tables=[table for table in (rows(results), kernel_rows(results)) if table.rows],
+            tables=tables,
+            headings={column.title for table in tables for column in table.columns},
             troubles=troubles(results),
             command=facts.command(results.run),
             environment=facts.environment(results.run),

@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from arbench.report import answers, render
+from arbench.report import answers, render, rows
 from arbench.report.drawings import draw
 from arbench.report.page import page
 from arbench.report.summary import summary
-from arbench.results import Case, Fit, Ratio, Run, Samples
+from arbench.results import Case, Fit, Ratio, Run, Samples, Slowdown
 
 NASTY = "<script>alert('x')</script>|`*_"
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -263,3 +263,31 @@ def test_page_of_both(rendered_both) -> None:
     assert page.count("<svg") == 5
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(set(ids)) == len(ids)
+
+
+PLAIN = {"model", "op", "method", "n", "status", "time", "[95%] or (range)", "depth", "counts", "exactness"}
+"""Columns that need no word, or that have a paragraph of their own."""
+
+
+def test_the_page_explains_every_column_that_it_shows(build, models, results) -> None:
+    native = {"step_bytes": 4096, "exchanges": 0, "first_call_s": 3.0, "accepted": 2.5}
+    chunks = dict(chunk=256, first_s=0.012, gap_median_s=0.01, gap_p99_s=0.02, gap_worst_s=0.02, gaps=500, noise_s=1e-3)
+
+    def edit(line):
+        if isinstance(line, Case) and (line.method, line.op) == ("cached", "sample"):
+            line = msgspec.structs.replace(line, verified=native, **chunks)
+            score = line.id.replace("sample/cached", "score/parallel")
+            return [line, Slowdown(line.id, score, 30.0, None)]
+        return line
+
+    whole = build(models=models[:1], edit=edit)
+    whole.run.limits["read"] = whole.run.limits["copy"]
+    titles = {column.title for column in rows(whole).columns}
+    assert {"of limit", "compiling call", "over scoring", "streams (worst gap)"} <= titles
+    text = page(whole, [])
+    legend = text[text.index('<section id="cases">') : text.index("— means unknown")].lower()
+    words = {"99% of gaps": "gap", "worst gap": "gap", "streams (worst gap)": "or over the worst"}
+    assert [one for one in titles if one.lower() not in PLAIN and words.get(one, one.lower()) not in legend] == []
+    plain = page(results, [])
+    assert "Of limit" not in plain
+    assert "Compiling call" not in plain
