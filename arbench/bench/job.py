@@ -72,7 +72,7 @@ class Planned(msgspec.Struct):
 
 
 class Message(msgspec.Struct):
-    """A report of a worker: it is ready, begins a step, finished a line or plan, is done, or met an error."""
+    """A report of a worker: it is ready, begins a step, finished a line or plan, is done, met an error, or warns."""
 
     ready: bool = False
     """True in the first message: the worker has imported what it needs."""
@@ -87,6 +87,8 @@ class Message(msgspec.Struct):
     error: str | None = None
     """The error that stops this process, on one line."""
     oom: bool = False
+    warning: str | None = None
+    """What the user should know of this machine, on one line; every worker may say the same."""
 
 
 def out_of_memory(error: BaseException) -> bool:

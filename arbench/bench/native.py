@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
@@ -36,6 +37,13 @@ def native_facts() -> dict[str, Any]:
         "exchange_s": statistics.median(found) if found else None,
         "exchange_best_s": min(found, default=None),
     }
+
+
+def uncached() -> str | None:
+    """Return a warning where this process compiled native code and could not keep it; None else."""
+    rows = sys.modules.get("arbench.kernels.core.numba_rows")  # importing it takes half a second
+    said = rows.uncached() if rows is not None else None
+    return f"{said}; {rows.REMEDY}" if rows is not None and said else None
 
 
 def exchange_s(count: int = COUNT, trials: int = TRIALS) -> list[float]:

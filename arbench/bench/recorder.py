@@ -34,6 +34,14 @@ class Recorder:
         self.results = results
         self._writer, self._before, self._notice = writer, before, notice
         self._lock = threading.Lock()
+        self._warnings: set[str] = set()
+
+    def first(self, warning: str) -> bool:
+        """Return whether no worker of the run gave this warning before."""
+        with self._lock:
+            known = warning in self._warnings
+            self._warnings.add(warning)
+            return not known
 
     def write(self, line: AnyLine) -> None:
         """Write one line to disk, then add it to the results.

@@ -33,9 +33,10 @@ from numba.extending import intrinsic, overload
 WORTH_A_THREAD = 2**18
 """Number of logits below which a second thread costs more than it gains."""
 UNCACHED = (
-    f"compiled code cannot be cached in {Path(__file__).parents[1]}, nor in the user's cache: every process compiles "
-    "its own, a native sampler for some 5 s"
+    f"compiled code cannot be cached in {Path(__file__).parents[1]}, nor in the user's cache, so every process "
+    "compiles its own"
 )
+REMEDY = "set NUMBA_CACHE_DIR to a folder that can be written"
 
 
 def compiled(*flags: str) -> Callable[..., Any]:
@@ -54,7 +55,10 @@ def compiled(*flags: str) -> Callable[..., Any]:
 
 @cache  # once in a process
 def _warn_uncached() -> None:
-    warnings.warn(f"{UNCACHED}; set NUMBA_CACHE_DIR to a folder that can be written", RuntimeWarning, stacklevel=3)
+    frame, level = inspect.currentframe(), 1  # of the code that called arbench: a line in here means nothing to a user
+    while frame is not None and frame.f_globals["__name__"].partition(".")[0] in ("arbench", "importlib"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(f"{UNCACHED}; {REMEDY}", RuntimeWarning, stacklevel=level)
 
 
 def uncached() -> str | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 
 import pytest
 
-from arbench.bench.native import WARM, exchange_s, native_facts
+from arbench.bench.native import WARM, exchange_s, native_facts, uncached
 from arbench.kernels.samplers import exchange
 
 TWO = len(os.sched_getaffinity(0)) > 1
@@ -51,3 +52,12 @@ def test_a_thread_that_fails_does_not_leave_the_other_waiting(monkeypatch: pytes
     monkeypatch.setattr(exchange, "exchanges", failing)
     with pytest.raises(RuntimeError, match=r"^no$"):
         exchange_s(count=10, trials=1)
+
+
+def test_code_that_was_not_kept_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arbench.kernels.core.numba_rows.uncached", lambda: None)
+    assert uncached() is None
+    monkeypatch.setattr("arbench.kernels.core.numba_rows.uncached", lambda: "no place for code")
+    assert uncached() == "no place for code; set NUMBA_CACHE_DIR to a folder that can be written"
+    monkeypatch.delitem(sys.modules, "arbench.kernels.core.numba_rows")
+    assert uncached() is None

@@ -389,6 +389,8 @@ class Supervisor:
                 if not isinstance(message.line, Count):  # a family of sizes is counted under the name of its first
                     del self._deaths[message.line.case, step]
                 self._progressed(job, message.line)
+            if message.warning is not None and self.recorder.first(message.warning):
+                self.progress.note(f"warning: {message.warning}")
             if message.error is not None:
                 return Fault(case, step, WorkerFailure("oom" if message.oom else "error", message.error))
         return None

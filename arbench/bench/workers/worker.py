@@ -19,6 +19,7 @@ from arbench.bench.call import Call, Kept
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import Job, Message, out_of_memory
+from arbench.bench.native import uncached
 from arbench.bench.workers.channel import attached, decoded
 from arbench.bench.workers.given import take_given
 from arbench.own.raised import one_line
@@ -73,11 +74,14 @@ def prove(job: Job) -> Iterator[Message]:
     from arbench.bench.subject import opened
 
     subject = opened(job)
-    sound = set(job.verified)
+    sound, warned = set(job.verified), False
     for message in subject.verify(job):
         if isinstance(message.line, Verification) and message.line.status in ("ok", "over_budget"):
             sound.add(message.line.case)
         yield message
+        if not warned and (said := uncached()) is not None:
+            warned = True
+            yield Message(warning=said)
     counted = set(job.counted)
     for _, group in groupby(job.cases, key=lambda case: case.key):
         members = [case for case in group if case.id in sound]

@@ -96,6 +96,14 @@ def test_deaths_before_any_case_that_are_far_apart_are_not_added(pretend, plan, 
     assert {row.status for row in run_plan(asked, tmp_path).cases.values()} == {"ok"}
 
 
+def test_what_workers_warn_of_is_said_once(inside, plan, tmp_path, monkeypatch):
+    monkeypatch.setattr("arbench.bench.workers.worker.uncached", lambda: "nothing can be cached")
+    told = Told()
+    few = {"methods": ["cached"], "n": [8], "workers": 1, "rounds": 1}
+    run_plan(plan(models=["wavenet:tiny", "lstm:tiny"], **few), tmp_path, progress=told)
+    assert told.notes.count("warning: nothing can be cached") == 1
+
+
 def test_kills_of_one_case_that_are_far_apart_are_not_added(pretend, plan, tmp_path):
     asked = plan()
     victim, seen = asked.cases[1].id, set()

@@ -24,6 +24,7 @@ def test_without_a_place_for_a_cache_code_runs_and_says_so_once(monkeypatch: pyt
     with pytest.warns(RuntimeWarning) as warned:
         run = numba_rows.compiled()(double)
     (said,) = warned
+    assert said.filename == __file__
     assert numba_rows.uncached() == numba_rows.UNCACHED
     assert str(said.message).startswith("compiled code cannot be cached in ")
     assert str(said.message).endswith("set NUMBA_CACHE_DIR to a folder that can be written")
