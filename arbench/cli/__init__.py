@@ -22,7 +22,7 @@ COMMANDS = {
     "kernels": "time the kernels against torch and other libraries",
     "train": "train a model on real data, and write a checkpoint",
     "distill": "distil a trained teacher into a student that draws in fewer steps",
-    "sample": "draw events to look at, to listen to or to read, with their log-probabilities",
+    "sample": "draw events to look at, to listen to or to read",
     "new": "write a starting file for a model of your own",
     "list": "list models, presets, methods and devices",
     "report": "render the report of a results file",

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from arbench.border.gallery import LINES
 from arbench.cli.errors import LostError, RefusedError, check_writable, refusing
 from arbench.cli.options import FilePath, PathText, device, dtype, option, threads, which_inputs, with_checkpoints
 from arbench.cli.train import check_threads
@@ -64,6 +63,8 @@ def command(
     if (model is None) == (checkpoint is None):
         raise RefusedError("name one of --model and --checkpoint, such as --model pixelcnn:digits")
     check_writable(out)
+    from arbench.border.gallery import LINES
+
     if (out / LINES).exists():
         raise RefusedError(f"--out {out}: holds samples already; choose another folder")
     if checkpoint is not None:

@@ -113,7 +113,7 @@ def test_translations_stand_beside_source_and_reference(answer, pairs, tmp_path)
 
 
 def test_the_probability_of_a_translation_ends_with_it(answer, pairs, tmp_path):
-    """Of 3 symbols one is the end, so that most sentences end before their events do."""
+    """One of 3 symbols is the end, so that most sentences end before their events do."""
     out, spec = tmp_path / "out", "seq2seq:tiny,levels=3"
     words = ("--model", spec, "--data", pairs, "--count", 6, "--n", 12, "--out", out)
     assert answer("sample", *words).code == 0
