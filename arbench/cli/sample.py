@@ -56,7 +56,9 @@ def command(
     same conditioning, texts are plain, and translations a table of source, reference and sample. Conditioning and real
     events are from the part of the data that arbench train holds out, where there is one. samples.jsonl has a line for
     each event: its log-probability in nats given its conditioning (a log-density where elements are real), bits per
-    element, seed, row, method and files. What is written was verified as by arbench run.
+    element, seed, row, method and files; for sounds also the level in dBFS, and the mean difference in dB of the
+    long-term spectrum from real sounds in mel bands, each beside that of the real one. What is written was verified as
+    by arbench run.
 
     Exit codes: 0 the samples are written, 1 the method is inexact, 2 wrong use, 70 an unexpected failure.
     """
@@ -70,6 +72,7 @@ def command(
     if checkpoint is not None:
         model = with_checkpoints({"checkpoints": [checkpoint]})["models"][0]
     from arbench.bench.inexact import InexactError
+    from arbench.bench.models.heard import said
     from arbench.bench.models.samples import Drawing
     from arbench.bench.options import PlanError
 
@@ -90,6 +93,8 @@ def command(
         f"{case.model}:{case.preset}, {found.weights} weights: {case.batch:,} events of {case.n:,} {case.element}s by "
         f"{case.method}, verified; {float(found.bits.mean()):.3f} bits per {case.element}{of}"
     )
+    if (sounds := found.heard) is not None:
+        click.echo(said(sounds))
     click.echo(f"samples: {written[0]} (each in {written[-1]})")
     if found.weights == "random":
         click.echo("the weights are random; --checkpoint FILE and --model NAME@WEIGHTS draw from trained ones")

@@ -63,16 +63,20 @@ def test_pictures_are_what_was_drawn(answer, tmp_path):
 def test_sounds_are_what_was_drawn_beside_real_ones_of_the_same_voice(answer, tmp_path):
     out, spec = tmp_path / "out", "wavenet:tiny,levels=16"
     words = ("--model", spec, "--count", 2, "--n", 300, "--method", "cached", "--out", out)
-    assert answer("sample", *words).code == 0
+    found = answer("sample", *words)
+    assert found.code == 0
+    levels_db = [line["level_db"] for line in lines_of(out)]
+    assert f"\nlevel {sum(levels_db) / 2:.1f} dBFS, real " in found.out
     model = resolve(spec).build()
     real, context = model.observe(300, range(2), 0, model.divide()[1])
     drawn = []
     for row, line in enumerate(lines_of(out)):
         assert (line["file"], line["real"]) == (f"sample-{row}.wav", f"real-{row}.wav")
-        for name in ("file", "real"):
+        for name, key in (("file", "level_db"), ("real", "real_level_db")):
             assert soundfile.info(out / line[name]).subtype == "PCM_16"
             samples, rate = soundfile.read(out / line[name])
             assert (rate, len(samples)) == (16000, 300)
+            assert line[key] == pytest.approx(10 * math.log10((samples**2).mean()), abs=0.1)
             levels = torch.from_numpy(mu_law_encode(samples, 16))
             if name == "real":
                 assert torch.equal(levels, real[row])

@@ -15,6 +15,7 @@ from torch import Tensor
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import out_of_memory
+from arbench.bench.models.heard import Heard, heard
 from arbench.bench.models.setup import ModelSetup, moved
 from arbench.bench.models.verify.method import called, verify_outcome
 from arbench.bench.models.wanted import Wanted, fitting, wanted, why_not
@@ -89,6 +90,11 @@ class Samples:
         nats = self.joint + (self.elements * math.log(cell) if cell else 0.0)
         return -nats / self.elements / math.log(2)
 
+    @property
+    def heard(self) -> list[Heard] | None:
+        """Level and long-term spectrum of each event beside those of real ones; None where events are no sounds."""
+        return heard(self.shown, self.shown_real)
+
     def write(self, folder: str | Path) -> list[Path]:
         """Write the events as pictures, sounds or texts, and ``samples.jsonl``; see ``arbench.border.gallery``.
 
@@ -119,13 +125,15 @@ class Samples:
             "seed": self.seed,
         }
         of = {"density": not source.distribution.finite, "cell": source.cell}
+        measures = [one.facts() for one in self.heard or ()] or [{}] * case.batch
         found = []
-        for row, (joint, bits, elements) in enumerate(zip(self.joint, self.bits, self.elements, strict=True)):
+        rows = zip(self.joint, self.bits, self.elements, measures, strict=True)
+        for row, (joint, bits, elements, sound) in enumerate(rows):
             about: dict[str, Any] = {"log_prob": float(joint), "why": None}
             if self.log_prob is None:
                 about = {"log_prob": None, "why": source.intractable, "joint_log_prob": float(joint)}
             size = {"element": case.element, "n": case.n, "elements": int(elements), "bits_per_element": float(bits)}
-            found.append({**same, "row": row, **size, **about, **of})
+            found.append({**same, "row": row, **size, **about, **of, **sound})
         return found
 
 
