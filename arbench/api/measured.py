@@ -77,7 +77,7 @@ class Measured(Results):
 
         if folder is None:
             folder = self.folder or new_folder()
-        return render(self, folder)[0]
+        return render(self, folder, self.folder)[0]
 
 
 def measure(

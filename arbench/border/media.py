@@ -74,3 +74,43 @@ def _encoded(colours: NDArray[np.uint8]) -> bytes:
     image = Image.fromarray(np.ascontiguousarray(colours[..., 0]) if grey else colours)
     image.save(file, "PNG", optimize=True)
     return file.getvalue()
+
+
+def flac(sound: Sound) -> bytes:
+    """Return a sound as FLAC of 16 bits, which browsers play: what ``wav`` returns, in about half of the bytes."""
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, sound.samples, round(sound.rate), subtype="PCM_16", format="FLAC")
+    return file.getvalue()
+
+
+def opened(content: bytes, seconds: float) -> tuple[Sound, float]:
+    """Return the beginning of a sound file's first channel, at most some seconds of it, and the seconds of the whole.
+
+    Raises:
+        ValueError: the content is no sound, or an empty one.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            samples = file.read(int(seconds * file.samplerate), "float32", always_2d=True)[:, 0]
+            rate, whole = float(file.samplerate), file.frames / file.samplerate
+    except soundfile.SoundFileError as error:
+        raise ValueError(f"no sound ({' '.join(str(error).split())})") from None
+    if not len(samples):
+        raise ValueError("an empty sound")
+    return Sound(samples, rate), whole
+
+
+def size(content: bytes) -> tuple[int, int]:
+    """Return width and height in dots of a PNG. Raises ValueError where the content is none."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            picture.verify()
+            return picture.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(f"no PNG ({' '.join(str(error).split())})") from None

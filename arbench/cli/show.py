@@ -54,7 +54,7 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
     written: list[Path] = []
     failed: OSError | None = None
     try:
-        written = render(results, folder)
+        written = render(results, folder, file.parent)
     except OSError as error:  # what was measured is shown all the same
         failed = error
     if as_json:

@@ -59,7 +59,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'arbench.report' has no attribute {name!r}")
 
 
-def render(results: Results, folder: str | Path) -> list[Path]:
+def render(results: Results, folder: str | Path, beside: str | Path | None = None) -> list[Path]:
     """Write ``report.html``, ``summary.md`` and ``figures/*.svg`` and ``*.png``.
 
     An interrupted run is rendered too; the page says at the top what is missing.
@@ -67,6 +67,8 @@ def render(results: Results, folder: str | Path) -> list[Path]:
     Args:
         results: as `arbench.results.read` returns it.
         folder: created if missing; files of the same names are replaced.
+        beside: folder of the results, in whose folder ``samples`` the samples of models lie, each in a folder that
+            ``arbench sample`` wrote; by default ``folder``.
 
     Returns:
         The files written, the page first.
@@ -76,6 +78,7 @@ def render(results: Results, folder: str | Path) -> list[Path]:
     """
     from arbench.report.drawings import FRACTIONS, MAP, draw
     from arbench.report.figures.drawing import save
+    from arbench.report.models.samples import exhibition
     from arbench.report.page import page
     from arbench.report.summary import summary
 
@@ -83,8 +86,9 @@ def render(results: Results, folder: str | Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     drawings = draw(results)
     html, markdown = folder / "report.html", folder / "summary.md"
-    write_text(html, page(results, drawings))
+    samples = exhibition(results, Path(folder if beside is None else beside), folder)
+    write_text(html, page(results, drawings, samples))
     images = {one.name: f"figures/{one.name}.svg" for one in drawings if one.name in (MAP, FRACTIONS)}
     times = {one.model: f"figures/{one.name}.svg" for one in drawings if one.model and one.name.endswith("-seconds")}
-    write_text(markdown, summary(results, images.get(MAP), images.get(FRACTIONS), times))
+    write_text(markdown, summary(results, images.get(MAP), images.get(FRACTIONS), times, samples))
     return [html, markdown, *save(drawings, folder / "figures")]

@@ -20,6 +20,7 @@ from arbench.report.models.batches import batch_table
 from arbench.report.models.frontier import frontier_table
 from arbench.report.models.passes import passes_table
 from arbench.report.models.remarks import failures
+from arbench.report.models.samples import Exhibition
 from arbench.report.models.taxonomy import taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
 from arbench.report.seals import seal_line
@@ -29,6 +30,7 @@ from arbench.results import Results
 
 _WIDTH = 1000
 """Characters per line: a page scrolls, so tables keep all columns."""
+_NONE = Exhibition()
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,13 @@ class Chapter:
     table: Table
 
 
-def page(results: Results, drawings: Sequence[Drawing]) -> str:
+def page(results: Results, drawings: Sequence[Drawing], samples: Exhibition = _NONE) -> str:
     """Return the page's HTML.
 
     Args:
         results: what was measured; any part may be missing.
         drawings: the figures of the same results, as `arbench.report.drawings.draw` returns them.
+        samples: the samples that lie beside them.
     """
     statements = sentences(results)
     tables = [table for table in (rows(results), kernel_rows(results)) if table.rows]
@@ -76,6 +79,8 @@ def page(results: Results, drawings: Sequence[Drawing]) -> str:
             taxonomy=taxonomy(results),
             frontier=frontier_table(results),
             frontier_figure=next((_figure(one) for one in drawings if one.name == FRONTIER), None),
+            exhibition=samples,
+            samples_shown=bool(samples.exhibits or samples.commands or samples.problems),
             batches=batch_table(results),
             batch_figure=next((_figure(one) for one in drawings if one.name == BATCHES), None),
             passes=passes_table(results),

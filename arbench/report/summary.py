@@ -14,6 +14,7 @@ from arbench.report.models.batches import batch_table
 from arbench.report.models.frontier import frontier_table
 from arbench.report.models.passes import passes_table
 from arbench.report.models.remarks import remarks
+from arbench.report.models.samples import Exhibition
 from arbench.report.models.taxonomy import taxonomy
 from arbench.report.models.verdicts import ALL_METHODS, sentences
 from arbench.report.seals import seal_line
@@ -25,6 +26,7 @@ _OVERVIEW = (taxonomy, frontier_table, batch_table, passes_table)
 """The functions that make tables of all models."""
 _WIDTH = 1000
 """Characters per line: tables keep all columns."""
+_NONE = Exhibition()
 
 
 def summary(
@@ -32,6 +34,7 @@ def summary(
     map_path: str | None = None,
     fractions_path: str | None = None,
     times: Mapping[str, str] = MappingProxyType({}),
+    samples: Exhibition = _NONE,
 ) -> str:
     """Return the markdown: the answers and figures first, the claims last.
 
@@ -40,6 +43,7 @@ def summary(
         map_path: path of the map's image, relative to the file; None leaves it out.
         fractions_path: path of the image of the kernels' fractions of the limit, as ``map_path``.
         times: paths of the figures of time over N, by the label of their model.
+        samples: the samples that lie beside the results.
     """
     statements = sentences(results)
     return (
@@ -58,6 +62,7 @@ def summary(
             doubtful=[one for one in statements if one.verdict in ("fails", "undecided")],
             held=[one for one in statements if one.verdict == "holds"],
             parameters=[one for one in statements if one.subject == ALL_METHODS],
+            exhibition=samples,
             fractions=fractions_path,
             overview=[table for make in _OVERVIEW if (table := make(results)) is not None],
             tables=model_tables(results, _WIDTH),

@@ -97,7 +97,7 @@ def spectrum(sounds: Sequence[Sound]) -> NDArray[np.float64] | None:
 
 
 def distance(one: NDArray[np.float64] | None, other: NDArray[np.float64] | None) -> float | None:
-    """Return the mean absolute difference in dB of two spectra over their bands, both brought to the same mean level."""
+    """Return the mean absolute difference in dB of two spectra over bands, both brought to one mean level."""
     if one is None or other is None:
         return None
     apart = one - other

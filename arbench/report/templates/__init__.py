@@ -24,5 +24,5 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters["md"] = escape
-    found.filters["grid"] = lambda table: "\n".join(grid(table))
+    found.filters["grid"] = lambda table, level=2: "\n".join(grid(table, level))
     return found

@@ -1,4 +1,4 @@
-"""A folder of events to look at, to listen to or to read, with one line of JSON for each."""
+"""Writing a folder of events."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from arbench.border.printable import on_one_line, to_json
 from arbench.border.shown import Picture, Shown, Sound, Text
 from arbench.border.whole import write_bytes, write_text
 
+FOLDER = "samples"
+"""Folder beside the results of a run whose subfolders hold events of its models."""
 LINES = "samples.jsonl"
 """File with a line for each event; it is written last."""
 GRID, REAL_GRID, TABLE = "samples.png", "real.png", "samples.tsv"
