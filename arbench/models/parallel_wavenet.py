@@ -180,11 +180,13 @@ class ParallelWaveNet(audio.AudioSource, Source):
 
     @torch.no_grad()
     def scale_to(self, deviation: float) -> None:
-        """Set the last flow's bias so that draws begin with about this standard deviation.
+        """Scale the last flow so that draws begin with about this standard deviation.
 
         A logistic of scale 1 has the standard deviation pi / sqrt(3).
         """
-        self._flows()[-1].out_bias[1] = math.log(deviation * 3**0.5 / math.pi)
+        last, scale = self._flows()[-1], deviation * 3**0.5 / math.pi
+        last.out[:, 0] *= scale
+        last.out_bias[1] = math.log(scale)
 
     def encode(self, context: Context, n: int) -> list[GateOffsets]:
         """Return each flow's projected conditioning."""

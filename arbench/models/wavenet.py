@@ -292,6 +292,7 @@ class WaveNet(audio.AudioSource, Source):
             return
         k, deviation = self.distribution.params_width // 3 or 1, max(float(f.std()), audio.CELL)
         self.embedding.div_(deviation)
+        self.out[:, -2 * k : -k] *= deviation
         self.out_bias[-k:] = math.log(deviation)
 
     def _embed(self, x: Tensor) -> Tensor:

@@ -106,3 +106,24 @@ def test_published_presets_score_and_sample(preset: str) -> None:
     assert done["score"].log_prob is not None
     assert done["score"].log_prob.isfinite().all()
     assert done["sample"].x.shape == (1, 24)
+
+
+def test_a_real_law_begins_at_the_scale_of_the_audio_and_levels_stay() -> None:
+    loud, quiet = (0.1 * torch.randn(1, 400, generator=torch.Generator().manual_seed(0)) * k for k in (1, 0.01))
+    for spec in ("wavenet:tiny_gaussian,local=0", "wavenet:tiny_gaussian,local=0,loss=logistic_mixture,components=3"):
+        for clip in (loud, quiet):
+            model = resolve(spec).build()
+            before = model.distribution.log_prob(model(clip, model.encode({}, 400)), clip).mean()
+            inputs = model.embedding.norm()
+            model.initialise(clip, model.encode({}, 400))
+            params = model(clip, model.encode({}, 400))
+            after = model.distribution.log_prob(params, clip).mean()
+            assert after > before
+            assert -after < torch.distributions.Normal(0.0, clip.std()).entropy() + 1
+            k = max(model.distribution.params_width // 3, 1)
+            assert torch.allclose(model.out_bias[-k:].exp(), clip.std())
+            assert torch.allclose(model.embedding.norm() * clip.std(), inputs)
+    model = resolve("wavenet:tiny_logistic").build()
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    model.initialise(torch.randint(4, (1, 40)), model.encode({}, 40))
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())

@@ -208,3 +208,13 @@ def test_outside_audio_is_scored_with_the_noise_that_draws_it(student):
         f = (x - params[..., 0]) / params[..., 1].exp()
     density = -(f + 2 * torch.nn.functional.softplus(-f)) - params[..., 1]
     assert found.bits == pytest.approx(-float(density.mean()) / math.log(2) + 15, rel=1e-9)
+
+
+def test_draws_begin_as_loud_as_the_audio():
+    for deviation in (0.1, 1e-3):
+        student = built("parallel_wavenet:student")
+        student.scale_to(deviation)
+        z = student.distribution.noise(0, [0], range(2000))
+        context = {"local": torch.randn(1, 80, 8, generator=torch.Generator().manual_seed(0)).double()}
+        params = student(z.squeeze(-1), student.encode(context, 2000))
+        assert float(student.distribution.draw(params, z).std()) == pytest.approx(deviation, rel=0.5)
