@@ -18,13 +18,25 @@ class Given(msgspec.Struct):
     """The classes of models, and the methods, by name: two dictionaries, pickled by the parent."""
 
 
+class Draw(msgspec.Struct):
+    """Samples to draw of a model, for people to look at."""
+
+    spec: str
+    device: str
+    dtype: str
+    folder: str
+    """Where to write them."""
+    element_s: float
+    """Seconds that an element takes to sample, as far as known; else 0."""
+
+
 class Job(msgspec.Struct):
     """The work for one worker."""
 
     stage: str
-    """Kind of work: 'plan', 'prove' (verify and count) or 'time'."""
+    """Kind of work: 'plan', 'prove' (verify and count), 'time' or 'draw'."""
     cases: list[CaseKey]
-    """Empty for planning, which finds them."""
+    """Empty for planning, which finds them, and for drawing samples."""
     seed: int
     threads: int
     weights: str | None = None
@@ -54,6 +66,8 @@ class Job(msgspec.Struct):
     """The models that the options name."""
     methods: list[str] = []
     """The methods that they name by a place, and the peers."""
+    draws: list[Draw] = []
+    """Samples to draw; their specifications are ``models``."""
     leave_out: bool = False
     """True to leave out models that do not exist; without it such a model refuses its plan."""
 

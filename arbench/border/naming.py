@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import PurePath
 
 _COMMA = re.compile(r",(?![^\[]*\])")
 """A comma that is not inside a list."""
+LONGEST = 100
+"""Characters of the longest file name, without what is appended to it; file systems refuse more than 255 bytes."""
 
 
 def parts_of(text: str) -> list[str]:
@@ -100,3 +103,18 @@ def method_spec(spec: str) -> str:
     """Return how a method is named, with its settings in the order of ``method_name``."""
     name, settings = split_method(spec)
     return f"{name},{settings}" if settings else name
+
+
+def file_name(text: str, taken: Collection[str], default: str = "figure") -> str:
+    """Return a file name for ``text``, made of lower-case letters, digits and hyphens; its end is cut if it is long.
+
+    Args:
+        text: any text.
+        taken: names already in use; a number is appended to avoid them.
+        default: name of a text that contains no letter and no digit.
+    """
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:LONGEST].strip("-") or default
+    name, number = plain, 2
+    while name in taken:
+        name, number = f"{plain}-{number}", number + 1
+    return name

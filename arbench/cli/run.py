@@ -45,6 +45,12 @@ if TYPE_CHECKING:
 @option("--count-budget", type=float, default=8.0, help="Seconds to count the operations of each method.")
 @which_inputs
 @where_left
+@option(
+    "--samples/--no-samples",
+    default=True,
+    help="After the measurement, draw samples of each model with trained weights into OUT/samples, for the report.  "
+    "[default: --samples]",
+)
 @details
 @click.pass_context
 def command(
@@ -52,6 +58,7 @@ def command(
     out: Path | None,
     resume: bool,
     as_json: bool,
+    samples: bool,
     details: bool,
     strict: bool,
     **values: Any,
@@ -94,7 +101,7 @@ def command(
             raise NothingError(str(error)) from None
     say_absent(plan, given.get("methods", ()))
     say_unable(options)
-    measured(ctx, plan, out, resume, as_json, details=details, strict=strict)
+    measured(ctx, plan, out, resume, as_json, details=details, strict=strict, samples=samples)
 
 
 def say_absent(plan: Plan, methods: Sequence[str]) -> None:
@@ -139,6 +146,7 @@ def measured(
     *,
     details: bool = False,
     strict: bool = False,
+    samples: bool = False,
 ) -> None:
     """Measure a plan into a folder and show the results, even after an interrupt or where no worker starts any more.
 
@@ -151,6 +159,7 @@ def measured(
         opening: called before the first stage, to print what comes first.
         details: whether to print every verdict and note too.
         strict: whether a case that failed, ran out of memory or timed out is an error beside cases that are ok.
+        samples: whether to draw samples of models with trained weights afterwards.
 
     Raises:
         RefusedError: the folder contains another run.
@@ -159,6 +168,7 @@ def measured(
         click.exceptions.Exit: the exit code is not 0; see ``arbench.cli.outcome``.
     """
     from arbench.bench.runner import run_plan
+    from arbench.bench.workers.drawing import draw_samples
     from arbench.bench.workers.failure import NoWorkerError
     from arbench.cli.outcome import NOTHING, outcome
     from arbench.cli.progress import Display
@@ -170,6 +180,8 @@ def measured(
     with Display(opening) as display:
         try:
             results = run_plan(plan, out, resume=resume, argv=ctx.obj, progress=display)
+            if samples:
+                draw_samples(plan, results, out, display)
         except KeyboardInterrupt:
             interrupted = True
             try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from arbench.report.figures.drawing import Drawing, file_name
+from arbench.border.naming import file_name
+from arbench.report.figures.drawing import Drawing
 from arbench.report.kernels.fractions import fractions
 from arbench.report.kernels.roofline import roofline
 from arbench.report.labels import model_label, of_models

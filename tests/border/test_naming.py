@@ -3,6 +3,7 @@
 import pytest
 
 from arbench.border.naming import (
+    file_name,
     is_file,
     method_name,
     method_spec,
@@ -60,3 +61,9 @@ def test_trained_weights_follow_an_at_sign(spec: str, model: str, weights: str |
 
 def test_a_path_has_a_slash_or_the_ending_of_weights() -> None:
     assert [is_file(one) for one in ("speech", "./speech", "mine.safetensors", "v1.2")] == [False, True, True, False]
+
+
+def test_file_names_are_plain_and_differ() -> None:
+    assert file_name("PixelCNN++: 3 sizes!", ()) == "pixelcnn-3-sizes"
+    assert file_name("a b", {"a-b", "a-b-2"}) == "a-b-3"
+    assert file_name("漢", ()) == "figure"

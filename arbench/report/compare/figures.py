@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from arbench.border.naming import file_name
 from arbench.report.compare.comparison import Comparison, Row
 from arbench.report.compare.table import CaseNames
-from arbench.report.figures.drawing import Drawing, file_name
+from arbench.report.figures.drawing import Drawing
 from arbench.report.figures.style import (
     FAINT,
     SERIES_LOOKS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -20,10 +20,6 @@ _VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)", RULE: "var(--rule)"}
 """The variables of a page that replace the colours of a figure."""
 _PIXELS_PER_POINT = 4 / 3 * 1.1
 """Size of a figure on a page: a little more than its size in print."""
-
-
-LONGEST = 100
-"""Characters of the longest file name, without what is appended to it; file systems refuse more than 255 bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,21 +74,6 @@ class Drawing:
         return body.replace(
             "<svg ", f'<svg role="img" aria-label="{escape(printable(self.caption))}" style="{size}" ', 1
         )
-
-
-def file_name(text: str, taken: Collection[str], default: str = "figure") -> str:
-    """Return a file name for ``text``, made of lower-case letters, digits and hyphens; its end is cut if it is long.
-
-    Args:
-        text: any text.
-        taken: names already in use; a number is appended to avoid them.
-        default: name of a text that contains no letter and no digit.
-    """
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:LONGEST].strip("-") or default
-    name, number = plain, 2
-    while name in taken:
-        name, number = f"{plain}-{number}", number + 1
-    return name
 
 
 def save(drawings: Iterable[Drawing], folder: Path) -> list[Path]:

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from arbench.report.figures.drawing import Drawing, file_name
+from arbench.border.naming import file_name
+from arbench.report.figures.drawing import Drawing
 from arbench.report.figures.style import (
     FAINT,
     RULE,

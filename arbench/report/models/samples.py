@@ -134,9 +134,8 @@ def _commands(results: Results, folder: Path, drawn: set[str]) -> list[tuple[str
     cases = results.run.plan.get("cases")
     specs: dict[str, str] = {}
     for case in cases if isinstance(cases, list) else []:
-        named = [case.get(key) for key in ("model", "preset", "spec")] if isinstance(case, dict) else []
-        if len(named) == 3 and all(isinstance(one, str) for one in named):
-            specs.setdefault(on_one_line(with_preset(*named[:2])), named[2])
+        if isinstance(case, dict) and all(isinstance(case.get(key), str) for key in ("model", "preset", "spec")):
+            specs.setdefault(on_one_line(with_preset(case["model"], case["preset"])), case["spec"])
     return [
         (label, shlex.join(["arbench", "sample", "--model", spec, "--out", str(folder / FOLDER / f"{number}")]))
         for number, (label, spec) in enumerate(specs.items(), 1)
@@ -190,10 +189,11 @@ def _said(one: Gallery) -> str:
     first, bits = one.events[0], [b for event in one.events if (b := event.bits_per_element) is not None]
     weights = ", random weights" if first.weights == "random" else ""
     cost = f": {fmean(bits):.3f} bits per {on_one_line(first.element)} on average" if bits else ""
-    real = "held-out data" if first.held_out else "the data"
+    real = f"Real ones are of {'held-out data' if first.held_out else 'the data'}"
+    same = ", with the same conditioning" if first.context else ""
     return (
         f"{_several(len(one.events), 'event')} of {_several(first.n, on_one_line(first.element))} drawn by "
-        f"{on_one_line(first.method)} and verified{weights}{cost}. Real ones are of {real}, with the same conditioning."
+        f"{on_one_line(first.method)} and verified{weights}{cost}. {real}{same}."
     )
 
 
@@ -214,7 +214,7 @@ def _told(event: Event) -> str:
 def _pictures(one: Gallery, found: Exhibit, share: _Share) -> None:
     unit = f"Bits per {on_one_line(one.events[0].element)}, in the order of the grid"
     bits = f"{unit}: {', '.join(map(_bits, one.events))}."
-    captions = {GRID: f"Drawn by {found.model}. {bits}", REAL_GRID: "Real, in the same places."}
+    captions = {GRID: f"Drawn by {found.model}. {bits}", REAL_GRID: "Real ones."}
     for name, caption in captions.items():
         content = one.content(name)
         size = media.size(content)
@@ -250,7 +250,7 @@ def _sounds(one: Gallery, found: Exhibit, share: _Share) -> None:
         found.notes.append(f"The page plays the first {MOST_S:g} s of {longest:.1f} s; the folder has all.")
     if any(event.spectrum_db is not None for event in one.events):
         found.notes.append(
-            "Level: root mean square, 0 dBFS for the amplitude 1. Spectrum: mean difference of the long-term spectra in "
+            "Level: of the root mean square, 0 dBFS for amplitude 1. Spectrum: mean difference of long-term spectra in "
             "mel bands, at the same level."
         )
 
@@ -276,7 +276,7 @@ def _cut(text: str) -> str:
 
 
 def _translations(one: Gallery, found: Exhibit, _: _Share) -> None:
-    _, *rows = [line.split("\t") for line in one.text(one.events[0].file).splitlines()]
+    rows = [line.split("\t") for line in one.text(one.events[0].file).splitlines()][1:]
     if len(rows) != len(one.events) or any(len(row) != 3 for row in rows):
         raise GalleryError(f"{TABLE} does not have source, reference and sample of each event")
     columns = [Column(name, number=False, wraps=True) for name in ("source", "reference", "sample")]

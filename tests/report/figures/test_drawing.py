@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arbench.report.figures.drawing import Drawing, file_name
+from arbench.report.figures.drawing import Drawing
 from arbench.report.models.map import growth_map
 
 
@@ -16,9 +16,3 @@ def test_the_raster_image_has_the_layout_of_the_vector_image(results) -> None:
 def test_captions_are_escaped_on_a_page(drawings) -> None:
     hostile = Drawing("name", '"<b>&', drawings["map"].figure)
     assert 'aria-label="&quot;&lt;b&gt;&amp;"' in hostile.markup()
-
-
-def test_file_names_are_plain_and_differ() -> None:
-    assert file_name("PixelCNN++: 3 sizes!", ()) == "pixelcnn-3-sizes"
-    assert file_name("a b", {"a-b", "a-b-2"}) == "a-b-3"
-    assert file_name("漢", ()) == "figure"
