@@ -55,9 +55,14 @@ def compiled(*flags: str) -> Callable[..., Any]:
 
 @cache  # once in a process
 def _warn_uncached() -> None:
-    frame, level = inspect.currentframe(), 1  # of the code that called arbench: a line in here means nothing to a user
-    while frame is not None and frame.f_globals["__name__"].partition(".")[0] in ("arbench", "importlib"):
-        frame, level = frame.f_back, level + 1
+    # the line of the code that called arbench, since one in here means nothing to a user
+    frame, level = inspect.currentframe(), 0
+    while frame is not None:
+        name = frame.f_globals["__name__"]
+        level += not name.startswith("importlib._bootstrap")  # which warnings do not count
+        if name.partition(".")[0] not in ("arbench", "importlib"):
+            break
+        frame = frame.f_back
     warnings.warn(f"{UNCACHED}; {REMEDY}", RuntimeWarning, stacklevel=level)
 
 
