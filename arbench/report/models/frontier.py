@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from arbench.border.printable import on_one_line
-from arbench.report.labels import OPS, model_label, of_models
+from arbench.report.labels import model_label, of_models
 from arbench.report.models.passes import trained_of
 from arbench.report.models.taxonomy import time_per_element
 from arbench.report.quantities import NONE, Cell, Column, in_one_unit
@@ -15,6 +15,8 @@ from arbench.report.table import Table, order
 from arbench.results import Case, Op, Results, Trained
 
 TITLE = "Quality beside speed"
+JOBS: tuple[Op, Op] = ("score", "sample")
+_WORDS: dict[Op, str] = {"sample": "sampling", "score": "scoring"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def entries(results: Results) -> list[list[Entry]]:
         trained = trained_of(known[0], results)
         if trained is None or not trained.held_out:
             continue
-        best = {op: _best([case for case in known if case.op == op]) for op in OPS}
+        best = {op: _best([case for case in known if case.op == op]) for op in JOBS}
         entry = Entry(model_label(known[0]), trained, {op: case for op, case in best.items() if case is not None})
         groups.setdefault((trained.data_sha256 or trained.data, trained.unit), []).append(entry)
     return [sorted(group, key=lambda one: one.trained.bits) for group in groups.values()]
@@ -105,11 +107,11 @@ def frontier_table(results: Results) -> Table | None:
     for group in groups:
         said = group[0].trained
         notes.append(f"{', '.join(one.label for one in group)}: {said.unit}, held-out part of {said.data}")
-        on = {op: {one.label for one in frontier(group, op)} for op in OPS}
+        on = {op: {one.label for one in frontier(group, op)} for op in JOBS}
         for one in group:
-            places = [_WORDS[op] for op in OPS if one.label in on[op]]
+            places = [_WORDS[op] for op in JOBS if one.label in on[op]]
             cells: list[Cell] = [on_one_line(one.label), f"{one.trained.bits:.3f}"]
-            for op in ("sample", "score"):
+            for op in reversed(JOBS):
                 case = one.best.get(op)
                 cells += [NONE, NONE] if case is None else [f"{case.method}, N = {case.n:,}", time_per_element(case)]
             rows.append([*cells, " and ".join(places) or "no"])
@@ -120,6 +122,3 @@ def frontier_table(results: Results) -> Table | None:
         "at the largest N that was timed."
     )
     return Table(TITLE, *in_one_unit(columns, rows), notes)
-
-
-_WORDS: dict[Op, str] = {"sample": "sampling", "score": "scoring"}

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from arbench.report.figures.style import FAINT, INK, SERIES_LOOKS, new_figure, styled, value_axis
 from arbench.report.labels import shorten
-from arbench.report.models.frontier import Entry, entries, frontier, teacher_of
+from arbench.report.models.frontier import JOBS, Entry, entries, frontier, teacher_of
 from arbench.results import Op, Results
 
 _LONGEST = 40
@@ -28,7 +28,7 @@ def frontier_figure(results: Results) -> Figure | None:
         figure = new_figure(8.4, 3.1 * len(groups) + 0.3)
         panels = figure.subplots(len(groups), 2, squeeze=False)
         for row, group in zip(panels, groups, strict=True):
-            for axes, op in zip(row, ("sample", "score"), strict=True):
+            for axes, op in zip(row, reversed(JOBS), strict=True):
                 _panel(axes, group, op)
             row[0].set_ylabel(shorten(group[0].trained.unit, _LONGEST))
             row[0].set_title(shorten(f"{group[0].trained.data}: sampling", _LONGEST))
