@@ -186,8 +186,14 @@ def check_folder_is_free(out: Path, resume: bool) -> None:
 
 
 def said(ctx: click.Context) -> str:
-    """Return the command line, without --resume."""
-    return shlex.join(["arbench", *(word for word in ctx.obj or [] if word != "--resume")])
+    """Return the command line, without --resume and --out, which change nothing in the weights."""
+    kept, words = ["arbench"], iter(ctx.obj or [])
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif word != "--resume" and not word.startswith("--out="):
+            kept.append(word)
+    return shlex.join(kept)
 
 
 def reporter(source: Source, measure: str | None = None) -> Callable[[Progress], None]:

@@ -24,11 +24,16 @@ from arbench.models.weights import Quality, load, read, rounded, write
 from arbench.train.quality import measured
 from arbench.train.run import divided
 
-SHIPPED = Path(__file__).with_name("shipped.toml")
+RUNS, SHIPPED = (Path(__file__).with_name(name) for name in ("runs.toml", "shipped.toml"))
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
-def shipped(run: Path, file: str, name: str, dtype: str) -> dict[str, object]:
+def command(run: str) -> str:
+    """Return the command of a run of ``train_all.py``."""
+    return str(tomllib.loads(RUNS.read_text(encoding="utf-8"))[run]["command"]).replace("{out}/", "runs/")
+
+
+def shipped(run: Path, file: str, name: str, dtype: str, teacher: str | None) -> dict[str, object]:
     """Write one file and return its line of the table."""
     source = run / "model.safetensors"
     said = read(source)
@@ -44,8 +49,9 @@ def shipped(run: Path, file: str, name: str, dtype: str) -> dict[str, object]:
     recipe = said.recipe
     found = measured(model, parts.held_out, recipe["eval_n"] or recipe["n"], recipe["prefix"], seed=said.seed)
     quality = Quality(found.bits, model.unit, found.elements, True)
+    named = {"command": command(run.name), "teacher": teacher}
     target = checkpoints.FOLDER / f"{file}{checkpoints.SUFFIX}"
-    write(model, target, replace(said, quality=quality, data=replace(said.data, name=name)), DTYPES[dtype])
+    write(model, target, replace(said, quality=quality, data=replace(said.data, name=name), **named), DTYPES[dtype])
     return {
         "file": target.name,
         "bytes": target.stat().st_size,
@@ -54,12 +60,12 @@ def shipped(run: Path, file: str, name: str, dtype: str) -> dict[str, object]:
         "bits_float32": said.quality.bits,
         "unit": quality.unit,
         "elements": found.elements,
-        "command": said.command,
+        "command": named["command"],
         "seed": said.seed,
         "data_sha256": said.data.sha256,
         "seconds": said.seconds,
         "steps": said.steps,
-        "teacher": said.teacher,
+        "teacher": teacher,
     }
 
 
@@ -75,7 +81,7 @@ def main() -> None:
         run = options.runs / entry["run"]
         if (options.only and entry["run"] not in options.only) or not (run / "held_out.jsonl").exists():
             continue
-        line = shipped(run, file, entry["data"], entry.get("dtype", "float16"))
+        line = shipped(run, file, entry["data"], entry.get("dtype", "float16"), entry.get("teacher"))
         known[str(line["file"])] = line
         was = f"{line['bits_float32']:.4f} in float32"
         print(f"{line['file']}: {line['bytes']:,} bytes, {line['bits']:.4f} {line['unit']} ({was})")
