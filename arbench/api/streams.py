@@ -16,8 +16,9 @@ from arbench.api.conditions import Conditions, Model, at_least_one, prepared, te
 from arbench.bench.job import out_of_memory
 from arbench.bench.options import PlanError
 from arbench.border.suggest import did_you_mean
-from arbench.methods import FreshNoise, Task
+from arbench.methods import FreshNoise, MethodError, Task, resolve
 from arbench.methods.native import Native, lacks, loopless, native
+from arbench.methods.registry import BACKEND
 from arbench.methods.stepwise import Steps
 from arbench.methods.streaming import CHUNK, LOOPS, Advancing, Chunks
 from arbench.models import Context
@@ -164,12 +165,15 @@ def _check_method(method: str | None) -> None:
     name, _, settings = text("method", method, "cached").partition(",")
     if name not in LOOPS:
         raise PlanError(f"no method '{name}' draws in chunks; {did_you_mean(name, LOOPS)}")
-    if settings and name != "fused":
-        raise PlanError(f"method '{name}' takes no settings")
     try:
-        native(settings_of(settings) if settings else {})
-    except ValueError as error:
-        raise PlanError(f"method '{name}': {str(error).strip()}") from None
+        resolve(method)
+    except MethodError as error:
+        if settings and name != "fused":
+            raise PlanError(f"method '{name}' takes no settings") from None
+        raise PlanError(str(error)) from None
+    if settings and name != "fused":
+        backend = settings_of(settings)[BACKEND]
+        raise PlanError(f"method '{name}' takes no settings; use {BACKEND}='{backend}' beside it")
 
 
 def _begun(conditions: Conditions, task: Task, method: str | None, loop: Native) -> tuple[Advancing, str, str | None]:

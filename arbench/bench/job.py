@@ -80,6 +80,8 @@ class Planned(msgspec.Struct):
     needed: list[CaseKey] = []
     gone: list[str] = []
     """One line for each model that was left out."""
+    lacking: dict[str, str] = {}
+    """As in ``Plan``."""
     refusal: str | None = None
     absent: bool = False
     """As in ``PlanError``."""

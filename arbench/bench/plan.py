@@ -51,12 +51,14 @@ class Plan:
         cases: the cases of one worker stand together, and among them those that differ only in N.
         models: facts about each model, in the order of the taxonomy.
         needed: cases that verdicts need beside these: counted, but neither timed nor shown.
+        lacking: what keeps methods that were asked for from running a model, by their names.
     """
 
     options: Measuring
     cases: list[CaseKey] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
     needed: list[CaseKey] = field(default_factory=list)
+    lacking: dict[str, str] = field(default_factory=dict, compare=False)
 
     def by_worker(self) -> list[list[CaseKey]]:
         """Return the cases that each worker measures, in order."""
@@ -136,6 +138,7 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
     models: dict[tuple[str, str], Model] = {}
     unique: dict[str, CaseKey] = {}
     extra: dict[str, CaseKey] = {}
+    lacking: dict[str, str] = {}
     for entry in found:
         yield Step(entry.model, "imported")
         try:
@@ -152,6 +155,7 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
             models[chosen.name, chosen.preset] = _model(chosen, source)
             yield Step(entry.model, "planned")
             asked = [one for name in entry.methods for one in methods[name]] if entry.methods else None
+            lacking |= _lacking(source, asked or (), options)
             cases = _cases_of(chosen, source, entry, options, asked, peers)
             kinds.append(type(source))
             extra |= {case.id: case for case in needed(source, cases)}
@@ -172,7 +176,7 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
     ranked = sorted(models.values(), key=lambda one: rank.index(one.family) if one.family else len(rank))
     counted = {case.key for case in unique.values()}
     more = [case for case in extra.values() if case.key not in counted]
-    return Plan(options, _together(unique.values()), ranked, _together(more))
+    return Plan(options, _together(unique.values()), ranked, _together(more), lacking)
 
 
 def _checked(entry: Entry) -> Entry:
@@ -317,11 +321,20 @@ def _methods(
             check_backend(one.method.backend, options.device)
     if not kept and not (options.suite and (options.methods or options.ops)):
         names = ", ".join(dict.fromkeys(f"{method.op} {method.name}" for method in methods_for(source)))
-        elsewhere = {one.method.name: f"runs on {' or '.join(one.method.devices)} alone" for one in found}
-        whys = {**why_not(source, asked or ()), **elsewhere}
-        lacks = "".join(f"; {name} {why}" for name, why in whys.items())
+        lacks = "".join(f"; {name} {why}" for name, why in _lacking(source, asked or (), options).items())
         raise _GoneError(f"model '{chosen.name}' has none of the methods requested; it has: {names}{lacks}")
     return kept
+
+
+def _lacking(source: Source, asked: Iterable[Wanted], options: Options) -> dict[str, str]:
+    """Return what keeps methods that were asked for from running a model in a run, by their names."""
+    kind = options.device.partition(":")[0]
+    elsewhere = {
+        one.method.name: f"runs on {' or '.join(one.method.devices)} alone"
+        for one in fitting(source, list(asked), ())
+        if kind not in one.method.devices
+    }
+    return {**why_not(source, asked), **elsewhere}
 
 
 def _case(chosen: Chosen, source: Source, one: Wanted, batch: int, n: int, options: Options) -> CaseKey:

@@ -109,7 +109,9 @@ def say_absent(plan: Plan, methods: Sequence[str]) -> None:
     absent = [name for name in methods if all(case.method != method_name(name) for case in plan.cases)]
     if absent:
         named = " ".join(dict.fromkeys(f"--model {without_preset(case.spec, case.preset)}" for case in plan.cases))
-        click.echo(f"arbench: no model of this run has {', '.join(absent)}; for why: arbench list {named}", err=True)
+        whys = [f"{name} {plan.lacking[method_name(name)]}" for name in absent if method_name(name) in plan.lacking]
+        why = "; ".join(whys) if len(whys) == len(absent) else f"for why: arbench list {named}"
+        click.echo(f"arbench: no model of this run has {', '.join(absent)}; {why}", err=True)
 
 
 def say_unable(options: Options) -> None:

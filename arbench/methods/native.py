@@ -121,7 +121,7 @@ def native(settings: Mapping[str, Any], more: tuple[str, ...] = ()) -> Native:
             raise ValueError(f"no setting '{key}'; {did_you_mean(key, (*more, *SETTINGS))}")
     weights, threads = settings.get("weights", "float32"), settings.get("threads")
     if weights not in WEIGHTS:
-        raise ValueError(f"no weights in {weights!s:.40}; {did_you_mean(str(weights), WEIGHTS)}")
+        raise ValueError(f"weights must be {' or '.join(WEIGHTS)}, got {weights!s:.40}")
     if threads is not None and (type(threads) is not int or not 1 <= threads <= MOST_THREADS):
         raise ValueError(f"threads must be 1 or 2, got {threads!s:.40}")
     processors = len(os.sched_getaffinity(0))
@@ -186,7 +186,8 @@ def lacks(source: Source | type[Source]) -> str | None:
         first = next(source.parameters(), None)
         if first is not None and first.dtype not in (torch.float32, torch.float64):
             kind = str(first.dtype).removeprefix("torch.")
-            return f"needs weights in float32 or float64, not {kind}; weights=bfloat16 reads rounded ones as float32"
+            rounds = "weights=bfloat16 rounds the weights of one in float32"
+            return f"needs a model in float32 or float64, not {kind}; {rounds}"
         if first is not None and first.device.type != "cpu":
             return f"needs the CPU; the model is on {first.device}"
         return source.lacks_native()

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from arbench.backends import MODEL_BACKENDS
-from arbench.border.naming import method_name, split_method, split_spec
+from arbench.border.naming import method_name, parts_of, split_method, split_spec
 from arbench.border.suggest import did_you_mean
 from arbench.methods.base import Method
 from arbench.methods.fixed_point import BLOCKS, FIXED_POINT, INVERSION_BLOCKS, INVERSION_FIXED_POINT
@@ -49,6 +49,14 @@ GROUP = "arbench.methods"
 """Group of the entry points by which other packages add methods."""
 BACKEND = "backend"
 """Setting of every built-in method that evaluates the network: the backend of the model's kernels."""
+EXAMPLES = {
+    "weights": "fused,weights=bfloat16",
+    "threads": "fused,threads=2",
+    "chunk": "stream,chunk=256",
+    "by": "stream,by=fused",
+    BACKEND: f"cached,{BACKEND}=compile",
+}
+"""A method with each setting of the built-in ones."""
 GIVEN: dict[str, Any] = {}
 """Methods that the user passed to ``arbench.measure`` itself, by their names."""
 
@@ -85,6 +93,8 @@ def place_of(spec: str) -> str | None:
         return others[name]
     place, attribute, rest = split_spec(name)
     if not place.endswith(".py") and "." not in place:
+        if name in EXAMPLES:
+            raise NoMethodError(f"{name} needs a value, as in {EXAMPLES[name]}")
         raise NoMethodError(f"unknown method '{name}'; {did_you_mean(name, [*names(), *others])}")
     if not attribute or rest:
         raise NoMethodError(f"method '{name}' names no function; add one, as in {place}:draw")
@@ -112,6 +122,9 @@ def resolve(spec: str) -> list[Method]:
     try:
         settings = settings_of(text) if text else {}
     except ValueError as error:
+        bare = next((part for part in map(str.strip, parts_of(text)) if part in EXAMPLES), None)
+        if bare is not None and place is None:
+            raise MethodError(f"{bare} needs a value, as in {EXAMPLES[bare]}") from None
         raise MethodError(f"method '{name}'{error}") from None
     if settings:
         found = [_configured(one, name, settings) for one in _taking(found, name, settings)]

@@ -18,8 +18,8 @@ def settings_of(text: str, known: Collection[str] | None = None) -> dict[str, An
         known: their names; None if whoever gets the settings judges the names.
 
     Raises:
-        ValueError: a part has no value, or its name is not known or occurs twice; the message is one line without
-            the name that the settings belong to.
+        ValueError: a part has no value, or an empty one, or its name is not known or occurs twice; the message is one
+            line without the name that the settings belong to.
     """
     found: dict[str, Any] = {}
     for part in parts_of(text):
@@ -28,6 +28,8 @@ def settings_of(text: str, known: Collection[str] | None = None) -> dict[str, An
             raise ValueError(f": expected KEY=VALUE, got '{part}'")
         if known is not None and key not in known:
             raise ValueError(f" has no setting '{key}'; {did_you_mean(key, known)}")
+        if not value:
+            raise ValueError(f": the setting '{key}' has no value")
         if key in found:
             raise ValueError(f": the setting '{key}' is given twice")
         try:

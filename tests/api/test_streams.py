@@ -125,7 +125,7 @@ def test_a_native_loop_is_preferred_and_draws_each_chunk_in_one_call(chunk: int,
 
 def test_a_native_loop_that_cannot_run_gives_its_reason() -> None:
     source = resolve("wavenet:tiny").build(SEED, torch.bfloat16)
-    reason = "needs weights in float32 or float64, not bfloat16; weights=bfloat16 reads rounded ones as float32"
+    reason = "needs a model in float32 or float64, not bfloat16; weights=bfloat16 rounds the weights of one in float32"
     with pytest.warns(
         UserWarning, match=f"^WaveNet is drawn step by step, which is slower: a native loop {reason}$"
     ) as warned:
@@ -316,6 +316,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"method": "fused,thread=2"}, "method 'fused': no setting 'thread'; did you mean 'threads'?"),
     ({"method": "cached,threads=2"}, "method 'cached' takes no settings"),
+    ({"method": "cached,backend=numba"}, "method 'cached' takes no settings; use backend='numba' beside it"),
+    ({"method": "fused,backend=numba"}, "method 'fused': no setting 'backend'; available: weights, threads"),
+    ({"method": "fused,weights"}, "weights needs a value, as in fused,weights=bfloat16"),
     ({"given": [0] * 9, "n": 8}, "given has 9 elements, and the event only 8; give fewer, or a larger n"),
     ({"given": [4]}, "given is from 4 to 4; the model draws 0 to 3"),
     ({"given": [0.5]}, "given is of torch.float32; give elements as the model draws them, which are integers"),

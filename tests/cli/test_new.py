@@ -81,7 +81,10 @@ def test_what_it_wrote_is_verified_and_measured(answer, inside, here):
     words = "run --model mine.py:MyModel --n 8 --method parallel --method cached --rounds 1 --workers 1 --out out"
     found = answer(*words.split(), "--method", "speculative")
     assert found.code == 0, found.err
-    said = "arbench: no model of this run has speculative; for why: arbench list --model mine.py:MyModel"
+    said = (
+        "arbench: no model of this run has speculative; speculative needs a draft: MyModel defines no "
+        "drafting(config), the configuration of a smaller model"
+    )
     assert said in found.err.splitlines()
     rows = read(here / "out").cases.values()
     assert {(row.method, row.status) for row in rows} == {("parallel", "ok"), ("cached", "ok")}

@@ -13,7 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+from arbench.bench.plan import Options, make_plan
 from arbench.cli import COMMANDS
+from arbench.cli.run import say_absent
 from arbench.models import resolve, save
 from arbench.results import Run, Writer
 
@@ -462,3 +464,13 @@ def test_a_process_ends_with_the_same_line_and_code(finish, tmp_path):
     assert (found.code, found.out) == (2, "")
     assert found.err == "arbench: model 'wavenet' has no preset 'tinny'; did you mean 'tiny'?\n"
     assert left(tmp_path) == set()
+
+
+def test_a_method_that_no_model_of_a_run_has_is_named_with_the_reason(capsys):
+    named = ["fused,weights=bfloat16", "cached"]
+    plan = make_plan(Options(models=["wavenet:tiny"], methods=named, n=[8], dtype="bfloat16"))
+    say_absent(plan, named)
+    assert capsys.readouterr().err == (
+        "arbench: no model of this run has fused,weights=bfloat16; fused,weights=bfloat16 needs a model in float32 or "
+        "float64, not bfloat16; weights=bfloat16 rounds the weights of one in float32\n"
+    )

@@ -390,7 +390,8 @@ def test_a_law_or_stack_of_the_users_has_no_native_loop() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("fused,weights=int8", "no weights in int8; available: float32, bfloat16"),
+        ("fused,weights=float8", "weights must be float32 or bfloat16, got float8"),
+        ("fused,weights=", "method 'fused': the setting 'weights' has no value"),
         ("fused,threads=3", "threads must be 1 or 2, got 3"),
         ("fused,threads=true", "threads must be 1 or 2"),
         ("fused,cores=2", "no setting 'cores'"),

@@ -186,6 +186,8 @@ def test_another_package_adds_a_name(there: Path, monkeypatch: pytest.MonkeyPatc
     [
         ("cache", "unknown method 'cache'; did you mean 'cached'?"),
         ("", "unknown method ''; available: parallel, "),
+        ("weights", "weights needs a value, as in fused,weights=bfloat16"),
+        ("fused,threads", "threads needs a value, as in fused,threads=2"),
         ("nowhere.py:draw", "method 'nowhere.py:draw': no file nowhere.py"),
         ("mine.py", "method 'mine.py' names no function; add one, as in mine.py:draw"),
         ("mine.py:draw:more", "method 'mine.py:draw:more' names no function; add one, as in mine.py:draw"),
@@ -245,3 +247,10 @@ def test_a_function_that_numba_compiled_is_refused(there: Path, error) -> None:
         "method 'fast.py:draw' is compiled by Numba, which takes no tensors; "
         "name a function of model and noise that calls it with noise.numpy()"
     )
+
+
+def test_each_example_of_a_setting_is_a_method_that_takes_it() -> None:
+    for key, spec in registry.EXAMPLES.items():
+        assert f"{key}=" in spec
+        for method in resolve(spec):
+            assert method.name == spec

@@ -73,7 +73,7 @@ def planned_all(
             raise PlanError(reply.refusal, reply.absent)
         if gone is not None:
             gone += reply.gone
-        plans.append(Plan(options, reply.cases, reply.models, reply.needed))
+        plans.append(Plan(options, reply.cases, reply.models, reply.needed, reply.lacking))
     return plans
 
 
@@ -187,7 +187,7 @@ def plan(job: Job) -> Iterator[Message]:
                 step = next(steps)
             except StopIteration as end:
                 made: Plan = end.value
-                yield Message(planned=Planned(made.cases, made.models, made.needed, gone or []))
+                yield Message(planned=Planned(made.cases, made.models, made.needed, gone or [], made.lacking))
                 break
             except PlanError as error:
                 yield Message(planned=Planned(refusal=str(error), absent=error.absent))
