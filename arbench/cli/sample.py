@@ -79,6 +79,12 @@ def command(
     check_threads(threads)
     with refusing(PlanError):
         drawing = Drawing(str(model), **values)
+    if drawing.other_data is not None:
+        click.echo(
+            f"arbench: the weights were trained on other data ({drawing.other_data}); --data as their training had it "
+            "gives real events and conditioning that they did not see",
+            err=True,
+        )
     try:
         with refusing(PlanError):
             found = drawing.draw()
@@ -89,9 +95,10 @@ def command(
     except OSError as error:
         raise LostError(f"--out {out}: cannot be written ({error.strerror})") from None
     case, of = found.case, "" if found.log_prob is not None else ", all elements together"
+    weights = "" if case.preset.endswith(f"@{found.weights}") else f", weights {found.weights}"
     click.echo(
-        f"{case.model}:{case.preset}, {found.weights} weights: {case.batch:,} events of {case.n:,} {case.element}s by "
-        f"{case.method}, verified; {float(found.bits.mean()):.3f} bits per {case.element}{of}"
+        f"{case.model}:{case.preset}{weights}: {case.batch:,} events of {case.n:,} {case.element}s by {case.method}, "
+        f"verified; {float(found.bits.mean()):.3f} bits per {case.element}{of}"
     )
     if (sounds := found.heard) is not None:
         click.echo(said(sounds))

@@ -14,8 +14,10 @@ import soundfile
 import torch
 from PIL import Image
 
-from arbench.data import load_images, mu_law_encode
+from arbench.data import NAMED, load_images, mu_law_encode
 from arbench.models import resolve
+from arbench.models.weights import Data
+from arbench.train.digest import digest
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:
@@ -167,14 +169,40 @@ def test_a_flow_gives_the_density_of_its_own_draw(answer, tmp_path):
     assert (line["bits_per_element"], line["cell"]) == (pytest.approx(bits), 2.0**-15)
 
 
-def test_trained_weights_draw_other_events(answer, trained, tmp_path):
-    file = trained("factorised:tiny", tmp_path / "mine" / "model.safetensors")
-    for name, words in (("a", ("--checkpoint", file)), ("b", ("--model", f"factorised@{file}"))):
+def test_trained_weights_are_those_of_the_checkpoint(answer, trained, tmp_path):
+    file = trained("lstm:tiny", tmp_path / "mine" / "model.safetensors", seed=7, data=Data("manual", "0" * 64))
+    for name, words in (("a", ("--checkpoint", file)), ("b", ("--model", f"lstm@{file}"))):
         found = answer("sample", *words, "--count", 2, "--n", 16, "--out", tmp_path / name)
         assert found.code == 0, found.err
+        assert found.err.startswith("arbench: the weights were trained on other data (manual); ")
+        assert found.err.count("\n") == 1
         assert "random" not in found.out
     assert (tmp_path / "a" / "samples.jsonl").read_text() == (tmp_path / "b" / "samples.jsonl").read_text()
-    assert lines_of(tmp_path / "a")[0]["weights"].startswith("mine-")
+    (line, _) = lines_of(tmp_path / "a")
+    assert line["weights"].startswith("mine-")
+    assert line["held_out"] is False
+    x = torch.tensor([[int(one) for one in (tmp_path / "a" / "sample-0.txt").read_text().split()]])
+    assert line["log_prob"] == pytest.approx(scored("lstm:tiny", x, {}, seed=7).item(), rel=1e-5)
+
+
+def test_the_data_are_those_of_the_training_where_they_have_a_name(answer, trained, tmp_path, monkeypatch):
+    spec = "pixelcnn:tiny_columns"
+    stripes = [np.full((8, 8, 1), 255, np.uint8)] * 10
+    monkeypatch.setitem(NAMED, "stripes", ("images", lambda: stripes))
+    known = Data("stripes", digest(resolve(spec).build().divide(stripes)))
+    file = trained(spec, tmp_path / "mine" / "model.safetensors", data=known)
+    found = answer("sample", "--checkpoint", file, "--count", 1, "--out", tmp_path / "out")
+    assert (found.code, found.err) == (0, "")
+    (line,) = lines_of(tmp_path / "out")
+    assert (line["data"], line["held_out"], line["n"]) == ("stripes", True, 64)
+    assert (load_images(tmp_path / "out" / "real.png")[0] == 255).all()
+
+
+def test_a_translation_is_as_long_as_those_that_it_was_trained_on(answer, trained, pairs, tmp_path):
+    file = trained("seq2seq:tiny,levels=256", tmp_path / "mine" / "model.safetensors", recipe={"n": 9})
+    words = ("--checkpoint", file, "--data", pairs, "--count", 1)
+    assert answer("sample", *words, "--out", tmp_path / "out").code == 0
+    assert lines_of(tmp_path / "out")[0]["n"] == 9
 
 
 def test_a_method_that_is_wrong_leaves_nothing(answer, tmp_path):

@@ -22,10 +22,11 @@ from arbench.bench.models.wanted import Wanted, fitting, wanted, why_not
 from arbench.bench.options import PlanError, check_device, check_seed, check_sizes
 from arbench.border import gallery
 from arbench.border.shown import Picture, Shown
-from arbench.data import DataError
+from arbench.data import NAMED, DataError
 from arbench.methods import Outcome, Task
-from arbench.models import Context, ModelError, Source, WeightsError
+from arbench.models import Context, ModelError, Source, WeightsError, resolve
 from arbench.own.raised import one_line
+from arbench.train.digest import digest
 
 COUNTS = {True: 16, False: 4}
 """Number of events by default: of pictures, and of others."""
@@ -52,7 +53,8 @@ class Samples:
         elements: number of elements (B,) that the log-probability is of: all, or those before the padding.
         weights: name or path of the trained weights, or "random".
         data: path of the user's data, or "shipped".
-        held_out: whether the conditioning and the real events are from the part of the data that training holds out.
+        held_out: whether the conditioning and the real events are from the part of the data that training holds out, or
+            would hold out where the weights are not from a checkpoint.
     """
 
     source: Source
@@ -147,14 +149,22 @@ class Drawing:
             themselves, as translations do, or else the model's natural event (``Source.natural``).
         method: as in ``Options.methods``; by default the fastest exact one.
         seed: seed of weights, noise and data.
-        data: path of the user's data; None for the data that ships.
+        data: path or name of the data; None for what the weights were trained on where that has a name, or else the
+            data that ships.
         weights: safetensors file; None for those of ``spec``.
         device: as in ``Options``.
         dtype: as in ``Options``.
 
+    Attributes:
+        source: the model.
+        case: what is drawn.
+        other_data: name of the data that the weights were trained on, where it is other data; else None.
+
     Raises:
         PlanError: an argument is wrong; nothing was drawn.
     """
+
+    other_data: str | None
 
     def __init__(
         self,
@@ -175,7 +185,7 @@ class Drawing:
         check_device(device, dtype)
         asked = None if method is None else wanted(method)
         try:
-            self._setup = ModelSetup(spec, dtype, device, seed, weights, data)
+            self._setup = ModelSetup(spec, dtype, device, seed, weights, data or trained_on(spec))
             source = self._setup.build()
             self._one = chosen(source, spec, method, asked)
             self.source = (
@@ -202,10 +212,15 @@ class Drawing:
 
     def _part(self) -> Any:
         """Return the held-out part of the data, or all of it where the model does not divide it."""
+        trained = self._setup.chosen.trained
+        self.other_data = None
         try:
-            return self.source.divide(self._all)[1]
+            parts = self.source.divide(self._all)
         except (NotImplementedError, DataError):
             return self._all
+        if trained is not None and digest(parts) != trained.said.data.sha256:
+            self.other_data = trained.said.data.name
+        return parts[1]
 
     def _natural(self, part: Any) -> int:
         trained = self._setup.chosen.trained
@@ -311,8 +326,18 @@ class Drawing:
             elements=elements,
             weights=self.weights,
             data=setup.data or "shipped",
-            held_out=setup.loaded is not self._all,
+            held_out=setup.loaded is not self._all and self.other_data is None,
         )
+
+
+def trained_on(spec: str) -> str | None:
+    """Return the name of the data that a model's weights were trained on, where ``load_data`` takes it; else None.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    trained = resolve(spec).trained
+    return trained.said.data.name if trained is not None and trained.said.data.name in NAMED else None
 
 
 def chosen(source: Source, name: str, spec: str | None, asked: Sequence[Wanted] | None) -> Wanted:
