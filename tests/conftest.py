@@ -241,4 +241,4 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(package: str) -> None:
         raise PackageNotFoundError(package)
 
-    monkeypatch.setattr("arbench.data.packages.files", none)
+    monkeypatch.setattr("arbench.data.optional.packages.files", none)

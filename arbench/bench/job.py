@@ -104,7 +104,7 @@ class Message(msgspec.Struct):
     """The error that stops this process, on one line."""
     oom: bool = False
     warning: str | None = None
-    """What the user should know of this machine, on one line; every worker may say the same."""
+    """Advice on this machine, on one line; every worker may say the same."""
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -14,9 +14,9 @@ from arbench.report.models.passes import has_trained, passes_table
 from arbench.report.models.remarks import failures, remarks
 from arbench.report.models.taxonomy import brief, taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
+from arbench.report.rates.speed import OVER
 from arbench.report.seals import seal_line
 from arbench.report.sizes import size_hints
-from arbench.report.speed import OVER
 from arbench.report.table import Table, frame, rows
 from arbench.results import Results
 

@@ -13,10 +13,10 @@ from arbench.report.labels import (
     model_label,
     rounded_weights,
 )
-from arbench.report.pace import streams
 from arbench.report.quantities import NONE, Cell, Column, Quantity
-from arbench.report.roofs import of_limit
-from arbench.report.speed import is_reference, speed_up
+from arbench.report.rates.pace import streams
+from arbench.report.rates.roofs import of_limit
+from arbench.report.rates.speed import is_reference, speed_up
 from arbench.results import Case, Ratio, Results, Slowdown
 from arbench.stats import format_interval, format_ratio
 from arbench.stats.digits import round_down

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from arbench.border.printable import on_one_line
 from arbench.report.cells import CELLS, COLUMNS, accepted, first_call, is_extrapolated, is_stated, real_time
 from arbench.report.labels import STATUS, SharedSettings, interval_of, model_label, numbers, of_models
-from arbench.report.pace import streams
 from arbench.report.quantities import NONE, Column, in_one_unit
-from arbench.report.roofs import per_second, reached
-from arbench.report.speed import over, speed_up
+from arbench.report.rates.pace import streams
+from arbench.report.rates.roofs import per_second, reached
+from arbench.report.rates.speed import over, speed_up
 from arbench.results import Case, Results
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def frame(results: Results) -> pd.DataFrame:
       'range' over workers;
     - ``elements_per_s``: elements of the whole batch per second;
     - ``streams``, ``streams_worst``: for audio drawn chunk by chunk, how many streams one core holds in real time, by
-      the median and by the longest gap between chunks (``arbench.report.pace``);
+      the median and by the longest gap between chunks (``arbench.report.rates.pace``);
     - ``first_call_s``: the first call of all, where it compiled: no part of any other time;
     - ``accepted``: groups accepted per evaluation on average, for methods that guess ahead;
     - ``real_time``: seconds of audio made or scored per second, for each stream;

@@ -17,7 +17,7 @@ BANDS = 80
 WINDOW_S = 0.064
 """Length of a frame of a spectrum, to the nearest power of two samples."""
 RANGE_DB = 60.0
-"""What is quieter than the loudest band by more than this counts as quieter by this."""
+"""Largest difference to the loudest band; quieter bands count as quieter by this."""
 
 
 @dataclass(frozen=True)

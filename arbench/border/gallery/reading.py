@@ -21,7 +21,7 @@ class GalleryError(Exception):
 
 
 class Event(msgspec.Struct):
-    """What a line of ``samples.jsonl`` says of an event; further fields are ignored."""
+    """Facts of an event in a line of ``samples.jsonl``; further fields are ignored."""
 
     model: str
     preset: str

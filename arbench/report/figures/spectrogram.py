@@ -11,7 +11,7 @@ from arbench.border.shown import Sound
 WINDOW_S = 0.016
 """Length of a frame: short enough to show the single pulses of a low voice, long enough for its formants."""
 RANGE_DB = 70.0
-"""What is quieter than the loudest spot by more than this is white."""
+"""Difference to the loudest spot from which on a spot is white."""
 WIDE, HIGH = 320, 64
 
 

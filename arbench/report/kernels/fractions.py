@@ -23,7 +23,7 @@ from arbench.report.figures.style import (
 )
 from arbench.report.kernels.tables import kernels, split_configuration
 from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, shorten
-from arbench.report.roofs import reached
+from arbench.report.rates.roofs import reached
 from arbench.results import Case, Results
 
 _LONGEST = 44

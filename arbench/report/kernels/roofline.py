@@ -27,7 +27,7 @@ from arbench.report.figures.style import (
 )
 from arbench.report.kernels.tables import kernels
 from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, shorten
-from arbench.report.roofs import measured_limits, per_second
+from arbench.report.rates.roofs import measured_limits, per_second
 from arbench.results import Case, Results
 from arbench.stats import format_si
 from arbench.stats.roofline import product

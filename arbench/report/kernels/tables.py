@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from arbench.report.cells import exact, per_second, seconds, speed_up_label, status_label
 from arbench.report.labels import STATUS, SharedSettings, of_kernels, shorten
 from arbench.report.quantities import NONE, Cell, Column, in_one_unit
-from arbench.report.roofs import of_limit, roof_of
+from arbench.report.rates.roofs import of_limit, roof_of
 from arbench.report.table import Table, order
 from arbench.results import Case, Results
 

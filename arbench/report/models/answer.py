@@ -9,7 +9,7 @@ from arbench.report.labels import DEPENDS_ON_WEIGHTS, SharedSettings, interval_o
 from arbench.report.models.passes import quality, trained_of
 from arbench.report.models.streaming import streaming
 from arbench.report.models.verdicts import headlines
-from arbench.report.speed import is_reference, speed_up
+from arbench.report.rates.speed import is_reference, speed_up
 from arbench.report.table import order
 from arbench.results import Case, Ratio, Results, Slowdown
 from arbench.stats import format_interval, format_ratio

