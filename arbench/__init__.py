@@ -1,13 +1,16 @@
 """arbench: verified measurements of autoregressive scoring and sampling.
 
 ``arbench.measure(...)`` does from Python what ``arbench run`` does from a terminal, and ``arbench.sample(...)`` what
-``arbench sample`` does; ``arbench.stream(...)`` draws audio or other events chunk by chunk. A model of your own is a
-subclass of ``arbench.models.Source``.
+``arbench sample`` does; ``arbench.stream(...)`` draws audio or other events chunk by chunk. All raise
+``arbench.PlanError``, with one line, where an argument is wrong. A model of your own is a subclass of
+``arbench.models.Source``.
 """
 
 from typing import Any
 
-__all__ = ["__version__", "measure", "sample", "stream"]
+__all__ = ["PlanError", "__version__", "measure", "sample", "stream"]
+_ROOMS = {"distributions", "kernels", "methods", "models", "report", "results"}
+"""Packages for users, shown where they are imported."""
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +27,10 @@ def __getattr__(name: str) -> Any:
         from arbench.api.streams import stream
 
         return stream
+    if name == "PlanError":
+        from arbench.bench.options import PlanError
+
+        return PlanError
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version
 
@@ -35,4 +42,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__") or name in _ROOMS)})

@@ -78,6 +78,11 @@ def test_the_package_shows_its_names_and_its_version() -> None:
     assert {"measure", "stream", "__version__"} <= set(dir(arbench))
     assert arbench.__version__ == version("arbench")
     assert arbench.measure is measure
+    assert arbench.PlanError is PlanError
+    words = {name for name in dir(arbench) if not name.startswith("_")}
+    assert {"PlanError", "measure", "stream"} <= words
+    rooms = {"distributions", "kernels", "methods", "models", "report", "results"}
+    assert words <= {"PlanError", "measure", "stream"} | rooms
     light = (
         "import sys, arbench; dir(arbench); arbench.__version__; print({'torch', 'numpy', 'rich'} & sys.modules.keys())"
     )

@@ -15,6 +15,7 @@ import torch
 import arbench
 from arbench.bench import runner
 from arbench.methods import Method, Outcome, Task
+from arbench.own.settings import settings_of
 from arbench.results import Case, Results
 
 ROOT = Path(__file__).parents[2]
@@ -126,6 +127,23 @@ def test_the_report_says_whose_draws_alone_were_verified(results: Results) -> No
 def test_the_page_names_every_field(kind: type) -> None:
     missing = [one.name for one in fields(kind) if not re.search(rf"`{one.name}\b|\b{one.name}=", PAGE)]
     assert set(missing) <= {"name", "op", "run", "summary", "reference", "outside"}
+
+
+def test_settings_are_read_as_the_page_says() -> None:
+    (said,) = re.findall(r"The value of a setting is read as TOML.*?\n\n", PAGE, re.DOTALL)
+    kinds = {
+        "16": int,
+        "0.5": float,
+        "1e3": float,
+        "true": bool,
+        "false": bool,
+        "[1, 2]": list,
+        "True": str,
+        "None": str,
+    }
+    for text, kind in kinds.items():
+        assert f"`{text}`" in said
+        assert type(settings_of(f"width={text}")["width"]) is kind
 
 
 def test_the_decorator_alone_is_python() -> None:
