@@ -9,6 +9,7 @@ from shlex import quote
 
 import click
 
+from arbench.border.gallery import FOLDER, LINES
 from arbench.border.printable import to_json
 from arbench.cli.errors import LostError
 from arbench.cli.terminal import terminal_width, wrapped
@@ -65,6 +66,8 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
         paths = [f"report   {written[0]}"] if written else []
         place = quote(str(file.parent if file.name == FILE_NAME else file))
         paths.append(f"results  {file}")
+        if any((file.parent / FOLDER).glob(f"*/{LINES}")):
+            paths.append(f"samples  {file.parent / FOLDER}")
         if was_read or details or not results.integrity.intact:
             paths += _filled([f"seals    {seal_line(results)}"], terminal_width(), "")
         if was_read and results.integrity.sealed and not _finished(results) and file.name == FILE_NAME:

@@ -21,12 +21,12 @@ from arbench.results import Results, with_preset
 if TYPE_CHECKING:
     from arbench.bench.models.samples import Drawing
 
-SECONDS = 5.0
+SECONDS = 10.0
 """Predicted time of a draw at most: it is of fewer or shorter events otherwise."""
 LIMIT_S = 60.0
 """Time after which a draw is given up."""
-SHORTEST_S = 0.125
-"""Shortest sound that is worth listening to."""
+SHORTEST_S, FEWEST = 0.25, 2
+"""Shortest sound that is worth listening to, and the fewest before they become shorter."""
 
 
 def draw_samples(plan: Plan, results: Results, out: Path, progress: Progress) -> None:
@@ -115,7 +115,7 @@ def draw(job: Job) -> Iterator[Message]:
 def bounded(one: Draw, job: Job) -> Drawing:
     """Return a draw of the default number and length of events, or of fewer or shorter ones that take SECONDS.
 
-    Sounds become shorter first, and then fewer.
+    There are two sounds before they become shorter; other events keep their length.
 
     Raises:
         PlanError: an argument is wrong, or a single event takes too long.
@@ -138,10 +138,10 @@ def bounded(one: Draw, job: Job) -> Drawing:
     count, n = usual = found.case.batch, found.case.n
     shortest = (found.source.rate_hz or 0) * SHORTEST_S or n
     while (takes := count * n * one.element_s) > SECONDS:
-        if n / 2 >= shortest:
-            n //= 2
-        elif count > 1:
+        if count > FEWEST or (count > 1 and n / 2 < shortest):
             count //= 2
+        elif n / 2 >= shortest:
+            n //= 2
         else:
             raise PlanError(f"an event of {n:,} {found.case.element}s would take about {takes:.0f} s")
     return found if (count, n) == usual else of(count, n)

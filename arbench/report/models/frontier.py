@@ -94,7 +94,7 @@ def frontier_table(results: Results) -> Table | None:
     if not groups:
         return None
     columns = [
-        Column("model", number=False),
+        Column("model", number=False, wraps=True),
         Column("bits"),
         Column("sampled by", number=False),
         Column("sampling an element"),

@@ -169,7 +169,7 @@ def _exhibit(one: Gallery, page: Path, share: _Share) -> Exhibit:
     found = Exhibit(label, _said(one), on_one_line(os.path.relpath(one.folder.resolve(), page.resolve())))
     {".png": _pictures, ".wav": _sounds, ".tsv": _translations}.get(one.ending, _texts)(one, found, share)
     if share.left_out:
-        found.notes.append(f"{share.left_out} left out, so that the page stays small: see the folder")
+        found.notes.append(f"{share.left_out} more in the folder alone, so that the page stays small")
     names = dict.fromkeys(
         [GRID, REAL_GRID] if one.ending == ".png" else [TABLE] if one.ending == ".tsv" else _files(one)
     )
@@ -226,33 +226,36 @@ def _pictures(one: Gallery, found: Exhibit, share: _Share) -> None:
 def _sounds(one: Gallery, found: Exhibit, share: _Share) -> None:
     longest = 0.0
     for number, event in enumerate(one.events[:MOST_ROWS], 1):
-        pair = []
-        for kind, name, level, far in (
-            ("sample", event.file, event.level_db, event.spectrum_db),
-            ("real", event.real, event.real_level_db, event.real_spectrum_db),
-        ):
+        far = [None if db is None else f"{db:.1f} dB" for db in (event.spectrum_db, event.real_spectrum_db)]
+        said = [
+            [
+                f"{_bits(event)} bits per {on_one_line(event.element)}",
+                _level(event.level_db),
+                far[0] and f"spectrum {far[0]} from real ones",
+            ],
+            [_level(event.real_level_db), far[1] and f"spectrum {far[1]} from other real ones"],
+        ]
+        contents = []
+        for name in (event.file, event.real):
             sound, seconds = media.opened(one.content(name), MOST_S)
             longest = max(longest, seconds)
-            picture = spectrogram(sound)
-            made = share.uri("audio/flac,image/png", media.flac(sound), picture)
-            facts = [f"{_bits(event)} bits per {on_one_line(event.element)}"] if kind == "sample" else []
-            facts += [] if level is None else [f"{level:.1f} dBFS"]
-            facts += (
-                [] if far is None else [f"spectrum {far:.1f} dB from {'' if kind == 'sample' else 'other '}real ones"]
-            )
+            contents += [media.flac(sound), spectrogram(sound)]
+        made = share.uri("audio/flac,image/png,audio/flac,image/png", *contents)
+        pair = []
+        for kind, uri, image, picture, facts in zip(
+            ("sample", "real"), made[::2], made[1::2], contents[1::2], said, strict=False
+        ):
             label = f"{kind} {number}{_told(event)}"
-            for uri, image in [made] if made else []:
-                shot = Shot(image, f"spectrogram of {label} of {found.model}", "", media.size(picture))
-                pair.append(Player(uri, label, shot, " · ".join(facts)))
+            shot = Shot(image, f"spectrogram of {label} of {found.model}", "", media.size(picture))
+            pair.append(Player(uri, label, shot, " · ".join(filter(None, facts))))
         if pair:
             found.pairs.append(pair)
     if longest > MOST_S:
         found.notes.append(f"The page plays the first {MOST_S:g} s of {longest:.1f} s; the folder has all.")
-    if any(event.spectrum_db is not None for event in one.events):
-        found.notes.append(
-            "Level: of the root mean square, 0 dBFS for amplitude 1. Spectrum: mean difference of long-term spectra in "
-            "mel bands, at the same level."
-        )
+
+
+def _level(db: float | None) -> str:
+    return "" if db is None else f"{db:.1f} dBFS"
 
 
 def _texts(one: Gallery, found: Exhibit, _: _Share) -> None:

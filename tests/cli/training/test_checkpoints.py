@@ -20,7 +20,21 @@ def test_random_and_trained_weights_in_one_run(answer, inside, folder, tmp_path)
     assert found.code == 0, found.err
     assert "model              " in found.out.partition("Passes that an element needs\n")[2].splitlines()[0]
     assert ": trained on speech, 3.71 bits per audio sample, held out" in " ".join(found.out.split())
-    assert "Passes by weights" in (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Passes by weights" in page
+    assert f"\nsamples  {tmp_path}/out/samples\n" in found.out
+    assert [path.name.startswith("wavenet-tiny-mine-") for path in (tmp_path / "out" / "samples").iterdir()] == [True]
+    assert 'src="data:audio/flac;base64,' in page
+
+
+def test_without_samples_the_page_says_how_to_draw_some(answer, inside, folder, tmp_path):
+    out = tmp_path / "out"
+    found = answer("run", "--checkpoint", folder, *FEW, "--no-samples", "--out", out)
+    assert found.code == 0, found.err
+    assert not (out / "samples").exists()
+    command = f"arbench sample --model wavenet:tiny@{folder}/model.safetensors --out {out}/samples/1"
+    assert command in " ".join((out / "report.html").read_text().split())
+    assert command in (out / "summary.md").read_text()
 
 
 def test_a_checkpoint_and_a_suite_are_refused(refusal, folder):
