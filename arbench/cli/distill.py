@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 FIGURES = "distilled.json"
 """File of a run's folder that compares the student with its teacher."""
-SETTINGS = ("samples", "power")
+SETTINGS = ("samples", "power", "rounds")
 """Options that some kinds of distillation take, beside those of a recipe."""
 
 
@@ -59,6 +59,12 @@ SETTINGS = ("samples", "power")
     help="Draws that the teacher scores: of each audio sample (default 8), or of a translation's fertilities (10).",
 )
 @option("--power", type=float, help="Weight of the power loss, beside bits per element.  [default: 1]")
+@option(
+    "--rounds",
+    type=int,
+    help="Rounds in which the alignment of translations by attention and the fertilities are reconciled; 0 for the "
+    "source symbol most looked at.  [default: 5]",
+)
 @recipe_options
 @run_options[0]
 @run_options[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +13,15 @@ from safetensors.numpy import save
 from arbench.border.whole import write_bytes
 from arbench.files import require_regular
 from arbench.models import Source
-from arbench.models.events.sentences import Sentences, Symbols, filled
+from arbench.models.events.sentences import Sentences, Symbols
 from arbench.train.distill.teacher import Teacher
 from arbench.train.run import Run
 from arbench.train.translation import decoded, pairs_of
-from arbench.train.translation.decode import until_end
 
 LESSONS = "lessons.safetensors"
 """File of a run's folder with the teacher's translations, which a resumed run reads."""
 _KEY = "arbench.lessons"
+Rows = Mapping[str, list[Symbols]]
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,14 @@ class Lessons:
         validation: the like, to choose the best step by.
         held_out: held-out pairs that fit into the events of both, with their references.
         n: symbols of the teacher's event.
+        key: digests of teacher and data, and the sizes.
     """
 
     training: Sentences
     validation: Sentences
     held_out: Sentences
     n: int
+    key: str
 
 
 def lessons(run: Run, student: Source, teacher: Teacher) -> Lessons:
@@ -50,33 +53,45 @@ def lessons(run: Run, student: Source, teacher: Teacher) -> Lessons:
     events = pairs_of(student)
     assert events is not None
     s, t = (min(length, n) for length in events.lengths(run.recipe.eval_n or run.recipe.n))
-    parts = {
+    fitting = {
         name: part.chosen(part.fitting((s, t)))
         for name, part in (("training", run.data.training), ("validation", run.data.validation))
     }
     key = f"{teacher.sha256} {run.data.sha256} {n} {s} {t}"
-    path = run.folder / LESSONS
+    found = kept(
+        run.folder / LESSONS,
+        key,
+        lambda: {name: [*decoded(teacher.model, part, range(len(part)), n)] for name, part in fitting.items()},
+    )
+    pairs = {name: Sentences(part.sources, found[name]) for name, part in fitting.items()}
+    training, validation = (pairs[name].chosen(pairs[name].fitting((s, t))) for name in ("training", "validation"))
+    held_out = run.data.held_out.chosen(run.data.held_out.fitting((s, t)))
+    return Lessons(training, validation, held_out, n, key)
+
+
+def kept(path: Path, key: str, make: Callable[[], Rows]) -> Rows:
+    """Return rows of symbols from a file, or make them and write it if it is missing or has another key."""
     found = _read(path, key)
     if found is None:
-        found = {name: [*decoded(teacher.model, part, range(len(part)), n)] for name, part in parts.items()}
-        arrays = {name: filled(rows, n).numpy().astype(np.int32) for name, rows in found.items()}
+        found = make()
+        arrays = {}
+        for name, rows in found.items():
+            arrays[f"{name}/symbols"] = np.concatenate([np.zeros(0, np.int64), *rows]).astype(np.int32)
+            arrays[f"{name}/sizes"] = np.array([len(row) for row in rows], dtype=np.int32)
         write_bytes(path, save(arrays, metadata={_KEY: key}))
-    pairs = {name: Sentences(part.sources, found[name]) for name, part in parts.items()}
-    training, validation = (pairs[name].chosen(pairs[name].fitting((s, t))) for name in ("training", "validation"))
-    return Lessons(training, validation, run.data.held_out.chosen(run.data.held_out.fitting((s, t))), n)
+    return found
 
 
-def _read(path: Path, key: str) -> dict[str, list[Symbols]] | None:
-    """Return the translations of a file by part; None if there is none of this teacher and these sentences."""
+def _read(path: Path, key: str) -> Rows | None:
     try:
         require_regular(path)
         with safe_open(path, framework="np") as file:
             if (file.metadata() or {}).get(_KEY) != key:
                 return None
-            return {name: _rows(file.get_tensor(name)) for name in ("training", "validation")}
+            found = {}
+            for name in sorted({name.partition("/")[0] for name in file.keys()}):  # noqa: SIM118 - no mapping
+                symbols = file.get_tensor(f"{name}/symbols").astype(np.int64)
+                found[name] = np.split(symbols, file.get_tensor(f"{name}/sizes").cumsum()[:-1])
+            return found
     except (OSError, SafetensorError):
         return None
-
-
-def _rows(array: Symbols) -> list[Symbols]:
-    return [until_end(row) for row in array.astype(np.int64)]

@@ -13,11 +13,13 @@ from typing import Any
 import torch
 
 from arbench.models import Source
+from arbench.models.events.sentences import Aligned, Symbols
 from arbench.models.parallel_nmt import ParallelNMT
 from arbench.models.transformer import Transformer
+from arbench.train.distill.aligner import fitted, reconciled
 from arbench.train.distill.alignment import aligned
 from arbench.train.distill.base import Distilled
-from arbench.train.distill.lessons import lessons
+from arbench.train.distill.lessons import Lessons, kept, lessons
 from arbench.train.distill.report import told
 from arbench.train.distill.teacher import Teacher
 from arbench.train.likelihood import Likelihood
@@ -28,7 +30,9 @@ from arbench.train.translation import decodings, pairs_of
 from arbench.train.translation.noisy import noisy
 
 RECIPE = Recipe(steps=3000, batch=32, n=128, lr=2e-3, every=250)
-SETTINGS: Mapping[str, int | float] = {"samples": 10}
+SETTINGS: Mapping[str, int | float] = {"samples": 10, "rounds": 5}
+ALIGNMENTS = "alignments.safetensors"
+"""File of a run's folder with the fertilities, which a resumed run reads."""
 MEASURE = "validation"
 
 
@@ -86,8 +90,9 @@ def refusal(student: Source, teacher: Source) -> str | None:
 
 def wrong(settings: Mapping[str, Any]) -> str | None:
     """Return which setting is impossible and what would be right, on one line; None if all are possible."""
-    if settings["samples"] < 1:
-        return f"samples must be at least 1, got {settings['samples']}"
+    for name, least in (("samples", 1), ("rounds", 0)):
+        if settings[name] < least:
+            return f"{name} must be at least {least}, got {settings[name]}"
     return None
 
 
@@ -108,18 +113,38 @@ def distil(
     assert isinstance(teacher.model, Transformer)
     theirs = teacher.model
     found = lessons(run, student, teacher)
-    parts = [
-        aligned(theirs, part, found.n, student.fertilities - 1)
-        for part in (found.training, found.validation, found.held_out)
-    ]
+    rounds = int(settings["rounds"])
+    parts = alignments(run, found, theirs, student.fertilities - 1, rounds)
     data = replace(run.data, training=parts[0], validation=parts[1], held_out=parts[2])
     objective = Copying(theirs, data.training, data.validation, run.recipe)
-    facts = {"teacher": teacher.spec, "teacher_sha256": teacher.sha256}
+    facts = {"teacher": teacher.spec, "teacher_sha256": teacher.sha256, "rounds": rounds}
     result, quality = trained(replace(run, data=data), student, objective, facts=facts, resume=resume, report=report)
     count = int(settings["samples"])
     ways = {**decodings(student), "noisy parallel": noisy(theirs, found.n, count, run.recipe.seed)}
     more = {"encoder": "the teacher's" if begins_alike(student, theirs) else "random", **settings}
     return told(run, student, teacher, found, result, quality, ways, JOINT, more)
+
+
+def alignments(run: Run, found: Lessons, teacher: Transformer, most: int, rounds: int) -> list[Aligned]:
+    """Return the pairs to train on, to validate and to hold out with their fertilities, and keep these.
+
+    Args:
+        run: the run.
+        found: the pairs.
+        teacher: the teacher.
+        most: largest fertility.
+        rounds: rounds of ``aligner.fitted``; 0 for the source symbol most looked at.
+    """
+    parts = {"training": found.training, "validation": found.validation, "held_out": found.held_out}
+
+    def make() -> dict[str, list[Symbols]]:
+        if rounds == 0:
+            return {name: aligned(teacher, part, found.n, most).fertilities for name, part in parts.items()}
+        law = fitted(teacher, found.training, found.n, most, rounds)
+        return {name: reconciled(teacher, part, found.n, law, rounds).fertilities for name, part in parts.items()}
+
+    fertilities = kept(run.folder / ALIGNMENTS, f"{found.key} {most} {rounds}", make)
+    return [Aligned(part.sources, part.targets, fertilities[name]) for name, part in parts.items()]
 
 
 JOINT = "of fertilities and symbols together, given the teacher's alignment"
