@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from arbench.models.events.sentences import END, Aligned, Sentences, Symbols, filled
 from arbench.models.transformer import Transformer
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 BATCH, SAMPLE = 256, 4096
 """Pairs at once; most pairs that the law of fertilities is counted on."""
