@@ -16,7 +16,7 @@ from arbench.models import Source
 from arbench.models.events.sentences import Sentences, Symbols
 from arbench.train.distill.teacher import Teacher
 from arbench.train.run import Run
-from arbench.train.translation import decoded, pairs_of
+from arbench.train.translation import Exact, compared, decoded, pairs_of
 
 LESSONS = "lessons.safetensors"
 """File of a run's folder with the teacher's translations, which a resumed run reads."""
@@ -33,6 +33,7 @@ class Lessons:
         validation: the like, to choose the best step by.
         held_out: held-out pairs that fit into the events of both, with their references.
         n: symbols of the teacher's event.
+        exact: the teacher's translations of the training part beside its references.
         key: digests of teacher and data, and the sizes.
     """
 
@@ -40,6 +41,7 @@ class Lessons:
     validation: Sentences
     held_out: Sentences
     n: int
+    exact: Exact
     key: str
 
 
@@ -66,7 +68,8 @@ def lessons(run: Run, student: Source, teacher: Teacher) -> Lessons:
     pairs = {name: Sentences(part.sources, found[name]) for name, part in fitting.items()}
     training, validation = (pairs[name].chosen(pairs[name].fitting((s, t))) for name in ("training", "validation"))
     held_out = run.data.held_out.chosen(run.data.held_out.fitting((s, t)))
-    return Lessons(training, validation, held_out, n, key)
+    exact = compared(fitting["training"].targets, found["training"])
+    return Lessons(training, validation, held_out, n, exact, key)
 
 
 def kept(path: Path, key: str, make: Callable[[], Rows]) -> Rows:

@@ -48,6 +48,7 @@ def told(
     pairs = len(found.held_out)
     bits = {name: one.bits * one.elements / pairs for name, one in (("student", quality), ("teacher", other))}
     lines = [
+        f"lessons: {len(found.training):,} translations of the teacher; {found.exact.fraction:.2%} are the reference",
         f"held-out translations, teacher, greedy decoding: {theirs.said()}",
         *(f"held-out translations, student, {name} decoding: {exact.said()}" for name, exact in mine.items()),
         f"bits of a held-out reference: student {bits['student']:.2f} {what}; teacher {bits['teacher']:.2f} of symbols",
@@ -62,6 +63,7 @@ def told(
         "student_bits_per_translation": bits["student"],
         "student_bits": what,
         "lessons": len(found.training),
+        "lessons_exact": found.exact.plain(),
         **more,
     }
     return Distilled(result, quality, lines, figures)
