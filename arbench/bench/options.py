@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -20,6 +22,8 @@ MOST = 4096
 """Largest number of workers, rounds and threads."""
 LEAST_SECONDS, MOST_SECONDS = 1e-3, 1e6
 """Smallest and largest budget and timeout, in seconds."""
+INDUCTOR = "TORCHINDUCTOR_CACHE_DIR"
+"""Variable that names the folder in which torch.compile keeps its code."""
 MOST_EVENTS = 2**40
 """Largest number of elements of an event, and of events at once."""
 
@@ -217,6 +221,8 @@ def check_backend(backend: str, device: str) -> None:
         raise PlanError("backend 'numba' runs only on the CPU; use --device cpu")
     if backend == COMPILE and (missing := without_compiler()):
         raise PlanError(f"backend '{COMPILE}' needs a C++ compiler: {missing}")
+    if backend == COMPILE and (why := without_place()):
+        raise PlanError(f"backend '{COMPILE}' {why}; set {INDUCTOR} to a folder that can be written")
 
 
 def without_compiler() -> str | None:
@@ -227,3 +233,21 @@ def without_compiler() -> str | None:
     if named or shutil.which("g++"):
         return None
     return "g++ is not on the PATH; install it, as with apt-get install g++, or set CXX"
+
+
+def without_place() -> str | None:
+    """Return why torch.compile could not keep its code, which it needs to run it; None if it can."""
+    name = os.environ.get(INDUCTOR)
+    if name is None:
+        try:
+            user = getpass.getuser()
+        except (KeyError, ModuleNotFoundError, OSError):  # as PyTorch names the folder then
+            user = f"uid_{os.getuid()}"
+        name = os.path.join(tempfile.gettempdir(), f"torchinductor_{user}")
+    folder = os.path.abspath(name)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return f"keeps its code in {folder}, which cannot be written: {error.strerror}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -80,6 +81,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _main(args: list[str]) -> NoReturn:
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells where it caches fonts
     warnings.showwarning = lambda message, *_: click.echo(f"arbench: warning: {message}", err=True)
     try:
         code = group.main(args or ["--help"], prog_name="arbench", standalone_mode=False, obj=args) or 0

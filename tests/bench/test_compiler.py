@@ -38,3 +38,21 @@ def test_a_run_without_a_compiler_is_refused(
     with pytest.raises(PlanError) as found:
         check_backend("compile", "cpu")
     assert str(found.value) == f"backend 'compile' needs a C++ compiler: {refusal}"
+
+
+def test_a_run_whose_compiled_code_cannot_be_kept_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "g++")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    with pytest.raises(PlanError) as found:
+        check_backend("compile", "cpu")
+    assert str(found.value) == (
+        f"backend 'compile' keeps its code in {tmp_path}/file/cache, which cannot be written: Not a directory; "
+        "set TORCHINDUCTOR_CACHE_DIR to a folder that can be written"
+    )
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    check_backend("compile", "cpu")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    check_backend("compile", "cpu")
