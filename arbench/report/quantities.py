@@ -19,12 +19,14 @@ class Column:
         unit: the unit of all its numbers, added to the heading.
         number: align cells to the right.
         wraps: a cell may take several lines on the page.
+        like: what its numbers are compared with: all columns of a table that state the same have one unit.
     """
 
     title: str
     unit: str = ""
     number: bool = True
     wraps: bool = False
+    like: str = ""
 
     @property
     def heading(self) -> str:
@@ -83,8 +85,9 @@ def _to_four(value: float) -> Interval:
 def in_one_unit(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> tuple[list[Column], list[list[str]]]:
     """Return the columns with their units, and the rows as text.
 
-    The numbers of a column have the same unit, which its heading states. Where their units are of different kinds, such
-    as bytes and FLOPs per second, each kind has one prefix and each number states its unit.
+    The numbers of a column have the same unit, which its heading states; so have columns that are alike. Where their
+    units are of different kinds, such as bytes and FLOPs per second, each kind has one prefix and each number states
+    its unit.
     """
     shown = [[cell if isinstance(cell, str) else "" for cell in row] for row in rows]
     headings = list(columns)
@@ -92,8 +95,10 @@ def in_one_unit(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> tu
         found = [(row, cell) for row, cells in enumerate(rows) if isinstance(cell := cells[at], Quantity)]
         if not found:
             continue
+        beside = [i for i, other in enumerate(columns) if i == at or (column.like and other.like == column.like)]
+        compared = [cell for cells in rows for i in beside if isinstance(cell := cells[i], Quantity)]
         units = {
-            cell.unit: [one for _, other in found if other.unit == cell.unit for one in other.known]
+            cell.unit: [one for other in compared if other.unit == cell.unit for one in other.known]
             for _, cell in found
         }
         prefixes = {unit: shared_prefix(values, unit) for unit, values in units.items()}

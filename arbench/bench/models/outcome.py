@@ -42,7 +42,8 @@ def has_the_shape(case: CaseKey, outcome: Any) -> None:
         parts["log-probabilities"] = outcome.log_prob
     for name, value in parts.items():
         if not isinstance(value, Tensor):
-            raise InexactError(f"returned {name} of type {type(value).__name__}, expected a Tensor")
+            numpy = ", or from a function of the noise a NumPy array of numbers" if name == "events" else ""
+            raise InexactError(f"returned {name} of type {type(value).__name__}, expected a tensor{numpy}")
         if value.shape != (case.batch, case.n):
             raise InexactError(f"returned {name} of shape {tuple(value.shape)}, expected {(case.batch, case.n)}")
 
@@ -61,6 +62,12 @@ def has_the_type(source: Source, outcome: Outcome) -> None:
     if not source.distribution.finite:
         if not x.is_floating_point():
             raise InexactError(f"returned events of {x.dtype}; the model's law draws real numbers")
+        if not x.isfinite().all():
+            row, at = first_difference(~x.isfinite())
+            raise InexactError(
+                f"element {at} of row {row} is {float(x[row, at])}; the model's law draws finite numbers",
+                first_difference=[row, at],
+            )
         return
     if x.dtype != torch.long:
         raise InexactError(f"returned events of {x.dtype}; the model's law draws symbols, expected int64")

@@ -9,7 +9,7 @@ from arbench.report.rates.pace import cores, duration_s
 from arbench.report.table import order
 from arbench.results import Case, Results
 from arbench.stats import format_seconds
-from arbench.stats.digits import format_apart, format_si
+from arbench.stats.digits import Interval, format_apart, format_at, prefixed, shared_prefix
 
 
 def streaming(results: Results, model: str, shared: SharedSettings) -> list[str]:
@@ -36,15 +36,22 @@ def _of_method(cases: list[Case], results: Results, shared: SharedSettings) -> l
 
 def _latency(case: Case, shared: SharedSettings) -> str:
     """Return how soon the chunks come, and what their noise costs."""
-    sound = duration_s(case)
-    what = f"{_count(case.chunk or 0, case.element)}{f' ({format_seconds(sound)} of sound)' if sound else ''}"
-    text = f"{shared.method_label(case)} yields {what} at a time at N = {case.n:,}: first after {_s(case.first_s)}"
+    count = min(case.chunk or 0, case.n)
+    sound = count / case.rate_hz if case.rate_hz else None
+    what = f"{_count(count, case.element)}{f' ({format_seconds(sound)} of sound)' if sound else ''}"
+    times = (case.first_s, case.gap_median_s, case.gap_p99_s, case.gap_worst_s)
+    unit = shared_prefix(((one, _about(one)) for one in times if one), "s")
+
+    def shown(seconds: float | None) -> str:
+        return f"{format_at(seconds or 0.0, unit, _about(seconds or 0.0))} {prefixed('s', unit)}"
+
+    text = f"{shared.method_label(case)} yields {what} at a time at N = {case.n:,}: first after {shown(case.first_s)}"
     if case.gap_median_s is None:
         return f"{text}; no second whole chunk, so no gap is known: choose a larger N or a smaller chunk."
-    text += f", then every {_s(case.gap_median_s)} (median)"
+    text += f", then every {shown(case.gap_median_s)} (median)"
     if case.gap_p99_s is not None:
-        text += f", 99% within {_s(case.gap_p99_s)}"
-    text += f", worst {_s(case.gap_worst_s)} of {case.gaps:,} gaps"
+        text += f", 99% within {shown(case.gap_p99_s)}"
+    text += f", worst {shown(case.gap_worst_s)} of {case.gaps:,} gaps"
     if case.noise_s and case.median_s:
         text += f"; {case.noise_s / case.median_s:.1%} of the time makes noise, which other methods are given"
     return f"{text}."
@@ -98,7 +105,6 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' if number > 1 else ''}"
 
 
-def _s(seconds: float | None) -> str:
-    """Return a duration to two digits."""
-    value = seconds or 0.0
-    return format_si(value, "s", (value * 0.95, value * 1.05))
+def _about(seconds: float) -> Interval:
+    """Return an interval that supports two digits, or three of them below 2."""
+    return seconds * 0.95, seconds * 1.05

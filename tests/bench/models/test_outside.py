@@ -22,6 +22,7 @@ from arbench.results import Verification
 HERE = Path(__file__).parent
 MODEL = f"{HERE}/bigrams.py:Sound"
 RIGHT = ("right", "narrow", "flipped", "frozen", "aliased", "printing", "chunks", "stated")
+EVENTS = "expected a tensor, or from a function of the noise a NumPy array of numbers"
 WRONG = {
     "planted": "element 7 of row 0 is ",
     "rarely": "element ",
@@ -34,8 +35,8 @@ WRONG = {
     "undefined": "returned events of torch.float64; the model's law draws symbols, expected int64",
     "beyond": "element 3 of row 0 is 16; the symbols are 0 to 15",
     "negative": "element 0 of row 0 is -",
-    "nothing": "returned events of type NoneType, expected a Tensor",
-    "objects": "returned events of type ndarray, expected a Tensor",
+    "nothing": f"returned events of type NoneType, {EVENTS}",
+    "objects": f"returned events of type ndarray, {EVENTS}",
     "no_chunks": "passed nothing to task.made, expected chunks (1, 24), (1, 24), (1, 16)",
     "small_chunks": "passed (1, 24), (1, 24), (1, 16) to task.made, expected chunks (1, 32), (1, 32)",
     "stale_chunks": "passed chunks of other elements than it returned",

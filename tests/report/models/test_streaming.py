@@ -129,6 +129,15 @@ def test_no_second_chunk_and_no_audio() -> None:
     assert "99% within 14.5 ms" in only
 
 
+def test_a_chunk_is_no_larger_than_the_event_and_gaps_have_one_unit() -> None:
+    (alone,) = said(measured(streamed(chunk=7, n=1, gap_median_s=None, gap_worst_s=None, gaps=0, noise_s=None)))
+    assert alone.startswith("stream yields 1 audio sample (63 µs of sound) at a time at N = 1: first after 12.0 ms; ")
+    mixed = measured(streamed(gap_median_s=0.00098, gap_p99_s=0.0015, gap_worst_s=0.021, noise_s=None))
+    assert "then every 0.98 ms (median), 99% within 1.50 ms, worst 21 ms of 24 gaps" in said(mixed)[0]
+    headings = [column.heading for column in rows(mixed).columns if "gap" in column.title and "str" not in column.title]
+    assert headings == ["gap (ms)", "99% of gaps (ms)", "worst gap (ms)"]
+
+
 def test_the_frame_states_streams_by_both_gaps() -> None:
     table = frame(measured(streamed(4), streamed(n=256, **CACHED), threads=2)).set_index("n")
     assert table.loc[1024, ["chunk", "first_s", "gap_median_s", "gap_worst_s", "gaps", "noise_s"]].tolist() == [
