@@ -46,7 +46,7 @@ def drawn(spec: str, element_s: float) -> tuple[int, int]:
 
 
 def test_a_draw_takes_seconds_at_most() -> None:
-    """Of the defaults, 4 seconds of sound and 16 pictures of 64 pixels, as many remain as the time allows."""
+    """Samples are 4 seconds of sound or 16 pictures of 64 pixels, or as many as the time allows."""
     assert drawn("wavenet:tiny", 0.0) == (4, 16_000)
     assert drawn("wavenet:tiny", 10 / 64_000) == (4, 16_000)
     assert drawn("wavenet:tiny", 10 / 32_000) == (2, 16_000)
