@@ -65,10 +65,11 @@ def load() -> Callable[[Path], ModuleType]:
 
 @pytest.fixture(autouse=True)
 def planned_inside(load: Callable[[Path], ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plan in this process, except in ``test_planning`` and in runs that have a process of their own."""
-    from arbench.bench.workers import planning
+    """Plan and draw samples in this process, except in ``test_planning`` and in runs that have one of their own."""
+    from arbench.bench.workers import drawing, planning
 
-    monkeypatch.setattr(planning, "WorkerPool", load(Path(__file__).with_name("workers.py")).Inside)
+    for room in (drawing, planning):
+        monkeypatch.setattr(room, "WorkerPool", load(Path(__file__).with_name("workers.py")).Inside)
     monkeypatch.setattr(planning, "SILENT_S", 1e6)  # a busy machine may plan slowly
 
 

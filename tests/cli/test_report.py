@@ -68,7 +68,7 @@ def test_a_place_that_cannot_be_written_is_refused(refusal, copied, tmp_path):
 @pytest.mark.parametrize("name", ["merged.jsonl", "out dir/results.jsonl"])
 def test_the_command_for_details_names_what_was_rendered(name, answer, copied, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("arbench.cli.show.render", lambda results, folder: [folder / "report.html"])
+    monkeypatch.setattr("arbench.cli.show.render", lambda results, folder, beside: [folder / "report.html"])
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (copied / "results.jsonl").rename(tmp_path / name)
     (told,) = (line for line in answer("report", name, "--out", "rep").out.splitlines() if line.startswith("details "))

@@ -17,7 +17,7 @@ BANDS = 80
 WINDOW_S = 0.064
 """Length of a frame of a spectrum, to the nearest power of two samples."""
 RANGE_DB = 60.0
-"""Largest difference to the loudest band; quieter bands count as quieter by this."""
+"""Range of a spectrum below its loudest band; quieter bands count as being at its end."""
 
 
 @dataclass(frozen=True)

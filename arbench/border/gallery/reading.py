@@ -21,7 +21,7 @@ class GalleryError(Exception):
 
 
 class Event(msgspec.Struct):
-    """Facts of an event in a line of ``samples.jsonl``; further fields are ignored."""
+    """An event as a line of ``samples.jsonl`` has it; further fields are ignored."""
 
     model: str
     preset: str

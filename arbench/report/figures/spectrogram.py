@@ -11,7 +11,7 @@ from arbench.border.shown import Sound
 WINDOW_S = 0.016
 """Length of a frame: short enough to show the single pulses of a low voice, long enough for its formants."""
 RANGE_DB = 70.0
-"""Difference to the loudest spot from which on a spot is white."""
+"""Range of levels below the loudest spot; quieter ones are white."""
 WIDE, HIGH = 320, 64
 
 

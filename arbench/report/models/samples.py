@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from arbench.border import media
 from arbench.border.gallery import FOLDER, GRID, REAL_GRID, TABLE, Event, Gallery, GalleryError, galleries
+from arbench.border.naming import file_name
 from arbench.border.printable import on_one_line, printable
 from arbench.report.figures.spectrogram import spectrogram
 from arbench.report.labels import model_label
@@ -136,10 +137,13 @@ def _commands(results: Results, folder: Path, drawn: set[str]) -> list[tuple[str
     for case in cases if isinstance(cases, list) else []:
         if isinstance(case, dict) and all(isinstance(case.get(key), str) for key in ("model", "preset", "spec")):
             specs.setdefault(on_one_line(with_preset(case["model"], case["preset"])), case["spec"])
+    missing = {label: spec for label, spec in specs.items() if label in trained - drawn}
+    names: list[str] = []
+    for label in missing:
+        names.append(file_name(label, names, "model"))
     return [
-        (label, shlex.join(["arbench", "sample", "--model", spec, "--out", str(folder / FOLDER / f"{number}")]))
-        for number, (label, spec) in enumerate(specs.items(), 1)
-        if label in trained - drawn
+        (label, shlex.join(["arbench", "sample", "--model", spec, "--out", str(folder / FOLDER / name)]))
+        for (label, spec), name in zip(missing.items(), names, strict=True)
     ]
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from arbench.bench.job import Draw, Job
+from arbench.bench.job import Draw, Job, Message
 from arbench.bench.options import Options, PlanError
 from arbench.bench.plan import Plan, make_plan
 from arbench.bench.workers import drawing
 from arbench.bench.workers.drawing import bounded, draw, draw_samples, wished
+from arbench.bench.workers.exchange import Exchange
 from arbench.results import Case, Results, Run
 
 
@@ -46,14 +47,14 @@ def drawn(spec: str, element_s: float) -> tuple[int, int]:
 
 
 def test_a_draw_takes_seconds_at_most() -> None:
-    """Samples are 4 seconds of sound or 16 pictures of 64 pixels, or as many as the time allows."""
+    """The defaults are 4 seconds of sound and 16 pictures of 192 sub-pixels."""
     assert drawn("wavenet:tiny", 0.0) == (4, 16_000)
     assert drawn("wavenet:tiny", 10 / 64_000) == (4, 16_000)
     assert drawn("wavenet:tiny", 10 / 32_000) == (2, 16_000)
     assert drawn("wavenet:tiny", 10 / 30_000) == (2, 8000)
     assert drawn("wavenet:tiny", 10 / 8000) == (2, 4000)
     assert drawn("wavenet:tiny", 10 / 4000) == (1, 4000)
-    assert drawn("pixelcnn:tiny", 10 / 64 / 5) == (4, 64)
+    assert drawn("pixelcnn:tiny", 10 / 192 / 5) == (4, 192)
     with pytest.raises(PlanError, match=r"^an event of 4,000 audio samples would take about 20 s$"):
         drawn("wavenet:tiny", 20 / 4000)
 
@@ -89,11 +90,15 @@ def test_trained_models_are_drawn_once(plan, results, tmp_path) -> None:
 
 def test_a_worker_draws_and_writes(plan, results, tmp_path) -> None:
     (one,) = wished(plan, results, tmp_path / "samples")
-    (message,) = draw(Job("draw", [], 3, 1, models=[one.spec], draws=[one]))
+    asked = Job("draw", [], 3, 1, models=[one.spec], draws=[one])
+    (message,) = draw(asked)
+    exchange = Exchange(asked)
+    for sent in (message, Message(done=True)):
+        exchange.check(sent)
     assert (message.begin, message.error) == (one.spec, None)
     lines = [json.loads(line) for line in (Path(one.folder) / "samples.jsonl").read_text().splitlines()]
     assert {(line["model"], line["seed"]) for line in lines} == {("factorised", 3)}
-    _, failed = draw(Job("draw", [], 3, 1, models=[one.spec], draws=[one]))
+    _, failed = draw(asked)
     assert failed.error.endswith(" cannot be written (holds samples already; choose another folder)")
 
 
