@@ -66,7 +66,7 @@ def test_names_in_a_results_file_reach_no_terminal_and_no_file(answer, evil, fin
 @pytest.fixture
 def unrendered(monkeypatch) -> None:
     """Leave out the report, whose figures take most of the time."""
-    monkeypatch.setattr("arbench.cli.show.render", lambda results, folder: [folder / "report.html"])
+    monkeypatch.setattr("arbench.cli.show.render", lambda results, folder, beside: [folder / "report.html"])
 
 
 def test_json_keeps_the_names(answer, evil, unrendered):

@@ -29,7 +29,7 @@ def ended(monkeypatch, tmp_path):
             raise NoWorkerError("MemoryError")
 
         monkeypatch.setattr("arbench.bench.runner.run_plan", fails)
-        monkeypatch.setattr("arbench.cli.show.render", lambda results, folder: [folder / "report.html"])
+        monkeypatch.setattr("arbench.cli.show.render", lambda results, folder, beside: [folder / "report.html"])
         with click.Context(command, info_name="kernels", obj=[]) as ctx, pytest.raises(click.exceptions.Exit) as exit_:
             measured(ctx, Plan(None), out, False, False)
         return exit_.value.exit_code

@@ -70,7 +70,7 @@ def _conversation(pool: WorkerPool, job: Job, timeout: float, progress: Progress
     with closing(pool.converse(job, timeout)) as messages:  # type: ignore[type-var]
         for message in messages:
             if isinstance(message, WorkerFailure) or message.error is not None:
-                why = message.error or "the worker ended"
+                why = str(message.error)
             else:
                 began += 1
                 progress.step(job.draws[began].spec)

@@ -25,8 +25,8 @@ MOST_EMBEDDED = 2_000_000
 """Most characters of pictures and sounds in a page, all samples together; each folder has an equal share."""
 MOST_S = 3.0
 """Seconds of a sound that a page plays at most."""
-MOST_CHARACTERS = 600
-"""Characters of a text that are quoted at most."""
+MOST_CHARACTERS, MOST_IN_CELL = 600, 240
+"""Characters of a text that are quoted at most, and of a cell of a table."""
 MOST_ROWS = 16
 """Sounds, texts and translations of a folder that are shown at most."""
 
@@ -277,9 +277,9 @@ def _texts(one: Gallery, found: Exhibit, _: _Share) -> None:
         found.notes.append(f"Of each text the first {MOST_CHARACTERS} characters are shown; the folder has all.")
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, most: int = MOST_CHARACTERS) -> str:
     text = printable(text).removesuffix("\n")
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} …"
+    return text if len(text) <= most else f"{text[:most]} …"
 
 
 def _translations(one: Gallery, found: Exhibit, _: _Share) -> None:
@@ -298,4 +298,4 @@ def _translations(one: Gallery, found: Exhibit, _: _Share) -> None:
 
 
 def _shortened(text: str) -> str:
-    return _cut(on_one_line(text))
+    return _cut(on_one_line(text), MOST_IN_CELL)
