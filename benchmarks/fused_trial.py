@@ -27,6 +27,7 @@ from arbench.stats import ratio
 
 FUSED = ("fused", "fused,weights=bfloat16", "fused,threads=2", "fused,threads=2,weights=bfloat16")
 CHANNELS, LAYERS = (96, 128), (6, 12, 18, 24)
+COMPILED = ("wavenet:nv", "transformer:small", "lstm:small", "pixelcnnpp:digits")
 SMALLER = tuple(
     f"wavenet:vocoder,layers={layers},residual={width},gate={width},skip={width}"
     for width in CHANNELS
@@ -50,6 +51,17 @@ SERIES: Mapping[str, list[str]] = {
         workers=6,
         rounds=2,
         timeout=240,
+    ),
+    "threads": words(*FUSED, models=["wavenet:nv"], op="sample", n="1024,4096", budget=30),
+    "compile": words(
+        *("cached", "cached,backend=compile"),
+        models=[*COMPILED],
+        op="sample",
+        n=64,
+        workers=3,
+        rounds=8,
+        timeout=300,
+        budget=60,
     ),
     "batch": words("cached", *FUSED, models=["wavenet:nv"], batch="1,4,16,64", n=256, workers=3, rounds=2),
     "vocoder": words("parallel", "cached", *FUSED, models=["wavenet:vocoder"], n=1024, workers=3, rounds=2),
@@ -82,11 +94,14 @@ class Run:
         self.results: Results = read(out / name / "results.jsonl")
         self.rows: pd.DataFrame = frame(self.results)
 
-    def row(self, method: str, n: int, batch: int = 1, op: str = "sample", preset: str = "") -> pd.Series:
+    def row(
+        self, method: str, n: int, batch: int = 1, op: str = "sample", preset: str = "", model: str = ""
+    ) -> pd.Series:
         """Return the row of a case."""
         rows = self.rows
         found = rows[(rows.method == method) & (rows.n == n) & (rows.batch == batch) & (rows.op == op)]
         found = found[found.preset == preset] if preset else found
+        found = found[found.model == model] if model else found
         return found.iloc[0]
 
     def exchanges(self, method: str, n: int) -> int:
@@ -174,6 +189,38 @@ def nv(run: Run) -> str:
         f"weights, and {two[1]} with bfloat16. They exchange partial sums {run.exchanges(FUSED[2], n)} times for an "
         f"element; one exchange of 64 numbers took {median(exchange_s()) * 1e9:.0f} ns when this table was written "
         "(`arbench doctor` measures it too).\n"
+    )
+
+
+def threads(run: Run) -> str:
+    """Return what a second thread gains where nothing but native loops takes turns."""
+    n = 4096
+    gains = [run.faster(two, one, n) for one, two in ((FUSED[0], FUSED[2]), (FUSED[1], FUSED[3]))]
+    rates = [f"{n / run.row(method, n).median_s / 1e3:.3g} kHz" for method in FUSED]
+    return (
+        "## A second core\n\nIn a run of the native loops alone, on a later day, one core draws "
+        f"{rates[0]} with float32 weights and {rates[1]} with bfloat16, two draw {rates[2]} and {rates[3]}: {gains[0]} "
+        f"and {gains[1]} as fast. Beside eager methods, as above, the gain is smaller and scatters.\n"
+    )
+
+
+def compiled(run: Run) -> str:
+    """Return the table of steps under ``torch.compile``."""
+    rows = []
+    for spec in COMPILED:
+        model, _, preset = spec.partition(":")
+        methods = ("cached", "cached,backend=compile")
+        times = [run.row(method, 64, preset=preset, model=model).median_s / 64 for method in methods]
+        rows.append((f"`{spec}`", *(f"{1e6 * one:.0f} µs" for one in times), f"{times[0] / times[1]:.2f}x"))
+    return (
+        "## Compiled steps\n\n"
+        + table(("model", "`cached`, an element", "`cached,backend=compile`", "times as fast"), rows)
+        + """
+LSTM and Transformer run each step as one graph, but calling a compiled graph costs some 70 µs however little it
+computes (guards and wrappers), which is most of a whole eager step of the small LSTM. WaveNet and Transformer gain
+because one call replaces the operations of all layers. PixelCNN++ calls a graph for each residual layer, several for a
+pixel, and these layers are a fifth of its eager time.
+"""
     )
 
 
@@ -312,6 +359,8 @@ def main(names: tuple[str, ...], out: Path, r9y9: str | None, kan_bayashi: str |
         cpu = next(iter(runs.values())).results.run.environment["cpu"]
         parts = [HEAD.format(cpu=f"{cpu['model']}, {cpu['usable_cores']} cores"), nv(runs["nv"])]
         parts += [
+            threads(runs["threads"]),
+            compiled(runs["compile"]),
             batches(runs["batch"]),
             vocoder(runs["vocoder"]),
             real_time(runs["realtime"]),
