@@ -187,6 +187,11 @@ class ParallelNMT(TranslationSource, Source):
         """Return the symbols of source and target in an event of ``n`` elements."""
         return n // 2, n - n // 2
 
+    @property
+    def unit(self) -> str:
+        """Unit of quality: the joint of fertilities and symbols, over both, which no translation's own bits equal."""
+        return f"{super().unit} or fertility, of both together"
+
     def counted(self, x: Tensor) -> Tensor:
         """Return the elements (B, N) that are no padding.
 

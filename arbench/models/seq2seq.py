@@ -205,6 +205,11 @@ class Seq2Seq(TranslationSource, Source):
         """Yield the pairs that fit into an event of ``n`` symbols."""
         return phonemes.pieces(data, n) if self.kind == "phonemes" else super().pieces(data, n, prefix)
 
+    @property
+    def unit(self) -> str:
+        """Unit of quality."""
+        return "bits per phoneme" if self.kind == "phonemes" else super().unit
+
     def counted(self, x: Tensor) -> Tensor:
         """Return the symbols of each event, (B, N), up to its first end."""
         return phonemes.counted(x) if self.kind == "phonemes" else super().counted(x)

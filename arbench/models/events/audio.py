@@ -106,10 +106,16 @@ class AudioSource:
 
     @property
     def unit(self) -> str:
-        """Unit of quality: bits depend on the levels of a sample; real samples count as 65,536."""
+        """Unit of quality: bits depend on the levels of a sample, and on what is known of the sound beforehand.
+
+        Real samples count as 65,536 levels.
+        """
+        known = [word for word, given in (("its mel frames", self.local), ("its voice", self.classes)) if given]
         if self.cell is not None:
-            return "bits per audio sample of 16 bits, dequantised"
-        return f"bits per audio sample of {self.levels:,} {'mu-law ' if self.companded else ''}levels"
+            what = "16 bits, dequantised"
+        else:
+            what = f"{self.levels:,} {'mu-law ' if self.companded else ''}levels"
+        return f"bits per audio sample of {what}{', given ' if known else ''}{' and '.join(known)}"
 
     def covers(self, context: Context) -> int | None:
         """Return the number of samples that the frames of local conditioning cover; None without it."""

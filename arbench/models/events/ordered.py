@@ -81,6 +81,11 @@ class OrderedPixels(images.ImageSource):
         self.ladder = sorted({max(pixels * k // 16, 1) for k in (1, 2, 4, 8, 16)})
         self.count_ladder = [n for n in (4, 8, 12, 16, 24) if n <= pixels]
 
+    @property
+    def unit(self) -> str:
+        """Unit of quality; a density over logits counts no levels, and its bits compare with no others."""
+        return f"bits per pixel, a density over logits of {self.levels} levels" if self.real else super().unit
+
     def schedule(self, n: int) -> Sequence[int]:
         """Return the bounds of the groups, one element each."""
         if not 1 <= n <= self.pixels:

@@ -54,6 +54,11 @@ class TextSource:
         """Return the symbols of a text, or of a part of one."""
         return data if isinstance(data, np.ndarray) else _symbols(data, self.levels)
 
+    @property
+    def unit(self) -> str:
+        """Unit of quality: with fewer than 256 levels, bytes that are told apart no more cost nothing."""
+        return "bits per byte" if self.levels >= 256 else f"bits per byte of {self.levels} levels"
+
     def natural(self, data: str | NDArray[np.int64] | None = None) -> int:
         """Return 512 bytes, or as many as the text has."""
         return min(PAGE, len(self._known(data)))
