@@ -226,6 +226,7 @@ def _model(chosen: Chosen, source: Source) -> Model:
             draft.sha256 if draft is not None else None,
             said.data.sha256,
             said.teacher,
+            said.quality.elements,
         )
     family = FAMILIES.get(cls.family, "")
     return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, cls.remark, trained)

@@ -115,6 +115,8 @@ class Trained(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Digest of the data, in hexadecimal digits; bits are compared where it is the same."""
     teacher: str | None = None
     """The model that it was distilled from, such as "wavenet:teacher@speech"; None if it was not."""
+    elements: Natural | None = None
+    """Number of elements that ``bits`` is the average of; None in files from before this field."""
 
 
 class Model(Line, tag="model"):

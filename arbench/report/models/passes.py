@@ -28,6 +28,8 @@ def has_trained(results: Results) -> bool:
 def quality(trained: Trained) -> str:
     """Return what trained weights are: ``trained on speech, 3.71 bits per audio sample, held out``."""
     where = "held out" if trained.held_out else "on the data of the training itself"
+    if trained.elements == 0:
+        where = "of a training that has not ended"
     return f"trained on {trained.data}, {trained.bits:.3g} {trained.unit}, {where}"
 
 
