@@ -16,6 +16,7 @@ from torch import Tensor
 from arbench.border.shown import Text
 from arbench.data import DataError, load_pairs, named, phonemes
 from arbench.models.base import Piece
+from arbench.models.events.sentences import divided
 
 Symbols = NDArray[np.int64]
 _VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
@@ -31,7 +32,7 @@ BEGIN, END = PHONEMES.index("<s>"), PHONEMES.index("</s>")
 _GRAPHEME = {symbol: at for at, symbol in enumerate(GRAPHEMES)}
 _PHONEME = {symbol: at for at, symbol in enumerate(PHONEMES)}
 HELD_OUT = 0.1
-"""Fraction of the pairs that is held out."""
+"""Fraction of the words that is held out."""
 ENOUGH = 100
 """Fewest pairs that must fit into an event; with fewer, longer pairs are cut instead of repeating these."""
 
@@ -126,17 +127,14 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 def divide(data: Pairs | None, share: float | None) -> tuple[Pairs, Pairs]:
-    """Hold out some of the pairs, by a fixed permutation.
+    """Hold out some of the words, each with all of its pronunciations; the choice is always the same.
 
     Raises:
-        DataError: there are too few pairs, or no data, and the package of the dictionary is not installed.
+        DataError: there are too few words, or no data, and the package of the dictionary is not installed.
     """
     known = _dictionary() if data is None else data
-    held = round(len(known) * (HELD_OUT if share is None else share))
-    if not 0 < held < len(known):
-        raise DataError(Path("the words"), f"too few to divide: {len(known)}")
-    order = np.random.default_rng(0).permutation(len(known)).tolist()
-    return tuple(known[i] for i in order[held:]), tuple(known[i] for i in order[:held])
+    rest, held = divided([word.lower() for word, _ in known], HELD_OUT if share is None else share)
+    return tuple(known[i] for i in rest), tuple(known[i] for i in held)
 
 
 def pieces(data: Pairs, n: int) -> Iterator[Piece]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -78,6 +78,30 @@ def filled(rows: Sequence[Symbols], length: int) -> Tensor:
     for out, row in zip(made, rows, strict=True):
         out[: len(row)] = torch.from_numpy(row)
     return made
+
+
+def divided(sources: Sequence[Hashable], share: float) -> tuple[list[int], list[int]]:
+    """Return the numbers of the pairs to train on, and of those to hold out: a share of the sources, at random.
+
+    Pairs of one source stay together, so that no source that is held out was trained on. The choice is always the same.
+
+    Args:
+        sources: source of each pair.
+        share: fraction of the different sources to hold out.
+
+    Raises:
+        DataError: one of the two would be empty.
+    """
+    pairs: dict[Hashable, list[int]] = {}
+    for number, source in enumerate(sources):
+        pairs.setdefault(source, []).append(number)
+    same = list(pairs.values())
+    held = round(len(same) * share)
+    if not 0 < held < len(same):
+        raise DataError(Path("the pairs"), f"too few to divide: {len(same)} different sources")
+    order = np.random.default_rng(0).permutation(len(same)).tolist()
+    rest, out = ([i for group in part for i in same[group]] for part in (order[held:], order[:held]))
+    return rest, out
 
 
 @lru_cache(maxsize=16)

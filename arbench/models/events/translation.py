@@ -15,10 +15,10 @@ from torch import Tensor
 from arbench.border.shown import Shown, Text, read
 from arbench.data import DataError, as_bytes, as_symbols, load_pairs, named, pairs
 from arbench.models.base import Context, Piece
-from arbench.models.events.sentences import END, Sentences, Symbols
+from arbench.models.events.sentences import END, Sentences, Symbols, divided
 
 HELD_OUT = 0.1
-"""Fraction of the pairs that is held out."""
+"""Fraction of the sources that is held out, with their pairs."""
 
 
 @lru_cache(maxsize=8)
@@ -82,13 +82,10 @@ class TranslationSource:
         return targets, {"source": sources}
 
     def divide(self, data: Any = None, share: float | None = None) -> tuple[Sentences, Sentences]:
-        """Hold out some of the pairs, by a fixed permutation; in both parts each pair is an event of its own."""
+        """Hold out some of the sources with their pairs; in both parts each pair is an event of its own."""
         pairs = data if isinstance(data, Sentences) else Sentences(*_sides(data, self.levels))
-        held = round(len(pairs) * (HELD_OUT if share is None else share))
-        if not 0 < held < len(pairs):
-            raise DataError(Path("the pairs"), f"too few to divide: {len(pairs)}")
-        order = np.random.default_rng(0).permutation(len(pairs)).tolist()
-        return pairs.chosen(order[held:]), pairs.chosen(order[:held])
+        rest, held = divided([source.tobytes() for source in pairs.sources], HELD_OUT if share is None else share)
+        return pairs.chosen(rest), pairs.chosen(held)
 
     def pieces(self, data: Sentences, n: int, prefix: int = 0) -> Iterator[Piece]:
         """Yield the pairs; those that are longer than the event are left out."""
@@ -115,6 +112,11 @@ class TranslationSource:
     def lengths(self, n: int) -> tuple[int, int]:
         """Return the symbols of source and target in an event of ``n`` elements."""
         return n, n
+
+    @property
+    def unit(self) -> str:
+        """Unit of quality: with fewer than 256 levels, bytes that are told apart no more cost nothing."""
+        return "bits per symbol" if self.levels >= 256 else f"bits per symbol of {self.levels} levels"
 
     def counted(self, x: Tensor) -> Tensor:
         """Return the symbols of each translation, (B, N), up to its first end."""
