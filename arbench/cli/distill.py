@@ -13,6 +13,7 @@ from arbench.cli.options import PathText, given_options, option
 from arbench.cli.train import (
     built,
     check_folder_is_free,
+    check_seed,
     check_threads,
     draw_curve,
     duration,
@@ -25,6 +26,7 @@ from arbench.cli.train import (
     run_options,
     said,
     say_where,
+    writing,
 )
 
 if TYPE_CHECKING:
@@ -95,8 +97,8 @@ def command(
 
     The data must be that of the teacher.
 
-    Exit codes: 0 the checkpoint is written, 1 the loss is no number (the checkpoint before stays), 2 wrong use, 130
-    interrupted: continue with --resume.
+    Exit codes: 0 the checkpoint is written, 1 the loss is no number (the checkpoint before stays) or the teacher's
+    translations do not end, 2 wrong use, 70 the folder cannot be written, 130 interrupted: continue with --resume.
     """
     given = given_options(ctx, values)
     own = {name: given.pop(name) for name in SETTINGS if name in given}
@@ -110,6 +112,7 @@ def command(
     from arbench.train.run import Run
 
     check_threads(threads)
+    check_seed(given.get("seed", 0))
     with refusing(DataError, ModelError, WeightsError):
         chosen, model = built(student, dtype, given.get("seed", 0))
         kind = distiller_of(chosen)
@@ -132,7 +135,8 @@ def command(
     )
     report = reporter(model, kind.MEASURE)
     work = lambda: kind.distil(run, model, taught_by, settings, resume=resume, report=report)  # noqa: E731
-    finish(run, model, guarded_training(work, out), kind)
+    with writing(out):
+        finish(run, model, guarded_training(work, out), kind)
 
 
 def distiller_of(chosen: Chosen) -> Distiller:

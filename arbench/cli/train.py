@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from arbench.cli.errors import RefusedError, check_writable, refusing
+from arbench.cli.border import OutputError
+from arbench.cli.errors import LostError, RefusedError, check_writable, refusing
 from arbench.cli.options import FilePath, PathText, given_options, option
+from arbench.cli.shell import scarce
 
 if TYPE_CHECKING:
     from arbench.models import Chosen, Source
@@ -85,8 +88,8 @@ def command(
     The data is divided in three: a part to train on, a part that chooses the best step, and a held-out part, which is
     scored once, at the end. The settings left out are those usual for the kind of data.
 
-    Exit codes: 0 the checkpoint is written, 1 the loss is no number (the checkpoint before stays), 2 wrong use, 130
-    interrupted: continue with --resume.
+    Exit codes: 0 the checkpoint is written, 1 the loss is no number (the checkpoint before stays), 2 wrong use, 70 the
+    folder cannot be written, 130 interrupted: continue with --resume.
     """
     given = given_options(ctx, values)
     check_writable(out)
@@ -95,6 +98,7 @@ def command(
     from arbench.train.run import Run, trained
 
     check_threads(threads)
+    check_seed(given.get("seed", 0))
     with refusing(DataError, ModelError):
         chosen, source = built(model, dtype, given.get("seed", 0))
         if source.feeds == "z":
@@ -108,7 +112,8 @@ def command(
     click.echo(
         f"{chosen.name}:{chosen.preset}, {source.weights(recipe.n):,} weights, {parts.name}: {recipe.steps:,} steps"
     )
-    finish(run, *guarded_training(lambda: trained(run, source, resume=resume, report=reporter(source)), out))
+    with writing(out):
+        finish(run, *guarded_training(lambda: trained(run, source, resume=resume, report=reporter(source)), out))
 
 
 def built(spec: str, dtype: str, seed: int) -> tuple[Chosen, Source]:
@@ -127,7 +132,12 @@ def recipe_of(source: Source, given: dict[str, Any], base: Recipe | None = None)
 
     base = base or usual(source)
     steps = given.get("steps", base.steps)
-    fitted = {"warmup": min(base.warmup, max(steps // 10, 1)), "every": min(base.every, max(steps // 5, 1))}
+    window = given.get("eval_n", base.eval_n) or given.get("n", base.n)
+    fitted = {
+        "warmup": min(base.warmup, max(steps // 10, 1)),
+        "every": min(base.every, max(steps // 5, 1)),
+        "prefix": min(base.prefix, max(window // 2, 0)),
+    }
     recipe = replace(base, **{**fitted, **given})
     refuse_setting(recipe.wrong())
     return recipe
@@ -154,11 +164,17 @@ def parts_of(chosen: Chosen, source: Source, data: str | None, recipe: Recipe) -
 
 
 def loaded_data(chosen: Chosen, data: str | None) -> tuple[Any, str]:
-    """Return the user's data and its name; None and "shipped" without. Raises DataError or RefusedError."""
+    """Return the user's data and its name; None and "shipped" without. Raises DataError or RefusedError.
+
+    A file that is called like data by name, as ``./numbers.tsv`` is, has another name than these.
+    """
+    from arbench.data import NAMED
+
     if data is None:
         return None, "shipped"
+    stem = Path(data).stem
     try:
-        return chosen.cls.load_data(data, chosen.config), Path(data).stem
+        return chosen.cls.load_data(data, chosen.config), stem if data in NAMED or stem not in NAMED else f"{stem} file"
     except NotImplementedError as error:
         raise RefusedError(str(error)) from None
 
@@ -172,6 +188,14 @@ def check_threads(threads: int) -> None:
     with refusing(PlanError):
         check_between("--threads", threads, 1, 4096)
     torch.set_num_threads(threads)
+
+
+def check_seed(seed: int) -> None:
+    """Raise RefusedError for a seed that the generators do not take."""
+    from arbench.bench import options
+
+    with refusing(options.PlanError):
+        options.check_seed(seed)
 
 
 def check_folder_is_free(out: Path, resume: bool) -> None:
@@ -224,17 +248,36 @@ def duration(seconds: float) -> str:
 
 def guarded_training(work: Callable[[], Any], out: Path) -> Any:
     """Return the result of training; turn its failures into one line and an exit code."""
+    from arbench.data import DataError
+    from arbench.models import WeightsError
     from arbench.train import TrainError
+    from arbench.train.loop import STATE
     from arbench.train.state import StateFileError
 
     try:
-        with refusing(StateFileError):
+        with refusing(StateFileError, DataError):
             return work()
-    except TrainError as error:
+    except (TrainError, WeightsError) as error:
         raise _FailedError(str(error)) from None
     except KeyboardInterrupt:
-        click.echo("arbench: interrupted; continue with the same command and --resume", err=True)
+        todo = "continue with the same command and --resume"
+        if not (out / STATE).exists():
+            todo = "before its first evaluation, so start it again"
+        click.echo(f"arbench: interrupted; {todo}", err=True)
         raise click.exceptions.Exit(130) from None
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Turn a failure to write the folder of a run into a LostError."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        if scarce(error) is not None or error.strerror is None:
+            raise
+        raise LostError(f"--out {out}: cannot be written ({error.strerror}); what was written before stays") from None
 
 
 class _FailedError(click.ClickException):

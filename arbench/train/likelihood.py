@@ -48,3 +48,7 @@ class Likelihood:
         """Return the bits of the validation part."""
         r = self.recipe
         return measured(model, self.validation, r.eval_n or r.n, r.prefix, seed=r.seed)
+
+    def unit(self, model: Source) -> str:
+        """Return the unit of the quality."""
+        return f"{model.unit}, validation part"

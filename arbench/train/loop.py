@@ -39,6 +39,9 @@ class Objective(Protocol):
     def quality(self, model: Source) -> Quality:
         """Return the quality of the model on data that it is not trained on."""
 
+    def unit(self, model: Source) -> str:
+        """Return the unit of the quality, and of what it is."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -113,6 +116,10 @@ def train(
     if resume:
         at = state.read(folder / STATE, model, average, adam, at)
         curve = [line for line in _lines(folder / CURVE) if line["step"] <= at.step]
+        if not curve or curve[-1]["step"] != at.step:
+            raise state.StateFileError(
+                f"{folder / CURVE}: has no line of step {at.step}, where the run stopped; restore it, or start a new run"
+            )
     begun, losses = time.monotonic() - at.seconds, []
     while at.step < recipe.steps and not (recipe.patience and at.worse >= recipe.patience):
         losses.append(_update(model, objective, adam, recipe, at.step, folder))
@@ -147,7 +154,7 @@ def train(
 def _update(
     model: Source, objective: Objective, adam: torch.optim.Optimizer, recipe: Recipe, step: int, folder: Path
 ) -> float:
-    torch.manual_seed(recipe.seed * 1_000_003 + step)
+    torch.manual_seed((recipe.seed * 1_000_003 + step) % 2**63)
     for group in adam.param_groups:
         group["lr"] = recipe.rate(step)
     adam.zero_grad(set_to_none=True)

@@ -65,6 +65,8 @@ class Recipe:
         for name, low in least.items():
             if getattr(self, name) < low:
                 return f"{name} must be at least {low}, got {getattr(self, name)}"
+        if self.eval_n is not None and self.eval_n < 1:
+            return f"eval_n must be at least 1, got {self.eval_n}"
         for name in ("lr", "clip"):
             if not 0 < getattr(self, name) < math.inf:
                 return f"{name} must be a positive number, got {getattr(self, name)}"

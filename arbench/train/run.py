@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from arbench.border.whole import write_text
 from arbench.data import DataError
 from arbench.models import Chosen, Source
 from arbench.models.events.sentences import Sentences
-from arbench.models.weights import Checkpoint, Data, load, read, write
+from arbench.models.weights import Checkpoint, Data, WeightsError, differences, load, read, write
 from arbench.models.weights import Quality as Stated
 from arbench.train.digest import digest
 from arbench.train.events import event
@@ -23,7 +23,8 @@ from arbench.train.likelihood import Likelihood
 from arbench.train.loop import Objective, Progress, Trained, train
 from arbench.train.quality import Quality, measured
 from arbench.train.recipe import Recipe
-from arbench.train.translation import Exact, exact_match
+from arbench.train.state import StateFileError
+from arbench.train.translation import Exact, exact_match, pairs_of
 
 MODEL, HELD_OUT, TRANSLATION = "model.safetensors", "held_out.jsonl", "translation.json"
 VALIDATION = 0.05
@@ -55,7 +56,10 @@ def divided(model: Source, data: Any, name: str, validation: float = VALIDATION)
         NotImplementedError: the model does not say how.
     """
     rest, held_out = model.divide(data)
-    training, chosen_by = model.divide(rest, validation)
+    try:
+        training, chosen_by = model.divide(rest, validation)
+    except DataError as error:
+        raise DataError(Path("the part to train on"), f"leaves nothing to validate by ({error})") from None
     return Divided(training, chosen_by, held_out, name, digest([rest, held_out]))
 
 
@@ -68,9 +72,16 @@ def check(model: Source, data: Divided, recipe: Recipe) -> None:
     """
     model.schedule(recipe.n)
     event(model, recipe.n, [0], recipe.seed, data.training)
+    n, option = (recipe.n, "--n") if recipe.eval_n is None else (recipe.eval_n, "--eval-n")
     for part in (data.validation, data.held_out):
-        if next(iter(model.pieces(part, recipe.eval_n or recipe.n, recipe.prefix)), None) is None:
-            raise DataError(Path("the held-out data"), f"has no event of {recipe.n} elements; choose another --n")
+        sizes: set[int] = set()
+        for piece in model.pieces(part, n, recipe.prefix):
+            if piece.n not in sizes:
+                model.schedule(piece.n)
+                event(model, piece.n, [0], recipe.seed, piece.data)
+                sizes.add(piece.n)
+        if not sizes:
+            raise DataError(Path("the held-out data"), f"has no event of {n} elements; choose another {option}")
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,6 @@ class Run:
         folder: folder of the checkpoint, the state and the curve.
         command: the command that repeats it.
         teacher: specification of the teacher, for a distilled model.
-        place: name of the model in its checkpoint; the built-in name, or the place of the user's own.
     """
 
     chosen: Chosen
@@ -99,7 +109,7 @@ class Run:
         """The checkpoint."""
         return self.folder / MODEL
 
-    def stated(self, model: Source, bits: float, elements: int, held_out: bool, at: Trained | Progress) -> Checkpoint:
+    def stated(self, quality: Stated, at: Trained | Progress) -> Checkpoint:
         """Return what the checkpoint says of the weights."""
         config = {key: value for key, value in self.chosen.config.items() if key != "seed"}
         return Checkpoint(
@@ -107,7 +117,7 @@ class Run:
             preset=self.chosen.preset,
             config=msgspec.to_builtins(config),
             data=Data(self.data.name, self.data.sha256),
-            quality=Stated(bits, model.unit, elements, held_out),
+            quality=quality,
             recipe=json.loads(json.dumps(vars(self.recipe))),
             seed=self.recipe.seed,
             steps=at.step,
@@ -145,24 +155,30 @@ def trained(
 
     Raises:
         TrainError: see ``train``.
-        StateFileError: see ``train``.
+        StateFileError: see ``train``; or the checkpoint of the run that is resumed is missing or of other weights.
+        arbench.data.DataError: the model cannot be initialised from the first batch; nothing was done.
     """
     r = run.recipe
     objective = objective or Likelihood(run.data.training, run.data.validation, r)
+    while_training = objective.unit(model)
 
     def save(model: Source, progress: Progress) -> None:
-        write(model, run.path, run.stated(model, progress.quality, 0, False, progress))
+        write(model, run.path, run.stated(Stated(progress.quality, while_training, 0, False), progress))
 
-    if not resume:
-        objective.initialise(model)
+    if resume:
+        _require_own(run)
+    else:
+        try:
+            objective.initialise(model)
+        except ValueError as error:
+            raise DataError(Path("the first batch"), " ".join(str(error).split())) from None
     known = {"model": run.chosen.spec, "data": run.data.sha256, **(facts or {})}
     result = train(model, objective, r, run.folder, save, facts=known, resume=resume, report=report)
     model.eval().requires_grad_(False)
     load(model, run.path)
     found = quality(model) if quality else measured(model, run.data.held_out, r.eval_n or r.n, r.prefix, seed=r.seed)
-    stated = replace(run.stated(model, found.bits, found.elements, True, result), steps=read(run.path).steps)
-    write(model, run.path, stated)
-    if isinstance(run.data.held_out, Sentences):
+    write(model, run.path, run.stated(Stated(found.bits, model.unit, found.elements, True), result))
+    if isinstance(run.data.held_out, Sentences) and pairs_of(model) is not None:
         exact = exact_match(model, run.data.held_out, r.eval_n or r.n)
         write_text(run.folder / TRANSLATION, json.dumps({k: v.plain() for k, v in exact.items()}, indent=2) + "\n")
     lines = [{"part": part, "bits": bits, "elements": count} for part, (bits, count) in sorted(found.parts.items())]
@@ -170,11 +186,26 @@ def trained(
     return result, found
 
 
+def _require_own(run: Run) -> None:
+    """Raise StateFileError if the checkpoint in the folder of a run is not that of the run."""
+    try:
+        said = read(run.path)
+    except WeightsError as error:
+        raise StateFileError(f"{error}; start another run") from None
+    other = differences(run.chosen.cls, run.chosen.config, said)
+    if other:
+        key, (has, wants) = next(iter(other.items()))
+        raise StateFileError(f"{run.path}: the run has {key} {has}, and the model now {wants}; start another run")
+    if said.data.sha256 != run.data.sha256:
+        raise StateFileError(f"{run.path}: the run has data {said.data.name}, not {run.data.name}; start another run")
+
+
 def translations(run: Run) -> dict[str, Exact]:
     """Return how many translations of the held-out part are exact, by decoding; none for other data."""
-    if not isinstance(run.data.held_out, Sentences):
+    path = run.folder / TRANSLATION
+    if not isinstance(run.data.held_out, Sentences) or not path.exists():
         return {}
-    found = json.loads((run.folder / TRANSLATION).read_text(encoding="utf-8"))
+    found = json.loads(path.read_text(encoding="utf-8"))
     return {name: Exact.of(one) for name, one in found.items()}
 
 

@@ -16,7 +16,7 @@ from arbench.border.whole import write_bytes
 from arbench.files import require_regular
 
 _KEY = "arbench.training"
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
 class StateFileError(Exception):
@@ -50,8 +50,8 @@ def write(path: Path, model: nn.Module, average: dict[str, Tensor], adam: torch.
     for name, weight in model.named_parameters():
         tensors[f"weights/{name}"] = weight.detach()
         tensors[f"average/{name}"] = average[name]
-        for moment in _MOMENTS:
-            tensors[f"{moment}/{name}"] = adam.state[weight][moment]
+        for key, value in adam.state.get(weight, {}).items():  # nothing of a weight that had no gradient yet
+            tensors[f"{key}/{name}"] = value
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     write_bytes(path, save(whole, metadata={_KEY: json.dumps(asdict(at), sort_keys=True)}))
 
@@ -75,22 +75,41 @@ def read(path: Path, model: nn.Module, average: dict[str, Tensor], adam: torch.o
             known = json.loads((file.metadata() or {})[_KEY])
             found = replace(at, **{**known, "facts": known["facts"]})
             _require_same(path, known["facts"], json.loads(json.dumps(at.facts)))
-            with torch.no_grad():
-                for name, weight in model.named_parameters():
-                    weight.copy_(file.get_tensor(f"weights/{name}"))
-                    average[name].copy_(file.get_tensor(f"average/{name}"))
-                    moments = {moment: file.get_tensor(f"{moment}/{name}").clone() for moment in _MOMENTS}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                stored = tensors[f"weights/{name}"]
+                _require_alike(path, name, stored, weight)
+                weight.copy_(stored)
+                average[name].copy_(tensors[f"average/{name}"])
+                moments = {key: tensors[f"{key}/{name}"].clone() for key in _ADAM if f"{key}/{name}" in tensors}
+                if moments:
                     adam.state[weight] = {"step": torch.tensor(float(found.step)), **moments}
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
         raise StateFileError(f"{path}: not the state of a training run ({why}); start another run") from None
     return found
 
 
-def _require_same(path: Path, known: dict[str, Any], wanted: dict[str, Any]) -> None:
+def _require_same(path: Path, known: dict[str, Any], wanted: dict[str, Any], of: str = "") -> None:
     for key in sorted(known.keys() | wanted.keys()):
-        if known.get(key) != wanted.get(key):
-            raise StateFileError(
-                f"{path}: the run has {key} {known.get(key)}, not {wanted.get(key)}; resume with the options that "
-                "it was started with, or choose another --out"
-            )
+        has, wants = known.get(key), wanted.get(key)
+        if isinstance(has, dict) and isinstance(wants, dict):
+            _require_same(path, has, wants, f"{of}{key} ")
+        elif has != wants:
+            raise StateFileError(_OTHER.format(path=path, what=f"{of}{key}", has=has, wants=wants))
+
+
+def _require_alike(path: Path, name: str, stored: Tensor, weight: Tensor) -> None:
+    if stored.dtype != weight.dtype:
+        kinds = [str(one.dtype).removeprefix("torch.") for one in (stored, weight)]
+        raise StateFileError(_OTHER.format(path=path, what="dtype", has=kinds[0], wants=kinds[1]))
+    if stored.shape != weight.shape:
+        shapes = [tuple(one.shape) for one in (stored, weight)]
+        raise StateFileError(_OTHER.format(path=path, what=f"'{name}' of shape", has=shapes[0], wants=shapes[1]))
+
+
+_OTHER = (
+    "{path}: the run has {what} {has}, not {wants}; resume with the options that it was started with, or choose "
+    "another --out"
+)

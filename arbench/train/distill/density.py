@@ -109,6 +109,10 @@ class Density:
         """Return the divergence in bits per element, on noise and conditioning that the student does not learn from."""
         return self.judged(model, self.validation)[0]
 
+    def unit(self, model: Source) -> str:
+        """Return the unit of the quality."""
+        return f"bits of divergence from the teacher per {model.element}"
+
     @torch.no_grad()
     def judged(self, model: Source, data: Any) -> tuple[Quality, float]:
         """Return divergence in bits per element and mean power loss, under the conditioning of a part of the data."""

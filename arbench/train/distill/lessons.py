@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from arbench.files import require_regular
 from arbench.models import Source
 from arbench.models.events.sentences import Sentences, Symbols
 from arbench.train.distill.teacher import Teacher
+from arbench.train.loop import TrainError
 from arbench.train.run import Run
 from arbench.train.translation import Exact, compared, decoded, pairs_of
 
@@ -49,6 +51,9 @@ def lessons(run: Run, student: Source, teacher: Teacher) -> Lessons:
     """Let a teacher translate the sentences that fit into the events of both, and keep its translations.
 
     A translation that does not end within the events of both is left out.
+
+    Raises:
+        TrainError: a part has no translation that ends.
     """
     recipe = teacher.checkpoint.recipe
     n = int(recipe.get("eval_n") or recipe["n"])
@@ -68,6 +73,13 @@ def lessons(run: Run, student: Source, teacher: Teacher) -> Lessons:
     pairs = {name: Sentences(part.sources, found[name]) for name, part in fitting.items()}
     training, validation = (pairs[name].chosen(pairs[name].fitting((s, t))) for name in ("training", "validation"))
     held_out = run.data.held_out.chosen(run.data.held_out.fitting((s, t)))
+    for name, part, left in (
+        ("translations of the teacher to learn from", training, "train the teacher longer, or choose a larger --n"),
+        ("translations of the teacher to validate by", validation, "train the teacher longer, or choose a larger --n"),
+        ("held-out pairs", held_out, "choose a larger --n"),
+    ):
+        if not len(part):
+            raise TrainError(f"{run.folder}: no {name} end within the events of student and teacher; {left}")
     exact = compared(fitting["training"].targets, found["training"])
     return Lessons(training, validation, held_out, n, exact, key)
 
@@ -94,7 +106,8 @@ def _read(path: Path, key: str) -> Rows | None:
             found = {}
             for name in sorted({name.partition("/")[0] for name in file.keys()}):  # noqa: SIM118 - no mapping
                 symbols = file.get_tensor(f"{name}/symbols").astype(np.int64)
-                found[name] = np.split(symbols, file.get_tensor(f"{name}/sizes").cumsum()[:-1])
+                ends = file.get_tensor(f"{name}/sizes").cumsum().tolist()
+                found[name] = [symbols[a:b] for a, b in pairwise([0, *ends])]
             return found
     except (OSError, SafetensorError):
         return None

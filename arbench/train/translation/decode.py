@@ -22,7 +22,9 @@ translations (B, T)."""
 def pairs_of(model: Source) -> TranslationSource | None:
     """Return the part of a model that makes events of sentence pairs; None if its events are others."""
     events = getattr(model, "events", model)
-    return events if isinstance(events, TranslationSource) else None
+    if not isinstance(events, TranslationSource) or getattr(events, "kind", "") == "phonemes":  # words, no sentences
+        return None
+    return events
 
 
 def greedy(model: Source, context: Context, n: int) -> Tensor:
