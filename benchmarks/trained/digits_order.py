@@ -2,9 +2,11 @@
 
     python benchmarks/trained/digits_order.py --runs FOLDER --out reports/trained/digits.json
 
-``FOLDER`` is that of ``train_all.py``. Each grouping refines the one before it, so what it can model includes what that
-one can: theory predicts no more bits. A difference is that of the bits of an image, averaged over the seeds that both
-groupings have; its standard error is over images.
+``FOLDER`` is that of ``train_all.py``. Each grouping refines the one before it, so the laws that some network can give
+it include those of the one before: in theory a pixel costs no more bits. One masked network of one size is no such
+network. A position reads the features of its own group and of those before, so a finer grouping also masks the features
+of pixels that came in the same group, which relayed what earlier pixels have far away. A difference is that of the bits
+of an image, averaged over the seeds that both groupings have; its standard error is over images.
 """
 
 from __future__ import annotations

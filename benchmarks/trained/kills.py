@@ -3,7 +3,8 @@
     python benchmarks/trained/kills.py --out reports/trained/kills.jsonl [--runs 10]
 
 Each run is killed once (SIGKILL, at a moment drawn uniformly from the length of the uninterrupted run), and resumed. It
-must end with the same bytes of weights, moments and moving average, in float64 on one thread. A line a run is appended.
+must end with the same bytes of weights, moments and moving average, and with the same curve and best evaluation, in
+float64 on one thread. A line a run is appended.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
 SIZES = "--steps 120 --every 5 --batch 4 --n 64 --eval-n 4000 --prefix 0"
@@ -36,9 +38,22 @@ def ended(folder: Path, resume: bool) -> None:
         raise SystemExit(f"the run in {folder} ended with exit code {code}")
 
 
+def curve(folder: Path) -> list[dict[str, float]]:
+    """Return the evaluations of a run, without their times."""
+    lines = map(json.loads, (folder / "curve.jsonl").read_text(encoding="utf-8").splitlines())
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def best(folder: Path) -> dict[str, object]:
+    """Return how far a run has come, without the time that it took."""
+    with safe_open(folder / "state.safetensors", framework="numpy") as file:
+        found = json.loads(file.metadata()["arbench.training"])
+    return {key: value for key, value in found.items() if key != "seconds"}
+
+
 def differing(one: Path, other: Path) -> list[str]:
-    """Return the names of the tensors whose bytes differ, in the states and in the checkpoints of two runs."""
-    found = []
+    """Return what differs between two runs: tensors of the states and checkpoints, the curve, the best evaluation."""
+    found = [name for name, read in (("curve", curve), ("best evaluation", best)) if read(one) != read(other)]
     for name in ("state.safetensors", "model.safetensors"):
         a, b = load_file(one / name), load_file(other / name)
         found += [f"{name}: {key}" for key in sorted(a.keys() | b.keys()) if key not in a or key not in b]

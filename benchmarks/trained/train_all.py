@@ -53,7 +53,7 @@ def trained(name: str, run: dict[str, Any], out: Path) -> int:
     """Run a command, from its beginning or from where it stopped, and return its exit code."""
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
-    command = [*shlex.split(run["command"].format(out=out)), "--out", str(folder)]
+    command = [*shlex.split(run["command"].format(out=shlex.quote(str(out)))), "--out", str(folder)]
     if (folder / "state.safetensors").exists():
         command.append("--resume")
     begun = time.monotonic()
