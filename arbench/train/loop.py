@@ -118,7 +118,7 @@ def train(
         curve = [line for line in _lines(folder / CURVE) if line["step"] <= at.step]
         if not curve or curve[-1]["step"] != at.step:
             raise state.StateFileError(
-                f"{folder / CURVE}: has no line of step {at.step}, where the run stopped; restore it, or start a new run"
+                f"{folder / CURVE}: has no line of step {at.step}, where the run stopped; restore it, or begin anew"
             )
     begun, losses = time.monotonic() - at.seconds, []
     while at.step < recipe.steps and not (recipe.patience and at.worse >= recipe.patience):

@@ -89,6 +89,37 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(tmp_path, at):
     assert [line["step"] for line in lines] == [4, 8, 12]
 
 
+class Seldom(Dying):
+    """An objective that gives a weight a gradient at some steps, and another weight none."""
+
+    def loss(self, model, step):
+        found = super().loss(model, step)
+        return found + model.seldom.sin().sum() if step % 3 == 1 else found
+
+
+@pytest.mark.parametrize("at", [6, 9])
+def test_weights_without_a_gradient_are_resumed_too(tmp_path, at):
+    def trained(name, at, **more):
+        model = resolve("lstm:tiny").build(0, torch.float64)
+        model.seldom, model.never = (torch.nn.Parameter(torch.ones(2, dtype=torch.float64)) for _ in range(2))
+        run(model, tmp_path / name, Seldom(objective(model), at), **more)
+        return model
+
+    whole = trained("whole", -1)
+    with pytest.raises(Killed):
+        trained("broken", at)
+    again = trained("broken", -1, resume=True)
+    assert not torch.equal(whole.seldom, whole.never)
+    for name, weight in whole.named_parameters():
+        assert torch.equal(weight, dict(again.named_parameters())[name]), name
+
+
+def test_any_seed_that_a_run_takes(model, tmp_path):
+    recipe = replace(RECIPE, steps=1, warmup=0, every=1, seed=2**63 - 1)
+    result, _ = run(model, tmp_path, objective(model, recipe), recipe)
+    assert result.steps == 1
+
+
 def test_an_update_is_adam_s_with_the_clipped_gradient(model, tmp_path):
     recipe = replace(RECIPE, steps=1, warmup=0, every=1, clip=1e-3, decay=0.5, average=0)
     twin = resolve("lstm:tiny").build(0, torch.float64).train().requires_grad_(True)
@@ -147,8 +178,14 @@ def test_a_run_is_resumed_only_as_it_was_begun(model, tmp_path):
     run(model, tmp_path, objective(model), facts={"data": "a"})
     with pytest.raises(StateFileError, match="the run has data a, not b; resume with the options"):
         run(model, tmp_path, objective(model), facts={"data": "b"}, resume=True)
-    with pytest.raises(StateFileError, match="the run has recipe"):
+    with pytest.raises(StateFileError, match=r"the run has recipe lr 0.01, not 0.5"):
         run(model, tmp_path, objective(model), replace(RECIPE, lr=0.5), facts={"data": "a"}, resume=True)
+    other = resolve("lstm:tiny").build(0, torch.float32)
+    with pytest.raises(StateFileError, match="the run has dtype float64, not float32"):
+        run(other, tmp_path, objective(other), facts={"data": "a"}, resume=True)
+    (tmp_path / "curve.jsonl").unlink()
+    with pytest.raises(StateFileError, match=r"curve.jsonl: has no line of step 12, where the run stopped"):
+        run(model, tmp_path, objective(model), facts={"data": "a"}, resume=True)
     (tmp_path / "state.safetensors").write_bytes(b"nothing")
     with pytest.raises(StateFileError, match="not the state of a training run"):
         run(model, tmp_path, objective(model), facts={"data": "a"}, resume=True)
@@ -176,6 +213,7 @@ def test_the_rate_rises_and_falls():
         (dict(warmup=3000), "warmup takes 3000 steps, and the run has 2000; choose fewer"),
         (dict(prefix=64), "prefix must be below the 64 elements of a window, got 64"),
         (dict(prefix=64, eval_n=65, floor=1), None),
+        (dict(eval_n=0), "eval_n must be at least 1, got 0"),
     ],
 )
 def test_impossible_settings(settings, said):

@@ -60,7 +60,7 @@ def test_padding_of_a_translation_is_not_scored():
 
 def test_data_without_an_event_of_that_size_is_refused():
     model = built("nmt_teacher:tiny")
-    _, both = model.divide((("abcdefgh", "ba"),) * 10, 0.5)
+    _, both = model.divide(tuple(("abcdefgh" * k, "ba") for k in range(1, 11)), 0.5)
     with pytest.raises(DataError, match="has no event of 4 elements; choose another --n"):
         measured(model, both, 4)
 

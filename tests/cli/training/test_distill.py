@@ -115,6 +115,18 @@ def test_wrong_pairs_and_settings_are_one_line_and_leave_nothing(refusal, taught
     assert not out.exists()
 
 
+def test_an_unfinished_student_states_its_divergence(answer, taught, room, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    teacher, out = taught(TEACHER), tmp_path / "run"
+    monkeypatch.setattr("arbench.train.run.measured", stop)
+    words = ["--student", STUDENT, *SETTINGS, "--data", room / "tone.wav", "--out", out]
+    assert answer("distill", "--teacher", teacher, *words).code == 130
+    said = read(out / "model.safetensors").quality
+    assert (said.unit, said.held_out) == ("bits of divergence from the teacher per audio sample", False)
+
+
 def test_a_student_teaches_no_student(refusal, answer, taught, room, tmp_path):
     given = ["--student", STUDENT, *SETTINGS, "--data", room / "tone.wav"]
     first = tmp_path / "first"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 import torch
 
+from arbench.cli.train import recipe_of
 from arbench.models import resolve
 from arbench.models.weights import load, read
 from arbench.train import measured
@@ -41,7 +43,7 @@ def test_it_leaves_a_checkpoint_with_its_held_out_bits(answer, text, tmp_path):
     again = measured(model, held_out, 4000)
     assert said.quality.held_out
     assert (said.quality.bits, said.quality.elements) == (again.bits, again.elements)
-    assert f"held out: {again.bits:.3f} bits per byte over {again.elements}" in found.out
+    assert f"held out: {again.bits:.3f} bits per byte of 4 levels over {again.elements}" in found.out
     parts = [json.loads(line) for line in (out / "held_out.jsonl").read_text().splitlines()]
     assert sum(part["bits"] for part in parts) / sum(part["elements"] for part in parts) == again.bits
     assert {path.name for path in out.iterdir()} >= {"curve.svg", "curve.png", "curve.jsonl", "state.safetensors"}
@@ -75,6 +77,9 @@ def test_a_loss_that_is_no_number_ends_with_one_line(answer, text, tmp_path):
     [
         ("--model lstm:tiny --steps 0", "--steps must be at least 1, got 0"),
         ("--model lstm:tiny --eval-n 8 --prefix 8", "--prefix must be below the 8 elements of a window, got 8"),
+        ("--model lstm:tiny --eval-n 0", "--eval-n must be at least 1, got 0"),
+        (f"--model lstm:tiny --seed {2**70}", "--seed must be between 0 and 2^63 - 1"),
+        ("--model transformer:tiny,positions=300 --n 16", "an event has at most 300 elements, the learned positions"),
         ("--model lstm:tiny --lr nan", "--lr must be a positive number, got nan"),
         ("--model lstm:tiny --threads 0", "--threads must be at least 1, got 0"),
         ("--model lstm:none", "model 'lstm' has no preset 'none'"),
@@ -89,3 +94,73 @@ def test_wrong_use_is_one_line_and_leaves_nothing(refusal, tmp_path, words, said
     out = tmp_path / "run"
     assert said in refusal("train", *words.split(), "--out", out)
     assert not out.exists()
+
+
+def test_a_run_is_resumed_beside_its_own_checkpoint_alone(answer, text, tmp_path):
+    out = tmp_path / "run"
+    assert answer("train", *TINY, "--data", text, "--out", out).code == 0
+    kept = (out / "model.safetensors").rename(tmp_path / "kept")
+    gone = answer("train", *TINY, "--data", text, "--out", out, "--resume")
+    assert (gone.code, gone.err.count("\n")) == (2, 1)
+    assert gone.err.rstrip().endswith("; start another run")
+    other = tmp_path / "other"
+    assert answer("train", *TINY, "--model", "lstm:tiny,width=6", "--data", text, "--out", other).code == 0
+    (other / "model.safetensors").rename(out / "model.safetensors")
+    found = answer("train", *TINY, "--data", text, "--out", out, "--resume")
+    assert found.code == 2
+    assert "model.safetensors: the run has width 6, and the model now 7; start another run" in found.err
+    kept.rename(out / "model.safetensors")
+    assert answer("train", *TINY, "--data", text, "--out", out, "--resume").code == 0
+    wrong = answer("train", *TINY, "--dtype", "float32", "--data", text, "--out", out, "--resume")
+    assert wrong.code == 2
+    assert "the run has dtype float64, not float32" in wrong.err
+
+
+def test_a_full_disk_is_one_line(answer, text, tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("arbench.train.state.write_bytes", full)
+    found = answer("train", *TINY, "--data", text, "--out", tmp_path / "run")
+    said = (
+        f"arbench: --out {tmp_path}/run: cannot be written (No space left on device); what was written before stays\n"
+    )
+    assert (found.code, found.err) == (70, said)
+
+
+def test_a_batch_that_initialises_no_flow_is_refused(answer, tmp_path):
+    found = answer("train", "--model", "maf:tiny", "--n", 64, "--batch", 1, "--steps", 2, "--out", tmp_path / "run")
+    assert (found.code, found.err.count("\n")) == (2, 1)
+    assert "the first batch: " in found.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_interrupted_run_says_whether_it_can_go_on(answer, text, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("arbench.train.loop._update", stop)
+        found = answer("train", *TINY, "--data", text, "--out", tmp_path / "run")
+    assert (found.code, found.err) == (130, "arbench: interrupted; before its first evaluation, so start it again\n")
+    monkeypatch.setattr("arbench.train.run.measured", stop)
+    found = answer("train", *TINY, "--data", text, "--out", tmp_path / "run")
+    assert (found.code, found.err) == (130, "arbench: interrupted; continue with the same command and --resume\n")
+    said = read(tmp_path / "run" / "model.safetensors").quality
+    assert (said.unit, said.elements, said.held_out) == ("bits per byte of 4 levels, validation part", 0, False)
+
+
+def test_a_file_called_like_named_data_is_not_these(answer, text, tmp_path):
+    path = text.rename(tmp_path / "numbers.txt")
+    assert answer("train", *TINY, "--data", path, "--out", tmp_path / "run").code == 0
+    assert read(tmp_path / "run" / "model.safetensors").data.name == "numbers file"
+    assert (
+        answer("sample", "--checkpoint", tmp_path / "run", "--n", 8, "--data", path, "--out", tmp_path / "s").code == 0
+    )
+
+
+def test_the_usual_context_fits_into_a_window():
+    source = resolve("lstm:tiny").build()
+    assert recipe_of(source, {}).prefix == 128
+    assert recipe_of(source, {"eval_n": 64}).prefix == 32
+    assert recipe_of(source, {"eval_n": 64, "prefix": 50}).prefix == 50

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 
@@ -19,7 +20,7 @@ def pairs(tmp_path: Path) -> Path:
 TINY = ["--batch", "4", "--steps", "4", "--every", "2", "--dtype", "float64"]
 
 
-def test_a_student_of_translations_from_the_command_line(answer, refusal, pairs, tmp_path):
+def test_a_student_of_translations_from_the_command_line(answer, refusal, pairs, tmp_path, monkeypatch):
     teacher, out, itself = tmp_path / "teacher", tmp_path / "student", tmp_path / "itself"
     levels = "levels=8,source_levels=8"
     data = ("--data", pairs, *TINY)
@@ -39,6 +40,12 @@ def test_a_student_of_translations_from_the_command_line(answer, refusal, pairs,
     (out / "lessons.safetensors").unlink()  # the teacher says the same again
     assert answer(*student, "--out", out, "--resume").code == 0
     assert (out / "model.safetensors").read_bytes() == before
+    with monkeypatch.context() as patch:  # a teacher that never ends
+        endless = lambda model, part, numbers, n: (np.ones(n, np.int64) for _ in numbers)  # noqa: E731
+        patch.setattr("arbench.train.distill.lessons.decoded", endless)
+        found = answer(*student, "--out", tmp_path / "none")
+    assert (found.code, found.err.count("\n")) == (1, 1)
+    assert "no translations of the teacher to learn from end within the events of student and teacher" in found.err
     same = ("distill", "--teacher", teacher, "--student", f"nmt_teacher:tiny,{levels}", *data, "--n", 5)
     found = answer(*same, "--out", itself)
     assert (found.code, found.err) == (0, "")

@@ -12,6 +12,7 @@ from arbench.models.events.windows import windows
 
 MODELS = ["wavenet:tiny", "lstm:tiny", "transformer:tiny", "pixelcnn:tiny_class", "made:tiny", "nmt_teacher:tiny"]
 TRANSLATIONS = (("one", "eins"), ("two", "zwei"), ("three", "drei"), ("four", "vier"))
+TWENTY = tuple((f"{letter}{source}", target) for letter in "abcde" for source, target in TRANSLATIONS)
 
 
 def built(spec, dtype=torch.float64):
@@ -94,16 +95,49 @@ def test_images_of_the_user_s_are_cut_into_tiles():
 
 def test_a_pair_is_an_event_of_its_own():
     model = built("nmt_teacher:small")
-    rest, held_out = model.divide(TRANSLATIONS * 5)
+    rest, held_out = model.divide(TWENTY)
     assert (len(rest), len(held_out)) == (18, 2)
     for piece in model.pieces(rest, 8):
         x, context = model.observe(8, [0], 0, piece.data)
         pair = tuple(bytes(side[0][side[0] > 0].tolist()).decode() for side in (context["source"], x))
-        assert pair in TRANSLATIONS
+        assert pair in TWENTY
         assert model.counted(x)[0].tolist() == [k <= len(pair[1]) for k in range(8)]
     assert len(list(model.pieces(rest, 5))) == sum(len(a) < 5 for a in rest.sources)  # the ends need a symbol
     with pytest.raises(DataError, match="none fits into an event of 3 symbols; the shortest needs 5"):
         model.observe(3, [0], 0, rest)
+
+
+def test_no_source_is_both_trained_on_and_held_out():
+    model = built("nmt_teacher:small")
+    twice = [(source, target + more) for source, target in TWENTY for more in ("", "!")]
+    for data, pairs in ((None, 2546), (tuple(twice), 40)):
+        rest, held_out = model.divide(data)
+        assert len(rest) + len(held_out) == pairs
+        assert not {one.tobytes() for one in rest.sources} & {one.tobytes() for one in held_out.sources}
+    assert len(held_out) == 4
+
+
+@pytest.mark.parametrize(
+    ("spec", "unit"),
+    [
+        ("wavenet:unconditional", "bits per audio sample of 256 mu-law levels"),
+        ("wavenet:nv", "bits per audio sample of 256 mu-law levels, given its mel frames"),
+        ("wavenet:tiny", "bits per audio sample of 4 mu-law levels, given its mel frames and its voice"),
+        ("wavenet:tiny_gaussian", "bits per audio sample of 16 bits, dequantised, given its mel frames"),
+        ("wavenet:tiny_gaussian,local=0", "bits per audio sample of 16 bits, dequantised"),
+        ("lstm:tiny", "bits per byte of 4 levels"),
+        ("lstm:small", "bits per byte"),
+        ("nmt_teacher:tiny", "bits per symbol of 4 levels"),
+        ("parallel_nmt:tiny", "bits per symbol of 4 levels or fertility, of both together"),
+        ("seq2seq:g2p", "bits per phoneme"),
+        ("pixelcnn:digits", "bits per sub-pixel of 17 levels"),
+        ("pixelcnn:class_conditional", "bits per sub-pixel of 17 levels, given its class"),
+        ("made:digits", "bits per pixel of 17 levels"),
+        ("maf:digits", "bits per pixel, a density over logits of 17 levels"),
+    ],
+)
+def test_bits_that_do_not_compare_have_other_units(spec, unit):
+    assert resolve(spec).build().unit == unit
 
 
 @pytest.mark.parametrize("spec", MODELS)

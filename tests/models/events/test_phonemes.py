@@ -116,3 +116,7 @@ def test_words_are_divided_into_pairs_that_are_scored_once() -> None:
     assert counted.tolist() == [[True, True, False, False], [True] * 4]
     with pytest.raises(DataError, match="too few to divide: 1"):
         source.divide(data[:1])
+    again = tuple((word, sound) for word, _ in data for sound in ("T", "T AH0"))
+    rest, held_out = source.divide(again)
+    assert (len(rest), len(held_out)) == (36, 4)
+    assert not {word for word, _ in rest} & {word for word, _ in held_out}

@@ -71,6 +71,59 @@ def test_times_are_of_the_fastest_method_at_the_largest_size(results) -> None:
             assert one.seconds(op) == case.median_s / case.n
 
 
+def test_times_are_compared_at_one_size(build) -> None:
+    def edit(line):
+        """The good weights were not timed beyond N = 1024, and the bad ones only at sizes that no others have."""
+        kept = []
+        for one in made if isinstance(made := each(line), list) else [made]:
+            preset = getattr(one, "preset", "") if isinstance(one, Case) else ""
+            if preset == "nv@good" and one.n > 1024:
+                continue
+            if preset == "nv@bad":
+                one = msgspec.structs.replace(one, n=one.n + 1, id=f"{one.id}1")
+            kept.append(one)
+        return kept
+
+    results = build(edit=edit, described=described())
+    (group,) = entries(results)
+    compared = {one.label: {op: one.best[op].n for op in one.compared} for one in group}
+    assert compared.pop("wavenet:nv@bad") == {}
+    assert list(compared.values()) == [{"score": 1024, "sample": 1024}] * 3
+    assert "wavenet:nv@bad" not in [one.label for one in frontier(group, "sample")]
+    table = frontier_table(results)
+    assert [row[-1] for row in table.rows if row[0] == "wavenet:nv@bad"] == ["—"]
+    note = "wavenet:nv@bad was not timed as the others were: scoring and sampling is not compared"
+    assert table.notes.count(note) == 1
+
+
+def test_rounded_weights_do_not_have_the_bits_of_the_others(build) -> None:
+    def edit(line):
+        made = each(line)
+        rounds = isinstance(line, Case) and (line.model, line.method) == ("wavenet", "fixed_point")
+        return (
+            [msgspec.structs.replace(one, verified={"rounded_weights": "bfloat16"}) for one in made] if rounds else made
+        )
+
+    (group,) = entries(build(edit=edit, described=described()))
+    assert {one.best["sample"].method for one in group} == {"cached"}
+    (group,) = entries(build(edit=each, described=described()))
+    assert {one.best["sample"].method for one in group} == {"fixed_point"}
+
+
+def test_a_teacher_is_one_by_its_weights(build) -> None:
+    models = described()
+    models[3] = msgspec.structs.replace(models[3], trained=weights("nv@student", teacher="wavenet:nv@another"))
+    (group,) = entries(build(edit=each, described=models))
+    assert {teacher_of(one, group) for one in group} == {None}
+
+
+def test_bits_of_other_elements_are_not_compared(build) -> None:
+    models = described(elements=1000)
+    models[1] = msgspec.structs.replace(models[1], trained=weights("nv@fast", elements=999))
+    found = entries(build(edit=each, described=models))
+    assert ["wavenet:nv@fast"] in [[one.label for one in group] for group in found]
+
+
 def test_a_student_is_joined_to_its_teacher(results) -> None:
     (group,) = entries(results)
     taught = {one.label: teacher_of(one, group) for one in group}

@@ -78,6 +78,12 @@ def test_all_of_a_row_is_of_one_size(build) -> None:
     assert table(results)[1][2:] == ["512", *both]
 
 
+def test_a_training_that_has_not_ended_has_no_held_out_bits(build) -> None:
+    begun = msgspec.structs.replace(WEIGHTS, held_out=False, elements=0)
+    notes = passes_table(build(edit=twice, described=[described("nv@speech", begun)])).notes
+    assert notes[1].endswith("3.71 bits per audio sample, of a training that has not ended")
+
+
 def test_what_may_be_wrong_is_left_out(build) -> None:
     inexact = {"status": "inexact", "error": "wrong"}
 

@@ -91,6 +91,7 @@ def test_a_student_begins_with_an_encoder_of_its_shape():
         ("parallel_nmt:tiny,levels=5", "nmt_teacher:tiny", "levels 4, and the student 5; choose levels=4"),
         ("parallel_nmt:tiny", "seq2seq:tiny", "shows no attention"),
         ("nmt_teacher:tiny", "parallel_nmt:tiny", "is a student itself"),
+        ("seq2seq:g2p", "seq2seq:g2p", "the student, a Seq2Seq of this preset, does not translate"),
         ("parallel_nmt:tiny", "transformer:tiny", "does not translate; name a trained nmt_teacher"),
         ("transformer:tiny", "nmt_teacher:tiny", "the student, a Transformer of this preset, does not translate"),
     ],
