@@ -159,7 +159,8 @@ def frontier_table(results: Results) -> Table | None:
             said = " and ".join(places) or ("no" if one.compared else NONE)
             rows.append([*cells, said])
             if apart:
-                notes.append(f"{one.label} was not timed as the others were: {' and '.join(apart)} is not compared")
+                out = " and ".join(apart)
+                notes.append(f"{one.label} was not timed as the others were: the frontier leaves out its {out}")
             if (teacher := teacher_of(one, group)) is not None:
                 notes.append(f"{one.label} was distilled from {teacher.label}")
     notes.append(
