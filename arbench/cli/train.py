@@ -117,12 +117,15 @@ def command(
 
 
 def built(spec: str, dtype: str, seed: int) -> tuple[Chosen, Source]:
-    """Return a model by name and itself, with random weights. Raises ModelError."""
+    """Return a model by name and itself, with random weights. Raises ModelError, or RefusedError for trained ones."""
     import torch
 
+    from arbench.border.naming import split_weights
     from arbench.models import resolve
 
     chosen = resolve(spec)
+    if chosen.trained is not None:
+        raise RefusedError(f"{spec}: training begins with random weights; name {split_weights(spec)[0]}")
     return chosen, chosen.build(seed, getattr(torch, dtype))
 
 

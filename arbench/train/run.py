@@ -15,6 +15,7 @@ from arbench.border.whole import write_text
 from arbench.data import DataError
 from arbench.models import Chosen, Source
 from arbench.models.events.sentences import Sentences
+from arbench.models.transformer import Transformer
 from arbench.models.weights import Checkpoint, Data, WeightsError, differences, load, read, write
 from arbench.models.weights import Quality as Stated
 from arbench.train.digest import digest
@@ -60,7 +61,11 @@ def divided(model: Source, data: Any, name: str, validation: float = VALIDATION)
         training, chosen_by = model.divide(rest, validation)
     except DataError as error:
         raise DataError(Path("the part to train on"), f"leaves nothing to validate by ({error})") from None
-    return Divided(training, chosen_by, held_out, name, digest([rest, held_out]))
+    try:
+        sha256 = digest([rest, held_out])
+    except TypeError as error:
+        raise DataError(Path("the data"), str(error)) from None
+    return Divided(training, chosen_by, held_out, name, sha256)
 
 
 def check(model: Source, data: Divided, recipe: Recipe) -> None:
@@ -73,6 +78,8 @@ def check(model: Source, data: Divided, recipe: Recipe) -> None:
     model.schedule(recipe.n)
     event(model, recipe.n, [0], recipe.seed, data.training)
     n, option = (recipe.n, "--n") if recipe.eval_n is None else (recipe.eval_n, "--eval-n")
+    if isinstance(model, Transformer) and n > recipe.n:
+        raise ValueError(f"--eval-n {n}: events of {recipe.n} elements train no later positions; choose at most that")
     for part in (data.validation, data.held_out):
         sizes: set[int] = set()
         for piece in model.pieces(part, n, recipe.prefix):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from arbench.models import Source
 from arbench.models.events.images import ImageSource
 from arbench.models.events.text import TextSource
 from arbench.models.events.translation import TranslationSource
+from arbench.models.transformer import Transformer
 from arbench.train.recipe import Recipe
 
 _AUDIO = Recipe(steps=1500, batch=4, n=5000, eval_n=30000, lr=2e-3, every=150)
@@ -17,8 +20,13 @@ _KINDS = {
 
 
 def usual(model: Source) -> Recipe:
-    """Return a recipe to start from for the model's kind of events."""
+    """Return a recipe to start from for the model's kind of events.
+
+    A recurrent model of text is judged in longer windows than it is trained on. A transformer is not: it has learnt
+    nothing of later positions.
+    """
     events = getattr(model, "events", model)  # a transformer's kind
     if model.rate_hz:
         return _AUDIO
-    return next((recipe for kind, recipe in _KINDS.items() if isinstance(events, kind)), Recipe())
+    found = next((recipe for kind, recipe in _KINDS.items() if isinstance(events, kind)), Recipe())
+    return replace(found, eval_n=None) if isinstance(model, Transformer) else found

@@ -146,7 +146,8 @@ class Drawing:
         spec: names the model for ``arbench.models.resolve``.
         count: number of events B; by default 16 pictures, or 4 sounds or texts.
         n: number of elements N; by default those of the events that trained weights were trained on where these end by
-            themselves, as translations do, or else the model's natural event (``Source.natural``).
+            themselves, as translations do, or else the model's natural event (``Source.natural``), as far as its
+            positions were trained.
         method: as in ``Options.methods``; by default the fastest exact one.
         seed: seed of weights, noise and data.
         data: path or name of the data; None for what the weights were trained on where that has a name, or else the
@@ -227,7 +228,9 @@ class Drawing:
         n = trained.said.recipe.get("n") if trained is not None else None
         if type(n) is int and self.source.counted(torch.zeros(1, 1, dtype=torch.long)) is not None:
             return n
-        return self.source.natural(part)
+        natural = self.source.natural(part)
+        learnt = getattr(self.source, "positions", None) is not None  # of which these events train the first
+        return min(natural, n) if type(n) is int and learnt else natural
 
     def _observed(self, n: int, count: int, part: Any) -> Tensor:
         """Return real events (B, N), from all of the data where the held-out part has none of ``n`` elements."""

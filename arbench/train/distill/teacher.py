@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -40,7 +41,8 @@ def opened(given: str, dtype: torch.dtype = torch.float32) -> Teacher:
         WeightsError: there is no checkpoint, or its weights are those of another model.
         ModelError: there is no such model, or the checkpoint is of another configuration.
     """
-    chosen = resolve(given if split_weights(given)[1] else spec_of(given))
+    named = split_weights(given)[1] and not Path(given).exists()  # a path may have an at sign
+    chosen = resolve(given if named else spec_of(given))
     assert chosen.trained is not None
     model = chosen.build(dtype=dtype)
     return Teacher(f"{chosen.name}:{chosen.preset}", model, chosen.trained.said, chosen.trained.sha256)

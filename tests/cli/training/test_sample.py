@@ -205,6 +205,12 @@ def test_a_translation_is_as_long_as_those_that_it_was_trained_on(answer, traine
     assert lines_of(tmp_path / "out")[0]["n"] == 9
 
 
+def test_positions_that_were_not_trained_are_not_drawn(answer, trained, tmp_path):
+    file = trained("transformer:tiny", tmp_path / "mine" / "model.safetensors", recipe={"n": 20})
+    assert answer("sample", "--checkpoint", file, "--count", 1, "--out", tmp_path / "out").code == 0
+    assert lines_of(tmp_path / "out")[0]["n"] == 20
+
+
 def test_a_method_that_is_wrong_leaves_nothing(answer, tmp_path):
     (tmp_path / "wrong.py").write_text(
         "import torch\n\n\ndef zeros(model, noise):\n    return torch.zeros(noise.shape[:2], dtype=torch.long)\n\n\n"

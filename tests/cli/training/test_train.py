@@ -79,7 +79,8 @@ def test_a_loss_that_is_no_number_ends_with_one_line(answer, text, tmp_path):
         ("--model lstm:tiny --eval-n 8 --prefix 8", "--prefix must be below the 8 elements of a window, got 8"),
         ("--model lstm:tiny --eval-n 0", "--eval-n must be at least 1, got 0"),
         (f"--model lstm:tiny --seed {2**70}", "--seed must be between 0 and 2^63 - 1"),
-        ("--model transformer:tiny,positions=300 --n 16", "an event has at most 300 elements, the learned positions"),
+        ("--model transformer:tiny --n 300", "an event has at most 256 elements, the learned positions"),
+        ("--model transformer:tiny --n 16 --eval-n 20", "--eval-n 20: events of 16 elements train no later positions"),
         ("--model lstm:tiny --lr nan", "--lr must be a positive number, got nan"),
         ("--model lstm:tiny --threads 0", "--threads must be at least 1, got 0"),
         ("--model lstm:none", "model 'lstm' has no preset 'none'"),
@@ -156,6 +157,18 @@ def test_a_file_called_like_named_data_is_not_these(answer, text, tmp_path):
     assert read(tmp_path / "run" / "model.safetensors").data.name == "numbers file"
     words = ["--checkpoint", tmp_path / "run", "--n", 8, "--out", tmp_path / "drawn"]
     assert answer("sample", *words).code == 0  # it looks for no data by name
+
+
+def test_trained_weights_are_not_trained_again(refusal, trained, tmp_path):
+    path = trained("lstm:tiny", tmp_path / "model.safetensors")
+    said = refusal("train", *TINY[2:], "--model", f"lstm:tiny@{path}", "--out", tmp_path / "run")
+    assert said == f"lstm:tiny@{path}: training begins with random weights; name lstm:tiny"
+
+
+def test_a_transformer_is_judged_at_the_positions_that_it_is_trained_at():
+    transformer = recipe_of(resolve("transformer:tiny").build(), {})
+    assert (transformer.n, transformer.eval_n, transformer.prefix) == (256, None, 128)
+    assert recipe_of(resolve("lstm:tiny").build(), {}).eval_n == 1024
 
 
 def test_the_usual_context_fits_into_a_window():
