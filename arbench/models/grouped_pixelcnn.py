@@ -74,7 +74,8 @@ class GroupedPixelCNN(images.ImageSource, Source):
         digits_rows: the same network, a row at a time.
         digits_factorised, digits_multiscale, digits_sequential: the same network, with all pixels at once, with three
             groups for each doubling of the picture, and with 64 groups, which are the single pixels of a digit.
-            Each of factorised, g4, multiscale and sequential refines the one before it.
+            Each of factorised, g4, multiscale and sequential refines the one before it, but what pixels see does not
+            grow with kernel 3: the finer the groups, the fewer pixels relay. With kernel 9 it grows.
         tiny, tiny_random, tiny_rows, tiny_curve, tiny_logistic: for tests.
 
     Source: Jain et al., *Locally Masked Convolution for Autoregressive Models*, 2020, for the network and

@@ -13,7 +13,7 @@ from arbench.methods import Task, methods_for
 from arbench.models import ModelError, resolve
 from arbench.models.events.partitions import PARTITIONS, checked
 from arbench.models.grouped_pixelcnn import GroupedPixelCNN
-from arbench.models.layers.local_masks import LocalBlock, LocalConv
+from arbench.models.layers.local_masks import LocalBlock, LocalConv, NoPast
 
 
 @pytest.fixture(autouse=True)
@@ -188,3 +188,19 @@ def test_presets_score_and_sample(preset: str, n: int) -> None:
         if method.op == "sample" and method.name in ("naive", "cached") and len(source.schedule(n)) < 20:
             found = method.run(source, Task(n, context, noise=noise)).x
             assert torch.equal(source.distribution.draw(source(found, code), noise), found)
+
+
+def seen(spec):
+    """Return how many pairs of a pixel and one that its parameters depend on there are in an 8x8 picture."""
+    model = resolve(f"grouped_pixelcnn:{spec}").build(0, torch.float64)
+    read = torch.randn(64, 64, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+    with torch.enable_grad():
+        found = model.net(read, NoPast(), 0, 0, 64, model.encode({}, 64))
+        found[range(64), range(64)].sum().backward()
+    return int((read.grad != 0).any(-1).sum())
+
+
+def test_finer_groups_see_more_only_through_wide_kernels():
+    names = ("digits_g4", "digits_multiscale", "digits_sequential")
+    assert [seen(f"{name},channels=4") for name in names] == [1396, 1396, 1084]
+    assert [seen(f"{name},channels=4,kernel=9") for name in names] == [1536, 1638, 2005]
