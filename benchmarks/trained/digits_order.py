@@ -2,13 +2,13 @@
 
     python benchmarks/trained/digits_order.py --runs FOLDER --out reports/trained/digits.json
 
-``FOLDER`` is that of ``train_all.py``. Each grouping refines the one before it, so the laws that some network can give
-it include those of the one before: in theory a pixel costs no more bits. One masked network is no such network. A
-position reads features of its own group and of those before, so a finer grouping also masks those of pixels that came
-in the same group, which relayed what lies farther away. Kernels of width 3 let the 64 pixels see 1,396 earlier ones in all
-with ``digits_g4`` (of 1,536 that come in groups before), 1,396 with ``digits_multiscale`` (of 1,638) and 1,084 with
-``digits_sequential`` (of 2,016); of width 9, which is ``digits_sequential,kernel=9``, 1,536, 1,638 and 2,005. And one
-kernel has to serve as many patterns of masks as there are groups.
+``FOLDER`` is that of ``train_all.py``. Each grouping refines the one before it, so the laws that some network can
+give it include those of the one before: in theory a pixel costs no more bits. One masked network is no such network.
+A position reads features of its own group and of those before, so a finer grouping also masks those of pixels that
+came in the same group, which relayed what lies farther away. Kernels of width 3 let the 64 pixels see 1,396 earlier
+ones in all with ``digits_g4`` (of 1,536 that come in groups before), 1,396 with ``digits_multiscale`` (of 1,638) and
+1,084 with ``digits_sequential`` (of 2,016); of width 9, which is ``digits_sequential,kernel=9``, 1,536, 1,638 and
+2,005. And one kernel has to serve as many patterns of masks as there are groups.
 
 A difference is that of the bits of an image, averaged over the seeds that both groupings have; its standard error is
 over images.
