@@ -44,7 +44,8 @@ def test_the_case_names_the_weights_and_the_results_state_them(pretend, folder, 
     rest = "sample/cached/eager/cpu/float32/b1/n8"
     assert list(results.cases) == [f"wavenet:tiny/{rest}", f"wavenet:tiny@{name}/{rest}"]
     assert results.models["wavenet", "tiny"].trained is None
-    facts = Trained("speech", 3.71, "bits per audio sample", True, 0, 12, found.trained.sha256, None, "0" * 64)
+    digest = found.trained.sha256
+    facts = Trained("speech", 3.71, "bits per audio sample", True, 0, 12, digest, None, "0" * 64, elements=143000)
     assert results.models["wavenet", f"tiny@{name}"].trained == facts
     lines = [line for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines() if '"kind":"model"' in line]
     assert ["trained" in line for line in lines] == [False, True], "files without trained weights look as before"

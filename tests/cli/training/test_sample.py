@@ -102,7 +102,8 @@ def test_texts_are_what_was_drawn(answer, tmp_path):
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
     path = tmp_path / "pairs.tsv"
-    path.write_text("".join(f"{'a b' * (i % 3 + 1)}\t{'ä' * (i % 4 + 1)}{i}\n" for i in range(40)))
+    sources = [f"{i:06b}".replace("0", "a").replace("1", "b") for i in range(40)]
+    path.write_text("".join(f"{source}\t{'ä' * (i % 4 + 1)}{i}\n" for i, source in enumerate(sources)))
     return path
 
 
