@@ -43,8 +43,9 @@ class ParallelNMT(TranslationSource, Source):
     An event is S = N // 2 fertilities, one per source symbol, then T = N - S target symbols. The encoder reads
     the source; a linear layer on its output gives the distribution of each symbol's fertility, 0 to
     ``fertilities`` - 1. The decoder reads each source symbol's encoder input, copied as often as its
-    fertility says. It has no causal mask; a position sees all others but not itself. Positions beyond the
-    sum of the fertilities contain symbol 0 with probability one; a sum above T is cut. Both groups use one
+    fertility says. It has no causal mask; a position sees all others but not itself. An end after another end, which
+    pads the source, has fertility 0, and positions beyond the sum of the fertilities contain symbol 0, both with
+    probability one; a sum above T is cut. Both groups use one
     alphabet, the larger of the two; values that a group cannot take have probability zero.
 
     Source embedding, target embedding and output product are one table, of variance 1/D, multiplied by
@@ -149,6 +150,9 @@ class ParallelNMT(TranslationSource, Source):
         inputs = self.embedding[source] * self.width**0.5 + positions[:s]
         encoded = self.encoder(inputs, causal=False)
         fertility = self._logits(self.fertility(encoded))
+        ends, copied = source == END, torch.arange(fertility.shape[-1], device=source.device) > 0
+        padding = pad(ends[:, 1:] & ends[:, :-1], (1, 0))
+        fertility = fertility.masked_fill(padding.unsqueeze(-1) & copied, IMPOSSIBLE)
         return _Code(fertility, inputs, positions[:t].unsqueeze(0), self.decoder.remember(encoded))
 
     @compilable()

@@ -87,6 +87,15 @@ def test_beyond_the_sum_of_fertilities_all_is_certain() -> None:
     assert (law[2:, 1:] == 0).all()
 
 
+def test_padding_of_the_source_is_not_copied() -> None:
+    model, n = made(4, 3), 13
+    source = torch.tensor([[1, 2, 0, 3, 0, 0], [1, 0, 0, 0, 0, 0]])
+    code = model.encode({"source": source}, n)
+    never = code.fertility.softmax(-1)[..., 0] == 1
+    assert never.tolist() == [[False] * 5 + [True], [False] * 2 + [True] * 4]
+    assert (code.fertility.log_softmax(-1)[never][:, 0] == 0).all()
+
+
 def test_a_sum_above_the_length_is_cut() -> None:
     model, n = made(4, 3), 5
     source = model.observe(n, [0], seed=0)[1]

@@ -47,7 +47,8 @@ def test_padding_of_fertilities_and_of_symbols_does_not_count():
         assert int(fertility.sum()) == int((symbols != 0).sum()) + 1
         assert counted[:4].tolist() == [i <= sentence for i in range(4)]
         assert counted[4:].tolist() == [i <= int((symbols != 0).sum()) for i in range(5)]
-    with torch.no_grad():  # what does not count is certain, or padding of the source
+    with torch.no_grad():  # what does not count is certain
         code = model.encode(model.observe(9, range(20), 0, PAIRS)[1], 9)
-        bits = model.distribution.log_prob(model(x, code), x)
-    assert (bits[:, 4:][~model.counted(x)[:, 4:]] == 0).all()
+        log_prob = model.distribution.log_prob(model(x, code), x)
+    assert (log_prob[~model.counted(x)] == 0).all()
+    assert (log_prob[model.counted(x)] < 0).all()
