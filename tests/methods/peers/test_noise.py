@@ -45,14 +45,18 @@ def test_one_hot_draws_are_the_same_and_only_a_recording_task_keeps_anything(log
 
 
 @pytest.mark.parametrize("kind", ["categorical", "one_hot_categorical"])
-def test_draws_can_be_counted(logits: torch.Tensor, kind: str) -> None:
-    """Code that is not ours is not counted where it reads numbers; ours within it reads none."""
+def test_draws_can_be_counted(logits: torch.Tensor, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that is not ours is not counted where it reads numbers; ours within it reads none.
+
+    PyTorch's own check of probabilities reads them, until something in the process was compiled.
+    """
+    monkeypatch.setattr(torch.distributions.Distribution, "_validate_args", False)
     made = getattr(NoiseDraws(task()), kind)()
     steps = logits.softmax(-1).unbind(1)
     found = count(lambda: [made(probs).sample() for probs in steps], outside=True)
     assert found.why_unknown is None
     assert found.depth is not None
-    assert found.depth > N
+    assert found.depth >= 5, "normalise, logarithm, noise, largest"
 
 
 def test_a_class_of_the_peer_alone_is_never_drawn(logits: torch.Tensor) -> None:
