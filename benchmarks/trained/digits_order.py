@@ -36,10 +36,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--series", default="digits", help="digits (kernel 3) or digits9 (kernel 9)")
     options = parser.parse_args()
     found: dict[str, dict[int, dict[int, float]]] = {}
     for grouping in GROUPINGS:
-        for folder in sorted(options.runs.glob(f"digits-{grouping}-*")):
+        for folder in sorted(options.runs.glob(f"{options.series}-{grouping}-*")):
             if (folder / "held_out.jsonl").exists():
                 found.setdefault(grouping, {})[int(folder.name.rpartition("-")[2])] = bits(folder)
     report: dict[str, list[dict[str, object]]] = {"groupings": [], "differences": []}
