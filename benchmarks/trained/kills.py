@@ -2,9 +2,9 @@
 
     python benchmarks/trained/kills.py --out reports/trained/kills.jsonl [--runs 10]
 
-Each run is killed once (SIGKILL, at a moment drawn uniformly from the length of the uninterrupted run), and resumed. It
-must end with the same bytes of weights, moments and moving average, and with the same curve and best evaluation, in
-float64 on one thread. A line a run is appended.
+Each run is killed once (SIGKILL, at a moment drawn uniformly from the length of the uninterrupted run; a run that ends
+before does not count), and resumed. It must end with the same bytes of weights, moments and moving average, and with the
+same curve and best evaluation, in float64 on one thread. A line a run is appended.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def main() -> int:
         begun = time.monotonic()
         ended(whole, resume=False)
         length = time.monotonic() - begun
-        for number in range(options.runs):
+        number = kills = 0
+        while kills < options.runs:
             folder = Path(place) / str(number)
             moment = chosen.uniform(0, length)
             process = start(folder, resume=False)
@@ -90,6 +91,7 @@ def main() -> int:
             ended(folder, resume=(folder / "state.safetensors").exists())
             wrong = differing(whole, folder)
             failed += bool(wrong)
+            kills += killed
             line = {
                 "run": number,
                 "seconds": moment,
@@ -105,6 +107,7 @@ def main() -> int:
                 f"run {number}: {state}, {reached} evaluations: {'DIFFERS' if wrong else 'the same weights'}",
                 flush=True,
             )
+            number += 1
     return bool(failed)
 
 
