@@ -3,8 +3,8 @@
     python benchmarks/trained/kills.py --out reports/trained/kills.jsonl [--runs 10]
 
 Each run is killed once (SIGKILL, at a moment drawn uniformly from the length of the uninterrupted run; a run that ends
-before does not count), and resumed. It must end with the same bytes of weights, moments and moving average, and with the
-same curve and best evaluation, in float64 on one thread. A line a run is appended.
+before does not count), and resumed. It must end with the same bytes of weights, moments and moving average, and with
+the same curve and best evaluation, in float64 on one thread. A line a run is appended.
 """
 
 from __future__ import annotations
