@@ -178,7 +178,7 @@ def value_axis(axes: Axes, low: float, high: float, unit: str, along: str = "y")
     decades = np.log10(high / low)
     subs: tuple[float, ...] = (1.0,)
     if decades <= 0.7:
-        subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+        subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if along == "y" else (1.0, 2.0, 5.0)
     elif decades <= 2:
         subs = (1.0, 2.0, 5.0)
     axis.set_major_locator(LogLocator(subs=subs, numticks=12))

@@ -12,8 +12,10 @@ from arbench.report.labels import shorten
 from arbench.report.models.frontier import JOBS, Entry, entries, frontier, teacher_of
 from arbench.results import Op, Results
 
-_LONGEST = 40
+_LONGEST = 24
 """Characters of a label in the figure."""
+_ROOM = 2.5
+"""Room beside the outermost marks, as a factor."""
 
 
 def frontier_figure(results: Results) -> Figure | None:
@@ -30,8 +32,8 @@ def frontier_figure(results: Results) -> Figure | None:
         for row, group in zip(panels, groups, strict=True):
             for axes, op in zip(row, reversed(JOBS), strict=True):
                 _panel(axes, group, op)
-            row[0].set_ylabel(shorten(group[0].trained.unit, _LONGEST))
-            row[0].set_title(shorten(f"{group[0].trained.data}: sampling", _LONGEST))
+            row[0].set_ylabel(shorten(group[0].trained.unit, 2 * _LONGEST))
+            row[0].set_title(shorten(f"{group[0].trained.data}: sampling", 2 * _LONGEST))
             row[1].set_title("scoring")
     return figure
 
@@ -42,6 +44,7 @@ def _panel(axes: Axes, group: Sequence[Entry], op: Op) -> None:
         axes.text(0.5, 0.5, "not timed", transform=axes.transAxes, ha="center", color=FAINT)
         return
     best = frontier(group, op)
+    low, high = (f(seconds for _, seconds in timed) for f in (min, max))
     places = {one.label: (seconds, one.trained.bits) for one, seconds in timed}
     (on, marker), (off, other) = SERIES_LOOKS[0], SERIES_LOOKS[4]
     steps = [places[one.label] for one in best]
@@ -50,16 +53,21 @@ def _panel(axes: Axes, group: Sequence[Entry], op: Op) -> None:
         x, y = places[one.label]
         first = one in best
         axes.plot(x, y, marker if first else other, color=on if first else off, markersize=6, zorder=3)
-        axes.annotate(
-            shorten(one.label, _LONGEST), (x, y), (5, 4), textcoords="offset points", fontsize=8, color=INK, zorder=4
-        )
+        _name(axes, shorten(one.label, _LONGEST), x, y, right=x * x > low * high)
         teacher = teacher_of(one, group)
         if teacher is not None and teacher.label in places:
             look = {"arrowstyle": "->", "color": FAINT, "linewidth": 1.0, "shrinkA": 5, "shrinkB": 5}
             axes.annotate("", (x, y), places[teacher.label], arrowprops=look, zorder=2)
-    low, high = (f(seconds for _, seconds in timed) for f in (min, max))
-    value_axis(axes, low, high * 4, "s", "x")
+    value_axis(axes, low / _ROOM, high * _ROOM, "s", "x")
     bits = [one.trained.bits for one, _ in timed]
     room = max(max(bits) - min(bits), 0.1) * 0.15
     axes.set_ylim(min(bits) - room, max(bits) + 2 * room)
     axes.set_xlabel("seconds per element")
+
+
+def _name(axes: Axes, label: str, x: float, y: float, *, right: bool) -> None:
+    """Write a label above a mark: to the left of one in the right half of the panel, so that it stays inside."""
+    side = "right" if right else "left"
+    axes.annotate(
+        label, (x, y), (-5 if right else 5, 5), ha=side, textcoords="offset points", fontsize=8, color=INK, zorder=4
+    )
