@@ -66,7 +66,8 @@ class ImageSource:
     @property
     def unit(self) -> str:
         """Unit of quality: bits depend on the levels of a sub-pixel, and on whether the class is known beforehand."""
-        return f"bits per {self.element} of {self.levels} levels{', given its class' if self.classes else ''}"
+        element = "pixel" if self.colours == 1 else self.element  # a grey pixel is its only sub-pixel
+        return f"bits per {element} of {self.levels} levels{', given its class' if self.classes else ''}"
 
     def side(self, n: int) -> int:
         """Return the side of the square image with ``n`` sub-pixels. Raise ValueError if there is none."""
