@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,11 +69,7 @@ SETTINGS = ("samples", "power", "rounds")
     "source symbol most looked at.  [default: 5]",
 )
 @recipe_options
-@run_options[0]
-@run_options[1]
-@run_options[2]
-@run_options[3]
-@run_options[4]
+@run_options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -134,7 +131,7 @@ def command(
         f"{recipe.steps:,} steps"
     )
     report = reporter(model, kind.MEASURE)
-    work = lambda: kind.distil(run, model, taught_by, settings, resume=resume, report=report)  # noqa: E731
+    work = partial(kind.distil, run, model, taught_by, settings, resume=resume, report=report)
     with writing(out):
         finish(run, model, guarded_training(work, out), kind)
 

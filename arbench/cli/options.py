@@ -74,7 +74,7 @@ def option(*names: str, **more: Any) -> Decorator:
     return click.option(*names, show_default=more.get("default") is not None, **more)
 
 
-def _all(*options: Decorator) -> Decorator:
+def all_of(*options: Decorator) -> Decorator:
     """Return a decorator that adds several options, shown in this order."""
 
     def decorated(command: Any) -> Any:
@@ -120,7 +120,7 @@ def which_cases(models: str, sizes: str) -> Decorator:
         models: the models without ``--model``, in words.
         sizes: the sizes without ``--n``, in words.
     """
-    return _all(
+    return all_of(
         option(
             "--model",
             "models",
@@ -171,7 +171,7 @@ def which_cases(models: str, sizes: str) -> Decorator:
     )
 
 
-which_inputs = _all(
+which_inputs = all_of(
     seed,
     option(
         "--data",
@@ -198,7 +198,7 @@ def how_timed(budget_s: float, budget: str) -> Decorator:
         budget_s: default of ``--budget``, seconds.
         budget: scope of the budget, in words.
     """
-    return _all(
+    return all_of(
         threads,
         option(
             "--target-ci",
@@ -221,7 +221,7 @@ def how_timed(budget_s: float, budget: str) -> Decorator:
     )
 
 
-where_left = _all(
+where_left = all_of(
     option("--out", type=FilePath(), help="Output folder.  [default: results/TIME]"),
     option(
         "--resume",

@@ -14,7 +14,7 @@ import click
 
 from arbench.cli.border import OutputError
 from arbench.cli.errors import LostError, RefusedError, check_writable, refusing
-from arbench.cli.options import FilePath, PathText, given_options, option
+from arbench.cli.options import FilePath, PathText, all_of, given_options, option
 from arbench.cli.shell import scarce
 
 if TYPE_CHECKING:
@@ -26,37 +26,31 @@ FAILED = 1
 """Exit code of training that cannot go on."""
 
 
-def recipe_options(command: Any) -> Any:
-    """Add the settings of a recipe: the fields of ``arbench.train.Recipe``."""
-    for one in reversed(
-        (
-            option("--steps", type=int, help="Number of updates."),
-            option("--batch", type=int, help="Events of an update."),
-            option("--n", type=int, help="Elements of an event."),
-            option("--eval-n", type=int, help="Elements of a held-out window."),
-            option("--prefix", type=int, help="Elements of a held-out window that are context alone, not scored."),
-            option("--lr", type=float, help="Peak of the learning rate."),
-            option("--warmup", type=int, help="Steps until the peak of the learning rate."),
-            option("--floor", type=float, help="Last learning rate over its peak; the way down is half a cosine."),
-            option("--decay", type=float, help="Weight decay."),
-            option("--clip", type=float, help="Largest norm of the gradient of all weights together."),
-            option("--average", type=float, help="Decay a step of the moving average of weights; 0 for none."),
-            option("--every", type=int, help="Steps between evaluations on validation data."),
-            option("--patience", type=int, help="Evaluations without a better one until training stops; 0 for never."),
-            option("--seed", type=int, help="Seed of the initial weights and the batches."),
-        )
-    ):
-        command = one(command)
-    return command
-
-
-run_options: list[Callable[[Any], Any]] = [
+recipe_options = all_of(
+    option("--steps", type=int, help="Number of updates."),
+    option("--batch", type=int, help="Events of an update."),
+    option("--n", type=int, help="Elements of an event."),
+    option("--eval-n", type=int, help="Elements of a held-out window."),
+    option("--prefix", type=int, help="Elements of a held-out window that are context alone, not scored."),
+    option("--lr", type=float, help="Peak of the learning rate."),
+    option("--warmup", type=int, help="Steps until the peak of the learning rate."),
+    option("--floor", type=float, help="Last learning rate over its peak; the way down is half a cosine."),
+    option("--decay", type=float, help="Weight decay."),
+    option("--clip", type=float, help="Largest norm of the gradient of all weights together."),
+    option("--average", type=float, help="Decay a step of the moving average of weights; 0 for none."),
+    option("--every", type=int, help="Steps between evaluations on validation data."),
+    option("--patience", type=int, help="Evaluations without a better one until training stops; 0 for never."),
+    option("--seed", type=int, help="Seed of the initial weights and the batches."),
+)
+"""The settings of a recipe: the fields of ``arbench.train.Recipe``."""
+run_options = all_of(
     option("--data", type=PathText(), metavar="PATH", help="Your own data, as for run.  [default: the shipped data]"),
     option("--out", type=FilePath(), required=True, help="Folder of the checkpoint, the state and the curve."),
     option("--resume", is_flag=True, help="Continue the run in --out, which was started with the same options."),
     option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", help="Data type of training."),
     option("--threads", type=int, default=1, help="CPU threads."),
-]
+)
+"""``--data`` to ``--threads``: where a training run reads, writes and computes."""
 
 
 @click.command("train")
@@ -67,11 +61,7 @@ run_options: list[Callable[[Any], Any]] = [
     help="Model to train, also path.py:Class or package.module:Class.",
 )
 @recipe_options
-@run_options[0]
-@run_options[1]
-@run_options[2]
-@run_options[3]
-@run_options[4]
+@run_options
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -130,7 +130,7 @@ def train(
         with _averaged(model, average):
             bits = objective.quality(model).bits
             if not math.isfinite(bits):
-                raise TrainError(_lost("held-out quality", bits, at.step, folder))
+                raise TrainError(_lost("validation quality", bits, at.step, folder))
             best = at.best is None or bits < at.best
             at.seconds = time.monotonic() - begun
             mean = sum(losses) / len(losses)

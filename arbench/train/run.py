@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,17 +213,3 @@ def translations(run: Run) -> dict[str, Exact]:
         return {}
     found = json.loads(path.read_text(encoding="utf-8"))
     return {name: Exact.of(one) for name, one in found.items()}
-
-
-def paired(a: Quality, b: Quality) -> tuple[float, float]:
-    """Return the mean difference of bits per element of two models over the same parts, and its standard error.
-
-    Raises:
-        ValueError: the parts are not the same.
-    """
-    if {k: n for k, (_, n) in a.parts.items()} != {k: n for k, (_, n) in b.parts.items()}:
-        raise ValueError("the two models were scored on other parts of the data")
-    differences = [(a.parts[k][0] - b.parts[k][0]) / a.parts[k][1] for k in a.parts]
-    mean = sum(differences) / len(differences)
-    spread = sum((d - mean) ** 2 for d in differences) / max(len(differences) - 1, 1)
-    return mean, math.sqrt(spread / len(differences))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from arbench.models import resolve
 from arbench.train import measured
 from arbench.train.digest import digest
 from arbench.train.events import event
-from arbench.train.run import paired
 
 
 def built(spec, dtype=torch.float64):
@@ -63,19 +61,6 @@ def test_data_without_an_event_of_that_size_is_refused():
     _, both = model.divide(tuple(("abcdefgh" * k, "ba") for k in range(1, 11)), 0.5)
     with pytest.raises(DataError, match="has no event of 4 elements; choose another --n"):
         measured(model, both, 4)
-
-
-def test_paired_differences_compare_the_same_parts():
-    model = built("made:tiny")
-    _, held_out = model.divide()
-    few = held_out.chosen(range(5))
-    one, other = measured(model, few, 64), measured(built("made:tiny_levels,levels=2"), few, 64)
-    mean, error = paired(one, other)
-    assert mean == pytest.approx(one.bits - other.bits)
-    assert error > 0
-    assert paired(one, one) == (0.0, 0.0)
-    with pytest.raises(ValueError, match="other parts"):
-        paired(one, replace(other, parts={0: (1.0, 64)}))
 
 
 def test_the_digest_depends_on_the_numbers_alone():
