@@ -38,7 +38,7 @@ from arbench.data import DataError
 from arbench.methods import METHODS, methods_for, place_of
 from arbench.models import FAMILIES, Chosen, ModelError, NoModelError, Source, WeightsError, resolve
 from arbench.own.raised import one_line
-from arbench.results import Model, Trained
+from arbench.results import Decoded, Model, Trained
 from arbench.stats.claims import parse
 
 
@@ -227,6 +227,7 @@ def _model(chosen: Chosen, source: Source) -> Model:
             said.data.sha256,
             said.teacher,
             said.quality.elements,
+            [Decoded(one.decoding, one.pairs, one.equal) for one in said.quality.translations],
         )
     family = FAMILIES.get(cls.family, "")
     return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, cls.remark, trained)

@@ -151,6 +151,8 @@ class Source(Switched, ABC):
     distribution: Distribution
     rate_hz: float | None = None
     """Elements per second of real time, for audio."""
+    receptive_field: int | None = None
+    """Number of elements before an element that its law depends on; None where that has no bound."""
     intractable: ClassVar[str] = ""
     """Reason why the probability of what ``shown`` returns cannot be computed: events have further elements, which are
     not shown. Empty where ``log_prob`` is that probability."""
@@ -237,6 +239,23 @@ class Source(Switched, ABC):
             NotImplementedError: the model does not say how.
         """
         raise NotImplementedError(f"{type(self).__name__} does not divide its data; define divide and pieces")
+
+    def continued(self, before: Any, data: Any, count: int) -> tuple[Any, Sequence[int]]:
+        """Return a part of the data after the last elements of the part that it continues.
+
+        Where the events of a part are apart from each other, as images are, nothing continues anything; this is the
+        default.
+
+        Args:
+            before: the part before it, as ``divide`` returns it.
+            data: the part.
+            count: largest number of elements of ``before`` to repeat.
+
+        Returns:
+            The longer part, and the number of repeated elements at the beginning of each recording or text; empty where
+            nothing was repeated.
+        """
+        return data, ()
 
     @property
     def unit(self) -> str:

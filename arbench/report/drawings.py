@@ -18,7 +18,7 @@ MAP, BATCHES, FRONTIER, FRACTIONS, ROOFLINE = "map", "batches", "frontier", "fra
 _OVERVIEW = {
     MAP: (growth_map, "growth of scoring depth against growth of sampling depth"),
     BATCHES: (batch_figure, "time per element over batch size"),
-    FRONTIER: (frontier_figure, "bits of held-out data against seconds per element, sampling and scoring"),
+    FRONTIER: (frontier_figure, "quality on held-out data against seconds per element, sampling and scoring"),
 }
 KERNEL_FIGURES = {
     FRACTIONS: (fractions, "kernels: fraction of the machine's limit"),

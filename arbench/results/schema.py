@@ -103,6 +103,27 @@ class Resume(Line, tag="resume"):
     """Dotted names of the environment's entries that differ from the run's."""
 
 
+class Decoded(msgspec.Struct, forbid_unknown_fields=True):
+    """Translations of held-out sentence pairs by a model, beside their references."""
+
+    decoding: str
+    """How the translations were found, such as "greedy"."""
+    pairs: Size
+    """Number of pairs."""
+    equal: Natural
+    """Pairs whose translation is the reference, symbol by symbol."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which the reader of a file reports, if more translations are equal than there are."""
+        if self.equal > self.pairs:
+            raise ValueError(f"{self.equal} of {self.pairs} pairs")
+
+    @property
+    def differing(self) -> float:
+        """Percentage of the translations that differ from their reference."""
+        return 100 * (self.pairs - self.equal) / self.pairs
+
+
 class Trained(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Facts about a model's trained weights, from the checkpoint itself."""
 
@@ -128,6 +149,9 @@ class Trained(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The model that it was distilled from, such as "wavenet:teacher@speech"; None if it was not."""
     elements: Natural | None = None
     """Number of elements that ``bits`` is the average of; None in files from before this field."""
+    translations: list[Decoded] = []
+    """By decoding, the one that takes as long as a draw first; empty for other events, and in files from before this
+    field."""
 
 
 class Model(Line, tag="model"):

@@ -36,8 +36,20 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """Translations of sentence pairs that the model was not trained on, beside their references."""
+
+    decoding: str
+    """How the translations were found, such as "greedy"."""
+    pairs: _Count
+    """Number of pairs."""
+    equal: _Count
+    """Pairs whose translation is the reference, symbol by symbol."""
+
+
+@dataclass(frozen=True)
 class Quality:
-    """Cost of an element under the trained model, on average."""
+    """Cost of an element under the trained model, on average; of sentence pairs, exact translations too."""
 
     bits: float
     unit: str
@@ -46,6 +58,8 @@ class Quality:
     """Number of elements that were scored."""
     held_out: bool
     """True if the model was trained on none of them."""
+    translations: tuple[Decoded, ...] = ()
+    """By decoding, the one that takes as long as a draw first; empty for other events, and in older files."""
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def test_an_interrupted_run_says_whether_it_can_go_on(answer, text, tmp_path, mo
         patch.setattr("arbench.train.loop._update", stop)
         found = answer("train", *TINY, "--data", text, "--out", tmp_path / "run")
     assert (found.code, found.err) == (130, "arbench: interrupted; before its first evaluation, so start it again\n")
-    monkeypatch.setattr("arbench.train.run.measured", stop)
+    monkeypatch.setattr("arbench.train.run.scored", stop)
     found = answer("train", *TINY, "--data", text, "--out", tmp_path / "run")
     assert (found.code, found.err) == (130, "arbench: interrupted; continue with the same command and --resume\n")
     said = read(tmp_path / "run" / "model.safetensors").quality

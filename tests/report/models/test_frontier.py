@@ -10,7 +10,7 @@ from arbench.report.drawings import draw
 from arbench.report.models.frontier import entries, frontier, teacher_of
 from arbench.report.page import page
 from arbench.report.summary import summary
-from arbench.results import Case, Model, Trained
+from arbench.results import Case, Decoded, Model, Trained
 
 BITS = {"nv@good": 3.0, "nv@fast": 3.5, "nv@bad": 3.6, "nv@student": 3.2}
 SPEED = {"nv@good": 1.0, "nv@fast": 0.1, "nv@bad": 0.5, "nv@student": 0.2}
@@ -154,6 +154,63 @@ def test_random_weights_have_no_frontier(build) -> None:
     assert frontier_table(results) is None
     assert "frontier" not in {one.name for one in draw(results)}
     assert "Quality beside speed" not in page(results, [])
+
+
+EQUAL = {
+    "nv@good": [Decoded("greedy", 1000, 990)],
+    "nv@student": [Decoded("argmax", 1000, 900), Decoded("noisy parallel", 1000, 980)],
+    "nv@fast": [Decoded("greedy", 1000, 995)],
+}
+"""Translations: bits of the student are of more than the translation, and those of the third of another part."""
+
+
+def translating(**more):
+    models = []
+    for one in described():
+        facts = {"translations": EQUAL.get(one.preset, []), **more.get(one.preset.removeprefix("nv@"), {})}
+        if one.preset == "nv@student":
+            facts["unit"] = "bits per symbol or fertility"
+        models.append(msgspec.structs.replace(one, trained=msgspec.structs.replace(one.trained, **facts)))
+    return models
+
+
+def test_models_that_translate_are_compared_by_their_translations(build):
+    results = build(edit=each, described=translating())
+    translated, bits = entries(results)
+    assert [(one.label, one.cost) for one in translated] == [
+        ("wavenet:nv@fast", pytest.approx(0.5)),
+        ("wavenet:nv@good", pytest.approx(1.0)),
+        ("wavenet:nv@student", pytest.approx(10.0)),
+    ]
+    assert [one.label for one in bits] == ["wavenet:nv@good", "wavenet:nv@fast", "wavenet:nv@bad"]
+    assert [one.label for one in frontier(translated, "sample")] == ["wavenet:nv@fast"]  # it is the fastest too
+    student = translated[-1]
+    assert teacher_of(student, translated).label == "wavenet:nv@good"
+    table = frontier_table(results)
+    assert table.columns[1].heading == "held out"
+    assert [row[:2] for row in table.rows if "student" in row[0]] == [["wavenet:nv@student", "10.00 %"]]
+    assert "3.000 bits" in [row[1] for row in table.rows]
+    notes = "\n".join(table.notes)
+    assert "wavenet:nv@student was distilled from wavenet:nv@good" in notes
+    assert "wavenet:nv@student: exact 90.00% by argmax decoding (95%: 87.99% to 91.71%), 98.00% by noisy" in notes
+    assert "% of held-out translations that differ from the reference, of 1,000 pairs, held-out part of speech" in notes
+    html = page(results, draw(results))
+    assert "translations that differ, %" in html
+
+
+def test_translations_of_other_pairs_are_not_compared(build):
+    more = {"translations": [Decoded("greedy", 999, 990)]}
+    found = entries(build(edit=each, described=translating(good=more, fast={"data_sha256": "2" * 64})))
+    kinds = [(one[0].measure.pairs, [entry.label for entry in one]) for one in found]
+    assert sorted(kinds, key=str) == [
+        (1000, ["wavenet:nv@fast"]),
+        (1000, ["wavenet:nv@student"]),
+        (999, ["wavenet:nv@good"]),
+        (None, ["wavenet:nv@good", "wavenet:nv@bad"]),
+    ]
+    alone = [one for one in translating() if one.preset == "nv@student"]
+    table = frontier_table(build(edit=each, described=alone))
+    assert (table.columns[1].heading, [row[1] for row in table.rows]) == ("held out (%)", ["10.00"])
 
 
 def test_page_summary_and_figure_show_it(results) -> None:
