@@ -249,7 +249,11 @@ def _trained(one: dict[str, Any]) -> str:
     cost = one["quality"]
     where = "held-out data" if cost["held_out"] else "the data of the training itself"
     data = one["data"]["name"] + (f", distilled from {one['teacher']}" if one["teacher"] else "")
-    return f"--model {one['spec']}: trained on {data}, {cost['bits']:.3g} {cost['unit']} on {where}"
+    exact = "".join(
+        f"; {way['equal'] / way['pairs']:.2%} of {way['pairs']:,} translations exact, {way['decoding']} decoding"
+        for way in cost["translations"]
+    )
+    return f"--model {one['spec']}: trained on {data}, {cost['bits']:.3g} {cost['unit']} on {where}{exact}"
 
 
 def _example(model: dict[str, Any]) -> str:

@@ -41,10 +41,15 @@ class Decoded:
 
     decoding: str
     """How the translations were found, such as "greedy"."""
-    pairs: _Count
+    pairs: Annotated[int, msgspec.Meta(ge=1)]
     """Number of pairs."""
     equal: _Count
     """Pairs whose translation is the reference, symbol by symbol."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if more translations are equal than there are."""
+        if self.equal > self.pairs:
+            raise ValueError(f"{self.equal} of {self.pairs} translations cannot be exact")
 
 
 @dataclass(frozen=True)

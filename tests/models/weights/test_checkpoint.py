@@ -40,6 +40,11 @@ def model() -> Source:
     return resolve("wavenet:tiny").build(3)
 
 
+def quality(pairs: int, equal: int) -> dict[str, Any]:
+    found = {"decoding": "greedy", "pairs": pairs, "equal": equal}
+    return {"quality": {**asdict(SAID.quality), "translations": [found]}}
+
+
 def said(path: Path, metadata: Any) -> str:
     """Return why a file with this metadata is refused."""
     save_file({"w": torch.zeros(1)}, path, metadata={"arbench.checkpoint": metadata})
@@ -121,6 +126,8 @@ def test_plain_weights_are_no_checkpoint(model: Source, path: Path) -> None:
         ({"data": {"name": "speech", "sha256": "12"}}, "Expected `str` matching regex '^[0-9a-f]{64}$' - at `$.data"),
         ({"steps": -1}, "Expected `int` >= 0 - at `$.steps`"),
         ({"quality": {"bits": 1.0}}, "Object missing required field `unit` - at `$.quality`"),
+        (quality(0, 0), "Expected `int` >= 1 - at `$.quality.translations[0].pairs`"),
+        (quality(9, 10), "10 of 9 translations cannot be exact - at `$.quality.translations[0]`"),
     ],
 )
 def test_wrong_facts_are_refused_with_their_place(change: dict[str, Any], why: str, path: Path) -> None:
