@@ -37,6 +37,7 @@ from arbench.border.suggest import did_you_mean
 from arbench.data import DataError
 from arbench.methods import METHODS, methods_for, place_of
 from arbench.models import FAMILIES, Chosen, ModelError, NoModelError, Source, WeightsError, resolve
+from arbench.models.events.translation import TranslationSource
 from arbench.own.raised import one_line
 from arbench.results import Decoded, Model, Trained
 from arbench.stats.claims import parse
@@ -210,6 +211,12 @@ def _check_family(chosen: Chosen) -> None:
         raise PlanError(f"model '{chosen.spec}': unknown family '{family}'; {did_you_mean(family, FAMILIES)}")
 
 
+def _per_symbol(source: Source) -> int:
+    """Return the elements of an event for each symbol of the translation in it; 1 for other events."""
+    events = getattr(source, "events", source)
+    return 64 // events.lengths(64)[1] if isinstance(events, TranslationSource) else 1
+
+
 def _model(chosen: Chosen, source: Source) -> Model:
     cls, trained = chosen.cls, None
     if chosen.trained is not None:
@@ -228,6 +235,7 @@ def _model(chosen: Chosen, source: Source) -> Model:
             said.teacher,
             said.quality.elements,
             [Decoded(one.decoding, one.pairs, one.equal) for one in said.quality.translations],
+            _per_symbol(source),
         )
     family = FAMILIES.get(cls.family, "")
     return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, cls.remark, trained)

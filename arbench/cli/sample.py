@@ -52,13 +52,13 @@ def command(
 ) -> None:
     """Draw events from a model, and write them to look at, to listen to or to read.
 
-    Pictures are PNG files and a grid beside one of real pictures, sounds are 16-bit WAV files beside real ones with the
-    same conditioning, texts are plain, and translations a table of source, reference and sample. Conditioning and real
-    events are from the part of the data that arbench train holds out, where there is one. samples.jsonl has a line for
-    each event: its log-probability in nats given its conditioning (a log-density where elements are real), bits per
-    element, seed, row, method and files; for sounds also the level in dBFS, and the mean difference in dB of the
-    long-term spectrum from real sounds in mel bands, each beside that of the real one. What is written was verified as
-    by arbench run.
+    Pictures are PNG files and a grid beside one of real pictures, sounds are 16-bit WAV files beside real ones with
+    the same conditioning, texts are plain, and translations a table of source, reference, the likeliest translation
+    and the sample, with the log-probabilities of these two. Conditioning and real events are from the part of the
+    data that arbench train holds out, where there is one. samples.jsonl has a line for each event: its
+    log-probability in nats given its conditioning (a log-density where elements are real), bits per element, seed,
+    row, method and files; for sounds also the level in dBFS, and the mean difference in dB of the long-term spectrum
+    from real sounds in mel bands, each beside that of the real one. What is written was verified as by arbench run.
 
     Exit codes: 0 the samples are written, 1 the method is inexact, 2 wrong use, 70 an unexpected failure.
     """
@@ -72,8 +72,8 @@ def command(
     if checkpoint is not None:
         model = with_checkpoints({"checkpoints": [checkpoint]})["models"][0]
     from arbench.bench.inexact import InexactError
+    from arbench.bench.models.drawing import Drawing
     from arbench.bench.models.heard import said
-    from arbench.bench.models.samples import Drawing
     from arbench.bench.options import PlanError
 
     check_threads(threads)

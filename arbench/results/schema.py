@@ -152,6 +152,8 @@ class Trained(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     translations: list[Decoded] = []
     """By decoding, the one that takes as long as a draw first; empty for other events, and in files from before this
     field."""
+    per_symbol: Size = 1
+    """Elements of an event for each symbol of its translation: 2 where every symbol of the source has a fertility."""
 
 
 class Model(Line, tag="model"):

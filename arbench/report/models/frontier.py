@@ -75,11 +75,22 @@ class Entry:
 
     def seconds(self, op: Op) -> float | None:
         """Return the seconds of an element, or None where the op was not timed as in the rest of the group."""
-        return _element_s(self.best[op]) if op in self.compared else None
+        if op not in self.compared:
+            return None
+        case = self.best[op]
+        return (case.median_s or math.inf) / self.size(case) / case.batch
+
+    def size(self, case: Case) -> int:
+        """Return the elements of an event of a case; of a translation, its symbols."""
+        return case.n if self.measure.pairs is None else -(-case.n // self.trained.per_symbol)
+
+    def settings(self, case: Case) -> Settings:
+        """Return the settings of a case."""
+        return case.device, case.dtype, case.batch, self.size(case)
 
 
 Settings = tuple[str, str, int, int]
-"""Device, dtype, batch and N of a case."""
+"""Device, dtype, batch and size of the events of a case."""
 
 
 def entries(results: Results) -> list[list[Entry]]:
@@ -127,39 +138,35 @@ def _counts(case: Case, op: Op) -> bool:
 def _compared(group: Sequence[Entry]) -> list[Entry]:
     """Return the entries with the cases in which they are compared.
 
-    For each op these are of one device, dtype, batch and N: those in which the most models were timed; of several, the
-    smallest batch, and then the largest N.
+    For each op these are of one device, dtype, batch and size: those in which the most models were timed; of several,
+    the smallest batch, and then the largest size.
     """
-    chosen = {op: _settings([one.cases[op] for one in group]) for op in JOBS}
+    chosen = {op: _settings(group, op) for op in JOBS}
     found = []
     for one in group:
-        same = {op: [case for case in one.cases[op] if _settings_of(case) == chosen[op]] for op in JOBS}
+        same = {op: [case for case in one.cases[op] if one.settings(case) == chosen[op]] for op in JOBS}
         best = {op: _best(same[op] or one.cases[op]) for op in JOBS if one.cases[op]}
         found.append(replace(one, best=best, compared=frozenset(op for op in JOBS if same[op])))
     return found
 
 
-def _settings(models: Sequence[Sequence[Case]]) -> Settings | None:
+def _settings(group: Sequence[Entry], op: Op) -> Settings | None:
     timed: dict[Settings, int] = defaultdict(int)
-    for cases in models:
-        for settings in dict.fromkeys(map(_settings_of, cases)):
+    for one in group:
+        for settings in dict.fromkeys(map(one.settings, one.cases[op])):
             timed[settings] += 1
     return max(timed, key=lambda one: (timed[one], -one[2], one[3]), default=None)
-
-
-def _settings_of(case: Case) -> Settings:
-    return case.device, case.dtype, case.batch, case.n
-
-
-def _element_s(case: Case) -> float:
-    return (case.median_s or math.inf) / case.n / case.batch
 
 
 def _best(cases: Sequence[Case]) -> Case:
     """Return the fastest case at the largest N, and of the smallest batch there."""
     n = max(case.n for case in cases)
     batch = min(case.batch for case in cases if case.n == n)
-    return min((case for case in cases if (case.n, case.batch) == (n, batch)), key=_element_s)
+    return min((case for case in cases if (case.n, case.batch) == (n, batch)), key=_seconds)
+
+
+def _seconds(case: Case) -> float:
+    return case.median_s or math.inf
 
 
 def frontier(group: Sequence[Entry], op: Op) -> list[Entry]:
@@ -186,7 +193,7 @@ def frontier_table(results: Results) -> Table | None:
     kinds = list(dict.fromkeys("bits" if group[0].measure.pairs is None else "%" for group in groups))
     columns = [
         Column("model", number=False, wraps=True),
-        Column(*(kinds if kinds == ["bits"] else ["held out", *(kinds if len(kinds) == 1 else [])])),
+        Column("bits") if kinds == ["bits"] else Column("held out", kinds[0] if len(kinds) == 1 else ""),
         Column("sampled by", number=False),
         Column("sampling an element"),
         Column("scored by", number=False),
@@ -197,9 +204,12 @@ def frontier_table(results: Results) -> Table | None:
     notes = []
     for group in groups:
         first = group[0]
-        of = f"of {first.measure.pairs:,} pairs, " if first.measure.pairs is not None else ""
+        pairs = first.measure.pairs
+        of = f"of {pairs:,} pairs, " if pairs is not None else ""
         unit, labels = first.measure.unit, ", ".join(one.label for one in group)
         notes.append(f"{labels}: {unit}, {of}held-out part of {first.trained.data}")
+        if any(one.trained.per_symbol > 1 for one in group) and pairs is not None:
+            notes.append("Of translations an element is a symbol; fertilities are no elements of their own here")
         on = {op: {one.label for one in frontier(group, op)} for op in JOBS}
         for one in group:
             places = [_WORDS[op] for op in JOBS if one.label in on[op]]
@@ -208,20 +218,23 @@ def frontier_table(results: Results) -> Table | None:
             cells: list[Cell] = [on_one_line(one.label), f"{one.shown}{unit}"]
             for op in reversed(JOBS):
                 case = one.best.get(op)
-                cells += [NONE, NONE] if case is None else [f"{case.method}, N = {case.n:,}", time_per_element(case)]
+                if case is None:
+                    cells += [NONE, NONE]
+                else:
+                    cells += [f"{case.method}, N = {case.n:,}", time_per_element(case, one.size(case))]
             said = " and ".join(places) or ("no" if one.compared else NONE)
             rows.append([*cells, said])
             if apart:
                 out = " and ".join(apart)
                 notes.append(f"{one.label} was not timed as the others were: the frontier leaves out its {out}")
-            if first.measure.pairs is not None:
+            if pairs is not None:
                 notes.append(f"{one.label}: exact {', '.join(map(_exact, one.trained.translations))}")
             if (teacher := teacher_of(one, group)) is not None:
                 notes.append(f"{one.label} was distilled from {teacher.label}")
     notes.append(
         "Frontier: no other model of the same data has fewer bits, or fewer translations that differ, in less time. "
-        "Times are those of the fastest method at the N, batch, device and dtype at which the most of these models "
-        "were timed; quality is that of the checkpoint in the dtype that it was judged in."
+        "Times are those of the fastest method at the N (of translations, the symbols), batch, device and dtype at "
+        "which the most of these models were timed; quality is that of the checkpoint, in the dtype of its training."
     )
     return Table(TITLE, *in_one_unit(columns, rows), notes)
 

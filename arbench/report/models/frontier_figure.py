@@ -63,7 +63,7 @@ def _panel(axes: Axes, group: Sequence[Entry], op: Op) -> None:
     costs = [one.cost for one, _ in timed]
     room = max(max(costs) - min(costs), 0.1) * 0.15
     axes.set_ylim(min(costs) - room, max(costs) + 2 * room)
-    axes.set_xlabel("seconds per element")
+    axes.set_xlabel("seconds per element" if group[0].measure.pairs is None else "seconds per symbol of a translation")
 
 
 def _name(axes: Axes, label: str, x: float, y: float, *, right: bool) -> None:

@@ -231,3 +231,22 @@ def test_page_summary_and_figure_show_it(results) -> None:
         "scoring and sampling",
         "no",
     ]
+
+
+def test_a_symbol_of_a_translation_may_be_two_elements(build):
+    results = build(edit=each, described=translating(student={"per_symbol": 2}))
+    translated = entries(results)[0]
+    sizes = {one.label: (one.best["sample"].n, one.size(one.best["sample"])) for one in translated}
+    assert sizes == {
+        "wavenet:nv@fast": (2048, 2048),
+        "wavenet:nv@good": (2048, 2048),
+        "wavenet:nv@student": (4096, 2048),
+    }
+    student = translated[-1]
+    assert student.compared == {"score", "sample"}
+    assert student.seconds("sample") == student.best["sample"].median_s / 2048
+    table = frontier_table(results)
+    assert "Of translations an element is a symbol; fertilities are no elements of their own here" in table.notes
+    (row,) = [row for row in table.rows if row[0] == student.label]
+    (other,) = [row for row in table.rows if row[:2] == ["wavenet:nv@fast", "0.50 %"]]
+    assert float(row[3]) == pytest.approx(2 * float(other[3]) * SPEED["nv@student"] / SPEED["nv@fast"], rel=0.2)
