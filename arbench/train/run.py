@@ -128,6 +128,10 @@ def trained(
     result = train(model, objective, r, run.folder, save, facts=known, resume=resume, report=report)
     model.eval().requires_grad_(False)
     load(model, run.path)
+    said = read(run.path)
+    if said.steps != result.step:
+        # a process that was killed after its checkpoint and before its state, whose arithmetic is not repeatable
+        result = replace(result, bits=said.quality.bits, step=said.steps)
     looks_back = model.receptive_field if receptive_field is None else receptive_field
     found = scored(model, data, r, looks_back)
     if isinstance(data.held_out, Sentences) and pairs_of(model) is not None:
