@@ -52,7 +52,9 @@ COUNT_SOURCE = {
     "formula": "formula",
     "none": "not counted",
 }
-DEPENDS_ON_WEIGHTS = ("fixed_point", "blocks", "forecast", "speculative", "rejection")
+DRAFTED = ("speculative", "rejection")
+"""Sampling methods in which a smaller model guesses."""
+DEPENDS_ON_WEIGHTS = ("fixed_point", "blocks", "forecast", *DRAFTED)
 """Sampling methods whose number of steps depends on the values drawn, and so on how far draws depend on the past."""
 _MODEL_SETTINGS = ("device", "dtype", "backend", "batch")
 _KERNEL_SETTINGS = ("device", "dtype")

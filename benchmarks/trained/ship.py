@@ -50,7 +50,7 @@ def shipped(run: Path, file: str, name: str, dtype: str, teacher: str | None) ->
     model = chosen.build(0)
     load(model, source)
     model.eval()
-    recipe = Recipe.of(said.recipe)
+    recipe = with_context(Recipe.of(said.recipe), model, teacher)
     parts, ways = judged(run, said, model, recipe, teacher)
     exact = scored(model, parts, recipe).bits
     rounded(model, DTYPES[dtype])
@@ -59,12 +59,11 @@ def shipped(run: Path, file: str, name: str, dtype: str, teacher: str | None) ->
         found = replace(found, translations=exact_match(model, parts.held_out, recipe.eval_n or recipe.n, ways))
     quality = stated(found, model)
     target = checkpoints.FOLDER / f"{file}{checkpoints.SUFFIX}"
-    context = {"held_out_prefix": recipe.at_the_end(model.receptive_field)[1]}
     shown = replace(
         said,
         quality=quality,
         data=replace(said.data, name=name),
-        recipe={**said.recipe, **context},
+        recipe={**said.recipe, "held_out_prefix": recipe.held_out_prefix},
         command=command(run.name),
         teacher=teacher,
     )
@@ -85,6 +84,14 @@ def shipped(run: Path, file: str, name: str, dtype: str, teacher: str | None) ->
         "steps": said.steps,
         "teacher": teacher,
     }
+
+
+def with_context(recipe: Recipe, model: Source, teacher: str | None) -> Recipe:
+    """Return a recipe that says the context of the held-out part, which a student shares with its teacher."""
+    seen = model.receptive_field
+    if model.feeds == "z" and teacher is not None:
+        seen = opened(teacher).model.receptive_field
+    return replace(recipe, held_out_prefix=recipe.at_the_end(seen)[1])
 
 
 def judged(

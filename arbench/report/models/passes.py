@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from arbench.border.printable import on_one_line
-from arbench.report.labels import DEPENDS_ON_WEIGHTS, of_models
+from arbench.report.labels import DEPENDS_ON_WEIGHTS, DRAFTED, of_models
 from arbench.report.quantities import NONE, Column
 from arbench.report.table import Table, order
 from arbench.results import Case, Results, Trained, with_preset
@@ -49,7 +49,12 @@ def passes_table(results: Results) -> Table | None:
             label = f"{model}@{name}"
             rows += _rows(label, _at_one_size({one: weights[one] for one in (None, name) if one in weights}), name)
             facts = trained_of(weights[name][0], results)
-            notes += [f"{label}: {quality(facts)}"] if facts is not None else []
+            if facts is not None:
+                guessed = list(dict.fromkeys(one.method for one in weights[name] if _drafted(one)))
+                notes.append(f"{label}: {quality(facts)}")
+                if guessed and facts.draft is None:
+                    by = " and ".join(map(on_one_line, guessed))
+                    notes.append(f"{label}: the draft of {by} has random weights; a trained one guesses better")
         if not trained:
             rows += _rows(model, _at_one_size(weights), None)
     if not rows:
@@ -73,6 +78,10 @@ def _pairs(results: Results) -> dict[str, dict[str | None, list[Case]]]:
             continue  # its weights may be trained or not
         found.setdefault(on_one_line(with_preset(case.model, preset)), {}).setdefault(name, []).append(case)
     return found
+
+
+def _drafted(case: Case) -> bool:
+    return case.method.partition(",")[0] in DRAFTED
 
 
 def _at_one_size(weights: dict[str | None, list[Case]]) -> list[tuple[str | None, Case]]:
