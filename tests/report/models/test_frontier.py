@@ -196,6 +196,7 @@ def test_models_that_translate_are_compared_by_their_translations(build):
     assert "% of held-out translations that differ from the reference, of 1,000 pairs, held-out part of speech" in notes
     html = page(results, draw(results))
     assert "translations that differ, %" in html
+    assert html.count("Models that translate are compared by the translations") == 1
 
 
 def test_translations_of_other_pairs_are_not_compared(build):
@@ -221,6 +222,7 @@ def test_page_summary_and_figure_show_it(results) -> None:
     assert "frontier" in {one.name for one in drawings}
     html = page(results, drawings)
     assert 'id="frontier"' in html
+    assert "Models that translate" not in html
     assert html.count("wavenet:nv@student was distilled from wavenet:nv@good") == 1
     rows = [line for line in summary(results).splitlines() if line.startswith("| wavenet:nv&#64;good | 3.000 |")]
     assert [line.rpartition("| ")[2] for line in rows] == ["scoring and sampling |"]
