@@ -130,7 +130,8 @@ def page() -> str:
     for kind in KINDS:
         tag = kind.__struct_config__.tag
         parts += [f"## `{tag}`", "", inspect.getdoc(kind) or "", "", *rows(kind), ""]
-    parts += ["## `trained` of a model", "", inspect.getdoc(schema.Trained) or "", "", *rows(schema.Trained), ""]
+    for title, nested in (("`trained` of a model", schema.Trained), ("`translations` of `trained`", schema.Decoded)):
+        parts += [f"## {title}", "", inspect.getdoc(nested) or "", "", *rows(nested), ""]
     parts += ["## Names and ranges", "", *literals(), ""]
     parts += [
         "## Free facts",
