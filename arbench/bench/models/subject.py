@@ -213,7 +213,7 @@ class ModelSubject:
                 facts, seconds, evaluated = verify_method(self.setup, source, twin, case, calls)
             self._made = graphs() > before
             if not self._is_outside(case):  # code from outside may evaluate the network on its own
-                facts["nfe"] = evaluated
+                facts.setdefault("nfe", evaluated)
             return Verification(case.id, "ok", case.exactness, facts | {"call_s": seconds, **model})
 
         return _or_fault(case, verified, self._may_raise(case))
