@@ -129,7 +129,7 @@ class Source(Switched, ABC):
     """Name of an element: audio sample, sub-pixel, token, ..."""
     family: ClassVar[str] = ""
     """Row of the taxonomy, a key of ``FAMILIES``; empty for none."""
-    remark: ClassVar[str] = ""
+    remark: str = ""
     """Caveat that a reader needs before comparing figures; shown beside them."""
     steps: ClassVar[bool] = True
     """False if ``extend`` is no incremental step, but evaluates the network on all elements again: only ``forward`` is

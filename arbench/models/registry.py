@@ -162,6 +162,8 @@ class Chosen:
     def _made(self, config: Mapping[str, Any], seed: int) -> Source:
         try:
             return self.cls(**{**config, "seed": seed})
+        except ModelError as error:
+            raise ModelError(f"model '{self.name}:{self.preset}': {error}") from None
         except Exception as error:  # with settings of the user's, PyTorch and Python may refuse in any way
             if "," not in self.preset:
                 raise  # a fault of the preset, not of the user's settings
@@ -246,19 +248,34 @@ def _with_weights(weights: str, place: str, name: str, cls: type[Source], preset
     raise ModelError(f"model '{name}:{chosen.preset}@{weights}': {what}; {todo}")
 
 
-def of_class(cls: Any, law: str | None = None) -> Chosen:
+def of_class(cls: Any) -> Chosen:
     """Return a class that the user passed, with its default preset.
-
-    Args:
-        cls: a subclass of ``Source``, or what ``arbench.adapters`` makes one of.
-        law: the law of an element, for what is adapted.
 
     Raises:
         ModelError: no model can be built of it.
     """
-    called = getattr(cls, "__name__", None) or (type(cls).__name__ if isinstance(cls, torch.nn.Module) else repr(cls))
-    preset = "" if law is None else f",law={law}"
-    return _chosen(called, called, _class_of(cls, called, called, preset), preset)
+    called = title(cls)
+    return _chosen(called, called, given_class(cls), "")
+
+
+def given_class(found: Any, law: str | None = None) -> type[Source]:
+    """Return the class of a model that the user passed: a subclass of ``Source``, or what makes one of an object.
+
+    Args:
+        found: the class or object.
+        law: the law of an element, for a module.
+
+    Raises:
+        ModelError: there is none.
+    """
+    called = title(found)
+    return _class_of(found, called, called, "" if law is None else f",law={law}")
+
+
+def title(found: Any) -> str:
+    """Return the name of a class or function, or that of the class of a module."""
+    named = type(found) if isinstance(found, torch.nn.Module) else found
+    return str(getattr(named, "__name__", repr(found)))
 
 
 def _chosen(place: str, name: str, cls: type[Source], preset: str) -> Chosen:
