@@ -129,8 +129,11 @@ class Source(Switched, ABC):
     """Name of an element: audio sample, sub-pixel, token, ..."""
     family: ClassVar[str] = ""
     """Row of the taxonomy, a key of ``FAMILIES``; empty for none."""
-    remark: ClassVar[str] = ""
+    remark: str = ""
     """Caveat that a reader needs before comparing figures; shown beside them."""
+    steps: ClassVar[bool] = True
+    """False if ``extend`` is no incremental step, but evaluates the network on all elements again: only ``forward`` is
+    known. Methods that need a step then leave the model out, and nothing is compared with ``forward``."""
     citation: ClassVar[str] = ""
     """Publication of the model: authors, year, and arXiv number or DOI."""
     source = _OldCitation()

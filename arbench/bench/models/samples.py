@@ -30,8 +30,9 @@ from arbench.train.digest import digest
 
 COUNTS = {True: 16, False: 4}
 """Number of events by default: of pictures, and of others."""
-FASTEST = ("parallel", "fused", "cached")
-"""Exact samplers, the fastest first; ``parallel`` samples only from models that read noise."""
+FASTEST = ("parallel", "fused", "cached", "fixed_point")
+"""Exact samplers, the fastest first; ``parallel`` samples only from models that read noise, and ``fixed_point`` is for
+models without an incremental step."""
 AT_ONCE = 2**15
 """Elements to verify at once, in several dtypes."""
 
