@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,9 +19,6 @@ from arbench.adapters.hf.exact import at_least
 from arbench.adapters.hf.package import transformers
 from arbench.methods import Method, Outcome, Task
 from arbench.models import Claim, Source
-
-if TYPE_CHECKING:
-    from arbench.adapters.hf.model import CausalLM
 
 MOST_AHEAD = 1024
 """Largest number of tokens that an assistant may guess at once."""
@@ -82,7 +79,7 @@ def _counted(network: Any) -> Iterator[list[int]]:
         handle.remove()
 
 
-def _generated(source: CausalLM, task: Task, streamer: _Streamer | None = None, **options: Any) -> Outcome:
+def _generated(source: Any, task: Task, streamer: _Streamer | None = None, **options: Any) -> Outcome:
     """Call the package's ``generate``, greedily, under the task's noise."""
     batch, network, noise = task.batch, source.network, _Noise(task)
     device = next(network.parameters()).device
@@ -113,7 +110,7 @@ def _generated(source: CausalLM, task: Task, streamer: _Streamer | None = None, 
     return Outcome(x, x, _recorded(source, x, noise, known) if task.record else None, evaluations=calls[0])
 
 
-def _recorded(source: CausalLM, x: Tensor, noise: _Noise, known: int) -> Tensor:
+def _recorded(source: Any, x: Tensor, noise: _Noise, known: int) -> Tensor:
     """Return the logits (B, N, V) that elements were drawn from; those of given elements are of one more pass."""
     drawn = torch.stack([noise.kept[at] for at in range(known, x.shape[1])], dim=1)
     return torch.cat([source(x, None)[:, :known], drawn], dim=1) if known else drawn
@@ -135,7 +132,7 @@ def assisted(source: Any, task: Task, ahead: int | None = None) -> Outcome:
     The draft is the assistant. Both add the noise of an element to their logits, so a guess is kept where both draw the
     same token, and the method is pointwise exact.
     """
-    draft: CausalLM = source.draft
+    draft: Any = source.draft
     parts: list[Outcome] = []
     for row in range(task.batch):
         one = replace(

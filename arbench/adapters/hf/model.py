@@ -77,8 +77,7 @@ class CausalLM(Source):
         self.network = self._network(fields, seed)
         config = self.network.config.get_text_config(decoder=True)
         self.past = caches.argument(self.network)
-        if self.past is None:
-            self.steps = False
+        object.__setattr__(self, "steps", self.past is not None)  # what follows from the architecture, of each model
         begin = getattr(config, "bos_token_id", None)
         self.levels = int(config.vocab_size)
         self.begin = begin if type(begin) is int and 0 <= begin < self.levels else 0
@@ -89,7 +88,7 @@ class CausalLM(Source):
         begun = None if self.past is None else caches.begun(self.network, self.past, self.kind, 1)
         self.croppable = begun is not None and caches.can_crop(begun)
         recurrent = self.past is not None and caches.is_recurrent(begun)
-        object.__setattr__(self, "claims", RECURRENT if recurrent else ATTENTION)  # each architecture has its own
+        object.__setattr__(self, "claims", RECURRENT if recurrent else ATTENTION)
 
     def _network(self, fields: Mapping[str, Any], seed: int) -> Any:
         make = type(self).make

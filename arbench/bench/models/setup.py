@@ -90,7 +90,7 @@ class ModelSetup:
         other = self.eager.build("float64")
         for twin, model in ((other, source), (other.draft, source.draft)):
             if twin is not None and model is not None:
-                twin.load_state_dict({k: v.double() for k, v in model.state_dict().items()})
+                twin.load_state_dict(model.state_dict())  # in place: copies in float64 would take memory, and seconds
         return other
 
     def task(self, source: Source, case: CaseKey, record: bool = False) -> Task:
