@@ -230,21 +230,21 @@ def _check_family(chosen: Chosen) -> None:
 
 def _model(chosen: Chosen, source: Source) -> Model:
     cls, trained = chosen.cls, None
-    if chosen.trained is not None:
+    if chosen.trained is not None and (quality := chosen.trained.said.quality) is not None:
         said = chosen.trained.said
         draft = chosen.trained_draft() if source.draft is not None else None
         trained = Trained(
             said.data.name,
-            said.quality.bits,
-            said.quality.unit,
-            said.quality.held_out,
+            quality.bits,
+            quality.unit,
+            quality.held_out,
             said.seed,
             said.steps,
             chosen.trained.sha256,
             draft.sha256 if draft is not None else None,
             said.data.sha256,
             said.teacher,
-            said.quality.elements,
+            quality.elements,
         )
     family = FAMILIES.get(cls.family, "")
     return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, source.remark, trained)

@@ -87,8 +87,8 @@ class CausalLM(Source):
             self.ladder = LADDER
         begun = None if self.past is None else caches.begun(self.network, self.past, self.kind, 1)
         self.croppable = begun is not None and caches.can_crop(begun)
-        recurrent = self.past is not None and caches.is_recurrent(begun)
-        object.__setattr__(self, "claims", RECURRENT if recurrent else ATTENTION)
+        self.recurrent = self.past is not None and caches.is_recurrent(begun)
+        object.__setattr__(self, "claims", RECURRENT if self.recurrent else ATTENTION)
 
     def _network(self, fields: Mapping[str, Any], seed: int) -> Any:
         make = type(self).make
@@ -172,6 +172,12 @@ class CausalLM(Source):
         """Return the logits (B, g1 - g0, V) of elements g0 .. g1-1, and the cache with the tokens before them."""
         if self.past is None:  # the whole prefix again
             return self(f[:, :g1], None)[:, g0:g1], state
+        if self.recurrent and g0 and g1 - g0 > 1:  # over several tokens the package begins with an empty state
+            parts = []
+            for g in range(g0, g1):
+                logits, state = self.extend(state, f, g, g + 1)
+                parts.append(logits)
+            return torch.cat(parts, dim=1), state
         more: dict[str, Any] = {self.past: state.past, "use_cache": True}
         if self.passed:
             more["position_ids"] = torch.arange(g0, g1, device=f.device).expand(len(f), -1)

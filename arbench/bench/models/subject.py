@@ -192,10 +192,12 @@ class ModelSubject:
         half = fault.facts.get("half")
         if half is None:
             return charged
-        counted = (["extend"], _over_several) if half == "several" else (["start", "extend"],)
+        counted: Any = (["start", "extend"],)
+        if half in ("several", "rewind"):
+            counted = (["extend"], _over_several) if half == "several" else (["rewind"],)
         with evaluations(self.pair(case)[0], *counted) as wrong_calls:
             try:
-                line = self._verification(case, {"extend": str(fault)})
+                line = self._verification(case, {"rewind" if half == "rewind" else "extend": str(fault)})
             except Exception:  # a model may raise anything
                 if wrong_calls() and self.setup.device == "cpu":
                     return charged
