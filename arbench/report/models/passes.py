@@ -23,7 +23,9 @@ def trained_of(case: Case, results: Results) -> Trained | None:
 def are_unknown(case: Case, results: Results) -> bool:
     """Return whether weights may be trained or random: those of a file, and those that come with a model."""
     found = results.models.get((case.model, case.preset))
-    return results.run.plan.get("options", {}).get("weights") is not None or (found is not None and found.brings_weights)
+    return results.run.plan.get("options", {}).get("weights") is not None or (
+        found is not None and found.brings_weights
+    )
 
 
 def has_trained(results: Results) -> bool:
