@@ -67,8 +67,8 @@ def test_samples_of_a_plain_module_are_drawn(answer, here):
         ),
         (
             "run --model my_net.py:Net --law normal",
-            "my_net.Net:given,law=normal: forward fails on events of this law, and takes symbols; it returns 8 parameters "
-            "of each, so choose another law, such as categorical:8",
+            "my_net.Net:given,law=normal: forward fails on events of this law, and takes symbols; it returns 8 "
+            "parameters of each, so choose another law, such as categorical:8",
         ),
         (
             "run --model my_net.py:Net --law categorical:9",
