@@ -247,7 +247,16 @@ def _model(chosen: Chosen, source: Source) -> Model:
             quality.elements,
         )
     family = FAMILIES.get(cls.family, "")
-    return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, source.remark, trained)
+    return Model(
+        chosen.name,
+        chosen.preset,
+        family,
+        cls.element,
+        cls.citation,
+        source.remark,
+        trained,
+        source.brings_weights,
+    )
 
 
 def _together(cases: Iterable[CaseKey]) -> list[CaseKey]:

@@ -330,7 +330,7 @@ def _import(
     try:
         with torch.random.fork_rng(devices=[]):  # a module that the file makes has the same weights in every process
             torch.manual_seed(0)
-            found = named(where, attribute, _is_model, "Class", import_module)
+            found = named(where, attribute, _is_offered, "Class", import_module)
     except NamedError as error:
         raise (NoModelError if error.absent else ModelError)(f"model '{spec}': {error}") from error
     return _class_of(found, spec, attribute, preset)
@@ -358,6 +358,12 @@ def _class_of(found: Any, spec: str, attribute: str, preset: str) -> type[Source
 def _adapters() -> ModuleType:
     """Return the room of other people's models, which stands above this one, where such a model is named."""
     return importlib.import_module("arbench.adapters")
+
+
+def _is_offered(value: Any) -> bool:
+    """Return whether an object of a user's file may be a model, to be suggested: a ``Source`` or a module."""
+    kind = value if inspect.isclass(value) else type(value)
+    return _is_model(value) or (issubclass(kind, torch.nn.Module) and not kind.__module__.startswith("torch."))
 
 
 def _is_model(value: Any) -> bool:

@@ -40,6 +40,7 @@ def adapted(found: Any, like: Any, name: str, law: str | None) -> type[Source] |
         "__module__": getattr(about, "__module__", "__main__"),
         "__init__": _constructor(found),
         "made": found if inspect.isclass(found) or isinstance(found, nn.Module) else staticmethod(found),
+        "brings_weights": not inspect.isclass(found),
         "found": [],
         "taken": set(),
         "element": "symbol" if distribution.finite else "number",

@@ -15,7 +15,8 @@ from arbench.adapters.hf.configs import configuration, shorter
 from arbench.adapters.hf.exact import at_least
 from arbench.adapters.hf.generate import ASSISTED, GENERATE
 from arbench.adapters.hf.networks import network_of
-from arbench.adapters.hf.presets import Presets, label
+from arbench.adapters.hf.package import transformers
+from arbench.adapters.hf.presets import Presets, label, weight_files
 from arbench.border.shown import Shown
 from arbench.border.suggest import did_you_mean
 from arbench.distributions import Categorical
@@ -57,7 +58,7 @@ class CausalLM(Source):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = Presets()
     claims = ATTENTION
     make: ClassVar[Callable[..., nn.Module] | None] = None
-    """Function of the user's that makes the network, where a class is made for it; see ``arbench.adapters.hf.own``."""
+    """Function of the user's that makes the network, where ``adapted`` makes a class of one."""
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class CausalLM(Source):
         self.network = self._network(fields, seed)
         config = self.network.config.get_text_config(decoder=True)
         self.past = caches.argument(self.network)
+        object.__setattr__(self, "brings_weights", bool(self.of and weight_files(self.of)) or type(self).brings_weights)
         object.__setattr__(self, "steps", self.past is not None)  # what follows from the architecture, of each model
         begin = getattr(config, "bos_token_id", None)
         self.levels = int(config.vocab_size)
@@ -96,12 +98,14 @@ class CausalLM(Source):
             return network_of(self.of, fields, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return make(**fields).eval()
+            network: Any = make(**fields)
+        network.generation_config = transformers().GenerationConfig()
+        return network.eval()
 
     @classmethod
     def preset_name(cls, preset: str) -> str:
         """Return what results call a preset: a name, or the stem of a path and a digest of what it holds."""
-        return label(preset)
+        return preset if cls.make is not None else label(preset)
 
     @classmethod
     def own_methods(cls) -> Sequence[Method]:

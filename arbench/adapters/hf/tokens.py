@@ -26,7 +26,7 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model",
 def tokenizer_of(of: str) -> Any:
     """Return the tokenizer of a local folder; None where it has none."""
     folder = Path(of)
-    if not any((folder / name).is_file() for name in TOKENIZERS):
+    if not of or not any((folder / name).is_file() for name in TOKENIZERS):
         return None
     return transformers().AutoTokenizer.from_pretrained(of, local_files_only=True)
 

@@ -212,9 +212,13 @@ class Drawing:
 
     @property
     def weights(self) -> str:
-        """The trained weights: their name, or the path of a file; "random" where there are none."""
+        """The trained weights: their name, or the path of a file; "random" where there are none.
+
+        Those that come with a model are "its own".
+        """
         trained = self._setup.chosen.trained
-        return self._setup.weights or (trained.name if trained is not None else "random")
+        own = "its own" if self.source.brings_weights else "random"
+        return self._setup.weights or (trained.name if trained is not None else own)
 
     def _part(self) -> Any:
         """Return the held-out part of the data, or all of it where the model does not divide it."""
