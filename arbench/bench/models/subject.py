@@ -186,7 +186,7 @@ class ModelSubject:
 
     def _charged(self, case: CaseKey, fault: InexactError) -> Verification:
         """Charge a fault of the model to a case, unless the case makes no call of the half that is wrong."""
-        facts = {"how": "probes of the model itself"}
+        facts = {**fault.facts, "how": "probes of the model itself"}
         status: Status = "error" if isinstance(fault, ExtendError) else "inexact"
         charged = Verification(case.id, status, case.exactness, facts, str(fault))
         half = fault.facts.get("half")

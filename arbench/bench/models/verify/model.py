@@ -14,9 +14,9 @@ from torch import Tensor
 
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES, as_float64
-from arbench.bench.inexact import InexactError
+from arbench.bench.inexact import InexactError, naming
 from arbench.bench.models.contract import check_forward
-from arbench.bench.models.evidence import EXACT, check_finite
+from arbench.bench.models.evidence import EXACT, check_finite, first_difference
 from arbench.bench.models.precision import Precision
 from arbench.bench.models.probes import probe_leaks
 from arbench.bench.models.setup import ModelSetup
@@ -29,7 +29,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
 
     Returns:
         Facts for the results file: ``forward_against_extend``; ``leak_probes`` (places probed), ``leak_changes``
-        (changes tried at each) and ``leak_symbols`` (symbols that a changed element took).
+        (changes tried at each), ``leak_symbols`` (symbols that a changed element took) and ``leak_swept`` (groups from
+        each of which on elements were changed once).
 
     Raises:
         InexactError: a probe found a fault. Its fact ``half`` is 'extend' or 'several' where ``forward`` has passed
@@ -41,25 +42,30 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
     f = probe.x if source.feeds == "x" and probe.x is not None else None
     if f is None:
         f = _feed(setup, source, case)
-    with Precision(DTYPES[case.dtype]) as precision:
+    with naming("forward"), Precision(DTYPES[case.dtype]) as precision:
         code = source.encode(context, case.n)
         params = source(f, code)
         check_forward(source, params, case.batch, case.n)
-    check_finite(params)
-    precision.check()
-    precision.check_weights(source)
-    probed = probe_leaks(source, f, context, setup.seed)
-    for name, value in context.items():
-        other = value.roll(1, dims=-1) + 1 if value.is_floating_point() else (value + 1) % source.alphabets[name]
-        if torch.equal(source(f, source.encode({**context, name: other}, case.n)), params):
-            raise InexactError(f"the model ignores its conditioning '{name}'")
-    tried = {"leak_probes": probed.places, "leak_changes": probed.changes}
+    with naming("finite"):
+        check_finite(params)
+    with naming("precision"):
+        precision.check()
+        precision.check_weights(source)
+    with naming("repeatable"):
+        _repeats(source, f, context, params)
+    with naming("leaks"):
+        probed = probe_leaks(source, f, context, setup.seed)
+    with naming("conditioning"):
+        _conditioning_matters(source, f, context, params)
+    tried = {"leak_probes": probed.places, "leak_changes": probed.changes, "leak_swept": probed.swept}
     if probed.symbols is not None:
         tried["leak_symbols"] = probed.symbols
-    _rows_do_not_mix(twin, as_float64(f), as_float64(context), case)
-    first_steps(source, f, source.encode(context, case.n), case.dtype)
-    f, context = _varied(twin, as_float64(f), as_float64(context))
-    worst = forward_equals_extend(twin, f, twin.encode(context, case.n))
+    with naming("rows"):
+        _rows_do_not_mix(twin, as_float64(f), as_float64(context), case)
+    with naming("extend"):
+        first_steps(source, f, source.encode(context, case.n), case.dtype)
+        f, context = _varied(twin, as_float64(f), as_float64(context))
+        worst = _forward_equals_extend(twin, f, context)
     return {"forward_against_extend": worst, **tried}
 
 
@@ -91,11 +97,55 @@ def _varied(twin: Source, f: Tensor, context: Any) -> tuple[Tensor, Any]:
     return f, varied
 
 
+def _repeats(source: Source, f: Tensor, context: Any, params: Tensor) -> None:
+    """Check that ``forward`` returns the same parameters (B, N, P) when it is called again."""
+    again = source(f, source.encode(context, f.shape[1]))
+    if not torch.equal(again, params):
+        row, at = first_difference(again != params)
+        raise InexactError(
+            "forward returns other parameters when it is called again with the same elements: those of element "
+            f"{at} of row {row} differ by {float((again - params)[row, at].abs().max()):.3g}",
+            first_difference=[row, at],
+        )
+
+
+def _conditioning_matters(source: Source, f: Tensor, context: Any, params: Tensor) -> None:
+    for name, value in context.items():
+        other = value.roll(1, dims=-1) + 1 if value.is_floating_point() else (value + 1) % source.alphabets[name]
+        if torch.equal(source(f, source.encode({**context, name: other}, f.shape[1])), params):
+            raise InexactError(f"the model ignores its conditioning '{name}'")
+
+
+def _forward_equals_extend(twin: Source, f: Tensor, context: Any) -> float:
+    """Compare ``forward`` with ``extend``; a state in which rows of a batch mix is named as such."""
+    try:
+        return forward_equals_extend(twin, f, twin.encode(context, f.shape[1]))
+    except InexactError as error:
+        if len(f) == 1 or not all(_right_alone(twin, f, context, row) for row in range(len(f))):
+            raise
+        raise InexactError(
+            "a row of a batch changes with the other rows in extend, and is right alone: look at what start and extend "
+            "share between rows",
+            **{**error.facts, "check": "rows"},
+        ) from None
+
+
+def _right_alone(twin: Source, f: Tensor, context: Any, row: int) -> bool:
+    own = {name: value[row : row + 1] for name, value in context.items()}
+    try:
+        forward_equals_extend(twin, f[row : row + 1], twin.encode(own, f.shape[1]))
+    except InexactError:
+        return False
+    return True
+
+
 def _rows_do_not_mix(twin: Source, f: Tensor, context: Any, case: CaseKey) -> None:
+    """Check that the first and the last row have the parameters that each has alone."""
     if case.batch == 1:
         return
-    whole = twin(f, twin.encode(context, case.n))[:1]
-    first = {name: value[:1] for name, value in context.items()}
-    alone = twin(f[:1], twin.encode(first, case.n))
-    if not (whole - alone).abs().max() <= EXACT * (1 + alone.abs().max()):
-        raise InexactError("a row of a batch changes with the other rows")
+    whole = twin(f, twin.encode(context, case.n))
+    for row in (0, case.batch - 1):
+        own = {name: value[row : row + 1] for name, value in context.items()}
+        alone = twin(f[row : row + 1], twin.encode(own, case.n))
+        if not (whole[row : row + 1] - alone).abs().max() <= EXACT * (1 + alone.abs().max()):
+            raise InexactError("a row of a batch changes with the other rows", first_difference=[row, 0])
