@@ -153,8 +153,8 @@ class ModelSubject:
                 facts = {"predicted_s": predicted}
                 yield Message(line=Verification(case.id, "over_budget", case.exactness, facts, why))
                 continue
-            yield Message(begin=case.id, step="verify")
             where = (case.n, case.batch, self._method(case).variant)
+            yield Message(begin=case.id, step="verify" if where in probed else "probe")
             if where not in probed:
                 try:
                     probed[where] = verify_model(self.setup, *self.pair(case), case)
@@ -167,6 +167,7 @@ class ModelSubject:
                     if self.setup.device != "cpu":  # an error may leave a GPU unusable for this process
                         raise
                     probed[where] = _Raised(one_line(error))
+                yield Message(begin=case.id, step="verify")
             model = probed[where]
             if isinstance(model, _Raised):
                 yield Message(line=Verification(case.id, "error", case.exactness, None, model.error))

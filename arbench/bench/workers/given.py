@@ -13,15 +13,15 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import msgspec
 
 from arbench.bench.job import Given, Job
-from arbench.methods import registry as methods_registry
-from arbench.models import ModelError, Source
-from arbench.models.registry import GIVEN
+
+if TYPE_CHECKING:
+    from arbench.models import Source
 
 _sent: list[Given] = []
 """The classes and methods that jobs take with them; empty, or one entry."""
@@ -42,6 +42,10 @@ def given(classes: Mapping[str, type[Source]], methods: Mapping[str, Any] = Mapp
     if not classes and not methods:
         yield
         return
+    from arbench.methods import registry as methods_registry
+    from arbench.models import ModelError
+    from arbench.models.registry import GIVEN
+
     pickled = Given(list(sys.path), _pickled(classes, methods))
     if not _in_use.acquire(blocking=False):
         raise ModelError("another thread measures classes in this process; wait until it is done")
@@ -64,6 +68,9 @@ def carrying(job: Job) -> Job:
 
 def take_given(found: Given) -> None:
     """Take the classes of a job, in the worker that got it."""
+    from arbench.methods import registry as methods_registry
+    from arbench.models.registry import GIVEN
+
     sys.path += [place for place in found.path if place not in sys.path]
     classes, methods = cloudpickle.loads(found.classes)
     GIVEN.update(classes)
@@ -71,6 +78,8 @@ def take_given(found: Given) -> None:
 
 
 def _pickled(classes: Mapping[str, type[Source]], methods: Mapping[str, Any]) -> bytes:
+    from arbench.models import ModelError
+
     modules = {one.__module__ for cls in classes.values() for one in cls.__mro__}
     modules |= {getattr(getattr(one, "run", one), "__module__", "") for one in methods.values()}
     try:
