@@ -113,9 +113,7 @@ def checked(options: Options) -> tuple[Options, list[Entry]]:
     return options, list(dict.fromkeys(found))
 
 
-def planning(
-    options: Options, gone: list[str] | None = None, few: Few | None = None
-) -> Generator[Step, None, Plan]:
+def planning(options: Options, gone: list[str] | None = None, few: Few | None = None) -> Generator[Step, None, Plan]:
     """Make a plan as ``make_plan`` does; yield each step that runs code of the user, before it begins.
 
     Args:

@@ -1,6 +1,6 @@
 """Few sizes, batches and data types in which a model shows its faults: what ``arbench verify`` checks.
 
-- A small size that is no power of two, with two events: rows of a batch that mix, lengths that only a power of two fits,
+- A small size that is no power of two, with two events: rows of a batch that mix, code that only a power of two fits,
   and probes that can afford every symbol at every place.
 - The first size that a run measures, with one event.
 - A larger size that is no power of two either, where there is time: buffers that wrap, and a past that was read in one

@@ -38,12 +38,14 @@ class Probed:
         changes: number of changes at each of them.
         symbols: number of different symbols that each changed element took; None for real elements.
         swept: number of groups from each of which on elements were changed once: all, or none where they cost too much.
+        reaches_back: whether the last parameters change with the first group, so that a longer event may show more.
     """
 
     places: int
     changes: int
     symbols: int | None
     swept: int = 0
+    reaches_back: bool = False
 
 
 def levels_of(source: Source) -> int | None:
@@ -102,6 +104,7 @@ def probe_leaks(source: Source, f: Tensor, context: Mapping[str, Tensor], seed: 
                 first_difference=[row % len(f), at],
                 leak_change=row // len(f),
                 leak_share=float(leaks.double().mean()),
+                leak_changes=len(leaks),
                 **leaking(source, pasts[row][None], changed[row][None], own, begin),
             )
         if seen < n and not differs[:, seen:].any():
@@ -113,8 +116,10 @@ def probe_leaks(source: Source, f: Tensor, context: Mapping[str, Tensor], seed: 
             f"forward leaks: parameters of element {found[0]} change with elements from {found[1]} on",
             first_difference=[0, found[0]],
         )
-    levels = levels_of(source)
-    return Probed(len(places), count, min(count, levels) if levels else None, swept)
+    levels, first = levels_of(source), pasts.clone()
+    first[:, : bounds[1]] = _changes(source, pasts[:, : bounds[1]], count, generator)
+    reaches_back = groups > 1 and bool(_differs(source(first, code), params)[:, bounds[-2] :].any())
+    return Probed(len(places), count, min(count, levels) if levels else None, swept, reaches_back)
 
 
 def _differs(a: Tensor, b: Tensor) -> Tensor:
@@ -130,9 +135,7 @@ def _others(source: Source, f: Tensor, count: int, generator: torch.Generator) -
     return f.repeat(count, 1) + noise.to(f.device, f.dtype) * (f.std(unbiased=False) + 1)
 
 
-def _changes(
-    source: Source, suffix: Tensor, count: int, generator: torch.Generator, whole: bool = False
-) -> Tensor:
+def _changes(source: Source, suffix: Tensor, count: int, generator: torch.Generator, whole: bool = False) -> Tensor:
     """Return other elements for a suffix (count B, M).
 
     No first element of a suffix stays as it is, so that there is a change to be seen; if ``whole``, no element does.

@@ -196,7 +196,7 @@ class ModelSubject:
         counted = (["extend"], _over_several) if half == "several" else (["start", "extend"],)
         with evaluations(self.pair(case)[0], *counted) as wrong_calls:
             try:
-                line = self._verification(case, {"extend": str(fault)})
+                line = self._verification(case, {**_passed(fault), "extend": str(fault)})
             except Exception:  # a model may raise anything
                 if wrong_calls() and self.setup.device == "cpu":
                     return charged
@@ -247,6 +247,11 @@ class ModelSubject:
     def _may_raise(self, case: CaseKey) -> bool:
         """Return whether an exception is a fault of the case alone; after one on a GPU it may be unusable."""
         return self.setup.device == "cpu" and self._is_outside(case)
+
+
+def _passed(fault: InexactError) -> dict[str, Any]:
+    """Return the facts of the checks that a model passed before its fault."""
+    return {name: value for name, value in fault.facts.items() if name not in ("half", "check", "first_difference")}
 
 
 def _over_several(state: Any, f: Any, g0: int, g1: int) -> bool:

@@ -19,7 +19,7 @@ from arbench.bench.progress import Progress, Quiet
 from arbench.bench.workers.failure import NoWorkerError, WorkerFailure
 from arbench.bench.workers.pool import WorkerPool
 from arbench.bench.workers.unplanned import failed, reported
-from arbench.results import Model, Status, Verification
+from arbench.results import Case, Model, Status, Verification
 
 PLANNING_S = 11.0
 """Seconds that a step of planning may take: importing a model, and building it."""
@@ -57,6 +57,15 @@ class Checks:
         """Take a plan."""
         self.cases, self.models = planned.cases, planned.models
         self.lacking, self.native = planned.lacking, list(dict.fromkeys(planned.native))
+
+    def rows(self) -> list[Case]:
+        """Return a row for each case."""
+        found = []
+        for case in self.cases:
+            known = {name: getattr(case, name) for name in CaseKey.__struct_fields__ if name in Case.__struct_fields__}
+            line = self.lines[case.id]
+            found.append(Case(id=case.id, status=line.status, error=line.error, verified=line.verified, **known))
+        return found
 
     @property
     def open(self) -> list[CaseKey]:

@@ -18,7 +18,7 @@ from arbench.bench.inexact import InexactError, naming
 from arbench.bench.models.contract import check_forward
 from arbench.bench.models.evidence import EXACT, check_finite, first_difference
 from arbench.bench.models.precision import Precision
-from arbench.bench.models.probes import probe_leaks
+from arbench.bench.models.probes import levels_of, probe_leaks
 from arbench.bench.models.setup import ModelSetup
 from arbench.bench.models.verify.extend import first_steps, forward_equals_extend
 from arbench.models import Source
@@ -29,8 +29,9 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
 
     Returns:
         Facts for the results file: ``forward_against_extend``; ``leak_probes`` (places probed), ``leak_changes``
-        (changes tried at each), ``leak_symbols`` (symbols that a changed element took) and ``leak_swept`` (groups from
-        each of which on elements were changed once).
+        (changes tried at each), ``leak_symbols`` (symbols that a changed element took, of ``leak_levels``),
+        ``leak_swept`` (groups from each of which on elements were changed once) and ``reaches_back`` (whether the last
+        parameters change with the first group); and ``conditioning``, the names of its parts, which all matter.
 
     Raises:
         InexactError: a probe found a fault. Its fact ``half`` is 'extend' or 'several' where ``forward`` has passed
@@ -57,15 +58,26 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         probed = probe_leaks(source, f, context, setup.seed)
     with naming("conditioning"):
         _conditioning_matters(source, f, context, params)
-    tried = {"leak_probes": probed.places, "leak_changes": probed.changes, "leak_swept": probed.swept}
+    tried: dict[str, Any] = {
+        "leak_probes": probed.places,
+        "leak_changes": probed.changes,
+        "leak_swept": probed.swept,
+        "reaches_back": probed.reaches_back,
+    }
     if probed.symbols is not None:
-        tried["leak_symbols"] = probed.symbols
-    with naming("rows"):
-        _rows_do_not_mix(twin, as_float64(f), as_float64(context), case)
-    with naming("extend"):
-        first_steps(source, f, source.encode(context, case.n), case.dtype)
-        f, context = _varied(twin, as_float64(f), as_float64(context))
-        worst = _forward_equals_extend(twin, f, context)
+        tried |= {"leak_symbols": probed.symbols, "leak_levels": levels_of(source)}
+    if context:
+        tried["conditioning"] = sorted(context)
+    try:
+        with naming("rows"):
+            _rows_do_not_mix(twin, as_float64(f), as_float64(context), case)
+        with naming("extend"):
+            first_steps(source, f, source.encode(context, case.n), case.dtype)
+            f, context = _varied(twin, as_float64(f), as_float64(context))
+            worst = _forward_equals_extend(twin, f, context)
+    except InexactError as error:
+        error.facts = {**tried, **error.facts}
+        raise
     return {"forward_against_extend": worst, **tried}
 
 

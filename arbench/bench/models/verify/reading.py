@@ -1,4 +1,4 @@
-"""Elements that single steps read, beside those that ``forward`` reads: what a state has lost shows in the difference."""
+"""Elements that single steps read, beside those that ``forward`` reads: the difference is what a state has lost."""
 
 from __future__ import annotations
 
