@@ -149,11 +149,11 @@ def planning(options: Options, gone: list[str] | None = None, few: Few | None = 
         with _explaining(chosen):
             yield Step(entry.model, "built")
             source = _built(chosen, options)
-            models[chosen.name, chosen.preset] = _model(chosen, source)
             yield Step(entry.model, "planned")
             asked = [one for name in entry.methods for one in methods[name]] if entry.methods else None
             lacking |= _lacking(source, asked or (), options)
             cases = _cases_of(chosen, source, entry, options, asked, peers, few)
+            models[chosen.name, chosen.preset] = _model(chosen, source)
             kinds.append(type(source))
             extra |= {case.id: case for case in (() if few else needed(source, cases))}
             for case in cases:
@@ -226,7 +226,8 @@ def _model(chosen: Chosen, source: Source) -> Model:
             said.quality.elements,
         )
     family = FAMILIES.get(cls.family, "")
-    return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, cls.remark, trained)
+    said = (family, cls.element, cls.citation, source.remark)
+    return Model(chosen.name, chosen.preset, *said, trained, brings_weights=cls.brings_weights)
 
 
 def _together(cases: Iterable[CaseKey]) -> list[CaseKey]:

@@ -15,12 +15,12 @@ from arbench.cli.errors import LostError, NothingError, check_writable, refusing
 from arbench.cli.options import (
     FilePath,
     given_options,
+    named_models,
     option,
     peers,
     threads,
     which_cases,
     which_inputs,
-    with_checkpoints,
 )
 from arbench.cli.shell import check_shell
 from arbench.cli.terminal import terminal_width
@@ -64,7 +64,7 @@ def command(ctx: click.Context, out: Path | None, as_json: bool, **values: Any) 
     if out is not None:
         check_writable(out)
     check_shell("torch")
-    given = with_checkpoints(given)
+    given = named_models(given)
 
     from arbench.bench.options import Options, PlanError, check_seconds
     from arbench.bench.suite import suite_options

@@ -178,6 +178,11 @@ class Method:
         return self.rounds, self.backend
 
 
+def stepless(source: Source | type[Source]) -> str | None:
+    """Return what keeps methods that need an incremental step from running a model; None if it has one."""
+    return None if source.steps else "needs an incremental step, and the model has none: define extend in a Source"
+
+
 class Unknown:
     """The unknown feed of a job that takes several passes, and the rule that computes the feed.
 

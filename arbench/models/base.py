@@ -129,8 +129,11 @@ class Source(Switched, ABC):
     """Name of an element: audio sample, sub-pixel, token, ..."""
     family: ClassVar[str] = ""
     """Row of the taxonomy, a key of ``FAMILIES``; empty for none."""
-    remark: ClassVar[str] = ""
+    remark: str = ""
     """Caveat that a reader needs before comparing figures; shown beside them."""
+    brings_weights: ClassVar[bool] = False
+    """True if the weights come with the model, trained or not, as those of a module that is built already do: nothing
+    says that they are random ones."""
     steps: ClassVar[bool] = True
     """False if ``extend`` is no incremental step, but evaluates the network on all elements again: only ``forward`` is
     known. Methods that need a step then leave the model out, and nothing is compared with ``forward``."""

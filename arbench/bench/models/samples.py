@@ -30,8 +30,9 @@ from arbench.train.digest import digest
 
 COUNTS = {True: 16, False: 4}
 """Number of events by default: of pictures, and of others."""
-FASTEST = ("parallel", "fused", "cached")
-"""Exact samplers, the fastest first; ``parallel`` samples only from models that read noise."""
+FASTEST = ("parallel", "fused", "cached", "fixed_point")
+"""Exact samplers, the fastest first; ``parallel`` samples only from models that read noise, and ``fixed_point`` is for
+models without an incremental step."""
 AT_ONCE = 2**15
 """Elements to verify at once, in several dtypes."""
 
@@ -207,9 +208,13 @@ class Drawing:
 
     @property
     def weights(self) -> str:
-        """The trained weights: their name, or the path of a file; "random" where there are none."""
+        """The trained weights: their name, or the path of a file; "random" where there are none.
+
+        Those that come with a model are "its own".
+        """
         trained = self._setup.chosen.trained
-        return self._setup.weights or (trained.name if trained is not None else "random")
+        own = "its own" if self._setup.chosen.cls.brings_weights else "random"
+        return self._setup.weights or (trained.name if trained is not None else own)
 
     def _part(self) -> Any:
         """Return the held-out part of the data, or all of it where the model does not divide it."""

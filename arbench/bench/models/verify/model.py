@@ -23,15 +23,19 @@ from arbench.bench.models.setup import ModelSetup
 from arbench.bench.models.verify.extend import first_steps, forward_equals_extend
 from arbench.models import Source
 
+STEPLESS = "the model has no incremental step, so forward is compared with nothing: leaks are probed, and that is all"
+"""Reason why ``forward_against_extend`` is null."""
+
 
 def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey) -> dict[str, Any]:
     """Probe a model at one N and batch: nothing leaks, all inputs matter, and ``forward`` equals ``extend``.
 
     Returns:
-        Facts for the results file: ``forward_against_extend``; ``leak_probes`` (places probed), ``leak_changes``
-        (changes tried at each), ``leak_symbols`` (symbols that a changed element took, of ``leak_levels``),
-        ``leak_swept`` (groups from each of which on elements were changed once) and ``reaches_back`` (whether the last
-        parameters change with the first group); and ``conditioning``, the names of its parts, which all matter.
+        Facts for the results file: ``forward_against_extend``, null with ``why_not_against_extend`` for a model without
+        incremental steps; ``leak_probes`` (places probed), ``leak_changes`` (changes tried at each), ``leak_symbols``
+        (symbols that a changed element took, of ``leak_levels``), ``leak_swept`` (groups from each of which on elements
+        were changed once) and ``reaches_back`` (whether the last parameters change with the first group); and
+        ``conditioning``, the names of its parts, which all matter.
 
     Raises:
         InexactError: a probe found a fault. Its fact ``half`` is 'extend' or 'several' where ``forward`` has passed
@@ -71,6 +75,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
     try:
         with naming("rows"):
             _rows_do_not_mix(twin, as_float64(f), as_float64(context), case)
+        if not source.steps:
+            return {"forward_against_extend": None, "why_not_against_extend": STEPLESS, **tried}
         with naming("extend"):
             first_steps(source, f, source.encode(context, case.n), case.dtype)
             f, context = _varied(twin, as_float64(f), as_float64(context))

@@ -85,7 +85,7 @@ def _facts(rows: Sequence[Case], options: _Words) -> Iterator[Unchecked]:
             why = f"at N = {row.n:,} the last parameters still change with the first element"
             yield Unchecked("longer events", why, options.value("n", 4 * row.n))
     if any("forward_against_extend" in facts and facts["forward_against_extend"] is None for _, facts in known):
-        why = next((facts["why_not_extend"] for _, facts in known if "why_not_extend" in facts), "there is no step")
+        why = next((facts["why_not_against_extend"] for _, facts in known if "why_not_against_extend" in facts), "")
         yield Unchecked("forward against extend", why)
     if laws := [facts for _, facts in known if "law" in facts]:
         if laws[0]["law"] != "oracle":
