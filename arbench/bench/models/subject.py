@@ -196,7 +196,9 @@ class ModelSubject:
         counted = (["extend"], _over_several) if half == "several" else (["start", "extend"],)
         with evaluations(self.pair(case)[0], *counted) as wrong_calls:
             try:
-                line = self._verification(case, {**_passed(fault), "extend": str(fault)})
+                line = self._verification(
+                    case, {**_passed(fault), "extend": str(fault), "extend_check": fault.facts.get("check", "extend")}
+                )
             except Exception:  # a model may raise anything
                 if wrong_calls() and self.setup.device == "cpu":
                     return charged
@@ -217,7 +219,10 @@ class ModelSubject:
                 facts["nfe"] = evaluated
             return Verification(case.id, "ok", case.exactness, facts | {"call_s": seconds, **model})
 
-        return _or_fault(case, verified, self._may_raise(case))
+        line = _or_fault(case, verified, self._may_raise(case))
+        if line.status == "inexact":
+            line.verified = {**model, **(line.verified or {})}
+        return line
 
     def _called_again(self, case: CaseKey, line: Verification) -> Verification:
         """Return a verification with the seconds of a second call, made as a timed one and compared with the first.

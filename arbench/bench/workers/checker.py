@@ -20,7 +20,7 @@ from arbench.bench.options import PlanError
 from arbench.bench.plan import Plan, planning
 from arbench.bench.workers.checking import patience_s
 from arbench.own.raised import one_line
-from arbench.results import Verification
+from arbench.results import Status, Verification
 
 SPARE_S = 3.0
 """Seconds after which cases that can be spared are left out."""
@@ -31,9 +31,11 @@ ANY_S = 1e9
 def work(job: Job) -> Iterator[Message]:
     """Do a check in a worker: plan it unless it has cases, then verify them; yield each message.
 
-    Where a step takes about as long as the parent waits, this process prints where it is.
+    Where a step takes about as long as the parent waits, or crashes, this process prints where it is.
     """
     cases: list[CaseKey] = job.cases
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)
     try:
         for message in _planned_and_checked(job):
             if message.planned is not None:
@@ -134,6 +136,6 @@ def _verified(subject: ModelSubject, job: Job) -> Iterator[Message]:
         except Exception as error:  # a model may raise anything
             if begun is None or begun in answered or subject.setup.device != "cpu":
                 raise
-            status = "oom" if out_of_memory(error) else "error"
+            status: Status = "oom" if out_of_memory(error) else "error"
             answered.add(begun)
             yield Message(line=Verification(begun, status, exactness[begun], {"check": "method"}, one_line(error)))

@@ -82,7 +82,7 @@ def patience_s(timeout: float | None, cases: Sequence[CaseKey]) -> float:
     """
     if timeout is not None:
         return timeout
-    return STEP_S + max(case.weights for case in cases) / WEIGHTS_PER_S if cases else PLANNING_S
+    return round(STEP_S + max(case.weights for case in cases) / WEIGHTS_PER_S, 1) if cases else PLANNING_S
 
 
 def check(

@@ -21,6 +21,7 @@ from arbench.bench.models.precision import Precision
 from arbench.bench.models.probes import levels_of, probe_leaks
 from arbench.bench.models.setup import ModelSetup
 from arbench.bench.models.verify.extend import first_steps, forward_equals_extend
+from arbench.bench.models.walks import changed
 from arbench.models import Source
 
 STEPLESS = "the model has no incremental step, so forward is compared with nothing: leaks are probed, and that is all"
@@ -58,6 +59,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         precision.check_weights(source)
     with naming("repeatable"):
         _repeats(source, f, context, params)
+    with naming("rows"):
+        _rows_do_not_mix(twin, as_float64(f), as_float64(context))
     with naming("leaks"):
         probed = probe_leaks(source, f, context, setup.seed)
     with naming("conditioning"):
@@ -73,8 +76,6 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
     if context:
         tried["conditioning"] = sorted(context)
     try:
-        with naming("rows"):
-            _rows_do_not_mix(twin, as_float64(f), as_float64(context), case)
         if not source.steps:
             return {"forward_against_extend": None, "why_not_against_extend": STEPLESS, **tried}
         with naming("extend"):
@@ -157,13 +158,15 @@ def _right_alone(twin: Source, f: Tensor, context: Any, row: int) -> bool:
     return True
 
 
-def _rows_do_not_mix(twin: Source, f: Tensor, context: Any, case: CaseKey) -> None:
-    """Check that the first and the last row have the parameters that each has alone."""
-    if case.batch == 1:
-        return
-    whole = twin(f, twin.encode(context, case.n))
-    for row in (0, case.batch - 1):
+def _rows_do_not_mix(twin: Source, f: Tensor, context: Any) -> None:
+    """Check that the first and the last row have the parameters that each has alone; a single event gets another."""
+    if len(f) == 1:
+        f = torch.cat([f, changed(twin, f)])
+        context = {name: value.repeat(2, *[1] * (value.dim() - 1)) for name, value in context.items()}
+    n = f.shape[1]
+    whole = twin(f, twin.encode(context, n))
+    for row in (0, len(f) - 1):
         own = {name: value[row : row + 1] for name, value in context.items()}
-        alone = twin(f[row : row + 1], twin.encode(own, case.n))
+        alone = twin(f[row : row + 1], twin.encode(own, n))
         if not (whole[row : row + 1] - alone).abs().max() <= EXACT * (1 + alone.abs().max()):
             raise InexactError("a row of a batch changes with the other rows", first_difference=[row, 0])

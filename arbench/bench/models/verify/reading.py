@@ -6,6 +6,7 @@ from arbench.bench.models.walks import Walk, Walks, changed
 
 NEAREST, FARTHEST = 8, 4
 """Number of earlier elements, the last ones and the first ones, that are changed one at a time."""
+LOOK = "look at the state it returns"
 COMPLETE = (
     "it reads every element that forward reads, so look at where it takes them to be, as where positions do not count "
     "on with the state, and at what the state keeps of each"
@@ -19,11 +20,19 @@ def reading(walks: Walks, single: Walk) -> str:
     single steps, in both or in neither.
     """
     assert single.at is not None
-    group = walks.group(single.at[1])
-    here, look = slice(walks.bounds[group], walks.bounds[group + 1]), "look at the state it returns"
+    assert single.params is not None
+    first, last = (walks.group(at) for at in (single.at[1], single.params.shape[1] - 1))
+    if not walks.bounds[first]:
+        return LOOK
+    return _lost(walks, first) or _lost(walks, last) or COMPLETE
+
+
+def _lost(walks: Walks, group: int) -> str | None:
+    """Return which elements single steps do not read for a group, or read in place of them; None if it is none."""
+    here = slice(walks.bounds[group], walks.bounds[group + 1])
     steps = walks.walk(range(group + 2))
     if steps.params is None:
-        return look
+        return LOOK
     lost, more = list[int](), list[int]()
     for at in sorted({*range(max(here.start - NEAREST, 0), here.start), *range(min(FARTHEST, here.start))})[::-1]:
         seen, wanted = moved(walks, steps, slice(at, at + 1), here)
@@ -33,12 +42,12 @@ def reading(walks: Walks, single: Walk) -> str:
             more.append(at)
     of = f"for element {here.start}"
     if lost and more:
-        return f"{of} it reads element {more[0]} in place of element {lost[0]}; {look}, and at the place in it"
+        return f"{of} it reads element {more[0]} in place of element {lost[0]}; {LOOK}, and at the place in it"
     if lost:
-        return f"{of} it does not read element {lost[0]}, which forward reads; {look}"
+        return f"{of} it does not read element {lost[0]}, which forward reads; {LOOK}"
     if more:
-        return f"{of} it reads element {more[0]}, which forward does not read; {look}"
-    return COMPLETE if here.start else look
+        return f"{of} it reads element {more[0]}, which forward does not read; {LOOK}"
+    return None
 
 
 def moved(walks: Walks, walk: Walk, part: slice, here: slice) -> tuple[bool, bool]:

@@ -14,6 +14,7 @@ from arbench.report.models.verify.passed import Checked, passed
 from arbench.report.models.verify.unchecked import Unchecked, unchecked
 from arbench.results import Case
 
+AS_ABOVE = "as said above"
 Outcome = Literal["right", "wrong", "failed"]
 """``failed``: nothing was found wrong, and a case raised an exception, hung, crashed or ran out of memory."""
 
@@ -58,19 +59,19 @@ def correctness(
     found, right = faults(rows), [row for row in rows if row.status == "ok"]
     wrong = [fault for fault in found if not fault.failed]
     outcome: Outcome = "wrong" if wrong else "failed" if found or not right else "right"
-    first = (wrong or found or [None])[0]
+    first = next(iter(wrong or found), None)
     if first is None:
         answer = _right(spec, right) if right else f"{spec} is not verified: no case was reached"
     else:
         answer = _wrong(spec, first, len(found) - 1)
-    lines = [*[Checked(one.name, False, one.text) for one in found], *passed(rows, found)]
+    lines = [Checked(one.name, False, AS_ABOVE if one is first else one.text) for one in found]
     return Correctness(
         spec,
         outcome,
         answer,
         MEANINGS[first.check].means if first else "",
         first.look if first else "",
-        lines,
+        [*lines, *passed(rows, found)],
         unchecked(rows, found, native, lacking, asserting),
         _todo(spec, outcome, asserting),
         len(right),

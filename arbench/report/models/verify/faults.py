@@ -63,7 +63,8 @@ def faults(rows: Sequence[Case]) -> list[Fault]:
             of_model = check not in OF_METHODS or facts.get("check") == "model"
             key = (check,) if of_model else (check, alike(text))
         elif "extend" in facts:  # the method makes no call of it
-            check, text, of_model, key = "extend", str(facts["extend"]), True, ("extend",)
+            check, text, of_model = facts.get("extend_check", "extend"), str(facts["extend"]), True
+            key = (check,)
         else:
             continue
         fault = found.setdefault(key, Fault(check, f"{text}{_leak(facts) if check == 'leaks' else ''}", "", facts))
@@ -82,9 +83,9 @@ def _check(row: Case) -> str:
     """Return the check that a case fails."""
     if row.status in ("timeout", "oom"):
         return row.status
-    if row.status == "error":
-        return "crash" if str(row.error).startswith("the worker ") else "raises"
     check = (row.verified or {}).get("check", "method")
+    if row.status == "error" and check != "extend":
+        return "crash" if str(row.error).startswith("the worker ") else "raises"
     return check if check in MEANINGS else "method"
 
 

@@ -60,7 +60,7 @@ MEANINGS: dict[str, Meaning] = {
     "extend": Meaning(
         "extend",
         "methods that go step by step draw and score another model than forward",
-        "what the message names",
+        "start and extend: what a state keeps, what it is brought up to date with, and which element comes next",
     ),
     "noise": Meaning(
         "noise",

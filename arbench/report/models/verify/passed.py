@@ -11,7 +11,7 @@ from arbench.report.labels import listed
 from arbench.report.models.verify.faults import Fault
 from arbench.results import Case
 
-ORDER = ("forward", "finite", "precision", "repeatable", "leaks", "inputs", "conditioning", "rows", "extend")
+ORDER = ("forward", "finite", "precision", "repeatable", "rows", "leaks", "inputs", "conditioning", "extend")
 """The checks of a model, in the order in which they are made: the first that fails is the last that was made."""
 
 
@@ -39,11 +39,12 @@ def passed(rows: Sequence[Case], found: Sequence[Fault]) -> list[Checked]:
     lines = []
     if stopped > ORDER.index("repeatable") and (probed or stopped < len(ORDER)):
         dtypes = listed(dict.fromkeys(row.dtype for row in rows if row.verified and "leak_probes" in row.verified))
-        lines.append(Checked("forward", True, f"finite, and the same bits when it is called again ({dtypes})"))
+        where = f" ({dtypes})" if dtypes else ""
+        lines.append(Checked("forward", True, f"finite, and the same bits when it is called again{where}"))
+    if "rows" not in failed and (probed or stopped > ORDER.index("rows") and stopped < len(ORDER)):
+        lines.append(Checked("rows", True, "an event has the same parameters alone and beside others"))
     if probed:
         lines += [Checked("leaks", True, _leaks(probed)), Checked("inputs", True, _inputs(probed))]
-    if "rows" not in failed and (events := max((row.batch for row in rows if row.status == "ok"), default=1)) > 1:
-        lines.append(Checked("rows", True, f"an event has the same parameters alone and among {events} events"))
     if apart := [one["forward_against_extend"] for one in facts if one.get("forward_against_extend") is not None]:
         text = f"single steps and calls over several elements give forward's parameters within {max(apart):.1e}"
         lines.append(Checked("extend", True, f"{text}, in float64"))

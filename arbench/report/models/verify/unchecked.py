@@ -96,5 +96,3 @@ def _facts(rows: Sequence[Case], options: _Words) -> Iterator[Unchecked]:
     if alone:
         why = "they return draws, and not the parameters that they drew from"
         yield Unchecked(f"log-probabilities of {listed(alone)}", why)
-    if not any(row.batch > 1 for row, _ in known):
-        yield Unchecked("rows of a batch", "there was one event at a time", options.value("batch", 2))
