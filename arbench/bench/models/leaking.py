@@ -25,7 +25,7 @@ def leaking(source: Source, before: Tensor, after: Tensor, context: Mapping[str,
         first: the first element that differs.
 
     Returns:
-        ``leak_from``, the element, and ``leak_value``, what it was changed to; nothing where no element leaks alone.
+        ``leak_from``, the element, and ``leak_values``, what it was and became; nothing where no element leaks alone.
     """
     places = (before != after)[0].nonzero()[:, 0]
     places = places[places >= first][:MOST]
@@ -40,7 +40,7 @@ def leaking(source: Source, before: Tensor, after: Tensor, context: Mapping[str,
     if not leaks.any():
         return {}
     at = int(places[int(leaks.nonzero()[0, 0])])
-    return {"leak_from": at, "leak_value": after[0, at].item()}
+    return {"leak_from": at, "leak_values": [before[0, at].item(), after[0, at].item()]}
 
 
 def sweep(source: Source, f: Tensor, context: Mapping[str, Tensor], changed: Tensor) -> tuple[int, int] | None:

@@ -113,6 +113,5 @@ def _wrong(spec: str, fault: Fault, more: int) -> str:
 
 def _todo(spec: str, outcome: Outcome, asserting: bool) -> list[str]:
     if outcome == "right":
-        return [] if asserting else [f"arbench run --model {spec}   measures depth, work, memory and time"]
-    again = "run the test again" if asserting else f"arbench verify --model {spec}   once it is mended"
-    return [again]
+        return [] if asserting else [f"depth, work, memory and time: arbench run --model {spec}"]
+    return ["run the test again" if asserting else f"once it is mended: arbench verify --model {spec}"]

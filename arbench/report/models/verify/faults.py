@@ -103,10 +103,8 @@ def _leak(facts: dict[str, Any]) -> str:
     share, count, at = facts.get("leak_share"), facts.get("leak_changes"), facts.get("leak_from")
     parts = []
     if at is not None:
-        value = facts["leak_value"]
-        parts.append(
-            f"element {at} alone does it where it becomes {value if isinstance(value, int) else f'{value:.3g}'}"
-        )
+        old, new = (f"{one}" if isinstance(one, int) else f"{one:.3g}" for one in facts["leak_values"])
+        parts.append(f"element {at} alone does it, where it is {new} in place of {old}")
     if share is not None and count is not None:
         parts.append(f"{numbers([round(share * count)])} of {numbers([count])} changes leak")
     return f" ({'; '.join(parts)})" if parts else ""

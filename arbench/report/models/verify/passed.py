@@ -41,7 +41,7 @@ def passed(rows: Sequence[Case], found: Sequence[Fault]) -> list[Checked]:
         dtypes = listed(dict.fromkeys(row.dtype for row in rows if row.verified and "leak_probes" in row.verified))
         where = f" ({dtypes})" if dtypes else ""
         lines.append(Checked("forward", True, f"finite, and the same bits when it is called again{where}"))
-    if "rows" not in failed and (probed or stopped > ORDER.index("rows") and stopped < len(ORDER)):
+    if "rows" not in failed and (probed or ORDER.index("rows") < stopped < len(ORDER)):
         lines.append(Checked("rows", True, "an event has the same parameters alone and beside others"))
     if probed:
         lines += [Checked("leaks", True, _leaks(probed)), Checked("inputs", True, _inputs(probed))]
