@@ -46,7 +46,7 @@ NAMED = {
     "RaisingInSteps": (r"is WRONG: extend failed at its first step, .* IndexError: no such position", "step by step"),
     "Lawless": (r"is WRONG: the probabilities of an element sum to \d+\.?\d*, allowed 1 \+- ", "normalising constant"),
 }
-"""What is said of each plant: the answer, and words of what it means or where to look."""
+"""Answer to each plant, and words of what it means or where to look."""
 
 
 @pytest.fixture(scope="module")

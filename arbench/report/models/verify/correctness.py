@@ -1,4 +1,4 @@
-"""What is known of the correctness of a model, from the verification of its cases."""
+"""Correctness of a model: the answer that the verification of its cases gives."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Correctness(msgspec.Struct):
     checked: list[Checked]
     unchecked: list[Unchecked]
     todo: list[str]
-    """What to do next, one line each."""
+    """Next steps, one line each."""
     verified: int
     """Number of cases that are right."""
 

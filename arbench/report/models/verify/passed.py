@@ -22,7 +22,7 @@ class Checked(msgspec.Struct):
     """The check, or the methods."""
     right: bool
     text: str
-    """What was found, on one line."""
+    """Result, on one line."""
 
 
 def passed(rows: Sequence[Case], found: Sequence[Fault]) -> list[Checked]:

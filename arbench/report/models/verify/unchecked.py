@@ -1,4 +1,4 @@
-"""What was not checked, and why: a fact that is unknown is never taken for a good one."""
+"""Checks that were not made, and why: a fact that is unknown is never taken for a good one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Unchecked(msgspec.Struct):
     what: str
     why: str
     todo: str = ""
-    """What checks it; empty where nothing does."""
+    """Option that checks it; empty where nothing does."""
 
 
 def unchecked(
