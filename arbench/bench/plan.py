@@ -226,8 +226,16 @@ def _model(chosen: Chosen, source: Source) -> Model:
             said.quality.elements,
         )
     family = FAMILIES.get(cls.family, "")
-    said = (family, cls.element, cls.citation, source.remark)
-    return Model(chosen.name, chosen.preset, *said, trained, brings_weights=cls.brings_weights)
+    return Model(
+        chosen.name,
+        chosen.preset,
+        family,
+        cls.element,
+        cls.citation,
+        source.remark,
+        trained,
+        cls.brings_weights,
+    )
 
 
 def _together(cases: Iterable[CaseKey]) -> list[CaseKey]:

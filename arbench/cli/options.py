@@ -116,8 +116,8 @@ peers = option(
 law = option(
     "--law",
     metavar="NAME[:SIZE]",
-    help="For a --model that is a plain module, (B, N) to (B, N, K): the law of an element whose parameters it returns, "
-    "such as categorical:256, normal or logistic_mixture:10.",
+    help="For a --model that is a plain module, (B, N) to (B, N, K): the law of an element, of which it returns K "
+    "parameters, such as categorical:256, normal or logistic_mixture:10.",
 )
 
 

@@ -359,7 +359,7 @@ def _adapters() -> ModuleType:
 
 
 def _is_offered(value: Any) -> bool:
-    """Return whether an object of a user's file may be a model, for suggestions: a ``Source``, or a module of theirs."""
+    """Return whether an object of a user's file may be a model, to be suggested: a ``Source`` or a module."""
     kind = value if inspect.isclass(value) else type(value)
     return _is_model(value) or (issubclass(kind, torch.nn.Module) and not kind.__module__.startswith("torch."))
 

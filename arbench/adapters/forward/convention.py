@@ -78,7 +78,11 @@ def convention_of(network: nn.Module, law: Distribution, n: int, shift: int | No
     rows = max(2, min(CHANGES, MOST_NUMBERS // (n * law.params_width)))
     generator = torch.Generator().manual_seed(0)
     x = events(network, law, rows, n, generator)
-    returned = called(network, x, n)
+    try:
+        returned = called(network, x, n)
+    except FailedError:
+        _check_symbols(network, law, n)
+        raise
     part = part_of(returned, (rows, n, law.params_width))
     before = parameters(returned, part)
     if _differs(before, parameters(called(network, x, n), part)).any():
@@ -134,6 +138,20 @@ def _differs(a: Tensor, b: Tensor) -> Tensor:
     return (a != b) & ~(a.isnan() & b.isnan())
 
 
+def _check_symbols(network: nn.Module, law: Distribution, n: int) -> None:
+    """Raise ValueError if a module that fails on events of a law takes symbols of another one."""
+    try:
+        returned = called(network, events(network, law, 2, n, torch.Generator()).long() * 0, n)
+    except FailedError:
+        return
+    if isinstance(returned, Tensor) and returned.dim() == 3 and returned.shape[-1] != law.params_width:
+        width = returned.shape[-1]
+        raise ValueError(
+            f"forward fails on events of this law, and takes symbols; it returns {width} parameters of each, so choose "
+            f"another law, such as categorical:{width}"
+        )
+
+
 def _check_arguments(network: nn.Module) -> None:
     """Raise ValueError if ``forward`` takes more than events."""
     try:
@@ -143,7 +161,8 @@ def _check_arguments(network: nn.Module) -> None:
     try:
         takes.bind(None)
     except TypeError:
+        names = ", ".join(takes.parameters)
         raise ValueError(
-            f"forward takes {takes}, and is called with events (B, N) alone; give the others defaults, or name a "
+            f"forward takes ({names}), and is called with events (B, N) alone; give the others defaults, or name a "
             "function that returns a module which has them"
         ) from None

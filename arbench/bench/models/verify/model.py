@@ -15,6 +15,7 @@ from torch import Tensor
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError, naming
+from arbench.bench.models.alphabet import probe_symbols
 from arbench.bench.models.contract import check_forward
 from arbench.bench.models.evidence import EXACT, check_finite, first_difference
 from arbench.bench.models.precision import Precision
@@ -62,7 +63,10 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
     with naming("rows"):
         _rows_do_not_mix(twin, as_float64(f), as_float64(context))
     with naming("leaks"):
-        probed = probe_leaks(source, f, context, setup.seed)
+        probed, symbols = probe_leaks(source, f, context, setup.seed), 0
+        if probed.symbols is not None:
+            plain = source if source.backend == "eager" else twin  # a backend may compile anew for short events
+            symbols = max(probed.symbols, probe_symbols(plain, case.n, setup.seed, probed.symbols))
     with naming("conditioning"):
         _conditioning_matters(source, f, context, params)
     tried: dict[str, Any] = {
@@ -72,7 +76,7 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         "reaches_back": probed.reaches_back,
     }
     if probed.symbols is not None:
-        tried |= {"leak_symbols": probed.symbols, "leak_levels": levels_of(source)}
+        tried |= {"leak_symbols": symbols, "leak_levels": levels_of(source)}
     if context:
         tried["conditioning"] = sorted(context)
     try:
