@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -45,8 +46,8 @@ def command(models: tuple[str, ...], law: str | None, methods: list[str], as_jso
     from arbench.models.registry import EXTRAS
 
     with refusing(ModelError, MethodError, PlanError, WeightsError):
-        known = [method for spec in methods for method in _methods(spec)]
         chosen = [resolve(spec) for spec in models or (() if methods else names())]
+        known = [method for spec in methods for method in _methods(spec, [one.cls for one in chosen])]
         for one in chosen if models else ():
             _check_claims(one.cls)
         suites, described = shipped(), [_model(one) for one in chosen]
@@ -116,11 +117,11 @@ def _model(one: Any) -> dict[str, Any]:
     }
 
 
-def _methods(spec: str) -> list[dict[str, Any]]:
-    """Return what there is to say of the methods of a name or place. Raises MethodError."""
+def _methods(spec: str, kinds: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return what there is to say of the methods of a name or place, or of some models' own. Raises MethodError."""
     from arbench.methods import place_of, resolve
 
-    place, found = place_of(spec), resolve(spec)
+    place, found = place_of(spec, kinds), resolve(spec, kinds)
     feeds: dict[str, list[str]] = {}
     for m in found:
         feeds.setdefault(m.op, []).append({"x": "events", "z": "noise"}[m.feeds])

@@ -10,6 +10,7 @@ from arbench.methods.outside import sampler as sampler
 from arbench.methods.registry import METHODS as METHODS
 from arbench.methods.registry import NoMethodError as NoMethodError
 from arbench.methods.registry import installed as installed
+from arbench.methods.registry import is_plain as is_plain
 from arbench.methods.registry import place_of as place_of
 from arbench.methods.registry import resolve as resolve
 from arbench.methods.speculative import GUESSED_BY_DRAFT as GUESSED_BY_DRAFT
@@ -18,10 +19,11 @@ from arbench.models import Source
 
 
 def methods_for(source: Source | type[Source]) -> list[Method]:
-    """Return the built-in methods that can run a model, or any model of a class."""
-    return [m for m in METHODS if m.feeds == source.feeds and m.lacks(source) is None]
+    """Return the built-in methods, and those of its own, that can run a model, or any model of a class."""
+    return [m for m in (*METHODS, *source.own_methods()) if m.feeds == source.feeds and m.lacks(source) is None]
 
 
 def lacking(source: Source | type[Source]) -> dict[Method, str]:
     """Return what keeps the other methods of a model's kind of feed from running it, or any model of a class."""
-    return {m: why for m in METHODS if m.feeds == source.feeds and (why := m.lacks(source)) is not None}
+    known = (*METHODS, *source.own_methods())
+    return {m: why for m in known if m.feeds == source.feeds and (why := m.lacks(source)) is not None}

@@ -90,6 +90,7 @@ class Outcome:
         accepted: number of groups that each evaluation settled, for methods that guess ahead.
         step_bytes: bytes of weights that a step reads, for native loops, which can come near the time that it takes.
         exchanges: how often the threads of a native loop exchange partial sums in a step.
+        evaluations: how often the network was evaluated, where a method does not call ``forward`` and ``extend``.
     """
 
     x: Tensor
@@ -99,6 +100,7 @@ class Outcome:
     accepted: Sequence[int] = ()
     step_bytes: int | None = None
     exchanges: int | None = None
+    evaluations: int | None = None
 
 
 @dataclass(frozen=True)

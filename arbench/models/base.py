@@ -199,6 +199,19 @@ class Source(Switched, ABC):
         """
 
     @classmethod
+    def preset_name(cls, preset: str) -> str:
+        """Return what results call a preset: its name, unless it is the path of something that may change."""
+        return preset
+
+    @classmethod
+    def own_methods(cls) -> Sequence[Any]:
+        """Return methods, ``arbench.methods.Method``, that only models of this class have, beside the built-in ones.
+
+        A user names them as the built-in ones, and they are verified by the same rule.
+        """
+        return ()
+
+    @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the configuration of a smaller model of the same events, context and distribution, if any."""
         return None

@@ -166,7 +166,7 @@ class Chosen:
         except ModelError as error:
             raise ModelError(f"model '{self.name}:{self.preset}': {error}") from None
         except Exception as error:  # with settings of the user's, PyTorch and Python may refuse in any way
-            if "," not in self.preset:
+            if "," not in self.preset and self.preset in self.cls.presets and type(self.cls.presets) is dict:
                 raise  # a fault of the preset, not of the user's settings
             ours = self.cls.__module__.startswith("arbench.")
             what = " ".join(str(error).split()) if ours else one_line(error)
@@ -251,6 +251,11 @@ def _with_weights(weights: str, place: str, name: str, cls: type[Source], preset
     raise ModelError(f"model '{name}:{chosen.preset}@{weights}': {what}; {todo}")
 
 
+def may_own_methods(spec: str) -> bool:
+    """Return whether a model may have methods that others have not, which is known once it is imported."""
+    return split_weights(spec)[0].partition(":")[0] not in BUILT_IN
+
+
 def of_class(cls: Any) -> Chosen:
     """Return a class that the user passed, with its default preset.
 
@@ -288,11 +293,11 @@ def _chosen(place: str, name: str, cls: type[Source], preset: str) -> Chosen:
     preset = preset or (cls.default_preset if cls.default_preset in cls.presets else next(iter(cls.presets)))
     if preset not in cls.presets:
         raise NoModelError(f"model '{name}' has no preset '{preset}'; {did_you_mean(preset, cls.presets)}")
-    config = dict(cls.presets[preset])
+    config, called = dict(cls.presets[preset]), cls.preset_name(preset)
     if overrides:
         config |= _overrides(overrides, cls, name)
-        preset = f"{preset},{overrides}"
-    return Chosen(f"{place}:{preset}", name, preset, cls, config)
+        preset, called = f"{preset},{overrides}", f"{called},{overrides}"
+    return Chosen(f"{place}:{preset}", name, called, cls, config)
 
 
 def _check_presets(name: str, cls: type[Source]) -> None:

@@ -43,7 +43,9 @@ def leaking(source: Source, before: Tensor, after: Tensor, context: Mapping[str,
     return {"leak_from": at, "leak_values": [before[0, at].item(), after[0, at].item()]}
 
 
-def sweep(source: Source, f: Tensor, context: Mapping[str, Tensor], changed: Tensor) -> tuple[int, int] | None:
+def sweep(
+    source: Source, f: Tensor, context: Mapping[str, Tensor], changed: Tensor, allowed: float = 0.0
+) -> tuple[int, int] | None:
     """Change the first event from every group on, each time in a row of its own; return the first leak.
 
     Args:
@@ -51,6 +53,7 @@ def sweep(source: Source, f: Tensor, context: Mapping[str, Tensor], changed: Ten
         f: a feed (B, N).
         context: its conditioning.
         changed: another feed (N,), no element of which is the same.
+        allowed: largest difference of parameters that is no leak, over 1 + the largest parameter.
 
     Returns:
         The element whose parameters changed, and the element from which on the feed was changed; None for no leak.
@@ -62,7 +65,8 @@ def sweep(source: Source, f: Tensor, context: Mapping[str, Tensor], changed: Ten
     code, places = source.encode(own, n), torch.arange(n, device=f.device)
     whole = f[:1].repeat(rows, 1)
     after = torch.where(places >= begins, changed.to(f), whole)
-    moved = (source(after, code) != source(whole, code)).flatten(2).any(-1) & (places < seen)
+    before, found = source(whole, code), source(after, code)
+    moved = ~((found - before).abs() <= allowed * (1 + before.abs().max())).flatten(2).all(-1) & (places < seen)
     if not moved.any():
         return None
     row, at = (int(one) for one in moved.nonzero()[0])

@@ -23,7 +23,7 @@ from arbench.bench.options import PlanError, check_device, check_seed, check_siz
 from arbench.border import gallery
 from arbench.border.shown import Picture, Shown
 from arbench.data import NAMED, DataError
-from arbench.methods import Outcome, Task
+from arbench.methods import Outcome, Task, is_plain
 from arbench.models import Context, ModelError, Source, WeightsError, resolve
 from arbench.own.raised import one_line
 from arbench.train.digest import digest
@@ -185,7 +185,11 @@ class Drawing:
         check_sizes("--n", [] if n is None else [n])
         check_seed(seed)
         check_device(device, dtype)
-        asked = None if method is None else wanted(method)
+        try:
+            kinds = [] if method is None or not is_plain(method) else [resolve(spec).cls]
+        except ModelError as error:
+            raise PlanError(str(error)) from None
+        asked = None if method is None else wanted(method, kinds)
         try:
             self._setup = ModelSetup(spec, dtype, device, seed, weights, data or trained_on(spec))
             source = self._setup.build()
@@ -213,7 +217,7 @@ class Drawing:
         Those that come with a model are "its own".
         """
         trained = self._setup.chosen.trained
-        own = "its own" if self._setup.chosen.cls.brings_weights else "random"
+        own = "its own" if self.source.brings_weights else "random"
         return self._setup.weights or (trained.name if trained is not None else own)
 
     def _part(self) -> Any:

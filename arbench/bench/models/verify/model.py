@@ -21,7 +21,9 @@ from arbench.bench.models.evidence import EXACT, check_finite, first_difference
 from arbench.bench.models.precision import Precision
 from arbench.bench.models.probes import levels_of, probe_leaks
 from arbench.bench.models.setup import ModelSetup
+from arbench.bench.models.symbols import WIDE, try_symbols
 from arbench.bench.models.verify.extend import first_steps, forward_equals_extend
+from arbench.bench.models.verify.rewind import rewinds
 from arbench.bench.models.walks import changed
 from arbench.models import Source
 
@@ -63,10 +65,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
     with naming("rows"):
         _rows_do_not_mix(twin, as_float64(f), as_float64(context))
     with naming("leaks"):
-        probed, symbols = probe_leaks(source, f, context, setup.seed), 0
-        if probed.symbols is not None:
-            plain = source if source.backend == "eager" else twin  # a backend may compile anew for short events
-            symbols = max(probed.symbols, probe_symbols(plain, case.n, setup.seed, probed.symbols))
+        probed = probe_leaks(source, f, context, setup.seed, twin)
+        symbols = _symbols(source, twin, probed.symbols, case, setup.seed)
     with naming("conditioning"):
         _conditioning_matters(source, f, context, params)
     tried: dict[str, Any] = {
@@ -75,21 +75,36 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         "leak_swept": probed.swept,
         "reaches_back": probed.reaches_back,
     }
-    if probed.symbols is not None:
+    if symbols is not None:
         tried |= {"leak_symbols": symbols, "leak_levels": levels_of(source)}
     if context:
         tried["conditioning"] = sorted(context)
+    if not source.steps:
+        return {"forward_against_extend": None, "why_not_against_extend": STEPLESS, **tried}
+    real = f, context
     try:
-        if not source.steps:
-            return {"forward_against_extend": None, "why_not_against_extend": STEPLESS, **tried}
         with naming("extend"):
             first_steps(source, f, source.encode(context, case.n), case.dtype)
             f, context = _varied(twin, as_float64(f), as_float64(context))
             worst = _forward_equals_extend(twin, f, context)
+        with naming("leaks"):
+            wide = try_symbols(source, twin, *real)
+        if wide is not None:
+            tried |= {"leak_symbols": max(symbols or 0, wide.symbols), **wide.facts()}
+        with naming("rewind"):
+            back = rewinds(twin, f, twin.encode(context, case.n))
     except InexactError as error:
         error.facts = {**tried, **error.facts}
         raise
-    return {"forward_against_extend": worst, **tried}
+    return {"forward_against_extend": worst, **tried, "rewind": back}
+
+
+def _symbols(source: Source, twin: Source, known: int | None, case: CaseKey, seed: int) -> int | None:
+    """Return how many symbols were tried, after those of short events; a wide alphabet with steps is tried later."""
+    if known is None or (source.steps and (levels_of(source) or 0) > WIDE):
+        return known
+    plain = source if source.backend == "eager" else twin  # a backend may compile anew for short events
+    return max(known, probe_symbols(plain, case.n, seed, known))
 
 
 def _feed(setup: ModelSetup, source: Source, case: CaseKey) -> Tensor:

@@ -62,8 +62,12 @@ def faults(rows: Sequence[Case]) -> list[Fault]:
             check, text = _check(row), str(row.error)
             of_model = check not in OF_METHODS or facts.get("check") == "model"
             key = (check,) if of_model else (check, alike(text))
-        elif "extend" in facts:  # the method makes no call of it
-            check, text, of_model = facts.get("extend_check", "extend"), str(facts["extend"]), True
+        elif (name := next((one for one in ("extend", "rewind") if isinstance(facts.get(one), str)), None)) is not None:
+            check, text, of_model = (
+                facts.get(f"{name}_check", name),
+                facts[name],
+                True,
+            )  # the method makes no call of it
             key = (check,)
         else:
             continue
@@ -84,7 +88,7 @@ def _check(row: Case) -> str:
     if row.status in ("timeout", "oom"):
         return row.status
     check = (row.verified or {}).get("check", "method")
-    if row.status == "error" and check != "extend":
+    if row.status == "error" and check not in ("extend", "rewind"):
         return "crash" if str(row.error).startswith("the worker ") else "raises"
     return check if check in MEANINGS else "method"
 
@@ -102,7 +106,7 @@ def _leak(facts: dict[str, Any]) -> str:
     """Return which element leaks, with which value, and how often."""
     share, count, at = facts.get("leak_share"), facts.get("leak_changes"), facts.get("leak_from")
     parts = []
-    if at is not None:
+    if at is not None and facts.get("leak_values") is not None:
         old, new = (f"{one}" if isinstance(one, int) else f"{one:.3g}" for one in facts["leak_values"])
         parts.append(f"element {at} alone does it, where it is {new} in place of {old}")
     if share is not None and count is not None:

@@ -62,6 +62,11 @@ MEANINGS: dict[str, Meaning] = {
         "methods that go step by step draw and score another model than forward",
         "start and extend: what a state keeps, what it is brought up to date with, and which element comes next",
     ),
+    "rewind": Meaning(
+        "rewind",
+        "methods that guess ahead keep something of guesses that were wrong",
+        "mark and rewind: how far the state is cut back, and what it shares with the state that was marked",
+    ),
     "noise": Meaning(
         "noise",
         "draws are not independent, or not of their law, whatever the parameters are",

@@ -11,7 +11,7 @@ from arbench.report.labels import listed
 from arbench.report.models.verify.faults import Fault
 from arbench.results import Case
 
-ORDER = ("forward", "finite", "precision", "repeatable", "rows", "leaks", "inputs", "conditioning", "extend")
+ORDER = ("forward", "finite", "precision", "repeatable", "rows", "leaks", "inputs", "conditioning", "extend", "rewind")
 """The checks of a model, in the order in which they are made: the first that fails is the last that was made."""
 
 
@@ -48,6 +48,9 @@ def passed(rows: Sequence[Case], found: Sequence[Fault]) -> list[Checked]:
     if apart := [one["forward_against_extend"] for one in facts if one.get("forward_against_extend") is not None]:
         text = f"single steps and calls over several elements give forward's parameters within {max(apart):.1e}"
         lines.append(Checked("extend", True, f"{text}, in float64"))
+    if back := [one["rewind"] for one in facts if isinstance(one.get("rewind"), float)]:
+        text = "once guesses are taken back, parameters are as if they had never been made"
+        lines.append(Checked("rewind", True, f"{text}: within {max(back):.1e}"))
     if laws := [one for one in facts if "law" in one and "law" not in failed]:
         lines.append(Checked("law", True, _law(laws)))
     if noise := [one["noise_tested"] for one in facts if "noise_tested" in one and "noise" not in failed]:
