@@ -6,12 +6,14 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES
+from arbench.bench.job import Step as Step
 from arbench.bench.memory import check_memory
 from arbench.bench.models.contract import ContractError, check_class, check_observed
+from arbench.bench.models.few import Few, Shape
 from arbench.bench.models.formulas import check_formulas
 from arbench.bench.models.needed import needed
 from arbench.bench.models.wanted import (
@@ -78,17 +80,6 @@ class Plan:
         return list(groups.values())
 
 
-class Step(NamedTuple):
-    """A step of planning that runs code of a model or method."""
-
-    spec: str
-    """The model or method, as the user named it."""
-    did: str
-    """Participle of what happens to it: 'imported', 'built' or 'planned'."""
-    what: str = "model"
-    """Kind of it: 'model', 'method' or 'peer'."""
-
-
 def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
     """Check the options against the models, and list the cases.
 
@@ -134,8 +125,14 @@ def checked(options: Options) -> tuple[Options, list[Entry]]:
     return options, list(dict.fromkeys(found))
 
 
-def planning(options: Options, gone: list[str] | None = None) -> Generator[Step, None, Plan]:
-    """Make a plan as ``make_plan`` does; yield each step that runs code of the user, before it begins."""
+def planning(options: Options, gone: list[str] | None = None, few: Few | None = None) -> Generator[Step, None, Plan]:
+    """Make a plan as ``make_plan`` does; yield each step that runs code of the user, before it begins.
+
+    Args:
+        options: as for ``make_plan``.
+        gone: as for ``make_plan``.
+        few: chooses few cases that show most; by default there are all that the options mean.
+    """
     options, found = checked(options)
     methods: dict[str, list[Wanted]] = {}
     named = list(dict.fromkeys(name for entry in found for name in entry.methods))
@@ -174,10 +171,10 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
             yield Step(entry.model, "planned")
             asked = [one for name in entry.methods for one in methods[name]] if entry.methods else None
             lacking |= _lacking(source, asked or (), options)
-            cases = _cases_of(chosen, source, entry, options, asked, peers)
+            cases = _cases_of(chosen, source, entry, options, asked, peers, few)
             models[chosen.name, chosen.preset] = _model(chosen, source)
             kinds.append(type(source))
-            extra |= {case.id: case for case in needed(source, cases)}
+            extra |= {case.id: case for case in (() if few else needed(source, cases))}
             for case in cases:
                 known = unique.setdefault(case.id, case)
                 if case.spec != known.spec:
@@ -322,26 +319,54 @@ def check_claims(spec: str, source: Source) -> None:
 
 
 def _cases_of(
-    chosen: Chosen, source: Source, entry: Entry, options: Options, asked: list[Wanted] | None, peers: list[Wanted]
+    chosen: Chosen,
+    source: Source,
+    entry: Entry,
+    options: Options,
+    asked: list[Wanted] | None,
+    peers: list[Wanted],
+    few: Few | None,
 ) -> list[CaseKey]:
     check_class(source)
-    sizes = list(dict.fromkeys(entry.n or source.ladder))
-    batches = list(dict.fromkeys(entry.batch or (1,)))
     methods = _methods(chosen, source, entry, options, asked)
+    if few is not None and asked is None:
+        methods = few.without_native(methods)
     if "sample" in (entry.ops or ("sample",)):
         methods += fitting_peers(source, f"{chosen.name}:{chosen.preset}", peers)
+    if few is None:
+        sizes, batches = list(dict.fromkeys(entry.n or source.ladder)), list(dict.fromkeys(entry.batch or (1,)))
+        shapes = [Shape(n, batch, options.dtype) for batch in batches for n in sorted(sizes)]
+    else:
+        shapes = few.shapes(source, entry.n, entry.batch, lambda n: _takes(chosen, source, n, options))
+        sizes = [shape.n for shape in shapes]
     ops = {one.method.op for one in methods}
-    if sizes and ops:
-        check_memory(f"{chosen.name}:{chosen.preset}", source, ops, max(batches), max(sizes), options)
+    if shapes and ops:
+        most = max(shape.batch for shape in shapes)
+        check_memory(f"{chosen.name}:{chosen.preset}", source, ops, most, max(sizes), options)
     for n in sizes:
         try:
             source.schedule(n)
         except ValueError as error:
             raise PlanError(f"{chosen.name}:{chosen.preset}: {error}") from None
     _check_data(chosen, source, max(sizes), options)
-    return [
-        _case(chosen, source, one, batch, n, options) for one in methods for batch in batches for n in sorted(sizes)
-    ]
+    found = []
+    for one in methods:
+        for shape in shapes:
+            case = _case(chosen, source, one, shape.batch, shape.n, replace(options, dtype=shape.dtype))
+            found.append(case)
+            if few is not None and shape.spare:
+                few.spare.append(case.id)
+    return found
+
+
+def _takes(chosen: Chosen, source: Source, n: int, options: Options) -> bool:
+    """Return whether a model has events of a size that nobody asked for."""
+    try:
+        source.schedule(n)
+        _check_data(chosen, source, n, options)
+    except Exception:  # a model may raise anything; at a size that it must have, that is reported
+        return False
+    return True
 
 
 def _methods(

@@ -65,7 +65,8 @@ what that package, or a file of the user's, calls a model."""
 EXTRAS = {"hf": ("transformers", "hf"), "zuko": ("zuko", "flows"), "nflows": ("nflows", "flows")}
 """The package that each of them needs, and the extra of arbench that installs it."""
 GIVEN: dict[str, Any] = {}
-"""What the user passed to ``arbench.measure`` itself, by the name of the model: classes, modules and functions."""
+"""Classes, modules and functions that the user passed to a function itself, by the name of the model; and what is
+``Chosen`` already."""
 _TEXTS = ("element", "family", "remark", "citation")
 _RATES = (1e-9, 1e15)
 """Bounds of what results store as a rate."""
@@ -205,6 +206,8 @@ def resolve(spec: str) -> Chosen:
     """
     model, weights = split_weights(spec)
     place, _, preset = model.partition(":")
+    if isinstance(GIVEN.get(place), Chosen):
+        return GIVEN[place]
     path = None if place in GIVEN else BUILT_IN.get(place) or names().get(place)
     if place in GIVEN:
         name, cls = place, _class_of(GIVEN[place], spec, place, preset)

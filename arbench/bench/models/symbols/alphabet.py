@@ -235,6 +235,7 @@ class _Trial:
             "symbols: look at what treats some of them in another way",
             first_difference=[0, at],
             half="extend",
+            check="extend",
         )
 
     def _leaks(self, x: Tensor, begin: int) -> None:

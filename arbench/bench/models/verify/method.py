@@ -18,7 +18,7 @@ from torch import Tensor
 
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES, as_float64
-from arbench.bench.inexact import InexactError
+from arbench.bench.inexact import InexactError, naming
 from arbench.bench.models.evidence import EXACT, Evidence, check_finite, evidence, first_difference
 from arbench.bench.models.judge import Judge, judge_of
 from arbench.bench.models.outcome import digest, has_the_numbers, has_the_shape, has_the_type
@@ -73,25 +73,28 @@ def verify_method(
     """
     method = method_of(case, source)
     task = setup.task(source, case, record=case.op == "sample" and method.records)
-    handed = Handed()
-    outcome, seconds = called(setup, source, case, task if case.chunk is None else replace(task, made=handed.take))
-    calls = evaluated()
-    facts, proof = verify_outcome(setup, source, twin, case, task, outcome)
-    if case.chunk is not None:
-        handed.check(source, case.chunk, outcome.x)
-    if case.op == "sample" and not method.records:
+    with naming("method"):
+        handed = Handed()
+        outcome, seconds = called(setup, source, case, task if case.chunk is None else replace(task, made=handed.take))
+        calls = evaluated()
+        facts, proof = verify_outcome(setup, source, twin, case, task, outcome)
+        if case.chunk is not None:
+            handed.check(source, case.chunk, outcome.x)
+        if case.op == "sample" and not method.records:
 
-        def again(other: Task) -> None:
-            verify_outcome(setup, source, twin, case, other, called(setup, source, case, other)[0])
+            def again(other: Task) -> None:
+                verify_outcome(setup, source, twin, case, other, called(setup, source, case, other)[0])
 
-        facts |= {"recorded": False, "how": facts["how"] + DRAWS_ALONE}
-        facts["elements"] = outcome.x.numel() + draw_more(source, task, setup.seed, again)
+            facts |= {"recorded": False, "how": facts["how"] + DRAWS_ALONE}
+            facts["elements"] = outcome.x.numel() + draw_more(source, task, setup.seed, again)
     judge = judge_of(source.distribution)
     if task.noise is not None:
-        facts |= verify_noise(source, judge, task, setup.seed)
-    facts |= verify_law(source, judge, proof, outcome, setup.seed)
-    if task.noise is not None:
-        facts |= verify_draws(source, judge, proof, case.dtype, setup.seed)
+        with naming("noise"):
+            facts |= verify_noise(source, judge, task, setup.seed)
+    with naming("law"):
+        facts |= verify_law(source, judge, proof, outcome, setup.seed)
+        if task.noise is not None:
+            facts |= verify_draws(source, judge, proof, case.dtype, setup.seed)
     if method.rounds not in (None, DTYPES[case.dtype]):
         facts["rounded_weights"] = str(method.rounds).removeprefix("torch.")
     remark = method.remark() if callable(method.remark) else method.remark
