@@ -118,7 +118,7 @@ def _methods(spec: str) -> list[dict[str, Any]]:
     place, found = place_of(spec), resolve(spec)
     feeds: dict[str, list[str]] = {}
     for m in found:
-        feeds.setdefault(m.op, []).append({"x": "events", "z": "noise"}[m.feeds])
+        feeds.setdefault(m.op, []).append({"x": "events", "z": "noise", "layers": "both, layer by layer"}[m.feeds])
     return [
         {
             "method": m.name,

@@ -27,7 +27,7 @@ def method_of(case: CaseKey, source: Source | type[Source]) -> Method:
         PeerError: the same of a peer.
     """
     wanted = case.op, case.method, source.feeds
-    known = next((m for m in METHODS if (m.op, m.name, m.feeds) == wanted), None)
+    known = next((m for m in (*METHODS, *source.own_methods()) if (m.op, m.name, m.feeds) == wanted), None)
     if known is not None:
         return known
     if (peer := peer_at(case.method_spec)) is not None:

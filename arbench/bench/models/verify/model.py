@@ -21,7 +21,9 @@ from arbench.bench.models.precision import Precision
 from arbench.bench.models.probes import probe_leaks
 from arbench.bench.models.setup import ModelSetup
 from arbench.bench.models.verify.extend import first_steps, forward_equals_extend
+from arbench.bench.models.verify.stack.layers import probe_stack
 from arbench.models import Source
+from arbench.models.stacks import Stack
 
 
 def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey) -> dict[str, Any]:
@@ -36,6 +38,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
             every probe and ``extend`` alone is wrong, or only its calls over several elements are, so that methods
             which make no such call can still be verified.
     """
+    if isinstance(source, Stack) and isinstance(twin, Stack):
+        return probe_stack(source, twin, _feed(setup, source, case), case.n, setup.seed)
     probe = setup.task(source, case)
     context = dict(probe.context)
     f = probe.x if source.feeds == "x" and probe.x is not None else None
