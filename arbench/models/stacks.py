@@ -91,6 +91,13 @@ class Stack(Source):
     def base(self, n: int) -> Tensor:
         """Return the parameters (n, P) of ``distribution`` that each base element has."""
 
+    def chained(self, n: int) -> Stack | None:
+        """Return a copy for ``n`` elements in which each depends strongly on the one before, to try inversions on.
+
+        None, the default, where the networks of the layers cannot be replaced.
+        """
+        return None
+
     def loops(self, side: Literal["x", "z"]) -> str:
         """Return the first layer that has to be inverted to carry values to a side, as in ``layer 2 of 3``, or ``""``.
 

@@ -17,12 +17,38 @@ from arbench.own.raised import one_line
 
 LADDER = (8, 16, 32, 64, 128)
 """Numbers of features to measure where none is given."""
+STRENGTH = 3.0
+"""Angle by which parameters of a ``Chained`` network turn with an element."""
 ONE_ORDER = "Its layers take the features in one order"
 ORDERS = "Its layers take the features in different orders, so none follows from those before it alone"
 REMARK = (
     "{}: {} goes layer by layer, with an evaluation of a layer for each feature, so its depth is that of layers x "
     "features. There is no cached: the package's networks have no step for one feature."
 )
+
+
+class Chained(nn.Module):
+    """A network of a layer whose parameters of each element depend strongly on one element of the place before.
+
+    Args:
+        rank: place (N,) of each element.
+        width: number of parameters of an element.
+    """
+
+    def __init__(self, rank: Tensor, width: int) -> None:
+        super().__init__()
+        known = rank.tolist()
+        before = [known.index(place - 1) if place else -1 for place in known]
+        self.register_buffer("before", torch.tensor(before, device=rank.device), persistent=False)
+        self._width = width
+
+    def forward(self, r: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return parameters (.., N width) of elements (.., N), in [-1, 1]."""
+        before = self.before
+        assert isinstance(before, Tensor)
+        first = torch.arange(len(before), device=r.device).unsqueeze(-1) + torch.arange(self._width, device=r.device)
+        read = torch.where(before >= 0, r[..., before.clamp_min(0)], 0.0)
+        return torch.sin(STRENGTH * read.unsqueeze(-1) + first).flatten(-2)
 
 
 class Flow(Stack):
@@ -61,6 +87,7 @@ class Flow(Stack):
         else:
             self.ladder = LADDER
         self._describe()
+        self._others.clear()  # built in another dtype than the one that follows
 
     @abstractmethod
     def new(self, features: int, settings: Mapping[str, Any]) -> nn.Module:
@@ -77,6 +104,20 @@ class Flow(Stack):
     @abstractmethod
     def base_of(self, flow: nn.Module, n: int) -> Tensor:
         """Return mean and log-scale (n, 2) of the base elements of a flow. Raises ModelError if they are not normal."""
+
+    @abstractmethod
+    def chain(self, flow: nn.Module) -> int:
+        """Replace the networks of a flow's layers by ``Chained`` ones; return how many."""
+
+    def chained(self, n: int) -> Stack | None:
+        """Return a copy whose networks are replaced by ``Chained`` ones.
+
+        None for a flow that is inverted by bisection: it is so between two bounds alone, which such a copy would leave.
+        """
+        if any(layer.tolerance for layer in self.layers(n)):
+            return None
+        other = copy.deepcopy(self)
+        return other if self.chain(other.at(n)) else None
 
     def _describe(self) -> None:
         """Say what the layers mean for depth, after a first look at a flow, which fails if it wants conditioning."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 import zuko
@@ -12,22 +13,27 @@ from torch import Tensor, nn
 from torch.distributions import ComposeTransform, Independent, Normal
 from torch.distributions.transforms import _InverseTransform
 from zuko import transforms as given
+from zuko.flows import MaskedAutoregressiveTransform
 
-from arbench.adapters.flows.model import Flow
+from arbench.adapters.flows.model import Chained, Flow
 from arbench.methods import Method, Outcome, Task
 from arbench.methods.layerwise import drawn_base
 from arbench.models import ModelError, Source
 from arbench.models.stacks import Layer, Maps
 
-KINDS = ("MAF", "NSF", "SOSPF", "BPF", "NAF", "UNAF", "NICE", "RealNVP", "GF")
+KINDS = ("MAF", "NSF", "SOSPF", "BPF", "NAF", "UNAF", "NICE", "RealNVP")
 """Classes of ``zuko.flows`` with normal base elements whose layers are inverted exactly."""
 INVERSES = {"IAF": "MAF"}
 """Flows that invert the layers of others, and which these are."""
 NOT = {
     "CNF": "solves a differential equation, and has no layers",
+    "GF": "is inverted by bisection between -10 and 10 alone, which draws of random weights leave",
     "GMM": "is a mixture, and has no layers",
     "NCSF": "has uniform base elements; arbench draws normal ones",
 }
+
+
+_tolerances: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
 
 
 class _Kinds(dict[str, Mapping[str, Any]]):
@@ -92,6 +98,14 @@ class Zuko(Flow):
         distribution = _distribution(flow)
         return list(_layers(distribution.transform, int(distribution.base.event_shape[-1])))
 
+    def chain(self, flow: nn.Module) -> int:
+        """Replace the networks of the autoregressive layers that have an order."""
+        found = [one for one in flow.modules() if isinstance(one, MaskedAutoregressiveTransform)]
+        ordered = [one for one in found if one.order is not None]
+        for one in ordered:
+            one.hyper = Chained(_rank(one.order), one.total)
+        return len(ordered)
+
     def base_of(self, flow: nn.Module, n: int) -> Tensor:
         """Return mean and log-scale of the base elements."""
         base = _distribution(flow).base
@@ -132,17 +146,48 @@ def _layer(transform: Any, n: int) -> Layer:
         owner = getattr(getattr(transform.meta, "func", None), "__self__", None)
         order = getattr(owner, "order", None)
         if order is not None:
-            rank = order.unique(return_inverse=True)[1]
+            rank = _rank(order)
             name = type(owner).__name__
-            return Layer(name, lambda r: _maps(transform.meta(r)), rank, inverse=lambda w: transform.inv(w))
+            return Layer(
+                name,
+                lambda r: _maps(transform.meta(r)),
+                rank,
+                inverse=lambda w: transform.inv(w),
+                tolerance=_tolerance_of_elements(transform, owner, n),
+            )
     name = type(getattr(transform, "base", transform)).__name__
     alone = isinstance(transform, given.DependentTransform) or transform.domain.event_dim == 0
-    return Layer(name, lambda r: _maps(transform), torch.zeros(n, dtype=torch.long) if alone else None)
+    rank = torch.zeros(n, dtype=torch.long) if alone else None
+    return Layer(name, lambda r: _maps(transform), rank, tolerance=_tolerance(transform))
+
+
+def _rank(order: Tensor) -> Tensor:
+    return order.unique(return_inverse=True)[1]
+
+
+def _tolerance_of_elements(transform: Any, owner: nn.Module, n: int) -> float:
+    if owner not in _tolerances:
+        like = next(owner.parameters(), owner.order.double())
+        _tolerances[owner] = _tolerance(transform.meta(like.new_zeros(1, n)))
+    return _tolerances[owner]
+
+
+def _tolerance(transform: Any) -> float:
+    """Return the absolute error that the inverse of a transform may have: that of its bisections."""
+    if isinstance(transform, given.MonotonicTransform):
+        return float(transform.eps)
+    if isinstance(transform, given.ComposedTransform):
+        return max(map(_tolerance, transform.transforms))
+    inner = transform.base if isinstance(transform, given.DependentTransform) else getattr(transform, "inv", None)
+    known = isinstance(transform, given.DependentTransform | _InverseTransform)
+    return _tolerance(inner) if known else 0.0
 
 
 def _maps(transform: Any) -> Maps:
     def forward(r: Tensor) -> tuple[Tensor, Tensor]:
         w, log_det = transform.call_and_ladj(r)
+        if not r.requires_grad:  # derivatives that a transform takes itself leave a graph behind
+            w, log_det = w.detach(), log_det.detach()
         return w, log_det.sum(-1) if log_det.dim() == r.dim() else log_det
 
     return Maps(forward, lambda w: transform.inv(w))
@@ -167,7 +212,8 @@ def rsample(source: Source, task: Task) -> Outcome:
     assert task.noise is not None
     distribution = _distribution(source.at(task.n))
     distribution.base = _Given(drawn_base(source, task.noise))
-    x = distribution.rsample((task.batch,))
+    with torch.no_grad():
+        x = distribution.rsample((task.batch,)).detach()
     return Outcome(x, x)
 
 
@@ -175,7 +221,9 @@ def log_prob(source: Source, task: Task) -> Outcome:
     """Score by zuko's own ``log_prob``."""
     assert isinstance(source, Zuko)
     assert task.x is not None
-    return Outcome(task.x, task.x, log_prob=_distribution(source.at(task.n)).log_prob(task.x))
+    with torch.no_grad():
+        found = _distribution(source.at(task.n)).log_prob(task.x).detach()
+    return Outcome(task.x, task.x, log_prob=found)
 
 
 OWN = (

@@ -16,7 +16,7 @@ from arbench.bench.dtypes import as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, check_finite
 from arbench.bench.models.oracle.change_of_variables import jacobian, slopes
-from arbench.bench.models.verify.stack.passage import to_base
+from arbench.bench.models.verify.stack.passage import carry
 from arbench.models.stacks import Layer, Stack
 
 CHANGES = 16
@@ -52,10 +52,10 @@ def probe_stack(source: Stack, twin: Stack, x: Tensor, n: int, seed: int) -> dic
         InexactError: a layer leaks, rows of a batch mix, or values are not finite.
     """
     layers, exact = source.layers(n), twin.layers(n)
-    passage = to_base(twin, exact, as_float64(x), False)
+    passage = carry(twin, exact, as_float64(x))
     if len(x) > 1:
-        alone = to_base(twin, exact, as_float64(x[:1]), False).z
-        if not (passage.z[:1] - alone).abs().max() <= EXACT * (1 + alone.abs().max()):
+        alone = carry(twin, exact, as_float64(x[:1])).end
+        if not (passage.end[:1] - alone).abs().max() <= EXACT * (1 + alone.abs().max()):
             raise InexactError("a row of a batch changes with the other rows")
     generator = torch.Generator().manual_seed(seed)
     probes = rows = 0

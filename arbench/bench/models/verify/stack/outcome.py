@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -13,16 +15,19 @@ from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, Evidence, first_difference
 from arbench.bench.models.judge import Judge, judge_of
+from arbench.bench.models.oracle.change_of_variables import slopes
 from arbench.bench.models.outcome import has_the_shape, has_the_type
 from arbench.bench.models.verify.stack.layers import named
-from arbench.bench.models.verify.stack.passage import Passage, inverted, log_prob, with_errors
-from arbench.methods import Outcome, Task
-from arbench.models.stacks import Layer, Stack
+from arbench.bench.models.verify.stack.passage import Moved, Passage, carry, inverted, log_prob, with_errors
+from arbench.methods import Method, Outcome, Task
+from arbench.models.stacks import Layer, Maps, Stack
 
 LARGEST = 16.0
 """Largest difference, in the error that the dtype itself makes of this element, or of all on average."""
 USUAL = 4.0
 """Largest average difference, in the average error of the dtype itself."""
+CHAINED = "in float64, with networks by which each element depends strongly on the one before"
+"""Where an inversion is checked beside the model itself."""
 SUMMED = 8.0
 """Largest difference of a log-density, in roundings of all that it is the sum of, beside the dtype's own error."""
 
@@ -60,17 +65,45 @@ def verify_stacked(
     return facts, Evidence(params, params.double(), params, 0.0)
 
 
+def verify_inversion(method: Method, twin: Stack, case: CaseKey, task: Task) -> dict[str, Any]:
+    """Check a method that inverts layers in float64: on the model, and on one whose elements depend strongly on others.
+
+    With random weights an element hardly depends on the one before, and a few evaluations find all of them up to
+    rounding: an inversion that stops early would pass.
+
+    Returns:
+        Facts for the results file: ``inversions``, how many calls were checked.
+
+    Raises:
+        InexactError: a call returned something else than the inverse.
+    """
+    if case.method == "own_samples" or not twin.loops("x" if case.op == "sample" else "z"):
+        return {}
+    exact, double = msgspec.structs.replace(case, dtype="float64"), as_float64({"noise": task.noise, "x": task.x})
+    checked, chained = 0, twin.chained(case.n)
+    for stack, where in ((twin, "in float64"), (chained, CHAINED)):
+        if stack is None:
+            continue
+        given = replace(task, **double)
+        try:
+            verify_stacked(stack, stack, exact, given, method.run(stack, given))
+        except InexactError as error:
+            raise InexactError(f"{where}, {error}", **error.facts) from None
+        checked += 1
+    return {"inversions": checked}
+
+
 def _scored(twin: Stack, judge: Judge, case: CaseKey, outcome: Outcome) -> dict[str, Any]:
     """Check log-densities against the base density of the base elements and autograd's log-determinants."""
     assert outcome.log_prob is not None
     layers, x = twin.layers(case.n), as_float64(outcome.x)
     found = outcome.log_prob.double()
     found = found.sum(1) if found.dim() > 1 else found
-    exact, others = with_errors(twin, layers, x, case.dtype, True)
+    exact, others = with_errors(lambda moved: carry(twin, layers, x, dets=True, moved=moved), case.dtype)
     wanted = log_prob(twin, judge, exact)
     errors = torch.stack([(log_prob(twin, judge, one) - wanted).abs() for one in others]).amax(0)
     base = twin.base(case.n).expand(case.batch, -1, -1)
-    size = 1 + judge.log_prob(base, exact.z).abs().sum(1) + torch.stack(list(exact.sizes)).sum(0)
+    size = 1 + judge.log_prob(base, exact.end).abs().sum(1) + torch.stack(list(exact.sizes)).sum(0)
     eps = torch.finfo(DTYPES[case.dtype]).eps
     allowed = EXACT * size + LARGEST * errors.clamp_min(float(errors.mean())) + SUMMED * eps * size
     difference = (found - wanted).abs()
@@ -107,41 +140,51 @@ def _log_det_at_fault(twin: Stack, layers: Sequence[Layer], exact: Passage, off:
 
 
 def _drawn(twin: Stack, case: CaseKey, task: Task, outcome: Outcome) -> dict[str, Any]:
-    """Check that events, carried to the base elements, are those that the noise draws: in units of noise."""
+    """Check that events, carried towards the base elements, meet what the noise draws, carried towards the events.
+
+    Both go through layers that are one pass for them, as far as there are such.
+    """
     assert task.noise is not None
     layers, x = twin.layers(case.n), as_float64(outcome.x)
-    noise, base = task.noise.double().squeeze(-1), twin.base(case.n).double()
+    base, noise = twin.base(case.n).double(), task.noise.double().squeeze(-1)
     scale = base[:, 1].exp()
+    met = next((number for number, layer in enumerate(layers) if layer.loops_to("z")), len(layers))
+    if any(layer.loops_to("x") for layer in layers[met:]):
+        met = len(layers)  # some layers have to be inverted for either
+    whole = met == len(layers)
 
-    def in_noise(z: Tensor) -> Tensor:
-        return (z - base[:, 0]) / scale
+    def gap(moved: Moved | None) -> Passage:
+        up = carry(twin, layers[:met], x, moved=moved, drawn=True).end
+        down = carry(twin, layers[met:], base[:, 0] + scale * noise, to="x", moved=moved).end
+        return Passage([(up - down) / (scale if whole else 1.0)])
 
-    exact, others = with_errors(twin, layers, x, case.dtype, False)
-    error = torch.stack([in_noise(one.z) - in_noise(exact.z) for one in others]).abs().amax(0)
-    difference = (in_noise(exact.z) - noise).abs()
+    exact, others = with_errors(gap, case.dtype)
+    error = torch.stack([one.end - exact.end for one in others]).abs().amax(0)
+    difference, size = exact.end.abs(), 1 + (noise if whole else x).abs()
     eps = torch.finfo(DTYPES[case.dtype]).eps
-    allowed = (EXACT + SUMMED * eps) * (1 + noise.abs()) + LARGEST * error.clamp_min(float(error.mean()))
-    usual, most = float(difference.mean()), USUAL * float(error.mean()) + EXACT + SUMMED * eps
+    allowed = (EXACT + SUMMED * eps) * size + LARGEST * error.clamp_min(float(error.mean()))
+    usual, most = float(difference.mean()), USUAL * float(error.mean()) + (EXACT + SUMMED * eps) * float(size.mean())
     wrong = ~(difference <= allowed)
     if wrong.any() or not usual <= most:
         row, at = first_difference(wrong) if wrong.any() else divmod(int(difference.argmax()), case.n)
+        where = "the noise" if whole else "what the noise is carried to"
         raise InexactError(
-            f"base element {at} of row {row} that the draw is carried to differs from the noise by "
-            f"{float(difference[row, at]):.3g}, allowed {float(allowed[row, at]):.3g}: "
-            f"{_inversion_at_fault(twin, layers, base, noise[row : row + 1])}",
+            f"element {at} of row {row}, carried {'to the base elements' if whole else 'to where both meet'}, differs "
+            f"from {where} by {float(difference[row, at]):.3g}, allowed {float(allowed[row, at]):.3g}: "
+            f"{_at_fault(twin, layers, base, noise[row : row + 1])}",
             first_difference=[row, at],
             differing=int(wrong.sum()),
         )
     return {
-        "how": "x carried through every layer is the noise again, in float64",
+        "how": "x carried through the layers is the noise again, in float64",
         "elements": x.numel(),
         "residual": float(difference.max()),
         "residual_allowed": float(allowed.max()),
     }
 
 
-def _inversion_at_fault(twin: Stack, layers: Sequence[Layer], base: Tensor, noise: Tensor) -> str:
-    """Return which layer its package inverts wrongly, and how, on the way of one row of noise (1, N) to the event."""
+def _at_fault(twin: Stack, layers: Sequence[Layer], base: Tensor, noise: Tensor) -> str:
+    """Return which layer is inverted wrongly, and how, on the way of one row of noise (1, N) to the event."""
     y = base[:, 0] + base[:, 1].exp() * noise
     for number in reversed(range(len(layers))):
         layer = layers[number]
@@ -149,18 +192,24 @@ def _inversion_at_fault(twin: Stack, layers: Sequence[Layer], base: Tensor, nois
             y = twin(y, layer).forward(y)[0].detach()
             continue
         right, maps = inverted(twin, layer, y)
-        given = maps.inverse(y)
+        off = _distance(maps, maps.inverse(y).detach(), y)
         limit = 1e-8 * (1 + right.abs()) + 2 * layer.tolerance
-        if not bool(((given - right).abs() <= limit).all()):
-            worst = float((given - right).abs().max())
-            return f"{named(layers, number)} inverts the map of an element wrongly, by up to {worst:.3g}"
-        given = given if layer.inverse is None else layer.inverse(y).detach()
-        wrong = ~((given - right).abs() <= limit)[0]
-        if wrong.any() and layer.rank is not None:
-            first = int(layer.rank[wrong].min())
-            share = f"place {first} of its {layer.places} on"
-            return f"{named(layers, number)} is inverted wrongly from {share}, by up to {float((given - right).abs().max()):.3g}: its inversion stops early"
-        if wrong.any():
-            return f"{named(layers, number)} is inverted wrongly"
+        if not bool((off <= limit).all()):
+            return f"{named(layers, number)} inverts the map of an element wrongly, by up to {float(off.max()):.3g}"
+        if layer.inverse is not None and layer.rank is not None:
+            given = layer.inverse(y).detach()
+            off = _distance(twin(given, layer), given, y)
+            wrong = ~(off <= limit)[0]
+            if wrong.any():
+                first, size = int(layer.rank[wrong].min()), float(off.max())
+                early = ", as if its inversion stopped early" if first else ""
+                places = f"place {first} of its {layer.places} on"
+                return f"{named(layers, number)} is inverted wrongly from {places}, by up to {size:.3g}{early}"
         y = right
-    return "each layer alone is inverted rightly by its package"
+    return "each layer alone is inverted rightly"
+
+
+def _distance(maps: Maps, r: Tensor, w: Tensor) -> Tensor:
+    """Return how far r (B, N) is from the values with m(r) = w, each given its own past."""
+    found, slope = slopes(lambda rows: maps.forward(rows)[0], r)
+    return ((found - w) / slope).abs()

@@ -1,4 +1,4 @@
-"""The passage of events through a stack to its base elements, in float64, with autograd's log-determinants.
+"""The passage of values through a stack in float64, with autograd's log-determinants.
 
 Only the map of each layer is taken from the model: neither what its package says of its log-determinant, nor how it
 inverts the map.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,6 +22,9 @@ from arbench.models.stacks import Layer, Maps, Stack
 
 SHAKEN = 3
 """Number of passages with other rounding errors, from which their effect is known."""
+SURE = 8.0
+"""Share of what a package allows itself where it inverts that values are moved by: that is a bound, where rounding
+errors are chance."""
 
 Moved = Callable[[Tensor, float], Tensor]
 """Returns values between two layers as other rounding would leave them, given the absolute error of an inversion."""
@@ -28,64 +32,76 @@ Moved = Callable[[Tensor, float], Tensor]
 
 @dataclass(frozen=True)
 class Passage:
-    """Values on the way of events x (B, N) to the base elements, the first at the event.
+    """Values on the way through a stack.
 
     Attributes:
-        values: values between the layers, and at both ends (B, N).
-        log_dets: log |det dz/dx| (B,) of each layer; empty where they were not asked for.
+        values: values (B, N) at the start, between the layers, and at the end.
+        log_dets: log |det dz/dx| (B,) of each layer; zeros where they were not asked for.
         sizes: sum (B,) of the magnitudes of what each layer's log-determinant is the sum of.
     """
 
     values: Sequence[Tensor]
-    log_dets: Sequence[Tensor]
-    sizes: Sequence[Tensor]
+    log_dets: Sequence[Tensor] = ()
+    sizes: Sequence[Tensor] = ()
 
     @property
-    def z(self) -> Tensor:
-        """The base elements (B, N)."""
+    def end(self) -> Tensor:
+        """The values (B, N) at the end."""
         return self.values[-1]
 
 
-def to_base(twin: Stack, layers: Sequence[Layer], x: Tensor, dets: bool, moved: Moved | None = None) -> Passage:
-    """Carry events to the base elements.
+def carry(
+    twin: Stack,
+    layers: Sequence[Layer],
+    y: Tensor,
+    to: Literal["x", "z"] = "z",
+    dets: bool = False,
+    moved: Moved | None = None,
+    drawn: bool = False,
+) -> Passage:
+    """Carry values through layers.
 
     Args:
         twin: the model in float64.
-        layers: its layers.
-        x: events (B, N), float64.
+        layers: layers of it, from the event to the base elements.
+        y: values (B, N) on the other side, float64.
+        to: side to carry them to: "z" is that of the base elements.
         dets: whether to compute log-determinants.
         moved: moves values between layers.
+        drawn: whether the values come from a draw: what has inverted then are the layers that are one pass here.
     """
-    values, log_dets, sizes = [x], [], []
-    for number, layer in enumerate(layers):
+    values, log_dets, sizes, before = [y], [], [], 0.0
+    for layer in layers if to == "z" else reversed(layers):
         y = values[-1]
+        loops = layer.reads == to
         if moved is not None:
-            before = layers[number - 1].tolerance if number and layers[number - 1].reads == "z" else 0.0
-            y = moved(y, max(before, layer.tolerance if layer.reads == "x" else 0.0))
-        y, total, size = _through(twin, layer, y, dets)
+            y = moved(y, layer.tolerance if drawn and not loops else before)
+        before = layer.tolerance if loops and not drawn else 0.0
+        y, total, size = _through(twin, layer, y, to, dets)
         values.append(y)
         log_dets.append(total)
         sizes.append(size)
     return Passage(values, log_dets, sizes)
 
 
-def _through(twin: Stack, layer: Layer, y: Tensor, dets: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _through(twin: Stack, layer: Layer, y: Tensor, to: str, dets: bool) -> tuple[Tensor, Tensor, Tensor]:
     none = torch.zeros_like(y[:, 0])
-    sign = 1 if layer.reads == "x" else -1
     if layer.taken is not None:
-        return y[:, layer.taken if sign > 0 else layer.taken.argsort()], none, none
-    if layer.reads == "x":
+        return y[:, layer.taken if layer.reads != to else layer.taken.argsort()], none, none
+    if layer.reads != to:
         r, maps = y, twin(y, layer)
+        end = maps.forward(r)[0].detach()
     else:
         r, maps = inverted(twin, layer, y)
-    w = maps.forward(r)[0].detach()
+        end = r
     if not dets:
-        return w if sign > 0 else r, none, none
+        return end, none, none
+    sign = 1 if layer.reads == "x" else -1
     if layer.rank is None:
         total = log_det(lambda rows: maps.forward(rows)[0], r)
-        return w if sign > 0 else r, sign * total, total.abs()
+        return end, sign * total, total.abs()
     logs = slopes(lambda rows: maps.forward(rows)[0], r)[1].abs().log()
-    return w if sign > 0 else r, sign * logs.sum(1), logs.abs().sum(1)
+    return end, sign * logs.sum(1), logs.abs().sum(1)
 
 
 def inverted(twin: Stack, layer: Layer, w: Tensor) -> tuple[Tensor, Maps]:
@@ -103,32 +119,34 @@ def inverted(twin: Stack, layer: Layer, w: Tensor) -> tuple[Tensor, Maps]:
     return r, maps
 
 
-def with_errors(
-    twin: Stack, layers: Sequence[Layer], x: Tensor, dtype: str, dets: bool
-) -> tuple[Passage, list[Passage]]:
-    """Return the exact passage of events, and others with the errors that a dtype makes.
+def with_errors(run: Callable[[Moved | None], Passage], dtype: str) -> tuple[Passage, list[Passage]]:
+    """Return the exact passage of values, and others with the errors that a dtype makes.
 
     Every result of one of them is rounded; values between the layers are moved by a unit of rounding in the rest, and
     by what the package allows itself where it inverts.
+
+    Args:
+        run: makes the passage; moves values as it is told.
+        dtype: the dtype.
     """
-    exact = to_base(twin, layers, x, dets)
-    others = []
+    exact, others = run(None), []
     if dtype != "float64":
         with Rounded(DTYPES[dtype]):
-            others.append(to_base(twin, layers, x, dets))
+            others.append(run(None))
     eps = torch.finfo(DTYPES[dtype]).eps
     for seed in range(SHAKEN):
         generator = torch.Generator().manual_seed(seed)
 
         def moved(y: Tensor, tolerance: float, generator: torch.Generator = generator) -> Tensor:
             signs = torch.randint(2, y.shape, generator=generator).to(y) * 2 - 1
-            return y + signs * (eps * y.abs() + tolerance)
+            return y + signs * (eps * y.abs() + tolerance / SURE)
 
-        others.append(to_base(twin, layers, x, dets, moved))
+        others.append(run(moved))
     return exact, others
 
 
 def log_prob(twin: Stack, judge: Judge, passage: Passage) -> Tensor:
     """Return the log-density (B,) of events: that of their base elements, and autograd's log-determinants."""
-    params = twin.base(passage.z.shape[1]).double().expand(len(passage.z), -1, -1)
-    return judge.log_prob(params, passage.z).sum(1) + torch.stack(list(passage.log_dets)).sum(0)
+    z = passage.end
+    params = twin.base(z.shape[1]).double().expand(len(z), -1, -1)
+    return judge.log_prob(params, z).sum(1) + torch.stack(list(passage.log_dets)).sum(0)
