@@ -26,7 +26,7 @@ def place_by_place(source: Stack, layer: Layer, w: Tensor) -> tuple[Tensor, Maps
     for place in range(layer.places):
         maps = source(r, layer)
         found = maps.inverse(w)
-        r = found if layer.places == 1 else torch.where(layer.rank == place, found, r)
+        r = found if layer.rank is None else torch.where(layer.rank.eq(place), found, r)
     return r, maps
 
 
@@ -104,10 +104,7 @@ def _sampling(invert: Inversion) -> Callable[[Source, Task], Outcome]:
             raise ValueError("elements cannot be given to a stack of layers")
         y = drawn_base(source, task.noise)
         for layer in reversed(source.encode(task.context, task.n)):
-            if layer.reads == "z":
-                y = source(y, layer).forward(y)[0]
-            else:
-                y = invert(source, layer, y)[0]
+            y = source(y, layer).forward(y)[0] if layer.reads == "z" else invert(source, layer, y)[0]
         return Outcome(y, y)
 
     return sample

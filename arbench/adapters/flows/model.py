@@ -154,7 +154,7 @@ class Flow(Stack):
                 assert features is not None
                 return self.new(features, self._settings)
             size = {} if features is None else {"features": features}
-            return made(**size, **self._settings)  # type: ignore[no-any-return]
+            return made(**size, **self._settings)
 
     def at(self, n: int) -> nn.Module:
         """Return the flow of ``n`` features.

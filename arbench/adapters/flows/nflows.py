@@ -84,7 +84,7 @@ class NFlows(Flow):
         flow: nn.Module = getattr(nflows.flows, self._kind)(features=features, **settings)
         if not self._inverse:
             return flow
-        return nflows.flows.Flow(given.InverseTransform(flow._transform), flow._distribution)  # type: ignore[no-any-return]
+        return nflows.flows.Flow(given.InverseTransform(flow._transform), flow._distribution)
 
     def features_of(self, flow: nn.Module) -> int:
         """Return the number of features."""
@@ -176,9 +176,12 @@ def sample(source: Source, task: Task) -> Outcome:
     """Sample by the flow's own ``sample``, of base elements that our noise draws."""
     assert isinstance(source, NFlows)
     assert task.noise is not None
-    flow = source.at(task.n)
+    flow: Any = source.at(task.n)
     drawing = flow.__new__(type(flow))
-    drawing.__dict__ = {**flow.__dict__, "_modules": {**flow._modules, "_distribution": _Given(drawn_base(source, task.noise))}}
+    drawing.__dict__ = {
+        **flow.__dict__,
+        "_modules": {**flow._modules, "_distribution": _Given(drawn_base(source, task.noise))},
+    }
     with torch.no_grad():
         x = drawing.sample(task.batch)
     return Outcome(x, x)
@@ -188,8 +191,9 @@ def log_prob(source: Source, task: Task) -> Outcome:
     """Score by the flow's own ``log_prob``."""
     assert isinstance(source, NFlows)
     assert task.x is not None
+    flow: Any = source.at(task.n)
     with torch.no_grad():
-        return Outcome(task.x, task.x, log_prob=source.at(task.n).log_prob(task.x))
+        return Outcome(task.x, task.x, log_prob=flow.log_prob(task.x))
 
 
 OWN = (

@@ -145,13 +145,12 @@ def _layer(transform: Any, n: int) -> Layer:
     if isinstance(transform, given.AutoregressiveTransform):
         owner = getattr(getattr(transform.meta, "func", None), "__self__", None)
         order = getattr(owner, "order", None)
-        if order is not None:
-            rank = _rank(order)
+        if isinstance(owner, nn.Module) and order is not None:
             name = type(owner).__name__
             return Layer(
                 name,
                 lambda r: _maps(transform.meta(r)),
-                rank,
+                _rank(order),
                 inverse=lambda w: transform.inv(w),
                 tolerance=_tolerance_of_elements(transform, owner, n),
             )
@@ -165,7 +164,7 @@ def _rank(order: Tensor) -> Tensor:
     return order.unique(return_inverse=True)[1]
 
 
-def _tolerance_of_elements(transform: Any, owner: nn.Module, n: int) -> float:
+def _tolerance_of_elements(transform: Any, owner: Any, n: int) -> float:
     if owner not in _tolerances:
         like = next(owner.parameters(), owner.order.double())
         _tolerances[owner] = _tolerance(transform.meta(like.new_zeros(1, n)))

@@ -92,7 +92,7 @@ def _probe(source: Stack, layers: Sequence[Layer], number: int, r: Tensor, gener
         differs = (maps(changed) != before).any(-1) & (rank <= place)
         if differs.any():
             row, at = (int(one) for one in differs.nonzero()[0])
-            raise InexactError(_leak(layers, number, at, _culprit(maps, pasts[row], changed[row], rank, at)))
+            raise InexactError(_leak(layers, number, rank, at, _culprit(maps, pasts[row], changed[row], rank, at)))
     return len(places)
 
 
@@ -115,10 +115,14 @@ def _later(rank: Tensor, at: int) -> Iterator[int]:
     return (int(other) for other in (rank >= rank[at]).nonzero().flatten())
 
 
-def _leak(layers: Sequence[Layer], number: int, at: int, other: int | None) -> str:
-    from_ = "elements" if other is None else "that element itself" if other == at else f"element {other}"
-    order = "" if other == at else ", which its order has at the same place or later"
-    return f"{named(layers, number)} leaks: the map of element {at} changes with {from_}{order}"
+def _leak(layers: Sequence[Layer], number: int, rank: Tensor, at: int, other: int | None) -> str:
+    what = "elements that do not come before it in its order"
+    if other == at:
+        what = "that element itself"
+    elif other is not None:
+        where = "comes later in" if rank[other] > rank[at] else "has the same place in"
+        what = f"element {other}, which {where} its order"
+    return f"{named(layers, number)} leaks: the map of element {at} changes with {what}"
 
 
 def _jacobian(twin: Stack, layers: Sequence[Layer], number: int, layer: Layer, r: Tensor) -> int:
@@ -135,5 +139,5 @@ def _jacobian(twin: Stack, layers: Sequence[Layer], number: int, layer: Layer, r
         own = abs(float(row[at] - slope[0, at])) > EXACT * (1 + abs(float(slope[0, at])))
         wrong[at] = own
         if wrong.any():
-            raise InexactError(_leak(layers, number, at, int(wrong.nonzero()[0])))
+            raise InexactError(_leak(layers, number, rank, at, int(wrong.nonzero()[0])))
     return n if n <= OUTPUTS else OUTPUTS

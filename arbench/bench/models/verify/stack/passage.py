@@ -113,7 +113,7 @@ def inverted(twin: Stack, layer: Layer, w: Tensor) -> tuple[Tensor, Maps]:
             found = maps.inverse(w)
             if refine:
                 found = refined(lambda rows, maps=maps: maps.forward(rows)[0], found, w)  # type: ignore[misc]
-            r = found if layer.places == 1 else torch.where(layer.rank == place, found, r)
+            r = found if layer.rank is None else torch.where(layer.rank.eq(place), found, r)
         if bool(((maps.forward(r)[0] - w).abs() <= EXACT * (1 + w.abs())).all()):
             break
     return r, maps
