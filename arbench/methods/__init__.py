@@ -17,7 +17,7 @@ from arbench.methods.stepwise import CACHED as CACHED
 from arbench.models import Source
 
 NO_STEPS = "needs a step from the elements before one to that one, and a stack of layers has none"
-"""What keeps the methods of a single factorisation from running a stack."""
+"""Reason why the methods of a single factorisation do not run a stack."""
 
 
 def methods_for(source: Source | type[Source]) -> list[Method]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from arbench.methods.base import Method, Outcome, Task
 from arbench.models import Source
-from arbench.models.stacks import Layer, Maps, Stack
+from arbench.models.layers.stacks import Layer, Maps, Stack
 
 Inversion = Callable[[Stack, Layer, Tensor], tuple[Tensor, Maps]]
 """Returns r (B, N) with m(r) = w, and the maps that r implies."""

@@ -119,7 +119,7 @@ class Source(Switched, ABC):
     consecutive elements that are independent given the groups before it; ``schedule`` gives the bounds.
     The network reads a *feed* f (B, N): the event itself (``feeds == "x"``), or the noise that drew it
     (``feeds == "z"``, an inverse autoregressive flow). A stack of layers that are no single factorisation
-    (``feeds == "layers"``) is an ``arbench.models.stacks.Stack``.
+    (``feeds == "layers"``) is an ``arbench.models.layers.stacks.Stack``.
 
     A subclass defines ``__init__`` (keyword configuration), ``presets``, ``claims`` and the methods below.
     Contract: ``forward`` equals ``extend`` over all groups, and the parameters of group g depend only on the

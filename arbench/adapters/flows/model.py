@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from arbench.distributions import Normal
 from arbench.models import Context, ModelError
-from arbench.models.stacks import Layer, Stack, in_one_order
+from arbench.models.layers.stacks import Layer, Stack, in_one_order
 from arbench.own.raised import one_line
 
 LADDER = (8, 16, 32, 64, 128)
@@ -87,7 +87,6 @@ class Flow(Stack):
         else:
             self.ladder = LADDER
         self._describe()
-        self._others.clear()  # built in another dtype than the one that follows
 
     @abstractmethod
     def new(self, features: int, settings: Mapping[str, Any]) -> nn.Module:
@@ -122,7 +121,7 @@ class Flow(Stack):
     def _describe(self) -> None:
         """Say what the layers mean for depth, after a first look at a flow, which fails if it wants conditioning."""
         n = self.features or min(self.ladder)
-        flow = self.at(n)
+        flow = self.flow or self._built(n)
         try:
             with torch.no_grad():
                 self.base_of(flow, n)
@@ -171,6 +170,7 @@ class Flow(Stack):
             if like.dtype not in (torch.float32, torch.float64):  # a float64 twin would have other weights
                 raise ValueError("in half precision a flow has one number of features; give it as features=N")
             self._others[n] = self._built(n).to(like).eval().requires_grad_(False)
+            self.layers_of(self._others[n])  # what is looked at once for a flow is no part of a call
         return self._others[n]
 
     def _only(self) -> str:

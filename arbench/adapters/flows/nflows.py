@@ -17,9 +17,9 @@ from arbench.adapters.flows.model import Chained, Flow
 from arbench.methods import Method, Outcome, Task
 from arbench.methods.layerwise import drawn_base
 from arbench.models import ModelError, Source
-from arbench.models.stacks import Layer, Maps
+from arbench.models.layers.stacks import Layer, Maps
 
-MAF = {"hidden_features": 64, "num_layers": 3, "num_blocks_per_layer": 2}
+MAF = {"features": None, "hidden_features": 64, "num_layers": 3, "num_blocks_per_layer": 2}
 ALONE = (
     given.ActNorm,
     given.BatchNorm,
@@ -200,4 +200,4 @@ OWN = (
     Method("nflows", "score", "layers", log_prob, "nflows' own log_prob", outside=True),
     Method("nflows", "sample", "layers", sample, "nflows' own sample, under our noise", outside=True),
 )
-"""What nflows does itself."""
+"""Sampling and scoring by nflows itself."""

@@ -19,7 +19,7 @@ from arbench.adapters.flows.model import Chained, Flow
 from arbench.methods import Method, Outcome, Task
 from arbench.methods.layerwise import drawn_base
 from arbench.models import ModelError, Source
-from arbench.models.stacks import Layer, Maps
+from arbench.models.layers.stacks import Layer, Maps
 
 KINDS = ("MAF", "NSF", "SOSPF", "BPF", "NAF", "UNAF", "NICE", "RealNVP")
 """Classes of ``zuko.flows`` with normal base elements whose layers are inverted exactly."""
@@ -66,8 +66,8 @@ class Zuko(Flow):
     citation = "Rozet et al., zuko, doi:10.5281/zenodo.7625672"
     default_preset = "MAF"
     presets = _Kinds(
-        {kind: {"kind": kind} for kind in KINDS}
-        | {name: {"kind": kind, "inverse": True} for name, kind in INVERSES.items()}
+        {kind: {"kind": kind, "features": None, "transforms": 3} for kind in KINDS}
+        | {name: {"kind": kind, "features": None, "transforms": 3, "inverse": True} for name, kind in INVERSES.items()}
     )
 
     def __init__(
@@ -229,4 +229,4 @@ OWN = (
     Method("zuko", "score", "layers", log_prob, "zuko's own log_prob", outside=True),
     Method("zuko", "sample", "layers", rsample, "zuko's own rsample, under our noise", outside=True),
 )
-"""What zuko does itself."""
+"""Sampling and scoring by zuko itself."""

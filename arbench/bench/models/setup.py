@@ -17,7 +17,7 @@ from arbench.methods import resolve as resolve_method
 from arbench.methods.layerwise import LAYERS_SAMPLE
 from arbench.methods.peers import peer_at
 from arbench.models import Context, Source, resolve
-from arbench.models.stacks import Stack
+from arbench.models.layers.stacks import Stack
 from arbench.models.weights import rounded
 
 

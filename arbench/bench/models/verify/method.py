@@ -32,7 +32,7 @@ from arbench.bench.models.verify.stack.outcome import verify_inversion, verify_s
 from arbench.distributions import Categorical
 from arbench.methods import GUESSED_BY_DRAFT, Outcome, Task
 from arbench.models import Source
-from arbench.models.stacks import Stack
+from arbench.models.layers.stacks import Stack
 
 PARAMETERS = {"float64": 1e-9, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
 """Largest difference of parameters from float64's, over 1 + the largest of them: deep stacks add up rounding errors."""

@@ -23,7 +23,7 @@ from arbench.bench.models.setup import ModelSetup
 from arbench.bench.models.verify.extend import first_steps, forward_equals_extend
 from arbench.bench.models.verify.stack.layers import probe_stack
 from arbench.models import Source
-from arbench.models.stacks import Stack
+from arbench.models.layers.stacks import Stack
 
 
 def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, check_finite
 from arbench.bench.models.oracle.change_of_variables import jacobian, slopes
 from arbench.bench.models.verify.stack.passage import carry
-from arbench.models.stacks import Layer, Stack
+from arbench.models.layers.stacks import Layer, Stack
 
 CHANGES = 16
 """Changes that are tried at each place."""

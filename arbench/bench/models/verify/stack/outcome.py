@@ -20,7 +20,7 @@ from arbench.bench.models.outcome import has_the_shape, has_the_type
 from arbench.bench.models.verify.stack.layers import named
 from arbench.bench.models.verify.stack.passage import Moved, Passage, carry, inverted, log_prob, with_errors
 from arbench.methods import Method, Outcome, Task
-from arbench.models.stacks import Layer, Maps, Stack
+from arbench.models.layers.stacks import Layer, Maps, Stack
 
 LARGEST = 16.0
 """Largest difference, in the error that the dtype itself makes of this element, or of all on average."""

@@ -18,7 +18,7 @@ from arbench.bench.models.evidence import EXACT
 from arbench.bench.models.judge import Judge
 from arbench.bench.models.oracle.change_of_variables import log_det, refined, slopes
 from arbench.bench.models.precision import Rounded
-from arbench.models.stacks import Layer, Maps, Stack
+from arbench.models.layers.stacks import Layer, Maps, Stack
 
 SHAKEN = 3
 """Number of passages with other rounding errors, from which their effect is known."""
