@@ -88,6 +88,7 @@ def measure(
     out: str | Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    profile: bool = False,
     **options: Any,
 ) -> Measured:
     """Verify, count and time models, as ``arbench run`` does.
@@ -101,6 +102,8 @@ def measure(
         out: folder of the results file; by default a temporary one, removed unless an exception ends the run.
         resume: continue the killed run in ``out``.
         progress: whether to show the progress; by default on a terminal and in a notebook.
+        profile: whether to say where the time of a call of each method goes: ``profiles`` of the results has it, and
+            ``out`` the traces.
         **options: fields of ``arbench.bench.plan.Options``: ops, methods, peers, n, batch, backend, device, dtype,
             threads, target_ci, budget, workers, rounds, timeout, count_budget, seed, data, weights. ``methods`` takes
             a sampler's function, and a ``Method``, itself, too.
@@ -151,9 +154,9 @@ def measure(
         display = opened.enter_context(_shown(progress))
         plan = planned(replace(defaults, **options), progress=display)
         if out is not None:
-            return _measured(run_plan(plan, Path(out), resume=resume, progress=display), Path(out))
+            return _measured(run_plan(plan, Path(out), resume=resume, progress=display, profile=profile), Path(out))
         with _passing() as folder:
-            return _measured(run_plan(plan, Path(folder), progress=display), None)
+            return _measured(run_plan(plan, Path(folder), progress=display, profile=profile), None)
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from arbench.results.facts import TYPES
-from arbench.results.schema import AnyLine, Case, Fit, Limits, Line, Ratio, Slowdown
+from arbench.results.schema import AnyLine, Case, Fit, Limits, Line, Profile, Ratio, Slowdown
 
 DEEPEST = 32
 """Most levels of lists and objects within a fact."""
 
+ROUNDING = 1e-6
+"""Largest relative error of a sum of parts."""
 
 _decoder = msgspec.json.Decoder(AnyLine)
 
@@ -45,11 +47,22 @@ def check(line: Line) -> None:
             raise ValueError(f"{len(line.sizes)} 'sizes' but {len(line.values)} 'values'")
         if len(set(line.sizes)) != len(line.sizes):
             raise ValueError("'sizes' has one size twice")
+    if isinstance(line, Profile):
+        _check_parts(line)
     if isinstance(line, Limits):
         try:
             datetime.fromisoformat(line.measured_at).timestamp()
         except (ValueError, OverflowError):
             raise ValueError("'measured_at' is not a time") from None
+
+
+def _check_parts(line: Profile) -> None:
+    """Raise ValueError if the parts of a profile are longer together than the whole, or leave some of it out."""
+    divided = (line.fixed_s, line.slower_s, line.arithmetic_s, line.memory_s)
+    known = [part for part in divided if part is not None]
+    total = line.outside_s + (sum(known) if known else line.operators_s)
+    if total > line.seconds * (1 + ROUNDING) or (len(known) == len(divided) and total < line.seconds * (1 - ROUNDING)):
+        raise ValueError(f"the parts are {total:.6g} s together, and 'seconds' is {line.seconds:.6g}")
 
 
 def _intervals(line: Line) -> Iterator[tuple[str, tuple[float, float] | None]]:

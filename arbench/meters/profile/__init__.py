@@ -29,6 +29,7 @@ MOST_EXTRA = 2.0
 """Largest multiple of the profiler's time for an operator that has nothing to do, for any operator."""
 MOST_BYTES = 64 << 20
 """Largest trace, as long as it contains one call."""
+COMPILED = "what compiled functions read and write is not seen"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Profiled:
         work: what each call of an operator has to do at least, in order; empty where that is unknown.
         operator_s: seconds of an operator that has nothing to do; on a GPU of its kernel.
         calls: number of calls that were timed with the profiler, and of those before and of those after without it.
+        on_gpu: whether the device is a GPU.
         trace: the Chrome trace, as JSON, of one more call, with the shapes of what operators were given.
         unseen: why time outside operators may be that of code that no trace shows; None if it is Python's.
         why_unknown: why some of the work, or all, is unknown; None if it is known.
@@ -49,6 +51,7 @@ class Profiled:
     work: tuple[Work, ...]
     operator_s: float
     calls: int
+    on_gpu: bool
     trace: bytes
     unseen: str | None
     why_unknown: str | None
@@ -94,7 +97,7 @@ def profile(
             except CountBudgetExceeded as error:
                 traffic, why = Traffic(), str(error)
             else:
-                why = counts.twin or counts.why_unknown
+                why = COMPILED if counts.twin is not None else counts.why_unknown
                 if counts.twin is not None or counts.ops is None:
                     traffic = Traffic()
                 if counts.twin is None and counts.ops is None:
@@ -104,7 +107,7 @@ def profile(
         on_each, working = fixed(clock), {one.name for one in work}
         division = divided(measured, low(seconds), working, arranges, on_gpu, MOST_EXTRA * on_each.extra_s)
         trace = recorded(call, clock, 1, shapes=True)
-        return Profiled(division, work, on_each.operator_s, calls, trace, unseen, why)
+        return Profiled(division, work, on_each.operator_s, calls, on_gpu, trace, unseen, why)
 
 
 @functools.cache
