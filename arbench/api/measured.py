@@ -47,10 +47,13 @@ class Measured(Results):
         return all(getattr(self, one.name) == getattr(other, one.name) for one in fields(Results))
 
     def __repr__(self) -> str:
-        from arbench.report import answers, headline, remarks
+        from arbench.report import answers, differences, headline, profiles, remarks
 
         told = [line for one in answers(self) for line in (one.model, *(f"  {text}" for text in one.sentences))]
         blocks = ["\n".join([*told, *remarks(self)]), *("\n".join(table.lines()) for table in headline(self))]
+        blocks.append(
+            "\n".join([*(line for one in profiles(self) for line in one.lines), *differences(self, of_methods=False)])
+        )
         return printable("\n\n".join(filter(None, blocks))) or "no results"
 
     def _repr_html_(self) -> str:

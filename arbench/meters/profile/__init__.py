@@ -27,8 +27,8 @@ MOST_CALLS = 7
 """Largest number of calls in a trace."""
 MOST_EXTRA = 2.0
 """Largest multiple of the profiler's time for an operator that has nothing to do, for any operator."""
-MOST_BYTES = 64 << 20
-"""Largest trace, as long as it contains one call."""
+MOST_EVENTS = 400_000
+"""Largest number of events in a trace, as long as it contains one call."""
 COMPILED = "what compiled functions read and write is not seen"
 
 
@@ -84,9 +84,9 @@ def profile(
     clock = Clock(device)
     with torch.no_grad():
         call()
-        first = recorded(call, clock, 1)
+        events = len(decoded(recorded(call, clock, 0)))
         once_s = clock.time(call)
-        calls = max(1, min(MOST_CALLS, int(budget_s / 4 / max(once_s, 1e-9)), MOST_BYTES // len(first) - 1))
+        calls = max(1, min(MOST_CALLS, int(budget_s / 4 / max(once_s, 1e-9)), MOST_EVENTS // max(events, 1) - 1))
         seconds = [clock.time(call) for _ in range(calls)]
         measured = decoded(recorded(call, clock, calls))
         seconds += [clock.time(call) for _ in range(calls)]
@@ -113,7 +113,7 @@ def profile(
 @functools.cache
 def arranges(name: str) -> bool:
     """Return whether an operator of PyTorch does no work of its own: it makes a view, or only calls other operators."""
-    namespace, _, short = name.partition("::")
+    namespace, _, short = (name if "::" in name else f"aten::{name}").partition("::")
     packet = getattr(torch.ops.aten, short, None) if namespace == "aten" else None
     if packet is None or not hasattr(packet, "overloads"):
         return False

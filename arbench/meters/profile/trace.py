@@ -29,6 +29,12 @@ class TraceError(Exception):
     """Content of a trace that is not as PyTorch's profiler writes it; the message is one line."""
 
 
+class Arguments(msgspec.Struct):
+    """What is used of the arguments of an event."""
+
+    external: int | str | None = msgspec.field(default=None, name="External id")
+
+
 class Event(msgspec.Struct):
     """One event of a trace; times are microseconds."""
 
@@ -38,7 +44,12 @@ class Event(msgspec.Struct):
     ts: float = 0.0
     dur: float = 0.0
     tid: int | str = 0
-    args: dict[str, Any] = {}
+    args: Arguments | None = None
+
+    @property
+    def launcher(self) -> int | str | None:
+        """The operator itself, or on a GPU the one that launched a kernel."""
+        return self.args.external if self.args is not None else None
 
 
 class _Trace(msgspec.Struct):
@@ -303,7 +314,7 @@ def _on_gpu(
         raise TraceError("the profiler recorded no kernel of the GPU: this process may not trace it")
     sums: dict[str, _Sum] = {}
     for kernel in kernels:
-        mine = sums.setdefault(owner.get(kernel.args.get("External id"), kernel.name), _Sum())
+        mine = sums.setdefault(owner.get(kernel.launcher, kernel.name), _Sum())
         mine.us += kernel.dur
         mine.kernels += 1
     busy_us, total_us = _union(kernels), sum(one.us for one in sums.values())
@@ -324,7 +335,7 @@ def _own(
     if above is None and name in working:
         above = name
         calls[name] = calls.get(name, 0) + 1
-    owner[node.event.args.get("External id")] = above or name
+    owner[node.event.launcher] = above or name
     for child in node.children:
         _own(child, above, owner, calls, working)
 
