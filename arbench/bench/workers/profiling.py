@@ -51,7 +51,9 @@ def profile_cases(plan: Plan, recorder: Recorder, out: Path, progress: Progress,
     if not todo:
         return
     progress.stage("profiling", len(todo), 0)
-    taken = [Path(line.file).name.removesuffix(".json.gz") for line in results.profiles.values() if line.file]
+    again = {case.id for case in todo}
+    kept = [line.file for case, line in results.profiles.items() if case not in again and line.file is not None]
+    taken = [Path(file).name.removesuffix(".json.gz") for file in kept]
     files: dict[str, Path] = {}
     for case in todo:
         taken.append(file_name(case.id, taken, "case"))

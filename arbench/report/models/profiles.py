@@ -26,7 +26,7 @@ PARTS = {
 }
 """The parts of a call's time, in words."""
 NOTE = (
-    "The limit is what the operators take at least for their bytes and the FLOPs of products, as measured on this machine; "
+    "The limit is what operators take at least for their bytes and the FLOPs of products, as measured on this machine; "
     "fixed cost is that of operators that have nothing to do. The time of the profiler itself is taken off."
 )
 OPENS = "gzipped Chrome traces of one call each; open them in ui.perfetto.dev or chrome://tracing"
