@@ -131,6 +131,7 @@ def page() -> str:
         tag = kind.__struct_config__.tag
         parts += [f"## `{tag}`", "", inspect.getdoc(kind) or "", "", *rows(kind), ""]
     parts += ["## `trained` of a model", "", inspect.getdoc(schema.Trained) or "", "", *rows(schema.Trained), ""]
+    parts += ["## `most` of a profile", "", inspect.getdoc(schema.Operator) or "", "", *rows(schema.Operator), ""]
     parts += ["## Names and ranges", "", *literals(), ""]
     parts += [
         "## Free facts",

@@ -420,6 +420,7 @@ class Operator(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     """Such as ``aten::addmm``; of a kernel of a GPU that no operator launched, its own."""
     calls: Natural
+    """Number of its calls."""
     seconds: Share
     """Time within all of them; on a GPU that of the kernels that they launched."""
     limit_s: Share | None
@@ -428,12 +429,13 @@ class Operator(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Profile(Line, tag="profile", omit_defaults=True):
-    """Where the time of a call of one case goes, from a trace; ``--profile`` makes it, after all timing.
+    """Where the time of a call of one case goes, from a trace that --profile makes after all timing.
 
-    The parts that are known add up to ``seconds`` if all are.
+    If all parts are known they add up to the time of the call.
     """
 
     case: str
+    """Id of the case."""
     seconds: Seconds
     """Time of a call without the profiler, in the process that made the profile."""
     profiled_s: Seconds
@@ -441,9 +443,10 @@ class Profile(Line, tag="profile", omit_defaults=True):
     calls: Size
     """Number of calls that were timed with the profiler; twice as many were timed without it."""
     outside: Literal["python", "idle", "unseen"]
-    """What is outside operators: Python, with the dispatch from there and the freeing of tensors; on a GPU the time in
+    """What there is outside of operators: Python, with the dispatch from there and the freeing of tensors; on a GPU the time in
     which it waits; or something that no trace shows."""
     outside_s: Share
+    """Time outside of operators."""
     operators: Natural
     """Number of calls of operators that work: not of views, nor of those that only call others."""
     operators_s: Share
