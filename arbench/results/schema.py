@@ -443,8 +443,8 @@ class Profile(Line, tag="profile", omit_defaults=True):
     calls: Size
     """Number of calls that were timed with the profiler; twice as many were timed without it."""
     outside: Literal["python", "idle", "unseen"]
-    """What there is outside of operators: Python, with the dispatch from there and the freeing of tensors; on a GPU the time in
-    which it waits; or something that no trace shows."""
+    """Kind of what is outside of operators: Python, with the dispatch from there and the freeing of tensors; on a GPU the
+    time in which it waits; or something that no trace shows."""
     outside_s: Share
     """Time outside of operators."""
     operators: Natural

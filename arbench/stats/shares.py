@@ -43,7 +43,7 @@ class Spent(Protocol):
 
 
 class Asked(Protocol):
-    """What one call of an operator has to do at least."""
+    """The least that one call of an operator has to do."""
 
     @property
     def name(self) -> str:

@@ -52,7 +52,7 @@ def recorded(call: Callable[[], Any], clock: Clock, times: int, shapes: bool = F
 
 @dataclass(frozen=True)
 class Fixed:
-    """What every operator costs.
+    """The cost of every operator, whatever it does.
 
     Attributes:
         operator_s: seconds of one that has nothing to do, an addition of two numbers; on a GPU those of its kernel.

@@ -30,7 +30,7 @@ class TraceError(Exception):
 
 
 class Arguments(msgspec.Struct):
-    """What is used of the arguments of an event."""
+    """The arguments of an event that are used."""
 
     external: int | str | None = msgspec.field(default=None, name="External id")
 

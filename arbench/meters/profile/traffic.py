@@ -22,7 +22,7 @@ _address = torch._C.TensorBase.data_ptr  # the method of the class is watched wh
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one call of an operator has to do at least."""
+    """The least that one call of an operator has to do."""
 
     name: str
     """Name of the operator, such as ``aten::addmm``."""
@@ -104,16 +104,21 @@ class Traffic:
                 moved *= 2
             elif use is not Use.READ and use is not Use.OVERWRITTEN:
                 continue  # part of it, which is served from where the whole operation is
-            distance = self._distances.access(_address(tensor), _extent(tensor)) if moved else 0
-            parts.append((moved, None if distance is None else distance + bytes))
+            if moved:
+                parts.append((moved, self._working_set(tensor)))
         for tensor in created:
             if tensor.nbytes:
-                distance = self._distances.access(_address(tensor), _extent(tensor))
-                parts.append((tensor.nbytes, (distance or 0) + bytes))  # new memory is nowhere yet
+                parts.append((tensor.nbytes, self._working_set(tensor) or bytes))  # new memory is nowhere yet
         rest = bytes - sum(moved for moved, _ in parts)
         if rest > 0:
             parts.append((rest, bytes))
         self._made.append((op._schema.name, flops, _dtype(operands, created), parts))
+
+    def _working_set(self, tensor: Tensor) -> int | None:
+        """Note an access; return the bytes that a cache must have room for to serve it, None for the first one."""
+        size = _extent(tensor)
+        distance = self._distances.access(_address(tensor), size)
+        return None if distance is None else distance + size
 
     def work(self) -> list[Work]:
         """Return the work of all operations. What is accessed first is taken to be as far away as all else is large."""
