@@ -443,7 +443,7 @@ class Profile(Line, tag="profile", omit_defaults=True):
     calls: Size
     """Number of calls that were timed with the profiler; twice as many were timed without it."""
     outside: Literal["python", "idle", "unseen"]
-    """Kind of what is outside of operators: Python, with the dispatch from there and the freeing of tensors; on a GPU the
+    """Kind of what is outside operators: Python, with the dispatch from there and the freeing of tensors; on a GPU the
     time in which it waits; or something that no trace shows."""
     outside_s: Share
     """Time outside of operators."""
