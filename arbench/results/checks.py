@@ -57,12 +57,15 @@ def check(line: Line) -> None:
 
 
 def _check_parts(line: Profile) -> None:
-    """Raise ValueError if the parts of a profile are longer together than the whole, or leave some of it out."""
+    """Raise ValueError unless the parts of a profile add up to the whole."""
     divided = (line.fixed_s, line.slower_s, line.arithmetic_s, line.memory_s)
     known = [part for part in divided if part is not None]
-    total = line.outside_s + (sum(known) if known else line.operators_s)
-    if total > line.seconds * (1 + ROUNDING) or (len(known) == len(divided) and total < line.seconds * (1 - ROUNDING)):
-        raise ValueError(f"the parts are {total:.6g} s together, and 'seconds' is {line.seconds:.6g}")
+    parts = [("'seconds'", line.seconds, line.outside_s + line.operators_s, True)]
+    parts.append(("'operators_s'", line.operators_s, sum(known), len(known) == len(divided)))
+    for name, whole, total, complete in parts:
+        slack = ROUNDING * line.seconds
+        if total > whole + slack or (complete and total < whole - slack):
+            raise ValueError(f"the parts of {name}, {whole:.6g} s, are {total:.6g} s together")
 
 
 def _intervals(line: Line) -> Iterator[tuple[str, tuple[float, float] | None]]:

@@ -450,7 +450,7 @@ class Profile(Line, tag="profile", omit_defaults=True):
     operators: Natural
     """Number of calls of operators that work: not of views, nor of those that only call others."""
     operators_s: Share
-    """Time within these, where they are not divided further."""
+    """Time within all operators, which the following four divide."""
     fixed_s: Share | None
     """Fixed cost of calls of operators, as that of an operator that has nothing to do, and time in those that do no
     work; None as for ``arithmetic_s``."""

@@ -97,11 +97,6 @@ class Division:
     operators: tuple[Operator, ...]
     elsewhere: int
 
-    @property
-    def operators_s(self) -> float:
-        """Time in operators that work."""
-        return sum(one.seconds for one in self.operators)
-
 
 @dataclass(slots=True)
 class _Node:

@@ -17,19 +17,22 @@ from arbench.stats.digits import format_ratio, format_si
 
 SHOWN = 3
 """Operators that a profile names."""
+OUTSIDE = {"python": "Python between operators", "idle": "GPU idle, waiting for its next kernel"}
 PARTS = {
-    "outside_s": {"python": "Python between operators", "idle": "GPU idle, waiting for its next kernel"},
+    "outside_s": "",
     "fixed_s": "fixed cost of operators",
     "slower_s": "operators slower than their limit",
     "arithmetic_s": "arithmetic",
     "memory_s": "memory",
 }
-"""The parts of a call's time, in words."""
+"""The parts of a call's time, in words; ``OUTSIDE`` has those for the time outside operators."""
 NOTE = (
     "The limit is what operators take at least for their bytes and the FLOPs of products, as measured on this machine; "
     "fixed cost is that of operators that have nothing to do. The time of the profiler itself is taken off."
 )
 OPENS = "gzipped Chrome traces of one call each; open them in ui.perfetto.dev or chrome://tracing"
+_GRAPH = "## Call CompiledFxGraph "
+"""Beginning of the name of a compiled graph, before a digest."""
 _WORTH = 0.05
 """Least share of a difference that is named."""
 
@@ -84,10 +87,11 @@ def differences(results: Results, of_methods: bool = True) -> list[str]:
         results: what was measured.
         of_methods: whether to compare methods too.
     """
-    known = [(case, line) for case, line in _profiled(results) if None not in _seconds(line).values()]
     groups: dict[tuple[object, ...], list[tuple[Case, Profile]]] = {}
-    for case, line in known:
-        where = case.op, case.n, case.batch, case.device, case.dtype
+    for case, line in _profiled(results):
+        where = (case.op, case.n, case.batch, case.device, case.dtype)
+        if None in _seconds(line).values():
+            continue
         groups.setdefault(("model", case.element, case.method, case.backend, *where), []).append((case, line))
         if of_methods:
             groups.setdefault(("method", case.model, case.preset, *where), []).append((case, line))
@@ -102,8 +106,9 @@ def differences(results: Results, of_methods: bool = True) -> list[str]:
                     for one in (other[0], fastest[0])
                 ]
                 label = shared.method_label(other[0]) if key[0] == "model" else model_label(other[0])
-                where = f"{label}, {other[0].op} at N = {other[0].n:,}"
-                found.append(f"{where}: {_difference(names, other[1], fastest[1])}")
+                found.append(
+                    f"{label}, {other[0].op} at N = {other[0].n:,}: {_difference(names, other[1], fastest[1])}"
+                )
     return found
 
 
@@ -145,9 +150,10 @@ def _parts(case: Case, line: Profile, results: Results) -> str:
         for name, seconds in known.items()
         if seconds is not None
     ]
-    if line.unseen is not None:
-        words.append(f"{_percent(line.outside_s / line.seconds)} outside operators: {on_one_line(line.unseen)}")
-    elif known["arithmetic_s"] is None:
+    if known["outside_s"] is None:
+        why = f" ({on_one_line(line.unseen)})" if line.unseen else ""
+        words.insert(0, f"{_percent(line.outside_s / line.seconds)} Python or code that no trace shows{why}")
+    if known["arithmetic_s"] is None:
         words.append(f"{_percent(line.operators_s / line.seconds)} operators, not divided")
     text = ", ".join(words)
     if line.why_unknown is not None and line.why_unknown != line.unseen:
@@ -156,10 +162,11 @@ def _parts(case: Case, line: Profile, results: Results) -> str:
 
 
 def _named(part: str, line: Profile) -> str:
-    name = PARTS[part]
-    if isinstance(name, dict):
-        return name[line.outside]
-    return f"fixed cost of {line.operators:,} operators" if part == "fixed_s" else name
+    return f"fixed cost of {line.operators:,} operators" if part == "fixed_s" else _plain(part, line)
+
+
+def _plain(part: str, line: Profile) -> str:
+    return OUTSIDE[line.outside] if part == "outside_s" else PARTS[part]
 
 
 def _operators(line: Profile) -> str:
@@ -176,7 +183,7 @@ def _operator(one: Operator, line: Profile) -> str:
 
 
 def _short(name: str) -> str:
-    return on_one_line(name.removeprefix("aten::"))
+    return "compiled graph" if name.startswith(_GRAPH) else on_one_line(name.removeprefix("aten::"))
 
 
 def _percent(share: float) -> str:
@@ -194,11 +201,6 @@ def _difference(names: Iterable[str], slow: Profile, fast: Profile) -> str:
     counts = f"{slow.operators:,} calls of operators against {fast.operators:,}"
     ratio = format_ratio(slow.seconds / fast.seconds)
     return f"{slower} takes {ratio} as long as {faster} ({_signed(more_s)} a call): {', '.join(parts)}; {counts}"
-
-
-def _plain(part: str, line: Profile) -> str:
-    name = PARTS[part]
-    return name[line.outside] if isinstance(name, dict) else name
 
 
 def _signed(seconds: float) -> str:
