@@ -130,8 +130,13 @@ def page() -> str:
     for kind in KINDS:
         tag = kind.__struct_config__.tag
         parts += [f"## `{tag}`", "", inspect.getdoc(kind) or "", "", *rows(kind), ""]
-    for title, nested in (("`trained` of a model", schema.Trained), ("`translations` of `trained`", schema.Decoded)):
-        parts += [f"## {title}", "", inspect.getdoc(nested) or "", "", *rows(nested), ""]
+    nested = {
+        "`trained` of a model": schema.Trained,
+        "`translations` of `trained`": schema.Decoded,
+        "`most` of a profile": schema.Operator,
+    }
+    for title, kind in nested.items():
+        parts += [f"## {title}", "", inspect.getdoc(kind) or "", "", *rows(kind), ""]
     parts += ["## Names and ranges", "", *literals(), ""]
     parts += [
         "## Free facts",

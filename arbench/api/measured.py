@@ -48,10 +48,13 @@ class Measured(Results):
         return all(getattr(self, one.name) == getattr(other, one.name) for one in fields(Results))
 
     def __repr__(self) -> str:
-        from arbench.report import answers, headline, remarks
+        from arbench.report import answers, differences, headline, profiles, remarks
 
         told = [line for one in answers(self) for line in (one.model, *(f"  {text}" for text in one.sentences))]
         blocks = ["\n".join([*told, *remarks(self)]), *("\n".join(table.lines()) for table in headline(self))]
+        blocks.append(
+            "\n".join([*(line for one in profiles(self) for line in one.lines), *differences(self, of_methods=False)])
+        )
         return printable("\n\n".join(filter(None, blocks))) or "no results"
 
     def _repr_html_(self) -> str:
@@ -90,6 +93,7 @@ def measure(
     out: str | Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    profile: bool = False,
     **options: Any,
 ) -> Measured:
     """Verify, count and time models, as ``arbench run`` does.
@@ -105,6 +109,8 @@ def measure(
         out: folder of the results file; by default a temporary one, removed unless an exception ends the run.
         resume: continue the killed run in ``out``.
         progress: whether to show the progress; by default on a terminal and in a notebook.
+        profile: whether to say where the time of a call of each method goes: ``profiles`` of the results has it, and
+            ``out`` the traces.
         **options: fields of ``arbench.bench.plan.Options``: ops, methods, peers, n, batch, backend, device, dtype,
             threads, target_ci, budget, workers, rounds, timeout, count_budget, seed, data, weights. ``methods`` takes
             a sampler's function, and a ``Method``, itself, too.
@@ -159,9 +165,9 @@ def measure(
         display = opened.enter_context(_shown(progress))
         plan = planned(replace(defaults, **options), progress=display)
         if out is not None:
-            return _measured(run_plan(plan, Path(out), resume=resume, progress=display), Path(out))
+            return _measured(run_plan(plan, Path(out), resume=resume, progress=display, profile=profile), Path(out))
         with _passing() as folder:
-            return _measured(run_plan(plan, Path(folder), progress=display), None)
+            return _measured(run_plan(plan, Path(folder), progress=display, profile=profile), None)
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:

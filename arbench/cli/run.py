@@ -45,6 +45,12 @@ if TYPE_CHECKING:
     help="After the measurement, draw samples of each model with trained weights into OUT/samples, for the report.  "
     "[default: --samples]",
 )
+@option(
+    "--profile/--no-profile",
+    default=False,
+    help="After the measurement, say where the time of a call of each method goes, and write a trace of it into "
+    "OUT/profiles; with --resume also for a run that is done.",
+)
 @details
 @click.pass_context
 def command(
@@ -53,6 +59,7 @@ def command(
     resume: bool,
     as_json: bool,
     samples: bool,
+    profile: bool,
     details: bool,
     strict: bool,
     **values: Any,
@@ -95,7 +102,7 @@ def command(
             raise NothingError(str(error)) from None
     say_absent(plan, given.get("methods", ()))
     say_unable(options)
-    measured(ctx, plan, out, resume, as_json, details=details, strict=strict, samples=samples)
+    measured(ctx, plan, out, resume, as_json, details=details, strict=strict, samples=samples, profile=profile)
 
 
 def say_absent(plan: Plan, methods: Sequence[str]) -> None:
@@ -143,6 +150,7 @@ def measured(
     details: bool = False,
     strict: bool = False,
     samples: bool = False,
+    profile: bool = False,
 ) -> None:
     """Measure a plan into a folder and show the results, even after an interrupt or where no worker starts any more.
 
@@ -156,6 +164,7 @@ def measured(
         details: whether to print every verdict and note too.
         strict: whether a case that failed, ran out of memory or timed out is an error beside cases that are ok.
         samples: whether to draw samples of models with trained weights afterwards.
+        profile: whether to profile a case of each method before that.
 
     Raises:
         RefusedError: the folder contains another run.
@@ -175,7 +184,7 @@ def measured(
     interrupted, taken, stopped, unflushed = False, None, "", None
     with Display(opening) as display:
         try:
-            results = run_plan(plan, out, resume=resume, argv=ctx.obj, progress=display)
+            results = run_plan(plan, out, resume=resume, argv=ctx.obj, progress=display, profile=profile)
             if samples:
                 draw_samples(plan, results, out, display)
         except KeyboardInterrupt:

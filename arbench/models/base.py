@@ -220,11 +220,6 @@ class Source(Switched, ABC):
         return None
 
     @classmethod
-    def own_methods(cls) -> Sequence[Any]:
-        """Return methods (``arbench.methods.Method``) that only models of this class have."""
-        return ()
-
-    @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
         """Read the user's own data for ``observe``.
 

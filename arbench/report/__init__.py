@@ -11,6 +11,7 @@ from arbench.report.kernels.tables import kernel_rows
 from arbench.report.models.answer import Answer, answers
 from arbench.report.models.frontier import frontier_table
 from arbench.report.models.passes import has_trained, passes_table
+from arbench.report.models.profiles import OPENS, Told, differences, profiles
 from arbench.report.models.remarks import failures, remarks
 from arbench.report.models.taxonomy import brief, taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
@@ -24,14 +25,17 @@ if TYPE_CHECKING:
     from arbench.report.page import cell
 
 __all__ = [
+    "OPENS",
     "OVER",
     "Answer",
     "Headline",
     "Sentence",
     "Table",
+    "Told",
     "answers",
     "brief",
     "cell",
+    "differences",
     "failures",
     "frame",
     "frontier_table",
@@ -40,6 +44,7 @@ __all__ = [
     "headlines",
     "kernel_rows",
     "passes_table",
+    "profiles",
     "remarks",
     "render",
     "rows",
@@ -68,7 +73,7 @@ def render(results: Results, folder: str | Path, beside: str | Path | None = Non
         results: as `arbench.results.read` returns it.
         folder: created if missing; files of the same names are replaced.
         beside: folder of the results, in whose folder ``samples`` the samples of models lie, each in a folder that
-            ``arbench sample`` wrote; by default ``folder``.
+            ``arbench sample`` wrote, and in ``profiles`` the traces of profiles; by default ``folder``.
 
     Returns:
         The files written, the page first.
@@ -86,9 +91,11 @@ def render(results: Results, folder: str | Path, beside: str | Path | None = Non
     folder.mkdir(parents=True, exist_ok=True)
     drawings = draw(results)
     html, markdown = folder / "report.html", folder / "summary.md"
-    samples = exhibition(results, Path(folder if beside is None else beside), folder)
-    write_text(html, page(results, drawings, samples))
+    beside = Path(folder if beside is None else beside)
+    samples = exhibition(results, beside, folder)
+    told = profiles(results, beside, folder)
+    write_text(html, page(results, drawings, samples, told))
     images = {one.name: f"figures/{one.name}.svg" for one in drawings if one.name in (MAP, FRACTIONS)}
     times = {one.model: f"figures/{one.name}.svg" for one in drawings if one.model and one.name.endswith("-seconds")}
-    write_text(markdown, summary(results, images.get(MAP), images.get(FRACTIONS), times, samples))
+    write_text(markdown, summary(results, images.get(MAP), images.get(FRACTIONS), times, samples, told))
     return [html, markdown, *save(drawings, folder / "figures")]

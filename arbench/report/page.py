@@ -19,6 +19,8 @@ from arbench.report.models.answer import answers
 from arbench.report.models.batches import batch_table
 from arbench.report.models.frontier import frontier_table
 from arbench.report.models.passes import passes_table
+from arbench.report.models.profiles import NOTE, OPENS, Told, differences
+from arbench.report.models.profiles import profiles as in_words
 from arbench.report.models.remarks import failures
 from arbench.report.models.samples import Exhibition
 from arbench.report.models.taxonomy import taxonomy
@@ -54,13 +56,16 @@ class Chapter:
     table: Table
 
 
-def page(results: Results, drawings: Sequence[Drawing], samples: Exhibition = _NONE) -> str:
+def page(
+    results: Results, drawings: Sequence[Drawing], samples: Exhibition = _NONE, profiles: Sequence[Told] = ()
+) -> str:
     """Return the page's HTML.
 
     Args:
         results: what was measured; any part may be missing.
         drawings: the figures of the same results, as `arbench.report.drawings.draw` returns them.
         samples: the samples that lie beside them.
+        profiles: the profiles of the results in words.
     """
     statements = sentences(results)
     tables = [table for table in (rows(results), kernel_rows(results)) if table.rows]
@@ -81,6 +86,10 @@ def page(results: Results, drawings: Sequence[Drawing], samples: Exhibition = _N
             frontier_figure=next((_figure(one) for one in drawings if one.name == FRONTIER), None),
             exhibition=samples,
             samples_shown=bool(samples.exhibits or samples.commands or samples.problems),
+            profiles=profiles,
+            differences=differences(results),
+            profiles_note=NOTE,
+            traces_note=OPENS,
             batches=batch_table(results),
             batch_figure=next((_figure(one) for one in drawings if one.name == BATCHES), None),
             passes=passes_table(results),
@@ -108,6 +117,7 @@ def cell(results: Results) -> str:
             tables=headline(results, _WIDTH),
             claims=claims,
             gaps=[*gaps(results), *failures(results)],
+            profiles=in_words(results),
         )
     )
 

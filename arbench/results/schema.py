@@ -51,6 +51,9 @@ Fitted = Annotated[str, msgspec.Meta(pattern=rf"^{_CLASS}\Z")]
 Claimed = Annotated[str, msgspec.Meta(pattern=rf"^(<=)? *{_CLASS} *\Z")]
 """A class of growth, or with a leading '<= ' at most that."""
 
+TraceFile = Annotated[str, msgspec.Meta(pattern=r"^profiles/[a-z0-9-]+\.json\.gz\Z")]
+"""The path of a trace, relative to the folder of its run."""
+
 
 class Line(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind"):
     """Base of every line."""
@@ -439,6 +442,64 @@ class Fit(Keyed, tag="fit", kw_only=True):
     files from before this field."""
 
 
+class Operator(msgspec.Struct, forbid_unknown_fields=True):
+    """The calls of one operator in a profile."""
+
+    name: str
+    """Such as ``aten::addmm``; of a kernel of a GPU that no operator launched, its own."""
+    calls: Natural
+    """Number of its calls."""
+    seconds: Share
+    """Time within all of them; on a GPU that of the kernels that they launched."""
+    limit_s: Share | None
+    """Least time that the limits of the machine allow for their FLOPs and bytes, at most ``seconds``; None where what
+    they have to do is unknown."""
+
+
+class Profile(Line, tag="profile", omit_defaults=True):
+    """Where the time of a call of one case goes, from a trace that --profile makes after all timing.
+
+    If all parts are known they add up to the time of the call.
+    """
+
+    case: str
+    """Id of the case."""
+    seconds: Seconds
+    """Time of a call without the profiler, in the process that made the profile."""
+    profiled_s: Seconds
+    """Time of a call with the profiler, which is in no part."""
+    calls: Size
+    """Number of calls that were timed with the profiler; twice as many were timed without it."""
+    outside: Literal["python", "idle", "unseen"]
+    """Kind of what is outside operators: Python, with the dispatch from there and the freeing of tensors; on a GPU the
+    time in which it waits; or something that no trace shows."""
+    outside_s: Share
+    """Time outside of operators."""
+    operators: Natural
+    """Number of calls of operators that work: not of views, nor of those that only call others."""
+    operators_s: Share
+    """Time within all operators, which the following four divide."""
+    fixed_s: Share | None
+    """Fixed cost of calls of operators, as that of an operator that has nothing to do, and time in those that do no
+    work; None as for ``arithmetic_s``."""
+    slower_s: Share | None
+    """Time by which operators are slower than that and their limits; None as for ``arithmetic_s``."""
+    arithmetic_s: Share | None
+    """Least time of the operators whose limit is that of their FLOPs; None where what operators have to do is unknown,
+    or the limits of the machine."""
+    memory_s: Share | None
+    """Least time of those whose limit is that of their bytes, at the bandwidth of what was accessed since they were
+    accessed last; None as for ``arithmetic_s``."""
+    most: list[Operator]
+    """The operators that take the most time, in descending order of it."""
+    why_unknown: str | None = None
+    """The reason why a part is None, or what is left out of the limits."""
+    unseen: str | None = None
+    """The reason why time outside operators may be that of code that no trace shows."""
+    file: TraceFile | None = None
+    """The Chrome trace of one call, gzipped, relative to the folder of the run."""
+
+
 class Seal(Line, tag="seal", omit_defaults=True):
     """Digest of everything before this line: it shows damage, not forgery, since anyone can compute it again."""
 
@@ -452,7 +513,9 @@ class Seal(Line, tag="seal", omit_defaults=True):
     """Number of lines before this one that no seal covered when the run was continued: they may have changed before."""
 
 
-AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Slowdown | Fit | Seal
+AnyLine = (
+    Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Slowdown | Fit | Profile | Seal
+)
 LATER: dict[type[Line], tuple[str, ...]] = {
     Model: ("trained",),
     Samples: ("chunks", "noise_s"),

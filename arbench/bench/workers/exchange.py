@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arbench.bench.job import Job, Message
 from arbench.bench.workers.failure import BrokenMessageError
-from arbench.results import Count, Samples, Verification
+from arbench.results import Count, Profile, Samples, Verification
 from arbench.results.checks import check
 
 
@@ -42,6 +42,10 @@ class Exchange:
             case Count(case=case, ladder_of=ladder_of):
                 if self._job.stage != "prove" or not {case, ladder_of} & self._asked:
                     raise _unasked(f"counts {case}")
+            case Profile(case=case):
+                if self._job.stage != "profile" or case not in self._asked - self._answered:
+                    raise _unasked(f"profiles {case}")
+                self._answered.add(case)
         if message.planned is not None:
             if self._plans == 0:
                 raise _unasked("plans a run")
