@@ -8,6 +8,7 @@ from html import escape
 from urllib.parse import quote, unquote
 
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.legend import Legend
 
@@ -24,7 +25,7 @@ def tag(drawn: ErrorbarContainer | Iterable[Artist], method: str, case: str = ""
     """
     parts = _parts(drawn)
     axes = parts[0].axes
-    assert axes is not None
+    assert isinstance(axes, Axes)
     place = f"{axes.figure.axes.index(axes)}.{len(axes.get_children())}"
     for number, part in enumerate(parts):
         part.set_gid(_gid("method", method, case, f"{place}.{number}"))
@@ -33,7 +34,7 @@ def tag(drawn: ErrorbarContainer | Iterable[Artist], method: str, case: str = ""
 def tag_legend(legend: Legend, methods: Iterable[str]) -> None:
     """Tag the first entries of a legend, in their order, with their methods."""
     axes = legend.axes
-    place = "" if axes is None else f"{axes.figure.axes.index(axes)}."
+    place = f"{axes.figure.axes.index(axes)}." if isinstance(axes, Axes) else ""
     for number, (handle, text, method) in enumerate(
         zip(legend.legend_handles, legend.get_texts(), methods, strict=False)
     ):

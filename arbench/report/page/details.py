@@ -21,7 +21,7 @@ from arbench.report.labels import (
 )
 from arbench.report.page.commands import Command, case_command
 from arbench.report.page.strip import strip
-from arbench.report.quantities import Column, Quantity, in_one_unit
+from arbench.report.quantities import Cell, Column, Quantity, in_one_unit
 from arbench.report.table import Table, order
 from arbench.results import Case, Results
 from arbench.stats import format_interval, format_seconds
@@ -143,7 +143,7 @@ def _ends(value: float, ends: tuple[float, float]) -> str:
 
 def _workers(workers: Mapping[int, list[float]]) -> Table:
     times = [Column(name, like="seconds") for name in ("median", "fastest", "slowest")]
-    rows = [
+    rows: list[list[Cell]] = [
         [
             str(worker + 1),
             f"{len(values):,}",

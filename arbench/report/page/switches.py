@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
 from matplotlib.markers import MarkerStyle
 
@@ -46,12 +47,12 @@ def switches(files: Sequence[Results]) -> list[Switch]:
 def _switch(name: str, color: str, marker: str) -> Switch:
     shown = VARIABLES.get(color, color)
     style = MarkerStyle(marker)
-    points = style.get_path().transformed(style.get_transform()).to_polygons(closed_only=False)
-    reach = max(abs(float(value)) for polygon in points for point in polygon for value in point)
-    scale = (_SIZE / 2 - 1) / reach
+    outline = style.get_path().transformed(style.get_transform())
+    polygons = [np.asarray(one, dtype=float) for one in outline.to_polygons(closed_only=False)]
+    scale = (_SIZE / 2 - 1) / max(float(np.abs(one).max()) for one in polygons)
     path = "".join(
-        "M" + "L".join(f"{_SIZE / 2 + x * scale:.1f} {_SIZE / 2 - y * scale:.1f}" for x, y in polygon) + "z"
-        for polygon in points
+        "M" + "L".join(f"{_SIZE / 2 + x * scale:.1f} {_SIZE / 2 - y * scale:.1f}" for x, y in one.tolist()) + "z"
+        for one in polygons
     )
     size = f'width="{_SIZE}" height="{_SIZE}" viewBox="0 0 {_SIZE} {_SIZE}"'
     return Switch(name, shown, Markup(f'<svg aria-hidden="true" {size}><path style="fill:{shown}" d="{path}"/></svg>'))

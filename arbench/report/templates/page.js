@@ -69,8 +69,10 @@ document.addEventListener('alpine:init', () => {
 
   // A case in detail, beside what shows it: a link in a table, or a mark in a figure.
   const tip = document.getElementById('tip')
-  const AFTER = 120 // milliseconds
+  const AFTER = 120 // milliseconds that the pointer rests
+  const LEAST = 160 // pixels that it is high, even where there is no room
   let at = null
+  let stays = false // opened by a key or a finger, so the pointer does not close it
   let timer = 0
   const hide = () => {
     clearTimeout(timer)
@@ -81,7 +83,7 @@ document.addEventListener('alpine:init', () => {
     clearTimeout(timer)
     timer = setTimeout(act, AFTER)
   }
-  const show = (part) => {
+  const show = (part, stay = false) => {
     clearTimeout(timer)
     const from = document.getElementById(part.dataset.case)
     if (at === part || !from) return
@@ -92,11 +94,15 @@ document.addEventListener('alpine:init', () => {
     all('[tabindex]', about).forEach((one) => one.removeAttribute('tabindex'))
     tip.replaceChildren(title, about)
     at = part
+    stays = stay
+    tip.style.maxHeight = ''
     tip.showPopover()
     const [box, mine] = [part.getBoundingClientRect(), tip.getBoundingClientRect()]
-    const below = box.bottom + 6
-    const fits = below + mine.height <= innerHeight || box.top - 6 - mine.height < 0
-    tip.style.top = `${Math.max(4, fits ? Math.min(below, innerHeight - mine.height - 4) : box.top - 6 - mine.height)}px`
+    const [above, below] = [box.top - 10, innerHeight - box.bottom - 10]
+    const under = mine.height <= below || below >= above
+    const height = Math.min(mine.height, Math.max(under ? below : above, LEAST))
+    tip.style.maxHeight = `${height}px`
+    tip.style.top = `${Math.max(4, under ? box.bottom + 6 : box.top - 6 - height)}px`
     tip.style.left = `${Math.max(4, Math.min(box.left, root.clientWidth - mine.width - 4))}px`
   }
   const of = (event) => event.target.closest?.('[data-case]')
@@ -105,17 +111,19 @@ document.addEventListener('alpine:init', () => {
     if (event.pointerType === 'touch') return
     if (of(event)) later(() => show(of(event)))
     else if (tip.contains(event.target)) clearTimeout(timer)
-    else if (at && document.activeElement !== at) later(hide)
+    else if (at && !stays) later(hide)
   })
-  document.addEventListener('focusin', (event) => { if (of(event)) show(of(event)) })
+  document.addEventListener('focusin', (event) => {
+    if (of(event)?.matches(':focus-visible')) show(of(event), true)
+  })
   document.addEventListener('focusout', (event) => { if (of(event) && of(event) === at) hide() })
   document.addEventListener('keydown', (event) => { if (event.key === 'Escape') hide() })
-  addEventListener('scroll', () => { if (at && document.activeElement !== at) hide() }, { passive: true })
+  addEventListener('scroll', () => { if (at && !stays) hide() }, { passive: true })
   document.addEventListener('click', (event) => {
     const part = of(event)
     if (part && event.pointerType === 'touch') {
       event.preventDefault() // a finger cannot hover: it sees the case here, and stays
-      show(part)
+      show(part, true)
     } else if (part && !part.matches('a')) {
       location.hash = part.dataset.case
     } else if (!part && !tip.contains(event.target)) {
