@@ -1,37 +1,83 @@
-"""arbench report: render the report of a results file, of a finished or interrupted run."""
+"""arbench report: render the report of results files, of finished or interrupted runs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from arbench.cli.errors import check_writable, refusing
+from arbench.cli.errors import LostError, RefusedError, check_writable, refusing
 from arbench.cli.options import FilePath, details, json_rows
 from arbench.cli.shell import check_shell
 
+if TYPE_CHECKING:
+    from arbench.results import Results
+
 
 @click.command("report")
-@click.argument("path", type=FilePath())
-@click.option("--out", type=FilePath(), help="Folder for the report.  [default: that of the results]")
+@click.argument("paths", nargs=-1, required=True, type=FilePath(), metavar="PATH...")
+@click.option(
+    "--out", type=FilePath(), help="Folder for the report; several PATHs need it.  [default: that of the results]"
+)
+@click.option(
+    "--label", "labels", multiple=True, metavar="TEXT", help="Name of a run among several, in order; repeatable."
+)
 @json_rows
 @details
-def command(path: Path, out: Path | None, as_json: bool, details: bool) -> None:
+def command(paths: tuple[Path, ...], out: Path | None, labels: tuple[str, ...], as_json: bool, details: bool) -> None:
     """Render report.html, summary.md and figures from PATH, a results file or the folder of a run.
 
     All rows are computed from the recorded measurements, so the report of an interrupted run is complete up to the
-    interrupt.
+    interrupt. Several PATHs make one page, which compares them with the first; it needs --out.
     """
     check_shell("arbench.report", "matplotlib.backends.backend_agg")
-    from arbench.bench.analyse import derive
+    if len(paths) > 1:
+        _several(paths, labels, out, as_json or details)
+        return
+    if labels:
+        raise RefusedError("--label names a run among several; for one run leave it out")
     from arbench.cli.show import show
-    from arbench.results import locate, read
+    from arbench.results import locate
+
+    (path,) = paths
+    results = _read(path)
+    folder = out or locate(path).parent
+    check_writable(folder)
+    show(results, folder, as_json, locate(path), details)
+
+
+def _several(paths: Sequence[Path], labels: Sequence[str], out: Path | None, printed: bool) -> None:
+    """Write the page of several runs, and print where it is."""
+    if out is None:
+        raise RefusedError("several results need --out: the folder for their page")
+    if printed:
+        raise RefusedError("--json and --details print one run; for the numbers of several: arbench compare --json A B")
+    from arbench.cli.compare import named
+    from arbench.report import render_several
+    from arbench.results import locate
+
+    called = named(paths, labels)
+    check_writable(out)
+    runs = {label: (_read(path), locate(path).parent) for label, path in zip(called, paths, strict=True)}
+    try:
+        (written,) = render_several(runs, out)
+    except OSError as error:
+        raise LostError(f"cannot write the report into {out}: {error.strerror}; choose another folder") from None
+    for label, path in zip(called, paths, strict=True):
+        click.echo(f"run      {label}: {locate(path)}")
+    click.echo(f"report   {written}")
+
+
+def _read(path: Path) -> Results:
+    """Return the results at a path, with the rows that a killed run did not write."""
+    from arbench.bench.analyse import derive
+    from arbench.results import read
 
     with refusing():
         results = read(path)
         stopped = {case.id: case.stopped_by for case in results.cases.values() if case.stopped_by}
         for line in derive(results, stopped):
             results.add(line)
-    folder = out or locate(path).parent
-    check_writable(folder)
-    show(results, folder, as_json, locate(path), details)
+    return results

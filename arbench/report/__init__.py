@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ __all__ = [
     "profiles",
     "remarks",
     "render",
+    "render_several",
     "rows",
     "seal_line",
     "sentences",
@@ -99,3 +101,32 @@ def render(results: Results, folder: str | Path, beside: str | Path | None = Non
     times = {one.model: f"figures/{one.name}.svg" for one in drawings if one.model and one.name.endswith("-seconds")}
     write_text(markdown, summary(results, images.get(MAP), images.get(FRACTIONS), times, samples, told))
     return [html, markdown, *save(drawings, folder / "figures")]
+
+
+def render_several(runs: Mapping[str, tuple[Results, Path]], folder: str | Path) -> list[Path]:
+    """Write ``report.html``, one page of several runs: answers and maps, what they share, then each run whole.
+
+    Args:
+        runs: results, and the folder that they lie in, by label; the others are compared with the first. Samples are
+            found as `render` finds them.
+        folder: created if missing; a file of the same name is replaced.
+
+    Returns:
+        The files written.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    from arbench.report.drawings import draw
+    from arbench.report.models.samples import exhibition
+    from arbench.report.page import Shown, pages
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = {
+        label: Shown(results, draw(results), exhibition(results, beside, folder), profiles(results, beside, folder))
+        for label, (results, beside) in runs.items()
+    }
+    html = folder / "report.html"
+    write_text(html, pages(shown))
+    return [html]

@@ -66,6 +66,11 @@ def is_kernel(line: Keyed) -> bool:
     return line.op in KERNEL_OPS
 
 
+def method_key(line: Keyed) -> str:
+    """Return what a page's switch calls the method of a case: ``cached``, or ``torch · eager`` for a kernel."""
+    return on_one_line(f"{line.method} · {line.backend}" if is_kernel(line) else line.method)
+
+
 def of_models(results: Results) -> list[Case]:
     """Return the cases of models."""
     return [case for case in results.cases.values() if not is_kernel(case)]

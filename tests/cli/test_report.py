@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 
 import msgspec
 import pytest
@@ -75,3 +76,43 @@ def test_the_command_for_details_names_what_was_rendered(name, answer, copied, t
     words = shlex.split(told)[1:]
     assert words == ["arbench", "report", name.removesuffix("/results.jsonl"), "--details"]
     assert answer(*words[1:]).code == 0
+
+
+def test_several_runs_make_one_page(answer, copied, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(copied, other)
+    found = answer("report", copied, other, "--out", tmp_path / "page", "--label", "first")
+    assert (found.code, found.err) == (0, "")
+    assert found.out.splitlines() == [
+        f"run      first: {copied}/results.jsonl",
+        f"run      other: {other}/results.jsonl",
+        f"report   {tmp_path}/page/report.html",
+    ]
+    page = (tmp_path / "page" / "report.html").read_text()
+    assert "other / first" in page
+    assert [path.name for path in (tmp_path / "page").iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "several results need --out: the folder for their page"),
+        (
+            ["--out", "page", "--json"],
+            "--json and --details print one run; for the numbers of several: arbench compare --json A B",
+        ),
+        (["--out", "page", "--label", "x", "--label", "x"], "--label: 'x' names two files; choose different names"),
+    ],
+)
+def test_several_runs_are_refused_before_any_work(words, said, refusal, copied, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(copied, "other")
+    assert refusal("report", copied, "other", *words) == said
+    assert not (tmp_path / "page").exists()
+
+
+def test_the_same_run_twice_and_a_label_for_one_run_are_refused(refusal, copied, tmp_path):
+    assert refusal("report", copied, copied, "--out", tmp_path / "page").endswith(
+        "the same file twice; name two different files"
+    )
+    assert refusal("report", copied, "--label", "x") == "--label names a run among several; for one run leave it out"

@@ -21,8 +21,9 @@ from arbench.report.figures.style import (
     new_figure,
     styled,
 )
+from arbench.report.figures.tags import tag, tag_legend
 from arbench.report.kernels.tables import kernels, split_configuration
-from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, shorten
+from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, method_key, shorten
 from arbench.report.rates.roofs import reached
 from arbench.results import Case, Results
 
@@ -75,7 +76,8 @@ def fractions(results: Results) -> Figure | None:
             Line2D([], [], color=c, marker=m, fillstyle=f, ls="none", label=shorten(label, 40))
             for label, (c, m, f) in look.items()
         ]
-        figure.legend(handles=handles, loc="outside lower left", ncols=columns)
+        keys = {shared.method_label(case): method_key(case) for case in cases}
+        tag_legend(figure.legend(handles=handles, loc="outside lower left", ncols=columns), [keys[one] for one in look])
     return figure
 
 
@@ -107,7 +109,7 @@ def _mark(axes: Axes, case: Case, place: float, results: Results, look: tuple[st
     bars = None
     if found.ends is not None:
         bars = np.array([[value - found.ends[0]], [found.ends[1] - value]]).clip(0)
-    axes.errorbar(
+    drawn = axes.errorbar(
         [value],
         [place],
         xerr=bars,
@@ -121,6 +123,7 @@ def _mark(axes: Axes, case: Case, place: float, results: Results, look: tuple[st
         zorder=3,
         alpha=0.9,
     )
+    tag(drawn, method_key(case), case.id)
 
 
 def _frame(axes: Axes, places: list[float], count: float) -> None:

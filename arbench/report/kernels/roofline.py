@@ -25,8 +25,9 @@ from arbench.report.figures.style import (
     tick,
     value_axis,
 )
+from arbench.report.figures.tags import tag, tag_legend
 from arbench.report.kernels.tables import kernels
-from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, shorten
+from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, method_key, shorten
 from arbench.report.rates.roofs import measured_limits, per_second
 from arbench.results import Case, Results
 from arbench.stats import format_si
@@ -114,7 +115,8 @@ def roofline(results: Results) -> Figure | None:
             _panel(axes, [case for case in shown if case.op == op], look, shared, tops, width)
             axes.set_title(OPS[op])
         panels[0].set_ylabel("reached, FLOP per second")
-        figure.legend(handles=handles, loc="outside lower left", ncols=columns)
+        keys = {shared.method_label(case): method_key(case) for case in shown}
+        tag_legend(figure.legend(handles=handles, loc="outside lower left", ncols=columns), [keys[one] for one in look])
     return figure
 
 
@@ -175,7 +177,7 @@ def _panel(
     _roofs(axes, tops)
     for case in cases:
         color, marker, fill = look[shared.method_label(case)]
-        axes.plot(
+        drawn = axes.plot(
             _intensity(case),
             _rate(case),
             marker=marker,
@@ -187,6 +189,7 @@ def _panel(
             mec="none" if fill == "full" else color,
             alpha=0.9,
         )
+        tag(drawn, method_key(case), case.id)
     _names(axes, cases, (width - 1.2) / _LINE)
 
 

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from arbench.report.figures.style import legend_columns, looks, new_figure, sizes_axis, styled, value_axis
-from arbench.report.labels import OPS, SharedSettings, interval_of, model_label, shorten
+from arbench.report.figures.style import Look, legend_columns, looks, new_figure, sizes_axis, styled, value_axis
+from arbench.report.figures.tags import tag, tag_legend
+from arbench.report.labels import OPS, SharedSettings, interval_of, method_key, model_label, of_models, shorten
 from arbench.report.models.verdicts import exact_growth
 from arbench.report.table import order
 from arbench.results import Case, Fit, Results
@@ -61,15 +62,11 @@ def _label(case: Case, shared: SharedSettings) -> str:
     return f"{OPS[case.op]}: {shared.method_label(case)}"
 
 
-def _looks(cases: Iterable[Case], shared: SharedSettings) -> Mapping[str, tuple[str, str, str]]:
-    """Return colour, marker and style by label; a method that both scores and samples has two colours."""
-    known = list(cases)
-    scoring = {case.method for case in known if case.op == "score"}
-
-    def method(case: Case) -> str:
-        return f"sampling {case.method}" if case.op == "sample" and case.method in scoring else case.method
-
-    return looks((method(case), _label(case, shared)) for case in known)
+def _looks(results: Results, model: str, shared: SharedSettings) -> Mapping[str, Look]:
+    """Return the look by label; a method that both scores and samples has one colour, and two line styles."""
+    among = {case.method for case in of_models(results)}
+    known = (case for case in of_models(results) if model_label(case) == model)
+    return looks(((case.method, _label(case, shared)) for case in known), among)
 
 
 def _value(case: Case, metric: str) -> float | None:
@@ -86,47 +83,52 @@ def _panel(
     shared: SharedSettings,
 ) -> None:
     handles = []
-    model = model_label(cases[0])
-    look = _looks((case for case in results.cases.values() if model_label(case) == model), shared)
+    methods = []
+    looks_of = _looks(results, model_label(cases[0]), shared)
     for label in dict.fromkeys(_label(case, shared) for case in cases):
-        color, marker, style = look[label]
+        look = looks_of[label]
         same = [case for case in cases if _label(case, shared) == label]
         fit = results.fits.get((*same[0].key, metric))
-        drawn = _fit(axes, fit, [case.n for case in same], color, style) if fit else False
-        _marks(axes, same, metric, color, marker)
-        line = style if drawn else "none"
-        handles.append(Line2D([], [], color=color, marker=marker, ls=line, label=shorten(label, _LONGEST)))
+        drawn = _fit(axes, fit, [case.n for case in same], look) if fit else False
+        _marks(axes, same, metric, look)
+        line = look.style if drawn else "none"
+        handle = Line2D([], [], color=look.color, marker=look.marker, fillstyle=look.fill, ls=line)
+        handle.set_label(shorten(label, _LONGEST))
+        handles.append(handle)
+        methods.append(method_key(same[0]))
     sizes_axis(axes, (case.n for case in cases))
     axes.grid(True, which="major")
     axes.set_axisbelow(True)
     columns = legend_columns((str(handle.get_label()) for handle in handles), _WIDTH, _ACROSS)
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns)
+    legend = axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns)
+    tag_legend(legend, methods)
     sns.despine(ax=axes)
 
 
-def _marks(axes: Axes, cases: Iterable[Case], metric: str, color: str, marker: str) -> None:
+def _marks(axes: Axes, cases: Iterable[Case], metric: str, look: Look) -> None:
     for case in cases:
         value = _value(case, metric)
         assert value is not None
         ends = interval_of(case) if metric == "seconds" else None
         bars = None if ends is None else np.array([[value - ends[0]], [ends[1] - value]]).clip(0)
-        face = "none" if metric == "seconds" and case.unstable else color
-        axes.errorbar(
+        hollow = metric == "seconds" and case.unstable
+        drawn = axes.errorbar(
             [case.n],
             [value],
             yerr=bars,
-            color=color,
-            marker=marker,
+            color=look.color,
+            marker=look.marker,
+            fillstyle="none" if hollow else look.fill,
             markersize=5.5,
-            mfc=face,
             capsize=4.5,
             elinewidth=1.2,
             linestyle="none",
             zorder=3,
         )
+        tag(drawn, method_key(case), case.id)
 
 
-def _fit(axes: Axes, fit: Fit, shown: list[int], color: str, style: str) -> bool:
+def _fit(axes: Axes, fit: Fit, shown: list[int], look: Look) -> bool:
     """Draw the fitted curve, and return whether there was one.
 
     A noisy fit is drawn over the sizes it was fitted to, an exact one over the sizes shown.
@@ -137,5 +139,6 @@ def _fit(axes: Axes, fit: Fit, shown: list[int], color: str, style: str) -> bool
     sizes = shown if exact_growth(fit) else fit.sizes
     n = np.unique(np.geomspace(min(sizes), max(sizes), 200).round().astype(int))
     line = [growth.predict(int(one)) for one in n]
-    axes.plot(n, line, color=color, linestyle=style, linewidth=1.4, alpha=0.8, zorder=2)
+    drawn = axes.plot(n, line, color=look.color, linestyle=look.style, linewidth=1.4, alpha=0.8, zorder=2)
+    tag(drawn, method_key(fit))
     return True

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from arbench.border.printable import on_one_line
 from arbench.report.labels import DEPENDS_ON_WEIGHTS, DRAFTED, of_models
 from arbench.report.quantities import NONE, Column
-from arbench.report.table import Table, order
+from arbench.report.table import Mark, Table, order
 from arbench.results import Case, Results, Trained, with_preset
 
 TITLE = "Passes that an element needs"
@@ -69,7 +69,7 @@ def passes_table(results: Results) -> Table | None:
         return None
     kept = 5 if any(row[-1] != NONE for row in rows) else 4
     columns = [Column("model", number=False), Column("method", number=False), *map(Column, ("N", "random", "trained"))]
-    return Table(TITLE, columns[:kept], [row[:kept] for row in rows], notes)
+    return Table(TITLE, columns[:kept], [row[:kept] for row in rows], notes, marks=[Mark(row[1]) for row in rows])
 
 
 def _pairs(results: Results) -> dict[str, dict[str | None, list[Case]]]:

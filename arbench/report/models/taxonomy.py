@@ -124,9 +124,8 @@ def _rows(results: Results, model: str, mark: str) -> list[list[Cell]]:
     ops: tuple[Op, ...] = ("score", "sample")
     for op in ops:
         one = job(results, model, op)
-        first = not rows
-        head = [model + mark if first else "", _sizes(results, model) if first else "", OPS[op]]
-        last = [tally(results, model) if first else ""]
+        head = [model + mark, _sizes(results, model), OPS[op]]
+        last = [tally(results, model)]
         if one is None:
             rows.append([*head, NONE, *["" for _ in range(11)], *last])
             continue
