@@ -77,7 +77,7 @@ def planned_inside(load: Callable[[Path], ModuleType], monkeypatch: pytest.Monke
 def fast_interpreter(load: Callable[[Path], ModuleType]) -> None:
     """Make Triton's interpreter faster, where it runs the kernels."""
     if os.environ.get("TRITON_INTERPRET") == "1":
-        load(Path(__file__).with_name("interpreter.py")).speed_up()
+        load(Path(__file__).with_name("kernels") / "interpreter.py").speed_up()
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not interpreted(), reason="the interpreter is of
 
 @pytest.fixture(scope="session")
 def interpreter(load: Callable[[Path], ModuleType]) -> ModuleType:
-    return load(TESTS / "interpreter.py")
+    return load(TESTS / "kernels" / "interpreter.py")
 
 
 @pytest.mark.parametrize("kernel", [pytest.param(k, id=k.name) for k in KERNELS.values() if "triton" in k.backends])

@@ -15,13 +15,13 @@ from torch import Tensor
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES, as_float64
 from arbench.bench.inexact import InexactError, naming
-from arbench.bench.models.alphabet import probe_symbols
 from arbench.bench.models.contract import check_forward
 from arbench.bench.models.evidence import EXACT, check_finite, first_difference
+from arbench.bench.models.leaks.alphabet import probe_symbols
+from arbench.bench.models.leaks.probes import levels_of, probe_leaks
+from arbench.bench.models.leaks.symbols import WIDE, try_symbols
 from arbench.bench.models.precision import Precision
-from arbench.bench.models.probes import levels_of, probe_leaks
 from arbench.bench.models.setup import ModelSetup
-from arbench.bench.models.symbols import WIDE, try_symbols
 from arbench.bench.models.verify.extend import first_steps, forward_equals_extend
 from arbench.bench.models.verify.rewind import rewinds
 from arbench.bench.models.verify.stack.layers import probe_stack

@@ -10,10 +10,10 @@ import torch
 
 from arbench.bench.inexact import InexactError
 from arbench.bench.models import alphabet
-from arbench.bench.models.alphabet import probe_symbols
+from arbench.bench.models.leaks.alphabet import probe_symbols
 from arbench.models import Source, resolve
 
-NETS = Path(__file__).parents[2] / "adapters" / "forward" / "nets.py"
+NETS = Path(__file__).parents[3] / "adapters" / "forward" / "nets.py"
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from arbench.bench.inexact import InexactError
 from arbench.bench.models import probes
-from arbench.bench.models.probes import changes_for, levels_of, probe_leaks
+from arbench.bench.models.leaks.probes import changes_for, levels_of, probe_leaks
 from arbench.models import Source, names, resolve
 
 N = 24

@@ -21,7 +21,7 @@ from torch import Tensor
 from arbench.bench.dtypes import as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, first_difference
-from arbench.bench.models.symbols.named import named_symbols
+from arbench.bench.models.leaks.symbols.named import named_symbols
 from arbench.bench.models.walks import changed, extensions
 from arbench.models import Source
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from arbench.bench.dtypes import as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, first_difference
-from arbench.bench.models.leaking import leaking, sweep
+from arbench.bench.models.leaks.leaking import leaking, sweep
 from arbench.models import Source
 
 WORK = 300_000_000

@@ -1,0 +1,1 @@
+"""Leaks: what of an event changes the parameters of elements before it."""
