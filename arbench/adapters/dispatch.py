@@ -14,11 +14,11 @@ from torch import nn
 from arbench.models import ModelError, Source
 from arbench.own.raised import one_line
 
-KINDS = ("arbench.adapters.flows:adapted", "arbench.adapters.forward:adapted")
+KINDS = ("arbench.adapters.hf:adapted", "arbench.adapters.flows:adapted", "arbench.adapters.forward:adapted")
 """Functions that are tried in turn, ``package:function``. Each gets what ``adapted`` gets, with ``like``, a class or an
 object of what ``found`` makes, or None where that is not known; and returns a class, or None for what it does not take.
 """
-TAKEN = "name a subclass, an nn.Module with --law, as in --law categorical:256, or a function that returns a module"
+TAKEN = "name a subclass, an nn.Module with a law, as in --law categorical:256, or a function that returns a module"
 """What would be taken."""
 
 
@@ -43,8 +43,10 @@ def adapted(found: Any, name: str, law: str | None, settings: Mapping[str, Any] 
     like = found if _is_module(found) else None
     if inspect.isclass(found) and like is None:
         raise ModelError(f"model '{name}': {called} is not a subclass of arbench.models.Source; {TAKEN}")
+    what = ""
     if like is None and callable(found) and law is None:
         like = _returned(found, name, called, settings)
+        what = f" and returns {like!r:.40}"
     for place in KINDS:
         module, _, function = place.partition(":")
         taken: type[Source] | None = getattr(importlib.import_module(module), function)(found, like, name, law)
@@ -56,7 +58,6 @@ def adapted(found: Any, name: str, law: str | None, settings: Mapping[str, Any] 
             f"model '{name}': {called} is {kind}, of which only the law of an element is missing; add --law, as in "
             "--law categorical:256 for outputs (B, N, 256) that are logits, or --law normal for means and log-scales"
         )
-    what = "" if like is None else f" and returns {like!r:.40}"
     raise ModelError(f"model '{name}': {called} is not a subclass of arbench.models.Source{what}; {TAKEN}")
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -23,11 +23,12 @@ from arbench.results import Results, ResultsError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
 
     from arbench.bench.progress import Progress
     from arbench.models import Source
 
-Model: TypeAlias = "str | type[Source]"
+Model: TypeAlias = "str | type[Source] | type[nn.Module] | nn.Module | Callable[..., nn.Module]"
 """A model as a user names or passes it."""
 
 
@@ -83,6 +84,7 @@ class Measured(Results):
 def measure(
     models: Model | Sequence[Model] | None = None,
     *,
+    law: str | None = None,
     checkpoints: str | Path | Sequence[str | Path] = (),
     suite: str | None = None,
     out: str | Path | None = None,
@@ -95,7 +97,9 @@ def measure(
     Args:
         models: one or several of NAME[:PRESET], path.py:Class[:PRESET], package.module:Class[:PRESET], or a subclass
             of ``arbench.models.Source`` itself, also one from a notebook, with its default preset; by default those
-            of the suite, or wavenet. Trained weights follow an at sign, as in "wavenet:nv@speech".
+            of the suite, or wavenet. Trained weights follow an at sign, as in "wavenet:nv@speech". With ``law`` also a
+            plain module that returns parameters (B, N, K) for events (B, N), its class, or a function that returns one.
+        law: the law of an element, for such modules: "categorical:256", "normal", "logistic_mixture:10", ...
         checkpoints: files of trained weights, or folders of training runs: each adds its model and preset.
         suite: name of a suite that ships, or path of a TOML file; ``options`` override it.
         out: folder of the results file; by default a temporary one, removed unless an exception ends the run.
@@ -120,6 +124,7 @@ def measure(
     from arbench.bench.suite import suite_options
     from arbench.bench.workers.given import given
     from arbench.bench.workers.planning import planned
+    from arbench.border.naming import with_setting
     from arbench.models import ModelError, Source
 
     if out is not None and not os.fspath(out):
@@ -128,7 +133,7 @@ def measure(
         raise ResultsError("resume needs out; name the folder of the run to continue")
 
     defaults = suite_options(suite) if suite is not None else Options()
-    classes: dict[str, type[Source]] = {}
+    classes: dict[str, Any] = {}
     functions: dict[str, Any] = {}
     if "methods" in options:
         options["methods"] = _methods(options["methods"], functions)
@@ -139,7 +144,10 @@ def measure(
             if isinstance(one, Source):
                 kind = type(one).__name__
                 raise PlanError(f"measure takes names and classes, got {kind}; pass a class, not an object")
-        options["models"] = [one if isinstance(one, str) else _named(one, classes) for one in several]
+        named = [one if isinstance(one, str) else _named(one, law, classes) for one in several]
+        options["models"] = named if law is None else [with_setting(one, f"law={law}") for one in named]
+    elif law is not None:
+        raise PlanError("law is that of models which are plain modules; pass one, as in measure(net, law='normal')")
     files = [checkpoints] if isinstance(checkpoints, str | os.PathLike) else checkpoints
     if files:
         options["models"] = [*options.get("models", ()), *_trained([os.fspath(one) for one in files], suite)]
@@ -225,22 +233,21 @@ def new_folder() -> Path:
     return Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
 
 
-def _named(cls: type[Source], classes: dict[str, type[Source]]) -> str:
-    """Return what results call the model of a class, and add the class under this name.
+def _named(cls: Any, law: str | None, classes: dict[str, Any]) -> str:
+    """Return what results call the model of a class or an object, and add it under this name.
 
     Raises:
-        PlanError: it is no class of a model, or another model has the same name.
+        PlanError: no model can be made of it, or another one has the same name.
     """
     from arbench.bench.plan import PlanError
     from arbench.models import ModelError, names
-    from arbench.models.registry import usable
+    from arbench.models.registry import given_class, title
 
-    called = getattr(cls, "__name__", repr(cls))
     try:
-        usable(cls, called, called)
+        module = given_class(cls, law).__module__
     except ModelError as error:
         raise PlanError(str(error)) from None
-    name = _placed(called, cls.__module__)
+    name = _placed(title(cls), module)
     if name in names() or classes.setdefault(name, cls) is not cls:
         raise PlanError(f"two models are called {name}; rename the class")
     return name

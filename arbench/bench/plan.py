@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,8 +35,17 @@ from arbench.bench.options import recorded_options as recorded_options
 from arbench.bench.suite import EACH, Entry, entries, load
 from arbench.border.suggest import did_you_mean
 from arbench.data import DataError
-from arbench.methods import METHODS, methods_for, place_of
-from arbench.models import FAMILIES, Chosen, ModelError, NoModelError, Source, WeightsError, resolve
+from arbench.methods import METHODS, is_plain, methods_for, place_of
+from arbench.models import (
+    FAMILIES,
+    Chosen,
+    ModelError,
+    NoModelError,
+    Source,
+    WeightsError,
+    may_own_methods,
+    resolve,
+)
 from arbench.own.raised import one_line
 from arbench.results import Model, Trained
 from arbench.stats.claims import parse
@@ -114,7 +123,9 @@ def checked(options: Options) -> tuple[Options, list[Entry]]:
     check_device(options.device, options.dtype)
     check_backend(options.backend, options.device)
     check_peers(options)
-    found = [_checked(entry) for entry in entries(options)]
+    named = entries(options)
+    own = any(may_own_methods(entry.model) for entry in named)
+    found = [_checked(entry, own) for entry in named]
     if not found:
         raise PlanError("no model to measure; add --model NAME")
     if options.weights is not None and len({entry.model for entry in found}) > 1:
@@ -126,10 +137,17 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
     """Make a plan as ``make_plan`` does; yield each step that runs code of the user, before it begins."""
     options, found = checked(options)
     methods: dict[str, list[Wanted]] = {}
-    for name in dict.fromkeys(name for entry in found for name in entry.methods):
-        if place_of(name) is not None:
+    named = list(dict.fromkeys(name for entry in found for name in entry.methods))
+    classes: list[type[Source]] = []
+    if any(map(is_plain, named)):
+        for entry in found:
+            yield Step(entry.model, "imported")
+            with suppress(_GoneError):
+                classes.append(_chosen(entry.model).cls)
+    for name in named:
+        if not is_plain(name) and place_of(name) is not None:
             yield Step(name, "imported", "method")
-        methods[name] = wanted(name)
+        methods[name] = wanted(name, classes)
     peers: list[Wanted] = []
     for spec in options.peers:
         yield Step(spec, "imported", "peer")
@@ -152,11 +170,11 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
         with _explaining(chosen):
             yield Step(entry.model, "built")
             source = _built(chosen, options)
-            models[chosen.name, chosen.preset] = _model(chosen, source)
             yield Step(entry.model, "planned")
             asked = [one for name in entry.methods for one in methods[name]] if entry.methods else None
             lacking |= _lacking(source, asked or (), options)
             cases = _cases_of(chosen, source, entry, options, asked, peers)
+            models[chosen.name, chosen.preset] = _model(chosen, source)
             kinds.append(type(source))
             extra |= {case.id: case for case in needed(source, cases)}
             for case in cases:
@@ -179,10 +197,10 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
     return Plan(options, _together(unique.values()), ranked, _together(more), lacking)
 
 
-def _checked(entry: Entry) -> Entry:
+def _checked(entry: Entry, own: bool) -> Entry:
     """Return the entry with tuples in place of lists. Raises PlanError for an unknown method or op."""
     for name in entry.methods:
-        check_name(name)
+        check_name(name, own)
     for op in entry.ops:
         if op not in ("score", "sample"):
             raise PlanError(f"unknown op '{op}'; {did_you_mean(op, ('score', 'sample'))}")
@@ -212,24 +230,33 @@ def _check_family(chosen: Chosen) -> None:
 
 def _model(chosen: Chosen, source: Source) -> Model:
     cls, trained = chosen.cls, None
-    if chosen.trained is not None:
+    if chosen.trained is not None and (quality := chosen.trained.said.quality) is not None:
         said = chosen.trained.said
         draft = chosen.trained_draft() if source.draft is not None else None
         trained = Trained(
             said.data.name,
-            said.quality.bits,
-            said.quality.unit,
-            said.quality.held_out,
+            quality.bits,
+            quality.unit,
+            quality.held_out,
             said.seed,
             said.steps,
             chosen.trained.sha256,
             draft.sha256 if draft is not None else None,
             said.data.sha256,
             said.teacher,
-            said.quality.elements,
+            quality.elements,
         )
     family = FAMILIES.get(cls.family, "")
-    return Model(chosen.name, chosen.preset, family, cls.element, cls.citation, cls.remark, trained)
+    return Model(
+        chosen.name,
+        chosen.preset,
+        family,
+        cls.element,
+        cls.citation,
+        source.remark,
+        trained,
+        source.brings_weights,
+    )
 
 
 def _together(cases: Iterable[CaseKey]) -> list[CaseKey]:
@@ -270,7 +297,7 @@ def _built(chosen: Chosen, options: Options) -> Source:
 
 def check_claims(spec: str, source: Source) -> None:
     """Raise PlanError if a model claims something of a method that does not exist."""
-    methods = {(method.op, method.name) for method in METHODS}
+    methods = {(method.op, method.name) for method in (*METHODS, *source.own_methods())}
     for key in source.claims:
         if key in methods:
             continue

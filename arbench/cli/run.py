@@ -17,11 +17,11 @@ from arbench.cli.options import (
     details,
     given_options,
     how_timed,
+    named_models,
     option,
     where_left,
     which_cases,
     which_inputs,
-    with_checkpoints,
 )
 from arbench.cli.shell import MEASURING, check_shell
 
@@ -78,7 +78,7 @@ def command(
         out = Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     check_writable(out)
     check_shell(*MEASURING)
-    given = with_checkpoints(given)
+    given = named_models(given)
 
     from arbench.bench.options import Options, PlanError, recorded_options
     from arbench.bench.suite import suite_options

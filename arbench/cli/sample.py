@@ -8,7 +8,18 @@ from typing import Any
 import click
 
 from arbench.cli.errors import LostError, RefusedError, check_writable, refusing
-from arbench.cli.options import FilePath, PathText, device, dtype, option, threads, which_inputs, with_checkpoints
+from arbench.cli.options import (
+    FilePath,
+    PathText,
+    device,
+    dtype,
+    law,
+    option,
+    threads,
+    which_inputs,
+    with_checkpoints,
+    with_law,
+)
 from arbench.cli.train import check_threads
 
 INEXACT = 1
@@ -22,6 +33,7 @@ INEXACT = 1
     help="Model to draw from, also path.py:Class or package.module:Class; trained weights follow an at sign, as in "
     "wavenet:nv@speech or wavenet@path/to/folder.",
 )
+@law
 @option(
     "--checkpoint",
     type=PathText(),
@@ -48,7 +60,13 @@ INEXACT = 1
 @threads
 @click.pass_context
 def command(
-    ctx: click.Context, model: str | None, checkpoint: str | None, out: Path, threads: int, **values: Any
+    ctx: click.Context,
+    model: str | None,
+    law: str | None,
+    checkpoint: str | None,
+    out: Path,
+    threads: int,
+    **values: Any,
 ) -> None:
     """Draw events from a model, and write them to look at, to listen to or to read.
 
@@ -64,6 +82,8 @@ def command(
     """
     if (model is None) == (checkpoint is None):
         raise RefusedError("name one of --model and --checkpoint, such as --model pixelcnn:digits")
+    if law is not None:
+        (model,) = with_law({"law": law, "models": [model] if model else []})["models"]
     check_writable(out)
     from arbench.border.gallery import LINES
 

@@ -91,6 +91,7 @@ class Outcome:
         accepted: number of groups that each evaluation settled, for methods that guess ahead.
         step_bytes: bytes of weights that a step reads, for native loops, which can come near the time that it takes.
         exchanges: how often the threads of a native loop exchange partial sums in a step.
+        evaluations: how often the network was evaluated, where a method does not call ``forward`` and ``extend``.
     """
 
     x: Tensor
@@ -100,6 +101,7 @@ class Outcome:
     accepted: Sequence[int] = ()
     step_bytes: int | None = None
     exchanges: int | None = None
+    evaluations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,11 @@ class Method:
     def variant(self) -> tuple[torch.dtype | None, str | None]:
         """The changes that it makes to the model that it runs: ``rounds`` and ``backend``."""
         return self.rounds, self.backend
+
+
+def stepless(source: Source | type[Source]) -> str | None:
+    """Return what keeps methods that need an incremental step from running a model; None if it has one."""
+    return None if source.steps else "needs an incremental step, and the model has none: define extend in a Source"
 
 
 class Unknown:

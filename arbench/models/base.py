@@ -130,8 +130,11 @@ class Source(Switched, ABC):
     """Name of an element: audio sample, sub-pixel, token, ..."""
     family: ClassVar[str] = ""
     """Row of the taxonomy, a key of ``FAMILIES``; empty for none."""
-    remark: ClassVar[str] = ""
+    remark: str = ""
     """Caveat that a reader needs before comparing figures; shown beside them."""
+    brings_weights: ClassVar[bool] = False
+    """True if the weights come with the model, trained or not, as those of a module that is built already do: nothing
+    says that they are random ones."""
     steps: ClassVar[bool] = True
     """False if ``extend`` is no incremental step, but evaluates the network on all elements again: only ``forward`` is
     known. Methods that need a step then leave the model out, and nothing is compared with ``forward``."""
@@ -197,14 +200,22 @@ class Source(Switched, ABC):
         """
 
     @classmethod
-    def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Return the configuration of a smaller model of the same events, context and distribution, if any."""
-        return None
+    def preset_name(cls, preset: str) -> str:
+        """Return what results call a preset: its name, unless it is the path of something that may change."""
+        return preset
 
     @classmethod
     def own_methods(cls) -> Sequence[Any]:
-        """Return methods (``arbench.methods.Method``) that only models of this class have."""
+        """Return methods, ``arbench.methods.Method``, that only models of this class have, beside the built-in ones.
+
+        A user names them as the built-in ones, and they are verified by the same rule.
+        """
         return ()
+
+    @classmethod
+    def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return the configuration of a smaller model of the same events, context and distribution, if any."""
+        return None
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:

@@ -162,8 +162,10 @@ class Chosen:
     def _made(self, config: Mapping[str, Any], seed: int) -> Source:
         try:
             return self.cls(**{**config, "seed": seed})
+        except ModelError as error:
+            raise ModelError(f"model '{self.name}:{self.preset}': {error}") from None
         except Exception as error:  # with settings of the user's, PyTorch and Python may refuse in any way
-            if "," not in self.preset:
+            if "," not in self.preset and type(self.cls.presets) is dict:
                 raise  # a fault of the preset, not of the user's settings
             ours = self.cls.__module__.startswith("arbench.")
             what = " ".join(str(error).split()) if ours else one_line(error)
@@ -246,19 +248,39 @@ def _with_weights(weights: str, place: str, name: str, cls: type[Source], preset
     raise ModelError(f"model '{name}:{chosen.preset}@{weights}': {what}; {todo}")
 
 
-def of_class(cls: Any, law: str | None = None) -> Chosen:
-    """Return a class that the user passed, with its default preset.
+def may_own_methods(spec: str) -> bool:
+    """Return whether a model may have methods that others have not, which is known once it is imported."""
+    return split_weights(spec)[0].partition(":")[0] not in BUILT_IN
 
-    Args:
-        cls: a subclass of ``Source``, or what ``arbench.adapters`` makes one of.
-        law: the law of an element, for what is adapted.
+
+def of_class(cls: Any) -> Chosen:
+    """Return a class that the user passed, with its default preset.
 
     Raises:
         ModelError: no model can be built of it.
     """
-    called = getattr(cls, "__name__", None) or (type(cls).__name__ if isinstance(cls, torch.nn.Module) else repr(cls))
-    preset = "" if law is None else f",law={law}"
-    return _chosen(called, called, _class_of(cls, called, called, preset), preset)
+    called = title(cls)
+    return _chosen(called, called, given_class(cls), "")
+
+
+def given_class(found: Any, law: str | None = None) -> type[Source]:
+    """Return the class of a model that the user passed: a subclass of ``Source``, or what makes one of an object.
+
+    Args:
+        found: the class or object.
+        law: the law of an element, for a module.
+
+    Raises:
+        ModelError: there is none.
+    """
+    called = title(found)
+    return _class_of(found, called, called, "" if law is None else f",law={law}")
+
+
+def title(found: Any) -> str:
+    """Return the name of a class or function, or that of the class of a module."""
+    named = type(found) if isinstance(found, torch.nn.Module) else found
+    return str(getattr(named, "__name__", repr(found)))
 
 
 def _chosen(place: str, name: str, cls: type[Source], preset: str) -> Chosen:
@@ -268,11 +290,11 @@ def _chosen(place: str, name: str, cls: type[Source], preset: str) -> Chosen:
     preset = preset or (cls.default_preset if cls.default_preset in cls.presets else next(iter(cls.presets)))
     if preset not in cls.presets:
         raise NoModelError(f"model '{name}' has no preset '{preset}'; {did_you_mean(preset, cls.presets)}")
-    config = dict(cls.presets[preset])
+    config, called = dict(cls.presets[preset]), cls.preset_name(preset)
     if overrides:
         config |= _overrides(overrides, cls, name)
-        preset = f"{preset},{overrides}"
-    return Chosen(f"{place}:{preset}", name, preset, cls, config)
+        preset, called = f"{preset},{overrides}", f"{called},{overrides}"
+    return Chosen(f"{place}:{preset}", name, called, cls, config)
 
 
 def _check_presets(name: str, cls: type[Source]) -> None:
@@ -308,7 +330,7 @@ def _import(
     try:
         with torch.random.fork_rng(devices=[]):  # a module that the file makes has the same weights in every process
             torch.manual_seed(0)
-            found = named(where, attribute, _is_model, "Class", import_module)
+            found = named(where, attribute, _is_offered, "Class", import_module)
     except NamedError as error:
         raise (NoModelError if error.absent else ModelError)(f"model '{spec}': {error}") from error
     return _class_of(found, spec, attribute, preset)
@@ -336,6 +358,12 @@ def _class_of(found: Any, spec: str, attribute: str, preset: str) -> type[Source
 def _adapters() -> ModuleType:
     """Return the room of other people's models, which stands above this one, where such a model is named."""
     return importlib.import_module("arbench.adapters")
+
+
+def _is_offered(value: Any) -> bool:
+    """Return whether an object of a user's file may be a model, to be suggested: a ``Source`` or a module."""
+    kind = value if inspect.isclass(value) else type(value)
+    return _is_model(value) or (issubclass(kind, torch.nn.Module) and not kind.__module__.startswith("torch."))
 
 
 def _is_model(value: Any) -> bool:

@@ -133,6 +133,8 @@ class Model(Line, tag="model"):
     """A caveat for readers who compare its figures."""
     trained: Trained | None = None
     """Its trained weights; None for others, and in files from before this field."""
+    brings_weights: bool = False
+    """True if weights come with the model, and nothing says whether they are trained."""
 
 
 class Limits(Line, tag="limits"):

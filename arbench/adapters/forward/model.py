@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from arbench.adapters.forward.convention import Convention, convention_of, events
-from arbench.adapters.forward.outputs import parameters
+from arbench.adapters.forward.built import built
+from arbench.adapters.forward.convention import Convention, FailedError, called, convention_of, events, shifted
+from arbench.adapters.forward.data import read_events
+from arbench.adapters.forward.outputs import parameters, part_of
 from arbench.distributions import law_of
 from arbench.models import Context, ModelError, Source
 
-OWN = ("law", "shift", "begin", "seed")
-"""Settings of the adapter, which are no arguments of the module."""
 PRESET = "given"
 """Name of the only preset: the module with the arguments that the user gives."""
+SHORT = 8
+"""Number of elements of the events that show how outputs are read, if the module takes so few."""
+REMARK = "Only forward is known: it is probed for leaks, and compared with no incremental step."
+"""Caveat of all models of this kind."""
 
 
 class Forward(Source):
-    """A module of which only ``forward`` is known: a subclass is made for each by ``adapted``.
+    """A module of which only ``forward`` is known; ``adapted`` makes a subclass for each.
 
     Args:
         law: the law of an element, as ``arbench.distributions.law_of`` takes it.
@@ -30,139 +33,125 @@ class Forward(Source):
         begin: what the module reads before the first element, where ``shift`` is 1.
         seed: seed of random weights.
         **settings: arguments of the module's class, or of the function that returns it.
+
+    Raises:
+        ModelError: a setting is wrong.
     """
 
     steps = False
+    remark = REMARK
     presets = {PRESET: {}}
     default_preset = PRESET
     made: ClassVar[Any]
     """What the user named: a class of modules, a module, or a function that returns one."""
-    conventions: ClassVar[dict[int, Convention]]
-    """What was found about events of N elements, for each N that was asked for."""
+    found: ClassVar[list[Convention]]
+    """How outputs are read, once it is known: one entry, since weights do not change it."""
+    taken: ClassVar[set[int]]
+    """Numbers of elements N that the module is known to take."""
 
     def __init__(self, *, law: str, shift: int | None = None, begin: float = 0, seed: int = 0, **settings: Any) -> None:
         super().__init__()
         self.distribution = law_of(law)
-        if shift not in (None, 0, 1):
-            raise ValueError(f"shift is 0 or 1, got {shift!r:.40}")
-        self.shift, self.begin = shift, begin
-        self.network = _built(type(self).made, settings, seed)
+        if shift is not None and (isinstance(shift, bool) or shift not in (0, 1)):
+            raise ModelError(f"shift is 0 or 1, got {shift!r:.40}")
+        if isinstance(begin, bool) or not isinstance(begin, int if self.distribution.finite else int | float):
+            raise ModelError(f"begin is an element that is read before the first one, got {begin!r:.40}")
+        self._shift, self._begin = shift, begin
+        self.network = built(type(self).made, settings, seed)
 
     def schedule(self, n: int) -> Sequence[int]:
         """Return the bounds of groups of one element.
 
         Raises:
-            ValueError: the module fails on ``n`` elements, or returns something else than parameters of them.
+            ValueError: the module fails on ``n`` elements, returns something else than parameters of them, or it is not
+                clear whose they are.
         """
         bounds = super().schedule(n)
-        self.convention(n)
+        if n not in self.taken:
+            try:
+                self._take(n)
+            except FailedError as error:
+                raise ValueError(f"{error}; {self._sizes(n)}") from None
+        if "remark" not in vars(self):
+            self.remark = f"{REMARK} {self.found[0].said(self._begin)}"
         return bounds
 
-    def convention(self, n: int) -> Convention:
-        """Return how outputs for events of ``n`` elements are read. Raises ValueError as ``schedule`` does."""
-        known = type(self).conventions
-        if n not in known:
-            known[n] = convention_of(self.network, self.distribution, n, self.shift)
-        return known[n]
+    def _take(self, n: int) -> None:
+        """Find out whether the module takes ``n`` elements, and how its outputs are read if that is not known yet."""
+        if not self.found:
+            try:
+                how = convention_of(self.network, self.distribution, SHORT, self._shift)
+            except FailedError:
+                how = convention_of(self.network, self.distribution, n, self._shift)
+            self.found.append(how)
+        part_of(self._outputs(n), (2, n, self.distribution.params_width))
+        self.taken.add(n)
+
+    def _outputs(self, n: int) -> Any:
+        """Return what the module returns for two events of ``n`` elements. Raises FailedError if it fails."""
+        x = events(self.network, self.distribution, 2, n, torch.Generator().manual_seed(0))
+        return called(self.network, self._read(x), n)
+
+    def _read(self, f: Tensor) -> Tensor:
+        """Return what the module reads of a feed (B, N)."""
+        return shifted(f, self._begin) if self.found[0].shift else f
+
+    def _sizes(self, n: int) -> str:
+        """Return which of the default sizes the module takes, where it fails at ``n``."""
+        good = []
+        for other in self.ladder:
+            try:
+                if other != n:
+                    self._take(other)
+                    good.append(str(other))
+            except ValueError:
+                continue
+        if good:
+            return f"it takes N = {', '.join(good)}: choose these with --n {','.join(good)}"
+        return "it takes none of the default sizes: choose sizes that it takes with --n"
+
+    @classmethod
+    def load_data(cls, path: str, config: Mapping[str, Any]) -> np.ndarray:
+        """Read events (rows, N) from a NumPy file. Raises DataError if it has none of the law."""
+        return read_events(path, law_of(config["law"]))
+
+    def longest(self, data: Any = None) -> int | None:
+        """Return the number of elements of the events in the user's data."""
+        return None if data is None else int(data.shape[1])
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
-        """Return random events (B, N), symbols or standard normal numbers, and no conditioning."""
+        """Return events (B, N) and no conditioning: those of the data, or random symbols or standard normal numbers.
+
+        Raises:
+            ValueError: as ``schedule``; or the events of the data have fewer than ``n`` elements.
+        """
         self.schedule(n)
-        draw = [torch.Generator().manual_seed(seed * 65537 + row) for row in rows]
-        return torch.cat([events(self.distribution, 1, n, generator) for generator in draw]), {}
+        if data is not None:
+            if n > data.shape[1]:
+                raise ValueError(f"the events of the data have {data.shape[1]:,} elements, and N is {n:,}; choose less")
+            picked = [int(np.random.default_rng([seed, row]).integers(len(data))) for row in rows]
+            return torch.from_numpy(data[picked, :n].copy()), {}
+        network, law = self.network, self.distribution
+        draws = [torch.Generator().manual_seed(seed * 65537 + row) for row in rows]
+        return torch.cat([events(network, law, 1, n, draw).cpu() for draw in draws]), {}
 
     def forward(self, f: Tensor, code: Any) -> Tensor:
         """Return the parameters (B, N, K) of every element."""
-        how = self.convention(f.shape[1])
-        if how.shift:
-            f = torch.cat([f.new_full((len(f), 1), self.begin), f[:, :-1]], dim=1)
-        return parameters(self.network(f), how.part)
+        if not self.found:
+            self.schedule(f.shape[1])
+        return parameters(self.network(self._read(f)), self.found[0].part)
 
     def start(self, batch: int, n: int, code: Any) -> Any:
         """Return the conditioning: there is no state."""
         return code
 
     def extend(self, state: Any, f: Tensor, g0: int, g1: int) -> tuple[Tensor, Any]:
-        """Return the parameters of elements g0 .. g1-1, from a pass over all elements."""
+        """Return the parameters of elements g0 .. g1-1, from a pass over all N elements."""
         return self(f, state)[:, g0:g1], state
 
-    def mark(self, state: Any, g: int) -> Any:
+    def mark(self, state: Any, g: int) -> None:
         """Return nothing: there is no state to come back to."""
-        return None
 
     def rewind(self, state: Any, mark: Any, f: Tensor, g: int) -> Any:
-        """Return the state."""
+        """Return the state, which is none."""
         return state
-
-
-def adapted(found: Any, like: Any, name: str, law: str | None) -> type[Source] | None:
-    """Return a class of models of a module, or of what makes one, whose law is named; None without a law.
-
-    Args:
-        found: a subclass of ``nn.Module``, an object of one, or a function that returns such an object.
-        like: what ``found`` makes, where that is known.
-        name: what the user calls the model, for messages.
-        law: the law of an element.
-
-    Raises:
-        ModelError: there is no such law.
-    """
-    makes_a_module = not inspect.isclass(found) and callable(found)
-    if law is None or not (makes_a_module or (inspect.isclass(found) and issubclass(found, nn.Module))):
-        return None
-    try:
-        distribution = law_of(str(law))
-    except ValueError as error:
-        raise ModelError(f"model '{name}': {error}") from None
-    about = type(found) if isinstance(found, nn.Module) else found
-    return type(
-        getattr(about, "__name__", type(about).__name__),
-        (Forward,),
-        {
-            "__doc__": inspect.getdoc(about) if about.__doc__ is not nn.Module.__doc__ else "",
-            "__module__": getattr(about, "__module__", "__main__"),
-            "__init__": _constructor(found),
-            "made": found if inspect.isclass(found) or isinstance(found, nn.Module) else staticmethod(found),
-            "conventions": {},
-            "element": "symbol" if distribution.finite else "number",
-        },
-    )
-
-
-def _constructor(found: Any) -> Callable[..., None]:
-    """Return a constructor whose signature has the arguments of the module beside the adapter's own."""
-
-    def __init__(self: Forward, **settings: Any) -> None:  # noqa: N807
-        Forward.__init__(self, **settings)
-
-    own = [one for one in inspect.signature(Forward.__init__).parameters.values() if one.name != "settings"]
-    try:
-        theirs = [] if isinstance(found, nn.Module) else list(inspect.signature(found).parameters.values())
-    except (TypeError, ValueError):  # a class of C, whose arguments nothing says
-        theirs = [inspect.Parameter("settings", inspect.Parameter.VAR_KEYWORD)]
-    taken = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in theirs if one.kind in taken]
-    anything = [one for one in theirs if one.kind is inspect.Parameter.VAR_KEYWORD]
-    both = [one for one in named if one.name not in OWN]
-    __init__.__signature__ = inspect.Signature([*own, *both, *anything])  # type: ignore[attr-defined]
-    return __init__
-
-
-def _built(made: Any, settings: Mapping[str, Any], seed: int) -> nn.Module:
-    """Return a module: a copy of the user's, or one with random weights of a seed.
-
-    Raises:
-        ValueError: a module takes no settings, or a function returns none.
-    """
-    if isinstance(made, nn.Module):
-        if settings:
-            raise ValueError(f"it is built already; leave out {min(settings)}")
-        return copy.deepcopy(made)
-    takes = inspect.signature(made).parameters
-    more = {"seed": seed} if "seed" in takes else {}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = made(**settings, **more)
-    if not isinstance(network, nn.Module):
-        raise ValueError(f"{made.__name__} returns {type(network).__name__}; return an nn.Module")
-    return network

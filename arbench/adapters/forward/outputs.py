@@ -76,5 +76,5 @@ def _hint(found: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     if found == (batch, width, n):
         return f"{said}; return transpose(1, 2) of it"
     if len(found) == 3 and found[:2] == (batch, n):
-        return f"{said}; choose a law of {found[2]} parameters per element"
+        return f"{said}; choose a law of {found[2]} parameters, such as categorical:{found[2]}"
     return f"{said}; return parameters of each element"

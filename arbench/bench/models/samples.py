@@ -24,7 +24,7 @@ from arbench.bench.options import PlanError, check_device, check_seed, check_siz
 from arbench.border import gallery
 from arbench.border.shown import Picture, Shown
 from arbench.data import NAMED, DataError
-from arbench.methods import Outcome, Task
+from arbench.methods import Outcome, Task, is_plain
 from arbench.models import Context, ModelError, Source, WeightsError, resolve
 from arbench.models.layers.stacks import Stack
 from arbench.own.raised import one_line
@@ -32,8 +32,9 @@ from arbench.train.digest import digest
 
 COUNTS = {True: 16, False: 4}
 """Number of events by default: of pictures, and of others."""
-FASTEST = ("parallel", "fused", "cached")
-"""Exact samplers, the fastest first; ``parallel`` samples only from models that read noise."""
+FASTEST = ("parallel", "fused", "cached", "fixed_point")
+"""Exact samplers, the fastest first; ``parallel`` samples only from models that read noise, and ``fixed_point`` is for
+models without an incremental step."""
 AT_ONCE = 2**15
 """Elements to verify at once, in several dtypes."""
 
@@ -186,7 +187,11 @@ class Drawing:
         check_sizes("--n", [] if n is None else [n])
         check_seed(seed)
         check_device(device, dtype)
-        asked = None if method is None else wanted(method)
+        try:
+            kinds = [] if method is None or not is_plain(method) else [resolve(spec).cls]
+        except ModelError as error:
+            raise PlanError(str(error)) from None
+        asked = None if method is None else wanted(method, kinds)
         try:
             self._setup = ModelSetup(spec, dtype, device, seed, weights, data or trained_on(spec))
             source = self._setup.build()
@@ -209,9 +214,13 @@ class Drawing:
 
     @property
     def weights(self) -> str:
-        """The trained weights: their name, or the path of a file; "random" where there are none."""
+        """The trained weights: their name, or the path of a file; "random" where there are none.
+
+        Those that come with a model are "its own".
+        """
         trained = self._setup.chosen.trained
-        return self._setup.weights or (trained.name if trained is not None else "random")
+        own = "its own" if self.source.brings_weights else "random"
+        return self._setup.weights or (trained.name if trained is not None else own)
 
     def _part(self) -> Any:
         """Return the held-out part of the data, or all of it where the model does not divide it."""

@@ -34,7 +34,8 @@ def method_of(case: CaseKey, source: Source | type[Source]) -> Method:
         return known
     if (peer := peer_at(case.method_spec)) is not None:
         return peer
-    return next(m for m in resolve_method(case.method_spec or case.method) if (m.op, m.name, m.feeds) == wanted)
+    kinds = [source if isinstance(source, type) else type(source)]
+    return next(m for m in resolve_method(case.method_spec or case.method, kinds) if (m.op, m.name, m.feeds) == wanted)
 
 
 def run(source: Source, case: CaseKey, task: Task) -> Outcome:
@@ -91,7 +92,7 @@ class ModelSetup:
         other = self.eager.build("float64")
         for twin, model in ((other, source), (other.draft, source.draft)):
             if twin is not None and model is not None:
-                twin.load_state_dict({k: v.double() for k, v in model.state_dict().items()})
+                twin.load_state_dict(model.state_dict())  # in place: copies in float64 would take memory, and seconds
         return other
 
     def task(self, source: Source, case: CaseKey, record: bool = False) -> Task:

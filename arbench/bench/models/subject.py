@@ -192,10 +192,12 @@ class ModelSubject:
         half = fault.facts.get("half")
         if half is None:
             return charged
-        counted = (["extend"], _over_several) if half == "several" else (["start", "extend"],)
+        counted: Any = (["start", "extend"],)
+        if half in ("several", "rewind"):
+            counted = (["extend"], _over_several) if half == "several" else (["rewind"],)
         with evaluations(self.pair(case)[0], *counted) as wrong_calls:
             try:
-                line = self._verification(case, {"extend": str(fault)})
+                line = self._verification(case, {"rewind" if half == "rewind" else "extend": str(fault)})
             except Exception:  # a model may raise anything
                 if wrong_calls() and self.setup.device == "cpu":
                     return charged
@@ -213,7 +215,7 @@ class ModelSubject:
                 facts, seconds, evaluated = verify_method(self.setup, source, twin, case, calls)
             self._made = graphs() > before
             if not self._is_outside(case):  # code from outside may evaluate the network on its own
-                facts["nfe"] = evaluated
+                facts.setdefault("nfe", evaluated)
             return Verification(case.id, "ok", case.exactness, facts | {"call_s": seconds, **model})
 
         return _or_fault(case, verified, self._may_raise(case))

@@ -17,10 +17,11 @@ from typing import Any
 
 import cloudpickle
 import msgspec
+from torch import nn
 
 from arbench.bench.job import Given, Job
 from arbench.methods import registry as methods_registry
-from arbench.models import ModelError, Source
+from arbench.models import ModelError
 from arbench.models.registry import GIVEN
 
 _sent: list[Given] = []
@@ -29,11 +30,11 @@ _in_use = threading.Lock()
 
 
 @contextmanager
-def given(classes: Mapping[str, type[Source]], methods: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
+def given(classes: Mapping[str, Any], methods: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
     """Let models and methods be named like this, here and in every worker that gets a job meanwhile.
 
     Args:
-        classes: classes of models, by name.
+        classes: classes of models, modules, and functions that return one, by name.
         methods: functions and ``Method`` objects, by name.
 
     Raises:
@@ -70,8 +71,8 @@ def take_given(found: Given) -> None:
     methods_registry.GIVEN.update(methods)
 
 
-def _pickled(classes: Mapping[str, type[Source]], methods: Mapping[str, Any]) -> bytes:
-    modules = {one.__module__ for cls in classes.values() for one in cls.__mro__}
+def _pickled(classes: Mapping[str, Any], methods: Mapping[str, Any]) -> bytes:
+    modules = {one.__module__ for found in classes.values() for one in _made_of(found)}
     modules |= {getattr(getattr(one, "run", one), "__module__", "") for one in methods.values()}
     try:
         with ExitStack() as by_value:
@@ -87,6 +88,12 @@ def _pickled(classes: Mapping[str, type[Source]], methods: Mapping[str, Any]) ->
             f"{'class' if classes else 'method'} {names}: cannot be sent to a worker ({why}); put it into a file, and "
             f"name path.py:{'Class' if classes else 'function'}"
         ) from error
+
+
+def _made_of(found: Any) -> Iterator[Any]:
+    """Yield the classes and functions whose code a class, a module or a function needs."""
+    for kind in {type(part) for part in found.modules()} if isinstance(found, nn.Module) else [found]:
+        yield from kind.__mro__ if isinstance(kind, type) else [kind]
 
 
 def _can_import(module: str) -> bool:

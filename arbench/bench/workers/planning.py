@@ -13,7 +13,7 @@ from arbench.bench.plan import Plan, Step, checked, planning
 from arbench.bench.progress import Progress, Quiet
 from arbench.bench.workers.failure import NoWorkerError, WorkerFailure
 from arbench.bench.workers.pool import WorkerPool
-from arbench.methods import place_of
+from arbench.methods import is_plain, place_of
 
 SILENT_S = 1.5
 """Seconds of importing and building after which planning shows what it does."""
@@ -51,7 +51,8 @@ def planned_all(
         options, entries = checked(one)
         settled.append(options)
         models += [entry.model for entry in entries]
-        methods |= {name: None for entry in entries for name in entry.methods if place_of(name) is not None}
+        placed = [name for entry in entries for name in entry.methods if not is_plain(name)]
+        methods |= {name: None for name in placed if place_of(name) is not None}
         methods |= dict.fromkeys(options.peers)
     if not settled:
         return []

@@ -20,6 +20,14 @@ def trained_of(case: Case, results: Results) -> Trained | None:
     return found.trained if found is not None else None
 
 
+def are_unknown(case: Case, results: Results) -> bool:
+    """Return whether weights may be trained or random: those of a file, and those that come with a model."""
+    found = results.models.get((case.model, case.preset))
+    return results.run.plan.get("options", {}).get("weights") is not None or (
+        found is not None and found.brings_weights
+    )
+
+
 def has_trained(results: Results) -> bool:
     """Return whether a model of the run has trained weights."""
     return any(one.trained is not None for one in results.models.values())
@@ -61,7 +69,6 @@ def passes_table(results: Results) -> Table | None:
 
 def _pairs(results: Results) -> dict[str, dict[str | None, list[Case]]]:
     """Return the cases by model with its preset, and within it by the name of trained weights, None for random ones."""
-    given = results.run.plan.get("options", {}).get("weights") is not None
     found: dict[str, dict[str | None, list[Case]]] = {}
     for case in order(of_models(results)):
         if case.nfe is None or case.status == "inexact" or case.method.partition(",")[0] not in DEPENDS_ON_WEIGHTS:
@@ -69,8 +76,8 @@ def _pairs(results: Results) -> dict[str, dict[str | None, list[Case]]]:
         preset, name = case.preset, None
         if trained_of(case, results) is not None:
             preset, _, name = case.preset.rpartition("@")
-        elif given:
-            continue  # its weights may be trained or not
+        elif are_unknown(case, results):
+            continue
         found.setdefault(on_one_line(with_preset(case.model, preset)), {}).setdefault(name, []).append(case)
     return found
 

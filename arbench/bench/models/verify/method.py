@@ -151,6 +151,8 @@ def verify_outcome(
     facts = _parameters_near(proof, case.dtype)
     if outcome.step_bytes is not None:
         facts |= {"step_bytes": outcome.step_bytes, "exchanges": outcome.exchanges}
+    if outcome.evaluations is not None:
+        facts["nfe"] = outcome.evaluations
     if outcome.accepted:
         facts["accepted"] = sum(outcome.accepted) / len(outcome.accepted)
     judge = judge_of(source.distribution)

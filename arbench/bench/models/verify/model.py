@@ -20,17 +20,23 @@ from arbench.bench.models.evidence import EXACT, check_finite
 from arbench.bench.models.precision import Precision
 from arbench.bench.models.probes import probe_leaks
 from arbench.bench.models.setup import ModelSetup
+from arbench.bench.models.symbols import try_symbols
 from arbench.bench.models.verify.extend import first_steps, forward_equals_extend
+from arbench.bench.models.verify.rewind import rewinds
 from arbench.bench.models.verify.stack.layers import probe_stack
 from arbench.models import Source
 from arbench.models.layers.stacks import Stack
+
+STEPLESS = "the model has no incremental step, so forward is compared with nothing: leaks are probed, and that is all"
+"""Reason why ``forward_against_extend`` is null."""
 
 
 def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey) -> dict[str, Any]:
     """Probe a model at one N and batch: nothing leaks, all inputs matter, and ``forward`` equals ``extend``.
 
     Returns:
-        Facts for the results file: ``forward_against_extend``; ``leak_probes`` (places probed), ``leak_changes``
+        Facts for the results file: ``forward_against_extend``, null with ``why_not_against_extend`` for a model without
+        incremental steps; ``leak_probes`` (places probed), ``leak_changes``
         (changes tried at each) and ``leak_symbols`` (symbols that a changed element took).
 
     Raises:
@@ -52,7 +58,7 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
     check_finite(params)
     precision.check()
     precision.check_weights(source)
-    probed = probe_leaks(source, f, context, setup.seed)
+    probed = probe_leaks(source, f, context, setup.seed, twin)
     for name, value in context.items():
         other = value.roll(1, dims=-1) + 1 if value.is_floating_point() else (value + 1) % source.alphabets[name]
         if torch.equal(source(f, source.encode({**context, name: other}, case.n)), params):
@@ -61,10 +67,21 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
     if probed.symbols is not None:
         tried["leak_symbols"] = probed.symbols
     _rows_do_not_mix(twin, as_float64(f), as_float64(context), case)
+    real = f, context
+    if not source.steps:
+        tried |= _rare(source, twin, real, case)
+        return {"forward_against_extend": None, "why_not_against_extend": STEPLESS, **tried}
     first_steps(source, f, source.encode(context, case.n), case.dtype)
     f, context = _varied(twin, as_float64(f), as_float64(context))
     worst = forward_equals_extend(twin, f, twin.encode(context, case.n))
-    return {"forward_against_extend": worst, **tried}
+    tried |= _rare(source, twin, real, case)
+    return {"forward_against_extend": worst, **tried, "rewind": rewinds(twin, f, twin.encode(context, case.n))}
+
+
+def _rare(source: Source, twin: Source, real: tuple[Tensor, Any], case: CaseKey) -> dict[str, Any]:
+    """Try the symbols of a wide alphabet, which the other probes have tried few of; return facts."""
+    tried = try_symbols(source, twin, *real)
+    return {} if tried is None else tried.facts()
 
 
 def _feed(setup: ModelSetup, source: Source, case: CaseKey) -> Tensor:
