@@ -44,6 +44,8 @@ LEAKS = {
     "next": lambda x: later(x, 1),
     "rare": lambda x: later((x == RARE).long(), 1),
     "far": lambda x: later(x, 40),
+    "rare_and_near": lambda x: later((x == RARE).long(), 3),
+    "seen": lambda x: torch.where(x == RARE, later(x, 1), 0),
     "rare_and_far": lambda x: later((x == RARE).long(), 20),
 }
 
