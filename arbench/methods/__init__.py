@@ -22,9 +22,8 @@ NO_STEPS = "needs a step from the elements before one to that one, and a stack o
 
 
 def methods_for(source: Source | type[Source]) -> list[Method]:
-    """Return the built-in methods that can run a model, or any model of a class, and its own."""
-    known = (*METHODS, *source.own_methods())
-    return [m for m in known if m.feeds == source.feeds and m.lacks(source) is None]
+    """Return the built-in methods, and those of its own, that can run a model, or any model of a class."""
+    return [m for m in (*METHODS, *source.own_methods()) if m.feeds == source.feeds and m.lacks(source) is None]
 
 
 def lacking(source: Source | type[Source]) -> dict[Method, str]:
