@@ -15,6 +15,7 @@ from arbench.methods.base import Method
 from arbench.methods.fixed_point import BLOCKS, FIXED_POINT, INVERSION_BLOCKS, INVERSION_FIXED_POINT
 from arbench.methods.forecast import FORECAST
 from arbench.methods.fused import FUSED
+from arbench.methods.layerwise import LAYER_METHODS
 from arbench.methods.naive import NAIVE
 from arbench.methods.outside import MethodError, checked, foreign, is_method, methods_of
 from arbench.methods.parallel import OWN_SAMPLES, PARALLEL_SAMPLE, PARALLEL_SCORE
@@ -44,6 +45,7 @@ METHODS: tuple[Method, ...] = (
     SPECULATIVE,
     REJECTION,
     PARALLEL_SAMPLE,
+    *LAYER_METHODS,
 )
 """The built-in methods, in the order of the tables."""
 GROUP = "arbench.methods"

@@ -14,8 +14,10 @@ from arbench.bench.dtypes import DTYPES
 from arbench.distributions import uniforms
 from arbench.methods import METHODS, Method, Outcome, Task
 from arbench.methods import resolve as resolve_method
+from arbench.methods.layerwise import LAYERS_SAMPLE
 from arbench.methods.peers import peer_at
 from arbench.models import Context, Source, resolve
+from arbench.models.layers.stacks import Stack
 from arbench.models.weights import rounded
 
 
@@ -117,6 +119,8 @@ class ModelSetup:
     @staticmethod
     def _own(source: Source, n: int, context: Context, noise: Tensor) -> Tensor:
         with torch.no_grad():
+            if isinstance(source, Stack):
+                return LAYERS_SAMPLE.run(source, Task(n, context, noise=noise)).x
             return source.distribution.draw(source(noise.squeeze(-1), source.encode(context, n)), noise)
 
 

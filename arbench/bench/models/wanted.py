@@ -113,7 +113,7 @@ def why_not(source: Source, asked: Iterable[Wanted]) -> Mapping[str, str]:
     for one in known:
         name, feeds = one.method.name, {other.method.feeds for other in known if other.method.name == one.method.name}
         if one.unlisted and source.feeds not in feeds:
-            reads = {"x": "events", "z": "noise"}
+            reads = {"x": "events", "z": "noise", "layers": "both, layer by layer"}
             said[name] = f"runs models that read {reads[one.method.feeds]}, and this one reads {reads[source.feeds]}"
         elif one.unlisted and one.method.feeds == source.feeds and (why := _lacks(one.method, source)) is not None:
             said[name] = why

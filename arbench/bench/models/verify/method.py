@@ -28,9 +28,11 @@ from arbench.bench.models.verify.law import ROUNDINGS, verify_draws, verify_law
 from arbench.bench.models.verify.noise import verify_noise
 from arbench.bench.models.verify.outside import DRAWS_ALONE, Untouched, draw_more
 from arbench.bench.models.verify.rejection import transformed, verify_rejection
+from arbench.bench.models.verify.stack.outcome import verify_inversion, verify_stacked
 from arbench.distributions import Categorical
 from arbench.methods import GUESSED_BY_DRAFT, Outcome, Task
 from arbench.models import Source
+from arbench.models.layers.stacks import Stack
 
 PARAMETERS = {"float64": 1e-9, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
 """Largest difference of parameters from float64's, over 1 + the largest of them: deep stacks add up rounding errors."""
@@ -87,6 +89,8 @@ def verify_method(
 
             facts |= {"recorded": False, "how": facts["how"] + DRAWS_ALONE}
             facts["elements"] = outcome.x.numel() + draw_more(source, task, setup.seed, again)
+        if isinstance(twin, Stack):
+            facts |= verify_inversion(method, twin, case, task)
     judge = judge_of(source.distribution)
     if task.noise is not None:
         with naming("noise"):
@@ -140,6 +144,8 @@ def verify_outcome(
     Raises:
         InexactError: the outcome is wrong; names the first element that differs.
     """
+    if isinstance(source, Stack) and isinstance(twin, Stack):
+        return verify_stacked(source, twin, case, task, outcome)
     has_the_shape(case, outcome)
     has_the_type(source, outcome)
     has_the_numbers(outcome)

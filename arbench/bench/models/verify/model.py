@@ -24,8 +24,10 @@ from arbench.bench.models.setup import ModelSetup
 from arbench.bench.models.symbols import WIDE, try_symbols
 from arbench.bench.models.verify.extend import first_steps, forward_equals_extend
 from arbench.bench.models.verify.rewind import rewinds
+from arbench.bench.models.verify.stack.layers import probe_stack
 from arbench.bench.models.walks import changed
 from arbench.models import Source
+from arbench.models.layers.stacks import Stack
 
 STEPLESS = "the model has no incremental step, so forward is compared with nothing: leaks are probed, and that is all"
 """Reason why ``forward_against_extend`` is null."""
@@ -46,6 +48,9 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
             every probe and ``extend`` alone is wrong, or only its calls over several elements are, so that methods
             which make no such call can still be verified.
     """
+    if isinstance(source, Stack) and isinstance(twin, Stack):
+        with naming("leaks"):
+            return probe_stack(source, twin, _feed(setup, source, case), case.n, setup.seed)
     probe = setup.task(source, case)
     context = dict(probe.context)
     f = probe.x if source.feeds == "x" and probe.x is not None else None
