@@ -166,7 +166,7 @@ class Chosen:
         except ModelError as error:
             raise ModelError(f"model '{self.name}:{self.preset}': {error}") from None
         except Exception as error:  # with settings of the user's, PyTorch and Python may refuse in any way
-            if "," not in self.preset and self.preset in self.cls.presets and type(self.cls.presets) is dict:
+            if "," not in self.preset and type(self.cls.presets) is dict:
                 raise  # a fault of the preset, not of the user's settings
             ours = self.cls.__module__.startswith("arbench.")
             what = " ".join(str(error).split()) if ours else one_line(error)

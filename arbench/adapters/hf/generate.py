@@ -142,7 +142,9 @@ def assisted(source: Any, task: Task, ahead: int | None = None) -> Outcome:
             given=None if task.given is None else task.given[row : row + 1],
             made=lambda _: None,
         )
-        settings = {} if ahead is None else {"num_assistant_tokens": ahead}
+        settings: dict[str, Any] = {}  # by default the package guesses up to 20, and stops where the draft is unsure
+        if ahead is not None:
+            settings = {"num_assistant_tokens": ahead, "assistant_confidence_threshold": 0.0}
         draft.network.generation_config = transformers().GenerationConfig(**settings)  # the package tunes it in a call
         streamer = _Streamer(one)
         outcome = _generated(source, one, streamer, assistant_model=draft.network)

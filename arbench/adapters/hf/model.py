@@ -21,7 +21,7 @@ from arbench.border.shown import Shown
 from arbench.border.suggest import did_you_mean
 from arbench.distributions import Categorical
 from arbench.methods import Method
-from arbench.models import Context, Source
+from arbench.models import Context, ModelError, Source
 
 DRAFT_SHARE = 4
 """Factor by which a draft has fewer layers."""
@@ -119,10 +119,11 @@ class CausalLM(Source):
             return None
         ours = {name: value for name, value in config.items() if name in OWN and name not in ("of", "draft")}
         if (other := config.get("draft")) is not None:
-            return {**ours, "of": str(other)}
-        fields = {name: value for name, value in config.items() if name not in (*OWN, "attn_implementation")}
+            if str(other) not in cls.presets:
+                raise ModelError(f"model 'hf:{config['of']}': no draft '{other}'")
+            return _same_tokens(config, {**ours, **cls.presets[str(other)]}, str(other))
         how = {name: config[name] for name in ("attn_implementation",) if name in config}
-        return {**ours, **how, "of": config["of"], **shorter(config["of"], fields, DRAFT_SHARE)}
+        return {**ours, **how, "of": config["of"], **shorter(config["of"], _fields(config), DRAFT_SHARE)}
 
     @property
     def dtype(self) -> torch.dtype:
@@ -145,9 +146,7 @@ class CausalLM(Source):
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
         """Read the user's tokens, or text where the model's folder has a tokenizer."""
         of = config.get("of", "")
-        fields = {name: value for name, value in config.items() if name not in (*OWN, "attn_implementation")}
-        levels = configuration(of, fields).get_text_config(decoder=True).vocab_size if of else 2**63
-        return tokens.load(path, of, levels)
+        return tokens.load(path, of, _tokens(config) if of else 2**63 - 1)
 
     def shown(self, x: Tensor) -> Sequence[Shown]:
         """Return events as text, where the model's folder has a tokenizer, else as numbers."""
@@ -214,3 +213,21 @@ class CausalLM(Source):
             if (now := part._buffers[name]) is not None and now.dtype in (torch.float16, torch.bfloat16):
                 part._buffers[name] = one.to(now.device)
         return self
+
+
+def _fields(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the package's configuration among the settings of a model."""
+    return {name: value for name, value in config.items() if name not in (*OWN, "attn_implementation")}
+
+
+def _tokens(config: Mapping[str, Any]) -> int:
+    """Return the size of the vocabulary of a model with some settings."""
+    return int(configuration(config["of"], _fields(config)).get_text_config(decoder=True).vocab_size)
+
+
+def _same_tokens(config: Mapping[str, Any], draft: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the settings of a draft. Raises ModelError if its vocabulary is another."""
+    mine, other = _tokens(config), _tokens(draft)
+    if mine != other:
+        raise ModelError(f"model 'hf:{config['of']}': the draft '{name}' has {other} tokens, the model {mine}")
+    return draft

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from arbench.bench.options import Options, PlanError
-from arbench.border.naming import method_name, method_spec
+from arbench.border.naming import method_name, method_spec, split_method
 from arbench.methods import (
     METHODS,
     Method,
@@ -32,10 +32,12 @@ class Wanted:
     Args:
         method: the method.
         spec: its place for ``arbench.methods.resolve``, with its settings; None if its name is enough.
+        own: whether it is one of some models' own, which others have not.
     """
 
     method: Method
     spec: str | None = None
+    own: bool = False
 
     @property
     def unlisted(self) -> bool:
@@ -76,7 +78,7 @@ def wanted(spec: str, kinds: Iterable[type[Source]] = ()) -> list[Wanted]:
     except MethodError as error:
         raise _refusal(error) from None
     place = None if method_spec(spec) == name else method_spec(spec)
-    return [Wanted(method, place) for method in found]
+    return [Wanted(method, place, is_plain(spec)) for method in found]
 
 
 def _refusal(error: MethodError) -> PlanError:
@@ -103,6 +105,8 @@ def fitting(source: Source, asked: Sequence[Wanted] | None, ops: Sequence[str]) 
 
 def runs(one: Wanted, source: Source) -> bool:
     """Return whether a method can run a model."""
+    if one.own and split_method(one.method.name)[0] not in {method.name for method in source.own_methods()}:
+        return False
     return one.method.feeds == source.feeds and _lacks(one.method, source) is None
 
 

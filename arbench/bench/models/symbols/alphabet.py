@@ -170,7 +170,7 @@ class _Trial:
         x, begin, seen = self._f.repeat(self._rows, 1), self._begin, self._seen
         if self._usual is None:
             self._usual = self._source(x, self._code(self._source, len(x)))[:, :seen].clone()
-        flat = x[:, begin:].flatten()
+        flat = x[:, begin:].flatten().clone()
         flat[: len(symbols)] = torch.tensor(symbols).to(flat)
         x[:, begin:] = flat.view(len(x), -1)
         after = self._source(x, self._code(self._source, len(x)))[:, :seen]
@@ -187,7 +187,7 @@ class _Trial:
             part = symbols[first : first + self._rows * width]
             rows = -(-len(part) // width)
             x = self._f.repeat(rows, 1)
-            flat = x[:, :width].flatten()
+            flat = x[:, :width].flatten().clone()
             flat[: len(part)] = torch.tensor(part).to(flat)
             x[:, :width] = flat.view(rows, width)
             params = self._source(x, self._code(self._source, rows))
