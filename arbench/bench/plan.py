@@ -372,6 +372,8 @@ def _methods(
     for one in kept:
         if one.method.backend is not None:
             check_backend(one.method.backend, options.device)
+        if source.feeds == "layers" and (backend := one.method.backend or options.backend) != "eager":
+            raise PlanError(f"model '{chosen.spec}' runs on plain PyTorch alone; leave out the backend '{backend}'")
     if not kept and not (options.suite and (options.methods or options.ops)):
         names = ", ".join(dict.fromkeys(f"{method.op} {method.name}" for method in methods_for(source)))
         lacks = "".join(f"; {name} {why}" for name, why in _lacking(source, asked or (), options).items())

@@ -22,7 +22,7 @@ STRENGTH = 3.0
 ONE_ORDER = "Its layers take the features in one order"
 ORDERS = "Its layers take the features in different orders, so none follows from those before it alone"
 REMARK = (
-    "{}: {} goes layer by layer, with an evaluation of a layer for each feature, so its depth is that of layers x "
+    "{}: {} layer by layer, with an evaluation of a layer for each feature, so its depth is that of layers x "
     "features. There is no cached: the package's networks have no step for one feature."
 )
 
@@ -139,8 +139,9 @@ class Flow(Stack):
             self.claims = {}  # type: ignore[misc]  # of layers that no order describes nothing is claimed
         jobs = [job for job, side in (("sampling", "x"), ("scoring", "z")) if any(one.loops_to(side) for one in layers)]  # type: ignore[arg-type]
         if jobs:
+            how = " and ".join(jobs) + (" goes" if len(jobs) == 1 else " go")
             order = ONE_ORDER if in_one_order(layers) else ORDERS
-            self.remark = REMARK.format(order, " and ".join(jobs))  # type: ignore[misc]
+            self.remark = REMARK.format(order, how)  # type: ignore[misc]
 
     def _built(self, features: int | None) -> nn.Module:
         """Return a flow with random weights of the seed, or a copy of the user's."""

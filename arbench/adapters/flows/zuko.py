@@ -140,6 +140,8 @@ def _layers(transform: Any, n: int) -> Iterator[Layer]:
 
 
 def _layer(transform: Any, n: int) -> Layer:
+    if isinstance(transform, given.FreeFormJacobianTransform):
+        raise ModelError("the flow solves a differential equation, and has no layers that arbench could invert")
     if isinstance(transform, given.PermutationTransform):
         return Layer("PermutationTransform", lambda r: _maps(transform), taken=transform.order)
     if isinstance(transform, given.AutoregressiveTransform):

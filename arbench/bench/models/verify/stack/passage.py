@@ -15,7 +15,7 @@ from torch import Tensor
 
 from arbench.bench.dtypes import DTYPES
 from arbench.bench.models.evidence import EXACT
-from arbench.bench.models.judge import Judge
+from arbench.bench.models.judge import Judge, judge_of
 from arbench.bench.models.oracle.change_of_variables import log_det, refined, slopes
 from arbench.bench.models.precision import Rounded
 from arbench.models.layers.stacks import Layer, Maps, Stack
@@ -150,3 +150,9 @@ def log_prob(twin: Stack, judge: Judge, passage: Passage) -> Tensor:
     z = passage.end
     params = twin.base(z.shape[1]).double().expand(len(z), -1, -1)
     return judge.log_prob(params, z).sum(1) + torch.stack(list(passage.log_dets)).sum(0)
+
+
+def exact_log_prob(twin: Stack, x: Tensor) -> Tensor:
+    """Return the log-density (B,) of events (B, N), with autograd's log-determinants, from a model in float64."""
+    layers = twin.layers(x.shape[1])
+    return log_prob(twin, judge_of(twin.distribution), carry(twin, layers, x, dets=True))
