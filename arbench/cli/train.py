@@ -14,7 +14,7 @@ import click
 
 from arbench.cli.border import OutputError
 from arbench.cli.errors import LostError, RefusedError, check_writable, refusing
-from arbench.cli.options import FilePath, PathText, all_of, given_options, option
+from arbench.cli.options import FilePath, PathText, all_of, given_options, law, option, with_law
 from arbench.cli.shell import scarce
 
 if TYPE_CHECKING:
@@ -60,12 +60,14 @@ run_options = all_of(
     metavar="NAME[:PRESET]",
     help="Model to train, also path.py:Class or package.module:Class.",
 )
+@law
 @recipe_options
 @run_options
 @click.pass_context
 def command(
     ctx: click.Context,
     model: str,
+    law: str | None,
     data: str | None,
     out: Path,
     resume: bool,
@@ -81,6 +83,8 @@ def command(
     Exit codes: 0 the checkpoint is written, 1 the loss is no number (the checkpoint before stays), 2 wrong use, 70 the
     folder cannot be written, 130 interrupted: continue with --resume.
     """
+    if law is not None:
+        (model,) = with_law({"law": law, "models": [model]})["models"]
     given = given_options(ctx, values)
     check_writable(out)
     from arbench.data import DataError
