@@ -89,8 +89,7 @@ def verify_method(
 
             facts |= {"recorded": False, "how": facts["how"] + DRAWS_ALONE}
             facts["elements"] = outcome.x.numel() + draw_more(source, task, setup.seed, again)
-    if isinstance(twin, Stack):
-        with naming("method"):
+        if isinstance(twin, Stack):
             facts |= verify_inversion(method, twin, case, task)
     judge = judge_of(source.distribution)
     if task.noise is not None:

@@ -49,7 +49,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
             which make no such call can still be verified.
     """
     if isinstance(source, Stack) and isinstance(twin, Stack):
-        return probe_stack(source, twin, _feed(setup, source, case), case.n, setup.seed)
+        with naming("leaks"):
+            return probe_stack(source, twin, _feed(setup, source, case), case.n, setup.seed)
     probe = setup.task(source, case)
     context = dict(probe.context)
     f = probe.x if source.feeds == "x" and probe.x is not None else None

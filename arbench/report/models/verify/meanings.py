@@ -77,6 +77,16 @@ MEANINGS: dict[str, Meaning] = {
         "log-probabilities are none, or draws follow other ones: neither can be compared with those of another model",
         "log_prob and draw of the distribution: the normalising constant, and the order of the parameters",
     ),
+    "log_det": Meaning(
+        "log-determinant",
+        "densities are off by it, so likelihoods cannot be compared with those of another model, nor trained on",
+        "the log |det| that the layer returns: its sign, the elements that it is summed over, and the scale",
+    ),
+    "layers": Meaning(
+        "inversion",
+        "draws are not the events that the noise stands for",
+        "how the layer is inverted: its order, when a search or an iteration stops, and the sign of its map",
+    ),
     "method": Meaning(
         "method",
         "it returns something else than the model defines, under the same noise",

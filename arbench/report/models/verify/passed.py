@@ -43,7 +43,9 @@ def passed(rows: Sequence[Case], found: Sequence[Fault]) -> list[Checked]:
         lines.append(Checked("forward", True, f"finite, and the same bits when it is called again{where}"))
     if "rows" not in failed and (probed or ORDER.index("rows") < stopped < len(ORDER)):
         lines.append(Checked("rows", True, "an event has the same parameters alone and beside others"))
-    if probed:
+    if probed and "layers" in probed[0]:
+        lines.append(Checked("leaks", True, _layers(probed)))
+    elif probed:
         lines += [Checked("leaks", True, _leaks(probed)), Checked("inputs", True, _inputs(probed))]
     if apart := [one["forward_against_extend"] for one in facts if one.get("forward_against_extend") is not None]:
         text = f"single steps and calls over several elements give forward's parameters within {max(apart):.1e}"
@@ -68,6 +70,15 @@ def _leaks(facts: Sequence[dict[str, Any]]) -> str:
     return (
         f"no parameter changes with its own element or later ones: {most['leak_changes']:,} changes {places}{symbols}"
         f"{', and one from every place on' if every else ''}"
+    )
+
+
+def _layers(facts: Sequence[dict[str, Any]]) -> str:
+    most = max(facts, key=lambda one: one["leak_probes"])
+    return (
+        f"in no layer of {most['layers']} the map of an element changes with itself or what comes later in its order: "
+        f"{most['leak_changes']} changes from each of {most['leak_probes']:,} places on, and {most['jacobian_rows']:,} "
+        "rows of autograd's Jacobian"
     )
 
 

@@ -56,7 +56,7 @@ def probe_stack(source: Stack, twin: Stack, x: Tensor, n: int, seed: int) -> dic
     if len(x) > 1:
         alone = carry(twin, exact, as_float64(x[:1])).end
         if not (passage.end[:1] - alone).abs().max() <= EXACT * (1 + alone.abs().max()):
-            raise InexactError("a row of a batch changes with the other rows")
+            raise InexactError("a row of a batch changes with the other rows", check="rows")
     generator = torch.Generator().manual_seed(seed)
     probes = rows = 0
     for number, (layer, same) in enumerate(zip(layers, exact, strict=True)):

@@ -115,6 +115,7 @@ def _scored(twin: Stack, judge: Judge, case: CaseKey, outcome: Outcome) -> dict[
         raise InexactError(
             f"log-density of row {row} is {float(found[row]):.6g}; autograd's Jacobian gives {float(wanted[row]):.6g}, "
             f"allowed +- {float(allowed[row]):.3g}: {_log_det_at_fault(twin, layers, exact, found - wanted, row)}",
+            check="log_det",
             first_difference=[row, 0],
             differing=int(wrong.sum()),
         )
@@ -172,6 +173,7 @@ def _drawn(twin: Stack, case: CaseKey, task: Task, outcome: Outcome) -> dict[str
             f"element {at} of row {row}, carried {'to the base elements' if whole else 'to where both meet'}, differs "
             f"from {where} by {float(difference[row, at]):.3g}, allowed {float(allowed[row, at]):.3g}: "
             f"{_at_fault(twin, layers, base, noise[row : row + 1])}",
+            check="layers",
             first_difference=[row, at],
             differing=int(wrong.sum()),
         )

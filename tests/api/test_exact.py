@@ -17,7 +17,7 @@ from arbench import PlanError
 from arbench.models.registry import GIVEN
 from arbench.testing import assert_exact
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 STEPS = r"is WRONG: forward and extend differ by .* from element {} on, allowed .* but wrong step by step: "
 NAMED = {
     "Leaking": (
