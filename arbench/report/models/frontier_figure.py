@@ -75,5 +75,5 @@ def _panel(axes: Axes, group: Sequence[Entry], op: Op) -> None:
 def _name(axes: Axes, label: str, x: float, y: float, *, right: bool, below: bool) -> None:
     """Write a label above or below a mark: in the right half of the panel to its left, so that it stays inside."""
     side, at = "right" if right else "left", (-5 if right else 5, -5 if below else 5)
-    look = {"ha": side, "va": "top" if below else "baseline", "fontsize": 8, "color": INK}
-    axes.annotate(label, (x, y), at, textcoords="offset points", zorder=4, **look)
+    va = "top" if below else "baseline"
+    axes.annotate(label, (x, y), at, ha=side, va=va, textcoords="offset points", fontsize=8, color=INK, zorder=4)
