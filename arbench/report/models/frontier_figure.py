@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -17,6 +18,8 @@ _LONGEST = 24
 _AXES = {DIFFERING: "translations that differ, %"}
 _ROOM = 2.5
 """Room beside the outermost marks, as a factor."""
+_NEAR = 0.7
+"""Heights that differ by less than this share of the room beyond the marks: a label then goes below its mark."""
 
 
 def frontier_figure(results: Results) -> Figure | None:
@@ -50,25 +53,27 @@ def _panel(axes: Axes, group: Sequence[Entry], op: Op) -> None:
     (on, marker), (off, other) = SERIES_LOOKS[0], SERIES_LOOKS[4]
     steps = [places[one.label] for one in best]
     axes.plot(*zip(*steps, strict=True), color=on, linewidth=1.2, drawstyle="steps-post", zorder=1)
-    for one, _ in timed:
+    costs = [one.cost for one, _ in timed]
+    room = max(max(costs) - min(costs), 0.1 if group[0].measure.pairs is None else 2.0) * 0.15
+    below = False
+    for (one, _), under in zip(timed, (-math.inf, *costs), strict=False):
         x, y = places[one.label]
+        below = y - under < _NEAR * room and not below  # entries come in the order of their costs
         first = one in best
         axes.plot(x, y, marker if first else other, color=on if first else off, markersize=6, zorder=3)
-        _name(axes, shorten(one.label, _LONGEST), x, y, right=x * x > low * high)
+        _name(axes, shorten(one.label, _LONGEST), x, y, right=x * x > low * high, below=below)
         teacher = teacher_of(one, group)
         if teacher is not None and teacher.label in places:
             look = {"arrowstyle": "->", "color": FAINT, "linewidth": 1.0, "shrinkA": 5, "shrinkB": 5}
             axes.annotate("", (x, y), places[teacher.label], arrowprops=look, zorder=2)
     value_axis(axes, low / _ROOM, high * _ROOM, "s", "x")
-    costs = [one.cost for one, _ in timed]
-    room = max(max(costs) - min(costs), 0.1) * 0.15
     axes.set_ylim(min(costs) - room, max(costs) + 2 * room)
+    axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_xlabel("seconds per element" if group[0].measure.pairs is None else "seconds per symbol of a translation")
 
 
-def _name(axes: Axes, label: str, x: float, y: float, *, right: bool) -> None:
-    """Write a label above a mark: to the left of one in the right half of the panel, so that it stays inside."""
-    side = "right" if right else "left"
-    axes.annotate(
-        label, (x, y), (-5 if right else 5, 5), ha=side, textcoords="offset points", fontsize=8, color=INK, zorder=4
-    )
+def _name(axes: Axes, label: str, x: float, y: float, *, right: bool, below: bool) -> None:
+    """Write a label above or below a mark: in the right half of the panel to its left, so that it stays inside."""
+    side, at = "right" if right else "left", (-5 if right else 5, -5 if below else 5)
+    va = "top" if below else "baseline"
+    axes.annotate(label, (x, y), at, ha=side, va=va, textcoords="offset points", fontsize=8, color=INK, zorder=4)

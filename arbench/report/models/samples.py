@@ -302,7 +302,7 @@ def _translations(one: Gallery, found: Exhibit, _: _Share) -> None:
     if "translation" in texts:
         same = sum(row[head.index("translation")] == row[head.index("reference")] for row in rows)
         notes.append(
-            "A translation has the likeliest symbol at each position, given those before it; samples are drawn. "
+            "A translation is made without chance, of the likeliest value of each element; samples are drawn. "
             f"{same:,} of the {_several(len(rows), 'translation')} {'is' if same == 1 else 'are'} the reference."
         )
     found.table = Table(f"Translations by {found.model}", columns, cells[:MOST_ROWS], notes)
