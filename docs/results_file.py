@@ -12,6 +12,7 @@ import ast
 import inspect
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -34,12 +35,12 @@ for case in (line for line in lines if line["kind"] == "case" and line["status"]
     print(case["id"], case["depth"], case["median_s"])
 ```
 
-`arbench.report.frame(arbench.results.read(FOLDER))` gives the cases as a pandas table. Reading validates every line. A
-last line without its end, from a writer that was killed, is dropped with a warning; anything else that does not validate
-is refused, with the line's number.
+`arbench.report.frame(arbench.results.read(FOLDER))` gives the cases as a pandas table. Reading validates every line.
+A last line without its end, from a writer that was killed, is dropped with a warning; anything else that does not
+validate is refused, with the line's number.
 
-Times are seconds, sizes bytes, work floating-point operations (a multiply-add counts two). `null` means "not known", never
-0. A field with a default may be missing from a line.
+Times are seconds, sizes bytes, work floating-point operations (a multiply-add counts two). `null` means "not known",
+never 0. A field with a default may be missing from a line.
 
 This page is made from the schema by `python docs/results_file.py`.
 """
@@ -56,7 +57,7 @@ def attributes(module: object) -> dict[str, dict[str, str]]:
     tree = ast.parse(inspect.getsource(module))  # type: ignore[arg-type]
     found: dict[str, dict[str, str]] = {}
     for owner, body in [("", tree.body), *((n.name, n.body) for n in tree.body if isinstance(n, ast.ClassDef))]:
-        for line, after in zip(body, body[1:], strict=False):
+        for line, after in pairwise(body):
             target = getattr(line, "target", None) or (line.targets[0] if isinstance(line, ast.Assign) else None)
             if isinstance(target, ast.Name) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
                 found.setdefault(owner, {})[target.id] = " ".join(str(after.value.value).split())
