@@ -200,11 +200,11 @@ class Verification(Line, tag="verification"):
     status: Status
     """``ok``, or why the case is not timed."""
     exactness: Exactness
-    """What the method promises of its draws."""
+    """Class of its draws: the same as those of the reference, the same law, or neither."""
     verified: dict[str, Any] | None
     """``how``, ``largest_difference``, ``tolerance``, ``excused_ties``, ``first_difference``, ..."""
     error: str | None = None
-    """What is wrong, on one line."""
+    """Fault, on one line."""
     outside: bool = False
     """True where a signal from outside ended the worker (a user's, or the system's without memory): a resumed run tries
     the case again."""
@@ -240,11 +240,11 @@ class Keyed(Line, kw_only=True):
     preset: str
     """Its preset, with its settings and the name of its weights."""
     op: Op
-    """What is measured."""
+    """Operation."""
     method: str
     """Name of the method, with its settings."""
     backend: str
-    """What runs the arithmetic: ``eager``, ``compile``, ``numba``, ``triton``."""
+    """Backend of the arithmetic: ``eager``, ``compile``, ``numba``, ``triton``."""
     device: str
     """``cpu``, ``cuda``, ``cuda:1``, ..."""
     dtype: str
@@ -282,9 +282,9 @@ class Case(Identified, tag="case", kw_only=True):
     status: Status
     """``ok``, or why there is no time."""
     exactness: Exactness
-    """What the method promises of its draws."""
+    """Class of its draws: the same as those of the reference, the same law, or neither."""
     error: str | None = None
-    """What is wrong, on one line."""
+    """Fault, on one line."""
     rate_hz: Rate | None = None
     """Elements per second of real time (audio), for the real-time factor."""
     verified: dict[str, Any] | None = None
@@ -403,7 +403,7 @@ class Fit(Keyed, tag="fit", kw_only=True):
     residual: Share | None
     """Largest relative error of the fit."""
     verdict: Verdict
-    """Whether the claim holds."""
+    """Verdict on the claim."""
     why: str
     """The verdict's reason in plain words."""
     grows_by: str | None = None

@@ -63,7 +63,8 @@ def test_commands_have_the_options_that_they_are_given(page: str, line: str) -> 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_is_python(page: Path) -> None:
     for block in blocks(page, "python"):
-        compile(block + ("\ndef _():\n    pass\n" if block.rstrip().splitlines()[-1].startswith("@") else ""), page, "exec")
+        decorated = block.rstrip().splitlines()[-1].startswith("@")
+        compile(block + "def _():\n    pass\n" * decorated, page, "exec")
 
 
 def test_the_page_of_the_results_file_is_that_of_the_schema(load: Callable[[Path], ModuleType]) -> None:
