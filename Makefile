@@ -47,7 +47,7 @@ SLUG = $(PY) -c 'import re, torch; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-page test-slow test-compile test-oldest test-extras compiled lint bench gpu clean
+.PHONY: help run test test-page test-slow test-compile test-oldest test-extras compiled lint docs bench gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -102,6 +102,10 @@ lint: $(INSTALLED_DEV) ## ruff, mypy and the import contracts
 	$(BIN)ruff format --check
 	$(BIN)mypy --num-workers 2
 	$(BIN)lint-imports
+
+docs: $(INSTALLED) ## the documents as a site, in docs/_build; a link that leads nowhere is an error
+	$(PY) -m pip install -q -e '.[docs]'
+	$(PY) -m sphinx -q -n -W --keep-going -c docs -b html . docs/_build $(ARGS)
 
 bench: $(INSTALLED_DEV) ## the pytest-benchmark suites
 	$(BIN)pytest benchmarks --benchmark-only $(ARGS)

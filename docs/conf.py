@@ -1,19 +1,32 @@
-"""Configuration of Sphinx: `make docs` builds the pages of this folder as a site."""
+"""Configuration of Sphinx: `make docs` builds the site from this folder and from the reports that it links to.
+
+The source folder is the root of the repository, so that links between documents work here, on the site and on a forge.
+"""
 
 from importlib.metadata import version as installed
 
 project = "arbench"
-author = "the arbench authors"
-copyright = author
+author = copyright = "the arbench authors"
 release = version = installed("arbench")
+root_doc = "docs/index"
+source_suffix = [".md"]
+include_patterns = [
+    "docs/**",
+    "reports/**",
+    "benchmarks/peers/README.md",
+    "arbench/data/ORIGIN.md",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+]
+exclude_patterns = ["docs/_build/**"]
+html_extra_path = ["site"]  # the page at the root, which leads to this folder
 extensions = ["myst_parser", "sphinx_copybutton"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
-source_suffix = [".md"]
-exclude_patterns = ["_build"]
+nitpicky = True
+suppress_warnings = ["toc.not_included"]  # a page of results is reached from the README of its report
 html_theme = "furo"
 html_title = "arbench"
 html_copy_source = False
-nitpicky = True
-# What lies outside this folder is on the forge, not on the site; tests/project/test_docs.py checks that it is there.
-suppress_warnings = ["myst.xref_missing", "myst.header"]

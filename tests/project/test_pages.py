@@ -1,0 +1,77 @@
+"""The pages in docs/ and the README: what they link to is there, and their commands are commands of arbench."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from arbench.cli import group
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+
+
+def blocks(page: Path, kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}[^\n]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Yield each command of arbench, from blocks and from text, with the name of its page."""
+    for page in PAGES:
+        lines = [line for block in blocks(page, "console") for line in block.replace("\\\n", " ").splitlines()]
+        lines += [" ".join(one.split()) for one in re.findall(r"`(arbench [^`]+)`", page.read_text(encoding="utf-8"))]
+        for line in dict.fromkeys(lines):
+            if line.startswith("arbench "):
+                yield page.name, line
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor that forges and Sphinx make of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.replace("`", "")).strip().lower().replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    missing = []
+    for place, heading in LINK.findall(page.read_text(encoding="utf-8")):
+        target = (page.parent / place).resolve() if place else page
+        headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE) if heading else []
+        if not target.exists() or (heading and heading not in map(anchor, headings)):
+            missing.append(f"{place}#{heading}")
+    assert not missing
+
+
+@pytest.mark.parametrize(("page", "line"), list(commands()), ids=lambda text: text[:60])
+def test_commands_have_the_options_that_they_are_given(page: str, line: str) -> None:
+    words = [re.sub("^(FILE|REF|N|NAME)$", "1", word) for word in shlex.split(line, comments=True)[1:]]
+    words = [word for word in words if word not in ("...", "…")]
+    with click.Context(group, info_name="arbench") as context:
+        name, command, rest = group.resolve_command(context, words)
+        if not rest or rest[0].startswith("-") or isinstance(command, click.Group):
+            known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
+            given = {word.partition("=")[0] for word in rest if word.startswith("--")}
+            assert given <= known, f"{page}: {name} has no {', '.join(sorted(given - known))}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_is_python(page: Path) -> None:
+    for block in blocks(page, "python"):
+        decorated = block.rstrip().splitlines()[-1].startswith("@")
+        compile(block + "def _():\n    pass\n" * decorated, page, "exec")
+
+
+def test_the_page_of_the_results_file_is_that_of_the_schema(load: Callable[[Path], ModuleType]) -> None:
+    made = load(ROOT / "docs" / "results_file.py").page()
+    assert (ROOT / "docs" / "results-file.md").read_text(encoding="utf-8") == made, "python docs/results_file.py"
+
+
+def test_every_field_of_the_results_file_says_what_it_is() -> None:
+    fields = re.findall(r"^\| `(\w+)` \|.*\|\s*\|$", (ROOT / "docs" / "results-file.md").read_text(), re.MULTILINE)
+    assert not fields
