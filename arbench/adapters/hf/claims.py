@@ -1,4 +1,4 @@
-"""What is claimed of the package's models: the growth of depth and work, by the kind of their layers."""
+"""Claims for the package's models: the growth of depth and work, by the kind of their layers."""
 
 from __future__ import annotations
 

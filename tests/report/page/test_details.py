@@ -1,4 +1,4 @@
-"""What a page tells of a case: samples, interval, reason to stop, command."""
+"""Facts about a case on a page: samples, interval, reason to stop, command."""
 
 from __future__ import annotations
 

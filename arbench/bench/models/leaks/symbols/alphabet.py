@@ -56,7 +56,7 @@ class _Progress:
 
 @dataclass(frozen=True)
 class Tried:
-    """What was tried of an alphabet, in all cases of a model so far.
+    """Symbols of an alphabet that were tried, in all cases of a model so far.
 
     Attributes:
         levels: size of the alphabet.
