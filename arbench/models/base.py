@@ -207,6 +207,14 @@ class Source(Switched, ABC):
         return preset
 
     @classmethod
+    def own_methods(cls) -> Sequence[Any]:
+        """Return methods, ``arbench.methods.Method``, that only models of this class have, beside the built-in ones.
+
+        A user names them as the built-in ones, and they are verified by the same rule.
+        """
+        return ()
+
+    @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the configuration of a smaller model of the same events, context and distribution, if any."""
         return None

@@ -30,7 +30,7 @@ LADDER = (8, 16, 32, 64, 128)
 OWN = ("of", "cache", "positions", "draft")
 """Settings of ours, which are no fields of a configuration."""
 POSITIONS = ("model", "passed")
-"""True if the model derives positions from its cache; else ``extend`` passes them."""
+"""Sources of positions: the model derives them from its cache, or ``extend`` passes them."""
 
 
 class CausalLM(Source):
