@@ -38,7 +38,8 @@ def sample(
 
     Returns:
         The events ``x`` (B, N), their ``log_prob`` (B,), ``bits`` per element, conditioning, and real events beside
-        them; ``shown`` are pictures, sounds or texts, and ``write`` makes files of them.
+        them; ``shown`` are pictures, sounds or texts, and ``write`` makes files of them. Where events translate their
+        conditioning, ``translations`` are the likeliest ones.
 
     Raises:
         PlanError: an argument is wrong (``arbench.bench.options``); nothing was drawn.

@@ -129,7 +129,7 @@ def trained(
     model.eval().requires_grad_(False)
     load(model, run.path)
     said = read(run.path)
-    if said.steps != result.step:
+    if said.quality is not None and said.steps != result.step:
         # a process that was killed after its checkpoint and before its state, whose arithmetic is not repeatable
         result = replace(result, bits=said.quality.bits, step=said.steps)
     looks_back = model.receptive_field if receptive_field is None else receptive_field
