@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 import seaborn as sns
@@ -10,7 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from arbench.report.figures.style import legend_columns, looks, new_figure, sizes_axis, styled, value_axis
+from arbench.report.figures.style import (
+    SCREEN,
+    Form,
+    handle,
+    legend_columns,
+    looks_of,
+    new_figure,
+    sizes_axis,
+    styled,
+    value_axis,
+)
 from arbench.report.labels import OPS, SharedSettings, interval_of, model_label, shorten
 from arbench.report.models.verdicts import exact_growth
 from arbench.report.table import order
@@ -19,13 +29,13 @@ from arbench.stats import CLASSES, Growth
 
 _UNITS = {"seconds": ("time of one call", "s"), "depth": ("depth, dependent operations", "")}
 
-_WIDTH, _ACROSS = 7.5, 3
-"""Width of a figure, inches, and most columns of its legend."""
+_ACROSS = 3
+"""Most columns of a legend."""
 _LONGEST = 60
 """Characters of a legend's label that fit a panel."""
 
 
-def curves(results: Results, model: str, metric: str) -> Figure | None:
+def curves(results: Results, model: str, metric: str, form: Form = SCREEN) -> Figure | None:
     """Return a model's ``metric`` over N: scoring and sampling on the same axes, a mark per case, a curve per fit.
 
     Args:
@@ -33,6 +43,7 @@ def curves(results: Results, model: str, metric: str) -> Figure | None:
         model: as `arbench.report.labels.model_label` gives it.
         metric: 'seconds' (ok cases, with interval or range as bars) or 'depth' (all but inexact
             cases, since depth is counted even where time is over budget).
+        form: the sizes of the figure.
 
     Returns:
         None where no case of the model has a value.
@@ -47,29 +58,20 @@ def curves(results: Results, model: str, metric: str) -> Figure | None:
     shared = SharedSettings(results)
     values = [value for case in cases if (value := _value(case, metric)) is not None]
     words, unit = _UNITS[metric]
-    with styled():
-        lines = len({_label(case, shared) for case in cases})
-        figure = new_figure(_WIDTH, 4.4 + 0.2 * -(-lines // _ACROSS))
+    with styled(form=form):
+        labels = dict.fromkeys(shorten(_label(case, shared), _LONGEST) for case in cases)
+        columns = legend_columns(labels, form.column / form.scale, _ACROSS)
+        figure = new_figure(form.column, form.height + 0.2 * form.scale * -(-len(labels) // columns))
         axes = figure.subplots()
-        _panel(axes, cases, results, metric, shared)
+        handles = _panel(axes, cases, results, metric, shared, form.scale)
         value_axis(axes, min(values), max(values), unit)
         axes.set_ylabel(words)
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     return figure
 
 
 def _label(case: Case, shared: SharedSettings) -> str:
     return f"{OPS[case.op]}: {shared.method_label(case)}"
-
-
-def _looks(cases: Iterable[Case], shared: SharedSettings) -> Mapping[str, tuple[str, str, str]]:
-    """Return colour, marker and style by label; a method that both scores and samples has two colours."""
-    known = list(cases)
-    scoring = {case.method for case in known if case.op == "score"}
-
-    def method(case: Case) -> str:
-        return f"sampling {case.method}" if case.op == "sample" and case.method in scoring else case.method
-
-    return looks((method(case), _label(case, shared)) for case in known)
 
 
 def _value(case: Case, metric: str) -> float | None:
@@ -84,27 +86,28 @@ def _panel(
     results: Results,
     metric: str,
     shared: SharedSettings,
-) -> None:
+    scale: float,
+) -> list[Line2D]:
+    """Draw the cases of a model, and return a handle for each line of the legend."""
     handles = []
     model = model_label(cases[0])
-    look = _looks((case for case in results.cases.values() if model_label(case) == model), shared)
+    every = (case for case in results.cases.values() if model_label(case) == model)
+    look = looks_of((case.op, case.method, _label(case, shared)) for case in every)
     for label in dict.fromkeys(_label(case, shared) for case in cases):
         color, marker, style = look[label]
         same = [case for case in cases if _label(case, shared) == label]
         fit = results.fits.get((*same[0].key, metric))
         drawn = _fit(axes, fit, [case.n for case in same], color, style) if fit else False
-        _marks(axes, same, metric, color, marker)
-        line = style if drawn else "none"
-        handles.append(Line2D([], [], color=color, marker=marker, ls=line, label=shorten(label, _LONGEST)))
+        _marks(axes, same, metric, color, marker, scale)
+        handles.append(handle(look[label], shorten(label, _LONGEST), scale, drawn))
     sizes_axis(axes, (case.n for case in cases))
     axes.grid(True, which="major")
     axes.set_axisbelow(True)
-    columns = legend_columns((str(handle.get_label()) for handle in handles), _WIDTH, _ACROSS)
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns)
     sns.despine(ax=axes)
+    return handles
 
 
-def _marks(axes: Axes, cases: Iterable[Case], metric: str, color: str, marker: str) -> None:
+def _marks(axes: Axes, cases: Iterable[Case], metric: str, color: str, marker: str, scale: float) -> None:
     for case in cases:
         value = _value(case, metric)
         assert value is not None
@@ -117,9 +120,9 @@ def _marks(axes: Axes, cases: Iterable[Case], metric: str, color: str, marker: s
             yerr=bars,
             color=color,
             marker=marker,
-            markersize=5.5,
+            markersize=5.5 * scale,
             mfc=face,
-            capsize=4.5,
+            capsize=4.5 * scale,
             elinewidth=1.2,
             linestyle="none",
             zorder=3,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from arbench.report.figures.style import FAINT, INK, SERIES_LOOKS, new_figure, styled, value_axis
+from arbench.report.figures.style import FAINT, INK, SCREEN, SERIES_LOOKS, Form, new_figure, styled, value_axis
 from arbench.report.labels import shorten
 from arbench.report.models.frontier import JOBS, Entry, entries, frontier, teacher_of
 from arbench.results import Op, Results
@@ -18,7 +18,7 @@ _ROOM = 2.5
 """Room beside the outermost marks, as a factor."""
 
 
-def frontier_figure(results: Results) -> Figure | None:
+def frontier_figure(results: Results, form: Form = SCREEN) -> Figure | None:
     """Return bits against the seconds of an element, sampling and scoring, a row of panels for each kind of data.
 
     The line joins the models that no other beats in both; an arrow leads from a teacher to the model distilled from it.
@@ -26,19 +26,19 @@ def frontier_figure(results: Results) -> Figure | None:
     groups = [group for group in entries(results) if any(one.best for one in group)]
     if not groups:
         return None
-    with styled():
-        figure = new_figure(8.4, 3.1 * len(groups) + 0.3)
+    with styled(form=form):
+        figure = new_figure(form.width(8.4), form.scale * (3.1 * len(groups) + 0.3))
         panels = figure.subplots(len(groups), 2, squeeze=False)
         for row, group in zip(panels, groups, strict=True):
             for axes, op in zip(row, reversed(JOBS), strict=True):
-                _panel(axes, group, op)
+                _panel(axes, group, op, form.scale)
             row[0].set_ylabel(shorten(group[0].trained.unit, 2 * _LONGEST))
             row[0].set_title(shorten(f"{group[0].trained.data}: sampling", 2 * _LONGEST))
             row[1].set_title("scoring")
     return figure
 
 
-def _panel(axes: Axes, group: Sequence[Entry], op: Op) -> None:
+def _panel(axes: Axes, group: Sequence[Entry], op: Op, scale: float) -> None:
     timed = [(one, seconds) for one in group if (seconds := one.seconds(op)) is not None]
     if not timed:
         axes.text(0.5, 0.5, "not timed", transform=axes.transAxes, ha="center", color=FAINT)
@@ -48,12 +48,12 @@ def _panel(axes: Axes, group: Sequence[Entry], op: Op) -> None:
     places = {one.label: (seconds, one.trained.bits) for one, seconds in timed}
     (on, marker), (off, other) = SERIES_LOOKS[0], SERIES_LOOKS[4]
     steps = [places[one.label] for one in best]
-    axes.plot(*zip(*steps, strict=True), color=on, linewidth=1.2, drawstyle="steps-post", zorder=1)
+    axes.plot(*zip(*steps, strict=True), color=on, linewidth=1.2 * scale, drawstyle="steps-post", zorder=1)
     for one, _ in timed:
         x, y = places[one.label]
         first = one in best
-        axes.plot(x, y, marker if first else other, color=on if first else off, markersize=6, zorder=3)
-        _name(axes, shorten(one.label, _LONGEST), x, y, right=x * x > low * high)
+        axes.plot(x, y, marker if first else other, color=on if first else off, markersize=6 * scale, zorder=3)
+        _name(axes, shorten(one.label, _LONGEST), x, y, scale, right=x * x > low * high)
         teacher = teacher_of(one, group)
         if teacher is not None and teacher.label in places:
             look = {"arrowstyle": "->", "color": FAINT, "linewidth": 1.0, "shrinkA": 5, "shrinkB": 5}
@@ -65,9 +65,16 @@ def _panel(axes: Axes, group: Sequence[Entry], op: Op) -> None:
     axes.set_xlabel("seconds per element")
 
 
-def _name(axes: Axes, label: str, x: float, y: float, *, right: bool) -> None:
+def _name(axes: Axes, label: str, x: float, y: float, scale: float, *, right: bool) -> None:
     """Write a label above a mark: to the left of one in the right half of the panel, so that it stays inside."""
     side = "right" if right else "left"
     axes.annotate(
-        label, (x, y), (-5 if right else 5, 5), ha=side, textcoords="offset points", fontsize=8, color=INK, zorder=4
+        label,
+        (x, y),
+        (-5 * scale if right else 5 * scale, 5 * scale),
+        ha=side,
+        textcoords="offset points",
+        fontsize=8 * scale,
+        color=INK,
+        zorder=4,
     )
