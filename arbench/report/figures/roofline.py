@@ -1,4 +1,4 @@
-"""What every roofline has in common: the limits of the machine, on axes of FLOPs per byte and FLOPs per second."""
+"""Parts of every roofline: the limits of the machine, on axes of FLOPs per byte and FLOPs per second."""
 
 from __future__ import annotations
 

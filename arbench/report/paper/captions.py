@@ -1,4 +1,4 @@
-"""What stands below a figure or a table: what it shows, where and how it was measured, and how to repeat it."""
+"""The text below a figure or a table: what it shows, where and how it was measured, and how to repeat it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _SPECIAL = re.compile(rf"[{re.escape(''.join(_SPELLED))}]|([-',])(?=\1)")
 """Characters that are spelled, and those that would join with the next one: ``--`` is a dash."""
 _BREAKS = re.compile(r"([/,=])")
 PACKAGES = "\\usepackage[T1]{fontenc} \\usepackage{booktabs} \\usepackage{graphicx}"
-"""What a preamble needs; names beyond Latin need LuaLaTeX or XeLaTeX too, and a font that has them."""
+"""Packages that a preamble loads; names beyond Latin need LuaLaTeX or XeLaTeX too, and a font that has them."""
 
 
 def escape(text: object) -> str:

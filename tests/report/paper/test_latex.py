@@ -28,7 +28,7 @@ MEANS = {
     r"\textquotesingle{}": "'",
     **{rf"\{one}": one for one in "&%$#_{}"},
 }
-"""What LaTeX's commands for ASCII characters print: *LaTeX2e: an unofficial reference manual*, Text symbols."""
+"""The characters that LaTeX's commands print: *LaTeX2e: an unofficial reference manual*, Text symbols."""
 JOINED = ("--", "''", "``", ",,", "<<", ">>", "?`", "!`")
 """Ligatures of fonts in the encoding T1."""
 PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40).map(
