@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -109,3 +111,18 @@ def test_a_run_without_cases_has_nothing_for_a_paper(answer, copied):
     found = answer("report", copied, "--style", "paper")
     assert (found.code, found.out) == (3, "")
     assert found.err == f"arbench: {file}: nothing was measured that a figure or a table could show\n"
+
+
+def test_the_page_on_papers_names_what_is_written(answer, copied, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "paper.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^```console\narbench (.*)\n```$", page, flags=re.MULTILINE)
+    (tmp_path / "runs").mkdir(exist_ok=True)
+    copied.rename(tmp_path / "runs" / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert answer(*shlex.split(command)).code == 0
+    names = re.findall(r"^\| `([A-Za-z]+\.[a-z]+)` \|", page, flags=re.MULTILINE)
+    written = {one.name for one in Path("runs/mine/paper").iterdir()}
+    texts = {name for name in written if name.endswith((".tex", ".txt", ".bib"))}
+    assert texts == set(names) - {"NAME.pdf", "NAME.svg"}
+    assert r"\label{fig:" in Path("runs/mine/paper/figures.tex").read_text()
+    assert r"\label{tab:arbench-1}" in Path("runs/mine/paper/tables.tex").read_text()
