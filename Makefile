@@ -18,6 +18,7 @@ PY := $(VENV)/bin/python
 BIN := $(VENV)/bin/
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_PAGE := $(VENV)/.installed-page
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -31,6 +32,10 @@ $(INSTALLED): pyproject.toml | $(PY)
 $(INSTALLED_DEV): pyproject.toml | $(PY)
 	$(PY) -m pip install -e '.[dev]'
 	@touch $(INSTALLED) $@
+
+$(INSTALLED_PAGE): pyproject.toml | $(PY)
+	$(PY) -m pip install -e '.[dev,page]'
+	@touch $(INSTALLED) $(INSTALLED_DEV) $@
 endif
 
 # The tests start hundreds of processes: let Python compile the modules that these import once.
@@ -42,7 +47,7 @@ SLUG = $(PY) -c 'import re, torch; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-compile test-oldest compiled lint api dist bench gpu clean
+.PHONY: help run test test-page test-slow test-compile test-oldest compiled lint api dist bench gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,7 +56,10 @@ run: $(INSTALLED) ## install, then score and sample a WaveNet and write the repo
 	$(BIN)arbench run --model wavenet $(ARGS)
 
 test: lint ## lint, then every test but the slow ones
-	OMP_NUM_THREADS=1 $(BIN)pytest -n auto --dist worksteal -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)pytest -n auto --dist worksteal -m "not slow and not browser" $(ARGS)
+
+test-page: $(INSTALLED_PAGE) ## the report's pages in a headless Chromium, if there is one
+	$(BIN)pytest -m browser tests/report/page/browser $(ARGS)
 
 test-slow: $(INSTALLED_DEV) ## the slow tests: published presets, long trials, test-compile
 	OMP_NUM_THREADS=1 $(BIN)pytest -n auto -m slow $(ARGS)

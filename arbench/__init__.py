@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # a type checker sees the signatures
     __version__: str
 
 __all__ = ["PlanError", "__version__", "measure", "sample", "stream"]
-_ROOMS = {"distributions", "kernels", "methods", "models", "report", "results"}
+_ROOMS = {"distributions", "kernels", "methods", "models", "report", "results", "testing"}
 """Packages for users, shown where they are imported."""
 
 

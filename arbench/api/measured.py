@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -23,11 +23,12 @@ from arbench.results import Results, ResultsError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
 
     from arbench.bench.progress import Progress
     from arbench.models import Source
 
-Model: TypeAlias = "str | type[Source]"
+Model: TypeAlias = "str | type[Source] | type[nn.Module] | nn.Module | Callable[..., nn.Module]"
 """A model as a user names or passes it."""
 
 
@@ -47,10 +48,13 @@ class Measured(Results):
         return all(getattr(self, one.name) == getattr(other, one.name) for one in fields(Results))
 
     def __repr__(self) -> str:
-        from arbench.report import answers, headline, remarks
+        from arbench.report import answers, differences, headline, profiles, remarks
 
         told = [line for one in answers(self) for line in (one.model, *(f"  {text}" for text in one.sentences))]
         blocks = ["\n".join([*told, *remarks(self)]), *("\n".join(table.lines()) for table in headline(self))]
+        blocks.append(
+            "\n".join([*(line for one in profiles(self) for line in one.lines), *differences(self, of_methods=False)])
+        )
         return printable("\n\n".join(filter(None, blocks))) or "no results"
 
     def _repr_html_(self) -> str:
@@ -83,11 +87,13 @@ class Measured(Results):
 def measure(
     models: Model | Sequence[Model] | None = None,
     *,
+    law: str | None = None,
     checkpoints: str | Path | Sequence[str | Path] = (),
     suite: str | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    profile: bool = False,
     **options: Any,
 ) -> Measured:
     """Verify, count and time models, as ``arbench run`` does.
@@ -95,12 +101,16 @@ def measure(
     Args:
         models: one or several of NAME[:PRESET], path.py:Class[:PRESET], package.module:Class[:PRESET], or a subclass
             of ``arbench.models.Source`` itself, also one from a notebook, with its default preset; by default those
-            of the suite, or wavenet. Trained weights follow an at sign, as in "wavenet:nv@speech".
+            of the suite, or wavenet. Trained weights follow an at sign, as in "wavenet:nv@speech". With ``law`` also a
+            plain module that returns parameters (B, N, K) for events (B, N), its class, or a function that returns one.
+        law: the law of an element, for such modules: "categorical:256", "normal", "logistic_mixture:10", ...
         checkpoints: files of trained weights, or folders of training runs: each adds its model and preset.
         suite: name of a suite that ships, or path of a TOML file; ``options`` override it.
         out: folder of the results file; by default a temporary one, removed unless an exception ends the run.
         resume: continue the killed run in ``out``.
         progress: whether to show the progress; by default on a terminal and in a notebook.
+        profile: whether to say where the time of a call of each method goes: ``profiles`` of the results has it, and
+            ``out`` the traces.
         **options: fields of ``arbench.bench.plan.Options``: ops, methods, peers, n, batch, backend, device, dtype,
             threads, target_ci, budget, workers, rounds, timeout, count_budget, seed, data, weights. ``methods`` takes
             a sampler's function, and a ``Method``, itself, too.
@@ -120,6 +130,7 @@ def measure(
     from arbench.bench.suite import suite_options
     from arbench.bench.workers.given import given
     from arbench.bench.workers.planning import planned
+    from arbench.border.naming import with_setting
     from arbench.models import ModelError, Source
 
     if out is not None and not os.fspath(out):
@@ -128,7 +139,7 @@ def measure(
         raise ResultsError("resume needs out; name the folder of the run to continue")
 
     defaults = suite_options(suite) if suite is not None else Options()
-    classes: dict[str, type[Source]] = {}
+    classes: dict[str, Any] = {}
     functions: dict[str, Any] = {}
     if "methods" in options:
         options["methods"] = _methods(options["methods"], functions)
@@ -139,7 +150,10 @@ def measure(
             if isinstance(one, Source):
                 kind = type(one).__name__
                 raise PlanError(f"measure takes names and classes, got {kind}; pass a class, not an object")
-        options["models"] = [one if isinstance(one, str) else _named(one, classes) for one in several]
+        named = [one if isinstance(one, str) else _named(one, law, classes) for one in several]
+        options["models"] = named if law is None else [with_setting(one, f"law={law}") for one in named]
+    elif law is not None:
+        raise PlanError("law is that of models which are plain modules; pass one, as in measure(net, law='normal')")
     files = [checkpoints] if isinstance(checkpoints, str | os.PathLike) else checkpoints
     if files:
         options["models"] = [*options.get("models", ()), *_trained([os.fspath(one) for one in files], suite)]
@@ -151,9 +165,9 @@ def measure(
         display = opened.enter_context(_shown(progress))
         plan = planned(replace(defaults, **options), progress=display)
         if out is not None:
-            return _measured(run_plan(plan, Path(out), resume=resume, progress=display), Path(out))
+            return _measured(run_plan(plan, Path(out), resume=resume, progress=display, profile=profile), Path(out))
         with _passing() as folder:
-            return _measured(run_plan(plan, Path(folder), progress=display), None)
+            return _measured(run_plan(plan, Path(folder), progress=display, profile=profile), None)
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:
@@ -225,22 +239,21 @@ def new_folder() -> Path:
     return Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
 
 
-def _named(cls: type[Source], classes: dict[str, type[Source]]) -> str:
-    """Return what results call the model of a class, and add the class under this name.
+def _named(cls: Any, law: str | None, classes: dict[str, Any]) -> str:
+    """Return what results call the model of a class or an object, and add it under this name.
 
     Raises:
-        PlanError: it is no class of a model, or another model has the same name.
+        PlanError: no model can be made of it, or another one has the same name.
     """
     from arbench.bench.plan import PlanError
     from arbench.models import ModelError, names
-    from arbench.models.registry import usable
+    from arbench.models.registry import given_class, title
 
-    called = getattr(cls, "__name__", repr(cls))
     try:
-        usable(cls, called, called)
+        module = given_class(cls, law).__module__
     except ModelError as error:
         raise PlanError(str(error)) from None
-    name = _placed(called, cls.__module__)
+    name = _placed(title(cls), module)
     if name in names() or classes.setdefault(name, cls) is not cls:
         raise PlanError(f"two models are called {name}; rename the class")
     return name

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from arbench.bench.models.samples import Drawing, Samples
+from arbench.bench.models.drawing import Drawing
+from arbench.bench.models.samples import Samples
 
 
 def sample(

@@ -17,6 +17,7 @@ from arbench.bench.job import out_of_memory
 from arbench.bench.options import PlanError
 from arbench.border.suggest import did_you_mean
 from arbench.methods import FreshNoise, MethodError, Task, resolve
+from arbench.methods.base import stepless
 from arbench.methods.native import Native, lacks, loopless, native
 from arbench.methods.registry import BACKEND
 from arbench.methods.stepwise import Steps
@@ -183,6 +184,8 @@ def _begun(conditions: Conditions, task: Task, method: str | None, loop: Native)
         PlanError: the conditioning does not fit the model, the method cannot run it, or memory is too small.
     """
     source, name = conditions.source, conditions.name
+    if (off := stepless(source)) is not None:
+        raise PlanError(f"{name}: a stream {off}")
     try:
         why = lacks(source)
         if method != "cached" and why is None:

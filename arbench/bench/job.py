@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import msgspec
 
 from arbench.bench.case import CaseKey
 from arbench.bench.options import Options
-from arbench.results import Count, Model, Samples, Verification
+from arbench.results import Count, Model, Profile, Samples, Verification
 
 
 class Given(msgspec.Struct):
@@ -34,9 +36,9 @@ class Job(msgspec.Struct):
     """The work for one worker."""
 
     stage: str
-    """Kind of work: 'plan', 'prove' (verify and count), 'time' or 'draw'."""
+    """Kind of work: 'plan', 'check' (verify few cases), 'prove' (verify and count), 'time', 'profile' or 'draw'."""
     cases: list[CaseKey]
-    """Empty for planning, which finds them, and for drawing samples."""
+    """Empty for planning, which finds them, for a check that plans them first, and for drawing samples."""
     seed: int
     threads: int
     weights: str | None = None
@@ -68,8 +70,27 @@ class Job(msgspec.Struct):
     """The methods that they name by a place, and the peers."""
     draws: list[Draw] = []
     """Samples to draw; their specifications are ``models``."""
+    traces: dict[str, str] = {}
+    """Files to write the traces of profiled cases to, by id."""
+    limits: dict[str, Any] = {}
+    """Limits of this machine that profiles are held against, as in a results file."""
     leave_out: bool = False
     """True to leave out models that do not exist; without it such a model refuses its plan."""
+    dtypes: list[str] = []
+    """Data types to check in; those after the first where there is time."""
+    watch_s: float | None = None
+    """Seconds after the begin of a step at which to print where it is; None for never."""
+
+
+class Step(NamedTuple):
+    """A step of planning that runs code of a model or method."""
+
+    spec: str
+    """The model or method, as the user named it."""
+    did: str
+    """Participle of what happens to it: 'imported', 'built' or 'planned'."""
+    what: str = "model"
+    """Kind of it: 'model', 'method' or 'peer'."""
 
 
 class Planned(msgspec.Struct):
@@ -82,6 +103,8 @@ class Planned(msgspec.Struct):
     """One line for each model that was left out."""
     lacking: dict[str, str] = {}
     """As in ``Plan``."""
+    native: list[str] = []
+    """As in ``Few``."""
     refusal: str | None = None
     absent: bool = False
     """As in ``PlanError``."""
@@ -97,7 +120,7 @@ class Message(msgspec.Struct):
     step: str | None = None
     what: str = "model"
     """Kind of what planning does the step to: 'model', 'method' or 'peer'."""
-    line: Verification | Count | Samples | None = None
+    line: Verification | Count | Samples | Profile | None = None
     planned: Planned | None = None
     done: bool = False
     error: str | None = None

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import arbench
 from arbench.bench.case import KERNEL_SPEC, CaseKey
@@ -63,10 +64,10 @@ def _place(spec: str) -> Path | None:
     return next((Path(place).resolve() for place in places), None)
 
 
-def _file(cls: type) -> Path | None:
-    """Return the file of a class; None for one from a notebook."""
+def _file(found: Any) -> Path | None:
+    """Return the file of a class, a function, or the class of an object; None for one from a notebook."""
     try:
-        file = Path(inspect.getfile(cls)).resolve()
+        file = Path(inspect.getfile(found if hasattr(found, "__name__") else type(found))).resolve()
     except (TypeError, OSError):
         return None
     return file if file.exists() else None

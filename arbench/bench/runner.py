@@ -13,6 +13,7 @@ from arbench.bench.recorder import Recorder, new_run, recorded_plan
 from arbench.bench.samples import by_case
 from arbench.bench.workers.failure import NoWorkerError
 from arbench.bench.workers.pool import WorkerPool
+from arbench.bench.workers.profiling import profile_cases
 from arbench.bench.workers.supervisor import Supervisor
 from arbench.meters import differences, environment, limits
 from arbench.results import FILE_NAME, Limits, Results, ResultsError, Resume, StoppedBy, TakenError, Writer, read
@@ -25,6 +26,7 @@ def run_plan(
     resume: bool = False,
     argv: list[str] | None = None,
     progress: Progress | None = None,
+    profile: bool = False,
 ) -> Results:
     """Measure a plan into ``folder/results.jsonl``; on an interrupt, write the rows of what was measured.
 
@@ -34,6 +36,7 @@ def run_plan(
         resume: continue a killed run of the same plan; a finished one stays as it is.
         argv: command line, for the record.
         progress: receives reports.
+        profile: whether to profile a case of each method once all is timed, also of a finished run.
 
     Raises:
         ResultsError: the folder contains another run, is in use, or cannot be written.
@@ -62,6 +65,8 @@ def run_plan(
         pool.close()
         _note_outside(recorder.results, progress)
         _write_rows(recorder, stopped)
+        if profile:
+            profile_cases(plan, recorder, folder, progress, pool)
         _check_place(writer, recorder.results)
         return recorder.results
 

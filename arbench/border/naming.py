@@ -44,17 +44,25 @@ def without_preset(spec: str, preset: str) -> str:
 def split_spec(spec: str) -> tuple[str, str, str]:
     """Split NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET].
 
+    Settings may follow the class at once, without a preset: ``path.py:Class,width=32``.
+
     Returns:
-        Name or module or path; class, empty for a name; and preset, empty if none is given, with ``@WEIGHTS`` behind it
-        where trained weights are named.
+        Name or module or path; class, empty for a name; and preset, empty if none is given, with its settings, and with
+        ``@WEIGHTS`` behind it where trained weights are named.
     """
     model, weights = split_weights(spec)
     trained = "" if weights is None else f"@{weights}"
     place, _, rest = model.partition(":")
     if not (place.endswith(".py") or "." in place):
         return place, "", rest + trained
-    attribute, _, preset = rest.partition(":")
-    return place, attribute, preset + trained
+    attribute = re.split("[:,]", rest, maxsplit=1)[0]
+    return place, attribute, rest[len(attribute) :].removeprefix(":") + trained
+
+
+def with_setting(spec: str, setting: str) -> str:
+    """Return a model's specification with one more setting, KEY=VALUE, behind those that it has."""
+    model, weights = split_weights(spec)
+    return f"{model}{',' if ':' in model else ':,'}{setting}{'' if weights is None else f'@{weights}'}"
 
 
 def model_name(place: str, attribute: str) -> str:

@@ -14,11 +14,11 @@ from arbench.cli.options import (
     FilePath,
     PathText,
     given_options,
+    named_models,
     only,
     option,
     which_cases,
     which_inputs,
-    with_checkpoints,
 )
 from arbench.cli.shell import MEASURING, check_shell
 from arbench.cli.verdict import check_junit, conclude
@@ -113,7 +113,7 @@ def command(
             "--candidate cannot be combined with --baseline, which checks the running version; leave out one of them"
         )
     check_shell(*MEASURING)
-    given = with_checkpoints(given)
+    given = named_models(given)
     with prepared(against, candidate, given, how) as timed:
         checks = [] if baseline is None else [exact(baseline, given, update, peak_tolerance)]
         try:

@@ -30,7 +30,7 @@ NAMED = 3
 @metric
 @click.option("--times", is_flag=True, help="Compare times even between different machines or versions.")
 @click.option("--label", "labels", multiple=True, metavar="TEXT", help="Name of a file, in order, repeatable.")
-@click.option("--out", type=FilePath(), help="Folder for compare.md, compare.csv and figures.")
+@click.option("--out", type=FilePath(), help="Folder for the page, compare.md, compare.csv and figures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON instead of the table.")
 def command(
     paths: tuple[Path, ...],
@@ -115,7 +115,7 @@ def _names(files: Sequence[Path]) -> list[str]:
 
 def _read(path: Path) -> Results:
     """Return the results at ``path``, with the rows that a killed run did not write."""
-    from arbench.stored import read_stored
+    from arbench.gate.stored import read_stored
 
     with refusing():
         results = read_stored(path)

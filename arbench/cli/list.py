@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ import click
 from arbench.border.naming import without_preset
 from arbench.border.printable import to_json
 from arbench.cli.errors import refusing
-from arbench.cli.options import only, option, split
+from arbench.cli.options import law, only, option, split, with_law
 from arbench.cli.shell import check_shell
 from arbench.cli.terminal import wrapped
 
@@ -21,6 +22,7 @@ from arbench.cli.terminal import wrapped
     "Show only this model, with its methods; also path.py:Class or package.module:Class",
     metavar="NAME",
 )
+@law
 @only(
     "--method",
     "methods",
@@ -29,8 +31,10 @@ from arbench.cli.terminal import wrapped
     callback=split,
 )
 @option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
-def command(models: tuple[str, ...], methods: list[str], as_json: bool) -> None:
+def command(models: tuple[str, ...], law: str | None, methods: list[str], as_json: bool) -> None:
     """List the models by family, with presets, elements and claimed depths, then suites, methods and devices."""
+    if law is not None:
+        models = tuple(with_law({"law": law, "models": models})["models"])
     check_shell("torch")
     import torch
 
@@ -39,10 +43,11 @@ def command(models: tuple[str, ...], methods: list[str], as_json: bool) -> None:
     from arbench.bench.suite import shipped
     from arbench.methods import MethodError, installed
     from arbench.models import FAMILIES, ModelError, WeightsError, names, resolve
+    from arbench.models.registry import EXTRAS
 
     with refusing(ModelError, MethodError, PlanError, WeightsError):
-        known = [method for spec in methods for method in _methods(spec)]
         chosen = [resolve(spec) for spec in models or (() if methods else names())]
+        known = [method for spec in methods for method in _methods(spec, [one.cls for one in chosen])]
         for one in chosen if models else ():
             _check_claims(one.cls)
         suites, described = shipped(), [_model(one) for one in chosen]
@@ -55,6 +60,7 @@ def command(models: tuple[str, ...], methods: list[str], as_json: bool) -> None:
             for name, one in suites.items()
         },
         "methods": known,
+        "schemes": {name: {"package": package, "extra": extra} for name, (package, extra) in EXTRAS.items()},
         "installed_methods": installed(),
         "devices": ["cpu", *(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(count))],
         "dtypes": list(DTYPES),
@@ -81,12 +87,13 @@ def _model(one: Any) -> dict[str, Any]:
     from arbench.models.weights import shipped
 
     cls = one.cls
+    model = one.build() if cls.feeds == "layers" else cls  # which way a stack is one pass depends on its layers
     return {
         "name": one.name,
         "spec": without_preset(one.spec, one.preset),
         "family": cls.family,
         "summary": (cls.__doc__ or "").strip().split("\n")[0],
-        "remark": cls.remark,
+        "remark": model.remark,
         "citation": cls.citation,
         "source": cls.citation,  # deprecated name, kept for scripts until the next release
         "element": cls.element,
@@ -103,22 +110,22 @@ def _model(one: Any) -> dict[str, Any]:
                 "summary": m.summary,
                 "exactness": m.exactness,
                 "reference": m.reference,
-                "claims": _claims(claim_of(cls, m)),
+                "claims": _claims(claim_of(model, m)),
             }
-            for m in methods_for(cls)
+            for m in methods_for(model)
         ],
-        "lacking": [{"op": m.op, "method": m.name, "why": why} for m, why in lacking(cls).items()],
+        "lacking": [{"op": m.op, "method": m.name, "why": why} for m, why in lacking(model).items()],
     }
 
 
-def _methods(spec: str) -> list[dict[str, Any]]:
-    """Return what there is to say of the methods of a name or place. Raises MethodError."""
+def _methods(spec: str, kinds: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return what there is to say of the methods of a name or place, or of some models' own. Raises MethodError."""
     from arbench.methods import place_of, resolve
 
-    place, found = place_of(spec), resolve(spec)
+    place, found = place_of(spec, kinds), resolve(spec, kinds)
     feeds: dict[str, list[str]] = {}
     for m in found:
-        feeds.setdefault(m.op, []).append({"x": "events", "z": "noise"}[m.feeds])
+        feeds.setdefault(m.op, []).append({"x": "events", "z": "noise", "layers": "both, layer by layer"}[m.feeds])
     return [
         {
             "method": m.name,
@@ -192,6 +199,10 @@ def _show_all(found: dict[str, Any]) -> None:
         click.echo()
     click.echo("for the methods and settings of a model: arbench list --model NAME")
     click.echo("to change settings of a preset: --model wavenet:nv,layers=10\n")
+    for name, one in found["schemes"].items():
+        text = f"a model of {one['package']}, as in --model {name}:NAME; pip install 'arbench[{one['extra']}]'"
+        click.echo(_wrapped(f"{name + ':':<8} {text}", 0, 9))
+    click.echo(_wrapped("path.py: a model of yours, or a plain module with --law, as in --model path.py:Net", 0, 9))
     for name, place in found["installed_methods"].items():
         click.echo(_wrapped(f"method   {name}: {place}, of an installed package; arbench list --method {name}", 0, 9))
     for name, suite in found["suites"].items():
@@ -236,8 +247,11 @@ def _show(model: dict[str, Any], families: dict[str, str]) -> None:
         claimed = f"depth {claims['depth']}, work {claims['work']}" if claims else "no claims"
         mark = ", reference" if m["reference"] else ""
         click.echo(_wrapped(f"{m['op']:<7} {m['method']:<22} {claimed:<29} {m['summary']}{mark}", 2, 10))
+    alike: dict[tuple[str, str], list[str]] = {}
     for m in model["lacking"]:
-        click.echo(_wrapped(f"{m['op']:<7} {m['method']:<22} {m['why']}", 2, 10))
+        alike.setdefault((m["op"], m["why"]), []).append(m["method"])
+    for (op, why), names in alike.items():
+        click.echo(_wrapped(f"{op:<7} {', '.join(names):<22} {why}", 2, 10))
     settings = sorted({key for config in model["presets"].values() for key in config})
     if settings:
         click.echo(_wrapped(f"settings of a preset, as in --model {_example(model)}: {', '.join(settings)}", 2, 4))
@@ -249,7 +263,11 @@ def _trained(one: dict[str, Any]) -> str:
     cost = one["quality"]
     where = "held-out data" if cost["held_out"] else "the data of the training itself"
     data = one["data"]["name"] + (f", distilled from {one['teacher']}" if one["teacher"] else "")
-    return f"--model {one['spec']}: trained on {data}, {cost['bits']:.3g} {cost['unit']} on {where}"
+    exact = "".join(
+        f"; {way['equal'] / way['pairs']:.2%} of {way['pairs']:,} translations exact, {way['decoding']} decoding"
+        for way in cost["translations"]
+    )
+    return f"--model {one['spec']}: trained on {data}, {cost['bits']:.3g} {cost['unit']} on {where}{exact}"
 
 
 def _example(model: dict[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""arbench report: render the report of a results file, of a finished or interrupted run."""
+"""arbench report: render the report of results files, of finished or interrupted runs."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,13 @@ PAPER = "paper"
 
 
 @click.command("report")
-@click.argument("path", type=FilePath())
-@click.option("--out", type=FilePath(), help="Folder for the report.  [default: that of the results]")
+@click.argument("paths", nargs=-1, required=True, type=FilePath(), metavar="PATH...")
+@click.option(
+    "--out", type=FilePath(), help="Folder for the report; several PATHs need it.  [default: that of the results]"
+)
+@click.option(
+    "--label", "labels", multiple=True, metavar="TEXT", help="Name of a run among several, in order; repeatable."
+)
 @click.option(
     "--style",
     type=click.Choice(["page", PAPER]),
@@ -32,24 +38,30 @@ PAPER = "paper"
 )
 @json_rows
 @details
-def command(path: Path, out: Path | None, style: str, as_json: bool, details: bool) -> None:
+def command(
+    paths: tuple[Path, ...], out: Path | None, labels: tuple[str, ...], style: str, as_json: bool, details: bool
+) -> None:
     """Render report.html, summary.md and figures from PATH, a results file or the folder of a run.
 
     All rows are computed from the recorded measurements, so the report of an interrupted run is complete up to the
-    interrupt.
+    interrupt. Several PATHs make one page, which compares them with the first; it needs --out.
     """
-    if style == PAPER and (as_json or details):
-        raise RefusedError(f"--style paper prints no rows; leave out {'--json' if as_json else '--details'}")
+    if style == PAPER:
+        if len(paths) > 1:
+            raise RefusedError("--style paper is for one run; name one PATH")
+        if as_json or details:
+            raise RefusedError(f"--style paper prints no rows; leave out {'--json' if as_json else '--details'}")
     check_shell("arbench.report", "matplotlib.backends.backend_agg")
-    from arbench.bench.analyse import derive
+    if len(paths) > 1:
+        _several(paths, labels, out, as_json or details)
+        return
+    if labels:
+        raise RefusedError("--label names a run among several; for one run leave it out")
     from arbench.cli.show import show
-    from arbench.results import locate, read
+    from arbench.results import locate
 
-    with refusing():
-        results = read(path)
-        stopped = {case.id: case.stopped_by for case in results.cases.values() if case.stopped_by}
-        for line in derive(results, stopped):
-            results.add(line)
+    (path,) = paths
+    results = _read(path)
     folder = out or locate(path).parent
     check_writable(folder)
     if style == PAPER:
@@ -67,7 +79,7 @@ def _write_paper(results: Results, file: Path, folder: Path) -> None:
     try:
         written = render_paper(results, folder, digest)
     except OSError as error:
-        raise LostError(f"cannot write into {folder}: {error.strerror}") from None
+        raise LostError(f"cannot write into {folder}: {error.strerror}; choose another folder with --out") from None
     if not written:
         raise NothingError(f"{file}: nothing was measured that a figure or a table could show")
     figures = [one for one in written if one.suffix == ".pdf"]
@@ -75,3 +87,38 @@ def _write_paper(results: Results, file: Path, folder: Path) -> None:
     click.echo(f"paper    {folder}")
     click.echo(f"figures  {len(figures)}, each as PDF and SVG")
     click.echo(f"text     {', '.join(others)}")
+
+
+def _several(paths: Sequence[Path], labels: Sequence[str], out: Path | None, printed: bool) -> None:
+    """Write the page of several runs, and print where it is."""
+    if out is None:
+        raise RefusedError("several results need --out: the folder for their page")
+    if printed:
+        raise RefusedError("--json and --details print one run; for the numbers of several: arbench compare --json A B")
+    from arbench.cli.compare import named
+    from arbench.report import render_several
+    from arbench.results import locate
+
+    called = named(paths, labels)
+    check_writable(out)
+    runs = {label: (_read(path), locate(path).parent) for label, path in zip(called, paths, strict=True)}
+    try:
+        (written,) = render_several(runs, out)
+    except OSError as error:
+        raise LostError(f"cannot write the report into {out}: {error.strerror}; choose another folder") from None
+    for label, path in zip(called, paths, strict=True):
+        click.echo(f"run      {label}: {locate(path)}")
+    click.echo(f"report   {written}")
+
+
+def _read(path: Path) -> Results:
+    """Return the results at a path, with the rows that a killed run did not write."""
+    from arbench.bench.analyse import derive
+    from arbench.results import read
+
+    with refusing():
+        results = read(path)
+        stopped = {case.id: case.stopped_by for case in results.cases.values() if case.stopped_by}
+        for line in derive(results, stopped):
+            results.add(line)
+    return results

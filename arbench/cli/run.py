@@ -17,11 +17,12 @@ from arbench.cli.options import (
     details,
     given_options,
     how_timed,
+    named_models,
     option,
+    peers,
     where_left,
     which_cases,
     which_inputs,
-    with_checkpoints,
 )
 from arbench.cli.shell import MEASURING, check_shell
 
@@ -33,14 +34,7 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @which_cases("wavenet", "several, from the model")
-@option(
-    "--peer",
-    "peers",
-    multiple=True,
-    metavar="NAME=PATH",
-    help="Sample with other people's implementation too: an adapter of benchmarks/peers, or path/to/adapter.py, and a "
-    "checkout of their repository; repeatable.",
-)
+@peers
 @how_timed(30.0, "each model")
 @option("--count-budget", type=float, default=8.0, help="Seconds to count the operations of each method.")
 @which_inputs
@@ -51,6 +45,12 @@ if TYPE_CHECKING:
     help="After the measurement, draw samples of each model with trained weights into OUT/samples, for the report.  "
     "[default: --samples]",
 )
+@option(
+    "--profile/--no-profile",
+    default=False,
+    help="After the measurement, say where the time of a call of each method goes, and write a trace of it into "
+    "OUT/profiles; with --resume also for a run that is done.",
+)
 @details
 @click.pass_context
 def command(
@@ -59,6 +59,7 @@ def command(
     resume: bool,
     as_json: bool,
     samples: bool,
+    profile: bool,
     details: bool,
     strict: bool,
     **values: Any,
@@ -78,7 +79,7 @@ def command(
         out = Path("results") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     check_writable(out)
     check_shell(*MEASURING)
-    given = with_checkpoints(given)
+    given = named_models(given)
 
     from arbench.bench.options import Options, PlanError, recorded_options
     from arbench.bench.suite import suite_options
@@ -101,7 +102,7 @@ def command(
             raise NothingError(str(error)) from None
     say_absent(plan, given.get("methods", ()))
     say_unable(options)
-    measured(ctx, plan, out, resume, as_json, details=details, strict=strict, samples=samples)
+    measured(ctx, plan, out, resume, as_json, details=details, strict=strict, samples=samples, profile=profile)
 
 
 def say_absent(plan: Plan, methods: Sequence[str]) -> None:
@@ -149,6 +150,7 @@ def measured(
     details: bool = False,
     strict: bool = False,
     samples: bool = False,
+    profile: bool = False,
 ) -> None:
     """Measure a plan into a folder and show the results, even after an interrupt or where no worker starts any more.
 
@@ -162,6 +164,7 @@ def measured(
         details: whether to print every verdict and note too.
         strict: whether a case that failed, ran out of memory or timed out is an error beside cases that are ok.
         samples: whether to draw samples of models with trained weights afterwards.
+        profile: whether to profile a case of each method before that.
 
     Raises:
         RefusedError: the folder contains another run.
@@ -181,7 +184,7 @@ def measured(
     interrupted, taken, stopped, unflushed = False, None, "", None
     with Display(opening) as display:
         try:
-            results = run_plan(plan, out, resume=resume, argv=ctx.obj, progress=display)
+            results = run_plan(plan, out, resume=resume, argv=ctx.obj, progress=display, profile=profile)
             if samples:
                 draw_samples(plan, results, out, display)
         except KeyboardInterrupt:

@@ -8,7 +8,18 @@ from typing import Any
 import click
 
 from arbench.cli.errors import LostError, RefusedError, check_writable, refusing
-from arbench.cli.options import FilePath, PathText, device, dtype, option, threads, which_inputs, with_checkpoints
+from arbench.cli.options import (
+    FilePath,
+    PathText,
+    device,
+    dtype,
+    law,
+    option,
+    threads,
+    which_inputs,
+    with_checkpoints,
+    with_law,
+)
 from arbench.cli.train import check_threads
 
 INEXACT = 1
@@ -22,6 +33,7 @@ INEXACT = 1
     help="Model to draw from, also path.py:Class or package.module:Class; trained weights follow an at sign, as in "
     "wavenet:nv@speech or wavenet@path/to/folder.",
 )
+@law
 @option(
     "--checkpoint",
     type=PathText(),
@@ -48,22 +60,30 @@ INEXACT = 1
 @threads
 @click.pass_context
 def command(
-    ctx: click.Context, model: str | None, checkpoint: str | None, out: Path, threads: int, **values: Any
+    ctx: click.Context,
+    model: str | None,
+    law: str | None,
+    checkpoint: str | None,
+    out: Path,
+    threads: int,
+    **values: Any,
 ) -> None:
     """Draw events from a model, and write them to look at, to listen to or to read.
 
-    Pictures are PNG files and a grid beside one of real pictures, sounds are 16-bit WAV files beside real ones with the
-    same conditioning, texts are plain, and translations a table of source, reference and sample. Conditioning and real
-    events are from the part of the data that arbench train holds out, where there is one. samples.jsonl has a line for
-    each event: its log-probability in nats given its conditioning (a log-density where elements are real), bits per
-    element, seed, row, method and files; for sounds also the level in dBFS, and the mean difference in dB of the
-    long-term spectrum from real sounds in mel bands, each beside that of the real one. What is written was verified as
-    by arbench run.
+    Pictures are PNG files and a grid beside one of real pictures, sounds are 16-bit WAV files beside real ones with
+    the same conditioning, texts are plain, and translations a table of source, reference, the likeliest translation
+    and the sample, with the log-probabilities of these two. Conditioning and real events are from the part of the
+    data that arbench train holds out, where there is one. samples.jsonl has a line for each event: its
+    log-probability in nats given its conditioning (a log-density where elements are real), bits per element, seed,
+    row, method and files; for sounds also the level in dBFS, and the mean difference in dB of the long-term spectrum
+    from real sounds in mel bands, each beside that of the real one. What is written was verified as by arbench run.
 
     Exit codes: 0 the samples are written, 1 the method is inexact, 2 wrong use, 70 an unexpected failure.
     """
     if (model is None) == (checkpoint is None):
         raise RefusedError("name one of --model and --checkpoint, such as --model pixelcnn:digits")
+    if law is not None:
+        (model,) = with_law({"law": law, "models": [model] if model else []})["models"]
     check_writable(out)
     from arbench.border.gallery import LINES
 
@@ -72,8 +92,8 @@ def command(
     if checkpoint is not None:
         model = with_checkpoints({"checkpoints": [checkpoint]})["models"][0]
     from arbench.bench.inexact import InexactError
+    from arbench.bench.models.drawing import Drawing
     from arbench.bench.models.heard import said
-    from arbench.bench.models.samples import Drawing
     from arbench.bench.options import PlanError
 
     check_threads(threads)

@@ -14,16 +14,19 @@ from arbench.border.printable import to_json
 from arbench.cli.errors import LostError
 from arbench.cli.terminal import terminal_width, wrapped
 from arbench.report import (
+    OPENS,
     OVER,
     Sentence,
     Table,
     answers,
     brief,
+    differences,
     frontier_table,
     has_trained,
     headline,
     headlines,
     passes_table,
+    profiles,
     remarks,
     render,
     seal_line,
@@ -37,6 +40,8 @@ LEAST = 112
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
 PROMPT = 2
 """Lines of a terminal that the command and the next prompt take."""
+TRACES = "profiles"
+"""Folder of the traces, in that of the run."""
 MANY = 6
 """Largest number of models with an answer and a table each; more are summarised by the taxonomy."""
 
@@ -59,7 +64,7 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
     except OSError as error:  # what was measured is shown all the same
         failed = error
     if as_json:
-        rows = (results.cases, results.ratios, results.slowdowns, results.fits)
+        rows = (results.cases, results.ratios, results.slowdowns, results.fits, results.profiles)
         for line in (line for lines in rows for line in lines.values()):
             click.echo(to_json(line).decode())
     else:
@@ -68,6 +73,8 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
         paths.append(f"results  {file}")
         if any((file.parent / FOLDER).glob(f"*/{LINES}")):
             paths.append(f"samples  {file.parent / FOLDER}")
+        if any((file.parent / line.file).exists() for line in results.profiles.values() if line.file):
+            paths += _filled([f"traces   {file.parent / TRACES}: {OPENS}"], terminal_width(), "")
         if was_read or details or not results.integrity.intact:
             paths += _filled([f"seals    {seal_line(results)}"], terminal_width(), "")
         if was_read and results.integrity.sealed and not _finished(results) and file.name == FILE_NAME:
@@ -115,6 +122,13 @@ def _show_results(results: Results, paths: list[str], more: str, details: bool) 
     lines = [*opening, *(line for table in tables for line in ("", *table))]
     if sys.stdout.isatty() and len(tables) == 1 and len(lines) == shutil.get_terminal_size().lines - PROMPT + 1:
         lines.remove("")  # then all of it can be seen at once
+    told = profiles(results)
+    if told:
+        lines += ["", "Where the time goes"]
+        for one in told:
+            first, *others = one.lines
+            lines += [*_filled([first], width), *_filled(others, width, "    ")]
+        lines += _filled(differences(results, of_methods=details), width)
     click.echo("\n".join(lines))
     if details:
         _show_details(results, width)

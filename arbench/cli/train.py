@@ -20,7 +20,8 @@ from arbench.cli.shell import scarce
 if TYPE_CHECKING:
     from arbench.models import Chosen, Source
     from arbench.train import Progress, Quality, Recipe, Trained
-    from arbench.train.run import Divided, Run
+    from arbench.train.parts import Divided
+    from arbench.train.run import Run
 
 FAILED = 1
 """Exit code of training that cannot go on."""
@@ -32,6 +33,12 @@ recipe_options = all_of(
     option("--n", type=int, help="Elements of an event."),
     option("--eval-n", type=int, help="Elements of a held-out window."),
     option("--prefix", type=int, help="Elements of a held-out window that are context alone, not scored."),
+    option(
+        "--held-out-prefix",
+        type=int,
+        help="The same when the held-out part is scored at the end, the first of them from the data before it.  "
+        "[default: as many as the model looks back; --prefix where that has no bound]",
+    ),
     option("--lr", type=float, help="Peak of the learning rate."),
     option("--warmup", type=int, help="Steps until the peak of the learning rate."),
     option("--floor", type=float, help="Last learning rate over its peak; the way down is half a cosine."),
@@ -145,7 +152,7 @@ def refuse_setting(why: str | None) -> None:
 
 def parts_of(chosen: Chosen, source: Source, data: str | None, recipe: Recipe) -> Divided:
     """Return the data, divided. Raises DataError, or RefusedError if the model has no events of the recipe's size."""
-    from arbench.train.run import check, divided
+    from arbench.train.parts import check, divided
 
     loaded, name = loaded_data(chosen, data)
     try:
@@ -281,13 +288,16 @@ def finish(run: Run, result: Trained, quality: Quality) -> None:
     """Draw the curve, and print the quality and where the checkpoint is."""
     from arbench.models.weights import read
 
-    unit = read(run.path).quality.unit
+    said = read(run.path).quality
+    assert said is not None
+    unit = said.unit
     draw_curve(run, result, unit)
     click.echo(
         f"held out: {quality.bits:.3f} {unit} over {quality.elements:,}; best validation {result.bits:.3f} at step "
         f"{result.step:,}, {duration(result.seconds)} in all"
     )
-    say_translations(run)
+    for name, exact in quality.translations.items():
+        click.echo(f"held-out translations, {name} decoding: {exact.said()}")
     say_where(run)
 
 
@@ -297,14 +307,6 @@ def draw_curve(run: Run, result: Trained, unit: str) -> None:
     from arbench.report.models.training import curve
 
     save([curve(result.curve, f"{run.chosen.name}:{run.chosen.preset}", unit)], run.folder)
-
-
-def say_translations(run: Run) -> None:
-    """Print how many translations of held-out sentences are exact, if the model translates."""
-    from arbench.train.run import translations
-
-    for name, exact in translations(run).items():
-        click.echo(f"held-out translations, {name} decoding: {exact.said()}")
 
 
 def say_where(run: Run) -> None:

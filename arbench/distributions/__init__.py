@@ -2,6 +2,7 @@
 
 from arbench.distributions.base import Distribution, uniforms
 from arbench.distributions.categorical import Categorical
+from arbench.distributions.laws import LAWS, law_of
 from arbench.distributions.logistic import Logistic
 from arbench.distributions.logistic_mixture import DiscretizedLogisticMixture
 from arbench.distributions.losses import LOSSES, by_name
@@ -10,6 +11,7 @@ from arbench.distributions.normal import Normal
 from arbench.distributions.pixel_mixture import PixelMixture
 
 __all__ = [
+    "LAWS",
     "LOSSES",
     "Categorical",
     "DiscretizedLogisticMixture",
@@ -20,5 +22,6 @@ __all__ = [
     "Normal",
     "PixelMixture",
     "by_name",
+    "law_of",
     "uniforms",
 ]

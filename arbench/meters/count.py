@@ -25,10 +25,10 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, UntypedStorage
@@ -94,8 +94,29 @@ class Counts:
     unknown."""
 
 
+class Observer(Protocol):
+    """A function that is told of each operation that is counted."""
+
+    def __call__(
+        self, op: OpOverload, flops: int, bytes: int, operands: Sequence[tuple[Use, Tensor]], created: Sequence[Tensor]
+    ) -> None:
+        """Take one operation.
+
+        Args:
+            op: the operator.
+            flops: its floating-point operations; 0 where they are unknown.
+            bytes: the logical bytes that it read and wrote.
+            operands: the tensors that it was given, each with its use.
+            created: the tensors that it made.
+        """
+
+
 def count(
-    call: Callable[[], Any], inputs: Iterable[Tensor] = (), budget_s: float | None = None, outside: bool = False
+    call: Callable[[], Any],
+    inputs: Iterable[Tensor] = (),
+    budget_s: float | None = None,
+    outside: bool = False,
+    observer: Observer | None = None,
 ) -> Counts:
     """Run ``call`` once under ``torch.no_grad`` and count its operations.
 
@@ -107,6 +128,7 @@ def count(
         outside: True for code that nobody here knows: the counts are unknown where it reads numbers one by one with
             which Python may compute instead of tensor operations. These are a real number, and more than
             ``_FREE_READS`` integers or truth values that no operation since the read before made.
+        observer: is told of each operation, in order.
 
     Raises:
         CountBudgetExceeded: the call takes longer than the budget.
@@ -118,7 +140,7 @@ def count(
         if tensor.layout is not torch.strided:
             raise TypeError(f"inputs must be strided tensors, not {tensor.layout}")
     contents = Contents(call, inputs)
-    counter = _Counter(budget_s, contents, outside)
+    counter = _Counter(budget_s, contents, outside, observer)
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # it is one opaque call; the slow path can be followed
     try:
@@ -168,8 +190,11 @@ class _Counter(TorchDispatchMode, Host):
         """
         return False
 
-    def __init__(self, budget_s: float | None, contents: Contents, outside: bool) -> None:
+    def __init__(
+        self, budget_s: float | None, contents: Contents, outside: bool, observer: Observer | None = None
+    ) -> None:
         super().__init__()
+        self._observer = observer
         self._outside, self._free_reads = outside, 0
         self._regions = Regions()
         self._contents = contents
@@ -414,14 +439,19 @@ class _Counter(TorchDispatchMode, Host):
             self._floor = max(self._floor, mark)
         opaque = watched.opaque
         self._ops += opaque.ops(*args, **kwargs) if opaque is not None and opaque.ops else 1
+        flops = 0
         if watched.flops is not None:
-            self._flops += watched.flops(args, kwargs, out)
+            flops = watched.flops(args, kwargs, out)
+            self._flops += flops
         elif watched.blind is not None:
             self._blind = self._blind or watched.blind
         if regions.untracked is not None:  # sparse tensors have no size in bytes
             operands = [(use, t) for use, t in operands if t.layout is torch.strided]
             created = [t for t in created if t.layout is torch.strided]
-        self._bytes += bytes_of(op, args, kwargs, operands, created)
+        moved = bytes_of(op, args, kwargs, operands, created)
+        self._bytes += moved
+        if self._observer is not None:
+            self._observer(op, flops, moved, operands, created)
 
 
 def _tensors(out: Any) -> list[Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from arbench.methods.ahead import Window
-from arbench.methods.base import Method, Outcome, Task, Unknown
+from arbench.methods.base import Method, Outcome, Task, Unknown, stepless
 from arbench.models import Source
 
 
@@ -87,6 +87,7 @@ BLOCKS = Method(
     blocks,
     "Jacobi iteration in blocks of 16 with the past cached (Gauss-Seidel)",
     data_dependent=True,
+    lacks=stepless,
 )
 INVERSION_BLOCKS = Method(
     "inversion_blocks",
@@ -95,4 +96,5 @@ INVERSION_BLOCKS = Method(
     blocks,
     "finds the noise by Jacobi iteration in blocks of 16",
     data_dependent=True,
+    lacks=stepless,
 )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from arbench.distributions import Categorical, Distribution
 from arbench.methods.ahead import Window
-from arbench.methods.base import Method, Outcome, Task
+from arbench.methods.base import Method, Outcome, Task, stepless
 from arbench.models import Source
 
 AHEAD = 4
@@ -115,6 +115,8 @@ def rejection(source: Source, task: Task) -> Outcome:
 
 
 def _draft_lacking(source: Source | type[Source]) -> str | None:
+    if (why := stepless(source)) is not None:
+        return why
     cls = source if isinstance(source, type) else type(source)
     if getattr_static(cls, "drafting") is getattr_static(Source, "drafting"):
         return f"needs a draft: {cls.__name__} defines no drafting(config), the configuration of a smaller model"

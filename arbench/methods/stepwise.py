@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arbench.methods.base import Method, Outcome, Task, Unknown
+from arbench.methods.base import Method, Outcome, Task, Unknown, stepless
 from arbench.methods.finite import AT_ONCE, check_finite
 from arbench.models import Source
 
@@ -80,7 +80,7 @@ def sequential(source: Source, task: Task) -> Outcome:
     return Outcome(task.x, task.x, params, source.distribution.log_prob(params, task.x))
 
 
-CACHED = Method("cached", "sample", "x", cached, "one incremental step per element")
+CACHED = Method("cached", "sample", "x", cached, "one incremental step per element", lacks=stepless)
 INVERSION = Method(
     "inversion",
     "score",
@@ -88,5 +88,8 @@ INVERSION = Method(
     cached,
     "finds the noise step by step, one incremental step per element",
     reference=True,
+    lacks=stepless,
 )
-SEQUENTIAL = Method("sequential", "score", "x", sequential, "one incremental step per element, teacher-forced")
+SEQUENTIAL = Method(
+    "sequential", "score", "x", sequential, "one incremental step per element, teacher-forced", lacks=stepless
+)

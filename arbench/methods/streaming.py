@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from arbench.border.suggest import did_you_mean
-from arbench.methods.base import Method, Outcome, Task, Unknown
+from arbench.methods.base import Method, Outcome, Task, Unknown, stepless
 from arbench.methods.fused import FUSED
 from arbench.methods.native import SETTINGS, Native, native
 from arbench.methods.stepwise import Steps
@@ -129,4 +129,5 @@ STREAM = Method(
     chunk=CHUNK,
     like="cached",
     on_request=True,
+    lacks=stepless,
 )

@@ -118,7 +118,8 @@ class Source(Switched, ABC):
     An event x has shape (B, N). Elements are numbered in the order of generation. A group is a run of
     consecutive elements that are independent given the groups before it; ``schedule`` gives the bounds.
     The network reads a *feed* f (B, N): the event itself (``feeds == "x"``), or the noise that drew it
-    (``feeds == "z"``, an inverse autoregressive flow).
+    (``feeds == "z"``, an inverse autoregressive flow). A stack of layers that are no single factorisation
+    (``feeds == "layers"``) is an ``arbench.models.layers.stacks.Stack``.
 
     A subclass defines ``__init__`` (keyword configuration), ``presets``, ``claims`` and the methods below.
     Contract: ``forward`` equals ``extend`` over all groups, and the parameters of group g depend only on the
@@ -129,12 +130,18 @@ class Source(Switched, ABC):
     """Name of an element: audio sample, sub-pixel, token, ..."""
     family: ClassVar[str] = ""
     """Row of the taxonomy, a key of ``FAMILIES``; empty for none."""
-    remark: ClassVar[str] = ""
+    remark: str = ""
     """Caveat that a reader needs before comparing figures; shown beside them."""
+    brings_weights: ClassVar[bool] = False
+    """True if the weights come with the model, trained or not, as those of a module that is built already do: nothing
+    says that they are random ones."""
+    steps: ClassVar[bool] = True
+    """False if ``extend`` is no incremental step, but evaluates the network on all elements again: only ``forward`` is
+    known. Methods that need a step then leave the model out, and nothing is compared with ``forward``."""
     citation: ClassVar[str] = ""
     """Publication of the model: authors, year, and arXiv number or DOI."""
     source = _OldCitation()
-    feeds: ClassVar[Literal["x", "z"]] = "x"
+    feeds: ClassVar[Literal["x", "z", "layers"]] = "x"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     default_preset: ClassVar[str] = "tiny"
     claims: ClassVar[Mapping[tuple[Op, str], Claim]] = {}
@@ -151,6 +158,8 @@ class Source(Switched, ABC):
     distribution: Distribution
     rate_hz: float | None = None
     """Elements per second of real time, for audio."""
+    receptive_field: int | None = None
+    """Number of elements before an element that its law depends on; None where that has no bound."""
     intractable: ClassVar[str] = ""
     """Reason why the probability of what ``shown`` returns cannot be computed: events have further elements, which are
     not shown. Empty where ``log_prob`` is that probability."""
@@ -191,6 +200,19 @@ class Source(Switched, ABC):
             seed: seed of the run.
             data: result of ``load_data``, or None for the data that ships.
         """
+
+    @classmethod
+    def preset_name(cls, preset: str) -> str:
+        """Return what results call a preset: its name, unless it is the path of something that may change."""
+        return preset
+
+    @classmethod
+    def own_methods(cls) -> Sequence[Any]:
+        """Return methods, ``arbench.methods.Method``, that only models of this class have, beside the built-in ones.
+
+        A user names them as the built-in ones, and they are verified by the same rule.
+        """
+        return ()
 
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -237,6 +259,23 @@ class Source(Switched, ABC):
             NotImplementedError: the model does not say how.
         """
         raise NotImplementedError(f"{type(self).__name__} does not divide its data; define divide and pieces")
+
+    def continued(self, before: Any, data: Any, count: int) -> tuple[Any, Sequence[int]]:
+        """Return a part of the data after the last elements of the part that it continues.
+
+        Where the events of a part are apart from each other, as images are, nothing continues anything; this is the
+        default.
+
+        Args:
+            before: the part before it, as ``divide`` returns it.
+            data: the part.
+            count: largest number of elements of ``before`` to repeat.
+
+        Returns:
+            The longer part, and the number of repeated elements at the beginning of each recording or text; empty where
+            nothing was repeated.
+        """
+        return data, ()
 
     @property
     def unit(self) -> str:

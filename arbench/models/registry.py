@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from arbench.backends import MODEL_BACKENDS, current
-from arbench.border.naming import model_name, split_spec, split_weights
+from arbench.border.naming import model_name, parts_of, split_spec, split_weights
 from arbench.border.suggest import did_you_mean
 from arbench.distributions import Distribution
 from arbench.models.base import Source
@@ -55,8 +55,18 @@ BUILT_IN = {
     "mingru": "arbench.models.mingru:MinGRU",
 }
 """Class of each built-in model, by name; other packages add entry points of the group ``arbench.models``."""
-GIVEN: dict[str, type[Source]] = {}
-"""Classes that the user passed to ``arbench.measure`` itself, by the name of the model."""
+SCHEMES = {
+    "hf": "arbench.adapters.hf.model:CausalLM",
+    "zuko": "arbench.adapters.flows.zuko:Zuko",
+    "nflows": "arbench.adapters.flows.nflows:NFlows",
+}
+"""Class of the models of each package of other people, by the name before the colon, as in ``hf:gpt2``; its presets are
+what that package, or a file of the user's, calls a model."""
+EXTRAS = {"hf": ("transformers", "hf"), "zuko": ("zuko", "flows"), "nflows": ("nflows", "flows")}
+"""The package that each of them needs, and the extra of arbench that installs it."""
+GIVEN: dict[str, Any] = {}
+"""Classes, modules and functions that the user passed to a function itself, by the name of the model; and what is
+``Chosen`` already."""
 _TEXTS = ("element", "family", "remark", "citation")
 _RATES = (1e-9, 1e15)
 """Bounds of what results store as a rate."""
@@ -153,8 +163,10 @@ class Chosen:
     def _made(self, config: Mapping[str, Any], seed: int) -> Source:
         try:
             return self.cls(**{**config, "seed": seed})
+        except ModelError as error:
+            raise ModelError(f"model '{self.name}:{self.preset}': {error}") from None
         except Exception as error:  # with settings of the user's, PyTorch and Python may refuse in any way
-            if "," not in self.preset:
+            if "," not in self.preset and self.preset in self.cls.presets and type(self.cls.presets) is dict:
                 raise  # a fault of the preset, not of the user's settings
             ours = self.cls.__module__.startswith("arbench.")
             what = " ".join(str(error).split()) if ours else one_line(error)
@@ -182,9 +194,11 @@ def names() -> dict[str, str]:
 def resolve(spec: str) -> Chosen:
     """Find a model by NAME[:PRESET], path.py:Class[:PRESET] or package.module:Class[:PRESET].
 
-    Settings after the preset override its configuration: ``wavenet:nv,layers=10,kernel=3``. Trained weights follow an
-    at sign: ``wavenet:nv@speech`` that ship, ``wavenet:nv@path/to/folder`` those of the user. Without a preset,
-    ``wavenet@speech``, that of the trained weights is meant.
+    Settings after the preset override its configuration: ``wavenet:nv,layers=10,kernel=3``; without a preset they
+    follow the class, ``path.py:Class,layers=10``. Trained weights follow an at sign: ``wavenet:nv@speech`` that ship,
+    ``wavenet:nv@path/to/folder`` those of the user. Without a preset, ``wavenet@speech``, that of the trained weights
+    is meant. A class that is no ``Source`` is adapted, see ``arbench.adapters``, and so is a module, or a function that
+    returns one.
 
     Raises:
         ModelError: there is no such model, class, preset, setting or trained weights, or the weights are of another
@@ -192,19 +206,24 @@ def resolve(spec: str) -> Chosen:
     """
     model, weights = split_weights(spec)
     place, _, preset = model.partition(":")
+    if isinstance(GIVEN.get(place), Chosen):
+        return GIVEN[place]
     path = None if place in GIVEN else BUILT_IN.get(place) or names().get(place)
     if place in GIVEN:
-        name, cls = place, usable(GIVEN[place], spec, GIVEN[place].__name__)
+        name, cls = place, _class_of(GIVEN[place], spec, place, preset)
+    elif place in SCHEMES:
+        _adapters().needed(*EXTRAS[place], spec)
+        name, cls = place, _import(SCHEMES[place], spec, importlib.import_module)
     elif path is not None:
         name, cls = place, _import(path, spec, importlib.import_module)
     elif place.endswith(".py") or "." in place:
         _, attribute, preset = split_spec(model)
         if not attribute:
             raise ModelError(f"model '{spec}' names no class; add one, as in {place}:MyModel")
-        name, cls = model_name(place, attribute), _import(f"{place}:{attribute}", spec)
+        name, cls = model_name(place, attribute), _import(f"{place}:{attribute}", spec, preset=preset)
         place = f"{place}:{attribute}"
     else:
-        raise NoModelError(f"unknown model '{place}'; {did_you_mean(place, names())}")
+        raise NoModelError(f"unknown model '{place}'; {did_you_mean(place, [*names(), *SCHEMES])}")
     if weights is None:
         return _chosen(place, name, cls, preset)
     return _with_weights(weights, place, name, cls, preset)
@@ -232,14 +251,39 @@ def _with_weights(weights: str, place: str, name: str, cls: type[Source], preset
     raise ModelError(f"model '{name}:{chosen.preset}@{weights}': {what}; {todo}")
 
 
+def may_own_methods(spec: str) -> bool:
+    """Return whether a model may have methods that others have not, which is known once it is imported."""
+    return split_weights(spec)[0].partition(":")[0] not in BUILT_IN
+
+
 def of_class(cls: Any) -> Chosen:
     """Return a class that the user passed, with its default preset.
 
     Raises:
         ModelError: no model can be built of it.
     """
-    called = getattr(cls, "__name__", repr(cls))
-    return _chosen(called, called, usable(cls, called, called), "")
+    called = title(cls)
+    return _chosen(called, called, given_class(cls), "")
+
+
+def given_class(found: Any, law: str | None = None) -> type[Source]:
+    """Return the class of a model that the user passed: a subclass of ``Source``, or what makes one of an object.
+
+    Args:
+        found: the class or object.
+        law: the law of an element, for a module.
+
+    Raises:
+        ModelError: there is none.
+    """
+    called = title(found)
+    return _class_of(found, called, called, "" if law is None else f",law={law}")
+
+
+def title(found: Any) -> str:
+    """Return the name of a class or function, or that of the class of a module."""
+    named = type(found) if isinstance(found, torch.nn.Module) else found
+    return str(getattr(named, "__name__", repr(found)))
 
 
 def _chosen(place: str, name: str, cls: type[Source], preset: str) -> Chosen:
@@ -249,11 +293,11 @@ def _chosen(place: str, name: str, cls: type[Source], preset: str) -> Chosen:
     preset = preset or (cls.default_preset if cls.default_preset in cls.presets else next(iter(cls.presets)))
     if preset not in cls.presets:
         raise NoModelError(f"model '{name}' has no preset '{preset}'; {did_you_mean(preset, cls.presets)}")
-    config = dict(cls.presets[preset])
+    config, called = dict(cls.presets[preset]), cls.preset_name(preset)
     if overrides:
         config |= _overrides(overrides, cls, name)
-        preset = f"{preset},{overrides}"
-    return Chosen(f"{place}:{preset}", name, preset, cls, config)
+        preset, called = f"{preset},{overrides}", f"{called},{overrides}"
+    return Chosen(f"{place}:{preset}", name, called, cls, config)
 
 
 def _check_presets(name: str, cls: type[Source]) -> None:
@@ -272,6 +316,8 @@ def _check_presets(name: str, cls: type[Source]) -> None:
 def _overrides(text: str, cls: type[Source], name: str) -> dict[str, Any]:
     """Parse KEY=VALUE[,KEY=VALUE...], where a value is TOML or else a string. Raise ModelError if invalid."""
     takes = inspect.signature(cls.__init__).parameters
+    if "law" not in takes and any(part.partition("=")[0].strip() == "law" for part in parts_of(text)):
+        raise ModelError(f"model '{name}' has its own law of an element; leave out --law")
     anything = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes.values())  # the constructor judges
     known = [key for key in takes if key not in ("self", "seed")]
     try:
@@ -280,13 +326,47 @@ def _overrides(text: str, cls: type[Source], name: str) -> dict[str, Any]:
         raise ModelError(f"model '{name}'{error}") from None
 
 
-def _import(place: str, spec: str, import_module: Callable[[str], ModuleType] = beside.import_module) -> type[Source]:
+def _import(
+    place: str, spec: str, import_module: Callable[[str], ModuleType] = beside.import_module, preset: str = ""
+) -> type[Source]:
     where, _, attribute = place.rpartition(":")
     try:
-        cls = named(where, attribute, _is_model, "Class", import_module)
+        with torch.random.fork_rng(devices=[]):  # a module that the file makes has the same weights in every process
+            torch.manual_seed(0)
+            found = named(where, attribute, _is_offered, "Class", import_module)
     except NamedError as error:
         raise (NoModelError if error.absent else ModelError)(f"model '{spec}': {error}") from error
-    return usable(cls, spec, attribute)
+    return _class_of(found, spec, attribute, preset)
+
+
+def _class_of(found: Any, spec: str, attribute: str, preset: str) -> type[Source]:
+    """Return the class of a model that the user named or passed. Raises ModelError if there is none.
+
+    Args:
+        found: the class, or an object that ``arbench.adapters`` makes one of.
+        spec: what the user calls the model, for messages.
+        attribute: the name of the class or object.
+        preset: the preset with its settings, of which an object that is adapted needs some.
+    """
+    if isinstance(found, Source) or _is_model(found):
+        return usable(found, spec, attribute)
+    text = preset.partition(",")[2]
+    try:
+        settings = settings_of(text) if text else {}
+    except ValueError as error:
+        raise ModelError(f"model '{spec}'{error}") from None
+    return usable(_adapters().adapted(found, spec, settings.pop("law", None), settings), spec, attribute)
+
+
+def _adapters() -> ModuleType:
+    """Return the room of other people's models, which stands above this one, where such a model is named."""
+    return importlib.import_module("arbench.adapters")
+
+
+def _is_offered(value: Any) -> bool:
+    """Return whether an object of a user's file may be a model, to be suggested: a ``Source`` or a module."""
+    kind = value if inspect.isclass(value) else type(value)
+    return _is_model(value) or (issubclass(kind, torch.nn.Module) and not kind.__module__.startswith("torch."))
 
 
 def _is_model(value: Any) -> bool:

@@ -354,6 +354,10 @@ class Transformer(Source):
         """Yield pieces of the data of the configured kind."""
         return self.events.pieces(data, n, prefix)
 
+    def continued(self, before: Any, data: Any, count: int) -> tuple[Any, Sequence[int]]:
+        """Return a part of the data of the configured kind after the end of the one before it."""
+        return self.events.continued(before, data, count)
+
     @property
     def unit(self) -> str:
         """Unit of quality, which the kind of the events decides."""

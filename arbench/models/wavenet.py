@@ -275,6 +275,7 @@ class WaveNet(audio.AudioSource, Source):
         self.hidden_bias = nn.Parameter(torch.zeros(width))
         self.out = nn.Parameter(lecun_normal_(torch.empty(width, out), width, g))
         self.out_bias = nn.Parameter(torch.zeros(out))
+        self.receptive_field = self.stack.receptive_field  # of the events one position later, so without its own
         self._packs = Packs()
 
     @classmethod

@@ -17,6 +17,7 @@ from arbench.report.models.curves import curves
 from arbench.report.models.frontier_figure import frontier_figure
 from arbench.report.models.map import growth_map
 from arbench.report.models.roofline import model_roofline
+from arbench.report.models.split import time_split
 from arbench.report.table import order
 from arbench.results import Results
 
@@ -39,7 +40,7 @@ _OVERVIEW = {
     ),
     FRONTIER: (
         frontier_figure,
-        "bits of held-out data against seconds per element, sampling and scoring",
+        "quality on held-out data against seconds per element, sampling and scoring",
         "Better models are lower, faster ones are to the left. No other model beats those on the line in both; an "
         "arrow leads from a teacher to the model distilled from it.",
     ),
@@ -69,7 +70,7 @@ _OF_A_MODEL: dict[str, tuple[Callable[[Results, str, Form], Figure | None], str,
         lambda results, model, form: curves(results, model, "depth", form),
         "depth over N",
         "A flat line is a method whose steps can all run at once, however long the event is; a rising one waits for "
-        "its own results.",
+        "its own results. Marks are cases, lines are fits.",
     ),
     "roofline": (
         model_roofline,
@@ -77,6 +78,13 @@ _OF_A_MODEL: dict[str, tuple[Callable[[Results, str, Form], Figure | None], str,
         f"{_LIMITS}Each line is a method from its smallest N to its largest (larger marks). A method far below the "
         "limits waits for something else: the start of small operations, or the step before. Bytes are all that the "
         "operations read and write; caches serve a part of them, so a mark may stand above the line of the memory.",
+    ),
+    "split": (
+        time_split,
+        "where the time of a call goes",
+        "Each bar is a call, from a trace that was made after all timing. Much time outside operators, or in their "
+        "fixed cost, means many small operations, which fusing or a larger batch makes cheaper; operators slower than "
+        "their limit are work for better kernels; arithmetic and memory are the least that this machine needs.",
     ),
 }
 """The functions that draw the figures of a model, by the end of their names."""

@@ -52,7 +52,9 @@ COUNT_SOURCE = {
     "formula": "formula",
     "none": "not counted",
 }
-DEPENDS_ON_WEIGHTS = ("fixed_point", "blocks", "forecast", "speculative", "rejection")
+DRAFTED = ("speculative", "rejection")
+"""Sampling methods in which a smaller model guesses."""
+DEPENDS_ON_WEIGHTS = ("fixed_point", "blocks", "forecast", *DRAFTED)
 """Sampling methods whose number of steps depends on the values drawn, and so on how far draws depend on the past."""
 _MODEL_SETTINGS = ("device", "dtype", "backend", "batch")
 _KERNEL_SETTINGS = ("device", "dtype")
@@ -62,6 +64,11 @@ _KERNEL_SETTINGS = ("device", "dtype")
 def is_kernel(line: Keyed) -> bool:
     """Return whether a line belongs to a kernel rather than to a model."""
     return line.op in KERNEL_OPS
+
+
+def method_key(line: Keyed) -> str:
+    """Return what a page's switch calls the method of a case: ``cached``, or ``torch · eager`` for a kernel."""
+    return on_one_line(f"{line.method} · {line.backend}" if is_kernel(line) else line.method)
 
 
 def of_models(results: Results) -> list[Case]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from arbench.report import facts
@@ -13,6 +13,7 @@ from arbench.report.models.answer import answers
 from arbench.report.models.batches import batch_table
 from arbench.report.models.frontier import frontier_table
 from arbench.report.models.passes import passes_table
+from arbench.report.models.profiles import NOTE, OPENS, Told, differences
 from arbench.report.models.remarks import remarks
 from arbench.report.models.samples import Exhibition
 from arbench.report.models.taxonomy import taxonomy
@@ -35,6 +36,7 @@ def summary(
     fractions_path: str | None = None,
     times: Mapping[str, str] = MappingProxyType({}),
     samples: Exhibition = _NONE,
+    profiles: Sequence[Told] = (),
 ) -> str:
     """Return the markdown: the answers and figures first, the claims last.
 
@@ -44,6 +46,7 @@ def summary(
         fractions_path: path of the image of the kernels' fractions of the limit, as ``map_path``.
         times: paths of the figures of time over N, by the label of their model.
         samples: the samples that lie beside the results.
+        profiles: the profiles of the results in words.
     """
     statements = sentences(results)
     return (
@@ -63,6 +66,10 @@ def summary(
             held=[one for one in statements if one.verdict == "holds"],
             parameters=[one for one in statements if one.subject == ALL_METHODS],
             exhibition=samples,
+            profiles=profiles,
+            differences=differences(results),
+            profiles_note=NOTE,
+            traces_note=OPENS,
             fractions=fractions_path,
             overview=[table for make in _OVERVIEW if (table := make(results)) is not None],
             tables=model_tables(results, _WIDTH),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from arbench.border.printable import on_one_line
 from arbench.report.cells import CELLS, COLUMNS, accepted, first_call, is_extrapolated, is_stated, real_time
-from arbench.report.labels import STATUS, SharedSettings, interval_of, model_label, numbers, of_models
+from arbench.report.labels import STATUS, SharedSettings, interval_of, method_key, model_label, numbers, of_models
 from arbench.report.quantities import NONE, Column, in_one_unit
 from arbench.report.rates.pace import streams
 from arbench.report.rates.roofs import per_second, reached
@@ -45,6 +45,19 @@ _OP_ORDER = {"score": 0, "sample": 1, "forward": 2, "backward": 3}
 
 
 @dataclass(frozen=True)
+class Mark:
+    """The method that a row of a table is about.
+
+    Attributes:
+        method: what a page's switch calls it.
+        case: id of the only case that the row shows; empty where it shows several.
+    """
+
+    method: str
+    case: str = ""
+
+
+@dataclass(frozen=True)
 class Table:
     """Cells as text, with the notes that a reader needs beside them.
 
@@ -54,6 +67,7 @@ class Table:
         rows: the cells, a sequence for each row.
         notes: lines below the table.
         sections: headings within the table, by the number of the row below.
+        marks: what each row is about, for a page that hides and explains rows; empty where rows are not about a method.
     """
 
     title: str
@@ -61,6 +75,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = field(default=())
     sections: Mapping[int, str] = field(default_factory=dict)
+    marks: Sequence[Mark] = field(default=())
 
     def lines(self) -> list[str]:
         """Return the table as plain text: title, headings, rule, rows, notes; columns two spaces apart."""
@@ -316,4 +331,10 @@ def _table(
             [[CELLS[name](case, results, shared) for name in kept] for case in cases],
         ),
         notes,
+        marks=marks(cases),
     )
+
+
+def marks(cases: Iterable[Case]) -> list[Mark]:
+    """Return the marks of rows that show one case each."""
+    return [Mark(method_key(case), case.id) for case in cases]

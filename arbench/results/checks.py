@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from arbench.results.facts import TYPES
-from arbench.results.schema import AnyLine, Case, Fit, Limits, Line, Ratio, Slowdown
+from arbench.results.schema import AnyLine, Case, Fit, Limits, Line, Profile, Ratio, Slowdown
 
 DEEPEST = 32
 """Most levels of lists and objects within a fact."""
 
+ROUNDING = 1e-6
+"""Largest relative error of a sum of parts."""
 
 _decoder = msgspec.json.Decoder(AnyLine)
 
@@ -45,11 +47,25 @@ def check(line: Line) -> None:
             raise ValueError(f"{len(line.sizes)} 'sizes' but {len(line.values)} 'values'")
         if len(set(line.sizes)) != len(line.sizes):
             raise ValueError("'sizes' has one size twice")
+    if isinstance(line, Profile):
+        _check_parts(line)
     if isinstance(line, Limits):
         try:
             datetime.fromisoformat(line.measured_at).timestamp()
         except (ValueError, OverflowError):
             raise ValueError("'measured_at' is not a time") from None
+
+
+def _check_parts(line: Profile) -> None:
+    """Raise ValueError unless the parts of a profile add up to the whole."""
+    divided = (line.fixed_s, line.slower_s, line.arithmetic_s, line.memory_s)
+    known = [part for part in divided if part is not None]
+    parts = [("'seconds'", line.seconds, line.outside_s + line.operators_s, True)]
+    parts.append(("'operators_s'", line.operators_s, sum(known), len(known) == len(divided)))
+    for name, whole, total, complete in parts:
+        slack = ROUNDING * line.seconds
+        if total > whole + slack or (complete and total < whole - slack):
+            raise ValueError(f"the parts of {name}, {whole:.6g} s, are {total:.6g} s together")
 
 
 def _intervals(line: Line) -> Iterator[tuple[str, tuple[float, float] | None]]:

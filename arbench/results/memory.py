@@ -13,6 +13,7 @@ from arbench.results.schema import (
     Fit,
     Limits,
     Model,
+    Profile,
     Ratio,
     Resume,
     Run,
@@ -41,6 +42,8 @@ class Results:
     slowdowns: dict[str, Slowdown] = field(default_factory=dict)
     """Slowdowns by the case that samples; empty for files from before such lines existed."""
     fits: dict[tuple[Any, ...], Fit] = field(default_factory=dict)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    """Profiles by case; empty without ``--profile``."""
     integrity: Integrity = field(default_factory=Integrity)
     """Finding of the file's seals about its lines."""
     timed: dict[str, list[Samples]] = field(default_factory=dict)
@@ -72,6 +75,8 @@ class Results:
                 self.slowdowns[line.sample] = line
             case Fit():
                 self.fits[(*line.key, line.metric)] = line
+            case Profile():
+                self.profiles[line.case] = line
             case Seal():
                 pass  # it is about the lines, and none of the results
 

@@ -51,6 +51,9 @@ Fitted = Annotated[str, msgspec.Meta(pattern=rf"^{_CLASS}\Z")]
 Claimed = Annotated[str, msgspec.Meta(pattern=rf"^(<=)? *{_CLASS} *\Z")]
 """A class of growth, or with a leading '<= ' at most that."""
 
+TraceFile = Annotated[str, msgspec.Meta(pattern=r"^profiles/[a-z0-9-]+\.json\.gz\Z")]
+"""The path of a trace, relative to the folder of its run."""
+
 
 class Line(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind"):
     """Base of every line."""
@@ -60,10 +63,15 @@ class Run(Line, tag="run", omit_defaults=True):
     """First line: where and how the run measures, and its plan."""
 
     schema: int
+    """Version of this format."""
     run_id: str
+    """Name of the run."""
     started_at: str
+    """ISO 8601 time."""
     argv: list[str]
+    """The command line."""
     seed: int
+    """Seed of weights, noise, data and order."""
     git: str | None
     """12 digits of the commit of the measured repository, with '+' where its files were changed."""
     plan: dict[str, Any]
@@ -85,12 +93,38 @@ class Resume(Line, tag="resume"):
     """Start of a process that continues a killed run."""
 
     run_id: str
+    """That of the run that goes on."""
     started_at: str
+    """ISO 8601 time."""
     argv: list[str]
+    """The command line."""
     environment: dict[str, Any]
+    """As in ``Run``."""
     limits: dict[str, Any]
+    """As in ``Run``."""
     changed: list[str]
     """Dotted names of the environment's entries that differ from the run's."""
+
+
+class Decoded(msgspec.Struct, forbid_unknown_fields=True):
+    """Translations of held-out sentence pairs by a model, beside their references."""
+
+    decoding: str
+    """How the translations were found, such as "greedy"."""
+    pairs: Size
+    """Number of pairs."""
+    equal: Natural
+    """Pairs whose translation is the reference, symbol by symbol."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which the reader of a file reports, if more translations are equal than there are."""
+        if self.equal > self.pairs:
+            raise ValueError(f"{self.equal} of {self.pairs} pairs")
+
+    @property
+    def differing(self) -> float:
+        """Percentage of the translations that differ from their reference."""
+        return 100 * (self.pairs - self.equal) / self.pairs
 
 
 class Trained(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -105,6 +139,7 @@ class Trained(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     held_out: bool
     """True if the model was trained on none of the elements that ``bits`` is the average of."""
     seed: Natural
+    """Seed of the training."""
     steps: Natural
     """Steps of the optimiser."""
     sha256: str
@@ -117,42 +152,62 @@ class Trained(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The model that it was distilled from, such as "wavenet:teacher@speech"; None if it was not."""
     elements: Natural | None = None
     """Number of elements that ``bits`` is the average of; None in files from before this field."""
+    translations: list[Decoded] = []
+    """By decoding, the one that takes as long as a draw first; empty for other events, and in files from before this
+    field."""
+    per_symbol: Size = 1
+    """Elements of an event for each symbol of its translation: 2 where every symbol of the source has a fertility."""
 
 
 class Model(Line, tag="model"):
     """Facts about a model that need no measurement; one line for each model, in the order of the taxonomy."""
 
     model: str
+    """Name of the model."""
     preset: str
+    """Its preset, with its settings and the name of its weights."""
     family: str
     """Its row of the taxonomy, in words; empty if it states none."""
     element: str
+    """Kind of element: audio sample, sub-pixel, pixel, token."""
     source: str = ""
     """The publication that describes it."""
     remark: str = ""
     """A caveat for readers who compare its figures."""
     trained: Trained | None = None
     """Its trained weights; None for others, and in files from before this field."""
+    brings_weights: bool = False
+    """True if weights come with the model, and nothing says whether they are trained."""
 
 
 class Limits(Line, tag="limits"):
     """Limits of the machine, measured again because a row exceeded the earlier ones."""
 
     measured_at: str
+    """ISO 8601 time."""
     limits: dict[str, Any]
+    """As in ``Run``."""
 
 
 class Count(Line, tag="count", omit_defaults=True):
     """Counters of one case: exact and repeatable, taken once, without timing."""
 
     case: str
+    """Id of the case."""
     depth: Natural | None
+    """Operations on the longest chain in which each needs the result of the one before."""
     nfe: Natural | None
+    """Network evaluations that must happen one after the other."""
     flops: Natural | None
+    """Floating-point operations."""
     ops: Natural | None
+    """Tensor operations that are launched."""
     bytes: Natural | None
+    """Bytes that the operations read and write, without caches."""
     peak_bytes: Natural | None
+    """Peak memory above the inputs."""
     count_source: CountSource
+    """How the counters are known."""
     why_unknown: str | None = None
     """The reason why a counter is None; None also in files from before this field."""
     twin: str | None = None
@@ -172,11 +227,15 @@ class Verification(Line, tag="verification"):
     """Result of the correctness check of one case, before any timing."""
 
     case: str
+    """Id of the case."""
     status: Status
+    """``ok``, or why the case is not timed."""
     exactness: Exactness
+    """Class of its draws: the same as those of the reference, the same law, or neither."""
     verified: dict[str, Any] | None
     """``how``, ``largest_difference``, ``tolerance``, ``excused_ties``, ``first_difference``, ..."""
     error: str | None = None
+    """Fault, on one line."""
     outside: bool = False
     """True where a signal from outside ended the worker (a user's, or the system's without memory): a resumed run tries
     the case again."""
@@ -186,11 +245,15 @@ class Samples(Line, tag="samples"):
     """Raw durations of one case in one round of one worker, written as soon as they are measured."""
 
     case: str
+    """Id of the case."""
     worker: Natural
+    """Number of the process."""
     round: Natural
+    """Number of the round in this process."""
     started_at: UnixTime
     """Unix time."""
     seconds: Annotated[list[Seconds], msgspec.Meta(min_length=1)]
+    """Seconds of each call."""
     cold_s: Seconds | None = None
     """Seconds of the worker's first call of this case, before its warm calls."""
     chunks: list[Annotated[list[Seconds], msgspec.Meta(min_length=1)]] | None = None
@@ -204,13 +267,21 @@ class Keyed(Line, kw_only=True):
     """Everything that identifies a case except its size N."""
 
     model: str
+    """Name of the model or kernel."""
     preset: str
+    """Its preset, with its settings and the name of its weights."""
     op: Op
+    """Operation."""
     method: str
+    """Name of the method, with its settings."""
     backend: str
+    """Backend of the arithmetic: ``eager``, ``compile``, ``numba``, ``triton``."""
     device: str
+    """``cpu``, ``cuda``, ``cuda:1``, ..."""
     dtype: str
+    """Dtype of weights and noise."""
     batch: Size
+    """Events at once."""
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -227,6 +298,7 @@ class Identified(Keyed):
     """Everything that identifies a case; its id is the first field of the line."""
 
     id: str
+    """All fields that identify the case, joined."""
 
 
 class Case(Identified, tag="case", kw_only=True):
@@ -239,18 +311,29 @@ class Case(Identified, tag="case", kw_only=True):
     weights: Natural
     """Number of parameters of the model."""
     status: Status
+    """``ok``, or why there is no time."""
     exactness: Exactness
+    """Class of its draws: the same as those of the reference, the same law, or neither."""
     error: str | None = None
+    """Fault, on one line."""
     rate_hz: Rate | None = None
     """Elements per second of real time (audio), for the real-time factor."""
     verified: dict[str, Any] | None = None
+    """How the case was verified, as in ``Verification``."""
     depth: Natural | None = None
+    """Operations on the longest chain in which each needs the result of the one before."""
     nfe: Natural | None = None
+    """Network evaluations that must happen one after the other."""
     flops: Natural | None = None
+    """Floating-point operations."""
     ops: Natural | None = None
+    """Tensor operations that are launched."""
     bytes: Natural | None = None
+    """Bytes that the operations read and write, without caches."""
     peak_bytes: Natural | None = None
+    """Peak memory above the inputs."""
     count_source: CountSource = "none"
+    """How the counters are known."""
     why_unknown: str | None = None
     """The reason why a counter is None, if the case was counted; None also in files from before this field."""
     twin: str | None = None
@@ -282,21 +365,32 @@ class Case(Identified, tag="case", kw_only=True):
     noise_s: Share | None = None
     """Seconds of a call that went into noise, median over workers; ``median_s`` includes them."""
     workers: Natural = 0
+    """Processes that timed the case."""
     samples: Natural = 0
+    """Calls that were timed."""
     outliers: Natural = 0
+    """Calls far from the others; they are counted, and kept."""
     stopped_by: StoppedBy | None = None
+    """Why no more were timed."""
     unstable: bool = False
+    """True where times differ by more than 10% between processes, or by 25% within one."""
 
 
 class Ratio(Line, tag="ratio"):
     """Speed of ``case`` relative to ``reference`` (>1: faster), from samples of the same rounds."""
 
     case: str
+    """Id of the faster or slower case."""
     reference: str
+    """Id of the case that it is compared with."""
     ratio: Factor
+    """Median over workers."""
     ci95: FactorInterval | None
+    """95% order-statistic interval over workers; None if there are fewer than six."""
     range: FactorInterval | None = None
+    """Smallest and largest ratio of a worker, if there are too few for an interval."""
     workers: Natural = 0
+    """Processes that timed both."""
 
 
 class Slowdown(Line, tag="slowdown"):
@@ -307,11 +401,13 @@ class Slowdown(Line, tag="slowdown"):
     score: str
     """Id of the case that scores: the fastest exact scoring method at this N that accepts any data."""
     ratio: Factor
+    """Median over workers."""
     ci95: FactorInterval | None
     """95% order-statistic interval over workers; None if there are fewer than six."""
     range: FactorInterval | None = None
     """Smallest and largest ratio of a worker, if there are too few for an interval."""
     workers: Natural = 0
+    """Processes that timed both."""
 
 
 class Fit(Keyed, tag="fit", kw_only=True):
@@ -322,20 +418,86 @@ class Fit(Keyed, tag="fit", kw_only=True):
     claimed: Claimed | None
     """'1', 'log N', 'sqrt N', 'N', 'N log N', 'N^2', 'N^3', or with a leading '<= ' for at most."""
     fitted: Fitted | None
+    """The class that fits; None if none does."""
     sizes: Annotated[list[Size], msgspec.Meta(min_length=1)]
+    """The sizes N."""
     values: Annotated[list[Number], msgspec.Meta(min_length=1)]
+    """The metric at each."""
     intercept: Number | None
+    """Constant part of the fit."""
     slope: Number | None
     """Coefficient of the fitted class g: ``value = intercept + slope * g(N)``; exact fits may have lower terms too."""
     exponent: Number | None
+    """Exponent of the part that grows, after the intercept; 0 for a constant."""
     exponent_ci95: NumberInterval | None
+    """Its 95% interval, for seconds."""
     residual: Share | None
+    """Largest relative error of the fit."""
     verdict: Verdict
+    """Verdict on the claim."""
     why: str
     """The verdict's reason in plain words."""
     grows_by: str | None = None
     """The operators by which a depth grows faster than claimed; None also where they are unknown, and in
     files from before this field."""
+
+
+class Operator(msgspec.Struct, forbid_unknown_fields=True):
+    """The calls of one operator in a profile."""
+
+    name: str
+    """Such as ``aten::addmm``; of a kernel of a GPU that no operator launched, its own."""
+    calls: Natural
+    """Number of its calls."""
+    seconds: Share
+    """Time within all of them; on a GPU that of the kernels that they launched."""
+    limit_s: Share | None
+    """Least time that the limits of the machine allow for their FLOPs and bytes, at most ``seconds``; None where what
+    they have to do is unknown."""
+
+
+class Profile(Line, tag="profile", omit_defaults=True):
+    """Where the time of a call of one case goes, from a trace that --profile makes after all timing.
+
+    If all parts are known they add up to the time of the call.
+    """
+
+    case: str
+    """Id of the case."""
+    seconds: Seconds
+    """Time of a call without the profiler, in the process that made the profile."""
+    profiled_s: Seconds
+    """Time of a call with the profiler, which is in no part."""
+    calls: Size
+    """Number of calls that were timed with the profiler; twice as many were timed without it."""
+    outside: Literal["python", "idle", "unseen"]
+    """Kind of what is outside operators: Python, with the dispatch from there and the freeing of tensors; on a GPU the
+    time in which it waits; or something that no trace shows."""
+    outside_s: Share
+    """Time outside of operators."""
+    operators: Natural
+    """Number of calls of operators that work: not of views, nor of those that only call others."""
+    operators_s: Share
+    """Time within all operators, which the following four divide."""
+    fixed_s: Share | None
+    """Fixed cost of calls of operators, as that of an operator that has nothing to do, and time in those that do no
+    work; None as for ``arithmetic_s``."""
+    slower_s: Share | None
+    """Time by which operators are slower than that and their limits; None as for ``arithmetic_s``."""
+    arithmetic_s: Share | None
+    """Least time of the operators whose limit is that of their FLOPs; None where what operators have to do is unknown,
+    or the limits of the machine."""
+    memory_s: Share | None
+    """Least time of those whose limit is that of their bytes, at the bandwidth of what was accessed since they were
+    accessed last; None as for ``arithmetic_s``."""
+    most: list[Operator]
+    """The operators that take the most time, in descending order of it."""
+    why_unknown: str | None = None
+    """The reason why a part is None, or what is left out of the limits."""
+    unseen: str | None = None
+    """The reason why time outside operators may be that of code that no trace shows."""
+    file: TraceFile | None = None
+    """The Chrome trace of one call, gzipped, relative to the folder of the run."""
 
 
 class Seal(Line, tag="seal", omit_defaults=True):
@@ -351,7 +513,9 @@ class Seal(Line, tag="seal", omit_defaults=True):
     """Number of lines before this one that no seal covered when the run was continued: they may have changed before."""
 
 
-AnyLine = Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Slowdown | Fit | Seal
+AnyLine = (
+    Run | Resume | Model | Limits | Count | Verification | Samples | Case | Ratio | Slowdown | Fit | Profile | Seal
+)
 LATER: dict[type[Line], tuple[str, ...]] = {
     Model: ("trained",),
     Samples: ("chunks", "noise_s"),

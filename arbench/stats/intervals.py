@@ -57,6 +57,20 @@ def _ranks_about_median(n: int, confidence: float) -> tuple[int, int] | None:
     return None if math.isnan(low) or math.isnan(high) else (int(low), int(high))
 
 
+def proportion_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's interval of a probability of which ``count`` in ``n`` independent trials are seen.
+
+    Raises:
+        ValueError: there is no trial, or ``count`` is not between 0 and ``n``.
+
+    Source: Wilson, *Probable Inference, the Law of Succession, and Statistical Inference*, 1927.
+    """
+    from scipy.stats import binomtest
+
+    found = binomtest(count, n).proportion_ci(confidence, method="wilson")
+    return float(found.low), float(found.high)
+
+
 def hodges_lehmann(values: Values) -> float:
     """Return the median of the means of all pairs of values, each value paired with itself too.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from arbench.methods.stepwise import cached
 from arbench.models import Context, Source
 from arbench.models.base import Piece
 from arbench.train.events import event
+from arbench.train.translation import Exact
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,19 @@ class Quality:
         bits: bits per element, over all parts.
         elements: number of elements that were scored.
         parts: bits and elements of each recording, image, passage or pair, by its number.
+        translations: of sentence pairs, translations beside their references, by the name of the decoding.
     """
 
     bits: float
     elements: int
     parts: dict[int, tuple[float, int]]
+    translations: Mapping[str, Exact] = field(default_factory=dict)
 
 
 @torch.no_grad()
-def measured(model: Source, data: object, n: int, prefix: int = 0, batch: int = 32, seed: int = 0) -> Quality:
+def measured(
+    model: Source, data: Any, n: int, prefix: int = 0, batch: int = 32, seed: int = 0, before: Any = None
+) -> Quality:
     """Score every element of a part of the data once, and return bits per element.
 
     A bit is -log2 of the probability; of a real element, of its density times the width of a level (``Source.cell``).
@@ -48,13 +54,14 @@ def measured(model: Source, data: object, n: int, prefix: int = 0, batch: int = 
         prefix: elements of a window that are context alone, not scored.
         batch: windows at once.
         seed: seed of the dequantisation.
+        before: part that the data continues, if any; its last elements are the context of the first window.
 
     Raises:
         DataError: no piece of the data fits.
     """
     model.eval()
     parts: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for x, context, pieces in batches(model, data, n, prefix, batch, seed):
+    for x, context, pieces in batches(model, data, n, prefix, batch, seed, before):
         nats = -log_probs(model, x, context)
         scored = model.counted(x)
         for row, piece in enumerate(pieces):
@@ -85,11 +92,11 @@ def log_probs(model: Source, x: Tensor, context: Context) -> Tensor:
 
 
 def batches(
-    model: Source, data: object, n: int, prefix: int, batch: int, seed: int
+    model: Source, data: Any, n: int, prefix: int, batch: int, seed: int, before: Any = None
 ) -> Iterator[tuple[Tensor, Context, list[Piece]]]:
     """Yield the pieces of a part of the data in batches of one length: events, their context and the pieces."""
     number = 0
-    for _, same in groupby(model.pieces(data, n, prefix), key=lambda piece: piece.n):
+    for _, same in groupby(covered(model, data, n, prefix, before), key=lambda piece: piece.n):
         while pieces := list(islice(same, batch)):
             made = []
             for piece in pieces:
@@ -98,3 +105,18 @@ def batches(
             contexts = [context for _, context in made]
             joined = {key: torch.cat([one[key] for one in contexts]) for key in contexts[0]}
             yield torch.cat([x for x, _ in made]), joined, pieces
+
+
+def covered(model: Source, data: Any, n: int, prefix: int, before: Any = None) -> Iterator[Piece]:
+    """Yield the pieces of a part of the data; the first of each recording or text begins with the end of ``before``.
+
+    Arguments as for ``measured``.
+    """
+    known: Sequence[int] = ()
+    if before is not None and prefix:
+        data, known = model.continued(before, data, prefix)
+    begun: set[int] = set()
+    for piece in model.pieces(data, n, prefix):
+        fresh = piece.part < len(known) and piece.part not in begun
+        begun.add(piece.part)
+        yield replace(piece, first=known[piece.part]) if fresh else piece

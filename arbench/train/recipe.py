@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Recipe:
         n: elements of an event.
         prefix: elements at the start of a held-out window that are context alone, not scored; below ``eval_n``.
         eval_n: elements of a held-out window; None for ``n``.
+        held_out_prefix: elements of context of each window when the held-out part is scored at the end; see
+            ``at_the_end``.
         lr: peak of the learning rate.
         warmup: steps until the peak.
         floor: learning rate of the last step over the peak.
@@ -47,6 +51,7 @@ class Recipe:
     every: int = 200
     patience: int = 0
     seed: int = 0
+    held_out_prefix: int | None = None
 
     def rate(self, step: int) -> float:
         """Return the learning rate of update ``step``, counted from 0."""
@@ -59,14 +64,36 @@ class Recipe:
         """Return the decay of the moving average at update ``step``, counted from 0."""
         return min(self.average, (1 + step) / (10 + step))
 
+    def at_the_end(self, receptive_field: int | None) -> tuple[int, int]:
+        """Return the elements of a window when the held-out part is scored at the end, and how many are context alone.
+
+        A window scores as many elements as at validation, after more or less context: ``held_out_prefix`` elements or,
+        where that is None, as many as the model looks back; ``prefix`` if that has no bound.
+
+        Args:
+            receptive_field: number of elements that the model looks back; None for no bound.
+        """
+        context = self.held_out_prefix
+        if context is None:
+            context = self.prefix if receptive_field is None else receptive_field
+        return (self.eval_n or self.n) - self.prefix + context, context
+
+    @classmethod
+    def of(cls, stated: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that a checkpoint states; settings from after its time have their defaults."""
+        known = {field.name: stated[field.name] for field in fields(cls) if field.name in stated}
+        return cls(**{**known, "betas": tuple(known.get("betas", cls.betas))})
+
     def wrong(self) -> str | None:
         """Return what is wrong with the settings and what would be right, on one line; None if nothing is."""
         least = {"steps": 1, "batch": 1, "n": 1, "prefix": 0, "warmup": 0, "every": 1, "patience": 0, "seed": 0}
         for name, low in least.items():
             if getattr(self, name) < low:
                 return f"{name} must be at least {low}, got {getattr(self, name)}"
-        if self.eval_n is not None and self.eval_n < 1:
-            return f"eval_n must be at least 1, got {self.eval_n}"
+        for name, low in (("eval_n", 1), ("held_out_prefix", 0)):
+            value = getattr(self, name)
+            if value is not None and value < low:
+                return f"{name} must be at least {low}, got {value}"
         for name in ("lr", "clip"):
             if not 0 < getattr(self, name) < math.inf:
                 return f"{name} must be a positive number, got {getattr(self, name)}"

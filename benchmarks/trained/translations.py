@@ -22,12 +22,6 @@ from arbench.train.translation import decodings, exact_match, pairs_of, translat
 from arbench.train.translation.noisy import noisy
 
 
-def size(model: Teacher) -> int:
-    """Return the elements of the events that a model was trained on."""
-    recipe = model.checkpoint.recipe
-    return int(recipe.get("eval_n") or recipe["n"])
-
-
 def held_out(models: list[Teacher], data: str | None) -> Sentences:
     """Return the held-out pairs that fit into the events of all models."""
     first = models[0]
@@ -38,7 +32,7 @@ def held_out(models: list[Teacher], data: str | None) -> Sentences:
         events = pairs_of(one.model)
         if events is None:
             raise click.ClickException(f"{one.spec} does not translate")
-        part = part.chosen(part.fitting(events.lengths(size(one))))
+        part = part.chosen(part.fitting(events.lengths(one.n)))
     return part
 
 
@@ -59,10 +53,10 @@ def main(teacher: str, data: str | None, draws: tuple[int, ...], rows: int, mode
     for one in (judge, *others):
         ways = dict(decodings(one.model))
         if isinstance(one.model, ParallelNMT):
-            ways |= {f"noisy parallel, {count} draws": noisy(judge.model, size(judge), count) for count in draws}
-        for name, exact in exact_match(one.model, part, size(one), ways).items():
+            ways |= {f"noisy parallel, {count} draws": noisy(judge.model, judge.n, count) for count in draws}
+        for name, exact in exact_match(one.model, part, one.n, ways).items():
             click.echo(f"{one.spec}, {name}: {exact.said()}")
-        for row in translated(one.model, part, size(one), rows):
+        for row in translated(one.model, part, one.n, rows):
             click.echo(f"  {row.source} | {row.reference} | {row.translation}")
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import arbench
+from arbench.adapters.dispatch import TAKEN
 from arbench.bench.options import PlanError
 from arbench.data import mu_law_decode
 from arbench.distributions import Categorical, Normal
@@ -362,7 +363,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "iaf:tiny draws all elements in one pass, so it does not stream; use its method 'parallel'",
     ),
     ({"model": "wavenett"}, "unknown model 'wavenett'; did you mean 'wavenet'?"),
-    ({"model": 3}, "model '3': 3 is not a subclass of arbench.models.Source"),
+    ({"model": 3}, f"model '3': 3 is not a subclass of arbench.models.Source; {TAKEN}"),
     ({"dtype": "float"}, "unknown dtype 'float'; did you mean 'float64'?"),
     ({"dtype": 64}, "dtype must be a name, as in dtype='float32', got 64"),
     ({"dtype": torch.int8}, "unknown dtype 'int8'; available: float64, float32, float16, bfloat16"),

@@ -11,6 +11,7 @@ from arbench.border.naming import (
     split_methods,
     split_spec,
     split_weights,
+    with_setting,
 )
 
 
@@ -52,11 +53,19 @@ def test_the_name_of_a_method_is_the_same_wherever_its_file_is(spec: str, name: 
         ("me@home/my.py:Mine", "me@home/my.py:Mine", None, ("me@home/my.py", "Mine", "")),
         ("me@home/my.py:Mine:p@runs/1", "me@home/my.py:Mine:p", "runs/1", ("me@home/my.py", "Mine", "p@runs/1")),
         ("a.package:Mine@runs/1", "a.package:Mine", "runs/1", ("a.package", "Mine", "@runs/1")),
+        ("my.py:Mine,a=b:1@runs/1", "my.py:Mine,a=b:1", "runs/1", ("my.py", "Mine", ",a=b:1@runs/1")),
+        ("a.package:Mine:p,a=b:1", "a.package:Mine:p,a=b:1", None, ("a.package", "Mine", "p,a=b:1")),
     ],
 )
 def test_trained_weights_follow_an_at_sign(spec: str, model: str, weights: str | None, parts: tuple[str, ...]) -> None:
     assert split_weights(spec) == (model, weights)
     assert split_spec(spec) == parts
+
+
+def test_a_setting_follows_those_before_it_and_stands_before_weights() -> None:
+    known = ["wavenet", "wavenet:nv,a=1@b", "my.py:Net", "my.py:Net,a=1"]
+    added = ["wavenet:,law=x:1", "wavenet:nv,a=1,law=x:1@b", "my.py:Net,law=x:1", "my.py:Net,a=1,law=x:1"]
+    assert [with_setting(spec, "law=x:1") for spec in known] == added
 
 
 def test_a_path_has_a_slash_or_the_ending_of_weights() -> None:

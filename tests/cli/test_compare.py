@@ -69,8 +69,8 @@ def test_the_numbers_of_a_comparison_as_json_and_as_files(answer, copied, other,
             assert (row["observations"], row["observations_first"]) == (4, 2)
             assert row["interval"] == "range"
     assert {(one["name"], one["after"] - one["before"]) for one in plain["changed"]} == {("ops", 1)}
-    assert found.err == f"\ncompare  {out}/compare.md\n"
-    assert {path.name for path in out.iterdir()} == {"compare.md", "compare.csv", "figures"}
+    assert found.err == f"\ncompare  {out}/compare.html\n"
+    assert {path.name for path in out.iterdir()} == {"compare.html", "compare.md", "compare.csv", "figures"}
     assert {path.suffix for path in (out / "figures").iterdir()} == {".svg", ".png"}
     assert len(pd.read_csv(out / "compare.csv")) == len(plain["rows"]) == 8
     page = (out / "compare.md").read_text()

@@ -202,9 +202,10 @@ def test_a_model_is_found_by_each_of_its_names(answer, tmp_path) -> None:
 def test_out_holds_page_data_and_figures_and_is_not_read_again(answer, runs) -> None:
     found = answer("history", runs, "--out", runs / "shown")
     assert found.code == 0
-    assert found.out.endswith(f"\nhistory  {runs}/shown/history.md\n")
+    assert found.out.endswith(f"\nhistory  {runs}/shown/history.html\n")
     names = {path.name for path in (runs / "shown").rglob("*") if path.is_file()}
     assert names == {
+        "history.html",
         "history.md",
         "history.csv",
         "history.json",
@@ -219,7 +220,7 @@ def test_out_holds_page_data_and_figures_and_is_not_read_again(answer, runs) -> 
 def test_json_is_alone_on_the_output(answer, runs, tmp_path) -> None:
     found = answer("history", runs, "--json", "--out", tmp_path / "shown")
     assert msgspec.json.decode(found.out)["metric"] == "seconds"
-    assert found.err == f"\nhistory  {tmp_path}/shown/history.md\n"
+    assert found.err == f"\nhistory  {tmp_path}/shown/history.html\n"
 
 
 def test_a_broken_file_that_was_found_is_passed_over_with_a_warning_and_without_torch(finish, runs) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from arbench.adapters.dispatch import TAKEN
 from arbench.bench.plan import Options, make_plan
 from arbench.cli import COMMANDS
 from arbench.cli.run import say_absent
@@ -325,8 +326,8 @@ HEAD = "from arbench.models.wavenet import WaveNet\n"
     [
         ("", "mine.py has no 'Mine'"),
         (HEAD + "class Min(WaveNet): ...", "mine.py has no 'Mine'; did you mean 'Min'?"),
-        ("class Mine: ...", "Mine is not a subclass of arbench.models.Source"),
-        ("Mine = 3", "Mine is not a subclass of arbench.models.Source"),
+        ("class Mine: ...", f"Mine is not a subclass of arbench.models.Source; {TAKEN}"),
+        ("Mine = 3", f"3 is not a subclass of arbench.models.Source; {TAKEN}"),
         ("class Mine(:", "importing mine.py failed: SyntaxError: invalid syntax (mine.py:1)"),
         ("1 / 0", "importing mine.py failed: ZeroDivisionError: division by zero (mine.py:1)"),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -105,6 +106,11 @@ def test_for_a_paper_it_prints_no_rows(option, refusal, copied):
     assert said == f"--style paper prints no rows; leave out {option}"
 
 
+def test_a_paper_is_about_one_run(refusal, copied):
+    said = refusal("report", copied, copied, "--style", "paper", "--out", copied / "page")
+    assert said == "--style paper is for one run; name one PATH"
+
+
 def test_a_run_without_cases_has_nothing_for_a_paper(answer, copied):
     file = copied / "results.jsonl"
     file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
@@ -126,3 +132,43 @@ def test_the_page_on_papers_names_what_is_written(answer, copied, tmp_path, monk
     assert texts == set(names) - {"NAME.pdf", "NAME.svg"}
     assert r"\label{fig:" in Path("runs/mine/paper/figures.tex").read_text()
     assert r"\label{tab:arbench-1}" in Path("runs/mine/paper/tables.tex").read_text()
+
+
+def test_several_runs_make_one_page(answer, copied, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(copied, other)
+    found = answer("report", copied, other, "--out", tmp_path / "page", "--label", "first")
+    assert (found.code, found.err) == (0, "")
+    assert found.out.splitlines() == [
+        f"run      first: {copied}/results.jsonl",
+        f"run      other: {other}/results.jsonl",
+        f"report   {tmp_path}/page/report.html",
+    ]
+    page = (tmp_path / "page" / "report.html").read_text()
+    assert "other / first" in page
+    assert [path.name for path in (tmp_path / "page").iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "several results need --out: the folder for their page"),
+        (
+            ["--out", "page", "--json"],
+            "--json and --details print one run; for the numbers of several: arbench compare --json A B",
+        ),
+        (["--out", "page", "--label", "x", "--label", "x"], "--label: 'x' names two files; choose different names"),
+    ],
+)
+def test_several_runs_are_refused_before_any_work(words, said, refusal, copied, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(copied, "other")
+    assert refusal("report", copied, "other", *words) == said
+    assert not (tmp_path / "page").exists()
+
+
+def test_the_same_run_twice_and_a_label_for_one_run_are_refused(refusal, copied, tmp_path):
+    assert refusal("report", copied, copied, "--out", tmp_path / "page").endswith(
+        "the same file twice; name two different files"
+    )
+    assert refusal("report", copied, "--label", "x") == "--label names a run among several; for one run leave it out"

@@ -28,6 +28,7 @@ MODULES = (
     "arbench.models",
     "arbench.report",
     "arbench.results",
+    "arbench.testing",
     "arbench.train",
 )
 """The packages for users; of others, the names that the documents tell users to import."""

@@ -28,7 +28,7 @@ TYPES: dict[str, type[Contract]] = {
 }
 FORBIDDEN = [
     ("The rooms: ", "arbench.bench.plan", "arbench.cli.run"),
-    ("The rooms: ", "arbench.stored", "arbench.gate.titles"),
+    ("The rooms: ", "arbench.bench.plan", "arbench.gate.titles"),
     ("The rooms: ", "arbench.cli.run", "arbench.api"),
     ("The gate: ", "arbench.gate.counters.check", "arbench.gate.timing.check"),
     ("The gate: ", "arbench.gate.timing.check", "arbench.gate.counters.check"),

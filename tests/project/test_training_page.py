@@ -15,7 +15,8 @@ from arbench.cli import main
 from arbench.models.events import audio, images, text, translation
 from arbench.results import read
 from arbench.train.loop import CURVE, STATE
-from arbench.train.run import HELD_OUT, MODEL, VALIDATION
+from arbench.train.parts import VALIDATION
+from arbench.train.run import HELD_OUT, MODEL
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)

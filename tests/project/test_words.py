@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("arbench", "kernels", "benchmarks", "tests")
+ROOMS = ("arbench", "kernels", "benchmarks", "tests", "docs")
 OPENINGS = re.compile(r"(Of|What|Whether)\b")
 BANNED = (
     "options go before",

@@ -13,7 +13,8 @@ from typing import Any
 
 from arbench.bench.analyse import derive
 from arbench.bench.case import CaseKey
-from arbench.report import brief, headline, headlines, rows, sentences, taxonomy
+from arbench.gate.stored import read_stored
+from arbench.report import brief, headline, headlines, profiles, rows, sentences, taxonomy
 from arbench.report.compare import CaseNames, CompareError, NothingSharedError, alone, changed_table, compare, tables
 from arbench.report.compare import document as compared
 from arbench.report.compare.figures import draw as draw_comparison
@@ -24,7 +25,6 @@ from arbench.report.history.figures import draw as draw_history
 from arbench.report.page import page
 from arbench.report.summary import summary
 from arbench.results import Results, ResultsError, read
-from arbench.stored import read_stored
 
 ROOT = Path(__file__).parents[2]
 EXTREMES: list[Any] = [
@@ -117,10 +117,21 @@ def base(name: str, parts: Sequence[str], most: int) -> list[dict[str, Any]]:
         same = [one["id"] for one in timed if (one["op"], one["n"]) == ("score", case["n"])]
         if case["op"] == "sample" and same:
             kept.append({"kind": "slowdown", "sample": case["id"], "score": same[0], "ratio": 20.0, "ci95": [19, 21.0]})
+    for case in timed[:2]:
+        kept.append(profile_of(case["id"]))
     run["sealed"] = True
     kept.insert(len(kept) // 2, dict(UNSEALED))
     kept.append({**UNSEALED, "end": True})
     return kept
+
+
+def profile_of(case: str) -> dict[str, Any]:
+    """Return the line of a profile in which everything is known."""
+    parts = {"outside_s": 0.5, "fixed_s": 0.25, "slower_s": 0.125, "arithmetic_s": 0.0625, "memory_s": 0.0625}
+    most = [{"name": "aten::addmm", "calls": 9, "seconds": 0.25, "limit_s": 0.125}]
+    facts = {"seconds": 1.0, "profiled_s": 1.5, "calls": 3, "outside": "python", "operators": 9, "operators_s": 0.5}
+    texts = {"why_unknown": "a reason", "unseen": "a reason", "file": "profiles/a.json.gz"}
+    return {"kind": "profile", "case": case, **facts, **parts, "most": most, **texts}
 
 
 def stored_base(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -269,7 +280,10 @@ def _reported(path: Path, before: Results, metric: str, figures: bool) -> None:
     stopped = {case.id: case.stopped_by for case in results.cases.values() if case.stopped_by}
     for line in derive(results, stopped):
         results.add(line)
-    _text(summary(results, "figures/map.svg", "figures/fractions.svg"))
+    told = profiles(results)
+    for one in told:
+        _text("\n".join(one.lines))
+    _text(summary(results, "figures/map.svg", "figures/fractions.svg", profiles=told))
     brief(results, 110)
     taxonomy(results)
     headlines(results)
@@ -278,7 +292,7 @@ def _reported(path: Path, before: Results, metric: str, figures: bool) -> None:
         _text("\n".join(shown.lines()))
     if figures:
         drawings = draw(results)
-        _text(page(results, drawings))
+        _text(page(results, drawings, profiles=told))
         for one in drawings:
             _text(one.svg)
 

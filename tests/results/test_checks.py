@@ -11,6 +11,7 @@ import pytest
 
 from arbench.bench.analyse import planned
 from arbench.results import AnyLine, Integrity, Results, ResultsError, Writer, read
+from arbench.results.checks import decoded
 from arbench.stats import CLASSES
 
 ROOT = Path(__file__).parents[2]
@@ -170,3 +171,34 @@ def test_a_plan_with_a_case_twice_is_refused_in_one_line(recorded):
         with pytest.raises(ResultsError, match=r"^the plan in the results file lists no cases [^\n]+$"):
             planned(Results(run))
     assert len(planned(Results(msgspec.convert(facts, AnyLine)))) == len(cases)
+
+
+PARTS = {"outside_s": 0.5, "fixed_s": 0.25, "slower_s": 0.125, "arithmetic_s": 0.0625, "memory_s": 0.0625}
+WHOLE = {"kind": "profile", "case": "a", "seconds": 1.0, "profiled_s": 1.5, "calls": 3, "outside": "python", "most": []}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"memory_s": 0.07}, "the parts of 'operators_s', 0.5 s, are 0.5075 s together"),
+        ({"memory_s": 0.05}, "the parts of 'operators_s', 0.5 s, are 0.4875 s together"),
+        ({"memory_s": None, "fixed_s": 0.9}, "the parts of 'operators_s', 0.5 s, are 1.0875 s together"),
+        ({"outside_s": 0.4}, "the parts of 'seconds', 1 s, are 0.9 s together"),
+        ({"outside_s": 0.6}, "the parts of 'seconds', 1 s, are 1.1 s together"),
+    ],
+)
+def test_the_parts_of_a_profile_add_up(more, said):
+    line = {**WHOLE, **PARTS, "operators": 9, "operators_s": 0.5}
+    decoded(msgspec.json.encode(line))
+    decoded(msgspec.json.encode({**line, "memory_s": None}))
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        decoded(msgspec.json.encode({**line, **more}))
+
+
+@pytest.mark.parametrize(
+    "file", ["/etc/passwd", "../profiles/a.json.gz", "profiles/../a.json.gz", "profiles/a.json", "a\n"]
+)
+def test_a_trace_lies_in_its_folder(file):
+    line = {**WHOLE, **PARTS, "operators": 9, "operators_s": 0.5, "file": file}
+    with pytest.raises(msgspec.ValidationError, match="file"):
+        decoded(msgspec.json.encode(line))

@@ -20,6 +20,8 @@ from arbench.results import (
     Count,
     Fit,
     Limits,
+    Operator,
+    Profile,
     Ratio,
     Results,
     ResultsError,
@@ -99,7 +101,24 @@ LINES = [
     Ratio(CASE.id, "other", 2.5, None, range=(2.4, 2.6), workers=2),
     Slowdown(CASE.id, "other", 22.5, None, range=(21.0, 24.0), workers=2),
     FIT,
+    Profile(
+        case=CASE.id,
+        seconds=1e-3,
+        profiled_s=1.5e-3,
+        calls=7,
+        outside="python",
+        outside_s=6e-4,
+        operators=90,
+        operators_s=4e-4,
+        fixed_s=2e-4,
+        slower_s=1e-4,
+        arithmetic_s=6e-5,
+        memory_s=4e-5,
+        most=[Operator("aten::addmm", 30, 2e-4, 5e-5), Operator("mine::fused", 8, 1e-4, None)],
+        file="profiles/m-tiny-sample-cached.json.gz",
+    ),
 ]
+PROFILE = LINES[-1]
 
 
 CHUNKED = ("threads", "chunks", "chunk", "first_s", "gap_median_s", "gap_worst_s", "gap_p99_s", "gaps", "noise_s")
@@ -118,6 +137,7 @@ def encoded(lines: list) -> bytes:
 def as_lines(results: Results) -> list:
     """Return all lines in memory, kind by kind."""
     keyed = (results.counts, results.verifications, results.cases, results.ratios, results.slowdowns, results.fits)
+    keyed += (results.profiles,)
     listed = [results.run, *results.resumes, *results.limits, *results.samples]
     return [*listed, *(line for kind in keyed for line in kind.values())]
 
@@ -152,6 +172,7 @@ def test_every_kind_round_trips(path):
         Ratio,
         Slowdown,
         Fit,
+        Profile,
     }
     with Writer(path) as writer:
         for line in LINES:
@@ -256,7 +277,7 @@ def test_a_writer_cuts_a_torn_last_line_off(path):
     with Writer(path) as writer:
         assert not writer.empty
         assert path.read_bytes() == encoded(LINES[:-1])
-        writer.write(FIT)
+        writer.write(PROFILE)
     assert path.read_bytes() == encoded(LINES)
 
 

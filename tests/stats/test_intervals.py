@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arbench.stats import order_statistic_interval, outliers, spread
-from arbench.stats.intervals import hodges_lehmann, signed_rank_interval
+from arbench.stats.intervals import hodges_lehmann, proportion_interval, signed_rank_interval
 
 finite = st.floats(-1e6, 1e6)
 positive = st.floats(1e-9, 1e3)
@@ -122,3 +122,11 @@ def test_the_centre_scatters_less_than_the_median_under_normal_noise() -> None:
     samples = np.random.default_rng(3).normal(size=(2000, 30))
     ratio = np.var([hodges_lehmann(one) for one in samples]) / np.var(np.median(samples, axis=1))
     assert 0.6 < ratio < 0.78
+
+
+@pytest.mark.parametrize(("count", "n"), [(9, 10), (990, 1000), (0, 50), (50, 50)])
+def test_the_ends_of_a_proportion_are_as_far_as_a_normal_law_allows(count: int, n: int) -> None:
+    for p in proportion_interval(count, n):
+        assert n * (count / n - p) ** 2 == pytest.approx(1.959964**2 * p * (1 - p), rel=1e-6, abs=1e-9)
+    with pytest.raises(ValueError, match="k"):
+        proportion_interval(n + 1, n)

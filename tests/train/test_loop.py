@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_model
 
 from arbench.models import resolve
-from arbench.train import Likelihood, Recipe, TrainError, train
+from arbench.train import Likelihood, Recipe, TrainError, loop, train
 from arbench.train.state import StateFileError
 
 RECIPE = Recipe(steps=12, batch=2, n=8, lr=1e-2, warmup=3, every=4, average=0.9)
@@ -87,6 +87,47 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(tmp_path, at):
     assert all(torch.equal(one[name], other[name]) for name in one)
     lines = [json.loads(line) for line in (tmp_path / "broken" / "curve.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [4, 8, 12]
+
+
+@pytest.mark.parametrize("evaluation", [1, 2, 3])
+@pytest.mark.parametrize("last", ["the checkpoint", "the curve"])
+def test_a_kill_between_checkpoint_and_state_changes_nothing(tmp_path, monkeypatch, last, evaluation):
+    """The checkpoint, or the curve too, is of an evaluation that the state knows nothing of."""
+
+    def trained(folder, **more):
+        model = resolve("lstm:tiny").build(0, torch.float64)
+        save = lambda model, _: save_model(model, folder / "model.safetensors")  # noqa: E731
+        folder.mkdir(exist_ok=True)
+        train(model, objective(model), RECIPE, folder, save, **more)
+
+    def dying(place, name):
+        done, left = getattr(place, name), [evaluation]
+
+        def write(*given):
+            left[0] -= 1
+            if not left[0]:
+                raise Killed
+            return done(*given)
+
+        return write
+
+    trained(tmp_path / "whole")
+    place, name = (loop, "write_text") if last == "the checkpoint" else (loop.state, "write")
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, dying(place, name))
+        with pytest.raises(Killed):
+            trained(tmp_path / "broken")
+    files = {path.name for path in (tmp_path / "broken").iterdir()}
+    assert {"model.safetensors", *(["curve.jsonl"] if last == "the curve" else [])} <= files
+    assert ("state.safetensors" in files) == (evaluation > 1)
+    trained(tmp_path / "broken", resume="state.safetensors" in files)
+    for file in ("model.safetensors", "state.safetensors"):
+        one, other = (load_file(tmp_path / name / file) for name in ("whole", "broken"))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    curves = [(tmp_path / name / "curve.jsonl").read_text().splitlines() for name in ("whole", "broken")]
+    one, other = ([{**json.loads(line), "seconds": 0} for line in lines] for lines in curves)
+    assert one == other
 
 
 class Seldom(Dying):

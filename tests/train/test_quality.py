@@ -10,9 +10,10 @@ import torch
 
 from arbench.data import Audio, DataError
 from arbench.models import resolve
-from arbench.train import measured
+from arbench.train import Recipe, measured
 from arbench.train.digest import digest
 from arbench.train.events import event
+from arbench.train.parts import Divided, check, divided, scored
 
 
 def built(spec, dtype=torch.float64):
@@ -43,6 +44,68 @@ def test_a_real_element_is_worth_the_density_of_its_cell():
     params = model(x, model.encode({}, 40))
     density = torch.distributions.Normal(params[..., 0], params[..., 1].exp()).log_prob(x)
     assert found.bits == pytest.approx(-float(density.sum()) / 40 / math.log(2) + 15, rel=1e-9)
+
+
+def recording(*sizes):
+    """Return parts of one recording and of another one, each as long as the other's."""
+    known = np.random.default_rng(0).uniform(-1, 1, (2, sum(sizes))).astype(np.float32)
+    ends = np.cumsum(sizes)[:-1]
+    return list(zip(*([Audio(part, 16000) for part in np.split(one, ends)] for one in known), strict=True))
+
+
+@pytest.mark.parametrize("context", [None, 40])
+def test_the_held_out_part_is_scored_given_what_comes_before_it(context):
+    model = built("wavenet:tiny,local=0,classes=0")
+    assert model.receptive_field == 7  # twice 1 + 2, and one
+    before, held_out = map(list, recording(60, 50))
+    parts = Divided(None, None, held_out, "", "", before)
+    recipe = Recipe(n=12, eval_n=16, held_out_prefix=context)
+    found = scored(model, parts, recipe)
+    assert (found.elements, {part: count for part, (_, count) in found.parts.items()}) == (100, {0: 50, 1: 50})
+    whole = [Audio(np.concatenate([a.samples, b.samples]), 16000) for a, b in zip(before, held_out, strict=True)]
+    for part, one in enumerate(whole):
+        x, _ = model.observe(110, [0], 0, [one])
+        bits = -model.distribution.log_prob(model(x, model.encode({}, 110)), x)[0, 60:].sum() / math.log(2)
+        assert found.parts[part][0] == pytest.approx(float(bits), rel=1e-12)
+    silent = measured(model, held_out, 16)
+    assert abs(silent.bits - found.bits) > 1e-6
+    less = scored(model, parts, Recipe(n=12, eval_n=16, held_out_prefix=3))
+    assert less.bits != found.bits
+    short = Divided(None, None, held_out, "", "", [Audio(one.samples[-4:], 16000) for one in before])
+    assert scored(model, short, recipe).elements == 100
+
+
+def test_a_text_goes_on_where_the_training_part_ends():
+    model = built("lstm:tiny")
+    text = np.random.default_rng(1).integers(0, 4, 90)
+    parts = Divided(None, None, text[70:], "", "", text[:70])
+    found = scored(model, parts, Recipe(n=8, eval_n=80, prefix=60))
+    x = torch.from_numpy(text[10:]).unsqueeze(0)
+    bits = -model.distribution.log_prob(model(x, model.encode({}, 80)), x)[0, 60:].sum() / math.log(2)
+    assert (found.elements, found.parts[0][1]) == (20, 20)
+    assert found.bits * 20 == pytest.approx(float(bits), rel=1e-12)
+    events = scored(built("transformer:tiny"), parts, Recipe(n=80, prefix=60))
+    assert events.elements == 20
+    unknown = scored(model, Divided(None, None, text[70:], "", ""), Recipe(n=8, eval_n=80, prefix=60))
+    assert unknown.bits == measured(model, text[70:], 80, 60).bits
+
+
+def test_the_windows_of_the_end_score_as_many_elements():
+    assert Recipe(n=10, eval_n=30).at_the_end(None) == (30, 0)
+    assert Recipe(n=10, eval_n=30, prefix=4).at_the_end(None) == (30, 4)
+    assert Recipe(n=10, prefix=4).at_the_end(100) == (106, 100)
+    assert Recipe(n=10, prefix=4, held_out_prefix=0).at_the_end(100) == (6, 0)
+    stated = {**vars(Recipe(steps=3)), "betas": [0.5, 0.9], "else": 1}
+    del stated["held_out_prefix"]  # a checkpoint from before it
+    assert Recipe.of(stated) == Recipe(steps=3, betas=(0.5, 0.9))
+
+
+def test_a_transformer_has_no_window_longer_than_its_events():
+    model = built("transformer:tiny")
+    parts = divided(model, "the quick brown fox jumps over the lazy dog; " * 80, "fox")
+    check(model, parts, Recipe(n=64, prefix=32, held_out_prefix=32))
+    with pytest.raises(ValueError, match=r"--held-out-prefix 33: events of 64 elements train no later positions"):
+        check(model, parts, Recipe(n=64, prefix=32, held_out_prefix=33))
 
 
 def test_padding_of_a_translation_is_not_scored():

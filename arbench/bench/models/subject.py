@@ -60,7 +60,7 @@ class ModelSubject:
 
     def pair(self, case: CaseKey) -> tuple[Any, Any]:
         """Return the model that a case measures, as its method changes it, and its float64 twin; each is built once."""
-        variant = self._method(case).variant
+        variant = self.method(case).variant
         if variant not in self._pairs:
             source = self.setup.build(None, *variant)
             self._pairs[variant] = source, self.setup.twin(source)
@@ -72,12 +72,12 @@ class ModelSubject:
         sources: dict[Any, Any] = {}
 
         def call_of(case: CaseKey) -> Call:
-            variant = self._method(case).variant
+            variant = self.method(case).variant
             if variant not in sources:
                 sources[variant] = self.setup.build(None, *variant)
             source = sources[variant]
             task = self.setup.task(source, case)
-            algorithm, check = self._method(case).run, partial(self.witness.check, source, case, task)
+            algorithm, check = self.method(case).run, partial(self.witness.check, source, case, task)
             if case.chunk is None:
                 return Call(partial(algorithm, source, task), check=check)
             laps = Laps(case.device)
@@ -88,11 +88,11 @@ class ModelSubject:
     def count(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
         """Count cases that differ only in N: on plain PyTorch, except the memory, which is the case's own."""
         source, _ = self.pair(cases[0])
-        yield from stated(self._method(cases[0]), source, cases, self._counted(cases, budget_s))
+        yield from stated(self.method(cases[0]), source, cases, self._counted(cases, budget_s))
 
     def _counted(self, cases: list[CaseKey], budget_s: float) -> Iterator[Count]:
         source, twin = self.pair(cases[0])
-        method = self._method(cases[0])
+        method = self.method(cases[0])
         if (method.backend or self.setup.backend) == "eager" and method.twin is None:
             counter = counter_for(self.setup, source, twin, cases[0], self.witness, budget_s, self._direct)
             yield from counter.counts(cases)
@@ -123,13 +123,14 @@ class ModelSubject:
             line.ladder_of = known[line.ladder_of].id
         return line
 
-    def _method(self, case: CaseKey) -> Method:
+    def method(self, case: CaseKey) -> Method:
+        """Return the method of a case."""
         return method_of(case, self.setup.chosen.cls)
 
     def _peak_bytes(self, case: CaseKey) -> int | None:
         source = self.pair(case)[0]
         task, outcomes = self.setup.task(source, case), list[Outcome]()
-        algorithm = self._method(case).run
+        algorithm = self.method(case).run
         peak = peak_bytes(lambda: outcomes.append(algorithm(source, task)), self.setup.device)
         for outcome in outcomes:
             self.witness.check(source, case, task, outcome)
@@ -153,8 +154,8 @@ class ModelSubject:
                 facts = {"predicted_s": predicted}
                 yield Message(line=Verification(case.id, "over_budget", case.exactness, facts, why))
                 continue
-            yield Message(begin=case.id, step="verify")
-            where = (case.n, case.batch, self._method(case).variant)
+            where = (case.n, case.batch, self.method(case).variant)
+            yield Message(begin=case.id, step="verify" if where in probed else "probe")
             if where not in probed:
                 try:
                     probed[where] = verify_model(self.setup, *self.pair(case), case)
@@ -167,6 +168,7 @@ class ModelSubject:
                     if self.setup.device != "cpu":  # an error may leave a GPU unusable for this process
                         raise
                     probed[where] = _Raised(one_line(error))
+                yield Message(begin=case.id, step="verify")
             model = probed[where]
             if isinstance(model, _Raised):
                 yield Message(line=Verification(case.id, "error", case.exactness, None, model.error))
@@ -186,16 +188,20 @@ class ModelSubject:
 
     def _charged(self, case: CaseKey, fault: InexactError) -> Verification:
         """Charge a fault of the model to a case, unless the case makes no call of the half that is wrong."""
-        facts = {"how": "probes of the model itself"}
+        facts = {**fault.facts, "how": "probes of the model itself"}
         status: Status = "error" if isinstance(fault, ExtendError) else "inexact"
         charged = Verification(case.id, status, case.exactness, facts, str(fault))
         half = fault.facts.get("half")
         if half is None:
             return charged
-        counted = (["extend"], _over_several) if half == "several" else (["start", "extend"],)
+        counted: Any = (["start", "extend"],)
+        if half in ("several", "rewind"):
+            counted = (["extend"], _over_several) if half == "several" else (["rewind"],)
         with evaluations(self.pair(case)[0], *counted) as wrong_calls:
             try:
-                line = self._verification(case, {"extend": str(fault)})
+                other = "rewind" if half == "rewind" else "extend"
+                check = fault.facts.get("check", other)
+                line = self._verification(case, {**_passed(fault), other: str(fault), f"{other}_check": check})
             except Exception:  # a model may raise anything
                 if wrong_calls() and self.setup.device == "cpu":
                     return charged
@@ -213,10 +219,13 @@ class ModelSubject:
                 facts, seconds, evaluated = verify_method(self.setup, source, twin, case, calls)
             self._made = graphs() > before
             if not self._is_outside(case):  # code from outside may evaluate the network on its own
-                facts["nfe"] = evaluated
+                facts.setdefault("nfe", evaluated)
             return Verification(case.id, "ok", case.exactness, facts | {"call_s": seconds, **model})
 
-        return _or_fault(case, verified, self._may_raise(case))
+        line = _or_fault(case, verified, self._may_raise(case))
+        if line.status == "inexact":
+            line.verified = {**model, **(line.verified or {})}
+        return line
 
     def _called_again(self, case: CaseKey, line: Verification) -> Verification:
         """Return a verification with the seconds of a second call, made as a timed one and compared with the first.
@@ -241,11 +250,16 @@ class ModelSubject:
         return _or_fault(case, again, self._may_raise(case))
 
     def _is_outside(self, case: CaseKey) -> bool:
-        return self._method(case).outside
+        return self.method(case).outside
 
     def _may_raise(self, case: CaseKey) -> bool:
         """Return whether an exception is a fault of the case alone; after one on a GPU it may be unusable."""
         return self.setup.device == "cpu" and self._is_outside(case)
+
+
+def _passed(fault: InexactError) -> dict[str, Any]:
+    """Return the facts of the checks that a model passed before its fault."""
+    return {name: value for name, value in fault.facts.items() if name not in ("half", "check", "first_difference")}
 
 
 def _over_several(state: Any, f: Any, g0: int, g1: int) -> bool:

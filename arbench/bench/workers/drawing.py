@@ -19,7 +19,7 @@ from arbench.border.naming import file_name
 from arbench.results import Results, with_preset
 
 if TYPE_CHECKING:
-    from arbench.bench.models.samples import Drawing
+    from arbench.bench.models.drawing import Drawing
 
 SECONDS = 10.0
 """Predicted time of a draw at most: it is of fewer or shorter events otherwise."""
@@ -120,7 +120,7 @@ def bounded(one: Draw, job: Job) -> Drawing:
     Raises:
         PlanError: an argument is wrong, or a single event takes too long.
     """
-    from arbench.bench.models.samples import Drawing
+    from arbench.bench.models.drawing import Drawing
 
     def of(count: int | None = None, n: int | None = None) -> Drawing:
         return Drawing(

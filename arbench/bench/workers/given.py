@@ -19,9 +19,6 @@ import cloudpickle
 import msgspec
 
 from arbench.bench.job import Given, Job
-from arbench.methods import registry as methods_registry
-from arbench.models import ModelError, Source
-from arbench.models.registry import GIVEN
 
 _sent: list[Given] = []
 """The classes and methods that jobs take with them; empty, or one entry."""
@@ -29,11 +26,11 @@ _in_use = threading.Lock()
 
 
 @contextmanager
-def given(classes: Mapping[str, type[Source]], methods: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
+def given(classes: Mapping[str, Any], methods: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
     """Let models and methods be named like this, here and in every worker that gets a job meanwhile.
 
     Args:
-        classes: classes of models, by name.
+        classes: classes of models, modules, and functions that return one, by name.
         methods: functions and ``Method`` objects, by name.
 
     Raises:
@@ -42,6 +39,10 @@ def given(classes: Mapping[str, type[Source]], methods: Mapping[str, Any] = Mapp
     if not classes and not methods:
         yield
         return
+    from arbench.methods import registry as methods_registry
+    from arbench.models import ModelError
+    from arbench.models.registry import GIVEN
+
     pickled = Given(list(sys.path), _pickled(classes, methods))
     if not _in_use.acquire(blocking=False):
         raise ModelError("another thread measures classes in this process; wait until it is done")
@@ -64,14 +65,19 @@ def carrying(job: Job) -> Job:
 
 def take_given(found: Given) -> None:
     """Take the classes of a job, in the worker that got it."""
+    from arbench.methods import registry as methods_registry
+    from arbench.models.registry import GIVEN
+
     sys.path += [place for place in found.path if place not in sys.path]
     classes, methods = cloudpickle.loads(found.classes)
     GIVEN.update(classes)
     methods_registry.GIVEN.update(methods)
 
 
-def _pickled(classes: Mapping[str, type[Source]], methods: Mapping[str, Any]) -> bytes:
-    modules = {one.__module__ for cls in classes.values() for one in cls.__mro__}
+def _pickled(classes: Mapping[str, Any], methods: Mapping[str, Any]) -> bytes:
+    from arbench.models import ModelError
+
+    modules = {one.__module__ for found in classes.values() for one in _made_of(found)}
     modules |= {getattr(getattr(one, "run", one), "__module__", "") for one in methods.values()}
     try:
         with ExitStack() as by_value:
@@ -87,6 +93,14 @@ def _pickled(classes: Mapping[str, type[Source]], methods: Mapping[str, Any]) ->
             f"{'class' if classes else 'method'} {names}: cannot be sent to a worker ({why}); put it into a file, and "
             f"name path.py:{'Class' if classes else 'function'}"
         ) from error
+
+
+def _made_of(found: Any) -> Iterator[Any]:
+    """Yield the classes and functions whose code a class, a module or a function needs."""
+    from torch import nn
+
+    for kind in {type(part) for part in found.modules()} if isinstance(found, nn.Module) else [found]:
+        yield from kind.__mro__ if isinstance(kind, type) else [kind]
 
 
 def _can_import(module: str) -> bool:

@@ -17,7 +17,7 @@ from arbench.bench.recorder import Recorder
 from arbench.bench.samples import by_case, compiles, compiling, seconds_by_worker
 from arbench.bench.workers.failure import NoWorkerError, WorkerFailure
 from arbench.bench.workers.pool import WorkerPool
-from arbench.results import CRASHED, Count, Results, Samples, StoppedBy, Verification
+from arbench.results import CRASHED, Count, Profile, Results, Samples, StoppedBy, Verification
 from arbench.stats import reason_to_stop, summarise
 
 MOST_WORKERS = 64
@@ -95,7 +95,7 @@ class Supervisor:
         """Return the step of progress that samples belong to: a round, or without a number of rounds a process."""
         return line.case, line.worker, line.round if self.plan.options.rounds is not None else 0
 
-    def _progressed(self, job: Job, line: Verification | Count | Samples) -> None:
+    def _progressed(self, job: Job, line: Verification | Count | Samples | Profile) -> None:
         """Report the step that a line finishes, each step once."""
         step: tuple[Any, ...] | None = None
         if isinstance(line, Samples):
@@ -354,7 +354,7 @@ class Supervisor:
         lost = "a verdict may be undecided: not counted" if any(case == one.id for one in self._needed) else what
         self.progress.note(f"{lost}: {case}: {why}")
 
-    def _record(self, line: Verification | Count | Samples) -> None:
+    def _record(self, line: Verification | Count | Samples | Profile) -> None:
         """Record a line; a verification also says that an earlier worker crashed in its case."""
         if isinstance(line, Verification) and (why := self._crashes.get(line.case)) is not None:
             line = msgspec.structs.replace(line, verified={**(line.verified or {}), CRASHED: why})

@@ -1,4 +1,4 @@
-"""A worker process, which verifies, counts or times the cases of one job, or plans, or draws samples.
+"""A worker process, which verifies, counts, times or profiles the cases of one job, or plans, or draws samples.
 
 Its command is ``python -m arbench.bench.workers.worker FD``, with the descriptor of its channel. It reports that it is
 ready, receives one job, and sends its messages. Then it waits until its parent ends it.
@@ -65,10 +65,18 @@ def work(job: Job) -> Iterator[Message]:
         from arbench.bench.workers.planning import plan
 
         yield from plan(job)
+    elif job.stage == "check":
+        from arbench.bench.workers import checker
+
+        yield from checker.work(job)
     elif job.stage == "draw":
         from arbench.bench.workers.drawing import draw
 
         yield from draw(job)
+    elif job.stage == "profile":
+        from arbench.bench.workers.profiling import profiled
+
+        yield from profiled(job)
     else:
         yield from prove(job) if job.stage == "prove" else measure(job)
 

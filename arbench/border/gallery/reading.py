@@ -20,6 +20,14 @@ class GalleryError(Exception):
     """A folder of events that cannot be read, in one line."""
 
 
+class Translation(msgspec.Struct):
+    """The likeliest translation of the conditioning of an event."""
+
+    bits_per_element: float
+    elements: int
+    log_prob: float | None = None
+
+
 class Event(msgspec.Struct):
     """An event as a line of ``samples.jsonl`` has it; further fields are ignored."""
 
@@ -38,6 +46,7 @@ class Event(msgspec.Struct):
     density: bool = False
     context: dict[str, str | int] = {}
     remark: str = ""
+    translation: Translation | None = None
     level_db: float | None = None
     real_level_db: float | None = None
     spectrum_db: float | None = None

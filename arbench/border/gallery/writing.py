@@ -21,7 +21,14 @@ Told = Mapping[str, Sequence[Shown | int]]
 """Conditioning of events by name, an entry for each."""
 
 
-def write(folder: Path, events: Sequence[Shown], real: Sequence[Shown], told: Told, lines: Sequence[Any]) -> list[Path]:
+def write(
+    folder: Path,
+    events: Sequence[Shown],
+    real: Sequence[Shown],
+    told: Told,
+    lines: Sequence[Any],
+    translations: Sequence[Shown] | None = None,
+) -> list[Path]:
     """Write events of one kind beside real ones with the same conditioning.
 
     Pictures are ``sample-0.png`` and so on, with all of them in ``samples.png`` and the real ones in ``real.png``;
@@ -34,6 +41,8 @@ def write(folder: Path, events: Sequence[Shown], real: Sequence[Shown], told: To
         real: the real ones.
         told: the conditioning.
         lines: what is known of each event, by name; ``file``, ``real`` and ``context`` are added.
+        translations: the likeliest translations of the conditioning, for the table; its lines then say how likely both
+            these and the events are.
 
     Returns:
         The files, those to open first at the beginning.
@@ -65,7 +74,7 @@ def write(folder: Path, events: Sequence[Shown], real: Sequence[Shown], told: To
         files[GRID], files[REAL_GRID] = (png(cast(Sequence[Picture], some)) for some in (events, real))
         first = [GRID, REAL_GRID]
     if table:
-        files[TABLE] = _table(events, real, told).encode()
+        files[TABLE] = _table(events, real, told, lines, translations).encode()
         first = [TABLE]
     for name, content in files.items():
         write_bytes(folder / name, content)
@@ -95,8 +104,26 @@ def _told(value: Shown | int, name: str, files: dict[str, bytes]) -> str | int:
     return value.text if isinstance(value, Text) else value
 
 
-def _table(events: Sequence[Shown], real: Sequence[Shown], told: Told) -> str:
-    """Return source, reference and sample of each event, divided by tabs, with those within them spelled out."""
-    columns = (told["source"], real, events)
-    rows = [[on_one_line(one.text) for one in row if isinstance(one, Text)] for row in zip(*columns, strict=True)]
-    return "".join("\t".join(row) + "\n" for row in [["source", "reference", "sample"], *rows])
+def _table(
+    events: Sequence[Shown], real: Sequence[Shown], told: Told, lines: Sequence[Any], best: Sequence[Shown] | None
+) -> str:
+    """Return the texts of each event divided by tabs, with those within them spelled out, and log-probabilities."""
+    columns = {"source": _lines(told["source"]), "reference": _lines(real)}
+    if best is not None:
+        columns["translation"] = _lines(best)
+        columns |= _log_probs("translation", [line["translation"] for line in lines])
+    columns["sample"] = _lines(events)
+    if best is not None:
+        columns |= _log_probs("sample", lines)
+    rows = [list(columns), *zip(*columns.values(), strict=True)]
+    return "".join("\t".join(row) + "\n" for row in rows)
+
+
+def _lines(texts: Sequence[Shown | int]) -> list[str]:
+    return [on_one_line(one.text) for one in texts if isinstance(one, Text)]
+
+
+def _log_probs(of: str, lines: Sequence[Any]) -> dict[str, list[str]]:
+    """Return a column of log-probabilities in nats, of all elements together where no other is known."""
+    name = "log_prob" if lines[0]["log_prob"] is not None else "joint_log_prob"
+    return {f"{of}_{name}": [f"{line[name]:.6g}" for line in lines]}

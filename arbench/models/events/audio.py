@@ -158,6 +158,15 @@ class AudioSource:
             for begin, end, first in windows(len(one.samples), n, prefix):
                 yield Piece([*others, Audio(one.samples[begin:end], one.rate)], end - begin, first, voice)
 
+    def continued(
+        self, before: Sequence[Audio], data: Sequence[Audio], count: int
+    ) -> tuple[list[Audio], Sequence[int]]:
+        """Return each recording after the last ``count`` samples of the one before it, and how many these are."""
+        ends = [one.samples[max(len(one.samples) - count, 0) :] for one in before]
+        both = zip(ends, data, strict=True)
+        joined = [Audio(np.concatenate([end, one.samples]), one.rate) for end, one in both]
+        return joined, [len(end) for end in ends]
+
     def clips(self, n: int, rows: Sequence[int], seed: int, data: list[Audio] | None) -> tuple[Tensor, Context]:
         """Return clips of real audio, float32 (B, n), and the model's conditioning.
 

@@ -83,6 +83,10 @@ class Kind(ABC):
         """Yield pieces of the data as ``Source.pieces`` does; by default a kind does not."""
         raise NotImplementedError(f"{type(self).__name__} does not divide its data: {BOTH}")
 
+    def continued(self, before: Any, data: Any, count: int) -> tuple[Any, Sequence[int]]:
+        """Return a part after the end of the one before it, as ``Source.continued`` does; by default the part alone."""
+        return data, ()
+
     @property
     def unit(self) -> str:
         """Unit of quality, as ``Source.unit``."""

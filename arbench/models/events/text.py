@@ -82,6 +82,13 @@ class TextSource:
         for begin, end, first in windows(len(data), n, prefix):
             yield Piece(data[begin:end], end - begin, first, 0)
 
+    def continued(
+        self, before: NDArray[np.int64], data: NDArray[np.int64], count: int
+    ) -> tuple[NDArray[np.int64], Sequence[int]]:
+        """Return a text after the last ``count`` bytes of the one before it, and how many these are."""
+        end = before[max(len(before) - count, 0) :]
+        return np.concatenate([end, data]), [len(end)]
+
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
         """Read the user's own text."""

@@ -2,6 +2,7 @@
 
 from arbench.models.weights.checkpoint import Checkpoint as Checkpoint
 from arbench.models.weights.checkpoint import Data as Data
+from arbench.models.weights.checkpoint import Decoded as Decoded
 from arbench.models.weights.checkpoint import Quality as Quality
 from arbench.models.weights.checkpoint import read as read
 from arbench.models.weights.checkpoint import write as write

@@ -36,8 +36,25 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """Translations of sentence pairs that the model was not trained on, beside their references."""
+
+    decoding: str
+    """How the translations were found, such as "greedy"."""
+    pairs: Annotated[int, msgspec.Meta(ge=1)]
+    """Number of pairs."""
+    equal: _Count
+    """Pairs whose translation is the reference, symbol by symbol."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if more translations are equal than there are."""
+        if self.equal > self.pairs:
+            raise ValueError(f"{self.equal} of {self.pairs} translations cannot be exact")
+
+
+@dataclass(frozen=True)
 class Quality:
-    """Cost of an element under the trained model, on average."""
+    """Cost of an element under the trained model, on average; of sentence pairs, exact translations too."""
 
     bits: float
     unit: str
@@ -46,6 +63,8 @@ class Quality:
     """Number of elements that were scored."""
     held_out: bool
     """True if the model was trained on none of them."""
+    translations: tuple[Decoded, ...] = ()
+    """By decoding, the one that takes as long as a draw first; empty for other events, and in older files."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +78,8 @@ class Checkpoint:
     config: Mapping[str, Any]
     """The model's whole configuration, without its seed."""
     data: Data
-    quality: Quality
+    quality: Quality | None
+    """None where it is not known, as of weights that other packages save."""
     recipe: Mapping[str, Any]
     """Settings of the training."""
     seed: int

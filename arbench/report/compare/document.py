@@ -1,4 +1,4 @@
-"""A comparison as markdown, as data and as files."""
+"""A comparison as a page, as markdown, as data and as files."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from arbench.border.spreadsheet import to_csv
 from arbench.border.whole import write_text
 from arbench.report.compare.comparison import Comparison, Row
 from arbench.report.compare.figures import draw
 from arbench.report.compare.table import CaseNames, alone, changed_table, counted, tables
-from arbench.report.figures.drawing import save
+from arbench.report.figures.drawing import Drawing, save
+from arbench.report.html import framed
 from arbench.report.markdown import escape, grid
 from arbench.stats.unpaired import UnpairedRatio
 
@@ -74,8 +76,28 @@ def markdown(found: Comparison, names: CaseNames, images: Iterable[tuple[str, st
     return "\n".join([*parts, ""])
 
 
+def web_page(found: Comparison, names: CaseNames, drawings: Iterable[Drawing]) -> str:
+    """Return the whole comparison as an HTML page that needs no other file.
+
+    Args:
+        found: the comparison.
+        names: the names of its cases.
+        drawings: its figures.
+    """
+    changed = changed_table(found, names)
+    return framed(
+        "compare.html.j2",
+        labels=found.labels,
+        metric=found.metric.title,
+        warnings=found.warnings,
+        tables=[*tables(found, names, _WIDTH), *([changed] if changed else [])],
+        figures=[(one.caption, Markup(one.markup())) for one in drawings],
+        notes=[counted(found), *found.notes, *alone(found)],
+    )
+
+
 def write(found: Comparison, names: CaseNames, folder: Path) -> list[Path]:
-    """Write ``compare.md``, ``compare.csv`` and the figures, and return their paths, the page first.
+    """Write ``compare.html``, ``compare.md``, ``compare.csv`` and the figures; return their paths, the page first.
 
     Args:
         found: the comparison.
@@ -87,11 +109,12 @@ def write(found: Comparison, names: CaseNames, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     drawings = draw(found, names)
-    page, values = folder / "compare.md", folder / "compare.csv"
+    html, page, values = (folder / f"compare.{kind}" for kind in ("html", "md", "csv"))
     images = [(one.caption, f"figures/{one.name}.svg") for one in drawings]
+    write_text(html, web_page(found, names, drawings))
     write_text(page, markdown(found, names, images))
     write_text(values, to_csv(frame(found)))
-    return [page, values, *save(drawings, folder / "figures")]
+    return [html, page, values, *save(drawings, folder / "figures")]
 
 
 def _records(found: Comparison) -> list[dict[str, Any]]:

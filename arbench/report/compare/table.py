@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from arbench.report.compare.comparison import Comparison, Value
-from arbench.report.labels import STATUS, SharedSettings, is_kernel, model_label, shorten
+from arbench.report.labels import STATUS, SharedSettings, is_kernel, method_key, model_label, shorten
 from arbench.report.metrics import Metric
 from arbench.report.quantities import NONE, Column
-from arbench.report.table import Table
+from arbench.report.table import Mark, Table
 from arbench.results import COUNTERS, Case, Results
 from arbench.stats import format_interval, format_ratio, format_seconds
 
@@ -64,6 +64,7 @@ def _table(found: Comparison, names: CaseNames, labels: list[str]) -> Table:
     for label in others:
         columns += [Column(label), Column(f"{label} / {first}", number=False)]
     rows: list[list[str]] = []
+    about: list[Mark] = []
     sections: dict[int, str] = {}
     group = None
     for row in found.rows:
@@ -77,10 +78,10 @@ def _table(found: Comparison, names: CaseNames, labels: list[str]) -> Table:
             value = row.values.get(label)
             cells += [value_label(value, found.metric), ratio_label(value, found.metric)]
         rows.append([*names.cells(row.case), *cells])
+        about.append(Mark(method_key(row.case)))
     title = found.metric.title
-    return Table(
-        f"{title[:1].upper()}{title[1:]}, {' and '.join(others)} over {first}", columns, rows, _legend(found), sections
-    )
+    above = f"{title[:1].upper()}{title[1:]}, {' and '.join(others)} over {first}"
+    return Table(above, columns, rows, _legend(found), sections, about)
 
 
 def _legend(found: Comparison) -> list[str]:
@@ -147,7 +148,8 @@ def changed_table(found: Comparison, names: CaseNames) -> Table | None:
         ]
         for one in found.changed
     ]
-    return Table("Changed counters and statuses", columns, rows)
+    about = [Mark(method_key(one.case)) for one in found.changed]
+    return Table("Changed counters and statuses", columns, rows, marks=about)
 
 
 def counted(found: Comparison) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -14,10 +14,9 @@ from matplotlib.figure import Figure
 
 from arbench.border.printable import printable
 from arbench.border.whole import write_bytes, write_text
-from arbench.report.figures.style import FAINT, INK, RULE, SCREEN, Form, styled
+from arbench.report.figures.style import SCREEN, VARIABLES, Form, styled
+from arbench.report.figures.tags import as_data
 
-_VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)", RULE: "var(--rule)"}
-"""The variables of a page that replace the colours of a figure."""
 _PIXELS_PER_POINT = 4 / 3 * 1.1
 """Size of a figure on a page: a little more than its size in print."""
 
@@ -73,14 +72,21 @@ class Drawing:
             self.figure.savefig(page, format="pdf", metadata=known)
         return page.getvalue()
 
-    def markup(self) -> str:
-        """Return the SVG as markup for a page: no prolog, ids that start with ``name``, the page's colours."""
+    def markup(self, anchor: Callable[[str], str | None] = lambda case: None) -> str:
+        """Return the SVG as markup for a page: no prolog, ids that start with ``name``, the page's colours.
+
+        Parts that show a method or a case have it as ``data-`` attributes, see ``arbench.report.figures.tags``.
+
+        Args:
+            anchor: returns the id of the element of the page that explains a case; None where there is none.
+        """
         body = self.svg[self.svg.index("<svg") :]
         body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+        body = as_data(body, "tagged", anchor)
         body = re.sub(r'\bid="', f'id="{self.name}-', body)
         body = re.sub(r'href="#', f'href="#{self.name}-', body)
         body = re.sub(r"url\(#", f"url(#{self.name}-", body)
-        for color, variable in _VARIABLES.items():
+        for color, variable in VARIABLES.items():
             body = body.replace(color, variable)
         width = re.search(r'<svg [^>]*?\bwidth="([0-9.]+)pt"', body)
         assert width is not None

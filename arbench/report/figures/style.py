@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -18,17 +18,25 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from matplotlib.typing import FillStyleType
 
+from arbench.report.figures.palette import LIGHT
 from arbench.stats import format_si
 
 INK, FAINT, RULE = "#1f2328", "#59636e", "#d1d9e0"
 """Text, secondary text and lines."""
 
-_PALETTE = [mpl.colors.to_hex(color) for color in sns.color_palette("colorblind")]
-_BLUE, _ORANGE, _GREEN, _RED, _PINK, _BROWN, _ROSE, _GREY, _YELLOW, _SKY = _PALETTE
+_BLUE, _ORANGE, _GREEN, _RED, _PINK, _BROWN, _ROSE, _GREY, _YELLOW, _SKY = LIGHT.values()
+VARIABLES = {
+    INK: "var(--ink)",
+    FAINT: "var(--faint)",
+    RULE: "var(--rule)",
+    **{color: f"var(--{name})" for name, color in LIGHT.items()},
+}
+"""The variables of a page that replace the colours of a figure."""
 _METHODS = {
     "parallel": (_BLUE, "o"),
     "sequential": (_SKY, "X"),
     "naive": (_GREY, "v"),
+    "layerwise": (_GREY, "v"),
     "cached": (_RED, "s"),
     "fixed_point": (_PINK, "D"),
     "blocks": (_GREEN, "p"),
@@ -37,12 +45,12 @@ _METHODS = {
     "rejection": (_ROSE, "h"),
     "fused": (_YELLOW, "^"),
     "stream": (INK, "*"),
-    "inversion": (_RED, "s"),
-    "inversion_fixed_point": (_PINK, "D"),
-    "inversion_blocks": (_GREEN, "p"),
+    "inversion": (_RED, "d"),
+    "inversion_fixed_point": (_PINK, "H"),
+    "inversion_blocks": (_GREEN, "8"),
     "own_samples": (_SKY, "P"),
 }
-"""Colour and marker by method; two methods share a colour only if no model has both."""
+"""Colour and marker by method. Two methods share a colour only if no model has both, and none share both."""
 _IMPLEMENTATIONS = {
     ("arbench", "triton"): (_BLUE, "o"),
     ("arbench", "numba"): (_GREEN, "^"),
@@ -51,7 +59,9 @@ _IMPLEMENTATIONS = {
 }
 _FILLS: tuple[FillStyleType, ...] = ("full", "top", "left", "bottom", "right")
 """Fillings of variants; a hollow mark is an unstable case."""
-_SPARE = [(_YELLOW, "*"), (_ORANGE, "d"), (_BROWN, "H"), (_ROSE, "8"), (_GREEN, "d"), (_SKY, "*"), (_GREY, "d")]
+_STYLES = ("-", "--", "-.", ":")
+"""Line styles of variants."""
+_SPARE = [(_YELLOW, "P"), (_ORANGE, "d"), (_BROWN, "H"), (_ROSE, "8"), (_GREEN, "*"), (_SKY, "D"), (_GREY, "p")]
 
 SERIES_LOOKS = [(_BLUE, "o"), (_ORANGE, "s"), (_GREEN, "^"), (_RED, "D"), (_GREY, "v"), (_BROWN, "P")]
 """Colours and markers for machines or files, used in turn."""
@@ -151,33 +161,42 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def looks(methods: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, str, str]]:
-    """Return colour, marker and line style by label, for (method, label) pairs.
+class Look(NamedTuple):
+    """The look of a method."""
 
-    A method looks the same in every figure. Its variants (another backend, batch, ...) differ in line style.
-    Unknown methods get the spare looks in alphabetical order, in colours that no other method has.
+    color: str
+    marker: str
+    style: str
+    fill: FillStyleType
+
+
+def looks(methods: Iterable[tuple[str, str]], among: Iterable[str] = ()) -> Mapping[str, Look]:
+    """Return the look by label, for (method, label) pairs.
+
+    A method has the same colour and marker in every figure, whatever its settings. Its variants (other settings,
+    another backend, batch, ...) differ in line style and in the filling of their marks. Methods that are not
+    arbench's get the spare looks in alphabetical order, in colours that no other one has if possible.
+
+    Args:
+        methods: the pairs; settings follow the name of a method after a comma.
+        among: every method of the page, so that those that are not arbench's look the same in all its figures.
     """
     pairs = sorted(set(methods))
-    unknown = sorted({method for method, _ in pairs} - _METHODS.keys())
-    taken = {_METHODS[method][0] for method, _ in pairs if method in _METHODS}
+    bases = {_base(method) for method in among} | {_base(method) for method, _ in pairs}
+    taken = {_METHODS[method][0] for method in bases & _METHODS.keys()}
     spare = [look for look in _SPARE if look[0] not in taken] or _SPARE
-    known = _METHODS | {m: spare[i % len(spare)] for i, m in enumerate(unknown)}
-    styles = ("-", "--", "-.", ":")
+    known = _METHODS | {m: spare[i % len(spare)] for i, m in enumerate(sorted(bases - _METHODS.keys()))}
     seen: dict[str, int] = {}
     found = {}
     for method, label in pairs:
-        seen[method] = seen.get(method, -1) + 1
-        found[label] = (*known[method], styles[seen[method] % len(styles)])
+        base = _base(method)
+        variant = seen[base] = seen.get(base, -1) + 1
+        found[label] = Look(*known[base], _STYLES[variant % len(_STYLES)], _FILLS[variant % len(_FILLS)])
     return found
 
 
-def looks_of(cases: Iterable[tuple[str, str, str]]) -> Mapping[str, tuple[str, str, str]]:
-    """Return the looks of (op, method, label) triples; a method that both scores and samples has two colours."""
-    known = list(cases)
-    scoring = {method for op, method, _ in known if op == "score"}
-    return looks(
-        (f"sampling {method}" if op == "sample" and method in scoring else method, label) for op, method, label in known
-    )
+def _base(method: str) -> str:
+    return method.partition(",")[0]
 
 
 def implementation_looks(
@@ -200,18 +219,19 @@ def implementation_looks(
     return found
 
 
-def handle(look: tuple[str, str, str], label: str, scale: float, drawn: bool = True) -> Line2D:
+def handle(look: Look, label: str, scale: float, drawn: bool = True) -> Line2D:
     """Return the line of a legend for a method.
 
     Args:
-        look: colour, marker and line style.
+        look: of the method.
         label: its text.
         scale: of the figure.
         drawn: whether the figure has a line, not marks alone.
     """
-    color, marker, style = look
-    line = style if drawn else "none"
-    return Line2D([], [], color=color, marker=marker, ls=line, label=label, ms=6 * scale, lw=1.5 * scale)
+    line = Line2D([], [], color=look.color, marker=look.marker, fillstyle=look.fill, ms=6 * scale, lw=1.5 * scale)
+    line.set(linestyle=look.style if drawn else "none")
+    line.set_label(label)
+    return line
 
 
 def legend_columns(labels: Iterable[str], width: float, most: int = 4) -> int:

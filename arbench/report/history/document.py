@@ -1,21 +1,24 @@
-"""A history as data and as files."""
+"""A history as a page, as data and as files."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pandas as pd
+from markupsafe import Markup
 
 from arbench.border.printable import to_json
 from arbench.border.spreadsheet import to_csv
 from arbench.border.whole import write_text
-from arbench.report.figures.drawing import save
+from arbench.report.figures.drawing import Drawing, save
 from arbench.report.history.figures import draw
 from arbench.report.history.series import History, Series
 from arbench.report.history.table import table
+from arbench.report.html import framed
 from arbench.report.markdown import escape, grid
 
 SCHEMA = 2
@@ -62,8 +65,18 @@ def document(found: History) -> dict[str, Any]:
     }
 
 
+def web_page(found: History, drawings: Iterable[Drawing]) -> str:
+    """Return the whole history as an HTML page that needs no other file."""
+    return framed(
+        "history.html.j2",
+        metric=found.metric.title,
+        table=table(found),
+        figures=[(one.caption, Markup(one.markup())) for one in drawings],
+    )
+
+
 def write(found: History, folder: Path) -> list[Path]:
-    """Write ``history.md``, ``history.csv``, ``history.json`` and the figures; return their paths, the page first.
+    """Write ``history.html``, ``.md``, ``.csv`` and ``.json``, and the figures; return their paths, the page first.
 
     Args:
         found: the history.
@@ -74,12 +87,13 @@ def write(found: History, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     drawings = draw(found)
-    page, values, data = (folder / f"history.{kind}" for kind in ("md", "csv", "json"))
+    html, page, values, data = (folder / f"history.{kind}" for kind in ("html", "md", "csv", "json"))
     images = [f"![{escape(one.caption)}](figures/{one.name}.svg)" for one in drawings]
+    write_text(html, web_page(found, drawings))
     write_text(page, "\n".join([*grid(table(found), level=1), *images, ""]))
     write_text(values, to_csv(frame(found)))
     write_text(data, msgspec.json.format(to_json(document(found)), indent=1).decode() + "\n")
-    return [page, values, data, *save(drawings, folder / "figures")]
+    return [html, page, values, data, *save(drawings, folder / "figures")]
 
 
 def _commit(place: pd.Series) -> dict[str, Any]:

@@ -23,8 +23,9 @@ from arbench.report.figures.style import (
     new_figure,
     styled,
 )
+from arbench.report.figures.tags import tag, tag_legend
 from arbench.report.kernels.tables import kernels, split_configuration
-from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, shorten
+from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, method_key, shorten
 from arbench.report.rates.roofs import reached
 from arbench.results import Case, Results
 
@@ -78,7 +79,8 @@ def fractions(results: Results, form: Form = SCREEN) -> Figure | None:
             Line2D([], [], color=c, marker=m, fillstyle=f, ls="none", label=shorten(label, 40), ms=6 * form.scale)
             for label, (c, m, f) in look.items()
         ]
-        figure.legend(handles=handles, loc="outside lower left", ncols=columns)
+        keys = {shared.method_label(case): method_key(case) for case in cases}
+        tag_legend(figure.legend(handles=handles, loc="outside lower left", ncols=columns), [keys[one] for one in look])
     return figure
 
 
@@ -112,7 +114,7 @@ def _mark(
     bars = None
     if found.ends is not None:
         bars = np.array([[value - found.ends[0]], [found.ends[1] - value]]).clip(0)
-    axes.errorbar(
+    drawn = axes.errorbar(
         [value],
         [place],
         xerr=bars,
@@ -126,6 +128,7 @@ def _mark(
         zorder=3,
         alpha=0.9,
     )
+    tag(drawn, method_key(case), case.id)
 
 
 def _frame(axes: Axes, places: list[float], count: float) -> None:

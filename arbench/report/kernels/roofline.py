@@ -21,8 +21,9 @@ from arbench.report.figures.style import (
     new_figure,
     styled,
 )
+from arbench.report.figures.tags import tag, tag_legend
 from arbench.report.kernels.tables import kernels
-from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, shorten
+from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, method_key, shorten
 from arbench.report.rates.roofs import per_second
 from arbench.results import Case, Results
 
@@ -65,7 +66,8 @@ def roofline(results: Results, form: Form = SCREEN) -> Figure | None:
             _names(axes, cases, (width / form.scale - 1.2) / _LINE, form.scale)
             axes.set_title(OPS[op])
         panels[0].set_ylabel("reached, FLOP per second")
-        figure.legend(handles=handles, loc="outside lower left", ncols=columns)
+        keys = {shared.method_label(case): method_key(case) for case in shown}
+        tag_legend(figure.legend(handles=handles, loc="outside lower left", ncols=columns), [keys[one] for one in look])
     return figure
 
 
@@ -96,7 +98,7 @@ def _panel(
     draw_roofs(axes, tops, scale)
     for case in cases:
         color, marker, fill = look[shared.method_label(case)]
-        axes.plot(
+        drawn = axes.plot(
             *_mark(case),
             marker=marker,
             color=color,
@@ -107,6 +109,7 @@ def _panel(
             mec="none" if fill == "full" else color,
             alpha=0.9,
         )
+        tag(drawn, method_key(case), case.id)
 
 
 def _names(axes: Axes, cases: list[Case], room: float, scale: float) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from arbench.report.cells import exact, per_second, seconds, speed_up_label, status_label
 from arbench.report.labels import STATUS, SharedSettings, of_kernels, shorten
 from arbench.report.quantities import NONE, Cell, Column, in_one_unit
 from arbench.report.rates.roofs import of_limit, roof_of
-from arbench.report.table import Table, order
+from arbench.report.table import Table, marks, order
 from arbench.results import Case, Results
 
 _HEADLINE = ("configuration", "op", "implementation", "time", "rate", "of_limit", "outcome")
@@ -56,7 +57,7 @@ def kernel_tables(results: Results, width: int) -> list[Table]:
         for preset in dict.fromkeys(case.preset for case in shown):
             same = [case for case in shown if case.preset == preset]
             tables.append(_table(kernel, same, results, shared, (), width))
-        tables[-1] = Table(tables[-1].title, tables[-1].columns, tables[-1].rows, notes)
+        tables[-1] = replace(tables[-1], notes=notes)
     return tables
 
 
@@ -70,6 +71,7 @@ def kernel_rows(results: Results) -> Table:
             [COLUMNS[name] for name in _FULL],
             [[CELLS[name](case, results, shared) for name in _FULL] for case in cases],
         ),
+        marks=marks(cases),
     )
 
 
@@ -129,7 +131,7 @@ def _table(
         for case in cases
     ]
     title = "\n  ".join(textwrap.wrap(" · ".join(filter(None, (kernel, common, shared.of_kernels))), width - 2))
-    table = Table(title, *in_one_unit([COLUMNS[name] for name in names], rows), notes)
+    table = Table(title, *in_one_unit([COLUMNS[name] for name in names], rows), notes, marks=marks(cases))
     if len(own) == 1 and not _fits(table, width):
         return _narrowed(table, names, width)
     return table
@@ -139,14 +141,14 @@ def _narrowed(table: Table, names: list[str], width: int) -> Table:
     """Return the table without its rate and, if it is still too wide, with shortened names."""
     kept = [i for i, name in enumerate(names) if name != "rate"]
     rows = [[row[i] for i in kept] for row in table.rows]
-    table = Table(table.title, [table.columns[i] for i in kept], rows, table.notes)
+    table = replace(table, columns=[table.columns[i] for i in kept], rows=rows)
     over = max(map(len, table.lines())) - width
     if over <= 0:
         return table
     at = [names[i] for i in kept].index("implementation")
     most = max(_FEWEST_LETTERS, max(len(row[at]) for row in rows) - over)
     rows = [[shorten(cell, most) if i == at else cell for i, cell in enumerate(row)] for row in rows]
-    return Table(table.title, table.columns, rows, table.notes)
+    return replace(table, rows=rows)
 
 
 def _fits(table: Table, width: int) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from arbench.report.labels import DEPENDS_ON_WEIGHTS, SharedSettings, interval_of, model_label, of_models
-from arbench.report.models.passes import quality, trained_of
+from arbench.report.models.passes import are_unknown, quality, trained_of
 from arbench.report.models.streaming import streaming
 from arbench.report.models.verdicts import headlines
 from arbench.report.rates.speed import is_reference, speed_up
@@ -83,7 +83,7 @@ def _beside_trained(named: list[_Cost], results: Results) -> list[str]:
     """Return the quality of trained weights, or a caveat where they are random and a sampler's gain depends on them."""
     if (trained := trained_of(named[0].case, results)) is not None:
         return [f"Weights are {quality(trained)}."]
-    if results.run.plan.get("options", {}).get("weights") is not None:
+    if are_unknown(named[0].case, results):
         return []
     gains = list(dict.fromkeys(one.case.method for one in named if one.case.method in DEPENDS_ON_WEIGHTS))
     some = "gains" if len(gains) > 1 else "gain"

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from arbench.report.figures.style import SCREEN, Form, looks, new_figure, styled, value_axis
-from arbench.report.labels import OPS, interval_of, model_label, of_models
+from arbench.report.figures.style import SCREEN, Form, Look, looks, new_figure, styled, value_axis
+from arbench.report.figures.tags import tag, tag_legend
+from arbench.report.labels import OPS, interval_of, method_key, model_label, of_models
 from arbench.report.models.taxonomy import time_per_element
 from arbench.report.quantities import NONE, Cell, Column, in_one_unit
-from arbench.report.table import Table, order
+from arbench.report.table import Mark, Table, order
 from arbench.results import Case, Results
 
 TITLE = "Time per element by batch size"
@@ -51,7 +52,8 @@ def batch_table(results: Results) -> Table | None:
         *(Column(f"batch {batch}") for batch in batches),
         Column("throughput gain"),
     ]
-    return Table(TITLE, *in_one_unit(columns, [_row(cases, batches) for cases in rows]))
+    shown = in_one_unit(columns, [_row(cases, batches) for cases in rows])
+    return Table(TITLE, *shown, marks=[Mark(method_key(cases[0])) for cases in rows])
 
 
 def _row(cases: list[Case], batches: list[int]) -> list[Cell]:
@@ -82,7 +84,8 @@ def batch_figure(results: Results, form: Form = SCREEN) -> Figure | None:
     for cases in rows:
         first = cases[0]
         panels.setdefault(f"{model_label(first)}, {OPS[first.op]}, N = {first.n:,}", []).append(cases)
-    look = looks((cases[0].method, cases[0].method) for cases in rows)
+    among = {case.method for case in of_models(results)}
+    look = looks(((cases[0].method, cases[0].method) for cases in rows), among)
     values = [(case.median_s or 0.0) / (case.batch * case.n) for cases in rows for case in cases]
     across = min(_ACROSS, len(panels), int(form.page / (_WIDE * form.scale)))
     down = -(-len(panels) // across)
@@ -91,12 +94,12 @@ def batch_figure(results: Results, form: Form = SCREEN) -> Figure | None:
         grid = figure.subplots(down, across, sharey=True, squeeze=False).flat
         for axes, (title, lines) in zip(grid, panels.items(), strict=False):
             for cases in lines:
-                _line(axes, cases, *look[cases[0].method], form.scale)
+                _line(axes, cases, look[cases[0].method], form.scale)
             _batch_axis(axes, (case.batch for cases in lines for case in cases))
             value_axis(axes, min(values), max(values), "s")
             axes.set_title(title)
             axes.grid(True, which="major")
-            axes.legend()
+            tag_legend(axes.legend(), [method_key(cases[0]) for cases in lines])
             sns.despine(ax=axes)
         for axes in list(grid)[len(panels) :]:
             axes.set_visible(False)
@@ -104,24 +107,26 @@ def batch_figure(results: Results, form: Form = SCREEN) -> Figure | None:
     return figure
 
 
-def _line(axes: Axes, cases: list[Case], color: str, marker: str, style: str, scale: float) -> None:
+def _line(axes: Axes, cases: list[Case], look: Look, scale: float) -> None:
     batches = [case.batch for case in cases]
     elements = np.array([case.batch * case.n for case in cases])
     times = np.array([case.median_s or 0.0 for case in cases]) / elements
     ends = np.array([interval_of(case) or (case.median_s, case.median_s) for case in cases], dtype=float)
     bars = np.abs(ends.T / elements - times)
-    axes.errorbar(
+    drawn = axes.errorbar(
         batches,
         times,
         yerr=bars,
-        color=color,
-        marker=marker,
-        linestyle=style,
+        color=look.color,
+        marker=look.marker,
+        fillstyle=look.fill,
+        linestyle=look.style,
         markersize=5.5 * scale,
         capsize=4.5 * scale,
         linewidth=1.4 * scale,
         label=cases[0].method,
     )
+    tag(drawn, method_key(cases[0]))
 
 
 def _batch_axis(axes: Axes, batches: Iterable[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import seaborn as sns
@@ -13,15 +13,17 @@ from matplotlib.lines import Line2D
 from arbench.report.figures.style import (
     SCREEN,
     Form,
+    Look,
     handle,
     legend_columns,
-    looks_of,
+    looks,
     new_figure,
     sizes_axis,
     styled,
     value_axis,
 )
-from arbench.report.labels import OPS, SharedSettings, interval_of, model_label, shorten
+from arbench.report.figures.tags import tag, tag_legend
+from arbench.report.labels import OPS, SharedSettings, interval_of, method_key, model_label, of_models, shorten
 from arbench.report.models.verdicts import exact_growth
 from arbench.report.table import order
 from arbench.results import Case, Fit, Results
@@ -59,19 +61,27 @@ def curves(results: Results, model: str, metric: str, form: Form = SCREEN) -> Fi
     values = [value for case in cases if (value := _value(case, metric)) is not None]
     words, unit = _UNITS[metric]
     with styled(form=form):
-        labels = dict.fromkeys(shorten(_label(case, shared), _LONGEST) for case in cases)
+        labels = dict.fromkeys(shorten(label_of(case, shared), _LONGEST) for case in cases)
         columns = legend_columns(labels, form.column / form.scale, _ACROSS)
         figure = new_figure(form.column, form.height + 0.2 * form.scale * -(-len(labels) // columns))
         axes = figure.subplots()
-        handles = _panel(axes, cases, results, metric, shared, form.scale)
+        handles, methods = _panel(axes, cases, results, metric, shared, form.scale)
         value_axis(axes, min(values), max(values), unit)
         axes.set_ylabel(words)
-        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+        tag_legend(figure.legend(handles=handles, loc="outside lower center", ncols=columns), methods)
     return figure
 
 
-def _label(case: Case, shared: SharedSettings) -> str:
+def label_of(case: Case, shared: SharedSettings) -> str:
+    """Return the operation and the method of a case, with the settings that vary."""
     return f"{OPS[case.op]}: {shared.method_label(case)}"
+
+
+def looks_of(results: Results, model: str, shared: SharedSettings) -> Mapping[str, Look]:
+    """Return the look by label; a method that both scores and samples has one colour, and two line styles."""
+    among = {case.method for case in of_models(results)}
+    known = (case for case in of_models(results) if model_label(case) == model)
+    return looks(((case.method, label_of(case, shared)) for case in known), among)
 
 
 def _value(case: Case, metric: str) -> float | None:
@@ -87,49 +97,50 @@ def _panel(
     metric: str,
     shared: SharedSettings,
     scale: float,
-) -> list[Line2D]:
-    """Draw the cases of a model, and return a handle for each line of the legend."""
+) -> tuple[list[Line2D], list[str]]:
+    """Draw the cases of a model; return a handle for each line of the legend, and its method."""
     handles = []
-    model = model_label(cases[0])
-    every = (case for case in results.cases.values() if model_label(case) == model)
-    look = looks_of((case.op, case.method, _label(case, shared)) for case in every)
-    for label in dict.fromkeys(_label(case, shared) for case in cases):
-        color, marker, style = look[label]
-        same = [case for case in cases if _label(case, shared) == label]
+    methods = []
+    known = looks_of(results, model_label(cases[0]), shared)
+    for label in dict.fromkeys(label_of(case, shared) for case in cases):
+        look = known[label]
+        same = [case for case in cases if label_of(case, shared) == label]
         fit = results.fits.get((*same[0].key, metric))
-        drawn = _fit(axes, fit, [case.n for case in same], color, style) if fit else False
-        _marks(axes, same, metric, color, marker, scale)
-        handles.append(handle(look[label], shorten(label, _LONGEST), scale, drawn))
+        drawn = _fit(axes, fit, [case.n for case in same], look) if fit else False
+        _marks(axes, same, metric, look, scale)
+        handles.append(handle(look, shorten(label, _LONGEST), scale, drawn))
+        methods.append(method_key(same[0]))
     sizes_axis(axes, (case.n for case in cases))
     axes.grid(True, which="major")
     axes.set_axisbelow(True)
     sns.despine(ax=axes)
-    return handles
+    return handles, methods
 
 
-def _marks(axes: Axes, cases: Iterable[Case], metric: str, color: str, marker: str, scale: float) -> None:
+def _marks(axes: Axes, cases: Iterable[Case], metric: str, look: Look, scale: float) -> None:
     for case in cases:
         value = _value(case, metric)
         assert value is not None
         ends = interval_of(case) if metric == "seconds" else None
         bars = None if ends is None else np.array([[value - ends[0]], [ends[1] - value]]).clip(0)
-        face = "none" if metric == "seconds" and case.unstable else color
-        axes.errorbar(
+        hollow = metric == "seconds" and case.unstable
+        drawn = axes.errorbar(
             [case.n],
             [value],
             yerr=bars,
-            color=color,
-            marker=marker,
+            color=look.color,
+            marker=look.marker,
+            fillstyle="none" if hollow else look.fill,
             markersize=5.5 * scale,
-            mfc=face,
             capsize=4.5 * scale,
             elinewidth=1.2,
             linestyle="none",
             zorder=3,
         )
+        tag(drawn, method_key(case), case.id)
 
 
-def _fit(axes: Axes, fit: Fit, shown: list[int], color: str, style: str) -> bool:
+def _fit(axes: Axes, fit: Fit, shown: list[int], look: Look) -> bool:
     """Draw the fitted curve, and return whether there was one.
 
     A noisy fit is drawn over the sizes it was fitted to, an exact one over the sizes shown.
@@ -140,5 +151,6 @@ def _fit(axes: Axes, fit: Fit, shown: list[int], color: str, style: str) -> bool
     sizes = shown if exact_growth(fit) else fit.sizes
     n = np.unique(np.geomspace(min(sizes), max(sizes), 200).round().astype(int))
     line = [growth.predict(int(one)) for one in n]
-    axes.plot(n, line, color=color, linestyle=style, linewidth=1.4, alpha=0.8, zorder=2)
+    drawn = axes.plot(n, line, color=look.color, linestyle=look.style, linewidth=1.4, alpha=0.8, zorder=2)
+    tag(drawn, method_key(fit))
     return True

@@ -9,17 +9,18 @@ from matplotlib.figure import Figure
 
 from arbench.report.figures.style import FAINT, INK, SCREEN, SERIES_LOOKS, Form, new_figure, styled, value_axis
 from arbench.report.labels import shorten
-from arbench.report.models.frontier import JOBS, Entry, entries, frontier, teacher_of
+from arbench.report.models.frontier import DIFFERING, JOBS, Entry, entries, frontier, teacher_of
 from arbench.results import Op, Results
 
 _LONGEST = 24
 """Characters of a label in the figure."""
+_AXES = {DIFFERING: "translations that differ, %"}
 _ROOM = 2.5
 """Room beside the outermost marks, as a factor."""
 
 
 def frontier_figure(results: Results, form: Form = SCREEN) -> Figure | None:
-    """Return bits against the seconds of an element, sampling and scoring, a row of panels for each kind of data.
+    """Return quality against the seconds of an element, sampling and scoring, a row of panels for each kind of data.
 
     The line joins the models that no other beats in both; an arrow leads from a teacher to the model distilled from it.
     """
@@ -32,7 +33,7 @@ def frontier_figure(results: Results, form: Form = SCREEN) -> Figure | None:
         for row, group in zip(panels, groups, strict=True):
             for axes, op in zip(row, reversed(JOBS), strict=True):
                 _panel(axes, group, op, form.scale)
-            row[0].set_ylabel(shorten(group[0].trained.unit, 2 * _LONGEST))
+            row[0].set_ylabel(shorten(_AXES.get(unit := group[0].measure.unit, unit), 2 * _LONGEST))
             row[0].set_title(shorten(f"{group[0].trained.data}: sampling", 2 * _LONGEST))
             row[1].set_title("scoring")
     return figure
@@ -45,7 +46,7 @@ def _panel(axes: Axes, group: Sequence[Entry], op: Op, scale: float) -> None:
         return
     best = frontier(group, op)
     low, high = (f(seconds for _, seconds in timed) for f in (min, max))
-    places = {one.label: (seconds, one.trained.bits) for one, seconds in timed}
+    places = {one.label: (seconds, one.cost) for one, seconds in timed}
     (on, marker), (off, other) = SERIES_LOOKS[0], SERIES_LOOKS[4]
     steps = [places[one.label] for one in best]
     axes.plot(*zip(*steps, strict=True), color=on, linewidth=1.2 * scale, drawstyle="steps-post", zorder=1)
@@ -59,10 +60,10 @@ def _panel(axes: Axes, group: Sequence[Entry], op: Op, scale: float) -> None:
             look = {"arrowstyle": "->", "color": FAINT, "linewidth": 1.0, "shrinkA": 5, "shrinkB": 5}
             axes.annotate("", (x, y), places[teacher.label], arrowprops=look, zorder=2)
     value_axis(axes, low / _ROOM, high * _ROOM, "s", "x")
-    bits = [one.trained.bits for one, _ in timed]
-    room = max(max(bits) - min(bits), 0.1) * 0.15
-    axes.set_ylim(min(bits) - room, max(bits) + 2 * room)
-    axes.set_xlabel("seconds per element")
+    costs = [one.cost for one, _ in timed]
+    room = max(max(costs) - min(costs), 0.1) * 0.15
+    axes.set_ylim(min(costs) - room, max(costs) + 2 * room)
+    axes.set_xlabel("seconds per element" if group[0].measure.pairs is None else "seconds per symbol of a translation")
 
 
 def _name(axes: Axes, label: str, x: float, y: float, scale: float, *, right: bool) -> None:

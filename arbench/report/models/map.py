@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from arbench.report.figures.palette import LIGHT
 from arbench.report.figures.style import FAINT, INK, RULE, SCREEN, Form, new_figure, styled
 from arbench.report.labels import GROWTH, SharedSettings, shorten
 from arbench.report.models.verdicts import Headline, depth_fits, headlines
@@ -21,7 +22,7 @@ _LETTER, _LONGEST = 0.08, 60
 """Mean width of a character, inches, at most; characters of the longest label."""
 _LINE, _BETWEEN, _PAD, _CAPTION = 0.16, 0.08, 0.14, 0.24
 _LOW = 0.5
-_BEST, _OTHER = "#0173b2", "#cc78bc"
+_BEST, _OTHER = LIGHT["blue"], LIGHT["pink"]
 _CORNERS = {
     ("1", "1"): "both in a few steps",
     ("N", "1"): "fast to score, slow to sample",

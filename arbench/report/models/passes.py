@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from arbench.border.printable import on_one_line
-from arbench.report.labels import DEPENDS_ON_WEIGHTS, of_models
+from arbench.report.labels import DEPENDS_ON_WEIGHTS, DRAFTED, of_models
 from arbench.report.quantities import NONE, Column
-from arbench.report.table import Table, order
+from arbench.report.table import Mark, Table, order
 from arbench.results import Case, Results, Trained, with_preset
 
 TITLE = "Passes that an element needs"
@@ -18,6 +18,14 @@ def trained_of(case: Case, results: Results) -> Trained | None:
     """Return the facts about the trained weights of a case; None where they are random or its file does not say."""
     found = results.models.get((case.model, case.preset))
     return found.trained if found is not None else None
+
+
+def are_unknown(case: Case, results: Results) -> bool:
+    """Return whether weights may be trained or random: those of a file, and those that come with a model."""
+    found = results.models.get((case.model, case.preset))
+    return results.run.plan.get("options", {}).get("weights") is not None or (
+        found is not None and found.brings_weights
+    )
 
 
 def has_trained(results: Results) -> bool:
@@ -49,19 +57,23 @@ def passes_table(results: Results) -> Table | None:
             label = f"{model}@{name}"
             rows += _rows(label, _at_one_size({one: weights[one] for one in (None, name) if one in weights}), name)
             facts = trained_of(weights[name][0], results)
-            notes += [f"{label}: {quality(facts)}"] if facts is not None else []
+            if facts is not None:
+                guessed = list(dict.fromkeys(one.method for one in weights[name] if _drafted(one)))
+                notes.append(f"{label}: {quality(facts)}")
+                if guessed and facts.draft is None:
+                    by = " and ".join(map(on_one_line, guessed))
+                    notes.append(f"{label}: the draft of {by} has random weights; a trained one guesses better")
         if not trained:
             rows += _rows(model, _at_one_size(weights), None)
     if not rows:
         return None
     kept = 5 if any(row[-1] != NONE for row in rows) else 4
     columns = [Column("model", number=False), Column("method", number=False), *map(Column, ("N", "random", "trained"))]
-    return Table(TITLE, columns[:kept], [row[:kept] for row in rows], notes)
+    return Table(TITLE, columns[:kept], [row[:kept] for row in rows], notes, marks=[Mark(row[1]) for row in rows])
 
 
 def _pairs(results: Results) -> dict[str, dict[str | None, list[Case]]]:
     """Return the cases by model with its preset, and within it by the name of trained weights, None for random ones."""
-    given = results.run.plan.get("options", {}).get("weights") is not None
     found: dict[str, dict[str | None, list[Case]]] = {}
     for case in order(of_models(results)):
         if case.nfe is None or case.status == "inexact" or case.method.partition(",")[0] not in DEPENDS_ON_WEIGHTS:
@@ -69,10 +81,14 @@ def _pairs(results: Results) -> dict[str, dict[str | None, list[Case]]]:
         preset, name = case.preset, None
         if trained_of(case, results) is not None:
             preset, _, name = case.preset.rpartition("@")
-        elif given:
-            continue  # its weights may be trained or not
+        elif are_unknown(case, results):
+            continue
         found.setdefault(on_one_line(with_preset(case.model, preset)), {}).setdefault(name, []).append(case)
     return found
+
+
+def _drafted(case: Case) -> bool:
+    return case.method.partition(",")[0] in DRAFTED
 
 
 def _at_one_size(weights: dict[str | None, list[Case]]) -> list[tuple[str | None, Case]]:

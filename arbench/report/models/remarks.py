@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from arbench.report.labels import STATUS, SharedSettings, is_kernel, listed, model_label, numbers, rounded_weights
+from arbench.report.models.sizes import alike
 from arbench.report.models.verdicts import sentences
-from arbench.report.sizes import alike
 from arbench.report.table import order
 from arbench.results import Case, Results, Status
 
@@ -20,6 +20,7 @@ def remarks(results: Results) -> list[str]:
     """Return what a reader must know about a run, each in one sentence or a few: the good news first."""
     lines = [
         _verified(results),
+        *_caveats(results),
         _draws_alone(results),
         *_rounded(results),
         *failures(results),
@@ -66,6 +67,15 @@ def _verified(results: Results) -> str:
     wrong = sum(case.status == "inexact" for case in cases)
     right = f"{_count(sound, 'case')} {'is' if len(sound) == 1 else 'are'} right"
     return f"Verified: {right}, {f'{wrong:,} wrong' if wrong else 'none is wrong'}."
+
+
+def _caveats(results: Results) -> list[str]:
+    """Return the remark of each model that has no family: those of others stand below the table of the families."""
+    found: dict[str, list[str]] = {}
+    for line in results.models.values():
+        if not line.family and line.remark:
+            found.setdefault(" ".join(line.remark.split()), []).append(model_label(line))
+    return [f"{listed(labels)}: {remark}" for remark, labels in found.items()]
 
 
 def _draws_alone(results: Results) -> str:

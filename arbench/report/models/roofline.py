@@ -5,8 +5,10 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from arbench.report.figures.roofline import Mark, ceilings, draw_roofs, roof_axes, roof_handles
-from arbench.report.figures.style import SCREEN, Form, handle, legend_columns, looks_of, new_figure, styled
-from arbench.report.labels import OPS, SharedSettings, model_label, of_models, shorten
+from arbench.report.figures.style import SCREEN, Form, handle, legend_columns, new_figure, styled
+from arbench.report.figures.tags import tag, tag_legend
+from arbench.report.labels import SharedSettings, method_key, model_label, of_models, shorten
+from arbench.report.models.curves import label_of, looks_of
 from arbench.report.rates.roofs import per_second
 from arbench.report.table import order
 from arbench.results import Case, Results
@@ -39,14 +41,13 @@ def model_roofline(results: Results, model: str, form: Form = SCREEN) -> Figure 
     if not shown or not tops:
         return None
     shared = SharedSettings(results)
-    look = looks_of((case.op, case.method, _label(case, shared)) for case in same)
+    looks = looks_of(results, model, shared)
     lines: dict[str, list[Case]] = {}
-    for case in sorted(shown, key=lambda case: case.n):
-        lines.setdefault(_label(case, shared), []).append(case)
+    for case in shown:
+        lines.setdefault(label_of(case, shared), []).append(case)
     sizes = sorted({case.n for case in shown})
     with styled(form=form):
-        labels = dict.fromkeys(_label(case, shared) for case in shown)
-        handles = [handle(look[label], shorten(label, _LONGEST), form.scale) for label in labels]
+        handles = [handle(looks[label], shorten(label, _LONGEST), form.scale) for label in lines]
         handles += roof_handles(tops, form.scale)
         columns = legend_columns((str(one.get_label()) for one in handles), form.column / form.scale, 3)
         figure = new_figure(form.column, form.height + 0.2 * form.scale * -(-len(handles) // columns))
@@ -54,21 +55,24 @@ def model_roofline(results: Results, model: str, form: Form = SCREEN) -> Figure 
         roof_axes(axes, list(marks.values()), tops)
         draw_roofs(axes, tops, form.scale)
         for label, cases in lines.items():
-            color, marker, style = look[label]
-            x, y = zip(*(marks[case.id] for case in cases), strict=True)
-            axes.plot(x, y, color=color, ls=style, lw=1.0 * form.scale, alpha=0.6, zorder=2)
+            look = looks[label]
+            x, y = zip(*(marks[case.id] for case in sorted(cases, key=lambda case: case.n)), strict=True)
+            joined = axes.plot(x, y, color=look.color, ls=look.style, lw=1.0 * form.scale, alpha=0.6, zorder=2)
+            tag(joined, method_key(cases[0]))
             for case in cases:
                 share = sizes.index(case.n) / (len(sizes) - 1) if len(sizes) > 1 else 0.6
-                axes.plot(
+                drawn = axes.plot(
                     *marks[case.id],
-                    color=color,
-                    marker=marker,
+                    color=look.color,
+                    marker=look.marker,
+                    fillstyle="none" if case.unstable else look.fill,
                     ms=(_SMALL + (_LARGE - _SMALL) * share) * form.scale,
-                    mfc="none" if case.unstable else color,
                     zorder=3,
                 )
+                tag(drawn, method_key(case), case.id)
         axes.set_ylabel("reached, FLOP per second")
-        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+        tag_legend(legend, [method_key(cases[0]) for cases in lines.values()])
     return figure
 
 
@@ -77,7 +81,3 @@ def _mark(case: Case) -> Mark | None:
     moved = case.bytes if step is None else step * case.n
     rate = per_second(case, case.flops) if case.status == "ok" else None
     return None if not moved or not case.flops or rate is None else (case.flops / moved, rate)
-
-
-def _label(case: Case, shared: SharedSettings) -> str:
-    return f"{OPS[case.op]}: {shared.method_label(case)}"

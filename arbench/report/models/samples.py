@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -283,18 +283,40 @@ def _cut(text: str, most: int = MOST_CHARACTERS) -> str:
 
 
 def _translations(one: Gallery, found: Exhibit, _: _Share) -> None:
-    rows = [line.split("\t") for line in one.text(one.events[0].file).splitlines()][1:]
-    if len(rows) != len(one.events) or any(len(row) != 3 for row in rows):
+    head, *rows = [line.split("\t") for line in one.text(one.events[0].file).splitlines()] or [[]]
+    texts = [name for name in ("source", "reference", "translation", "sample") if name in head]
+    wanted = len(rows) == len(one.events) and all(len(row) == len(head) for row in rows)
+    if not wanted or not {"source", "reference", "sample"} <= set(texts):
         raise GalleryError(f"{TABLE} does not have source, reference and sample of each event")
-    columns = [Column(name, number=False, wraps=True) for name in ("source", "reference", "sample")]
-    cells = [[*map(_shortened, row), _bits(event)] for row, event in zip(rows, one.events, strict=True)]
     unit = f"bits per {on_one_line(one.events[0].element)}"
-    remark = next((f"Shown are {on_one_line(event.remark)}." for event in one.events if event.remark), None)
-    found.table = Table(
-        f"Translations by {found.model}", [*columns, Column(unit)], cells[:MOST_ROWS], [remark] if remark else []
-    )
+    columns, cells = list[Column](), list[list[str]]([] for _ in rows)
+    for name in texts:
+        columns.append(Column(name, number=False, wraps=True))
+        if name in _COSTS:
+            columns.append(Column(unit))
+        for row, cell, event in zip(rows, cells, one.events, strict=True):
+            cell.append(_shortened(row[head.index(name)]))
+            if name in _COSTS:
+                cell.append(_COSTS[name](event))
+    notes = list(dict.fromkeys(f"Shown are {on_one_line(event.remark)}." for event in one.events if event.remark))
+    if "translation" in texts:
+        same = sum(row[head.index("translation")] == row[head.index("reference")] for row in rows)
+        notes.append(
+            "A translation has the likeliest symbol at each position, given those before it; samples are drawn. "
+            f"{same:,} of the {_several(len(rows), 'translation')} {'is' if same == 1 else 'are'} the reference."
+        )
+    found.table = Table(f"Translations by {found.model}", columns, cells[:MOST_ROWS], notes)
     if len(rows) > MOST_ROWS:
         found.notes.append(f"{MOST_ROWS} of {len(rows):,} translations are shown; the folder has all.")
+
+
+def _cost(event: Event) -> str:
+    """Return the bits of the likeliest translation of an event."""
+    return NONE if event.translation is None else f"{event.translation.bits_per_element:.2f}"
+
+
+_COSTS: Mapping[str, Callable[[Event], str]] = {"translation": _cost, "sample": _bits}
+"""Texts that a model gives, and what says how likely they are."""
 
 
 def _shortened(text: str) -> str:

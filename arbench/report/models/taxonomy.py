@@ -124,9 +124,8 @@ def _rows(results: Results, model: str, mark: str) -> list[list[Cell]]:
     ops: tuple[Op, ...] = ("score", "sample")
     for op in ops:
         one = job(results, model, op)
-        first = not rows
-        head = [model + mark if first else "", _sizes(results, model) if first else "", OPS[op]]
-        last = [tally(results, model) if first else ""]
+        head = [model + mark, _sizes(results, model), OPS[op]]
+        last = [tally(results, model)]
         if one is None:
             rows.append([*head, NONE, *["" for _ in range(11)], *last])
             continue
@@ -209,10 +208,10 @@ def tally(results: Results, model: str) -> str:
     return ", ".join(parts) or NONE
 
 
-def time_per_element(case: Case) -> Quantity:
-    """Return the time of a call divided by the elements of all events in the batch."""
+def time_per_element(case: Case, size: int | None = None) -> Quantity:
+    """Return the time of a call divided by the elements of all events in the batch; ``size`` counts those of one."""
     assert case.median_s is not None
-    elements = case.batch * case.n
+    elements = case.batch * (size or case.n)
     ends = interval_of(case)
     return Quantity(case.median_s / elements, "s", ends and (ends[0] / elements, ends[1] / elements))
 

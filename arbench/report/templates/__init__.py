@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -26,3 +27,9 @@ def environment() -> Environment:
     found.filters["md"] = escape
     found.filters["grid"] = lambda table, level=2: "\n".join(grid(table, level))
     return found
+
+
+@cache
+def own_script() -> str:
+    """Return the script that joins a page's parts to the libraries in it."""
+    return files(__package__).joinpath("page.js").read_text(encoding="utf-8")

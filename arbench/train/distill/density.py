@@ -21,7 +21,8 @@ from arbench.train.distill.power import power_loss
 from arbench.train.distill.teacher import Teacher
 from arbench.train.events import event
 from arbench.train.loop import Progress
-from arbench.train.quality import Quality, batches, measured
+from arbench.train.parts import scored
+from arbench.train.quality import Quality, batches
 from arbench.train.recipe import Recipe
 from arbench.train.run import Run, trained
 
@@ -181,14 +182,15 @@ def distil(
 ) -> Distilled:
     """Distil a teacher into a student; see ``Distiller.distil``.
 
-    Both are scored on the same windows of the held-out audio, dequantised with the same noise: the student by
-    inversion, step by step.
+    Both are scored on the same windows of the held-out audio, after as much context as the teacher looks back, and
+    dequantised with the same noise: the student by inversion, step by step.
     """
     r, data = run.recipe, run.data
     objective = Density(teacher.model, data.training, data.validation, r, settings["samples"], settings["power"])
     facts = {"teacher": teacher.spec, "teacher_sha256": teacher.sha256, **settings}
-    result, quality = trained(run, student, objective, facts=facts, resume=resume, report=report)
-    theirs = measured(teacher.model, data.held_out, r.eval_n or r.n, r.prefix, seed=r.seed)
+    seen = teacher.model.receptive_field  # a student is inverted, and looks back without a bound
+    result, quality = trained(run, student, objective, receptive_field=seen, facts=facts, resume=resume, report=report)
+    theirs = scored(teacher.model, data, r)
     apart, power = objective.judged(student, data.held_out)
     unit = student.unit
     first, best = result.curve[0], min(result.curve, key=lambda line: line["quality"])

@@ -20,7 +20,6 @@ from arbench.train.likelihood import Likelihood
 from arbench.train.loop import Progress
 from arbench.train.recipe import Recipe
 from arbench.train.run import Run, trained
-from arbench.train.translation import decodings
 
 RECIPE = Recipe(steps=3000, batch=32, n=64, lr=2e-3, every=250)
 SETTINGS: Mapping[str, int | float] = {}
@@ -46,4 +45,4 @@ def distil(
     objective = Likelihood(data.training, data.validation, run.recipe)
     facts = {"teacher": teacher.spec, "teacher_sha256": teacher.sha256}
     result, quality = trained(replace(run, data=data), student, objective, facts=facts, resume=resume, report=report)
-    return told(run, student, teacher, found, result, quality, decodings(student), "of symbols", settings)
+    return told(teacher, found, result, quality, "of symbols", settings)

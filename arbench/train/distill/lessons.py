@@ -55,11 +55,8 @@ def lessons(run: Run, student: Source, teacher: Teacher) -> Lessons:
     Raises:
         TrainError: a part has no translation that ends.
     """
-    recipe = teacher.checkpoint.recipe
-    n = int(recipe.get("eval_n") or recipe["n"])
-    events = pairs_of(student)
-    assert events is not None
-    s, t = (min(length, n) for length in events.lengths(run.recipe.eval_n or run.recipe.n))
+    n = teacher.n
+    s, t = shared(student, run.recipe.eval_n or run.recipe.n, n)
     fitting = {
         name: part.chosen(part.fitting((s, t)))
         for name, part in (("training", run.data.training), ("validation", run.data.validation))
@@ -84,9 +81,17 @@ def lessons(run: Run, student: Source, teacher: Teacher) -> Lessons:
     return Lessons(training, validation, held_out, n, exact, key)
 
 
+def shared(student: Source, n: int, teacher_n: int) -> tuple[int, int]:
+    """Return the symbols of source and target that events of a student, of ``n`` elements, and of a teacher have."""
+    events = pairs_of(student)
+    assert events is not None
+    s, t = (min(length, teacher_n) for length in events.lengths(n))
+    return s, t
+
+
 def kept(path: Path, key: str, make: Callable[[], Rows]) -> Rows:
     """Return rows of symbols from a file, or make them and write it if it is missing or has another key."""
-    found = _read(path, key)
+    found = stored(path, key)
     if found is None:
         found = make()
         arrays = {}
@@ -97,11 +102,12 @@ def kept(path: Path, key: str, make: Callable[[], Rows]) -> Rows:
     return found
 
 
-def _read(path: Path, key: str) -> Rows | None:
+def stored(path: Path, key: str | None = None) -> Rows | None:
+    """Return the rows of a file, or None if there is none or it has another key; None for any key."""
     try:
         require_regular(path)
         with safe_open(path, framework="np") as file:
-            if (file.metadata() or {}).get(_KEY) != key:
+            if key is not None and (file.metadata() or {}).get(_KEY) != key:
                 return None
             found = {}
             for name in sorted({name.partition("/")[0] for name in file.keys()}):  # noqa: SIM118 - no mapping

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from arbench.border.whole import write_text
-from arbench.models import Source
 from arbench.train.distill.base import Distilled
 from arbench.train.distill.lessons import Lessons
 from arbench.train.distill.teacher import Teacher
 from arbench.train.loop import Trained
 from arbench.train.quality import Quality, measured
-from arbench.train.run import TRANSLATION, Run
-from arbench.train.translation import Decoding, exact_match
+from arbench.train.translation import exact_match
 
 
 def told(
-    run: Run,
-    student: Source,
     teacher: Teacher,
     found: Lessons,
     result: Trained,
     quality: Quality,
-    ways: Mapping[str, Decoding],
     what: str,
     more: Mapping[str, Any],
 ) -> Distilled:
-    """Decode the held-out pairs with teacher and student, and put both into words and figures.
+    """Decode the held-out pairs with the teacher too, and put both into words and figures.
 
     Args:
-        run: the run.
-        student: the trained student.
         teacher: the teacher.
         found: the pairs.
         result: how the training went.
-        quality: bits of the student.
-        ways: the student's decodings by name.
+        quality: bits and translations of the student.
         what: what the student's bits are bits of.
         more: further figures.
     """
-    mine = exact_match(student, found.held_out, run.recipe.eval_n or run.recipe.n, ways)
-    write_text(run.folder / TRANSLATION, json.dumps({k: v.plain() for k, v in mine.items()}, indent=2) + "\n")
+    mine = quality.translations
     theirs = exact_match(teacher.model, found.held_out, found.n)["greedy"]
     other = measured(teacher.model, found.held_out, found.n)
     pairs = len(found.held_out)

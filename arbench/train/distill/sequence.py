@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from arbench.models import Source
-from arbench.models.events.sentences import Aligned, Symbols
+from arbench.models.events.sentences import Aligned, Sentences, Symbols
 from arbench.models.parallel_nmt import ParallelNMT
 from arbench.models.transformer import Transformer
 from arbench.train.distill.aligner import fitted, reconciled
 from arbench.train.distill.alignment import aligned
 from arbench.train.distill.base import Distilled
-from arbench.train.distill.lessons import Lessons, kept, lessons
+from arbench.train.distill.lessons import Lessons, kept, lessons, shared, stored
 from arbench.train.distill.report import told
 from arbench.train.distill.teacher import Teacher
 from arbench.train.likelihood import Likelihood
@@ -118,11 +119,12 @@ def distil(
     data = replace(run.data, training=parts[0], validation=parts[1], held_out=parts[2])
     objective = Copying(theirs, data.training, data.validation, run.recipe)
     facts = {"teacher": teacher.spec, "teacher_sha256": teacher.sha256, "rounds": rounds}
-    result, quality = trained(replace(run, data=data), student, objective, facts=facts, resume=resume, report=report)
-    count = int(settings["samples"])
-    ways = {**decodings(student), "noisy parallel": noisy(theirs, found.n, count, run.recipe.seed)}
+    ways = {**decodings(student), "noisy parallel": noisy(theirs, found.n, int(settings["samples"]), run.recipe.seed)}
+    result, quality = trained(
+        replace(run, data=data), student, objective, ways=ways, facts=facts, resume=resume, report=report
+    )
     more = {"encoder": "the teacher's" if begins_alike(student, theirs) else "random", **settings}
-    return told(run, student, teacher, found, result, quality, ways, JOINT, more)
+    return told(teacher, found, result, quality, JOINT, more)
 
 
 def alignments(run: Run, found: Lessons, teacher: Transformer, most: int, rounds: int) -> list[Aligned]:
@@ -145,6 +147,23 @@ def alignments(run: Run, found: Lessons, teacher: Transformer, most: int, rounds
 
     fertilities = kept(run.folder / ALIGNMENTS, f"{found.key} {most} {rounds}", make)
     return [Aligned(part.sources, part.targets, fertilities[name]) for name, part in parts.items()]
+
+
+def aligned_again(
+    folder: Path, held_out: Sentences, student: Source, teacher: Teacher, recipe: Recipe
+) -> Aligned | None:
+    """Return the held-out pairs with the fertilities that the folder of a run keeps; None if it keeps none of them.
+
+    Args:
+        folder: folder of the run.
+        held_out: held-out part of the data.
+        student: the student.
+        teacher: its teacher.
+        recipe: settings of the run.
+    """
+    part = held_out.chosen(held_out.fitting(shared(student, recipe.eval_n or recipe.n, teacher.n)))
+    fertilities = (stored(folder / ALIGNMENTS) or {}).get("held_out", [])
+    return Aligned(part.sources, part.targets, fertilities) if len(fertilities) == len(part) else None
 
 
 JOINT = "of fertilities and symbols together, given the teacher's alignment"

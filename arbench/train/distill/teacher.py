@@ -28,6 +28,12 @@ class Teacher:
     checkpoint: Checkpoint
     sha256: str
 
+    @property
+    def n(self) -> int:
+        """Elements of the events that it is trained and judged on."""
+        recipe = self.checkpoint.recipe
+        return int(recipe.get("eval_n") or recipe["n"])
+
 
 def opened(given: str, dtype: torch.dtype = torch.float32) -> Teacher:
     """Read a teacher.

@@ -29,7 +29,7 @@ def pairs_of(model: Source) -> TranslationSource | None:
 
 def greedy(model: Source, context: Context, n: int) -> Tensor:
     """Take the likeliest value of each element, given those before it; stop where all translations have ended."""
-    return symbols(model, _likeliest(model, context, n))
+    return symbols(model, likeliest(model, context, n))
 
 
 def average(model: Source, context: Context, n: int) -> Tensor:
@@ -98,13 +98,23 @@ def until_end(row: Symbols) -> Symbols:
     return row[: ends[0]] if len(ends) else row
 
 
-def _likeliest(model: Source, context: Context, n: int) -> Tensor:
+def likeliest(model: Source, context: Context, n: int) -> Tensor:
+    """Return events (B, N) of the likeliest value of each element, given those before it.
+
+    Once all translations have ended, the rest is padding.
+
+    Args:
+        model: model of finite elements, whose padding is symbol 0.
+        context: the sources, ``source`` (B, S).
+        n: elements of an event.
+    """
     bounds, code = model.schedule(n), model.encode(context, n)
     x = torch.full((len(context["source"]), n), END, device=context["source"].device)
-    state, first = model.start(len(x), n, code), n - symbols(model, x).shape[1]
+    state = model.start(len(x), n, code)
     for g, (begin, end) in enumerate(pairwise(bounds)):
         params, state = model.extend(state, x, g, g + 1)
         x[:, begin:end] = params.argmax(-1)
-        if end > first and bool((x[:, first:end] == END).any(1).all()):
+        counted = model.counted(x)
+        if counted is not None and end < n and not counted[:, end].any():
             break
     return x

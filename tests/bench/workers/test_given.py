@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 import arbench
+from arbench.adapters.dispatch import TAKEN
 from arbench.bench.job import Job, Message
 from arbench.bench.plan import Options, PlanError, make_plan
 from arbench.bench.workers.given import carrying, given, take_given
@@ -114,6 +115,72 @@ def test_a_name_is_given_for_one_call_only(pretend: Any) -> None:
         resolve("Bigram")
 
 
+NET = (
+    CELL[: CELL.index("class Bigram")]
+    + """
+class Net(nn.Module):
+    def __init__(self, width=3):
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(SYMBOLS, width), nn.Linear(width, SYMBOLS)
+
+    def forward(self, x):
+        return self.head(self.embedding(x))
+
+net = Net()
+
+def make():
+    return Net(2)
+"""
+)
+
+
+@pytest.mark.parametrize(("what", "name"), [("Net", "Net"), ("net", "Net"), ("make", "make")])
+def test_a_module_of_a_cell_is_measured_with_its_law(what: str, name: str, pretend: Any) -> None:
+    pretend()
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(NET, names)
+    results = arbench.measure(names[what], law="categorical:16", n=[8], methods=["naive"], workers=1, rounds=1)
+    assert results.run.plan["options"]["models"] == [f"{name}:,law=categorical:16"]
+    (case,) = results.cases.values()
+    assert (case.model, case.preset) == (name, "given,law=categorical:16")
+
+
+def test_a_module_takes_its_weights_with_it() -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(NET, names)
+    with given({"Net": names["net"]}):
+        arrived = carrying(Job("prove", [], seed=0, threads=1)).given
+    assert arrived is not None
+    try:
+        take_given(arrived)
+        built = resolve("Net:,law=categorical:16").build(3)
+    finally:
+        GIVEN.clear()
+    assert built.network.head.weight.equal(names["net"].head.weight)  # type: ignore[union-attr]
+
+
+@pytest.mark.slow
+def test_a_module_of_a_cell_is_measured_in_a_worker(measure_in_processes: Any) -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(NET, names)
+    asked: dict[str, Any] = dict(law="categorical:16", n=[8], methods=["naive"], workers=1, rounds=1)
+    (case,) = arbench.measure(names["net"], **asked).cases.values()
+    assert (case.status, case.error, case.samples > 0) == ("ok", None, True)
+
+
+@pytest.mark.parametrize(
+    ("models", "law", "said"),
+    [
+        (None, "normal", "law is that of models which are plain modules; pass one, as in measure(net, law='normal')"),
+        ("wavenet:tiny", "normal", "model 'wavenet' has its own law of an element; leave out --law"),
+    ],
+)
+def test_a_law_needs_a_module(models: Any, law: str, said: str, pretend: Any) -> None:
+    pretend()
+    with pytest.raises(PlanError, match=f"^{re.escape(said)}$"):
+        arbench.measure(models, law=law)
+
+
 def test_classes_of_two_threads_are_not_mixed() -> None:
     with (
         given({"One": cell()}),
@@ -159,8 +226,8 @@ def test_a_class_of_a_file_keeps_the_name_that_a_run_gives_it(
 @pytest.mark.parametrize(
     ("models", "said"),
     [
-        (lambda: int, "model 'int': int is not a subclass of arbench.models.Source"),
-        (lambda: [3], "model '3': 3 is not a subclass of arbench.models.Source"),
+        (lambda: int, f"model 'int': int is not a subclass of arbench.models.Source; {TAKEN}"),
+        (lambda: [3], f"model '3': 3 is not a subclass of arbench.models.Source; {TAKEN}"),
         (lambda: Source, "model 'Source': Source does not define extend, forward, observe, start"),
         (lambda: [cell(), cell()], "two models are called Bigram; rename the class"),
         (

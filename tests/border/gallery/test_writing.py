@@ -88,6 +88,26 @@ def test_translations_are_a_table_of_one_line_each(tmp_path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"samples.tsv", "samples.jsonl"}
 
 
+def test_translations_stand_beside_what_was_drawn(tmp_path) -> None:
+    told = {"source": [Text("one"), Text("three")]}
+    lines = [
+        {"log_prob": -3.25, "translation": {"log_prob": -0.5}},
+        {"log_prob": -12345.678, "translation": {"log_prob": -1e-9}},
+    ]
+    best = [Text("b\tb"), Text("d")]
+    write(tmp_path / "a", [Text("a"), Text("")], [Text("c"), Text("d")], told, lines, best)
+    assert (tmp_path / "a" / "samples.tsv").read_text().splitlines() == [
+        "source\treference\ttranslation\ttranslation_log_prob\tsample\tsample_log_prob",
+        "one\tc\tb\\u0009b\t-0.5\ta\t-3.25",
+        "three\td\td\t-1e-09\t\t-12345.7",
+    ]
+    joint = [{"log_prob": None, "joint_log_prob": -1.0, "translation": {"log_prob": None, "joint_log_prob": -2.0}}] * 2
+    write(tmp_path / "b", [Text("a"), Text("")], [Text("c"), Text("d")], told, joint, best)
+    head, row, _ = (tmp_path / "b" / "samples.tsv").read_text().splitlines()
+    assert head == "source\treference\ttranslation\ttranslation_joint_log_prob\tsample\tsample_joint_log_prob"
+    assert row == "one\tc\tb\\u0009b\t-2\ta\t-1"
+
+
 def test_a_picture_that_conditions_a_text_is_a_file(tmp_path) -> None:
     write(tmp_path, [Text("one")], [Text("one")], {"source": [GREY]}, [{}])
     assert json.loads((tmp_path / "samples.jsonl").read_text())["context"] == {"source": "source-0.png"}

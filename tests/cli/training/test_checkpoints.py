@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from arbench.models.weights import Decoded, Quality
+
 FEW = ("--n", "8", "--method", "fixed_point", "--rounds", "1", "--workers", "1")
 
 
@@ -64,10 +66,14 @@ def test_the_code_that_a_checkpoint_imports_is_said(answer, trained, tmp_path):
 def test_what_ships_is_listed_with_what_it_costs(answer, shipping):
     shipping("wavenet:tiny,layers=2", "speech")
     shipping("lstm:tiny", "manual", teacher="lstm:small@manual")
+    exact = (Decoded("argmax", 2000, 1500), Decoded("noisy parallel", 2000, 1800))
+    shipping("parallel_nmt:tiny", "pairs", quality=Quality(1.5, "bits per symbol", 90, True, exact))
     said = " ".join(answer("list", "--model", "wavenet").out.split())
     cost = "trained on speech, 3.71 bits per audio sample on held-out data"
     assert f"--model wavenet:tiny,layers=2@speech: {cost}" in said
     assert "distilled from lstm:small@manual" in " ".join(answer("list", "--model", "lstm").out.split())
+    said = " ".join(answer("list", "--model", "parallel_nmt").out.split())
+    assert "held-out data; 75.00% of 2,000 translations exact, argmax decoding; 90.00% of 2,000" in said
     (listed,) = json.loads(answer("list", "--model", "wavenet@speech", "--json").out)["models"]
     assert listed["spec"] == "wavenet"
     assert [(one["spec"], one["quality"]["bits"]) for one in listed["trained"]] == [

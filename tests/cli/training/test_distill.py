@@ -120,7 +120,7 @@ def test_an_unfinished_student_states_its_divergence(answer, taught, room, tmp_p
         raise KeyboardInterrupt
 
     teacher, out = taught(TEACHER), tmp_path / "run"
-    monkeypatch.setattr("arbench.train.run.measured", stop)
+    monkeypatch.setattr("arbench.train.run.scored", stop)
     words = ["--student", STUDENT, *SETTINGS, "--data", room / "tone.wav", "--out", out]
     assert answer("distill", "--teacher", teacher, *words).code == 130
     said = read(out / "model.safetensors").quality

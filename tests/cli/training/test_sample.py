@@ -111,12 +111,42 @@ def test_translations_stand_beside_source_and_reference(answer, pairs, tmp_path)
     out, spec = tmp_path / "out", "seq2seq:tiny,levels=256"
     assert answer("sample", "--model", spec, "--data", pairs, "--out", out).code == 0
     head, *rows = [line.split("\t") for line in (out / "samples.tsv").read_text().splitlines()]
-    assert head == ["source", "reference", "sample"]
+    assert head == ["source", "reference", "translation", "translation_log_prob", "sample", "sample_log_prob"]
     known = [line.split("\t") for line in pairs.read_text().splitlines()]
     assert len(rows) == 4
     assert all(row[:2] in known for row in rows)
     for row, line in zip(rows, lines_of(out), strict=True):
         assert (line["context"], line["file"], line["held_out"]) == ({"source": row[0]}, "samples.tsv", True)
+        assert [float(row[3]), float(row[5])] == pytest.approx(
+            [line["translation"]["log_prob"], line["log_prob"]], 1e-5
+        )
+
+
+@pytest.mark.parametrize("spec", ["nmt_teacher:tiny", "seq2seq:tiny_gru", "parallel_nmt:tiny"])
+def test_the_likeliest_translation_stands_beside_the_draw(answer, pairs, tmp_path, spec):
+    out = tmp_path / "out"
+    words = ("--model", spec, "--data", pairs, "--count", 3, "--n", 24, "--seed", 2, "--out", out)
+    assert answer("sample", *words).code == 0
+    head, *rows = [line.split("\t") for line in (out / "samples.tsv").read_text().splitlines()]
+    model = resolve(spec).build(2, torch.float64)
+    known = tuple(tuple(line.split("\t")) for line in pairs.read_text().splitlines())
+    _, context = model.observe(24, range(3), 2, model.divide(known)[1])
+    code, n = model.encode(context, 24), model.lengths(24)[1] if spec.startswith("parallel") else 24
+    x = torch.zeros(3, 24, dtype=torch.long)
+    for bounds in [(0, 24 - n), (24 - n, 24)] if n < 24 else [(i, i + 1) for i in range(24)]:
+        x[:, slice(*bounds)] = model(x, code)[:, slice(*bounds)].argmax(-1)
+    log_prob = model.distribution.log_prob(model(x, code), x)
+    joint = "joint_" if model.intractable else ""
+    for i, (row, line) in enumerate(zip(rows, lines_of(out), strict=True)):
+        whole = x[i, 24 - n :].tolist()
+        wanted = whole[: whole.index(0)] if 0 in whole else whole
+        assert row[head.index("translation")] == " ".join(map(str, wanted))
+        counted = 24 if model.intractable else min(len(wanted) + 1, 24)
+        exact = log_prob[i, :counted].sum().item()
+        assert line["translation"]["elements"] == counted
+        assert line["translation"][f"{joint}log_prob"] == pytest.approx(exact, rel=1e-5)
+        assert line["translation"]["bits_per_element"] == pytest.approx(-exact / counted / math.log(2), rel=1e-5)
+        assert float(row[head.index(f"translation_{joint}log_prob")]) == pytest.approx(exact, rel=1e-5)
 
 
 def test_the_probability_of_a_translation_ends_with_it(answer, pairs, tmp_path):
@@ -130,7 +160,7 @@ def test_the_probability_of_a_translation_ends_with_it(answer, pairs, tmp_path):
     _, context = model.observe(12, range(6), 0, model.divide(known)[1])
     some = 0
     for row, line in enumerate(lines_of(out)):
-        symbols = [int(one) for one in rows[row][2].split()]
+        symbols = [int(one) for one in rows[row][4].split()]
         whole = [*symbols, 0][:12]
         assert line["elements"] == len(whole)
         own = {"source": context["source"][row : row + 1]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from arbench.cli.train import recipe_of
 from arbench.models import resolve
-from arbench.models.weights import load, read
+from arbench.models.weights import Quality, load, read, write
 from arbench.train import measured
 
 SETTINGS = "--steps 6 --every 2 --n 16 --eval-n 4000 --prefix 0 --batch 2 --dtype float64"
@@ -117,6 +118,20 @@ def test_a_run_is_resumed_beside_its_own_checkpoint_alone(answer, text, tmp_path
     assert "the run has dtype float64, not float32" in wrong.err
 
 
+def test_a_checkpoint_from_after_the_state_says_its_own_step(answer, text, tmp_path):
+    out = tmp_path / "run"
+    assert answer("train", *TINY, "--data", text, "--out", out).code == 0
+    path, model = out / "model.safetensors", resolve("lstm:tiny").build(8, torch.float64)
+    said = read(path)
+    write(model, path, replace(said, quality=Quality(1.25, "bits per byte, validation part", 0, False), steps=5))
+    found = answer("train", *TINY, "--data", text, "--out", out, "--resume")
+    assert (found.code, found.err) == (0, "")
+    assert "best validation 1.250 at step 5" in found.out
+    again = read(path)
+    assert (again.steps, again.quality.held_out) == (5, True)
+    assert again.quality.bits != said.quality.bits
+
+
 def test_a_full_disk_is_one_line(answer, text, tmp_path, monkeypatch):
     def full(path, content):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -144,7 +159,7 @@ def test_an_interrupted_run_says_whether_it_can_go_on(answer, text, tmp_path, mo
         patch.setattr("arbench.train.loop._update", stop)
         found = answer("train", *TINY, "--data", text, "--out", tmp_path / "run")
     assert (found.code, found.err) == (130, "arbench: interrupted; before its first evaluation, so start it again\n")
-    monkeypatch.setattr("arbench.train.run.measured", stop)
+    monkeypatch.setattr("arbench.train.run.scored", stop)
     found = answer("train", *TINY, "--data", text, "--out", tmp_path / "run")
     assert (found.code, found.err) == (130, "arbench: interrupted; continue with the same command and --resume\n")
     said = read(tmp_path / "run" / "model.safetensors").quality

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from arbench.models.weights import Decoded, read
+
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
@@ -36,6 +38,11 @@ def test_a_student_of_translations_from_the_command_line(answer, refusal, pairs,
     assert list(figures["student_exact"]) == ["argmax", "average", "noisy parallel"]
     assert figures["student_exact"] == json.loads((out / "translation.json").read_text())
     assert figures["encoder"] == "the teacher's"
+    stated = {one.decoding: (one.pairs, one.equal) for one in read(out / "model.safetensors").quality.translations}
+    assert stated == {name: (one["pairs"], one["equal"]) for name, one in figures["student_exact"].items()}
+    assert [*stated] == ["argmax", "average", "noisy parallel"]
+    (own,) = read(teacher / "model.safetensors").quality.translations
+    assert own == Decoded("greedy", exact["pairs"], exact["equal"])
     before = (out / "model.safetensors").read_bytes()
     (out / "lessons.safetensors").unlink()  # the teacher says the same again
     assert answer(*student, "--out", out, "--resume").code == 0

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from arbench.models import Source, WeightsError, load, resolve
-from arbench.models.weights import Checkpoint, Data, Quality, read, save, write
+from arbench.models.weights import Checkpoint, Data, Decoded, Quality, read, save, write
 
 SAID = Checkpoint(
     model="wavenet",
@@ -40,6 +40,11 @@ def model() -> Source:
     return resolve("wavenet:tiny").build(3)
 
 
+def quality(pairs: int, equal: int) -> dict[str, Any]:
+    found = {"decoding": "greedy", "pairs": pairs, "equal": equal}
+    return {"quality": {**asdict(SAID.quality), "translations": [found]}}
+
+
 def said(path: Path, metadata: Any) -> str:
     """Return why a file with this metadata is refused."""
     save_file({"w": torch.zeros(1)}, path, metadata={"arbench.checkpoint": metadata})
@@ -49,7 +54,8 @@ def said(path: Path, metadata: Any) -> str:
 
 
 def test_round_trip(model: Source, path: Path) -> None:
-    teacher = replace(SAID, teacher="wavenet:teacher@speech")
+    quality = replace(SAID.quality, translations=(Decoded("argmax", 200, 30), Decoded("noisy parallel", 200, 90)))
+    teacher = replace(SAID, teacher="wavenet:teacher@speech", quality=quality)
     write(model, path, teacher)
     assert read(path) == teacher
     other = resolve("wavenet:tiny").build(4)
@@ -57,7 +63,11 @@ def test_round_trip(model: Source, path: Path) -> None:
     assert all(map(torch.equal, model.parameters(), other.parameters()))
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
-    assert json.loads(metadata["arbench.checkpoint"]) == {"schema": 1, **asdict(teacher)}
+    text = json.loads(metadata["arbench.checkpoint"])
+    assert text == json.loads(json.dumps({"schema": 1, **asdict(teacher)}))
+    del text["quality"]["translations"], text["teacher"]  # a file from before them
+    save_file({"w": torch.zeros(1)}, path, metadata={"arbench.checkpoint": json.dumps(text)})
+    assert read(path) == SAID
 
 
 def test_half_precision_is_for_parameters_alone(path: Path) -> None:
@@ -116,6 +126,8 @@ def test_plain_weights_are_no_checkpoint(model: Source, path: Path) -> None:
         ({"data": {"name": "speech", "sha256": "12"}}, "Expected `str` matching regex '^[0-9a-f]{64}$' - at `$.data"),
         ({"steps": -1}, "Expected `int` >= 0 - at `$.steps`"),
         ({"quality": {"bits": 1.0}}, "Object missing required field `unit` - at `$.quality`"),
+        (quality(0, 0), "Expected `int` >= 1 - at `$.quality.translations[0].pairs`"),
+        (quality(9, 10), "10 of 9 translations cannot be exact - at `$.quality.translations[0]`"),
     ],
 )
 def test_wrong_facts_are_refused_with_their_place(change: dict[str, Any], why: str, path: Path) -> None:

@@ -13,9 +13,26 @@ def test_a_method_looks_the_same_everywhere() -> None:
     among = looks([("naive", "naive"), ("cached", "cached"), ("novel", "novel")])
     assert alone["cached"] == among["cached"]
     variants = looks([("cached", "cached · eager"), ("cached", "cached · numba")])
-    colors, markers, styles = zip(*variants.values(), strict=True)
+    colors, markers, styles, fills = zip(*variants.values(), strict=True)
     assert len(set(colors)) == len(set(markers)) == 1
-    assert len(set(styles)) == 2
+    assert len(set(styles)) == len(set(fills)) == 2
+    assert "none" not in fills, "hollow is unstable"
+
+
+def test_settings_change_neither_colour_nor_marker():
+    plain = looks([("fused", "fused")])["fused"]
+    settings = ["fused,threads=2", "fused,weights=bfloat16"]
+    found = looks([(name, name) for name in ("fused", *settings)])
+    assert {look[:2] for look in found.values()} == {plain[:2]}
+    assert len({look[2:] for look in found.values()}) == 3
+
+
+def test_a_method_of_ones_own_looks_the_same_in_all_figures_of_a_page():
+    page = ["cached", "newer", "novel"]
+    alone = looks([("novel", "novel")], among=page)["novel"]
+    beside = looks([("novel", "novel"), ("newer", "newer"), ("parallel", "parallel")], among=page)
+    assert beside["novel"] == alone
+    assert beside["newer"][0] != alone.color
 
 
 @pytest.mark.parametrize(

@@ -271,7 +271,8 @@ def test_a_step_in_one_of_many_noisy_cases_must_be_surer() -> None:
 
 def test_the_files_hold_what_was_found(tmp_path) -> None:
     found = history(stepping())
-    page, values, data, *figures = write(found, tmp_path / "out")
+    html, page, values, data, *figures = write(found, tmp_path / "out")
+    assert f"<td>{commit(12)}</td>" in html.read_text()
     text = page.read_text()
     assert f"| {commit(12)} |" in text
     assert all((tmp_path / "out" / image).is_file() for image in re.findall(r"!\[.*\]\((.+)\)", text))
@@ -294,7 +295,8 @@ def test_hostile_names_are_text_in_every_file(tmp_path) -> None:
     files = stepping(cpu="=1+1")
     for case in (case for one in files for case in one.cases.values()):
         case.id = case.model = "=1+1|![x](javascript:y)<b>"
-    page, values, _, figure, _ = write(history(files), tmp_path)
+    html, page, values, _, figure, _ = write(history(files), tmp_path)
+    assert "x](javascript:y)&lt;b&gt;" in html.read_text()
     text = page.read_text()
     assert "<b>" not in text
     assert re.findall(r"(?<!\\)\]\((.*?)\)", text) == [f"figures/{figure.name}"]

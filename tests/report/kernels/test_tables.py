@@ -11,7 +11,7 @@ from arbench.report import headline, headlines, kernel_rows, render, rows, sente
 from arbench.report.gaps import gaps
 from arbench.report.kernels.fractions import fractions
 from arbench.report.kernels.tables import split_configuration
-from arbench.report.page import troubles
+from arbench.report.page.run import troubles
 from arbench.results import Case, Ratio, Run
 
 EAGER = "softmax:rows=16000,width=256/forward/torch/eager"

@@ -10,7 +10,7 @@ from arbench.report.drawings import draw
 from arbench.report.models.frontier import entries, frontier, teacher_of
 from arbench.report.page import page
 from arbench.report.summary import summary
-from arbench.results import Case, Model, Trained
+from arbench.results import Case, Decoded, Model, Trained
 
 BITS = {"nv@good": 3.0, "nv@fast": 3.5, "nv@bad": 3.6, "nv@student": 3.2}
 SPEED = {"nv@good": 1.0, "nv@fast": 0.1, "nv@bad": 0.5, "nv@student": 0.2}
@@ -156,11 +156,73 @@ def test_random_weights_have_no_frontier(build) -> None:
     assert "Quality beside speed" not in page(results, [])
 
 
+EQUAL = {
+    "nv@good": [Decoded("greedy", 1000, 990)],
+    "nv@student": [Decoded("argmax", 1000, 900), Decoded("noisy parallel", 1000, 980)],
+    "nv@fast": [Decoded("greedy", 1000, 995)],
+}
+"""Translations: bits of the student are of more than the translation, and those of the third of another part."""
+
+
+def translating(**more):
+    models = []
+    for one in described():
+        facts = {"translations": EQUAL.get(one.preset, []), **more.get(one.preset.removeprefix("nv@"), {})}
+        if one.preset == "nv@student":
+            facts["unit"] = "bits per symbol or fertility"
+        models.append(msgspec.structs.replace(one, trained=msgspec.structs.replace(one.trained, **facts)))
+    return models
+
+
+def test_models_that_translate_are_compared_by_their_translations(build):
+    results = build(edit=each, described=translating())
+    translated, bits = entries(results)
+    assert [(one.label, one.cost) for one in translated] == [
+        ("wavenet:nv@fast", pytest.approx(0.5)),
+        ("wavenet:nv@good", pytest.approx(1.0)),
+        ("wavenet:nv@student", pytest.approx(10.0)),
+    ]
+    assert [one.label for one in bits] == ["wavenet:nv@good", "wavenet:nv@fast", "wavenet:nv@bad"]
+    assert [one.label for one in frontier(translated, "sample")] == ["wavenet:nv@fast"]  # it is the fastest too
+    student = translated[-1]
+    assert teacher_of(student, translated).label == "wavenet:nv@good"
+    table = frontier_table(results)
+    assert table.columns[1].heading == "held out"
+    assert [row[:2] for row in table.rows if "student" in row[0]] == [["wavenet:nv@student", "10.00 %"]]
+    assert "3.000 bits" in [row[1] for row in table.rows]
+    notes = "\n".join(table.notes)
+    assert "wavenet:nv@student was distilled from wavenet:nv@good" in notes
+    assert "wavenet:nv@student: exact 90.00% by argmax decoding (95%: 87.98% to 91.71%), 98.00% by noisy" in notes
+    assert "% of held-out translations that differ from the reference, of 1,000 pairs, held-out part of speech" in notes
+    html = page(results, draw(results))
+    assert "translations that differ, %" in html
+    assert html.count("Models that translate are compared by the translations") == 1
+
+
+def test_translations_of_other_pairs_are_not_compared(build):
+    more = {"translations": [Decoded("greedy", 999, 990)]}
+    found = entries(build(edit=each, described=translating(good=more, fast={"data_sha256": "2" * 64})))
+    kinds = [(one[0].measure.pairs, [entry.label for entry in one]) for one in found]
+    assert sorted(kinds, key=str) == [
+        (1000, ["wavenet:nv@fast"]),
+        (1000, ["wavenet:nv@student"]),
+        (999, ["wavenet:nv@good"]),
+        (None, ["wavenet:nv@good", "wavenet:nv@bad"]),
+    ]
+
+
+def test_a_table_of_percentages_alone_says_so_once(build):
+    alone = [one for one in translating() if one.preset == "nv@student"]
+    table = frontier_table(build(edit=each, described=alone))
+    assert (table.columns[1].heading, [row[1] for row in table.rows]) == ("held out (%)", ["10.00"])
+
+
 def test_page_summary_and_figure_show_it(results) -> None:
     drawings = draw(results)
     assert "frontier" in {one.name for one in drawings}
     html = page(results, drawings)
     assert 'id="frontier"' in html
+    assert "Models that translate" not in html
     assert html.count("wavenet:nv@student was distilled from wavenet:nv@good") == 1
     rows = [line for line in summary(results).splitlines() if line.startswith("| wavenet:nv&#64;good | 3.000 |")]
     assert [line.rpartition("| ")[2] for line in rows] == ["scoring and sampling |"]
@@ -171,3 +233,22 @@ def test_page_summary_and_figure_show_it(results) -> None:
         "scoring and sampling",
         "no",
     ]
+
+
+def test_a_symbol_of_a_translation_may_be_two_elements(build):
+    results = build(edit=each, described=translating(student={"per_symbol": 2}))
+    translated = entries(results)[0]
+    sizes = {one.label: (one.best["sample"].n, one.size(one.best["sample"])) for one in translated}
+    assert sizes == {
+        "wavenet:nv@fast": (2048, 2048),
+        "wavenet:nv@good": (2048, 2048),
+        "wavenet:nv@student": (4096, 2048),
+    }
+    student = translated[-1]
+    assert student.compared == {"score", "sample"}
+    assert student.seconds("sample") == student.best["sample"].median_s / 2048
+    table = frontier_table(results)
+    assert "Of translations an element is a symbol; fertilities are no elements of their own here" in table.notes
+    (row,) = [row for row in table.rows if row[0] == student.label]
+    (other,) = [row for row in table.rows if row[:2] == ["wavenet:nv@fast", "0.50 %"]]
+    assert float(row[3]) == pytest.approx(2 * float(other[3]) * SPEED["nv@student"] / SPEED["nv@fast"], rel=0.2)

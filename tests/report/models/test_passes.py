@@ -47,6 +47,24 @@ def test_random_and_trained_weights_stand_side_by_side(both) -> None:
     assert has_trained(both)
 
 
+@pytest.mark.parametrize(("draft", "said"), [(None, True), ("1" * 64, False)])
+def test_a_draft_with_random_weights_is_said(build, draft, said) -> None:
+    def edit(line):
+        made = twice(line)
+        if not isinstance(made, list) or line.method != "fixed_point":
+            return made
+        return [
+            msgspec.structs.replace(one, method="speculative", id=one.id.replace("fixed_point", "speculative"))
+            for one in made
+        ]
+
+    weights = msgspec.structs.replace(WEIGHTS, draft=draft)
+    notes = passes_table(build(edit=edit, described=[described("nv", None), described("nv@speech", weights)])).notes
+    line = "wavenet:nv@speech: the draft of speculative has random weights; a trained one guesses better"
+    assert (line in notes) == said
+    assert "random weights" not in " ".join(one for one in notes if one != line)
+
+
 def test_a_run_with_random_weights_alone_has_one_column(build) -> None:
     results = build()
     assert table(results)[0][-1] == "random"

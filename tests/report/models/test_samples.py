@@ -46,6 +46,11 @@ def drawn(tmp_path) -> Path:
     write(tmp_path / "samples" / "c", *texts, {}, [line("lstm", "byte")])
     told = {"source": [Text("the *source*")]}
     write(tmp_path / "samples" / "d", [Text("drawn <i>")], [Text("reference")], told, [line("nmt_teacher", "symbol")])
+    best = line(
+        "nmt_teacher", "symbol", log_prob=-9.0, translation={"log_prob": -2, "elements": 4, "bits_per_element": 0.7}
+    )
+    texts = [[Text(one), Text(one)] for one in ("drawn", "right", "right <i>")]
+    write(tmp_path / "samples" / "e", *texts[:2], {"source": texts[0]}, [best] * 2, [texts[1][0], texts[2][0]])
     return tmp_path
 
 
@@ -55,7 +60,7 @@ def embedded(html: str, mime: str) -> list[bytes]:
 
 def test_the_page_holds_the_samples_and_fetches_nothing(build, models, drawn) -> None:
     html, summary, *_ = render(build(models=models[:1]), drawn)
-    text = html.read_text()
+    text = re.sub(r"<script>.*?</script>", "", html.read_text(), flags=re.DOTALL)
     assert not re.search(r'@import|<(link|iframe|script)\b|\bsrc\s*=\s*"(?!data:)|url\((?!#)', text)
     assert not re.search(r'href\s*=\s*"(?!#)', text)
     grids, spectrograms = embedded(text, "image/png")[:2], embedded(text, "image/png")[2:]
@@ -77,7 +82,9 @@ def test_the_page_holds_the_samples_and_fetches_nothing(build, models, drawn) ->
         "The page plays the first 3 s of 4.0 s",
         "&lt;b&gt;drawn&lt;/b&gt; xxx",
         "the first 600 characters are shown",
-        '<td class="wraps">drawn &lt;i&gt;</td><td class="num">1.25</td>',
+        '<td class="wraps">drawn &lt;i&gt;</td><td class="num" data-sort="1.25">1.25</td>',
+        '<td class="wraps">right &lt;i&gt;</td><td class="num" data-sort="0.7">0.70</td><td class="wraps">drawn</td>',
+        "1 of the 2 translations is the reference.",
     ):
         assert expected in words
     assert text.count("<img ") == len(re.findall(r'<img [^>]*alt="[^"]+"', text)) == 6
@@ -115,6 +122,7 @@ def test_what_cannot_be_read_is_said(build, models, drawn) -> None:
     (drawn / "samples" / "b" / "sample-1.wav").unlink()
     (drawn / "samples" / "c" / "samples.jsonl").write_text("{")
     (drawn / "samples" / "d" / "samples.tsv").write_text("one\ttwo\n")
+    (drawn / "samples" / "e" / "samples.tsv").write_text("")
     results = build(models=models[:1])
     found = exhibition(results, drawn, drawn)
     assert found.exhibits == []
@@ -123,8 +131,9 @@ def test_what_cannot_be_read_is_said(build, models, drawn) -> None:
         "a: no PNG that can be shown",
         "b: b/sample-1.wav: No such file or directory",
         "d: samples.tsv does not have source, reference and sample of each event",
+        "e: samples.tsv does not have source, reference and sample of each event",
     ]
-    assert page(results, [], found).count("<li>not shown: ") == 4
+    assert page(results, [], found).count("<li>not shown: ") == 5
 
 
 def test_a_trained_model_without_samples_has_the_command_that_draws_some(build, models, drawn) -> None:

@@ -1,9 +1,10 @@
-"""The report as one HTML page that needs no other file: styles and figures are inside."""
+"""The page of one run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -13,16 +14,21 @@ from arbench.report.drawings import BATCHES, FRONTIER, KERNEL_FIGURES, MAP
 from arbench.report.figures.drawing import Drawing
 from arbench.report.gaps import gaps
 from arbench.report.headline import headline
+from arbench.report.html import framed
 from arbench.report.kernels.tables import kernel_rows, kernel_tables
 from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings, model_label
-from arbench.report.models.answer import answers
+from arbench.report.models.answer import Answer, answers
 from arbench.report.models.batches import batch_table
 from arbench.report.models.frontier import frontier_table
 from arbench.report.models.passes import passes_table
+from arbench.report.models.profiles import NOTE, OPENS, Told, differences
+from arbench.report.models.profiles import profiles as in_words
 from arbench.report.models.remarks import failures
 from arbench.report.models.samples import Exhibition
 from arbench.report.models.taxonomy import taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
+from arbench.report.page.details import anchors, details
+from arbench.report.page.switches import Switch, switches
 from arbench.report.seals import seal_line
 from arbench.report.table import Table, model_tables, order, rows
 from arbench.report.templates import environment
@@ -41,60 +47,93 @@ class Chapter:
         headline: the most important facts.
         claims: sentences with a verdict.
         measured: sentences without one.
-        figures: captions and SVG markup.
-        answer: sentences that say what sampling costs beside scoring, and the depths of both.
+        figures: captions, what to see, and SVG markup.
+        answer: sentences that say what sampling costs beside scoring; that on the depths only where one is unknown.
         table: the methods side by side at one N.
     """
 
     headline: Headline
     claims: Sequence[Sentence]
     measured: Sequence[Sentence]
-    figures: Sequence[tuple[str, Markup]]
+    figures: Sequence[tuple[str, str, Markup]]
     answer: Sequence[str]
     table: Table
 
 
-def page(results: Results, drawings: Sequence[Drawing], samples: Exhibition = _NONE) -> str:
+def page(
+    results: Results, drawings: Sequence[Drawing], samples: Exhibition = _NONE, profiles: Sequence[Told] = ()
+) -> str:
     """Return the page's HTML.
 
     Args:
         results: what was measured; any part may be missing.
         drawings: the figures of the same results, as `arbench.report.drawings.draw` returns them.
         samples: the samples that lie beside them.
+        profiles: the profiles of the results in words.
+    """
+    shown = switches([results])
+    one = contents(results, drawings, samples, shown, profiles)
+    return framed("page.html.j2", growth=GROWTH, shown=shown, one=one)
+
+
+def contents(
+    results: Results,
+    drawings: Sequence[Drawing],
+    samples: Exhibition,
+    shown: Sequence[Switch],
+    profiles: Sequence[Told] = (),
+    prefix: str = "",
+) -> dict[str, Any]:
+    """Return what a page shows of one run.
+
+    Args:
+        results: what was measured.
+        drawings: its figures; their names differ from those of the page's other runs.
+        samples: the samples that lie beside the results.
+        shown: the switches of the page.
+        profiles: the profiles of the results in words.
+        prefix: beginning of the ids of this run's parts.
     """
     statements = sentences(results)
-    tables = [table for table in (rows(results), kernel_rows(results)) if table.rows]
-    return (
-        environment()
-        .get_template("page.html.j2")
-        .render(
-            run=results.run,
-            streams=any(case.first_s for case in results.cases.values()),
-            growth=GROWTH,
-            settings=SharedSettings(results).of_all,
-            gaps=gaps(results),
-            seals=seal_line(results),
-            tally=tally(statements),
-            map=next((_figure(one) for one in drawings if one.name == MAP), None),
-            taxonomy=taxonomy(results),
-            frontier=frontier_table(results),
-            frontier_figure=next((_figure(one) for one in drawings if one.name == FRONTIER), None),
-            exhibition=samples,
-            samples_shown=bool(samples.exhibits or samples.commands or samples.problems),
-            batches=batch_table(results),
-            batch_figure=next((_figure(one) for one in drawings if one.name == BATCHES), None),
-            passes=passes_table(results),
-            chapters=chapters(results, statements, drawings),
-            kernels=kernel_tables(results, _WIDTH),
-            kernel_figures={d.name: _figure(d) for d in drawings if d.name in KERNEL_FIGURES},
-            tables=tables,
-            headings={column.title for table in tables for column in table.columns},
-            troubles=troubles(results),
-            command=facts.command(results.run),
-            environment=facts.environment(results.run),
-            limits=facts.limits(results.run),
-            workers=sorted({case.workers for case in results.cases.values() if case.workers}),
-        )
+    places = anchors(results, prefix)
+
+    def figure(drawing: Drawing) -> Markup:
+        return Markup(drawing.markup(places.get))
+
+    def found(name: str) -> Markup | None:
+        return next((figure(one) for one in drawings if one.name == prefix + name), None)
+
+    return dict(
+        prefix=prefix,
+        places=places,
+        run=results.run,
+        settings=SharedSettings(results).of_all,
+        gaps=gaps(results),
+        seals=seal_line(results),
+        tally=tally(statements),
+        map=found(MAP),
+        taxonomy=taxonomy(results),
+        frontier=frontier_table(results),
+        frontier_figure=found(FRONTIER),
+        exhibition=samples,
+        samples_shown=bool(samples.exhibits or samples.commands or samples.problems),
+        profiles=profiles,
+        differences=differences(results),
+        profiles_note=NOTE,
+        traces_note=OPENS,
+        batches=batch_table(results),
+        batch_figure=found(BATCHES),
+        passes=passes_table(results),
+        chapters=chapters(results, statements, drawings, figure),
+        kernels=kernel_tables(results, _WIDTH),
+        kernel_figures={name: markup for name in KERNEL_FIGURES if (markup := found(name)) is not None},
+        tables=[table for table in (rows(results), kernel_rows(results)) if table.rows],
+        details=details(results, places, {one.name: one.color for one in shown}),
+        troubles=troubles(results),
+        command=facts.command(results.run),
+        environment=facts.environment(results.run),
+        limits=facts.limits(results.run),
+        workers=sorted({case.workers for case in results.cases.values() if case.workers}),
     )
 
 
@@ -108,23 +147,34 @@ def cell(results: Results) -> str:
             tables=headline(results, _WIDTH),
             claims=claims,
             gaps=[*gaps(results), *failures(results)],
+            profiles=in_words(results),
         )
     )
 
 
-def chapters(results: Results, statements: Sequence[Sentence], drawings: Sequence[Drawing]) -> list[Chapter]:
+def chapters(
+    results: Results,
+    statements: Sequence[Sentence],
+    drawings: Sequence[Drawing],
+    figure: Callable[[Drawing], Markup],
+) -> list[Chapter]:
     """Return one chapter per model, in the order of the table."""
     return [
         Chapter(
             headline=head,
-            answer=answer.sentences,
+            answer=_without_depths(answer, head),
             claims=[one for one in statements if one.model == head.model and one.verdict],
             measured=[one for one in statements if one.model == head.model and not one.verdict],
-            figures=[(d.caption, _figure(d)) for d in drawings if d.model == head.model],
+            figures=[(d.caption, d.see, figure(d)) for d in drawings if d.model == head.model],
             table=table,
         )
         for head, answer, table in zip(headlines(results), answers(results), model_tables(results, _WIDTH), strict=True)
     ]
+
+
+def _without_depths(answer: Answer, head: Headline) -> Sequence[str]:
+    """Return the sentences, without that on the depths where these stand beside it."""
+    return answer.sentences[:-1] if head.score and head.sample and head.text else answer.sentences
 
 
 def tally(statements: Sequence[Sentence]) -> dict[str, int]:
@@ -149,7 +199,3 @@ def troubles(results: Results) -> list[tuple[str, str, list[tuple[str, str]]]]:
             ]
             found.append((STATUS[status], meaning, listed))
     return found
-
-
-def _figure(drawing: Drawing) -> Markup:
-    return Markup(drawing.markup())

@@ -1,0 +1,112 @@
+"""Probe of a forward by every symbol of its alphabet: a leak may show for a few symbols alone, such as rare ones.
+
+Events are short, whatever N is measured, so that large networks can afford many symbols. Each row of a batch is another
+random event, in which one place, near the end, takes another symbol; the parameters up to there must stay bit-equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from arbench.bench.inexact import InexactError
+from arbench.bench.models.probes import MOST_NUMBERS, levels_of
+from arbench.models import Source
+
+WORK = 4_000_000_000
+"""Budget: weights of the model times elements of all rows, about one multiplication each: about a second."""
+STEPLESS = 8
+"""How many times as much is spent on a model whose forward is compared with no step: all else that shows its leaks."""
+SHORT = 6
+"""Smallest number of elements of an event, where the model has one."""
+ROUNDS = 4
+"""Largest number of events in which each symbol is tried."""
+MOST_ROWS = 256
+"""Largest number of rows of one forward."""
+
+_found: WeakKeyDictionary[Source, int | tuple[str, dict[str, object]]] = WeakKeyDictionary()
+"""What was found of each model: the number of symbols, or a fault; it is the same at every N."""
+
+
+def probe_symbols(source: Source, n: int, seed: int, known: int) -> int:
+    """Put every symbol of the alphabet, as far as the budget goes, at one place of short events.
+
+    Args:
+        source: the model.
+        n: number of elements of an event that it takes.
+        seed: seed of the events.
+        known: symbols that other probes tried at each place: fewer are not tried again.
+
+    Returns:
+        How many symbols were tried; 0 for a network that reads real numbers, and where it would be no more than
+        ``known``.
+
+    Raises:
+        InexactError: the forward leaks for a symbol; names it.
+    """
+    if source not in _found:
+        _found[source] = _probe(source, n, seed, known)
+    found = _found[source]
+    if isinstance(found, int):
+        return found
+    raise InexactError(found[0], **found[1])
+
+
+def _probe(source: Source, n: int, seed: int, known: int) -> int | tuple[str, dict[str, object]]:
+    levels, n = levels_of(source), _short(source, n)
+    weights = sum(one.numel() for one in source.parameters())
+    work = WORK if source.steps else STEPLESS * WORK
+    total = min(ROUNDS * (levels or 0), work // max(2 * weights * n, 1))
+    if levels is None or known >= levels or total <= known:
+        return 0
+    generator = torch.Generator().manual_seed(seed)
+    symbols = torch.cat([torch.randperm(levels, generator=generator) for _ in range(ROUNDS)])[:total]
+    pasts = torch.randint(levels, (total, n), generator=generator)
+    bounds = source.schedule(n)
+    group = max(len(bounds) - 3, 0)
+    place = slice(bounds[group], bounds[group + 1])
+    changed = pasts.clone()
+    changed[:, place] = (symbols[:, None] + torch.arange(place.stop - place.start)) % levels
+    rows = min(MOST_ROWS, max(MOST_NUMBERS // (n * source.distribution.params_width), 1))
+    context = source.observe(n, [0], seed)[1]
+    both = zip(pasts.split(rows), changed.split(rows), strict=True)
+    differs = torch.cat([_differs(source, *some, context)[:, : place.stop] for some in both])
+    leaks = differs.any(1)
+    if not leaks.any():
+        return min(total, levels)
+    at, taken = int(differs.any(0).nonzero()[0]), torch.cat([pasts[leaks][:, place], changed[leaks][:, place]], dim=1)
+    symbol = int(taken.flatten().bincount().argmax())
+    share = float((taken == symbol).any(1).double().mean())
+    said = f"; symbol {symbol} is or was there in {share:.0%} of these" if len(taken) > 1 and share > 0.5 else ""
+    where = f"element {place.start}" if place.stop - place.start == 1 else f"elements {place.start} to {place.stop - 1}"
+    return (
+        f"forward leaks: parameters of element {at} change with {where}, in {len(taken):,} of {total:,} random events "
+        f"of {n} elements{said}",
+        {"first_difference": [0, at], "leak_share": float(leaks.double().mean()), "leak_symbol": symbol},
+    )
+
+
+def _differs(source: Source, pasts: Tensor, changed: Tensor, context: Mapping[str, Tensor]) -> Tensor:
+    """Return whose parameters (B, N) differ between two batches of events, with the conditioning of one event."""
+    first = next((one for one in source.parameters() if one.is_floating_point()), torch.empty(0))
+    kinds = {name: first.dtype if value.is_floating_point() else value.dtype for name, value in context.items()}
+    repeated = {
+        name: value.to(first.device, kinds[name]).repeat_interleave(len(pasts), 0) for name, value in context.items()
+    }
+    code = source.encode(repeated, pasts.shape[1])
+    before, after = source(pasts.to(first.device), code), source(changed.to(first.device), code)
+    return ((before != after) & ~(before.isnan() & after.isnan())).any(-1).cpu()
+
+
+def _short(source: Source, n: int) -> int:
+    """Return a small number of elements that a model takes; ``n`` where none is known."""
+    for size in sorted(source.count_ladder, key=lambda size: (size < SHORT, size)):
+        try:
+            source.schedule(size)
+        except ValueError:
+            continue
+        return min(size, n)
+    return n
