@@ -47,7 +47,7 @@ SLUG = $(PY) -c 'import re, torch; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-page test-slow test-compile test-oldest test-extras compiled lint docs bench gpu clean
+.PHONY: help run test test-page test-slow test-compile test-oldest test-extras compiled lint docs api dist bench gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -106,6 +106,15 @@ lint: $(INSTALLED_DEV) ## ruff, mypy and the import contracts
 docs: $(INSTALLED) ## the documents as a site, in docs/_build; a link that leads nowhere is an error
 	$(PY) -m pip install -q -e '.[docs]'
 	$(PY) -m sphinx -q -n -W --keep-going -c docs -b html . docs/_build $(ARGS)
+
+api: $(INSTALLED_DEV) ## list the public names and signatures in docs/api.txt; refused until CHANGELOG.md names what changed
+	$(PY) tests/project/api.py
+
+dist: $(INSTALLED) ## build the source distribution and the wheel into dist/, and check what the package index would refuse
+	rm -rf dist
+	$(PY) -m pip install --quiet 'build>=1.2' 'twine>=6.1'
+	$(PY) -m build
+	$(PY) -m twine check --strict dist/*
 
 bench: $(INSTALLED_DEV) ## the pytest-benchmark suites
 	$(BIN)pytest benchmarks --benchmark-only $(ARGS)

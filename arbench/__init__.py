@@ -6,39 +6,49 @@
 ``arbench.models.Source``.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # a type checker sees the signatures
+    from arbench.api import measure as measure
+    from arbench.api.samples import sample as sample
+    from arbench.api.streams import stream as stream
+    from arbench.bench.options import PlanError as PlanError
+
+    __version__: str
 
 __all__ = ["PlanError", "__version__", "measure", "sample", "stream"]
 _ROOMS = {"distributions", "kernels", "methods", "models", "report", "results", "testing"}
 """Packages for users, shown where they are imported."""
 
 
-def __getattr__(name: str) -> Any:
-    # on demand: it imports torch, which `arbench --help` must not
-    if name == "measure":
-        from arbench.api import measure
+if not TYPE_CHECKING:  # which would take any name for a known one
 
-        return measure
-    if name == "sample":
-        from arbench.api.samples import sample
+    def __getattr__(name: str) -> Any:
+        # on demand: it imports torch, which `arbench --help` must not
+        if name == "measure":
+            from arbench.api import measure
 
-        return sample
-    if name == "stream":
-        from arbench.api.streams import stream
+            return measure
+        if name == "sample":
+            from arbench.api.samples import sample
 
-        return stream
-    if name == "PlanError":
-        from arbench.bench.options import PlanError
+            return sample
+        if name == "stream":
+            from arbench.api.streams import stream
 
-        return PlanError
-    if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
+            return stream
+        if name == "PlanError":
+            from arbench.bench.options import PlanError
 
-        try:
-            return version("arbench")
-        except PackageNotFoundError:  # sources that are not installed
-            return "0+unknown"
-    raise AttributeError(f"module 'arbench' has no attribute {name!r}")
+            return PlanError
+        if name == "__version__":
+            from importlib.metadata import PackageNotFoundError, version
+
+            try:
+                return version("arbench")
+            except PackageNotFoundError:  # sources that are not installed
+                return "0+unknown"
+        raise AttributeError(f"module 'arbench' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -35,6 +35,9 @@ COMMANDS = {
 }
 """Line in the help for each command."""
 
+COMPLETE = "_ARBENCH_COMPLETE"
+"""Variable by which a shell asks for completions; click ends the process after it has answered."""
+
 
 class Commands(click.Group):
     """Group of commands whose modules are imported on demand."""
@@ -77,6 +80,8 @@ def main(args: list[str] | None = None) -> None:
     Wrong use prints one line and exits with 2, an interrupt with 130, and a failure that no command expects with
     ``UNEXPECTED``, which is the code of no result.
     """
+    if os.environ.get(COMPLETE):  # a shell reads what click then writes, in bytes
+        group.main(prog_name="arbench")
     with guarded():
         _main(sys.argv[1:] if args is None else args)
 

@@ -14,11 +14,11 @@ from arbench.report.models.frontier import frontier_table
 from arbench.report.models.passes import has_trained, passes_table
 from arbench.report.models.profiles import OPENS, Told, differences, profiles
 from arbench.report.models.remarks import failures, remarks
+from arbench.report.models.sizes import size_hints
 from arbench.report.models.taxonomy import brief, taxonomy
 from arbench.report.models.verdicts import Headline, Sentence, headlines, sentences
 from arbench.report.rates.speed import OVER
 from arbench.report.seals import seal_line
-from arbench.report.sizes import size_hints
 from arbench.report.table import Table, frame, rows
 from arbench.results import Results
 

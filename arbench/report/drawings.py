@@ -1,9 +1,14 @@
-"""Every figure of a report."""
+"""Every figure of a report, with its caption and what to see in it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
 from arbench.border.naming import file_name
 from arbench.report.figures.drawing import Drawing
+from arbench.report.figures.style import SCREEN, Form
 from arbench.report.kernels.fractions import fractions
 from arbench.report.kernels.roofline import roofline
 from arbench.report.labels import model_label, of_models
@@ -11,37 +16,99 @@ from arbench.report.models.batches import batch_figure
 from arbench.report.models.curves import curves
 from arbench.report.models.frontier_figure import frontier_figure
 from arbench.report.models.map import growth_map
+from arbench.report.models.roofline import model_roofline
+from arbench.report.models.split import time_split
 from arbench.report.table import order
 from arbench.results import Results
 
 MAP, BATCHES, FRONTIER, FRACTIONS, ROOFLINE = "map", "batches", "frontier", "fractions", "roofline"
+_LIMITS = (
+    "Lines are the limits that this run measured: bandwidth rises to the left, the fastest matrix product is flat to "
+    "the right. "
+)
 _OVERVIEW = {
-    MAP: (growth_map, "growth of scoring depth against growth of sampling depth"),
-    BATCHES: (batch_figure, "time per element over batch size"),
-    FRONTIER: (frontier_figure, "quality on held-out data against seconds per element, sampling and scoring"),
+    MAP: (
+        growth_map,
+        "growth of scoring depth against growth of sampling depth",
+        "Each model stands where the depths of its best exact methods grow: to the right, sampling needs more steps "
+        "one after another with N; upwards, scoring does. In shaded cells both grow alike.",
+    ),
+    BATCHES: (
+        batch_figure,
+        "time per element over batch size",
+        "A line that falls shows that more events at once cost less each; where it turns flat, the machine is full.",
+    ),
+    FRONTIER: (
+        frontier_figure,
+        "quality on held-out data against seconds per element, sampling and scoring",
+        "Better models are lower, faster ones are to the left. No other model beats those on the line in both; an "
+        "arrow leads from a teacher to the model distilled from it.",
+    ),
 }
 KERNEL_FIGURES = {
-    FRACTIONS: (fractions, "kernels: fraction of the machine's limit"),
-    ROOFLINE: (roofline, "kernels: roofline"),
+    FRACTIONS: (
+        fractions,
+        "kernels: fraction of the machine's limit",
+        "A mark at 100% takes the least time in which this machine can move the bytes and do the arithmetic.",
+    ),
+    ROOFLINE: (
+        roofline,
+        "kernels: roofline",
+        f"{_LIMITS}A kernel's mark below the rising line is limited by memory; the distance to the line is what is "
+        "left to gain.",
+    ),
 }
-"""The functions that draw the figures of kernels, with their captions."""
-_CURVES = {"seconds": "time over N", "depth": "depth over N"}
+"""The functions that draw the figures of kernels, with their captions and what to see in them."""
+_OF_A_MODEL: dict[str, tuple[Callable[[Results, str, Form], Figure | None], str, str]] = {
+    "seconds": (
+        lambda results, model, form: curves(results, model, "seconds", form),
+        "time over N",
+        "On these axes time that is proportional to N rises by a decade for each decade of N; flat beginnings are "
+        "costs that do not grow. Hollow marks are unstable times, lines are fits.",
+    ),
+    "depth": (
+        lambda results, model, form: curves(results, model, "depth", form),
+        "depth over N",
+        "A flat line is a method whose steps can all run at once, however long the event is; a rising one waits for "
+        "its own results. Marks are cases, lines are fits.",
+    ),
+    "roofline": (
+        model_roofline,
+        "roofline",
+        f"{_LIMITS}Each line is a method from its smallest N to its largest (larger marks). A method far below the "
+        "limits waits for something else: the start of small operations, or the step before. Bytes are all that the "
+        "operations read and write; caches serve a part of them, so a mark may stand above the line of the memory.",
+    ),
+    "split": (
+        time_split,
+        "where the time of a call goes",
+        "Each bar is a call, from a trace that was made after all timing. Much time outside operators, or in their "
+        "fixed cost, means many small operations, which fusing or a larger batch makes cheaper; operators slower than "
+        "their limit are work for better kernels; arithmetic and memory are the least that this machine needs.",
+    ),
+}
+"""The functions that draw the figures of a model, by the end of their names."""
 
 
-def draw(results: Results) -> list[Drawing]:
-    """Return every figure that has values: map, batches, time and depth over N of each model, kernels."""
+def draw(results: Results, form: Form = SCREEN) -> list[Drawing]:
+    """Return every figure that has values: map, batches, frontier, those of each model, kernels.
+
+    Args:
+        results: what was measured.
+        form: the sizes of the figures.
+    """
     drawings = []
-    for name, (make, caption) in _OVERVIEW.items():
-        if (figure := make(results)) is not None:
-            drawings.append(Drawing(name, caption, figure))
+    for name, (make, caption, see) in _OVERVIEW.items():
+        if (figure := make(results, form)) is not None:
+            drawings.append(Drawing(name, caption, figure, None, see, form))
     models = dict.fromkeys(model_label(case) for case in order(of_models(results)))
     for model, name in zip(models, _names(models), strict=True):
-        for metric, caption in _CURVES.items():
-            if (figure := curves(results, model, metric)) is not None:
-                drawings.append(Drawing(f"{name}-{metric}", f"{model}: {caption}", figure, model))
-    for name, (make, caption) in KERNEL_FIGURES.items():
-        if (figure := make(results)) is not None:
-            drawings.append(Drawing(name, caption, figure))
+        for kind, (make_one, caption, see) in _OF_A_MODEL.items():
+            if (figure := make_one(results, model, form)) is not None:
+                drawings.append(Drawing(f"{name}-{kind}", f"{model}: {caption}", figure, model, see, form))
+    for name, (make, caption, see) in KERNEL_FIGURES.items():
+        if (figure := make(results, form)) is not None:
+            drawings.append(Drawing(name, caption, figure, None, see, form))
     return drawings
 
 

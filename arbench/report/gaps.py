@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from arbench.report.labels import model_label, of_kernels, of_models
+from arbench.report.models.sizes import size_hints
 from arbench.report.rates.roofs import roof_of
-from arbench.report.sizes import size_hints
 from arbench.results import Results
 from arbench.stats.classes import FEWEST_SIZES
 

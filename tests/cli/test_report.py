@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import shlex
 import shutil
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -76,6 +79,59 @@ def test_the_command_for_details_names_what_was_rendered(name, answer, copied, t
     words = shlex.split(told)[1:]
     assert words == ["arbench", "report", name.removesuffix("/results.jsonl"), "--details"]
     assert answer(*words[1:]).code == 0
+
+
+def test_for_a_paper_it_writes_figures_tables_captions_and_references(answer, copied, tmp_path):
+    file = copied / "results.jsonl"
+    page = (copied / "report.html").stat()
+    found = answer("report", file, "--style", "paper", "--out", tmp_path / "mine")
+    assert (found.code, found.err) == (0, "")
+    folder = tmp_path / "mine" / "paper"
+    pages = sorted(one.name for one in folder.glob("*.pdf"))
+    assert found.out == (
+        f"paper    {folder}\n"
+        f"figures  {len(pages)}, each as PDF and SVG\n"
+        "text     figures.tex, tables.tex, captions.txt, references.bib\n"
+    )
+    assert {"wavenet-tiny-depth.pdf", "wavenet-tiny-seconds.pdf", "wavenet-tiny-roofline.pdf"} <= set(pages)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert digest in (folder / "references.bib").read_text().replace(r"\allowbreak{}", "")
+    assert [one.name for one in (tmp_path / "mine").iterdir()] == ["paper"]
+    assert (copied / "report.html").stat() == page
+
+
+@pytest.mark.parametrize("option", ["--json", "--details"])
+def test_for_a_paper_it_prints_no_rows(option, refusal, copied):
+    said = refusal("report", copied, "--style", "paper", option)
+    assert said == f"--style paper prints no rows; leave out {option}"
+
+
+def test_a_paper_is_about_one_run(refusal, copied):
+    said = refusal("report", copied, copied, "--style", "paper", "--out", copied / "page")
+    assert said == "--style paper is for one run; name one PATH"
+
+
+def test_a_run_without_cases_has_nothing_for_a_paper(answer, copied):
+    file = copied / "results.jsonl"
+    file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
+    found = answer("report", copied, "--style", "paper")
+    assert (found.code, found.out) == (3, "")
+    assert found.err == f"arbench: {file}: nothing was measured that a figure or a table could show\n"
+
+
+def test_the_page_on_papers_names_what_is_written(answer, copied, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "paper.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^```console\narbench (.*)\n```$", page, flags=re.MULTILINE)
+    (tmp_path / "runs").mkdir(exist_ok=True)
+    copied.rename(tmp_path / "runs" / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert answer(*shlex.split(command)).code == 0
+    names = re.findall(r"^\| `([A-Za-z]+\.[a-z]+)` \|", page, flags=re.MULTILINE)
+    written = {one.name for one in Path("runs/mine/paper").iterdir()}
+    texts = {name for name in written if name.endswith((".tex", ".txt", ".bib"))}
+    assert texts == set(names) - {"NAME.pdf", "NAME.svg"}
+    assert r"\label{fig:" in Path("runs/mine/paper/figures.tex").read_text()
+    assert r"\label{tab:arbench-1}" in Path("runs/mine/paper/tables.tex").read_text()
 
 
 def test_several_runs_make_one_page(answer, copied, tmp_path):

@@ -6,12 +6,35 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+USER = """\
+from pathlib import Path
+
+import arbench
+from arbench.models import Claim
+from arbench.results import read
+
+reveal_type(arbench.measure("wavenet:tiny", n=[16, 32]))
+reveal_type(read(Path("results.jsonl")).run.seed)
+Claim(depth="N", work="N")
+for chunk in arbench.stream("wavenet:nv", chunk="256"):
+    Claim(depth=1, work="N")
+arbench.measured
+"""
+"""A file of a user, with three mistakes."""
+FOUND = """\
+user.py:7: note: Revealed type is "arbench.api.measured.Measured"
+user.py:8: note: Revealed type is "int"
+user.py:10: error: Argument "chunk" to "stream" has incompatible type "str"; expected "int"  [arg-type]
+user.py:11: error: Argument "depth" to "Claim" has incompatible type "int"; expected "str"  [arg-type]
+user.py:12: error: Module has no attribute "measured"; maybe "measure"?  [attr-defined]
+"""
 CASES = ["--model", "wavenet:tiny", "--method", "parallel", "--method", "cached", "--n", "8,16"]
 
 
@@ -66,3 +89,17 @@ def test_it_runs_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
     arbench("report", "run/results.jsonl", "--out", "page")
     assert (work / "page" / "report.html").stat().st_size > 0
     assert "4 unchanged" in arbench("check", "--baseline", "run")
+
+
+def test_a_type_checker_sees_the_types_of_what_is_installed(wheel: Path, tmp_path: Path) -> None:
+    """Check a user's file against an environment that has the wheel and nothing else: what is missing has any type."""
+    environment = tmp_path / "environment"
+    venv.create(environment, with_pip=False, symlinks=True)
+    (site,) = environment.glob("lib/python*/site-packages")
+    ZipFile(wheel).extractall(site)
+    (tmp_path / "user.py").write_text(USER, encoding="utf-8")
+    python = str(environment / "bin" / "python")
+    options = ["--python-executable", python, "--config-file=", "--ignore-missing-imports", "--no-error-summary"]
+    command = [sys.executable, "-m", "mypy", *options, "--cache-dir", str(tmp_path / "cache"), "user.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == (FOUND, 1), done.stderr

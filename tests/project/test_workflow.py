@@ -1,10 +1,12 @@
-"""The workflows: their commands parse, and they have no permissions or secrets."""
+"""The workflows: their commands parse, and they have no secrets, and no permissions but the one to publish."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ OWN = (ROOT / "docs" / "perf.yml").read_text()
 """The workflow for a repository of a user's model."""
 EACH = pytest.mark.parametrize("text", [*WORKFLOWS.values(), OWN], ids=[*WORKFLOWS, "own"])
 TEXT = WORKFLOWS["perf"]
+PUBLISHER = "pypa/gh-action-pypi-publish@release/v1"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def runs(text: str) -> list[str]:
@@ -54,18 +58,58 @@ def test_it_gives_a_pull_request_nothing(text: str) -> None:
     assert "secrets." not in text
     assert re.search(r"^permissions:\n  contents: read\n\n", text, flags=re.MULTILINE)
     assert not any("${{" in run for run in runs(text)), "text from others is data: pass it by env"
-    uses = re.findall(r"uses: (\S+)", text)
+    uses = [one for one in re.findall(r"uses: (\S+)", text) if one != PUBLISHER]
     assert uses
     assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", one) for one in uses)
     assert "timeout-minutes:" in text
     assert "concurrency:" in text
 
 
-def test_weekly_targets_are_in_the_makefile() -> None:
-    targets = [shlex.split(run)[1] for run in runs(WORKFLOWS["weekly"])]
-    assert targets == ["test-compile", "test-slow"]
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("weekly", ["test-compile", "test-slow"]), ("test", ["test"]), ("release", ["dist"])]
+)
+def test_targets_are_in_the_makefile(name: str, wanted: list[str]) -> None:
+    targets = [shlex.split(run)[1] for run in runs(WORKFLOWS[name]) if run.startswith("make ")]
+    assert targets == wanted
     makefile = (ROOT / "Makefile").read_text()
     assert all(re.search(rf"^{target}: .*## ", makefile, flags=re.MULTILINE) for target in targets)
+
+
+def test_the_oldest_versions_are_those_that_the_metadata_allows() -> None:
+    text = WORKFLOWS["test"]
+    versions = dict(re.findall(r'- versions: (\S+)\n +python: "(\S+)"', text))
+    assert [*versions] == ["oldest", "newest"]
+    assert PROJECT["requires-python"] == f">={versions['oldest']}"
+    pins, held = (
+        [line for line in (ROOT / ".ci" / f"{name}.txt").read_text().splitlines() if not line.startswith("#")]
+        for name in versions
+    )
+    needs = "\n".join(PROJECT["dependencies"])
+    least = dict(re.findall(r"^(torch|triton)>=([0-9.]+)", needs, flags=re.MULTILINE))
+    assert pins == [f"torch=={least['torch']}.*", f"triton=={least['triton']}.*", "numpy<2.4"]
+    assert held == [], "the newest are whatever the index has"
+    assert f"OLDEST_TRITON := {least['triton']}." in (ROOT / "Makefile").read_text()
+    (install,) = (run for run in runs(text) if run.startswith("pip install "))
+    assert '-c ".ci/$VERSIONS.txt"' in install
+
+
+@pytest.mark.parametrize(("tag", "code"), [(f"v{PROJECT['version']}", 0), ("v9.9.9", 1), ("v", 1)])
+def test_only_a_tag_of_the_version_is_built(tag: str, code: int) -> None:
+    (line,) = (run for run in runs(WORKFLOWS["release"]) if "${TAG" in run)
+    done = subprocess.run(["bash", "-ec", line], cwd=ROOT, env={**os.environ, "TAG": tag}, check=False)
+    assert done.returncode == code
+
+
+def test_what_publishes_runs_no_code_of_the_repository() -> None:
+    build, publish = re.split(r"^  publish:\n", WORKFLOWS["release"], flags=re.MULTILINE)
+    assert "id-token" not in build
+    assert re.findall(r"^    permissions:\n((?: {6}.*\n)+)", publish, flags=re.MULTILINE) == ["      id-token: write\n"]
+    assert re.findall(r"uses: (\S+)", publish) == ["actions/download-artifact@v4", PUBLISHER]
+    assert runs(publish) == []
+    assert "if: github.event_name == 'push'\n" in publish
+    assert "needs: build\n" in publish
+    assert "environment: pypi\n" in publish
+    assert not any(PUBLISHER in text for name, text in WORKFLOWS.items() if name != "release")
 
 
 def test_that_of_a_users_model_runs_what_the_pages_say(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import msgspec
+import pytest
+from matplotlib.text import Text
 
 from arbench.report.drawings import draw
 from arbench.report.figures.drawing import save
+from arbench.report.figures.style import PAPER
 from arbench.results import Case, Fit
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -66,6 +70,23 @@ def test_models_with_alike_names_get_files_of_their_own(build, models) -> None:
     alike = [("a b", *models[0][1:]), ("a-b", *models[0][1:])]
     names = [one.name for one in draw(build(models=alike))]
     assert len(set(names)) == len(names) == 5
+
+
+@pytest.mark.parametrize("which", ["results", "kernels"])
+def test_figures_of_a_paper_fit_its_columns_and_have_their_fonts_inside(which: str, request) -> None:
+    for one in draw(request.getfixturevalue(which), PAPER):
+        width = one.figure.get_figwidth()
+        assert width == PAPER.column or PAPER.column < width <= PAPER.page, one.name
+        sizes = {text.get_fontsize() for text in one.figure.findobj(Text) if text.get_text()}
+        assert sizes
+        assert (5 if one.name == "map" else 6) <= min(sizes) <= max(sizes) <= 9, one.name
+        assert b"/Type3" not in one.pdf, "which publishers refuse"
+        assert b"/FontFile2" in one.pdf, "TrueType"
+        assert texts(one.svg) == [], "outlines"
+        box = re.search(rb"/MediaBox \[ 0 0 ([0-9.]+) ([0-9.]+) \]", one.pdf)
+        assert box is not None
+        assert float(box[1]) == pytest.approx(72 * width)
+        assert one.see.endswith(".")
 
 
 def test_nothing_to_draw(build) -> None:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from arbench.border.printable import printable
 from arbench.border.whole import write_bytes, write_text
-from arbench.report.figures.style import VARIABLES, styled
+from arbench.report.figures.style import SCREEN, VARIABLES, Form, styled
 from arbench.report.figures.tags import as_data
 
 _PIXELS_PER_POINT = 4 / 3 * 1.1
@@ -23,19 +23,23 @@ _PIXELS_PER_POINT = 4 / 3 * 1.1
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A figure with its name and caption, rendered when ``svg`` or ``png`` is first read.
+    """A figure with its name and caption, rendered when ``svg``, ``png`` or ``pdf`` is first read.
 
     Attributes:
         name: file name without a suffix: letters, digits and hyphens.
         caption: one line of plain text.
         figure: the figure to render; do not change it after the first rendering.
         model: label of the only model shown; None where the figure shows several models, or kernels.
+        see: a sentence on what to see in it; empty where the caption says enough.
+        form: the sizes that it was made with.
     """
 
     name: str
     caption: str
     figure: Figure
     model: str | None = None
+    see: str = ""
+    form: Form = SCREEN
 
     @cached_property
     def svg(self) -> str:
@@ -43,7 +47,7 @@ class Drawing:
 
         The ids inside derive from ``name``, so those of two figures differ.
         """
-        with styled(self.name):
+        with styled(self.name, self.form):
             vector = io.StringIO()
             self.figure.savefig(vector, format="svg", metadata={"Date": None})
         self.figure.set_layout_engine("none")  # layout takes half of the time, and the PNG shares it
@@ -53,10 +57,20 @@ class Drawing:
     def png(self) -> bytes:
         """The figure as a PNG file with a white background; the same figure gives the same bytes."""
         _ = self.svg  # rendering it computes the layout
-        with styled(self.name):
+        with styled(self.name, self.form):
             raster = io.BytesIO()
             self.figure.savefig(raster, format="png", dpi=160, facecolor="white")
         return raster.getvalue()
+
+    @cached_property
+    def pdf(self) -> bytes:
+        """The figure as a PDF file with its fonts inside; the same figure gives the same bytes."""
+        _ = self.svg  # rendering it computes the layout
+        known = {"Title": printable(self.caption), "Creator": "arbench", "CreationDate": None}
+        with styled(self.name, self.form):
+            page = io.BytesIO()
+            self.figure.savefig(page, format="pdf", metadata=known)
+        return page.getvalue()
 
     def markup(self, anchor: Callable[[str], str | None] = lambda case: None) -> str:
         """Return the SVG as markup for a page: no prolog, ids that start with ``name``, the page's colours.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -13,6 +14,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from matplotlib.typing import FillStyleType
 
@@ -95,18 +97,58 @@ _RC: Any = {
     "legend.frameon": False,
     # names from results files are text, never TeX
     "text.parse_math": False,
+    # text stays text, which a page can style and search
     "svg.fonttype": "none",
 }
 
 
+@dataclass(frozen=True)
+class Form:
+    """The sizes of figures in one place: on a screen, or in a column of a paper.
+
+    Attributes:
+        scale: size of text, lines and marks relative to those on a screen.
+        column: width of a figure of one panel, inches.
+        height: height of the panel of such a figure, inches.
+        page: width that no figure exceeds, inches.
+        outlines: whether SVG files draw text as outlines, which look the same where the font is missing.
+    """
+
+    scale: float = 1.0
+    column: float = 7.5
+    height: float = 4.4
+    page: float = 100.0
+    outlines: bool = False
+
+    def width(self, wanted: float) -> float:
+        """Return the width of a figure that is ``wanted`` inches wide on a screen."""
+        return min(wanted * self.scale, self.page)
+
+    def panel(self, wanted: float, across: int) -> float:
+        """Return the width of one of ``across`` panels that are ``wanted`` inches wide on a screen."""
+        return min(wanted * self.scale, self.column if across == 1 else self.page / across)
+
+
+SCREEN = Form()
+PAPER = Form(scale=0.8, column=3.25, height=2.25, page=6.75, outlines=True)
+"""Columns and pages of the usual classes are at least this wide: ICML 3.25 and 6.75 inches, ACM 3.33 and 7.0, IEEE 3.5
+and 7.16, Elsevier 3.54 and 7.48. NeurIPS and ICLR have one column of 5.5. Text is 8 points high, and at least 6.4, but
+for a map that shrinks to the page."""
+
+
 @contextmanager
-def styled(name: str = "arbench") -> Iterator[None]:
+def styled(name: str = "arbench", form: Form = SCREEN) -> Iterator[None]:
     """Apply the style inside the block; figures must be made and rendered there.
 
     Args:
         name: seed of the ids in SVG files.
+        form: the sizes.
     """
-    settings: Any = {**_RC, "svg.hashsalt": name}
+    sized = ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
+    settings: Any = {**_RC, "svg.hashsalt": name, **{key: _RC[key] * form.scale for key in sized}}
+    if form.outlines:
+        # 42 embeds a font as it is: publishers refuse the default, Type 3
+        settings |= {"svg.fonttype": "path", "pdf.fonttype": 42}
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name may be in any script
         yield
@@ -175,6 +217,21 @@ def implementation_looks(
         seen[who, backend] = seen.get((who, backend), -1) + 1
         found[label] = (*known[who, backend], _FILLS[seen[who, backend] % len(_FILLS)])
     return found
+
+
+def handle(look: Look, label: str, scale: float, drawn: bool = True) -> Line2D:
+    """Return the line of a legend for a method.
+
+    Args:
+        look: of the method.
+        label: its text.
+        scale: of the figure.
+        drawn: whether the figure has a line, not marks alone.
+    """
+    line = Line2D([], [], color=look.color, marker=look.marker, fillstyle=look.fill, ms=6 * scale, lw=1.5 * scale)
+    line.set(linestyle=look.style if drawn else "none")
+    line.set_label(label)
+    return line
 
 
 def legend_columns(labels: Iterable[str], width: float, most: int = 4) -> int:

@@ -16,6 +16,8 @@ from arbench.report.figures.style import (
     FAINT,
     INK,
     RULE,
+    SCREEN,
+    Form,
     implementation_looks,
     legend_columns,
     new_figure,
@@ -36,7 +38,7 @@ _HEAD = 48
 """Characters of a heading: a kernel's name with what its configurations share, or the name alone."""
 
 
-def fractions(results: Results) -> Figure | None:
+def fractions(results: Results, form: Form = SCREEN) -> Figure | None:
     """Return the figure: a line per configuration under its kernel's name, a mark per implementation.
 
     Forward and backward are side by side.
@@ -56,24 +58,25 @@ def fractions(results: Results) -> Figure | None:
     look = implementation_looks((c.method, c.backend, shared.method_label(c)) for c in cases)
     ops = [op for op in KERNEL_OPS if any(case.op == op for case in cases)]
     heads, lines, count = _places(shown)
-    with styled():
+    with styled(form=form):
         labels = 0.075 * max(len(text) for _, text in lines.values())
-        width = _PANEL * len(ops) + labels
-        columns = legend_columns(look, width)
+        width = form.width(_PANEL * len(ops) + labels)
+        columns = legend_columns(look, width / form.scale)
         legend = 0.25 * -(-len(look) // columns)
-        figure = new_figure(width, _LINE * count + 0.9 + legend)
+        figure = new_figure(width, form.scale * (_LINE * count + 0.9 + legend))
         panels = figure.subplots(1, len(ops), sharex=True, sharey=True, squeeze=False)[0]
         for axes, op in zip(panels, ops, strict=True):
             for case in cases:
                 if case.op == op:
-                    _mark(axes, case, lines[case.model, case.preset][0], results, look[shared.method_label(case)])
+                    place, label = lines[case.model, case.preset][0], shared.method_label(case)
+                    _mark(axes, case, place, results, look[label], form.scale)
             _frame(axes, [place for place, _ in lines.values()], count)
             axes.set_title(OPS[op])
-        _labels(panels[0], heads, list(lines.values()))
+        _labels(panels[0], heads, list(lines.values()), form.scale)
         right = max((found.ends or (0, found.fraction))[1] for c in cases if (found := reached(c, results)))
         panels[0].set_xlim(0, max(1.05, right * 1.05))
         handles = [
-            Line2D([], [], color=c, marker=m, fillstyle=f, ls="none", label=shorten(label, 40))
+            Line2D([], [], color=c, marker=m, fillstyle=f, ls="none", label=shorten(label, 40), ms=6 * form.scale)
             for label, (c, m, f) in look.items()
         ]
         keys = {shared.method_label(case): method_key(case) for case in cases}
@@ -101,7 +104,9 @@ def _places(shown: Mapping[str, list[Case]]) -> tuple[list[Line], dict[tuple[str
     return heads, lines, at
 
 
-def _mark(axes: Axes, case: Case, place: float, results: Results, look: tuple[str, str, FillStyleType]) -> None:
+def _mark(
+    axes: Axes, case: Case, place: float, results: Results, look: tuple[str, str, FillStyleType], scale: float
+) -> None:
     found = reached(case, results)
     assert found is not None
     color, marker, fill = look
@@ -116,8 +121,8 @@ def _mark(axes: Axes, case: Case, place: float, results: Results, look: tuple[st
         color=color,
         marker=marker,
         fillstyle="none" if case.unstable else fill,
-        ms=6.5,
-        capsize=3.5,
+        ms=6.5 * scale,
+        capsize=3.5 * scale,
         elinewidth=1.2,
         ls="none",
         zorder=3,
@@ -140,7 +145,7 @@ def _frame(axes: Axes, places: list[float], count: float) -> None:
     sns.despine(ax=axes, left=True)
 
 
-def _labels(axes: Axes, heads: list[Line], lines: list[Line]) -> None:
+def _labels(axes: Axes, heads: list[Line], lines: list[Line], scale: float) -> None:
     axes.set_yticks([place for place, _ in lines], [text for _, text in lines])
     for place, text in heads:
         axes.text(
@@ -149,7 +154,7 @@ def _labels(axes: Axes, heads: list[Line], lines: list[Line]) -> None:
             shorten(text, _HEAD),
             transform=axes.get_yaxis_transform(),
             va="center",
-            fontsize=9,
+            fontsize=9 * scale,
             weight="bold",
             color=INK,
         )

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import cycle
-from typing import Any
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from matplotlib.typing import FillStyleType
 
+from arbench.report.figures.roofline import Ceiling, ceilings, draw_roofs, roof_axes, roof_handles
 from arbench.report.figures.style import (
     FAINT,
     INK,
+    SCREEN,
+    Form,
     implementation_looks,
     legend_columns,
     new_figure,
     styled,
-    tick,
-    value_axis,
 )
 from arbench.report.figures.tags import tag, tag_legend
 from arbench.report.kernels.tables import kernels
 from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, method_key, shorten
-from arbench.report.rates.roofs import measured_limits, per_second
+from arbench.report.rates.roofs import per_second
 from arbench.results import Case, Results
-from arbench.stats import format_si
-from arbench.stats.roofline import product
 
 _LONGEST = 28
 """Characters of the longest kernel name."""
@@ -40,56 +34,9 @@ _LINE = 0.19
 _LETTER = 0.068
 """Width of a character, inches."""
 _WIDE, _HIGH = 5.0, 4.2
-_DASHES = ((0, (5, 1.5)), (0, (5, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 2, 1)))
 
 
-@dataclass(frozen=True)
-class Ceiling:
-    """A straight line that no mark should pass.
-
-    Attributes:
-        label: its name in the legend.
-        per_byte: true where ``rate`` is a bandwidth, false where it is an arithmetic rate.
-        rate: bytes or FLOPs per second.
-        style: line style.
-        faint: draw it thin.
-    """
-
-    label: str
-    per_byte: bool
-    rate: float
-    style: Any = "-"
-    faint: bool = False
-
-    def over(self, intensity: np.ndarray) -> np.ndarray:
-        """Return the FLOPs per second that it allows at each intensity, in FLOPs per byte."""
-        return self.rate * intensity if self.per_byte else np.full_like(intensity, self.rate)
-
-
-def ceilings(results: Results, dtypes: Sequence[str]) -> list[Ceiling]:
-    """Return the bandwidth at the largest working set, the best bandwidth, and the matrix product by dtype."""
-    rates: dict[int, float] = {}
-    products: dict[str, float] = {}
-    for limits in measured_limits(results):
-        for entry in [*(limits.get("copy") or []), *(limits.get("read") or [])]:
-            rates[entry["bytes"]] = max(entry["gb_per_s"], rates.get(entry["bytes"], 0.0))
-        for dtype in dtypes:
-            if (rate := product(limits, dtype)) is not None:
-                products[dtype] = max(rate, products.get(dtype, 0.0))
-    found = []
-    if rates:
-        largest, fastest = max(rates), max(rates, key=lambda size: rates[size])
-        found.append(_bandwidth("memory", largest, rates[largest]))
-        if fastest != largest:
-            found.append(_bandwidth("cache", fastest, rates[fastest], ":", faint=True))
-    for dtype, style in zip(dtypes, cycle(_DASHES)):
-        if dtype in products:
-            rate = products[dtype] * 1e9
-            found.append(Ceiling(f"matrix product, {dtype}: {_rounded(rate, 'FLOP/s')}", False, rate, style))
-    return found
-
-
-def roofline(results: Results) -> Figure | None:
+def roofline(results: Results, form: Form = SCREEN) -> Figure | None:
     """Return the figure: forward beside backward, a mark per timed case, kernels' names along the bottom.
 
     Returns:
@@ -104,29 +51,24 @@ def roofline(results: Results) -> Figure | None:
     tops = ceilings(results, list(dict.fromkeys(case.dtype for case in shown)))
     names = {op: list(dict.fromkeys(case.model for case in shown if case.op == op)) for op in ops}
     strip = 0.25 + _LETTER * max(len(shorten(name, _LONGEST)) for found in names.values() for name in found)
-    with styled():
-        width = max(_WIDE, 1.5 + 1.3 * _LINE * max(map(len, names.values())))
-        handles = _handles(look, tops)
-        columns = legend_columns((str(one.get_label()) for one in handles), width * len(ops))
-        figure = new_figure(width * len(ops), _HIGH + strip + 0.22 * -(-len(handles) // columns))
+    with styled(form=form):
+        wanted = max(_WIDE, 1.5 + 1.3 * _LINE * max(map(len, names.values())))
+        width = form.width(wanted * len(ops)) / len(ops)
+        handles = _handles(look, tops, form.scale)
+        columns = legend_columns((str(one.get_label()) for one in handles), width * len(ops) / form.scale)
+        high = _HIGH + strip + 0.22 * -(-len(handles) // columns)
+        figure = new_figure(width * len(ops), high * form.scale)
         panels = figure.subplots(1, len(ops), sharey=True, sharex=True, squeeze=False)[0]
-        _axes(panels, shown, tops, strip / (_HIGH + strip))
         for axes, op in zip(panels, ops, strict=True):
-            _panel(axes, [case for case in shown if case.op == op], look, shared, tops, width)
+            roof_axes(axes, [_mark(case) for case in shown], tops, strip / (_HIGH + strip))
+            cases = [case for case in shown if case.op == op]
+            _panel(axes, cases, look, shared, tops, form.scale)
+            _names(axes, cases, (width / form.scale - 1.2) / _LINE, form.scale)
             axes.set_title(OPS[op])
         panels[0].set_ylabel("reached, FLOP per second")
         keys = {shared.method_label(case): method_key(case) for case in shown}
         tag_legend(figure.legend(handles=handles, loc="outside lower left", ncols=columns), [keys[one] for one in look])
     return figure
-
-
-def _bandwidth(where: str, size: int, rate: float, style: str = "-", faint: bool = False) -> Ceiling:
-    label = f"{where}, {_rounded(size, 'B')}: {_rounded(rate * 1e9, 'B/s')}"
-    return Ceiling(label, True, rate * 1e9, style, faint)
-
-
-def _rounded(value: float, unit: str) -> str:
-    return format_si(value, unit, (value * 0.99, value * 1.01))
 
 
 def _known(case: Case) -> bool:
@@ -141,29 +83,8 @@ def _rate(case: Case) -> float:
     return per_second(case, case.flops) or 0.0
 
 
-def _axes(panels: Sequence[Axes], shown: list[Case], tops: list[Ceiling], strip: float) -> None:
-    """Set axis limits that include all marks and the knee of the roofs, with room for names below the marks."""
-    x = [_intensity(case) for case in shown]
-    y = [_rate(case) for case in shown]
-    flat = [one.rate for one in tops if not one.per_byte]
-    slopes = [one.rate for one in tops if one.per_byte]
-    knees = [max(flat) / slope for slope in slopes] if flat else []
-    left, right = min(x) / 2, max([*x, *knees]) * 2
-    high = max([*y, *flat, *(slope * max(x) for slope in slopes if not flat)])
-    low = min(y) / 1.6
-    low /= (high * 1.6 / low) ** (strip / (1 - strip))
-    for axes in panels:
-        axes.set_xscale("log")
-        axes.set_xlim(left, right)
-        value_axis(axes, low * 1.6, high, "FLOP/s")
-        axes.yaxis.set_major_locator(FixedLocator([t for t in axes.get_yticks() if t >= min(y) / 3]))
-        axes.xaxis.set_major_locator(LogLocator(numticks=12))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, "")))
-        axes.set_xlabel("FLOP per byte")
-        axes.grid(True, which="major")
-        axes.set_axisbelow(True)
-        sns.despine(ax=axes)
+def _mark(case: Case) -> tuple[float, float]:
+    return _intensity(case), _rate(case)
 
 
 def _panel(
@@ -172,43 +93,26 @@ def _panel(
     look: Mapping[str, tuple[str, str, FillStyleType]],
     shared: SharedSettings,
     tops: list[Ceiling],
-    width: float,
+    scale: float,
 ) -> None:
-    _roofs(axes, tops)
+    draw_roofs(axes, tops, scale)
     for case in cases:
         color, marker, fill = look[shared.method_label(case)]
         drawn = axes.plot(
-            _intensity(case),
-            _rate(case),
+            *_mark(case),
             marker=marker,
             color=color,
             fillstyle=fill,
-            ms=6,
+            ms=6 * scale,
             ls="none",
             zorder=3,
             mec="none" if fill == "full" else color,
             alpha=0.9,
         )
         tag(drawn, method_key(case), case.id)
-    _names(axes, cases, (width - 1.2) / _LINE)
 
 
-def _roofs(axes: Axes, tops: list[Ceiling]) -> None:
-    """Draw each ceiling up to where it meets the highest one of the other kind."""
-    x = np.geomspace(*axes.get_xlim(), 200)
-    peak = max((one.rate for one in tops if not one.per_byte), default=np.inf)
-    slope = max((one.rate for one in tops if one.per_byte), default=np.inf)
-    for one in tops:
-        knee = peak / one.rate if one.per_byte else one.rate / slope
-        inside = x <= knee if one.per_byte else x >= knee
-        axes.plot(x[inside], one.over(x[inside]), **_line(one), zorder=1)
-
-
-def _line(one: Ceiling) -> dict[str, Any]:
-    return {"color": FAINT, "lw": 1.0 if one.faint else 1.8, "ls": one.style}
-
-
-def _names(axes: Axes, cases: list[Case], room: float) -> None:
+def _names(axes: Axes, cases: list[Case], room: float, scale: float) -> None:
     """Write kernels' names vertically along the bottom without overlap, each with a line to its lowest mark."""
     by_name: dict[str, list[Case]] = {}
     for case in cases:
@@ -229,7 +133,7 @@ def _names(axes: Axes, cases: list[Case], room: float) -> None:
             rotation=90,
             ha="center",
             va="bottom",
-            fontsize=8,
+            fontsize=8 * scale,
             color=INK,
         )
         axes.annotate(
@@ -239,7 +143,7 @@ def _names(axes: Axes, cases: list[Case], room: float) -> None:
             xytext=(0.5, 1.02),
             textcoords=text,
             zorder=2,
-            arrowprops={"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 3},
+            arrowprops={"arrowstyle": "-", "color": FAINT, "lw": 0.6 * scale, "shrinkA": 0, "shrinkB": 3},
         )
 
 
@@ -273,9 +177,9 @@ def _last(middle: float, size: int, apart: float) -> float:
     return middle + (size - 1) * apart / 2
 
 
-def _handles(look: Mapping[str, tuple[str, str, FillStyleType]], tops: list[Ceiling]) -> list[Line2D]:
+def _handles(look: Mapping[str, tuple[str, str, FillStyleType]], tops: list[Ceiling], scale: float) -> list[Line2D]:
     marks = [
-        Line2D([], [], color=color, marker=marker, fillstyle=fill, ls="none", label=shorten(label, 40))
+        Line2D([], [], color=color, marker=marker, fillstyle=fill, ls="none", label=shorten(label, 40), ms=6 * scale)
         for label, (color, marker, fill) in look.items()
     ]
-    return marks + [Line2D([], [], label=one.label, **_line(one)) for one in tops]
+    return marks + roof_handles(tops, scale)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from arbench.report.figures.style import Look, looks, new_figure, styled, value_axis
+from arbench.report.figures.style import SCREEN, Form, Look, looks, new_figure, styled, value_axis
 from arbench.report.figures.tags import tag, tag_legend
 from arbench.report.labels import OPS, interval_of, method_key, model_label, of_models
 from arbench.report.models.taxonomy import time_per_element
@@ -21,6 +21,8 @@ from arbench.results import Case, Results
 
 TITLE = "Time per element by batch size"
 _ACROSS = 3
+_WIDE, _HIGH = 4.2, 3.6
+"""Size of a panel on a screen, inches."""
 
 
 def sweeps(results: Results) -> list[list[Case]]:
@@ -68,8 +70,13 @@ def _row(cases: list[Case], batches: list[int]) -> list[Cell]:
     ]
 
 
-def batch_figure(results: Results) -> Figure | None:
-    """Return the figure, one panel per model and op; None where no method was timed at several batches."""
+def batch_figure(results: Results, form: Form = SCREEN) -> Figure | None:
+    """Return the figure, one panel per model and op; None where no method was timed at several batches.
+
+    Args:
+        results: what was measured.
+        form: the sizes of the figure; panels that would be too narrow for their titles go below each other.
+    """
     rows = sweeps(results)
     if not rows:
         return None
@@ -80,14 +87,14 @@ def batch_figure(results: Results) -> Figure | None:
     among = {case.method for case in of_models(results)}
     look = looks(((cases[0].method, cases[0].method) for cases in rows), among)
     values = [(case.median_s or 0.0) / (case.batch * case.n) for cases in rows for case in cases]
-    across = min(_ACROSS, len(panels))
+    across = min(_ACROSS, len(panels), int(form.page / (_WIDE * form.scale)))
     down = -(-len(panels) // across)
-    with styled():
-        figure = new_figure(4.2 * across, 3.6 * down)
+    with styled(form=form):
+        figure = new_figure(form.panel(_WIDE, across) * across, _HIGH * form.scale * down)
         grid = figure.subplots(down, across, sharey=True, squeeze=False).flat
         for axes, (title, lines) in zip(grid, panels.items(), strict=False):
             for cases in lines:
-                _line(axes, cases, look[cases[0].method])
+                _line(axes, cases, look[cases[0].method], form.scale)
             _batch_axis(axes, (case.batch for cases in lines for case in cases))
             value_axis(axes, min(values), max(values), "s")
             axes.set_title(title)
@@ -96,11 +103,11 @@ def batch_figure(results: Results) -> Figure | None:
             sns.despine(ax=axes)
         for axes in list(grid)[len(panels) :]:
             axes.set_visible(False)
-        figure.supylabel("time per element", fontsize=10)
+        figure.supylabel("time per element", fontsize=10 * form.scale)
     return figure
 
 
-def _line(axes: Axes, cases: list[Case], look: Look) -> None:
+def _line(axes: Axes, cases: list[Case], look: Look, scale: float) -> None:
     batches = [case.batch for case in cases]
     elements = np.array([case.batch * case.n for case in cases])
     times = np.array([case.median_s or 0.0 for case in cases]) / elements
@@ -114,9 +121,9 @@ def _line(axes: Axes, cases: list[Case], look: Look) -> None:
         marker=look.marker,
         fillstyle=look.fill,
         linestyle=look.style,
-        markersize=5.5,
-        capsize=4.5,
-        linewidth=1.4,
+        markersize=5.5 * scale,
+        capsize=4.5 * scale,
+        linewidth=1.4 * scale,
         label=cases[0].method,
     )
     tag(drawn, method_key(cases[0]))

@@ -10,7 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from arbench.report.figures.style import Look, legend_columns, looks, new_figure, sizes_axis, styled, value_axis
+from arbench.report.figures.style import (
+    SCREEN,
+    Form,
+    Look,
+    handle,
+    legend_columns,
+    looks,
+    new_figure,
+    sizes_axis,
+    styled,
+    value_axis,
+)
 from arbench.report.figures.tags import tag, tag_legend
 from arbench.report.labels import OPS, SharedSettings, interval_of, method_key, model_label, of_models, shorten
 from arbench.report.models.verdicts import exact_growth
@@ -20,13 +31,13 @@ from arbench.stats import CLASSES, Growth
 
 _UNITS = {"seconds": ("time of one call", "s"), "depth": ("depth, dependent operations", "")}
 
-_WIDTH, _ACROSS = 7.5, 3
-"""Width of a figure, inches, and most columns of its legend."""
+_ACROSS = 3
+"""Most columns of a legend."""
 _LONGEST = 60
 """Characters of a legend's label that fit a panel."""
 
 
-def curves(results: Results, model: str, metric: str) -> Figure | None:
+def curves(results: Results, model: str, metric: str, form: Form = SCREEN) -> Figure | None:
     """Return a model's ``metric`` over N: scoring and sampling on the same axes, a mark per case, a curve per fit.
 
     Args:
@@ -34,6 +45,7 @@ def curves(results: Results, model: str, metric: str) -> Figure | None:
         model: as `arbench.report.labels.model_label` gives it.
         metric: 'seconds' (ok cases, with interval or range as bars) or 'depth' (all but inexact
             cases, since depth is counted even where time is over budget).
+        form: the sizes of the figure.
 
     Returns:
         None where no case of the model has a value.
@@ -48,25 +60,28 @@ def curves(results: Results, model: str, metric: str) -> Figure | None:
     shared = SharedSettings(results)
     values = [value for case in cases if (value := _value(case, metric)) is not None]
     words, unit = _UNITS[metric]
-    with styled():
-        lines = len({_label(case, shared) for case in cases})
-        figure = new_figure(_WIDTH, 4.4 + 0.2 * -(-lines // _ACROSS))
+    with styled(form=form):
+        labels = dict.fromkeys(shorten(label_of(case, shared), _LONGEST) for case in cases)
+        columns = legend_columns(labels, form.column / form.scale, _ACROSS)
+        figure = new_figure(form.column, form.height + 0.2 * form.scale * -(-len(labels) // columns))
         axes = figure.subplots()
-        _panel(axes, cases, results, metric, shared)
+        handles, methods = _panel(axes, cases, results, metric, shared, form.scale)
         value_axis(axes, min(values), max(values), unit)
         axes.set_ylabel(words)
+        tag_legend(figure.legend(handles=handles, loc="outside lower center", ncols=columns), methods)
     return figure
 
 
-def _label(case: Case, shared: SharedSettings) -> str:
+def label_of(case: Case, shared: SharedSettings) -> str:
+    """Return the operation and the method of a case, with the settings that vary."""
     return f"{OPS[case.op]}: {shared.method_label(case)}"
 
 
-def _looks(results: Results, model: str, shared: SharedSettings) -> Mapping[str, Look]:
+def looks_of(results: Results, model: str, shared: SharedSettings) -> Mapping[str, Look]:
     """Return the look by label; a method that both scores and samples has one colour, and two line styles."""
     among = {case.method for case in of_models(results)}
     known = (case for case in of_models(results) if model_label(case) == model)
-    return looks(((case.method, _label(case, shared)) for case in known), among)
+    return looks(((case.method, label_of(case, shared)) for case in known), among)
 
 
 def _value(case: Case, metric: str) -> float | None:
@@ -81,31 +96,28 @@ def _panel(
     results: Results,
     metric: str,
     shared: SharedSettings,
-) -> None:
+    scale: float,
+) -> tuple[list[Line2D], list[str]]:
+    """Draw the cases of a model; return a handle for each line of the legend, and its method."""
     handles = []
     methods = []
-    looks_of = _looks(results, model_label(cases[0]), shared)
-    for label in dict.fromkeys(_label(case, shared) for case in cases):
-        look = looks_of[label]
-        same = [case for case in cases if _label(case, shared) == label]
+    known = looks_of(results, model_label(cases[0]), shared)
+    for label in dict.fromkeys(label_of(case, shared) for case in cases):
+        look = known[label]
+        same = [case for case in cases if label_of(case, shared) == label]
         fit = results.fits.get((*same[0].key, metric))
         drawn = _fit(axes, fit, [case.n for case in same], look) if fit else False
-        _marks(axes, same, metric, look)
-        line = look.style if drawn else "none"
-        handle = Line2D([], [], color=look.color, marker=look.marker, fillstyle=look.fill, ls=line)
-        handle.set_label(shorten(label, _LONGEST))
-        handles.append(handle)
+        _marks(axes, same, metric, look, scale)
+        handles.append(handle(look, shorten(label, _LONGEST), scale, drawn))
         methods.append(method_key(same[0]))
     sizes_axis(axes, (case.n for case in cases))
     axes.grid(True, which="major")
     axes.set_axisbelow(True)
-    columns = legend_columns((str(handle.get_label()) for handle in handles), _WIDTH, _ACROSS)
-    legend = axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns)
-    tag_legend(legend, methods)
     sns.despine(ax=axes)
+    return handles, methods
 
 
-def _marks(axes: Axes, cases: Iterable[Case], metric: str, look: Look) -> None:
+def _marks(axes: Axes, cases: Iterable[Case], metric: str, look: Look, scale: float) -> None:
     for case in cases:
         value = _value(case, metric)
         assert value is not None
@@ -119,8 +131,8 @@ def _marks(axes: Axes, cases: Iterable[Case], metric: str, look: Look) -> None:
             color=look.color,
             marker=look.marker,
             fillstyle="none" if hollow else look.fill,
-            markersize=5.5,
-            capsize=4.5,
+            markersize=5.5 * scale,
+            capsize=4.5 * scale,
             elinewidth=1.2,
             linestyle="none",
             zorder=3,

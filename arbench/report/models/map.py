@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from arbench.report.figures.palette import LIGHT
-from arbench.report.figures.style import FAINT, INK, RULE, new_figure, styled
+from arbench.report.figures.style import FAINT, INK, RULE, SCREEN, Form, new_figure, styled
 from arbench.report.labels import GROWTH, SharedSettings, shorten
 from arbench.report.models.verdicts import Headline, depth_fits, headlines
 from arbench.results import OWN_SAMPLES, Fit, Results
@@ -128,11 +128,12 @@ def _by_case(fit: Fit, results: Results) -> dict[int, float]:
     return {case.n: case.depth for case in cases if case.depth is not None}
 
 
-def growth_map(results: Results) -> Figure | None:
+def growth_map(results: Results, form: Form = SCREEN) -> Figure | None:
     """Return the map, or None where no model has a fitted depth of both jobs.
 
     A cell is a pair of growth classes. The marks in a cell are listed below each other, so that no label
-    covers another. Cells on the diagonal, where both jobs grow alike, are shaded.
+    covers another. Cells on the diagonal, where both jobs grow alike, are shaded. A map that is wider than the page
+    shrinks, text included.
     """
     marks = places(results)
     if not marks:
@@ -141,8 +142,10 @@ def growth_map(results: Results) -> Figure | None:
     classes = [name for name in GROWTH if name in _ALWAYS or name in used]
     widths = [_width([m for m in marks if m.sample == name]) for name in classes]
     heights = [_height(name, marks, classes) for name in classes]
-    with styled():
-        figure = new_figure(sum(widths) + 1.1, sum(heights) + 1.25)
+    wide, high = sum(widths) + 1.1, sum(heights) + 1.25
+    form = replace(form, scale=min(form.scale, form.page / wide))
+    with styled(form=form):
+        figure = new_figure(wide * form.scale, high * form.scale)
         axes = figure.subplots()
         axes.set_xlim(0, sum(widths))
         axes.set_ylim(0, sum(heights))
@@ -151,10 +154,10 @@ def growth_map(results: Results) -> Figure | None:
             bottom = 0.0
             for y, height in zip(classes, heights, strict=True):
                 inside = [mark for mark in marks if (mark.sample, mark.score) == (x, y)]
-                _cell(axes, left, bottom, width, height, inside, x == y, _CORNERS.get((x, y)))
+                _cell(axes, left, bottom, width, height, inside, x == y, _CORNERS.get((x, y)), form.scale)
                 bottom += height
             left += width
-        _frame(axes, classes, widths, heights)
+        _frame(axes, classes, widths, heights, form.scale)
     return figure
 
 
@@ -182,19 +185,20 @@ def _cell(
     marks: list[Place],
     diagonal: bool,
     caption: str | None,
+    scale: float,
 ) -> None:
     shade = RULE if diagonal else "none"
     axes.add_patch(Rectangle((left, bottom), width, height, fc=shade, ec="none", alpha=0.35))
-    axes.add_patch(Rectangle((left, bottom), width, height, fc="none", ec=RULE, lw=0.8))
+    axes.add_patch(Rectangle((left, bottom), width, height, fc="none", ec=RULE, lw=0.8 * scale))
     if caption and width >= _WIDE:
-        axes.text(left + 0.12, bottom + 0.1, caption, color=FAINT, fontsize=8, style="italic")
+        axes.text(left + 0.12, bottom + 0.1, caption, color=FAINT, fontsize=8 * scale, style="italic")
     top = bottom + height - _PAD
     for mark in sorted(marks, key=lambda mark: mark.small):
         middle = top - 0.09
         if mark.small:
-            axes.plot(left + 0.17, middle, "D", color=_OTHER, ms=6, clip_on=False)
+            axes.plot(left + 0.17, middle, "D", color=_OTHER, ms=6 * scale, clip_on=False)
         else:
-            axes.plot(left + 0.17, middle, "o", color=_BEST, ms=9, clip_on=False)
+            axes.plot(left + 0.17, middle, "o", color=_BEST, ms=9 * scale, clip_on=False)
         for i, line in enumerate(mark.lines):
             first = i == 0
             axes.text(
@@ -203,26 +207,26 @@ def _cell(
                 shorten(line, _LONGEST),
                 va="center",
                 color=INK if first else FAINT,
-                fontsize=9 if first else 8,
+                fontsize=(9 if first else 8) * scale,
                 weight="bold" if first and not mark.small else "normal",
             )
         top -= mark.height
 
 
-def _frame(axes: Axes, classes: list[str], widths: list[float], heights: list[float]) -> None:
+def _frame(axes: Axes, classes: list[str], widths: list[float], heights: list[float], scale: float) -> None:
     def centres(lengths: list[float]) -> list[float]:
         return [sum(lengths[:i]) + length / 2 for i, length in enumerate(lengths)]
 
     labels = [GROWTH[name] for name in classes]
     axes.set_xticks(centres(widths), labels)
     axes.set_yticks(centres(heights), labels)
-    axes.tick_params(length=0, labelsize=10)
+    axes.tick_params(length=0, labelsize=10 * scale)
     axes.set_xlabel("depth of sampling grows as →")
     axes.set_ylabel("depth of scoring grows as →")
     for spine in axes.spines.values():
         spine.set_visible(False)
     handles = [
-        Line2D([], [], ls="none", marker="o", ms=9, color=_BEST, label="a model by its best exact methods"),
-        Line2D([], [], ls="none", marker="D", ms=6, color=_OTHER, label="the same with another method"),
+        Line2D([], [], ls="none", marker="o", ms=9 * scale, color=_BEST, label="a model by its best exact methods"),
+        Line2D([], [], ls="none", marker="D", ms=6 * scale, color=_OTHER, label="the same with another method"),
     ]
     axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from arbench.report.labels import STATUS, SharedSettings, is_kernel, listed, model_label, numbers, rounded_weights
+from arbench.report.models.sizes import alike
 from arbench.report.models.verdicts import sentences
-from arbench.report.sizes import alike
 from arbench.report.table import order
 from arbench.results import Case, Results, Status
 

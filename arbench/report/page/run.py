@@ -47,7 +47,7 @@ class Chapter:
         headline: the most important facts.
         claims: sentences with a verdict.
         measured: sentences without one.
-        figures: captions and SVG markup.
+        figures: captions, what to see, and SVG markup.
         answer: sentences that say what sampling costs beside scoring; that on the depths only where one is unknown.
         table: the methods side by side at one N.
     """
@@ -55,7 +55,7 @@ class Chapter:
     headline: Headline
     claims: Sequence[Sentence]
     measured: Sequence[Sentence]
-    figures: Sequence[tuple[str, Markup]]
+    figures: Sequence[tuple[str, str, Markup]]
     answer: Sequence[str]
     table: Table
 
@@ -165,7 +165,7 @@ def chapters(
             answer=_without_depths(answer, head),
             claims=[one for one in statements if one.model == head.model and one.verdict],
             measured=[one for one in statements if one.model == head.model and not one.verdict],
-            figures=[(d.caption, figure(d)) for d in drawings if d.model == head.model],
+            figures=[(d.caption, d.see, figure(d)) for d in drawings if d.model == head.model],
             table=table,
         )
         for head, answer, table in zip(headlines(results), answers(results), model_tables(results, _WIDTH), strict=True)

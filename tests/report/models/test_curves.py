@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from arbench.report.figures.style import PAPER, SCREEN
 from arbench.report.models.curves import curves
 
 
@@ -12,10 +15,10 @@ def test_the_curves_show_every_ok_case_and_only_those(results) -> None:
     drawn = len(axes.containers)
     ok = [c for c in results.cases.values() if c.model == "wavenet" and c.status == "ok"]
     assert drawn == len(ok)
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
     methods = {(c.op, c.method) for c in ok}
     assert sorted(labels) == sorted(f"{'scoring' if op == 'score' else 'sampling'}: {name}" for op, name in methods)
-    colors = [handle.get_color() for handle in axes.get_legend().legend_handles]
+    colors = [handle.get_color() for handle in figure.legends[0].legend_handles]
     assert len(set(colors)) == len(colors)
 
 
@@ -26,14 +29,17 @@ def test_inexact_cases_have_no_depth_on_the_figure(results) -> None:
     assert drawn == sum(c.model == "pixelcnn" and c.status != "inexact" for c in results.cases.values())
 
 
-def test_legends_do_not_cover_the_axes(results) -> None:
+@pytest.mark.parametrize("form", [SCREEN, PAPER], ids=["screen", "paper"])
+def test_legends_do_not_cover_the_axes_and_stay_inside(results, form) -> None:
     for model in ("wavenet:nv", "parallel_wavenet:paper"):
-        figure = curves(results, model, "seconds")
+        figure = curves(results, model, "seconds", form)
         assert figure is not None
         figure.canvas.draw()
-        legends = [axes.get_legend().get_window_extent() for axes in figure.axes]
-        panels = [axes.get_window_extent() for axes in figure.axes]
-        assert not any(legend.overlaps(panel) for legend in legends for panel in panels)
+        legend = figure.legends[0].get_window_extent()
+        assert not any(legend.overlaps(axes.get_tightbbox()) for axes in figure.axes)
+        assert 0 <= legend.x0 < legend.x1 <= figure.bbox.x1
+        assert legend.y0 >= 0
+        assert figure.get_figwidth() == form.column
 
 
 def test_one_size_is_drawn(build) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from arbench.report.labels import numbers
+from arbench.report.models.sizes import alike
 from arbench.report.models.verify.meanings import MEANINGS, rank
-from arbench.report.sizes import alike
 from arbench.results import Case
 
 OF_METHODS = ("method", "raises", "timeout", "crash", "oom")

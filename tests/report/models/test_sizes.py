@@ -9,7 +9,7 @@ import pytest
 
 from arbench.report import failures
 from arbench.report.gaps import gaps
-from arbench.report.sizes import size_hints
+from arbench.report.models.sizes import size_hints
 from arbench.results import Results
 
 SIZES = (64, 128, 1024, 2048)
