@@ -1,4 +1,4 @@
-"""Names that may follow ``hf:``: a small preset, the name of an architecture, a local folder or a configuration file."""
+"""Names that may follow ``hf:``: a small preset, an architecture, a local folder or a configuration file."""
 
 from __future__ import annotations
 
