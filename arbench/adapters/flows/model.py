@@ -141,7 +141,7 @@ class Flow(Stack):
         if jobs:
             how = " and ".join(jobs) + (" goes" if len(jobs) == 1 else " go")
             order = ONE_ORDER if in_one_order(layers) else ORDERS
-            self.remark = REMARK.format(order, how)  # type: ignore[misc]
+            self.remark = REMARK.format(order, how)
 
     def _built(self, features: int | None) -> nn.Module:
         """Return a flow with random weights of the seed, or a copy of the user's."""
