@@ -65,7 +65,7 @@ what that package, or a file of the user's, calls a model."""
 EXTRAS = {"hf": ("transformers", "hf"), "zuko": ("zuko", "flows"), "nflows": ("nflows", "flows")}
 """The package that each of them needs, and the extra of arbench that installs it."""
 GIVEN: dict[str, Any] = {}
-"""What the user passed to ``arbench.measure`` itself, by the name of the model: classes, modules and functions."""
+"""Classes, modules and functions that the user passed to ``arbench.measure`` itself, by the name of the model."""
 _TEXTS = ("element", "family", "remark", "citation")
 _RATES = (1e-9, 1e15)
 """Bounds of what results store as a rate."""

@@ -43,7 +43,7 @@ class Forward(Source):
     presets = {PRESET: {}}
     default_preset = PRESET
     made: ClassVar[Any]
-    """What the user named: a class of modules, a module, or a function that returns one."""
+    """Object that the user named: a class of modules, a module, or a function that returns one."""
     found: ClassVar[list[Convention]]
     """How outputs are read, once it is known: one entry, since weights do not change it."""
     taken: ClassVar[set[int]]

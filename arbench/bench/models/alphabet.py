@@ -28,7 +28,7 @@ MOST_ROWS = 256
 """Largest number of rows of one forward."""
 
 _found: WeakKeyDictionary[Source, int | tuple[str, dict[str, object]]] = WeakKeyDictionary()
-"""What was found of each model: the number of symbols, or a fault; it is the same at every N."""
+"""Finding on each model, the same at every N: the number of symbols that were tried, or a fault."""
 
 
 def probe_symbols(source: Source, n: int, seed: int, known: int) -> int:
