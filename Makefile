@@ -42,7 +42,7 @@ SLUG = $(PY) -c 'import re, torch; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-compile test-oldest compiled lint bench gpu clean
+.PHONY: help run test test-slow test-compile test-oldest test-extras compiled lint bench gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +76,14 @@ test-oldest: $(OLDEST)/.installed ## every kernel checked with the oldest Triton
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n auto --dist worksteal -m "not slow" \
 	  -W "ignore:Conversion of an array with ndim:DeprecationWarning" \
 	  tests/kernels/test_aot.py tests/kernels/test_every_kernel.py tests/kernels/core/test_interpreter.py $(ARGS)
+
+# Other people's models come from packages that some places cannot have: their tests are then skipped, and say why.
+EXTRAS := hf flows
+
+test-extras: $(INSTALLED_DEV) ## other people's models, with the packages that they come from
+	@for extra in $(EXTRAS); do $(PY) -m pip install -e ".[$$extra]" || \
+	  echo "make test-extras: no package of the extra '$$extra' here, so its tests are skipped" >&2; done
+	OMP_NUM_THREADS=1 $(BIN)pytest -m "not slow" tests/adapters $(ARGS)
 
 compiled: $(OLDEST)/.installed ## compile changed Triton programs and write their tables, for both Tritons
 	$(PY) benchmarks/compiled.py

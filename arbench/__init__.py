@@ -9,7 +9,7 @@
 from typing import Any
 
 __all__ = ["PlanError", "__version__", "measure", "sample", "stream"]
-_ROOMS = {"distributions", "kernels", "methods", "models", "report", "results"}
+_ROOMS = {"distributions", "kernels", "methods", "models", "report", "results", "testing"}
 """Packages for users, shown where they are imported."""
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from arbench.models import ModelError, Source
 from arbench.own.raised import one_line
 
-KINDS = ("arbench.adapters.forward:adapted",)
+KINDS = ("arbench.adapters.hf:adapted", "arbench.adapters.flows:adapted", "arbench.adapters.forward:adapted")
 """Functions that are tried in turn, ``package:function``. Each gets what ``adapted`` gets, with ``like``, a class or an
 object of what ``found`` makes, or None where that is not known; and returns a class, or None for what it does not take.
 """

@@ -80,6 +80,8 @@ def prepared(
     if not 0 <= _whole("seed", seed) < 2**63:
         raise PlanError(f"seed must be between 0 and 2^63 - 1, got {seed}")
     source, name, data = _model(model, built, seed)
+    if source.feeds == "layers":
+        raise PlanError(f"{name} inverts whole layers, so it does not stream; use arbench.sample")
     if source.feeds != "x":
         raise PlanError(f"{name} draws all elements in one pass, so it does not stream; use its method 'parallel'")
     first = next((p for p in source.parameters() if p.is_floating_point()), torch.empty(0))

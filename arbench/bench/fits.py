@@ -34,8 +34,8 @@ def fits(
     all_keys = [*by_key, *([case] for case in needed)]
     one_pass = {
         (members[0].worker_key, members[0].batch, metric): growth
-        for members in all_keys
-        if _evaluates_once(counts := counted[members[0].key])
+        for members in sorted(all_keys, key=lambda members: _evaluations(counted[members[0].key]) == 1)
+        if _evaluations(counts := counted[members[0].key]) is not None
         for metric in ("depth", "work")
         if (growth := _growth(counts, metric)) is not None
     }
@@ -113,8 +113,10 @@ def _parameters(cases: Iterable[CaseKey]) -> Iterable[Fit]:
             yield _fit(first, "weights", None, growth, "undecided", "no growth of parameters is claimed")
 
 
-def _evaluates_once(counts: Mapping[int, Count]) -> bool:
-    return bool(counts) and all(count.nfe == 1 for count in counts.values())
+def _evaluations(counts: Mapping[int, Count]) -> int | None:
+    """Return how often a method evaluates the network, if that is the same at every N: 1, or the layers of a stack."""
+    known = {count.nfe for count in counts.values()}
+    return known.pop() if len(known) == 1 else None
 
 
 def _growth(counts: Mapping[int, Count], metric: str) -> Growth | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from arbench.bench.case import CaseKey
@@ -34,9 +36,9 @@ class Job(msgspec.Struct):
     """The work for one worker."""
 
     stage: str
-    """Kind of work: 'plan', 'prove' (verify and count), 'time' or 'draw'."""
+    """Kind of work: 'plan', 'check' (verify few cases), 'prove' (verify and count), 'time' or 'draw'."""
     cases: list[CaseKey]
-    """Empty for planning, which finds them, and for drawing samples."""
+    """Empty for planning, which finds them, for a check that plans them first, and for drawing samples."""
     seed: int
     threads: int
     weights: str | None = None
@@ -70,6 +72,21 @@ class Job(msgspec.Struct):
     """Samples to draw; their specifications are ``models``."""
     leave_out: bool = False
     """True to leave out models that do not exist; without it such a model refuses its plan."""
+    dtypes: list[str] = []
+    """Data types to check in; those after the first where there is time."""
+    watch_s: float | None = None
+    """Seconds after the begin of a step at which to print where it is; None for never."""
+
+
+class Step(NamedTuple):
+    """A step of planning that runs code of a model or method."""
+
+    spec: str
+    """The model or method, as the user named it."""
+    did: str
+    """Participle of what happens to it: 'imported', 'built' or 'planned'."""
+    what: str = "model"
+    """Kind of it: 'model', 'method' or 'peer'."""
 
 
 class Planned(msgspec.Struct):
@@ -82,6 +99,8 @@ class Planned(msgspec.Struct):
     """One line for each model that was left out."""
     lacking: dict[str, str] = {}
     """As in ``Plan``."""
+    native: list[str] = []
+    """As in ``Few``."""
     refusal: str | None = None
     absent: bool = False
     """As in ``PlanError``."""

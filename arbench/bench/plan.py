@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES
+from arbench.bench.job import Step as Step
 from arbench.bench.memory import check_memory
 from arbench.bench.models.contract import ContractError, check_class, check_observed
+from arbench.bench.models.few import Few, Shape
 from arbench.bench.models.formulas import check_formulas
 from arbench.bench.models.needed import needed
 from arbench.bench.models.wanted import (
@@ -35,8 +37,17 @@ from arbench.bench.options import recorded_options as recorded_options
 from arbench.bench.suite import EACH, Entry, entries, load
 from arbench.border.suggest import did_you_mean
 from arbench.data import DataError
-from arbench.methods import METHODS, methods_for, place_of
-from arbench.models import FAMILIES, Chosen, ModelError, NoModelError, Source, WeightsError, resolve
+from arbench.methods import METHODS, is_plain, methods_for, place_of
+from arbench.models import (
+    FAMILIES,
+    Chosen,
+    ModelError,
+    NoModelError,
+    Source,
+    WeightsError,
+    may_own_methods,
+    resolve,
+)
 from arbench.own.raised import one_line
 from arbench.results import Model, Trained
 from arbench.stats.claims import parse
@@ -66,17 +77,6 @@ class Plan:
         for case in self.cases:
             groups.setdefault(case.worker_key, []).append(case)
         return list(groups.values())
-
-
-class Step(NamedTuple):
-    """A step of planning that runs code of a model or method."""
-
-    spec: str
-    """The model or method, as the user named it."""
-    did: str
-    """Participle of what happens to it: 'imported', 'built' or 'planned'."""
-    what: str = "model"
-    """Kind of it: 'model', 'method' or 'peer'."""
 
 
 def make_plan(options: Options, gone: list[str] | None = None) -> Plan:
@@ -114,7 +114,9 @@ def checked(options: Options) -> tuple[Options, list[Entry]]:
     check_device(options.device, options.dtype)
     check_backend(options.backend, options.device)
     check_peers(options)
-    found = [_checked(entry) for entry in entries(options)]
+    named = entries(options)
+    own = any(may_own_methods(entry.model) for entry in named)
+    found = [_checked(entry, own) for entry in named]
     if not found:
         raise PlanError("no model to measure; add --model NAME")
     if options.weights is not None and len({entry.model for entry in found}) > 1:
@@ -122,14 +124,27 @@ def checked(options: Options) -> tuple[Options, list[Entry]]:
     return options, list(dict.fromkeys(found))
 
 
-def planning(options: Options, gone: list[str] | None = None) -> Generator[Step, None, Plan]:
-    """Make a plan as ``make_plan`` does; yield each step that runs code of the user, before it begins."""
+def planning(options: Options, gone: list[str] | None = None, few: Few | None = None) -> Generator[Step, None, Plan]:
+    """Make a plan as ``make_plan`` does; yield each step that runs code of the user, before it begins.
+
+    Args:
+        options: as for ``make_plan``.
+        gone: as for ``make_plan``.
+        few: chooses few cases that show most; by default there are all that the options mean.
+    """
     options, found = checked(options)
     methods: dict[str, list[Wanted]] = {}
-    for name in dict.fromkeys(name for entry in found for name in entry.methods):
-        if place_of(name) is not None:
+    named = list(dict.fromkeys(name for entry in found for name in entry.methods))
+    classes: list[type[Source]] = []
+    if any(map(is_plain, named)):
+        for entry in found:
+            yield Step(entry.model, "imported")
+            with suppress(_GoneError):
+                classes.append(_chosen(entry.model).cls)
+    for name in named:
+        if not is_plain(name) and place_of(name) is not None:
             yield Step(name, "imported", "method")
-        methods[name] = wanted(name)
+        methods[name] = wanted(name, classes)
     peers: list[Wanted] = []
     for spec in options.peers:
         yield Step(spec, "imported", "peer")
@@ -155,10 +170,10 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
             yield Step(entry.model, "planned")
             asked = [one for name in entry.methods for one in methods[name]] if entry.methods else None
             lacking |= _lacking(source, asked or (), options)
-            cases = _cases_of(chosen, source, entry, options, asked, peers)
+            cases = _cases_of(chosen, source, entry, options, asked, peers, few)
             models[chosen.name, chosen.preset] = _model(chosen, source)
             kinds.append(type(source))
-            extra |= {case.id: case for case in needed(source, cases)}
+            extra |= {case.id: case for case in (() if few else needed(source, cases))}
             for case in cases:
                 known = unique.setdefault(case.id, case)
                 if case.spec != known.spec:
@@ -179,10 +194,10 @@ def planning(options: Options, gone: list[str] | None = None) -> Generator[Step,
     return Plan(options, _together(unique.values()), ranked, _together(more), lacking)
 
 
-def _checked(entry: Entry) -> Entry:
+def _checked(entry: Entry, own: bool) -> Entry:
     """Return the entry with tuples in place of lists. Raises PlanError for an unknown method or op."""
     for name in entry.methods:
-        check_name(name)
+        check_name(name, own)
     for op in entry.ops:
         if op not in ("score", "sample"):
             raise PlanError(f"unknown op '{op}'; {did_you_mean(op, ('score', 'sample'))}")
@@ -212,21 +227,21 @@ def _check_family(chosen: Chosen) -> None:
 
 def _model(chosen: Chosen, source: Source) -> Model:
     cls, trained = chosen.cls, None
-    if chosen.trained is not None:
+    if chosen.trained is not None and (quality := chosen.trained.said.quality) is not None:
         said = chosen.trained.said
         draft = chosen.trained_draft() if source.draft is not None else None
         trained = Trained(
             said.data.name,
-            said.quality.bits,
-            said.quality.unit,
-            said.quality.held_out,
+            quality.bits,
+            quality.unit,
+            quality.held_out,
             said.seed,
             said.steps,
             chosen.trained.sha256,
             draft.sha256 if draft is not None else None,
             said.data.sha256,
             said.teacher,
-            said.quality.elements,
+            quality.elements,
         )
     family = FAMILIES.get(cls.family, "")
     return Model(
@@ -237,7 +252,7 @@ def _model(chosen: Chosen, source: Source) -> Model:
         cls.citation,
         source.remark,
         trained,
-        cls.brings_weights,
+        source.brings_weights,
     )
 
 
@@ -279,7 +294,7 @@ def _built(chosen: Chosen, options: Options) -> Source:
 
 def check_claims(spec: str, source: Source) -> None:
     """Raise PlanError if a model claims something of a method that does not exist."""
-    methods = {(method.op, method.name) for method in METHODS}
+    methods = {(method.op, method.name) for method in (*METHODS, *source.own_methods())}
     for key in source.claims:
         if key in methods:
             continue
@@ -295,26 +310,54 @@ def check_claims(spec: str, source: Source) -> None:
 
 
 def _cases_of(
-    chosen: Chosen, source: Source, entry: Entry, options: Options, asked: list[Wanted] | None, peers: list[Wanted]
+    chosen: Chosen,
+    source: Source,
+    entry: Entry,
+    options: Options,
+    asked: list[Wanted] | None,
+    peers: list[Wanted],
+    few: Few | None,
 ) -> list[CaseKey]:
     check_class(source)
-    sizes = list(dict.fromkeys(entry.n or source.ladder))
-    batches = list(dict.fromkeys(entry.batch or (1,)))
     methods = _methods(chosen, source, entry, options, asked)
+    if few is not None and asked is None:
+        methods = few.without_native(methods)
     if "sample" in (entry.ops or ("sample",)):
         methods += fitting_peers(source, f"{chosen.name}:{chosen.preset}", peers)
+    if few is None:
+        sizes, batches = list(dict.fromkeys(entry.n or source.ladder)), list(dict.fromkeys(entry.batch or (1,)))
+        shapes = [Shape(n, batch, options.dtype) for batch in batches for n in sorted(sizes)]
+    else:
+        shapes = few.shapes(source, entry.n, entry.batch, lambda n: _takes(chosen, source, n, options))
+        sizes = [shape.n for shape in shapes]
     ops = {one.method.op for one in methods}
-    if sizes and ops:
-        check_memory(f"{chosen.name}:{chosen.preset}", source, ops, max(batches), max(sizes), options)
+    if shapes and ops:
+        most = max(shape.batch for shape in shapes)
+        check_memory(f"{chosen.name}:{chosen.preset}", source, ops, most, max(sizes), options)
     for n in sizes:
         try:
             source.schedule(n)
         except ValueError as error:
             raise PlanError(f"{chosen.name}:{chosen.preset}: {error}") from None
     _check_data(chosen, source, max(sizes), options)
-    return [
-        _case(chosen, source, one, batch, n, options) for one in methods for batch in batches for n in sorted(sizes)
-    ]
+    found = []
+    for one in methods:
+        for shape in shapes:
+            case = _case(chosen, source, one, shape.batch, shape.n, replace(options, dtype=shape.dtype))
+            found.append(case)
+            if few is not None and shape.spare:
+                few.spare.append(case.id)
+    return found
+
+
+def _takes(chosen: Chosen, source: Source, n: int, options: Options) -> bool:
+    """Return whether a model has events of a size that nobody asked for."""
+    try:
+        source.schedule(n)
+        _check_data(chosen, source, n, options)
+    except Exception:  # a model may raise anything; at a size that it must have, that is reported
+        return False
+    return True
 
 
 def _methods(
@@ -329,6 +372,8 @@ def _methods(
     for one in kept:
         if one.method.backend is not None:
             check_backend(one.method.backend, options.device)
+        if source.feeds == "layers" and (backend := one.method.backend or options.backend) != "eager":
+            raise PlanError(f"model '{chosen.spec}' runs on plain PyTorch alone; leave out the backend '{backend}'")
     if not kept and not (options.suite and (options.methods or options.ops)):
         names = ", ".join(dict.fromkeys(f"{method.op} {method.name}" for method in methods_for(source)))
         lacks = "".join(f"; {name} {why}" for name, why in _lacking(source, asked or (), options).items())

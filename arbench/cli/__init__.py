@@ -20,6 +20,7 @@ from arbench.own.raised import one_line
 
 COMMANDS = {
     "run": "measure models: verify, count, time, report",
+    "verify": "check in seconds that models and methods are right, in plain words",
     "kernels": "time the kernels against torch and other libraries",
     "train": "train a model on real data, and write a checkpoint",
     "distill": "distil a trained teacher into a student that draws in fewer steps",

@@ -115,7 +115,7 @@ def _names(files: Sequence[Path]) -> list[str]:
 
 def _read(path: Path) -> Results:
     """Return the results at ``path``, with the rows that a killed run did not write."""
-    from arbench.stored import read_stored
+    from arbench.gate.stored import read_stored
 
     with refusing():
         results = read_stored(path)

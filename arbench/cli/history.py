@@ -133,7 +133,7 @@ def read_all(paths: tuple[Path, ...]) -> tuple[list[Results], dict[Path, str]]:
     Raises:
         RefusedError: a path does not exist, a given file is invalid, or nothing can be read.
     """
-    from arbench.stored import read_stored
+    from arbench.gate.stored import read_stored
 
     files: dict[Path, Results] = {}
     skipped: dict[str, list[str]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -45,8 +46,8 @@ def command(models: tuple[str, ...], law: str | None, methods: list[str], as_jso
     from arbench.models.registry import EXTRAS
 
     with refusing(ModelError, MethodError, PlanError, WeightsError):
-        known = [method for spec in methods for method in _methods(spec)]
         chosen = [resolve(spec) for spec in models or (() if methods else names())]
+        known = [method for spec in methods for method in _methods(spec, [one.cls for one in chosen])]
         for one in chosen if models else ():
             _check_claims(one.cls)
         suites, described = shipped(), [_model(one) for one in chosen]
@@ -86,12 +87,13 @@ def _model(one: Any) -> dict[str, Any]:
     from arbench.models.weights import shipped
 
     cls = one.cls
+    model = one.build() if cls.feeds == "layers" else cls  # which way a stack is one pass depends on its layers
     return {
         "name": one.name,
         "spec": without_preset(one.spec, one.preset),
         "family": cls.family,
         "summary": (cls.__doc__ or "").strip().split("\n")[0],
-        "remark": cls.remark,
+        "remark": model.remark,
         "citation": cls.citation,
         "source": cls.citation,  # deprecated name, kept for scripts until the next release
         "element": cls.element,
@@ -108,22 +110,22 @@ def _model(one: Any) -> dict[str, Any]:
                 "summary": m.summary,
                 "exactness": m.exactness,
                 "reference": m.reference,
-                "claims": _claims(claim_of(cls, m)),
+                "claims": _claims(claim_of(model, m)),
             }
-            for m in methods_for(cls)
+            for m in methods_for(model)
         ],
-        "lacking": [{"op": m.op, "method": m.name, "why": why} for m, why in lacking(cls).items()],
+        "lacking": [{"op": m.op, "method": m.name, "why": why} for m, why in lacking(model).items()],
     }
 
 
-def _methods(spec: str) -> list[dict[str, Any]]:
-    """Return what there is to say of the methods of a name or place. Raises MethodError."""
+def _methods(spec: str, kinds: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return what there is to say of the methods of a name or place, or of some models' own. Raises MethodError."""
     from arbench.methods import place_of, resolve
 
-    place, found = place_of(spec), resolve(spec)
+    place, found = place_of(spec, kinds), resolve(spec, kinds)
     feeds: dict[str, list[str]] = {}
     for m in found:
-        feeds.setdefault(m.op, []).append({"x": "events", "z": "noise"}[m.feeds])
+        feeds.setdefault(m.op, []).append({"x": "events", "z": "noise", "layers": "both, layer by layer"}[m.feeds])
     return [
         {
             "method": m.name,
@@ -245,8 +247,11 @@ def _show(model: dict[str, Any], families: dict[str, str]) -> None:
         claimed = f"depth {claims['depth']}, work {claims['work']}" if claims else "no claims"
         mark = ", reference" if m["reference"] else ""
         click.echo(_wrapped(f"{m['op']:<7} {m['method']:<22} {claimed:<29} {m['summary']}{mark}", 2, 10))
+    alike: dict[tuple[str, str], list[str]] = {}
     for m in model["lacking"]:
-        click.echo(_wrapped(f"{m['op']:<7} {m['method']:<22} {m['why']}", 2, 10))
+        alike.setdefault((m["op"], m["why"]), []).append(m["method"])
+    for (op, why), names in alike.items():
+        click.echo(_wrapped(f"{op:<7} {', '.join(names):<22} {why}", 2, 10))
     settings = sorted({key for config in model["presets"].values() for key in config})
     if settings:
         click.echo(_wrapped(f"settings of a preset, as in --model {_example(model)}: {', '.join(settings)}", 2, 4))

@@ -103,12 +103,24 @@ def only(name: str, parameter: str, help: str, **more: Any) -> Decorator:
     return option(name, parameter, multiple=True, help=f"{help}; repeatable.", **more)
 
 
+peers = option(
+    "--peer",
+    "peers",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Sample with other people's implementation too: an adapter of benchmarks/peers, or path/to/adapter.py, and a "
+    "checkout of their repository; repeatable.",
+)
+
+
 law = option(
     "--law",
     metavar="NAME[:SIZE]",
     help="For a --model that is a plain module, (B, N) to (B, N, K): the law of an element, of which it returns K "
     "parameters, such as categorical:256, normal or logistic_mixture:10.",
 )
+
+
 checkpoints = option(
     "--checkpoint",
     "checkpoints",
@@ -119,20 +131,23 @@ checkpoints = option(
 )
 
 
-def which_cases(models: str, sizes: str) -> Decorator:
+def which_cases(models: str, sizes: str, batches: str = "1", verb: str = "measure") -> Decorator:
     """Return ``--model`` to ``--backend``: the fields of ``Options`` that select cases.
 
     Args:
         models: the models without ``--model``, in words.
         sizes: the sizes without ``--n``, in words.
+        batches: the numbers of events without ``--batch``, in words.
+        verb: what the command does to a model.
     """
+    does = verb.capitalize()
     return all_of(
         option(
             "--model",
             "models",
             multiple=True,
             metavar="NAME[:PRESET][@WEIGHTS]",
-            help="Model to measure, also path.py:Class or package.module:Class; trained weights follow an at sign, "
+            help=f"Model to {verb}, also path.py:Class or package.module:Class; trained weights follow an at sign, "
             f"as in wavenet:nv@speech or wavenet@path/to/folder; repeatable.  [default: {models}]",
         ),
         law,
@@ -144,11 +159,11 @@ def which_cases(models: str, sizes: str) -> Decorator:
             help="Run described in a TOML file: a path, or the name of one that ships, such as taxonomy; command-line "
             "options override it.",
         ),
-        only("--op", "ops", "Measure only scoring or only sampling", type=click.Choice(["score", "sample"])),
+        only("--op", "ops", f"{does} only scoring or only sampling", type=click.Choice(["score", "sample"])),
         only(
             "--method",
             "methods",
-            "Measure only this method, also path.py:function or package.module:function; settings follow a name, as in "
+            f"{does} only this method, also path.py:function or package.module:function; settings follow a name, as in "
             "NAME,key=value",
             metavar="NAME[,NAME...]",
             callback=split,
@@ -165,7 +180,7 @@ def which_cases(models: str, sizes: str) -> Decorator:
             multiple=True,
             type=Numbers(),
             callback=_flat,
-            help="Number of events in one call; repeatable.  [default: 1]",
+            help=f"Number of events in one call; repeatable.  [default: {batches}]",
         ),
         device,
         dtype,

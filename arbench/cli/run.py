@@ -19,6 +19,7 @@ from arbench.cli.options import (
     how_timed,
     named_models,
     option,
+    peers,
     where_left,
     which_cases,
     which_inputs,
@@ -33,14 +34,7 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @which_cases("wavenet", "several, from the model")
-@option(
-    "--peer",
-    "peers",
-    multiple=True,
-    metavar="NAME=PATH",
-    help="Sample with other people's implementation too: an adapter of benchmarks/peers, or path/to/adapter.py, and a "
-    "checkout of their repository; repeatable.",
-)
+@peers
 @how_timed(30.0, "each model")
 @option("--count-budget", type=float, default=8.0, help="Seconds to count the operations of each method.")
 @which_inputs

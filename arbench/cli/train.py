@@ -285,7 +285,9 @@ def finish(run: Run, result: Trained, quality: Quality) -> None:
     """Draw the curve, and print the quality and where the checkpoint is."""
     from arbench.models.weights import read
 
-    unit = read(run.path).quality.unit
+    said = read(run.path).quality
+    assert said is not None
+    unit = said.unit
     draw_curve(run, result, unit)
     click.echo(
         f"held out: {quality.bits:.3f} {unit} over {quality.elements:,}; best validation {result.bits:.3f} at step "

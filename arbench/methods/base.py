@@ -14,8 +14,8 @@ from arbench.models import Claim, Context, Source
 from arbench.models.base import Op
 
 Exactness = Literal["pointwise", "distribution", "approximate"]
-Feeds = Literal["x", "z"]
-"""Input of a network: events, or the noise that draws them."""
+Feeds = Literal["x", "z", "layers"]
+"""Input of a network: events, the noise that draws them, or either and what is between them, layer by layer."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,12 @@ class Outcome:
         x: events (B, N).
         f: feed (B, N) that the network read: the events, or the noise that produces them.
         params: parameters (B, N, P) of each element, where they were kept.
-        log_prob: log-probability (B, N) of each element in nats, for scoring.
+        log_prob: log-probability (B, N) of each element in nats, for scoring; (B,) of events as a whole from a stack
+            of layers.
         accepted: number of groups that each evaluation settled, for methods that guess ahead.
         step_bytes: bytes of weights that a step reads, for native loops, which can come near the time that it takes.
         exchanges: how often the threads of a native loop exchange partial sums in a step.
+        evaluations: how often the network was evaluated, where a method does not call ``forward`` and ``extend``.
     """
 
     x: Tensor
@@ -99,6 +101,7 @@ class Outcome:
     accepted: Sequence[int] = ()
     step_bytes: int | None = None
     exchanges: int | None = None
+    evaluations: int | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ FACTS = "__arbench_facts__"
 MODEL = ("model", "source")
 """Names of the parameter that gets the model."""
 _FORMS = "write draw(model, noise) that returns the events, or draw(source, task) that returns an Outcome"
+SINGLE: tuple[Feeds, ...] = ("x", "z")
+"""Kinds of feed of a single factorisation, which functions of a user's draw from."""
 _JUDGED = ("pointwise", "distribution")
 """Classes of exactness that a method can be judged by."""
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -114,7 +116,7 @@ def methods_of(found: Any, name: str) -> list[Method]:
         **{"summary": _summary(found), **facts, "records": form.whole and facts.get("records", True)},
         outside=True,
     )
-    return [checked(_settable(replace(made, feeds=feeds), form), name) for feeds in get_args(Feeds)]
+    return [checked(_settable(replace(made, feeds=feeds), form), name) for feeds in SINGLE]
 
 
 @dataclass(frozen=True)

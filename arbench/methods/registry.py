@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Any
@@ -15,12 +15,14 @@ from arbench.methods.base import Method
 from arbench.methods.fixed_point import BLOCKS, FIXED_POINT, INVERSION_BLOCKS, INVERSION_FIXED_POINT
 from arbench.methods.forecast import FORECAST
 from arbench.methods.fused import FUSED
+from arbench.methods.layerwise import LAYER_METHODS
 from arbench.methods.naive import NAIVE
 from arbench.methods.outside import MethodError, checked, foreign, is_method, methods_of
 from arbench.methods.parallel import OWN_SAMPLES, PARALLEL_SAMPLE, PARALLEL_SCORE
 from arbench.methods.speculative import REJECTION, SPECULATIVE
 from arbench.methods.stepwise import CACHED, INVERSION, SEQUENTIAL
 from arbench.methods.streaming import STREAM
+from arbench.models import Source
 from arbench.own import beside
 from arbench.own.named import NamedError, named
 from arbench.own.raised import one_line
@@ -43,6 +45,7 @@ METHODS: tuple[Method, ...] = (
     SPECULATIVE,
     REJECTION,
     PARALLEL_SAMPLE,
+    *LAYER_METHODS,
 )
 """The built-in methods, in the order of the tables."""
 GROUP = "arbench.methods"
@@ -79,14 +82,37 @@ def installed() -> dict[str, str]:
     return {name: place for name, place in found.items() if name not in names()}
 
 
-def place_of(spec: str) -> str | None:
-    """Return the ``path.py:attribute`` or ``package.module:attribute`` of a method; None for one that is built in.
+def own_of(spec: str, kinds: Iterable[type[Source]]) -> list[Method]:
+    """Return the methods of a name that only models of some classes have, each once."""
+    name, _ = split_method(spec)
+    found = [method for kind in kinds for method in kind.own_methods() if method.name == name]
+    return list({id(method): method for method in found}.values())
+
+
+def is_plain(spec: str) -> bool:
+    """Return whether a method is named without a place, and is neither built in nor installed.
+
+    Such a method can only be one of some models' own, which are known once these are.
+    """
+    name, _ = split_method(spec)
+    place, _, _ = split_spec(name)
+    known = name in GIVEN or name in names() or name in installed()
+    return not known and not place.endswith(".py") and "." not in place and name not in EXAMPLES
+
+
+def place_of(spec: str, kinds: Iterable[type[Source]] = ()) -> str | None:
+    """Return the ``path.py:attribute`` or ``package.module:attribute`` of a method; None for one that has a name alone.
+
+    Args:
+        spec: what the user calls the method.
+        kinds: classes of models whose own methods have their names too.
 
     Raises:
         NoMethodError: there is no method of this name.
     """
     name, _ = split_method(spec)
-    if name in GIVEN or name in names():
+    kinds = list(kinds)
+    if name in GIVEN or name in names() or own_of(name, kinds):
         return None
     others = installed()
     if name in others:
@@ -95,30 +121,36 @@ def place_of(spec: str) -> str | None:
     if not place.endswith(".py") and "." not in place:
         if name in EXAMPLES:
             raise NoMethodError(f"{name} needs a value, as in {EXAMPLES[name]}")
-        raise NoMethodError(f"unknown method '{name}'; {did_you_mean(name, [*names(), *others])}")
+        own = [method.name for kind in kinds for method in kind.own_methods()]
+        raise NoMethodError(f"unknown method '{name}'; {did_you_mean(name, [*names(), *own, *others])}")
     if not attribute or rest:
         raise NoMethodError(f"method '{name}' names no function; add one, as in {place}:draw")
     return name
 
 
-def resolve(spec: str) -> list[Method]:
+def resolve(spec: str, kinds: Iterable[type[Source]] = ()) -> list[Method]:
     """Find methods by NAME, path.py:function or package.module:function.
 
     A name may be that of several methods, one for each op and kind of feed. Settings follow the name, as in
     ``NAME,key=value,other=value``, and are a part of the name of the method. ``backend`` is one of every built-in
     method that evaluates the network.
 
+    Args:
+        spec: what the user calls the methods.
+        kinds: classes of models whose own methods are found too.
+
     Raises:
         MethodError: there is no such method or setting, or it is not usable; the message is one line.
     """
-    place = place_of(spec)
+    kinds = list(kinds)
+    place = place_of(spec, kinds)
     name, text = split_method(spec)
     if place is not None:
         found = methods_of(_imported(place, name), name)
     elif name in GIVEN:
         found = methods_of(GIVEN[name], name)
     else:
-        found = [method for method in METHODS if method.name == name]
+        found = [method for method in METHODS if method.name == name] or own_of(name, kinds)
     try:
         settings = settings_of(text) if text else {}
     except ValueError as error:

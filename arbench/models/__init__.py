@@ -9,6 +9,7 @@ from arbench.models.base import lecun_normal_ as lecun_normal_
 from arbench.models.registry import Chosen as Chosen
 from arbench.models.registry import ModelError as ModelError
 from arbench.models.registry import NoModelError as NoModelError
+from arbench.models.registry import may_own_methods as may_own_methods
 from arbench.models.registry import names as names
 from arbench.models.registry import resolve as resolve
 from arbench.models.weights import WeightsError as WeightsError

@@ -118,7 +118,8 @@ class Source(Switched, ABC):
     An event x has shape (B, N). Elements are numbered in the order of generation. A group is a run of
     consecutive elements that are independent given the groups before it; ``schedule`` gives the bounds.
     The network reads a *feed* f (B, N): the event itself (``feeds == "x"``), or the noise that drew it
-    (``feeds == "z"``, an inverse autoregressive flow).
+    (``feeds == "z"``, an inverse autoregressive flow). A stack of layers that are no single factorisation
+    (``feeds == "layers"``) is an ``arbench.models.layers.stacks.Stack``.
 
     A subclass defines ``__init__`` (keyword configuration), ``presets``, ``claims`` and the methods below.
     Contract: ``forward`` equals ``extend`` over all groups, and the parameters of group g depend only on the
@@ -140,7 +141,7 @@ class Source(Switched, ABC):
     citation: ClassVar[str] = ""
     """Publication of the model: authors, year, and arXiv number or DOI."""
     source = _OldCitation()
-    feeds: ClassVar[Literal["x", "z"]] = "x"
+    feeds: ClassVar[Literal["x", "z", "layers"]] = "x"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     default_preset: ClassVar[str] = "tiny"
     claims: ClassVar[Mapping[tuple[Op, str], Claim]] = {}
@@ -199,9 +200,19 @@ class Source(Switched, ABC):
         """
 
     @classmethod
+    def preset_name(cls, preset: str) -> str:
+        """Return what results call a preset: its name, unless it is the path of something that may change."""
+        return preset
+
+    @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the configuration of a smaller model of the same events, context and distribution, if any."""
         return None
+
+    @classmethod
+    def own_methods(cls) -> Sequence[Any]:
+        """Return methods (``arbench.methods.Method``) that only models of this class have."""
+        return ()
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:

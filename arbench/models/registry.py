@@ -65,7 +65,8 @@ what that package, or a file of the user's, calls a model."""
 EXTRAS = {"hf": ("transformers", "hf"), "zuko": ("zuko", "flows"), "nflows": ("nflows", "flows")}
 """The package that each of them needs, and the extra of arbench that installs it."""
 GIVEN: dict[str, Any] = {}
-"""Classes, modules and functions that the user passed to ``arbench.measure`` itself, by the name of the model."""
+"""Classes, modules and functions that the user passed to a function itself, by the name of the model; and what is
+``Chosen`` already."""
 _TEXTS = ("element", "family", "remark", "citation")
 _RATES = (1e-9, 1e15)
 """Bounds of what results store as a rate."""
@@ -165,7 +166,7 @@ class Chosen:
         except ModelError as error:
             raise ModelError(f"model '{self.name}:{self.preset}': {error}") from None
         except Exception as error:  # with settings of the user's, PyTorch and Python may refuse in any way
-            if "," not in self.preset:
+            if "," not in self.preset and type(self.cls.presets) is dict:
                 raise  # a fault of the preset, not of the user's settings
             ours = self.cls.__module__.startswith("arbench.")
             what = " ".join(str(error).split()) if ours else one_line(error)
@@ -205,6 +206,8 @@ def resolve(spec: str) -> Chosen:
     """
     model, weights = split_weights(spec)
     place, _, preset = model.partition(":")
+    if isinstance(GIVEN.get(place), Chosen):
+        return GIVEN[place]
     path = None if place in GIVEN else BUILT_IN.get(place) or names().get(place)
     if place in GIVEN:
         name, cls = place, _class_of(GIVEN[place], spec, place, preset)
@@ -248,6 +251,11 @@ def _with_weights(weights: str, place: str, name: str, cls: type[Source], preset
     raise ModelError(f"model '{name}:{chosen.preset}@{weights}': {what}; {todo}")
 
 
+def may_own_methods(spec: str) -> bool:
+    """Return whether a model may have methods that others have not, which is known once it is imported."""
+    return split_weights(spec)[0].partition(":")[0] not in BUILT_IN
+
+
 def of_class(cls: Any) -> Chosen:
     """Return a class that the user passed, with its default preset.
 
@@ -285,11 +293,11 @@ def _chosen(place: str, name: str, cls: type[Source], preset: str) -> Chosen:
     preset = preset or (cls.default_preset if cls.default_preset in cls.presets else next(iter(cls.presets)))
     if preset not in cls.presets:
         raise NoModelError(f"model '{name}' has no preset '{preset}'; {did_you_mean(preset, cls.presets)}")
-    config = dict(cls.presets[preset])
+    config, called = dict(cls.presets[preset]), cls.preset_name(preset)
     if overrides:
         config |= _overrides(overrides, cls, name)
-        preset = f"{preset},{overrides}"
-    return Chosen(f"{place}:{preset}", name, preset, cls, config)
+        preset, called = f"{preset},{overrides}", f"{called},{overrides}"
+    return Chosen(f"{place}:{preset}", name, called, cls, config)
 
 
 def _check_presets(name: str, cls: type[Source]) -> None:

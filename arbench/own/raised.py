@@ -42,7 +42,7 @@ def _text(error: BaseException) -> str:
 
 def _place(error: BaseException) -> str | None:
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{_shown(error.filename)}:{error.lineno}" if error.lineno else _shown(error.filename)
+        return f"{shown(error.filename)}:{error.lineno}" if error.lineno else shown(error.filename)
     places: list[tuple[str, int]] = []
     installed, called = None, False
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -55,17 +55,17 @@ def _place(error: BaseException) -> str | None:
             places, called = [] if called else places, False  # what called arbench is not at fault
             places.append((file, line))
         else:
-            installed = f"{_shown(file)}:{line}"
+            installed = f"{shown(file)}:{line}"
     if not places:
         return installed
     (first, _), (last, line) = places[0], places[-1]
-    inner = f"{_shown(last)}:{line}"
+    inner = f"{shown(last)}:{line}"
     if first == last:
         return inner
-    return f"{inner}, called by {_shown(first)}:{[line for file, line in places if file == first][-1]}"
+    return f"{inner}, called by {shown(first)}:{[line for file, line in places if file == first][-1]}"
 
 
-def _shown(file: str) -> str:
+def shown(file: str) -> str:
     """Return a file as the user sees it: relative to the current folder if it is inside, else its name."""
     path = Path(file)
     try:

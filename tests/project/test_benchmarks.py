@@ -19,8 +19,8 @@ from arbench.bench.kernels.plan import KernelOptions, make_kernel_plan
 from arbench.bench.kernels.subject import NO_DEPTH, interpret
 from arbench.bench.models.subject import ModelSubject
 from arbench.bench.plan import Options, make_plan
+from arbench.gate.stored import read_stored
 from arbench.results import COUNTERS
-from arbench.stored import read_stored
 
 ROOT = Path(__file__).parents[2]
 NAIVE = "test_case[wavenet:tiny/sample/naive/eager/cpu/float32/b1/n8]"

@@ -28,8 +28,9 @@ TYPES: dict[str, type[Contract]] = {
 }
 FORBIDDEN = [
     ("The rooms: ", "arbench.bench.plan", "arbench.cli.run"),
-    ("The rooms: ", "arbench.stored", "arbench.gate.titles"),
+    ("The rooms: ", "arbench.bench.plan", "arbench.gate.titles"),
     ("The rooms: ", "arbench.cli.run", "arbench.api"),
+    ("The rooms: ", "arbench.api.exact", "arbench.testing"),
     ("The gate: ", "arbench.gate.counters.check", "arbench.gate.timing.check"),
     ("The gate: ", "arbench.gate.timing.check", "arbench.gate.counters.check"),
     ("backends, border, files, git and own ", "arbench.git", "arbench.results"),
@@ -41,6 +42,7 @@ FORBIDDEN = [
     ("The systems wing: ", "arbench.kernels.softmax", "arbench.data"),
     ("The systems wing: ", "arbench.methods", "arbench.train"),
     ("Models: ", "arbench.models.wavenet", "arbench.models.pixelcnn"),
+    ("Adapters: ", "arbench.adapters.forward.model", "arbench.adapters.hf.model"),
     ("Models: ", "arbench.models.layers.dilated", "arbench.models.events"),
     ("The instruments wing: ", "arbench.results", "arbench.report"),
     ("The instruments wing: ", "arbench.stats", "arbench.meters"),

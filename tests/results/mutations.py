@@ -13,6 +13,7 @@ from typing import Any
 
 from arbench.bench.analyse import derive
 from arbench.bench.case import CaseKey
+from arbench.gate.stored import read_stored
 from arbench.report import brief, headline, headlines, rows, sentences, taxonomy
 from arbench.report.compare import CaseNames, CompareError, NothingSharedError, alone, changed_table, compare, tables
 from arbench.report.compare import document as compared
@@ -24,7 +25,6 @@ from arbench.report.history.figures import draw as draw_history
 from arbench.report.page import page
 from arbench.report.summary import summary
 from arbench.results import Results, ResultsError, read
-from arbench.stored import read_stored
 
 ROOT = Path(__file__).parents[2]
 EXTREMES: list[Any] = [

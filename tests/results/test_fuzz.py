@@ -10,8 +10,8 @@ from typing import get_args
 
 import pytest
 
+from arbench.gate.stored import read_stored
 from arbench.results import AnyLine, read
-from arbench.stored import read_stored
 
 HERE = Path(__file__).parent
 BASES = (

@@ -125,7 +125,8 @@ class Counter:
         with evaluations(self.source) as calls:
             with Precision(DTYPES[self.setup.dtype]) as precision:
                 found = count(call, budget_s=budget_s, outside=method.outside)
-            nfe = _evaluated(method, calls(), found)
+            own = outcomes[0].evaluations
+            nfe = _evaluated(method, calls(), found) if own is None else own
         precision.check()
         took = time.perf_counter() - started
         self.per_operation = took / max(found.ops or 1, 1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -47,8 +50,35 @@ class Evidence:
         return torch.maximum(self.own_error, (self.plain.double() - self.exact).abs().amax(-1))
 
 
+KEPT = 2
+"""Evidence that is kept for each model: methods that are right draw the same event, and score the same one."""
+_kept: WeakKeyDictionary[Source, dict[Any, Evidence]] = WeakKeyDictionary()
+
+
 def evidence(source: Source, twin: Source, f: Tensor, task: Task) -> Evidence:
-    """Return the parameters of one parallel forward over a feed (B, N), in both dtypes."""
+    """Return the parameters of one parallel forward over a feed (B, N), in both dtypes.
+
+    Of the last feeds of a model it is known, as long as no weight changes.
+    """
+    tensors = (f, *(task.context[name] for name in sorted(task.context)))
+    weights = tuple((one.data_ptr(), one._version) for one in source.parameters())
+    key = tuple(map(_bits, tensors)), weights, source.backend, id(twin)
+    known = _kept.setdefault(source, {})
+    if key not in known:
+        found = _evidence(source, twin, f, task)
+        while len(known) >= KEPT:
+            del known[next(iter(known))]
+        known[key] = found
+    return known[key]
+
+
+def _bits(tensor: Tensor) -> tuple[Any, ...]:
+    plain = tensor.detach().contiguous().cpu()
+    digest = hashlib.blake2b(plain.view(torch.uint8).numpy().tobytes(), digest_size=16).digest()
+    return str(plain.dtype), tuple(plain.shape), digest
+
+
+def _evidence(source: Source, twin: Source, f: Tensor, task: Task) -> Evidence:
     params = source(f, source.encode(task.context, task.n))
     context = as_float64(dict(task.context))
     exact = twin(as_float64(f), twin.encode(context, task.n))

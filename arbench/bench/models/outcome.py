@@ -34,7 +34,10 @@ def _described(tensor: Tensor | None) -> bytes:
 
 
 def has_the_shape(case: CaseKey, outcome: Any) -> None:
-    """Check that a call returned an outcome whose parts are tensors (B, N). Raises InexactError."""
+    """Check that a call returned an outcome whose parts are tensors (B, N). Raises InexactError.
+
+    A log-probability may be that of an event as a whole, (B,).
+    """
     if not isinstance(outcome, Outcome):
         raise InexactError(f"returned {type(outcome).__name__}, expected an Outcome")
     parts = {"events": outcome.x, "feed": outcome.f}
@@ -44,7 +47,8 @@ def has_the_shape(case: CaseKey, outcome: Any) -> None:
         if not isinstance(value, Tensor):
             numpy = ", or from a function of the noise a NumPy array of numbers" if name == "events" else ""
             raise InexactError(f"returned {name} of type {type(value).__name__}, expected a tensor{numpy}")
-        if value.shape != (case.batch, case.n):
+        whole = name == "log-probabilities" and value.shape == (case.batch,)
+        if value.shape != (case.batch, case.n) and not whole:
             raise InexactError(f"returned {name} of shape {tuple(value.shape)}, expected {(case.batch, case.n)}")
 
 

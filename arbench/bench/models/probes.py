@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from arbench.bench.dtypes import as_float64
 from arbench.bench.inexact import InexactError
-from arbench.bench.models.evidence import first_difference
+from arbench.bench.models.evidence import EXACT, first_difference
+from arbench.bench.models.leaking import leaking, sweep
 from arbench.models import Source
 
 WORK = 300_000_000
@@ -36,11 +38,15 @@ class Probed:
         places: number of groups from which on elements were changed.
         changes: number of changes at each of them.
         symbols: number of different symbols that each changed element took; None for real elements.
+        swept: number of groups from each of which on elements were changed once: all, or none where they cost too much.
+        reaches_back: whether the last parameters change with the first group, so that a longer event may show more.
     """
 
     places: int
     changes: int
     symbols: int | None
+    swept: int = 0
+    reaches_back: bool = False
 
 
 def levels_of(source: Source) -> int | None:
@@ -52,19 +58,29 @@ def levels_of(source: Source) -> int | None:
 
 def changes_for(source: Source, f: Tensor) -> int:
     """Return how many changes a probe of a feed (B, N) tries."""
+    return max(FEWEST, min(max(levels_of(source) or 0, USUAL), MOST_ROWS, _affordable(source, f) // f.numel()))
+
+
+def _affordable(source: Source, f: Tensor) -> int:
+    """Return how many elements one forward of a probe may have."""
     weights, numbers = sum(p.numel() for p in source.parameters()), source.distribution.params_width
-    affordable = min(WORK // max(weights, 1), MOST_NUMBERS // max(numbers, f.shape[1])) // f.numel()
-    return max(FEWEST, min(max(levels_of(source) or 0, USUAL), MOST_ROWS, affordable))
+    return min(WORK // max(weights, 1), MOST_NUMBERS // max(numbers, f.shape[1]))
 
 
-def probe_leaks(source: Source, f: Tensor, context: Mapping[str, Tensor], seed: int) -> Probed:
+def probe_leaks(
+    source: Source, f: Tensor, context: Mapping[str, Tensor], seed: int, twin: Source | None = None
+) -> Probed:
     """Change elements from some groups on; parameters up to these groups must stay bit-equal, and later ones change.
+
+    Where bits differ, what a mixture of experts computes may have been rounded in another order: its batches change
+    with later elements. In float64 such differences are below 1e-10, and are no leak.
 
     Args:
         source: the model.
         f: a real feed (B, N).
         context: its conditioning.
         seed: seed of the changes.
+        twin: the model in float64; without it every bit counts.
 
     Returns:
         What was tried.
@@ -86,17 +102,43 @@ def probe_leaks(source: Source, f: Tensor, context: Mapping[str, Tensor], seed: 
         changed[:, begin:] = _changes(source, pasts[:, begin:], count, generator)
         after = source(changed, code)
         differs = _differs(after, params)
-        if differs[:, :seen].any():
+        if differs[:, :seen].any() and not (twin is not None and _rounded(twin, pasts, changed, context, seen)):
+            leaks = differs[:, :seen].flatten(1).any(-1)
             row, at = first_difference(differs[:, :seen])
+            own = {name: value[row % len(f)][None] for name, value in context.items()}
             raise InexactError(
                 f"forward leaks: parameters of element {at} change with elements from {begin} on",
                 first_difference=[row % len(f), at],
                 leak_change=row // len(f),
+                leak_share=float(leaks.double().mean()),
+                leak_changes=len(leaks),
+                **leaking(source, pasts[row][None], changed[row][None], own, begin),
             )
         if seen < n and not differs[:, seen:].any():
-            raise InexactError(f"elements from {begin} on change no later parameter")
-    levels = levels_of(source)
-    return Probed(len(places), count, min(count, levels) if levels else None)
+            raise InexactError(f"elements from {begin} on change no later parameter", check="inputs")
+    swept = groups if groups * n <= _affordable(source, f) else 0
+    other = _changes(source, f[:1], 1, generator, whole=True)[0]
+    found = sweep(source, f, context, other) if swept else None
+    if found is not None and twin is not None:  # as above, rounding is no leak
+        found = sweep(twin, as_float64(f), as_float64(dict(context)), as_float64(other), EXACT)
+    if found is not None:
+        raise InexactError(
+            f"forward leaks: parameters of element {found[0]} change with elements from {found[1]} on",
+            first_difference=[0, found[0]],
+        )
+    levels, first = levels_of(source), pasts.clone()
+    first[:, : bounds[1]] = _changes(source, pasts[:, : bounds[1]], count, generator)
+    reaches_back = groups > 1 and bool(_differs(source(first, code), params)[:, bounds[-2] :].any())
+    return Probed(len(places), count, min(count, levels) if levels else None, swept, reaches_back)
+
+
+def _rounded(twin: Source, pasts: Tensor, changed: Tensor, context: Mapping[str, Tensor], seen: int) -> bool:
+    """Return whether the first parameters are equal in float64, up to rounding."""
+    count = len(pasts) // max(len(next(iter(context.values()))), 1) if context else 1
+    own = as_float64({name: value.repeat(count, *[1] * (value.dim() - 1)) for name, value in context.items()})
+    code = twin.encode(own, pasts.shape[1])
+    before, after = (twin(as_float64(one), code)[:, :seen] for one in (pasts, changed))
+    return bool(((after - before).abs() <= EXACT * (1 + before.abs().max())).all())
 
 
 def _differs(a: Tensor, b: Tensor) -> Tensor:
@@ -112,10 +154,10 @@ def _others(source: Source, f: Tensor, count: int, generator: torch.Generator) -
     return f.repeat(count, 1) + noise.to(f.device, f.dtype) * (f.std(unbiased=False) + 1)
 
 
-def _changes(source: Source, suffix: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def _changes(source: Source, suffix: Tensor, count: int, generator: torch.Generator, whole: bool = False) -> Tensor:
     """Return other elements for a suffix (count B, M).
 
-    No first element of a suffix stays as it is, so that there is a change to be seen.
+    No first element of a suffix stays as it is, so that there is a change to be seen; if ``whole``, no element does.
     """
     levels, (rows, length) = levels_of(source), suffix.shape
     if levels is None:
@@ -124,7 +166,9 @@ def _changes(source: Source, suffix: Tensor, count: int, generator: torch.Genera
         return suffix + torch.where(noise == 0, 1.0, noise).to(suffix.device, suffix.dtype)
     found = _symbols(levels, count, length, generator).repeat_interleave(rows // count, 0)
     found = found.to(suffix.device, suffix.dtype)
-    found[:, 0] = torch.where(found[:, 0] == suffix[:, 0], (found[:, 0] + 1) % levels, found[:, 0])
+    moved = slice(None) if whole else slice(1)
+    same = found[:, moved] == suffix[:, moved]
+    found[:, moved] = torch.where(same, (found[:, moved] + 1) % levels, found[:, moved])
     return found
 
 

@@ -18,13 +18,15 @@ from arbench.bench.job import out_of_memory
 from arbench.bench.models.heard import Heard, heard
 from arbench.bench.models.setup import ModelSetup, moved
 from arbench.bench.models.verify.method import called, verify_outcome
+from arbench.bench.models.verify.stack.passage import exact_log_prob
 from arbench.bench.models.wanted import Wanted, fitting, wanted, why_not
 from arbench.bench.options import PlanError, check_device, check_seed, check_sizes
 from arbench.border import gallery
 from arbench.border.shown import Picture, Shown
 from arbench.data import NAMED, DataError
-from arbench.methods import Outcome, Task
+from arbench.methods import Outcome, Task, is_plain
 from arbench.models import Context, ModelError, Source, WeightsError, resolve
+from arbench.models.layers.stacks import Stack
 from arbench.own.raised import one_line
 from arbench.train.digest import digest
 
@@ -185,7 +187,11 @@ class Drawing:
         check_sizes("--n", [] if n is None else [n])
         check_seed(seed)
         check_device(device, dtype)
-        asked = None if method is None else wanted(method)
+        try:
+            kinds = [] if method is None or not is_plain(method) else [resolve(spec).cls]
+        except ModelError as error:
+            raise PlanError(str(error)) from None
+        asked = None if method is None else wanted(method, kinds)
         try:
             self._setup = ModelSetup(spec, dtype, device, seed, weights, data or trained_on(spec))
             source = self._setup.build()
@@ -213,7 +219,7 @@ class Drawing:
         Those that come with a model are "its own".
         """
         trained = self._setup.chosen.trained
-        own = "its own" if self._setup.chosen.cls.brings_weights else "random"
+        own = "its own" if self.source.brings_weights else "random"
         return self._setup.weights or (trained.name if trained is not None else own)
 
     def _part(self) -> Any:
@@ -315,7 +321,10 @@ class Drawing:
                 _, proof = verify_outcome(setup, source, twin, one, part, drawn)
             except InexactError as error:
                 raise InexactError(f"rows from {rows.start} on: {error}", **error.facts) from None
-            log_probs.append(source.distribution.log_prob(proof.params, drawn.x).double().cpu())
+            if isinstance(twin, Stack):  # of events as a whole
+                log_probs.append(exact_log_prob(twin, drawn.x.double()).unsqueeze(1).cpu())
+            else:
+                log_probs.append(source.distribution.log_prob(proof.params, drawn.x).double().cpu())
         found = torch.cat(log_probs)
         counted = None if source.intractable else source.counted(outcome.x)
         if counted is not None:

@@ -14,8 +14,10 @@ from arbench.bench.dtypes import DTYPES
 from arbench.distributions import uniforms
 from arbench.methods import METHODS, Method, Outcome, Task
 from arbench.methods import resolve as resolve_method
+from arbench.methods.layerwise import LAYERS_SAMPLE
 from arbench.methods.peers import peer_at
 from arbench.models import Context, Source, resolve
+from arbench.models.layers.stacks import Stack
 from arbench.models.weights import rounded
 
 
@@ -27,12 +29,13 @@ def method_of(case: CaseKey, source: Source | type[Source]) -> Method:
         PeerError: the same of a peer.
     """
     wanted = case.op, case.method, source.feeds
-    known = next((m for m in METHODS if (m.op, m.name, m.feeds) == wanted), None)
+    known = next((m for m in (*METHODS, *source.own_methods()) if (m.op, m.name, m.feeds) == wanted), None)
     if known is not None:
         return known
     if (peer := peer_at(case.method_spec)) is not None:
         return peer
-    return next(m for m in resolve_method(case.method_spec or case.method) if (m.op, m.name, m.feeds) == wanted)
+    kinds = [source if isinstance(source, type) else type(source)]
+    return next(m for m in resolve_method(case.method_spec or case.method, kinds) if (m.op, m.name, m.feeds) == wanted)
 
 
 def run(source: Source, case: CaseKey, task: Task) -> Outcome:
@@ -89,7 +92,7 @@ class ModelSetup:
         other = self.eager.build("float64")
         for twin, model in ((other, source), (other.draft, source.draft)):
             if twin is not None and model is not None:
-                twin.load_state_dict({k: v.double() for k, v in model.state_dict().items()})
+                twin.load_state_dict(model.state_dict())  # in place: copies in float64 would take memory, and seconds
         return other
 
     def task(self, source: Source, case: CaseKey, record: bool = False) -> Task:
@@ -116,6 +119,8 @@ class ModelSetup:
     @staticmethod
     def _own(source: Source, n: int, context: Context, noise: Tensor) -> Tensor:
         with torch.no_grad():
+            if isinstance(source, Stack):
+                return LAYERS_SAMPLE.run(source, Task(n, context, noise=noise)).x
             return source.distribution.draw(source(noise.squeeze(-1), source.encode(context, n)), noise)
 
 

@@ -153,8 +153,8 @@ class ModelSubject:
                 facts = {"predicted_s": predicted}
                 yield Message(line=Verification(case.id, "over_budget", case.exactness, facts, why))
                 continue
-            yield Message(begin=case.id, step="verify")
             where = (case.n, case.batch, self._method(case).variant)
+            yield Message(begin=case.id, step="verify" if where in probed else "probe")
             if where not in probed:
                 try:
                     probed[where] = verify_model(self.setup, *self.pair(case), case)
@@ -167,6 +167,7 @@ class ModelSubject:
                     if self.setup.device != "cpu":  # an error may leave a GPU unusable for this process
                         raise
                     probed[where] = _Raised(one_line(error))
+                yield Message(begin=case.id, step="verify")
             model = probed[where]
             if isinstance(model, _Raised):
                 yield Message(line=Verification(case.id, "error", case.exactness, None, model.error))
@@ -186,16 +187,20 @@ class ModelSubject:
 
     def _charged(self, case: CaseKey, fault: InexactError) -> Verification:
         """Charge a fault of the model to a case, unless the case makes no call of the half that is wrong."""
-        facts = {"how": "probes of the model itself"}
+        facts = {**fault.facts, "how": "probes of the model itself"}
         status: Status = "error" if isinstance(fault, ExtendError) else "inexact"
         charged = Verification(case.id, status, case.exactness, facts, str(fault))
         half = fault.facts.get("half")
         if half is None:
             return charged
-        counted = (["extend"], _over_several) if half == "several" else (["start", "extend"],)
+        counted: Any = (["start", "extend"],)
+        if half in ("several", "rewind"):
+            counted = (["extend"], _over_several) if half == "several" else (["rewind"],)
         with evaluations(self.pair(case)[0], *counted) as wrong_calls:
             try:
-                line = self._verification(case, {"extend": str(fault)})
+                other = "rewind" if half == "rewind" else "extend"
+                check = fault.facts.get("check", other)
+                line = self._verification(case, {**_passed(fault), other: str(fault), f"{other}_check": check})
             except Exception:  # a model may raise anything
                 if wrong_calls() and self.setup.device == "cpu":
                     return charged
@@ -213,10 +218,13 @@ class ModelSubject:
                 facts, seconds, evaluated = verify_method(self.setup, source, twin, case, calls)
             self._made = graphs() > before
             if not self._is_outside(case):  # code from outside may evaluate the network on its own
-                facts["nfe"] = evaluated
+                facts.setdefault("nfe", evaluated)
             return Verification(case.id, "ok", case.exactness, facts | {"call_s": seconds, **model})
 
-        return _or_fault(case, verified, self._may_raise(case))
+        line = _or_fault(case, verified, self._may_raise(case))
+        if line.status == "inexact":
+            line.verified = {**model, **(line.verified or {})}
+        return line
 
     def _called_again(self, case: CaseKey, line: Verification) -> Verification:
         """Return a verification with the seconds of a second call, made as a timed one and compared with the first.
@@ -246,6 +254,11 @@ class ModelSubject:
     def _may_raise(self, case: CaseKey) -> bool:
         """Return whether an exception is a fault of the case alone; after one on a GPU it may be unusable."""
         return self.setup.device == "cpu" and self._is_outside(case)
+
+
+def _passed(fault: InexactError) -> dict[str, Any]:
+    """Return the facts of the checks that a model passed before its fault."""
+    return {name: value for name, value in fault.facts.items() if name not in ("half", "check", "first_difference")}
 
 
 def _over_several(state: Any, f: Any, g0: int, g1: int) -> bool:

@@ -6,8 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from arbench.bench.options import Options, PlanError
-from arbench.border.naming import method_name, method_spec
-from arbench.methods import METHODS, Method, MethodError, NoMethodError, lacking, methods_for, place_of, resolve
+from arbench.border.naming import method_name, method_spec, split_method
+from arbench.methods import (
+    METHODS,
+    Method,
+    MethodError,
+    NoMethodError,
+    is_plain,
+    lacking,
+    methods_for,
+    place_of,
+    resolve,
+)
 from arbench.methods.peers import PeerError, adapter_of, place_of_peer
 from arbench.methods.peers import resolve as resolve_peer
 from arbench.models import Claim, Source
@@ -22,10 +32,12 @@ class Wanted:
     Args:
         method: the method.
         spec: its place for ``arbench.methods.resolve``, with its settings; None if its name is enough.
+        own: whether it is one of some models' own, which others have not.
     """
 
     method: Method
     spec: str | None = None
+    own: bool = False
 
     @property
     def unlisted(self) -> bool:
@@ -33,8 +45,18 @@ class Wanted:
         return self.method not in METHODS
 
 
-def check_name(spec: str) -> None:
-    """Check what can be said of a method without running code of the user. Raises PlanError."""
+def check_name(spec: str, may_own: bool = False) -> None:
+    """Check what can be said of a method without running code of the user.
+
+    Args:
+        spec: what the user calls it.
+        may_own: whether models of the run may have methods of their own, of names that are not known yet.
+
+    Raises:
+        PlanError: there is no such method, or it cannot be used.
+    """
+    if may_own and is_plain(spec):
+        return
     try:
         found = resolve(spec) if place_of(spec) is None else []
     except MethodError as error:
@@ -44,14 +66,19 @@ def check_name(spec: str) -> None:
             raise PlanError(f"method '{spec}' {why}")
 
 
-def wanted(spec: str) -> list[Wanted]:
-    """Return the methods of a name or place; this imports code of the user. Raises PlanError."""
+def wanted(spec: str, kinds: Iterable[type[Source]] = ()) -> list[Wanted]:
+    """Return the methods of a name or place; this imports code of the user. Raises PlanError.
+
+    Args:
+        spec: what the user calls them.
+        kinds: classes of models whose own methods are meant too.
+    """
     try:
-        found, name = resolve(spec), method_name(spec)
+        found, name = resolve(spec, kinds), method_name(spec)
     except MethodError as error:
         raise _refusal(error) from None
     place = None if method_spec(spec) == name else method_spec(spec)
-    return [Wanted(method, place) for method in found]
+    return [Wanted(method, place, is_plain(spec)) for method in found]
 
 
 def _refusal(error: MethodError) -> PlanError:
@@ -70,13 +97,16 @@ def fitting(source: Source, asked: Sequence[Wanted] | None, ops: Sequence[str]) 
     if asked is not None:
         known = {(one.method.op, one.method.name) for one in asked}
         have = [one for one in have if (one.method.op, one.method.name) in known]
+        present = {(one.method.op, one.method.name) for one in have}
         more = {(one.method.name, one.method.op, one.spec): one for one in asked if one.unlisted and runs(one, source)}
-        have += more.values()
+        have += [one for one in more.values() if (one.method.op, one.method.name) not in present]
     return [one for one in have if not ops or one.method.op in ops]
 
 
 def runs(one: Wanted, source: Source) -> bool:
     """Return whether a method can run a model."""
+    if one.own and split_method(one.method.name)[0] not in {method.name for method in source.own_methods()}:
+        return False
     return one.method.feeds == source.feeds and _lacks(one.method, source) is None
 
 
@@ -87,7 +117,7 @@ def why_not(source: Source, asked: Iterable[Wanted]) -> Mapping[str, str]:
     for one in known:
         name, feeds = one.method.name, {other.method.feeds for other in known if other.method.name == one.method.name}
         if one.unlisted and source.feeds not in feeds:
-            reads = {"x": "events", "z": "noise"}
+            reads = {"x": "events", "z": "noise", "layers": "both, layer by layer"}
             said[name] = f"runs models that read {reads[one.method.feeds]}, and this one reads {reads[source.feeds]}"
         elif one.unlisted and one.method.feeds == source.feeds and (why := _lacks(one.method, source)) is not None:
             said[name] = why

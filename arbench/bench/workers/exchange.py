@@ -24,7 +24,8 @@ class Exchange:
 
     def check(self, message: Message) -> None:
         """Take the next message. Raises BrokenMessageError for one that was not asked for."""
-        if message.begin is not None and message.begin not in self._asked | self._planned:
+        planning = self._job.stage == "check" and self._plans > 0  # what it plans is known to the worker alone
+        if message.begin is not None and not planning and message.begin not in self._asked | self._planned:
             raise _unasked(f"begins {message.begin}")
         if message.line is not None:
             try:
@@ -45,6 +46,8 @@ class Exchange:
             if self._plans == 0:
                 raise _unasked("plans a run")
             self._plans = 0 if message.planned.refusal is not None else self._plans - 1
+            if self._job.stage == "check":
+                self._asked |= {case.id for case in message.planned.cases}
         if message.done and self._plans:
             raise BrokenMessageError("the worker said that it is done, without a plan")
         if message.done and (missing := sorted(self._asked - self._answered)):

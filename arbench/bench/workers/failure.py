@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import sysconfig
 from dataclasses import dataclass
+from pathlib import Path
 
+from arbench.own.raised import shown
 from arbench.results import Status
 
 OWN = frozenset(
@@ -76,6 +80,32 @@ def exit_reason(code: int, output: bytes) -> str:
     if code < 0:
         known = {one.value: one.name for one in signal.Signals}
         name = known.get(-code, f"signal {-code}")
-        return f"the worker was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+        killed = f"the worker was killed by {name}"
+        return f"{killed} (out of memory?)" if name == "SIGKILL" else killed + stuck_at(output, "Fatal Python error")
     lines = output.decode(errors="replace").strip().splitlines()
     return f"the worker exited with code {code}" + (f": {lines[-1]}" if lines else "")
+
+
+_FRAME = re.compile(r'  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)')
+"""A line of a stack that ``faulthandler`` prints."""
+_OURS = Path(__file__).resolve().parents[2]
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+def stuck_at(output: bytes, title: str = "Timeout (") -> str:
+    """Return the innermost line of a user's code in the last stack that a worker printed, in brackets for a sentence.
+
+    Args:
+        output: the end of its output.
+        title: what stands above the stack.
+
+    Returns:
+        ``, in extend (my_model.py:12)``; empty if there is no stack, or none of its lines is the user's.
+    """
+    _, said, stack = output.decode(errors="replace").rpartition(title)
+    for frame in _FRAME.finditer(stack) if said else ():
+        file = Path(frame["file"])
+        installed = {"site-packages", "dist-packages"} & set(file.parts) or frame["file"].startswith(_LIBRARIES)
+        if not installed and not file.is_relative_to(_OURS) and not frame["file"].startswith("<"):
+            return f", in {frame['function']} ({shown(frame['file'])}:{frame['line']})"
+    return ""

@@ -17,12 +17,8 @@ from typing import Any
 
 import cloudpickle
 import msgspec
-from torch import nn
 
 from arbench.bench.job import Given, Job
-from arbench.methods import registry as methods_registry
-from arbench.models import ModelError
-from arbench.models.registry import GIVEN
 
 _sent: list[Given] = []
 """The classes and methods that jobs take with them; empty, or one entry."""
@@ -43,6 +39,10 @@ def given(classes: Mapping[str, Any], methods: Mapping[str, Any] = MappingProxyT
     if not classes and not methods:
         yield
         return
+    from arbench.methods import registry as methods_registry
+    from arbench.models import ModelError
+    from arbench.models.registry import GIVEN
+
     pickled = Given(list(sys.path), _pickled(classes, methods))
     if not _in_use.acquire(blocking=False):
         raise ModelError("another thread measures classes in this process; wait until it is done")
@@ -65,6 +65,9 @@ def carrying(job: Job) -> Job:
 
 def take_given(found: Given) -> None:
     """Take the classes of a job, in the worker that got it."""
+    from arbench.methods import registry as methods_registry
+    from arbench.models.registry import GIVEN
+
     sys.path += [place for place in found.path if place not in sys.path]
     classes, methods = cloudpickle.loads(found.classes)
     GIVEN.update(classes)
@@ -72,6 +75,8 @@ def take_given(found: Given) -> None:
 
 
 def _pickled(classes: Mapping[str, Any], methods: Mapping[str, Any]) -> bytes:
+    from arbench.models import ModelError
+
     modules = {one.__module__ for found in classes.values() for one in _made_of(found)}
     modules |= {getattr(getattr(one, "run", one), "__module__", "") for one in methods.values()}
     try:
@@ -92,6 +97,8 @@ def _pickled(classes: Mapping[str, Any], methods: Mapping[str, Any]) -> bytes:
 
 def _made_of(found: Any) -> Iterator[Any]:
     """Yield the classes and functions whose code a class, a module or a function needs."""
+    from torch import nn
+
     for kind in {type(part) for part in found.modules()} if isinstance(found, nn.Module) else [found]:
         yield from kind.__mro__ if isinstance(kind, type) else [kind]
 

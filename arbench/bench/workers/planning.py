@@ -7,20 +7,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from arbench.bench.job import Job, Message, Planned
+from arbench.bench.job import Job, Message, Planned, Step
 from arbench.bench.options import Options, PlanError
-from arbench.bench.plan import Plan, Step, checked, planning
+from arbench.bench.plan import Plan, checked, planning
 from arbench.bench.progress import Progress, Quiet
-from arbench.bench.workers.failure import NoWorkerError, WorkerFailure
+from arbench.bench.workers.failure import WorkerFailure
 from arbench.bench.workers.pool import WorkerPool
-from arbench.methods import place_of
+from arbench.bench.workers.unplanned import PlanningError as PlanningError
+from arbench.bench.workers.unplanned import failed, reported
+from arbench.methods import is_plain, place_of
 
 SILENT_S = 1.5
 """Seconds of importing and building after which planning shows what it does."""
-
-
-class PlanningError(Exception):
-    """Failure to plan that is no fault of the options or of a user's model."""
 
 
 def planned(options: Options, gone: list[str] | None = None, progress: Progress | None = None) -> Plan:
@@ -51,7 +49,8 @@ def planned_all(
         options, entries = checked(one)
         settled.append(options)
         models += [entry.model for entry in entries]
-        methods |= {name: None for entry in entries for name in entry.methods if place_of(name) is not None}
+        placed = [name for entry in entries for name in entry.methods if not is_plain(name)]
+        methods |= {name: None for name in placed if place_of(name) is not None}
         methods |= dict.fromkeys(options.peers)
     if not settled:
         return []
@@ -84,7 +83,7 @@ def _found(job: Job, shown: _Shown) -> list[Planned]:
     if failure is not None and (failure.by_signal or not failure.ready):
         found, step, failure = _conversation(job, timeout, shown)
     if failure is not None:
-        raise _failure(step, failure, timeout)
+        raise failed(step, failure, timeout)
     return found
 
 
@@ -104,30 +103,10 @@ def _conversation(job: Job, timeout: float, shown: _Shown) -> tuple[list[Planned
                 step = Step(message.begin, str(message.step), message.what)
                 shown.begin(step.spec)
             if message.error is not None:
-                raise _error(step, message)
+                raise reported(step, message)
             if message.planned is not None:
                 found.append(message.planned)
     return found, step, None
-
-
-def _failure(step: Step | None, failure: WorkerFailure, timeout: float) -> Exception:
-    if step is None and failure.status == "timeout":
-        return PlanError(f"planning did not begin: {failure.error}; end what else runs on this machine, or try again")
-    if step is None:
-        return NoWorkerError(failure.error)
-    if failure.status == "timeout":
-        todo = "choose a smaller model, or a longer --timeout" if step.what == "model" else "give a longer --timeout"
-        return PlanError(f"{step.what} '{step.spec}': no answer within {timeout:g} s while it was {step.did}; {todo}")
-    todo = "correct the model, or choose a smaller one" if step.what == "model" else "correct it"
-    return PlanError(f"{step.what} '{step.spec}': {failure.error} while it was {step.did}; {todo}")
-
-
-def _error(step: Step | None, message: Message) -> Exception:
-    if step is not None and message.oom:
-        return PlanError(
-            f"{step.what} '{step.spec}': out of memory while it was {step.did} ({message.error}); choose a smaller one"
-        )
-    return PlanningError(f"planning {step.spec if step else 'a run'} failed: {message.error}")
 
 
 @dataclass

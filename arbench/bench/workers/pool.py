@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import msgspec
@@ -83,12 +83,13 @@ class WorkerPool:
                 if worker.alive:
                     worker.signal_kill()
 
-    def converse(self, job: Job, timeout: float) -> Iterator[Message | WorkerFailure]:
+    def converse(self, job: Job, timeout: float | Callable[[], float]) -> Iterator[Message | WorkerFailure]:
         """Have a fresh worker do a job, and yield its messages; the worker is killed when the iterator closes.
 
         Args:
             job: the job.
-            timeout: seconds between two messages after which the worker counts as hung.
+            timeout: seconds between two messages after which the worker counts as hung, or a function that returns
+                them, which is asked after each message.
 
         Yields:
             Messages that the job asks for. The last one is an error that the worker reports, or a WorkerFailure if it
@@ -110,8 +111,11 @@ class WorkerPool:
                 self._busy.discard(worker)
             worker.kill()
 
-    def _messages(self, worker: Worker, exchange: Exchange, timeout: float) -> Iterator[Message | WorkerFailure]:
-        patience, ready = max(timeout, STARTUP_S), False
+    def _messages(
+        self, worker: Worker, exchange: Exchange, timeout: float | Callable[[], float]
+    ) -> Iterator[Message | WorkerFailure]:
+        allowed: Callable[[], float] = timeout if callable(timeout) else lambda: timeout
+        patience, ready = max(allowed(), STARTUP_S), False
         while True:
             try:
                 message = worker.receive(Message, patience)
@@ -121,7 +125,7 @@ class WorkerPool:
                 exchange.check(message)
             except TimeoutError:
                 self._check_running()
-                yield WorkerFailure("timeout", f"no response for {patience:g} s", ready=ready)
+                yield WorkerFailure("timeout", f"no response for {patience:g} s{worker.stuck_at()}", ready=ready)
                 return
             except BrokenMessageError as error:
                 yield WorkerFailure("error", str(error))
@@ -129,17 +133,17 @@ class WorkerPool:
             if message.ready:
                 ready = True
                 continue
-            patience = timeout
             if message.done:
                 return
             yield message
+            patience = allowed()
             if message.error is not None:
                 return
         try:
-            code = worker.process.wait(timeout)
+            code = worker.process.wait(allowed())
         except subprocess.TimeoutExpired:
             self._check_running()
-            yield WorkerFailure("timeout", f"closed its channel but did not exit within {timeout:g} s")
+            yield WorkerFailure("timeout", f"closed its channel but did not exit within {allowed():g} s")
             return
         self._check_running()  # ``stop`` killed it: that is no failure of the job
         yield WorkerFailure("error", worker.exit_reason(code), code, ready)

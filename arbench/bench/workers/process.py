@@ -19,7 +19,7 @@ import msgspec
 
 from arbench.bench.case import KERNEL_SPEC
 from arbench.bench.job import Job
-from arbench.bench.workers.failure import BrokenMessageError, StartError, exit_reason
+from arbench.bench.workers.failure import BrokenMessageError, StartError, exit_reason, stuck_at
 from arbench.bench.workers.strays import MARK, descendants, end, end_marked
 from arbench.border.printable import to_json
 
@@ -146,6 +146,11 @@ class Worker:
         """Return on one line why the process exited with this code."""
         self._look(0)
         return exit_reason(code, self._printed)
+
+    def stuck_at(self) -> str:
+        """Return where the process says that it is, as in ``, in extend (my_model.py:12)``; empty if it does not."""
+        self._look(0)
+        return stuck_at(self._printed)
 
     def signal_kill(self) -> None:
         """Send SIGKILL to the process and its group, without waiting."""

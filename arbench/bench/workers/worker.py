@@ -65,6 +65,10 @@ def work(job: Job) -> Iterator[Message]:
         from arbench.bench.workers.planning import plan
 
         yield from plan(job)
+    elif job.stage == "check":
+        from arbench.bench.workers import checker
+
+        yield from checker.work(job)
     elif job.stage == "draw":
         from arbench.bench.workers.drawing import draw
 

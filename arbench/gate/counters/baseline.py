@@ -22,8 +22,8 @@ from arbench.bench.options import Options
 from arbench.border.printable import on_one_line, to_json
 from arbench.border.whole import check_file, write_bytes
 from arbench.gate.counters.portable import moved
+from arbench.gate.stored import read_stored
 from arbench.results import COUNTERS, Case, Line, Results, ResultsError, Run
-from arbench.stored import read_stored
 
 SOURCE = "baseline"
 """Value of ``plan["source"]`` in a file that ``save`` wrote."""

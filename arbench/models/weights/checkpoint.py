@@ -59,7 +59,8 @@ class Checkpoint:
     config: Mapping[str, Any]
     """The model's whole configuration, without its seed."""
     data: Data
-    quality: Quality
+    quality: Quality | None
+    """None where it is not known, as of weights that other packages save."""
     recipe: Mapping[str, Any]
     """Settings of the training."""
     seed: int

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from arbench.files import require_regular
 from arbench.models.base import Source
+from arbench.models.weights.layouts import from_gpt2
 
 THE_MODEL = "\0"
 """Place of the model's class in the text of a ``_MismatchError``."""
@@ -40,7 +41,8 @@ def load(model: Source, path: Path, dtype: torch.dtype | None = None) -> None:
     """Read weights into ``model``, converted to the model's dtype.
 
     The names are the model's own, or all of them without, or with, one prefix: a file of ``net.state_dict()`` fits a
-    model that keeps ``net`` as an attribute. A weight that the model has under several names needs to be there once.
+    model that keeps ``net`` as an attribute. A weight that the model has under several names needs to be there once. A
+    file of a GPT-2 of Hugging Face's transformers fits a ``transformer`` of its shape.
 
     Args:
         model: receives the weights; it stays as it was if they are refused.
@@ -59,6 +61,7 @@ def load(model: Source, path: Path, dtype: torch.dtype | None = None) -> None:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise WeightsError(f"weights {path}: not a readable safetensors file ({why})") from None
     wanted = model.state_dict()
+    found = from_gpt2(found) or found
     try:
         found = _named_as(found, wanted)
         _require_shapes(found, wanted)

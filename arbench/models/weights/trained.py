@@ -7,15 +7,16 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from arbench.border.naming import is_file
+from arbench.border.naming import file_name, is_file
 from arbench.border.suggest import did_you_mean
 from arbench.data import checkpoints
-from arbench.models.weights import packages
+from arbench.models.weights import gpt2, packages
 from arbench.models.weights.checkpoint import Checkpoint, read
 from arbench.models.weights.files import WeightsError
 
@@ -91,7 +92,12 @@ def _at(given: str) -> Trained:
     """Return the checkpoint at a path, which names the file or the folder of a training run. Raises WeightsError."""
     path = Path(given)
     if path.is_dir():
+        foreign = gpt2.is_gpt2(path)
         path /= MODEL
+        if foreign:
+            digest = _digest(path)
+            name = file_name(path.resolve().parent.name, (), "gpt2")
+            return Trained(path, f"{name}-{digest[:8]}", gpt2.described(path.parent, digest), digest)
     found = _opened(path)
     stem = path.resolve().parent.name if path.name == MODEL else path.stem
     plain = re.sub(r"[^\w.-]+", "-", stem) or "checkpoint"
@@ -152,11 +158,22 @@ def _is_of(said: Checkpoint, name: str, cls: type) -> bool:
 
 def _opened(path: Path) -> Trained:
     said = read(path)
+    return Trained(path, checkpoints.name_of(path), said, _digest(path))
+
+
+def _digest(path: Path) -> str:
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        state = path.stat()
+        return _sha256(path.resolve(), state.st_size, state.st_mtime_ns)
     except OSError as error:
         raise WeightsError(f"checkpoint {path}: {error.strerror}") from None
-    return Trained(path, checkpoints.name_of(path), said, digest)
+
+
+@lru_cache(maxsize=16)
+def _sha256(path: Path, size: int, changed_ns: int) -> str:
+    """Return the digest of a file that has not changed since."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _whole(cls: type, config: Mapping[str, Any]) -> dict[str, Any]:

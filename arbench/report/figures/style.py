@@ -27,6 +27,7 @@ _METHODS = {
     "parallel": (_BLUE, "o"),
     "sequential": (_SKY, "X"),
     "naive": (_GREY, "v"),
+    "layerwise": (_GREY, "v"),
     "cached": (_RED, "s"),
     "fixed_point": (_PINK, "D"),
     "blocks": (_GREEN, "p"),

@@ -35,7 +35,8 @@ BROKEN = {
     ),
     "Shifted": (
         "inexact",
-        "extend is right over all elements at once, but wrong step by step: look at the state it returns",
+        "extend is right over all elements at once, but wrong step by step: for element 2 it reads element 0 in place "
+        "of element 1; look at the state it returns, and at the place in it",
         FORWARD,
     ),
     "Peeking": (

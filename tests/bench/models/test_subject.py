@@ -104,7 +104,7 @@ def test_a_call_that_is_long_when_warm_is_still_over_budget(fake) -> None:
 def test_the_second_call_has_a_step_of_its_own_and_must_return_the_same(fake, monkeypatch) -> None:
     fake(every_size)
     said = verified([8], share_s=1.0)
-    assert [message.step for message in said] == ["verify", "verify", None]
+    assert [message.step for message in said] == ["probe", "verify", "verify", None]
     clock = fake(every_size)
 
     def wrong_later(case: Any, source: Any) -> Method:

@@ -16,7 +16,8 @@ from torch.utils._pytree import tree_leaves
 from arbench.bench.dtypes import DTYPES
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.precision import Precision
-from arbench.bench.models.walks import ExtendError, Walk, Walks, changed, extensions
+from arbench.bench.models.verify.reading import moved, reading
+from arbench.bench.models.walks import ExtendError, Walk, Walks, extensions
 from arbench.models import Source
 
 POSITIONS = 64
@@ -155,10 +156,11 @@ def _of_steps(walks: Walks, single: Walk, at_once: Walk | None) -> tuple[Half | 
         why = "its parameters change with elements that come after them: it may read those before g1 - 1 only"
         return "extend", f"extend is wrong, since {why}"
     if not walks.independent:
-        return None, _UNTOLD
+        return None, f"step by step {_state(walks, single)}; {_UNTOLD}"
     if at_once is not None:
         if at_once.right:
-            return "extend", f"extend is right over all elements at once, but wrong step by step: {_state(walks)}"
+            where = _state(walks, single)
+            return "extend", f"extend is right over all elements at once, but wrong step by step: {where}"
         if at_once.params is None:
             return "extend", f"extend is wrong step by step, and {at_once.error}"
         if not walks.near(at_once.params[:, : single.params.shape[1]], single.params):
@@ -169,8 +171,8 @@ def _of_steps(walks: Walks, single: Walk, at_once: Walk | None) -> tuple[Half | 
     )
 
 
-def _state(walks: Walks) -> str:
-    """Return where to look for the fault of a state."""
+def _state(walks: Walks, single: Walk) -> str:
+    """Return where to look for the fault of a state, with which single steps are wrong."""
     fresh = walks.source.start(len(walks.f), walks.f.shape[1], walks.code)
     before = [one.clone() if isinstance(one, Tensor) else one for one in _leaves(fresh)]
     _, state = next(extensions(walks.source, walks.f, walks.code, range(2)))
@@ -179,7 +181,7 @@ def _state(walks: Walks) -> str:
         return f"{look}, which is None"
     if before and len(before) == len(after) and all(map(_same, before, after)):
         return f"{look}, which is still that of start"
-    return look
+    return reading(walks, single)
 
 
 def _leaves(state: Any) -> list[Any]:
@@ -204,26 +206,16 @@ def _over_several(walks: Walks, walk: Walk) -> str:
 
 def _hint(walks: Walks, walk: Walk, at: int) -> str:
     """Return where to look for the fault of a call over several groups, which is wrong from element ``at`` on."""
-    group, twin = walks.group(at), walks.source
+    group = walks.group(at)
     here = slice(walks.bounds[group], walks.bounds[group + 1])
     call = next(i for i, cut in enumerate(walk.cuts[1:]) if group < cut)
     first = group == walk.cuts[call]
     if first and call and walk.cuts[call] - walk.cuts[call - 1] > 1:
         return "look at the state that such a call returns"
 
-    def moved(part: slice) -> tuple[bool, bool]:
-        """Return whether these parameters change with some elements in ``extend``, and whether in ``forward``."""
-        other = walks.f.clone()
-        other[:, part] = changed(twin, other[:, part])
-        params = walks.walk(walk.cuts, other).params
-        if params is None or walk.params is None:
-            return False, False
-        wanted = twin(other, walks.code)[:, here]
-        return not walks.near(params[:, here], walk.params[:, here]), not walks.near(wanted, walks.expected[:, here])
-
-    if moved(slice(here.start, None))[0]:
+    if moved(walks, walk, slice(here.start, None), here)[0]:
         return "it reads later elements of the same call; look at its mask"
-    if not first and moved(slice(walks.bounds[group - 1], here.start)) == (False, True):
+    if not first and moved(walks, walk, slice(walks.bounds[group - 1], here.start), here) == (False, True):
         before = here.start - 1
         return f"it does not read element {before}; in its loop, read the element before g, not the one before g0"
     return "look at its positions and masks where g1 - g0 is more than 1"

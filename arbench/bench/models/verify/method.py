@@ -18,7 +18,7 @@ from torch import Tensor
 
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES, as_float64
-from arbench.bench.inexact import InexactError
+from arbench.bench.inexact import InexactError, naming
 from arbench.bench.models.evidence import EXACT, Evidence, check_finite, evidence, first_difference
 from arbench.bench.models.judge import Judge, judge_of
 from arbench.bench.models.outcome import digest, has_the_numbers, has_the_shape, has_the_type
@@ -28,9 +28,11 @@ from arbench.bench.models.verify.law import ROUNDINGS, verify_draws, verify_law
 from arbench.bench.models.verify.noise import verify_noise
 from arbench.bench.models.verify.outside import DRAWS_ALONE, Untouched, draw_more
 from arbench.bench.models.verify.rejection import transformed, verify_rejection
+from arbench.bench.models.verify.stack.outcome import verify_inversion, verify_stacked
 from arbench.distributions import Categorical
 from arbench.methods import GUESSED_BY_DRAFT, Outcome, Task
 from arbench.models import Source
+from arbench.models.layers.stacks import Stack
 
 PARAMETERS = {"float64": 1e-9, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
 """Largest difference of parameters from float64's, over 1 + the largest of them: deep stacks add up rounding errors."""
@@ -73,25 +75,30 @@ def verify_method(
     """
     method = method_of(case, source)
     task = setup.task(source, case, record=case.op == "sample" and method.records)
-    handed = Handed()
-    outcome, seconds = called(setup, source, case, task if case.chunk is None else replace(task, made=handed.take))
-    calls = evaluated()
-    facts, proof = verify_outcome(setup, source, twin, case, task, outcome)
-    if case.chunk is not None:
-        handed.check(source, case.chunk, outcome.x)
-    if case.op == "sample" and not method.records:
+    with naming("method"):
+        handed = Handed()
+        outcome, seconds = called(setup, source, case, task if case.chunk is None else replace(task, made=handed.take))
+        calls = evaluated()
+        facts, proof = verify_outcome(setup, source, twin, case, task, outcome)
+        if case.chunk is not None:
+            handed.check(source, case.chunk, outcome.x)
+        if case.op == "sample" and not method.records:
 
-        def again(other: Task) -> None:
-            verify_outcome(setup, source, twin, case, other, called(setup, source, case, other)[0])
+            def again(other: Task) -> None:
+                verify_outcome(setup, source, twin, case, other, called(setup, source, case, other)[0])
 
-        facts |= {"recorded": False, "how": facts["how"] + DRAWS_ALONE}
-        facts["elements"] = outcome.x.numel() + draw_more(source, task, setup.seed, again)
+            facts |= {"recorded": False, "how": facts["how"] + DRAWS_ALONE}
+            facts["elements"] = outcome.x.numel() + draw_more(source, task, setup.seed, again)
+        if isinstance(twin, Stack):
+            facts |= verify_inversion(method, twin, case, task)
     judge = judge_of(source.distribution)
     if task.noise is not None:
-        facts |= verify_noise(source, judge, task, setup.seed)
-    facts |= verify_law(source, judge, proof, outcome, setup.seed)
-    if task.noise is not None:
-        facts |= verify_draws(source, judge, proof, case.dtype, setup.seed)
+        with naming("noise"):
+            facts |= verify_noise(source, judge, task, setup.seed)
+    with naming("law"):
+        facts |= verify_law(source, judge, proof, outcome, setup.seed)
+        if task.noise is not None:
+            facts |= verify_draws(source, judge, proof, case.dtype, setup.seed)
     if method.rounds not in (None, DTYPES[case.dtype]):
         facts["rounded_weights"] = str(method.rounds).removeprefix("torch.")
     remark = method.remark() if callable(method.remark) else method.remark
@@ -137,6 +144,8 @@ def verify_outcome(
     Raises:
         InexactError: the outcome is wrong; names the first element that differs.
     """
+    if isinstance(source, Stack) and isinstance(twin, Stack):
+        return verify_stacked(source, twin, case, task, outcome)
     has_the_shape(case, outcome)
     has_the_type(source, outcome)
     has_the_numbers(outcome)
@@ -145,6 +154,8 @@ def verify_outcome(
     facts = _parameters_near(proof, case.dtype)
     if outcome.step_bytes is not None:
         facts |= {"step_bytes": outcome.step_bytes, "exchanges": outcome.exchanges}
+    if outcome.evaluations is not None:
+        facts["nfe"] = outcome.evaluations
     if outcome.accepted:
         facts["accepted"] = sum(outcome.accepted) / len(outcome.accepted)
     judge = judge_of(source.distribution)

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from arbench.bench.case import CaseKey
+from arbench.gate.stored import read_stored
 from arbench.results import Case, ResultsError, Run, Writer
-from arbench.stored import read_stored
 
 KEY = CaseKey(
     spec="wavenet:tiny",

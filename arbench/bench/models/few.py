@@ -1,0 +1,107 @@
+"""Few sizes, batches and data types in which a model shows its faults: what ``arbench verify`` checks.
+
+- A small size that is no power of two, with two events: rows of a batch that mix, code that only a power of two fits,
+  and probes that can afford every symbol at every place.
+- The first size that a run measures, with one event.
+- A larger size that is no power of two either, where there is time: buffers that wrap, and a past that was read in one
+  call before single steps follow.
+- The small size in a second data type, where there is time: differences that hide within the rounding of float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from arbench.bench.models.wanted import Wanted
+from arbench.models import Source
+
+SMALL = 13
+"""The small size of a model that takes every size; of one that states its sizes, that which is nearest."""
+EVENTS = 2
+"""Events of the small size."""
+FACTOR = 2
+"""How many times the first size the larger one exceeds."""
+
+
+class Shape(NamedTuple):
+    """A size, batch and data type to check."""
+
+    n: int
+    batch: int
+    dtype: str
+    spare: bool = False
+    """True if it is left out where the others took long."""
+
+
+@dataclass
+class Few:
+    """The choice of cases to check.
+
+    Args:
+        dtypes: data types; those after the first are spare.
+
+    Attributes:
+        spare: ids of the cases that are left out where the others took long.
+        native: names of the methods in native code that were left out, since it takes seconds to compile.
+    """
+
+    dtypes: Sequence[str]
+    spare: list[str] = field(default_factory=list)
+    native: list[str] = field(default_factory=list)
+
+    def without_native(self, methods: Sequence[Wanted]) -> list[Wanted]:
+        """Return methods without those in native code."""
+        self.native += [one.method.name for one in methods if one.method.twin is not None]
+        return [one for one in methods if one.method.twin is None]
+
+    def shapes(
+        self, source: Source, n: Sequence[int], batch: Sequence[int], takes: Callable[[int], bool]
+    ) -> list[Shape]:
+        """Return what to check of a model, in this order.
+
+        Args:
+            source: the model.
+            n: sizes that the user gave; empty for those that show most.
+            batch: numbers of events that the user gave; empty for one, and for two at the smallest size.
+            takes: whether the model has events of a size, with its data.
+        """
+        first, *others = self.dtypes
+        sizes, larger = (sorted(set(n)), None) if n else _sizes(source, takes)
+        small = sizes[0]
+        if batch:
+            found = [Shape(size, events, first) for size in sizes for events in dict.fromkeys(batch)]
+        else:
+            found = [Shape(small, EVENTS, first), *(Shape(size, 1, first) for size in sizes[1:] or [small])]
+        found += [Shape(small, max(batch, default=EVENTS), dtype, True) for dtype in others]
+        if larger is not None:
+            found.append(Shape(larger, min(batch, default=1), first, True))
+        return found
+
+
+def _sizes(source: Source, takes: Callable[[int], bool]) -> tuple[list[int], int | None]:
+    """Return the small size and the first one, which may be the same, and the larger one if there is any."""
+    first = source.ladder[0]
+    stated = sorted({*source.ladder, *source.count_ladder})
+    if source.ladder is type(source).ladder is Source.ladder:  # any size is as good as those that are measured
+        small = _first((SMALL, *_by_distance(stated, first)), takes) or first
+        larger = _first(range(FACTOR * first + 1, 2 * FACTOR * first), takes)
+    else:
+        small = _first(_by_distance(stated, first), takes) or first
+        larger = _first(sorted((size for size in stated if size > first), key=lambda size: (_power(size), size)), takes)
+    return sorted({small, first}), larger
+
+
+def _by_distance(sizes: Iterable[int], first: int) -> list[int]:
+    """Return sizes up to the first one, powers of two last, and otherwise the nearest to ``SMALL`` first."""
+    return sorted((size for size in sizes if size <= first), key=lambda size: (_power(size), abs(size - SMALL)))
+
+
+def _power(size: int) -> bool:
+    """Return whether a size is a power of two."""
+    return size & (size - 1) == 0
+
+
+def _first(sizes: Iterable[int], takes: Callable[[int], bool]) -> int | None:
+    return next((size for size in sizes if takes(size)), None)

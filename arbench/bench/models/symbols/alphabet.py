@@ -1,0 +1,271 @@
+"""Trial of the symbols of a wide alphabet: none changes earlier parameters, and steps read each as forward does.
+
+A leak, or a fault of a state, may show for one symbol of thousands. Symbols that the model's code names, those at the
+ends of the alphabet and round numbers are tried first, in events that hold each once: the parameters of ``forward`` are
+compared with those of single steps, which cannot read later elements. The others follow as far as the time goes, as
+later elements of events that begin alike: the first parameters must stay bit-equal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from arbench.bench.dtypes import as_float64
+from arbench.bench.inexact import InexactError
+from arbench.bench.models.evidence import EXACT, first_difference
+from arbench.bench.models.symbols.named import named_symbols
+from arbench.bench.models.walks import changed, extensions
+from arbench.models import Source
+
+WIDE = 256
+"""Alphabets of more symbols are tried here; of fewer, the probes of a model try every symbol at every place."""
+LIKELY = 192
+"""Most symbols that are tried with single steps."""
+ENDS = 16
+"""Symbols at each end of an alphabet that are among them."""
+FACTORS = 8
+"""Named numbers whose products are among them: code may name a symbol as so many thousands."""
+SECONDS = 2.0
+"""Seconds in each case after which no more symbols are tried."""
+WORK = 1_500_000_000
+"""Budget of one forward: weights of the model times elements of all rows, about one multiplication each."""
+MOST_NUMBERS = 1 << 24
+"""Most parameters in one forward."""
+MOST_ROWS = 64
+SUSPECT = 16.0
+"""Difference of parameters, over the usual one, from which on it is looked at in float64."""
+
+
+@dataclass
+class _Progress:
+    """Symbols of one model that were tried in its cases so far."""
+
+    named: int = 0
+    likely: set[int] = field(default_factory=set)
+    order: list[int] = field(default_factory=list)
+    at: int = 0
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What was tried of an alphabet, in all cases of a model so far.
+
+    Attributes:
+        levels: size of the alphabet.
+        named: number of its symbols that the model's code names.
+        stepped: number of symbols with which ``forward`` was compared with single steps.
+        symbols: number of symbols that a later element took.
+    """
+
+    levels: int
+    named: int
+    stepped: int
+    symbols: int
+
+    def facts(self) -> dict[str, Any]:
+        """Return facts for the results file."""
+        names = {"levels": self.levels, "named": self.named, "stepped": self.stepped, "tried": self.symbols}
+        return {f"symbols_{name}": value for name, value in names.items()}
+
+
+_known: WeakKeyDictionary[Source, _Progress] = WeakKeyDictionary()
+
+
+def try_symbols(source: Source, twin: Source, f: Tensor, context: Mapping[str, Tensor]) -> Tried | None:
+    """Try symbols of a wide alphabet, those first that no case before has tried.
+
+    Args:
+        source: the model, whose ``forward`` and ``extend`` have passed the other probes.
+        twin: the model in float64.
+        f: a real event (1 or more, N), for what comes before.
+        context: its conditioning.
+
+    Returns:
+        What was tried; None where the network reads no wide alphabet.
+
+    Raises:
+        InexactError: a symbol changes earlier parameters, or single steps read it in another way.
+    """
+    levels = getattr(source.distribution, "levels", 0)
+    if source.feeds == "z" or not source.distribution.finite or levels <= WIDE:
+        return None
+    own = {name: value[:1] for name, value in context.items()}
+    trial = _Trial(source, twin, f[:1], own, levels)
+    progress = _known.get(source) or _started(source, levels)
+    _known[source] = progress
+    began = time.perf_counter()
+    new = [one for one in progress.order[:LIKELY] if one not in progress.likely] if source.steps else []
+    trial.step_by_step(new)
+    progress.likely.update(new)
+    while progress.at < levels and time.perf_counter() - began < SECONDS:
+        symbols = progress.order[progress.at : progress.at + trial.at_once]
+        trial.later(symbols)
+        progress.at += len(symbols)
+    tried = progress.likely | set(progress.order[: progress.at])
+    return Tried(levels, progress.named, len(progress.likely), len(tried))
+
+
+def _started(source: Source, levels: int) -> _Progress:
+    named = named_symbols(source, levels)
+    few = [one for one in named if one > 1][:FACTORS]
+    near = [one + by for one in named for by in (0, 1, -1)] + [a * b for a, b in combinations(few, 2)]
+    order = dict.fromkeys(one for one in [*near, *_usual(levels), *_spread(levels)] if 0 <= one < levels)
+    return _Progress(len(named), order=list(order))
+
+
+def _usual(levels: int) -> Iterator[int]:
+    """Yield the ends of an alphabet, and round numbers."""
+    yield from range(ENDS)
+    yield from range(levels - ENDS, levels)
+    yield from (2**power + by for power in range(4, levels.bit_length()) for by in (0, -1))
+    yield from range(1000, levels, max(1000, levels // 64000 * 1000))
+
+
+def _spread(levels: int) -> Iterator[int]:
+    """Yield every symbol, each run of them spread over the alphabet."""
+    step = max(int(levels * 0.6180339887), 1)
+    while torch.gcd(torch.tensor(step), torch.tensor(levels)) != 1:
+        step += 1
+    yield from ((index * step) % levels for index in range(levels))
+
+
+class _Trial:
+    """Trials of one model at one N.
+
+    Args:
+        source: the model.
+        twin: the model in float64.
+        f: a real event (1, N).
+        context: its conditioning.
+        levels: size of the alphabet.
+    """
+
+    def __init__(self, source: Source, twin: Source, f: Tensor, context: Mapping[str, Tensor], levels: int) -> None:
+        self._source, self._twin, self._f, self._context = source, twin, f, context
+        n = f.shape[1]
+        self._bounds = source.schedule(n)
+        weights = sum(one.numel() for one in source.parameters())
+        most = min(WORK // max(weights, 1), MOST_NUMBERS // source.distribution.params_width) // n
+        self._rows = max(min(most, MOST_ROWS), 1)
+        self._begin = self._bounds[1] if len(self._bounds) > 2 else 0
+        self._seen = self._bounds[min(2, len(self._bounds) - 1)]
+        self.at_once = self._rows * (n - self._begin)
+        self._usual: Tensor | None = None
+
+    def _code(self, source: Source, rows: int) -> Any:
+        own = as_float64(dict(self._context)) if source is self._twin else self._context
+        repeated = {name: value.repeat(rows, *[1] * (value.dim() - 1)) for name, value in own.items()}
+        return source.encode(repeated, self._f.shape[1])
+
+    def later(self, symbols: list[int]) -> None:
+        """Try symbols as later elements. Raises InexactError if the first parameters change."""
+        x, begin, seen = self._f.repeat(self._rows, 1), self._begin, self._seen
+        if self._usual is None:
+            self._usual = self._source(x, self._code(self._source, len(x)))[:, :seen].clone()
+        flat = x[:, begin:].flatten().clone()
+        flat[: len(symbols)] = torch.tensor(symbols).to(flat)
+        x[:, begin:] = flat.view(len(x), -1)
+        after = self._source(x, self._code(self._source, len(x)))[:, :seen]
+        wrong = (after != self._usual) & ~(after.isnan() & self._usual.isnan())
+        if not wrong.any():
+            return
+        x = self._narrowed(x, lambda some: bool(self._moved(some, self._f.repeat(len(some), 1), begin).any()))
+        self._leaks(x, begin)
+
+    def step_by_step(self, symbols: list[int]) -> None:
+        """Compare ``forward`` with single steps on events of symbols. Raises InexactError if they differ."""
+        width = max(self._bounds[-2], 1)  # no parameter follows from the last group
+        for first in range(0, len(symbols), self._rows * width):
+            part = symbols[first : first + self._rows * width]
+            rows = -(-len(part) // width)
+            x = self._f.repeat(rows, 1)
+            flat = x[:, :width].flatten().clone()
+            flat[: len(part)] = torch.tensor(part).to(flat)
+            x[:, :width] = flat.view(rows, width)
+            params = self._source(x, self._code(self._source, rows))
+            off = (self._steps(self._source, x).double() - params.double()).abs().amax(-1)
+            floor = 8 * torch.finfo(params.dtype).eps * (1 + float(params.abs().max()))
+            if not (off <= max(SUSPECT * float(off.nan_to_num().median()), floor)).all():
+                x = self._narrowed(x, lambda some: bool(self._wrong_steps(some)[0].any()))
+                self._differs_in_steps(x)
+
+    def _steps(self, source: Source, x: Tensor) -> Tensor:
+        """Return the parameters (B, N, P) of single steps that cannot read later elements."""
+        code, cuts = self._code(source, len(x)), range(len(self._bounds))
+        return torch.cat([one for one, _ in extensions(source, x, code, cuts, changing=True)], dim=1)
+
+    def _narrowed(self, x: Tensor, wrong: Callable[[Tensor], bool]) -> Tensor:
+        """Return the fewest of some events (B, N), found by halving, that show a fault; all where halves do not."""
+        while len(x) > 1:
+            first, last = x[: len(x) // 2], x[len(x) // 2 :]
+            if wrong(first):
+                x = first
+            elif wrong(last):
+                x = last
+            else:
+                break
+        return x
+
+    def _wrong_steps(self, x: Tensor) -> tuple[Tensor, float]:
+        """Return where (B, N) single steps return other parameters than ``forward`` in float64, and how far off."""
+        exact = as_float64(x)
+        expected = self._twin(exact, self._code(self._twin, len(x)))
+        off = (self._steps(self._twin, exact) - expected).abs().amax(-1)
+        return ~(off <= EXACT * (1 + float(expected.abs().max()))), float(off.max())
+
+    def _differs_in_steps(self, x: Tensor) -> None:
+        """Raise InexactError if events (B, N) have other parameters in single steps, in float64."""
+        wrong, off = self._wrong_steps(x)
+        if not wrong.any():
+            return
+        row, at = first_difference(wrong)
+        group = next(g for g in range(len(self._bounds) - 1) if at < self._bounds[g + 1])
+        self._leaks(x, self._bounds[group])
+        after = f" after symbol {int(x[row, self._bounds[group] - 1])}" if group else ""
+        raise InexactError(
+            f"forward and extend differ by {off:.3g} in float64 from element {at} on{after}, and not after most "
+            "symbols: look at what treats some of them in another way",
+            first_difference=[0, at],
+            half="extend",
+            check="extend",
+        )
+
+    def _leaks(self, x: Tensor, begin: int) -> None:
+        """Raise InexactError if elements of events (B, N) from ``begin`` on change earlier parameters, in float64."""
+        f = self._f.repeat(len(x), 1)
+        plain = torch.where(f == x, changed(self._source, f), f)
+        plain[:, :begin] = x[:, :begin]
+        moved = self._moved(x, plain, begin)
+        if not moved.any():
+            return
+        symbol = None
+        for place in range(begin, x.shape[1]):
+            one = plain.clone()
+            one[:, place] = x[:, place]
+            if (alone := self._moved(one, plain, place)).any():
+                moved, begin = alone, place
+                symbol = int(x[first_difference(moved)[0], place])
+                break
+        at = first_difference(moved)[1]
+        which = f"element {begin} where that is symbol {symbol}" if symbol is not None else f"elements from {begin} on"
+        raise InexactError(
+            f"forward leaks: parameters of element {at} change with {which}, and not with most symbols",
+            first_difference=[0, at],
+            leak_from=begin,
+            leak_value=symbol,
+        )
+
+    def _moved(self, x: Tensor, plain: Tensor, begin: int) -> Tensor:
+        """Return where (B, M) parameters up to the group at ``begin`` differ between two events, in float64."""
+        seen = next(bound for bound in self._bounds if bound > begin)
+        code = self._code(self._twin, len(x))
+        found, other = (self._twin(as_float64(one), code)[:, :seen] for one in (x, plain))
+        return ~((found - other).abs().amax(-1) <= EXACT * (1 + float(other.abs().max())))

@@ -1,0 +1,98 @@
+"""Checks that were not made, and why: a fact that is unknown is never taken for a good one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from arbench.report.labels import listed
+from arbench.report.models.verify.faults import OF_METHODS, Fault
+from arbench.report.models.verify.passed import ORDER
+from arbench.results import Case
+
+
+class Unchecked(msgspec.Struct):
+    """Something that was not checked."""
+
+    what: str
+    why: str
+    todo: str = ""
+    """Option that checks it; empty where nothing does."""
+
+
+def unchecked(
+    rows: Sequence[Case],
+    found: Sequence[Fault],
+    native: Sequence[str],
+    lacking: Sequence[tuple[str, str]],
+    asserting: bool,
+) -> list[Unchecked]:
+    """Return what was not checked; see ``correctness`` for the arguments."""
+    options = _Words(asserting)
+    lines = [*_not_reached(rows, found), *_left_out(rows), *_facts(rows, options)]
+    lines += [Unchecked(name, why) for name, why in lacking]
+    if native:
+        why = "native code takes seconds to compile"
+        lines.append(Unchecked(listed(dict.fromkeys(native)), why, options.value("method", *native)))
+    return lines
+
+
+class _Words:
+    """The options of a command, or the arguments of a function."""
+
+    def __init__(self, asserting: bool) -> None:
+        self._asserting = asserting
+
+    def value(self, name: str, *values: str | int) -> str:
+        """Return how to give an option."""
+        if self._asserting:
+            return f"{name}{'s' if name == 'method' else ''}={values[0]!r}"
+        return f"--{name} {','.join(map(str, values))}"
+
+
+def _not_reached(rows: Sequence[Case], found: Sequence[Fault]) -> Iterator[Unchecked]:
+    """Yield the checks behind the first one that fails of a model, where it leaves nothing to judge by."""
+    model = [fault for fault in found if fault.check not in OF_METHODS or not fault.subject]
+    if not model or any(row.status == "ok" for row in rows):
+        return
+    first = model[0]
+    later = [name for name in ORDER[ORDER.index(first.check) + 1 :] if name != "inputs"] if first.check in ORDER else []
+    names = [*later, "the law", "every method"]
+    yield Unchecked(listed(names), "they are judged by what is wrong")
+
+
+def _left_out(rows: Sequence[Case]) -> Iterator[Unchecked]:
+    places: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row.status == "over_budget":
+            places.setdefault(str(row.error), {})[f"N = {row.n:,} in {row.dtype}"] = None
+    for why, which in places.items():
+        yield Unchecked(listed(which), why)
+
+
+def _facts(rows: Sequence[Case], options: _Words) -> Iterator[Unchecked]:
+    known = [(row, row.verified) for row in rows if row.verified]
+    probed = [(row, facts) for row, facts in known if "leak_probes" in facts]
+    if probed:
+        most = max(facts.get("leak_symbols") or 0 for _, facts in probed)
+        levels = max(facts.get("leak_levels") or 0 for _, facts in probed)
+        if most < levels:
+            why = f"{most:,} of {levels:,} symbols were tried at each place; a shorter event affords more"
+            yield Unchecked("a leak for other symbols", why, options.value("n", 4))
+        row, facts = max(probed, key=lambda one: one[0].n)
+        if facts.get("reaches_back"):
+            why = f"at N = {row.n:,} the last parameters still change with the first element"
+            yield Unchecked("longer events", why, options.value("n", 4 * row.n))
+    if any("forward_against_extend" in facts and facts["forward_against_extend"] is None for _, facts in known):
+        why = next((facts["why_not_against_extend"] for _, facts in known if "why_not_against_extend" in facts), "")
+        yield Unchecked("forward against extend", why)
+    if laws := [facts for _, facts in known if "law" in facts]:
+        if laws[0]["law"] != "oracle":
+            yield Unchecked("the law against a definition", "arbench does not know it, so it is judged by itself")
+        if all(facts.get("law_sum") is None for facts in laws):
+            yield Unchecked("the sum of the law's probabilities", "there are too many levels")
+    alone = dict.fromkeys(f"{row.op} {row.method}" for row, facts in known if facts.get("recorded") is False)
+    if alone:
+        why = "they return draws, and not the parameters that they drew from"
+        yield Unchecked(f"log-probabilities of {listed(alone)}", why)

@@ -1,0 +1,71 @@
+"""The few sizes at which a check looks show what a power of two, one event or the first size would hide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from arbench.bench.models.few import Few, Shape
+from arbench.models import Source, resolve
+
+
+class Sized(Source):
+    """A model that is asked for its sizes alone."""
+
+    presets = {"tiny": {}}
+    forward = start = extend = observe = None  # type: ignore[assignment]
+
+
+class Stated(Sized):
+    ladder = (16, 32, 64, 128, 256)
+    count_ladder = (4, 8, 12, 24)
+
+
+def chosen(source: Source, n: Sequence[int] = (), batch: Sequence[int] = (), most: int = 10**6) -> list[Shape]:
+    few = Few(["float32", "float64"])
+    return few.shapes(source, n, batch, lambda size: size <= most)
+
+
+def test_a_model_that_takes_every_size() -> None:
+    assert chosen(Sized()) == [
+        Shape(13, 2, "float32"),
+        Shape(64, 1, "float32"),
+        Shape(13, 2, "float64", True),
+        Shape(129, 1, "float32", True),
+    ]
+
+
+def test_a_model_that_states_its_sizes_gets_no_other() -> None:
+    assert chosen(Stated()) == [
+        Shape(12, 2, "float32"),
+        Shape(16, 1, "float32"),
+        Shape(12, 2, "float64", True),
+        Shape(24, 1, "float32", True),
+    ]
+
+
+def test_sizes_that_the_data_does_not_have_are_left_out() -> None:
+    assert [shape.n for shape in chosen(Sized(), most=100)] == [13, 64, 13]
+    assert [shape.n for shape in chosen(Stated(), most=20)] == [12, 16, 12]
+
+
+def test_given_sizes_and_batches_are_kept() -> None:
+    assert chosen(Sized(), n=[32]) == [
+        Shape(32, 2, "float32"),
+        Shape(32, 1, "float32"),
+        Shape(32, 2, "float64", True),
+    ]
+    assert chosen(Sized(), n=[32, 8], batch=[1, 3]) == [
+        *(Shape(n, batch, "float32") for n in (8, 32) for batch in (1, 3)),
+        Shape(8, 3, "float64", True),
+    ]
+
+
+@pytest.mark.parametrize(("spec", "sizes"), [("pixelcnn:digits", [9, 64, 144]), ("multiscale_pixelcnn:tiny", None)])
+def test_images_have_sizes_of_images(spec: str, sizes: list[int] | None) -> None:
+    source = resolve(spec).build()
+    found = sorted({shape.n for shape in chosen(source)})
+    for n in found:
+        source.schedule(n)
+    assert sizes is None or found == sizes
