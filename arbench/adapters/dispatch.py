@@ -19,7 +19,7 @@ KINDS = ("arbench.adapters.hf:adapted", "arbench.adapters.flows:adapted", "arben
 object of what ``found`` makes, or None where that is not known; and returns a class, or None for what it does not take.
 """
 TAKEN = "name a subclass, an nn.Module with a law, as in --law categorical:256, or a function that returns a module"
-"""Objects that would be taken."""
+"""Advice on what would be taken."""
 
 
 def adapted(found: Any, name: str, law: str | None, settings: Mapping[str, Any] = MappingProxyType({})) -> type[Source]:

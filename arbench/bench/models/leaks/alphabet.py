@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from arbench.bench.inexact import InexactError
-from arbench.bench.models.leaks.probes import MOST_NUMBERS, levels_of
+from arbench.bench.models.probes import MOST_NUMBERS, levels_of
 from arbench.models import Source
 
 WORK = 4_000_000_000
@@ -28,7 +28,7 @@ MOST_ROWS = 256
 """Largest number of rows of one forward."""
 
 _found: WeakKeyDictionary[Source, int | tuple[str, dict[str, object]]] = WeakKeyDictionary()
-"""Finding for each model: the number of symbols, or a fault; it is the same at every N."""
+"""Finding on each model, the same at every N: the number of symbols that were tried, or a fault."""
 
 
 def probe_symbols(source: Source, n: int, seed: int, known: int) -> int:
