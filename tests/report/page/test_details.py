@@ -1,4 +1,4 @@
-"""What a page tells of a case: samples, interval, reason to stop, command."""
+"""A case in detail: samples, interval, reason to stop, command."""
 
 from __future__ import annotations
 

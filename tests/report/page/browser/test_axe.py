@@ -1,4 +1,4 @@
-"""What axe-core finds on a page: nothing serious or critical, in both themes and widths."""
+"""Accessibility by axe-core: nothing serious or critical, in both themes and widths."""
 
 from __future__ import annotations
 
