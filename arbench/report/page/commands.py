@@ -22,7 +22,7 @@ _DEFAULTS: dict[str, Any] = {
     "target_ci": 0.05,
     "timeout": 120.0,
 }
-"""Options that a command need not say."""
+"""Defaults of options, which a command need not state."""
 _INPUTS = ("batch", "device", "dtype", "backend", "data", "weights", "seed")
 _TIMING = ("threads", "workers", "rounds", "budget", "target_ci", "timeout")
 _BUDGETS = {"run": 30.0, "kernels": 120.0}

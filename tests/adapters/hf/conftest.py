@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from arbench.bench.models.symbols import alphabet
 
 from arbench.bench.job import Job
+from arbench.bench.models.leaks.symbols import alphabet
 from arbench.bench.models.subject import ModelSubject
 from arbench.bench.plan import Options, make_plan
 from arbench.results import Verification

@@ -1,4 +1,4 @@
-"""Facts about a case on a page: samples, interval, reason to stop, command."""
+"""A case in detail: samples, interval, reason to stop, command."""
 
 from __future__ import annotations
 

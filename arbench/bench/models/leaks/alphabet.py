@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from arbench.bench.inexact import InexactError
-from arbench.bench.models.probes import MOST_NUMBERS, levels_of
+from arbench.bench.models.leaks.probes import MOST_NUMBERS, levels_of
 from arbench.models import Source
 
 WORK = 4_000_000_000

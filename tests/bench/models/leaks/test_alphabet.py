@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from arbench.bench.inexact import InexactError
-from arbench.bench.models import alphabet
+from arbench.bench.models.leaks import alphabet
 from arbench.bench.models.leaks.alphabet import probe_symbols
 from arbench.models import Source, resolve
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from arbench.bench.inexact import InexactError
-from arbench.bench.models import probes
+from arbench.bench.models.leaks import probes
 from arbench.bench.models.leaks.probes import changes_for, levels_of, probe_leaks
 from arbench.models import Source, names, resolve
 

@@ -1,4 +1,4 @@
-"""Findings of axe-core on a page: nothing serious or critical, in both themes and widths."""
+"""Accessibility by axe-core: nothing serious or critical, in both themes and widths."""
 
 from __future__ import annotations
 
