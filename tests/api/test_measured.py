@@ -81,7 +81,7 @@ def test_the_package_shows_its_names_and_its_version() -> None:
     assert arbench.PlanError is PlanError
     words = {name for name in dir(arbench) if not name.startswith("_")}
     assert set(arbench.__all__) - {"__version__"} <= words
-    rooms = {"distributions", "kernels", "methods", "models", "report", "results"}
+    rooms = {"distributions", "kernels", "methods", "models", "report", "results", "testing"}
     assert words <= {*arbench.__all__} | rooms
     light = (
         "import sys, arbench; dir(arbench); arbench.__version__; print({'torch', 'numpy', 'rich'} & sys.modules.keys())"

@@ -52,6 +52,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_commands_have_the_options_that_they_are_given(page: str, line: str) -> None:
     words = [re.sub("^(FILE|REF|N|NAME)$", "1", word) for word in shlex.split(line, comments=True)[1:]]
     words = [word for word in words if word not in ("...", "…")]
+    if words[:1] == ["--version"]:
+        return
     with click.Context(group, info_name="arbench") as context:
         name, command, rest = group.resolve_command(context, words)
         if not rest or rest[0].startswith("-") or isinstance(command, click.Group):

@@ -257,7 +257,7 @@ def test_one_wrong_element_is_found(at: int, dtype: str, monkeypatch: pytest.Mon
         (
             lambda o: replace(o, log_prob=o.log_prob.sum(1)),
             "sequential",
-            r"of shape \(1,\), expected",
+            r"log-probabilities are \(1,\), elements \(1, 256\)",
         ),
         (lambda o: replace(o, log_prob=o.log_prob * torch.nan), "sequential", "log-probabilit"),
         (lambda o: replace(o, x=(o.x + 1) % 4), "sequential", "scored another event"),

@@ -109,7 +109,7 @@ def test_a_model_that_is_wrong_passes_the_checks_before() -> None:
     found = judged(row("parallel", "inexact", "mixed", check="leaks"))
     assert [(one.name, one.right) for one in found.checked] == [("leaks", False), ("forward", True), ("rows", True)]
     assert found.checked[0].text == "as said above"
-    assert found.unchecked[0].what == "conditioning, extend, the law and every method"
+    assert found.unchecked[0].what == "conditioning, extend, rewind, the law and every method"
     assert [one.name for one in judged(row("parallel", "inexact", "mixed", check="finite")).checked] == ["finite"]
 
 
