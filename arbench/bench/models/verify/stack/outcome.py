@@ -28,6 +28,8 @@ USUAL = 4.0
 """Largest average difference, in the average error of the dtype itself."""
 CHAINED = "in float64, with networks by which each element depends strongly on the one before"
 """Where an inversion is checked beside the model itself."""
+SAME = 1e-12
+"""Largest difference of an inverse in float64, over 1 + its size, beside what the package allows itself."""
 NEAR = 0.1
 """Largest error of an inverse, over 1 + its size, that looks like a search that stopped early."""
 SUMMED = 8.0
@@ -195,7 +197,7 @@ def _at_fault(twin: Stack, layers: Sequence[Layer], base: Tensor, noise: Tensor)
             continue
         right, maps = inverted(twin, layer, y)
         off = _distance(maps, maps.inverse(y).detach(), y)
-        limit = 1e-8 * (1 + right.abs()) + 2 * layer.tolerance
+        limit = SAME * (1 + right.abs()) + 2 * layer.tolerance
         if not bool((off <= limit).all()):
             near = bool((off <= NEAR * (1 + right.abs())).all())
             early = ", as if its search stopped early" if near else ""

@@ -1,0 +1,145 @@
+"""Flows of zuko as users make them, and the faults to plant in them."""
+
+import torch
+import zuko
+from torch import nn
+from zuko.distributions import DiagNormal, NormalizingFlow
+from zuko.flows import MAF, MaskedAutoregressiveTransform
+from zuko.lazy import Flow, LazyDistribution, UnconditionalDistribution
+from zuko.nn import MaskedMLP
+from zuko.transforms import AutoregressiveTransform, MonotonicAffineTransform
+
+
+def one_order(features=8, layers=3):
+    """All layers take the features in one order."""
+    found = [MaskedAutoregressiveTransform(features, hidden_features=(16,)) for _ in range(layers)]
+    return Flow(found, UnconditionalDistribution(DiagNormal, torch.ones(features), torch.full((features,), 2.0)))
+
+
+class Splines(zuko.flows.NSF):
+    """A class of the user's."""
+
+    def __init__(self, features=8, bins=4):
+        super().__init__(features, bins=bins, transforms=2)
+
+
+made = MAF(8, transforms=2, hidden_features=(16,))
+
+
+def conditioned():
+    """Return a flow that wants conditioning."""
+    return MAF(4, context=2)
+
+
+def uniform():
+    """Return a flow whose base is uniform."""
+    return zuko.flows.NCSF(4)
+
+
+def mixture():
+    """Return what is no flow."""
+    return zuko.flows.GMM(4)
+
+
+def continuous():
+    """Return a flow without layers."""
+    return zuko.flows.CNF(4)
+
+
+def layers(flow):
+    return [one for one in flow.modules() if isinstance(one, MaskedAutoregressiveTransform)]
+
+
+def leaks():
+    """Mask out nothing in the first product of the second layer."""
+    flow = MAF(8)
+    layers(flow)[1].hyper[0].mask[:] = True
+    return flow
+
+
+def reads_itself():
+    """Let the maps of the last layer depend on the element that they map."""
+    flow = MAF(8)
+    last = layers(flow)[2]
+    last.hyper = MaskedMLP(torch.repeat_interleave(last.order[:, None] >= last.order, 2, dim=0))
+    return flow
+
+
+class HalfTransform(MonotonicAffineTransform):
+    def log_abs_det_jacobian(self, x, y):
+        return super().log_abs_det_jacobian(x, y) / 2
+
+
+def half():
+    """Return half of the first layer's log-determinant."""
+    flow = MAF(8)
+    layers(flow)[0].univariate = HalfTransform
+    return flow
+
+
+class OtherSign(NormalizingFlow):
+    def log_prob(self, x):
+        z, log_det = self.transform.call_and_ladj(x)
+        return self.base.log_prob(z) - log_det
+
+
+class WrongSum(LazyDistribution):
+    """Subtract the log-determinant of the whole flow."""
+
+    def __init__(self):
+        super().__init__()
+        self.flow = MAF(8)
+
+    def forward(self, c=None):
+        return OtherSign(self.flow.transform(c), self.flow.base(c))
+
+
+def early():
+    """Invert the second layer in half of the passes."""
+    flow = MAF(8)
+    layers(flow)[1].passes = 4
+    return flow
+
+
+class Tolerant(AutoregressiveTransform):
+    def _inverse(self, y):
+        x = torch.zeros_like(y)
+        for _ in range(self.passes):
+            x, before = self.meta(x).inv(y), x
+            if (x - before).abs().max() < 1e-3:
+                break
+        return x
+
+
+class TolerantLayer(MaskedAutoregressiveTransform):
+    def forward(self, c=None):
+        found = super().forward(c)
+        return Tolerant(found.meta, found.passes)
+
+
+def tolerant():
+    """Invert a layer until little changes."""
+    base = UnconditionalDistribution(DiagNormal, torch.zeros(8), torch.ones(8), buffer=True)
+    return Flow([TolerantLayer(8), TolerantLayer(8, order=torch.arange(8).flip(0))], base)
+
+
+class Coarse(nn.Module):
+    """Bisect in 12 steps."""
+
+    def forward(self, a, constant):
+        found = zuko.flows.polynomial.ShiftedSOSPTransform(a, constant)
+        found.transforms[0].__class__ = CoarseTransform
+        return found
+
+
+class CoarseTransform(zuko.transforms.SOSPolynomialTransform):
+    def _inverse(self, y):
+        edge = torch.full_like(y, self.bound)
+        return zuko.utils.bisection(f=self.f, y=y, a=-edge, b=edge, n=12, phi=self.phi)
+
+
+def coarse():
+    """Invert the map of an element by a search that stops early."""
+    flow = zuko.flows.SOSPF(4, transforms=1)
+    layers(flow)[0].univariate = Coarse()
+    return flow
