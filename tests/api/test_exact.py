@@ -80,7 +80,7 @@ def test_what_is_right_passes_and_says_what_was_checked(plants: ModuleType) -> N
     )
     names = [one.name for one in found.checked]
     assert names == [
-        *("forward", "rows", "leaks", "inputs", "extend", "law", "noise"),
+        *("forward", "rows", "leaks", "inputs", "extend", "rewind", "law", "noise"),
         "score parallel, sequential",
         "sample naive, cached, fixed_point, blocks, forecast",
     ]

@@ -19,6 +19,7 @@ PROBED = {
     "leak_levels": 16,
     "reaches_back": False,
     "forward_against_extend": 1e-15,
+    "rewind": 1e-15,
     "largest_difference": 2e-7,
     "law": "oracle",
     "law_sum": 1e-7,
@@ -109,7 +110,7 @@ def test_a_model_that_is_wrong_passes_the_checks_before() -> None:
     found = judged(row("parallel", "inexact", "mixed", check="leaks"))
     assert [(one.name, one.right) for one in found.checked] == [("leaks", False), ("forward", True), ("rows", True)]
     assert found.checked[0].text == "as said above"
-    assert found.unchecked[0].what == "conditioning, extend, the law and every method"
+    assert found.unchecked[0].what == "conditioning, extend, rewind, the law and every method"
     assert [one.name for one in judged(row("parallel", "inexact", "mixed", check="finite")).checked] == ["finite"]
 
 
