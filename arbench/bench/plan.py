@@ -13,7 +13,7 @@ from arbench.bench.dtypes import DTYPES
 from arbench.bench.job import Step as Step
 from arbench.bench.memory import check_memory
 from arbench.bench.models.contract import ContractError, check_class, check_observed
-from arbench.bench.models.few import Few, Shape
+from arbench.bench.models.few import SMALLEST, Few, Shape
 from arbench.bench.models.formulas import check_formulas
 from arbench.bench.models.needed import needed
 from arbench.bench.models.wanted import (
@@ -337,7 +337,8 @@ def _cases_of(
         sizes, batches = list(dict.fromkeys(entry.n or source.ladder)), list(dict.fromkeys(entry.batch or (1,)))
         shapes = [Shape(n, batch, options.dtype) for batch in batches for n in sorted(sizes)]
     else:
-        shapes = few.shapes(source, entry.n, entry.batch, lambda n: _takes(chosen, source, n, options))
+        n = entry.n if options.n or options.suite is None else sorted(entry.n)[:SMALLEST]
+        shapes = few.shapes(source, n, entry.batch, lambda n: _takes(chosen, source, n, options))
         sizes = [shape.n for shape in shapes]
     ops = {one.method.op for one in methods}
     if shapes and ops:

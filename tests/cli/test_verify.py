@@ -72,10 +72,12 @@ def test_nothing_is_written(answer: Callable[..., Any], tmp_path: Path, monkeypa
 
 def test_a_suite_gives_its_models(answer: Callable[..., Any], tmp_path: Path) -> None:
     suite = tmp_path / "mine.toml"
-    suite.write_text(f'[options]\nn = [8]\n[[models]]\nmodel = "{MODELS}/bigrams.py:Sound"\nmethods = "cached"\n')
+    suite.write_text(
+        f'[options]\nn = [64, 8, 4096, 16]\n[[models]]\nmodel = "{MODELS}/bigrams.py:Sound"\nmethods = "cached"\n'
+    )
     found = answer("verify", "--suite", suite, "--dtype", "float64")
     assert found.code == 0
-    assert "bigrams.py:Sound:tiny is right: 1 method at N = 8 (1 and 2 events)," in " ".join(found.out.split())
+    assert "bigrams.py:Sound:tiny is right: 1 method at N = 8 (2 events) and 16," in " ".join(found.out.split())
 
 
 @pytest.mark.parametrize(

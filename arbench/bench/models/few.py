@@ -21,6 +21,8 @@ SMALL = 13
 """The small size of a model that takes every size; of one that states its sizes, that which is nearest."""
 EVENTS = 2
 """Events of the small size."""
+SMALLEST = 2
+"""Sizes of a suite, the smallest ones, that are checked in place of all."""
 FACTOR = 2
 """How many times the first size the larger one exceeds."""
 

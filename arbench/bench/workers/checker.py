@@ -41,7 +41,7 @@ def work(job: Job) -> Iterator[Message]:
             if message.planned is not None:
                 cases = message.planned.cases
             if message.begin is not None:
-                _watch(patience_s(job.watch_s, cases))
+                _watch(patience_s(job.watch_s, cases, message.begin))
             yield message
     finally:
         faulthandler.cancel_dump_traceback_later()

@@ -22,7 +22,9 @@ from arbench.bench.workers.unplanned import failed, reported
 from arbench.results import Case, Model, Status, Verification
 
 PLANNING_S = 11.0
-"""Seconds that a step of planning may take: importing a model, and building it."""
+"""Seconds that a step of planning may take: importing a model of the user's, and building it."""
+INSTALLED_S = 60.0
+"""The same for models that have a name: what they import is installed, large and known not to hang."""
 STEP_S = 8.0
 """Seconds that a step of a check may take, for a small model."""
 WEIGHTS_PER_S = 2_000_000
@@ -73,16 +75,20 @@ class Checks:
         return [case for case in self.cases if case.id not in self.lines]
 
 
-def patience_s(timeout: float | None, cases: Sequence[CaseKey]) -> float:
+def patience_s(timeout: float | None, cases: Sequence[CaseKey], spec: str = "") -> float:
     """Return how many seconds a step may take.
 
     Args:
         timeout: what the user says; None for nothing.
         cases: the cases; empty while they are planned.
+        spec: the model, method or peer that the step is about, while they are planned.
     """
     if timeout is not None:
         return timeout
-    return round(STEP_S + max(case.weights for case in cases) / WEIGHTS_PER_S, 1) if cases else PLANNING_S
+    if cases:
+        return round(STEP_S + max(case.weights for case in cases) / WEIGHTS_PER_S, 1)
+    place = spec.partition(":")[0]
+    return PLANNING_S if place.endswith(".py") or "." in place or not place else INSTALLED_S
 
 
 def check(
@@ -135,7 +141,7 @@ class _Check:
         return self._found
 
     def _patience(self) -> float:
-        return patience_s(self._timeout, self._found.cases)
+        return patience_s(self._timeout, self._found.cases, self._step.spec if self._step else "")
 
     def _job(self) -> Job:
         options, given = self._options, self._options.worker_facts()

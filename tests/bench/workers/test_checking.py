@@ -128,7 +128,7 @@ def test_two_hangs_are_enough(pretend: Callable[..., Checks]) -> None:
 
 
 def test_what_cannot_be_planned_is_refused(pretend: Callable[..., Checks]) -> None:
-    with pytest.raises(PlanError, match=r"^model 'a:B': no answer within 11 s while it was built; choose a smaller"):
+    with pytest.raises(PlanError, match=r"^model 'a:B': no answer within 60 s while it was built; choose a smaller"):
         pretend([Message(begin="a:B", step="built"), HUNG])
     with pytest.raises(PlanError, match=r"^no such model$"):
         pretend([Message(planned=Planned(refusal="no such model"))])
@@ -138,7 +138,8 @@ def test_what_cannot_be_planned_is_refused(pretend: Callable[..., Checks]) -> No
 
 
 def test_a_large_model_may_take_longer() -> None:
-    assert patience_s(None, []) == 11
+    assert patience_s(None, []) == patience_s(None, [], "my_model.py:Net") == patience_s(None, [], "a.b:Net") == 11
+    assert patience_s(None, [], "hf:gpt2") == 60
     assert patience_s(None, CASES) == 8
     assert patience_s(3.5, CASES) == 3.5
     large = CaseKey("a:B", "a", "B", "score", "x", "eager", "cpu", "float32", 1, 8, "e", 124_000_000, "pointwise")

@@ -19,6 +19,7 @@ PROBED = {
     "leak_levels": 16,
     "reaches_back": False,
     "forward_against_extend": 1e-15,
+    "rewind": 1e-15,
     "largest_difference": 2e-7,
     "law": "oracle",
     "law_sum": 1e-7,
