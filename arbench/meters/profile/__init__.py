@@ -17,8 +17,9 @@ import torch
 from arbench.meters.clock import Clock
 from arbench.meters.count import CountBudgetExceeded, count
 from arbench.meters.operators import Kind, traits_of
+from arbench.meters.profile.events import TraceError, decoded
 from arbench.meters.profile.recorder import fixed, recorded
-from arbench.meters.profile.trace import Division, Operator, TraceError, decoded, divided, low
+from arbench.meters.profile.trace import Division, Operator, divided, low
 from arbench.meters.profile.traffic import Traffic, Work
 
 __all__ = ["Division", "Operator", "Profiled", "TraceError", "Work", "profile"]

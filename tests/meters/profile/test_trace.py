@@ -8,7 +8,8 @@ from itertools import count
 import msgspec
 import pytest
 
-from arbench.meters.profile.trace import CALL, Arguments, Division, Event, TraceError, decoded, divided
+from arbench.meters.profile.events import CALL, Arguments, Event, TraceError, decoded
+from arbench.meters.profile.trace import Division, divided
 
 ARRANGES = {"aten::linear", "aten::t", "aten::expand"}.__contains__
 WORKING = {"aten::addmm", "aten::tanh"}
