@@ -198,7 +198,7 @@ def test_a_finished_run_is_profiled_without_being_timed_again(answer, copied, in
         ["sample", "cached"],
     ]
     assert "\nWhere the time goes\n  wavenet:tiny score parallel, N = 16: a call takes " in found.out
-    assert f"\ntraces   {copied}/profiles: " in found.out
+    assert f"\ntraces   {copied}/profiles (for ui.perfetto.dev or chrome://tracing)\n" in found.out
     for line in after.profiles.values():
         assert (copied / str(line.file)).exists()
         assert f"]({line.file})" in (copied / "summary.md").read_text()

@@ -92,7 +92,7 @@ def test_each_operator_has_its_own_time_however_long_the_profiler_takes(extra):
 
 @pytest.mark.parametrize("factor", [0.25, 3.0])
 def test_shares_are_those_of_the_trace_where_the_other_calls_were_slower_or_faster(factor):
-    """What the profiler takes for an operator is known within limits, so it does not explain any difference."""
+    """The profiler's time for an operator is known within limits, so it does not explain any difference."""
     truth = parts(divided(traced(PROGRAM), SECONDS, WORKING, ARRANGES))
     found = divided(traced(PROGRAM, 0.2), factor * SECONDS, WORKING, ARRANGES, extra_s=(0.2e-6, 0.2e-6))
     assert parts(found) == pytest.approx({name: factor * us for name, us in truth.items()}, abs=0.02)
