@@ -180,7 +180,7 @@ def measured(
     from arbench.cli.show import show
     from arbench.results import ResultsError, TakenError, WriteError, read
 
-    again = f"arbench {ctx.info_name} --resume --out {quote(str(out))}"
+    again = f"arbench {ctx.info_name} --resume{' --profile' if profile else ''} --out {quote(str(out))}"
     interrupted, taken, stopped, unflushed = False, None, "", None
     with Display(opening) as display:
         try:

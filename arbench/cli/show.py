@@ -14,7 +14,6 @@ from arbench.border.printable import to_json
 from arbench.cli.errors import LostError
 from arbench.cli.terminal import terminal_width, wrapped
 from arbench.report import (
-    OPENS,
     OVER,
     Sentence,
     Table,
@@ -74,7 +73,7 @@ def show(results: Results, folder: Path, as_json: bool, file: Path | None = None
         if any((file.parent / FOLDER).glob(f"*/{LINES}")):
             paths.append(f"samples  {file.parent / FOLDER}")
         if any((file.parent / line.file).exists() for line in results.profiles.values() if line.file):
-            paths += _filled([f"traces   {file.parent / TRACES}: {OPENS}"], terminal_width(), "")
+            paths.append(f"traces   {file.parent / TRACES} (for ui.perfetto.dev or chrome://tracing)")
         if was_read or details or not results.integrity.intact:
             paths += _filled([f"seals    {seal_line(results)}"], terminal_width(), "")
         if was_read and results.integrity.sealed and not _finished(results) and file.name == FILE_NAME:

@@ -12,7 +12,7 @@ from arbench.report.kernels.tables import kernel_rows
 from arbench.report.models.answer import Answer, answers
 from arbench.report.models.frontier import frontier_table
 from arbench.report.models.passes import has_trained, passes_table
-from arbench.report.models.profiles import OPENS, Told, differences, profiles
+from arbench.report.models.profiles import Told, differences, profiles
 from arbench.report.models.remarks import failures, remarks
 from arbench.report.models.sizes import size_hints
 from arbench.report.models.taxonomy import brief, taxonomy
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from arbench.report.page import cell
 
 __all__ = [
-    "OPENS",
     "OVER",
     "Answer",
     "Headline",

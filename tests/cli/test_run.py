@@ -186,3 +186,20 @@ def sound() -> bytes:
         file.setframerate(16000)
         file.writeframes(b"".join(struct.pack("<h", int(9000 * math.sin(i / 5))) for i in range(1600)))
     return raw.getvalue()
+
+
+def test_a_finished_run_is_profiled_without_being_timed_again(answer, copied, inside):
+    before = read(copied)
+    found = answer("run", "--resume", "--profile", "--no-samples", "--out", copied)
+    after = read(copied)
+    assert (found.code, after.samples, after.cases) == (0, before.samples, before.cases)
+    assert [line.case.split("/")[1:3] for line in after.profiles.values()] == [
+        ["score", "parallel"],
+        ["sample", "cached"],
+    ]
+    assert "\nWhere the time goes\n  wavenet:tiny score parallel, N = 16: a call takes " in found.out
+    assert f"\ntraces   {copied}/profiles (for ui.perfetto.dev or chrome://tracing)\n" in found.out
+    for line in after.profiles.values():
+        assert (copied / str(line.file)).exists()
+        assert f"]({line.file})" in (copied / "summary.md").read_text()
+    assert answer("report", copied, "--json").out.count('"kind":"profile"') == 2

@@ -61,15 +61,17 @@ def profile_cases(plan: Plan, recorder: Recorder, out: Path, progress: Progress,
     groups: dict[Any, list[CaseKey]] = {}
     for case in todo:
         groups.setdefault(case.worker_key, []).append(case)
-    for left in groups.values():
-        while left:
-            job = _job(plan, results, left, {case.id: str(out / files[case.id]) for case in left})
-            began, why = _conversation(pool, job, plan.options.timeout, recorder, files, progress)
-            if not why:
-                break
-            progress.note(f"no profile of {left[began].id}: {why}")
-            left = left[began + 1 :]
-    recorder.seal(end=True)
+    try:
+        for left in groups.values():
+            while left:
+                job = _job(plan, results, left, {case.id: str(out / files[case.id]) for case in left})
+                began, why = _conversation(pool, job, plan.options.timeout, recorder, files, progress)
+                if not why:
+                    break
+                progress.note(f"no profile of {left[0].title if began is None else left[began].id}: {why}")
+                left = [] if began is None else left[began + 1 :]
+    finally:
+        recorder.seal(end=True)
 
 
 def wished(cases: Iterable[CaseKey], results: Results, progress: Progress) -> list[CaseKey]:
@@ -149,9 +151,10 @@ def _job(plan: Plan, results: Results, cases: list[CaseKey], traces: dict[str, s
 
 def _conversation(
     pool: WorkerPool, job: Job, timeout: float, recorder: Recorder, files: dict[str, Path], progress: Progress
-) -> tuple[int, str]:
-    """Have a worker profile; return the number of the case that it began last, and why that failed, or nothing."""
-    began, why = -1, ""
+) -> tuple[int | None, str]:
+    """Have a worker profile; return the number of the case that it began last, if any, and what stopped it, if any."""
+    began: int | None = None
+    why = ""
     with closing(pool.converse(job, timeout)) as messages:  # type: ignore[type-var]
         for message in messages:
             if isinstance(message, WorkerFailure) or message.error is not None:
@@ -163,7 +166,7 @@ def _conversation(
                 file = str(files[message.line.case])
                 recorder.write(msgspec.structs.replace(message.line, file=file))
                 progress.step(message.line.case)
-    return max(began, 0), why
+    return began, why
 
 
 def profiled(job: Job) -> Iterator[Message]:

@@ -17,16 +17,17 @@ import torch
 from arbench.meters.clock import Clock
 from arbench.meters.count import CountBudgetExceeded, count
 from arbench.meters.operators import Kind, traits_of
+from arbench.meters.profile.events import TraceError, decoded
 from arbench.meters.profile.recorder import fixed, recorded
-from arbench.meters.profile.trace import Division, Operator, TraceError, decoded, divided, low
+from arbench.meters.profile.trace import Division, Operator, divided, low
 from arbench.meters.profile.traffic import Traffic, Work
 
 __all__ = ["Division", "Operator", "Profiled", "TraceError", "Work", "profile"]
 
-MOST_CALLS = 7
-"""Largest number of calls in a trace."""
+FEWEST_CALLS, MOST_CALLS = 2, 7
+"""Number of calls in a trace, at least and at most."""
 MOST_EXTRA = 2.0
-"""Largest multiple of the profiler's time for an operator that has nothing to do, for any operator."""
+"""Largest multiple of the profiler's time for an operator in a loop, for an operator anywhere."""
 MOST_EVENTS = 400_000
 """Largest number of events in a trace, as long as it contains one call."""
 COMPILED = "what compiled functions read and write is not seen"
@@ -67,13 +68,13 @@ def profile(
 ) -> Profiled:
     """Profile a call, under ``torch.no_grad``.
 
-    It is timed without the profiler, traced, timed again, and counted, so it is made ten times or so.
+    It is timed without the profiler, traced, timed again, and counted, so it is made ten to thirty times.
 
     Args:
         call: the callable.
         device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
-        budget_s: approximate seconds to spend on timed and traced calls; each is made at least once. Counting may take
-            five times as long.
+        budget_s: approximate seconds to spend on traced calls, and twice as many on timed ones. Counting may take five
+            times as long.
         outside: as for ``arbench.meters.count.count``.
         unseen: the reason, if it is known that the call runs native code that no trace shows; it is then not counted.
 
@@ -86,7 +87,8 @@ def profile(
         call()
         events = len(decoded(recorded(call, clock, 0)))
         once_s = clock.time(call)
-        calls = max(1, min(MOST_CALLS, int(budget_s / 4 / max(once_s, 1e-9)), MOST_EVENTS // max(events, 1) - 1))
+        affordable = max(FEWEST_CALLS, min(MOST_CALLS, int(budget_s / max(once_s, 1e-9))))
+        calls = max(1, min(affordable, MOST_EVENTS // max(events, 1) - 1))
         seconds = [clock.time(call) for _ in range(calls)]
         measured = decoded(recorded(call, clock, calls))
         seconds += [clock.time(call) for _ in range(calls)]
@@ -105,7 +107,8 @@ def profile(
         work = tuple(traffic.work())
         on_gpu = clock.device.type == "cuda"
         on_each, working = fixed(clock), {one.name for one in work}
-        division = divided(measured, low(seconds), working, arranges, on_gpu, MOST_EXTRA * on_each.extra_s)
+        extra_s = on_each.extra_s, MOST_EXTRA * on_each.extra_s
+        division = divided(measured, low(seconds), working, arranges, on_gpu, extra_s)
         trace = recorded(call, clock, 1, shapes=True)
         return Profiled(division, work, on_each.operator_s, calls, on_gpu, trace, unseen, why)
 

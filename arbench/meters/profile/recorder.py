@@ -15,7 +15,7 @@ from torch.profiler import ProfilerActivity, record_function
 from torch.profiler import profile as torch_profile
 
 from arbench.meters.clock import Clock
-from arbench.meters.profile.trace import CALL, decoded
+from arbench.meters.profile.events import CALL, decoded
 
 _ADDITIONS, _REPEATS = 200, 10
 """Number of additions of two numbers whose median is the fixed cost of an operator, and how often they are repeated."""

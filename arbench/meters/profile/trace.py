@@ -3,7 +3,8 @@
 The profiler takes time itself, which it spends outside of what it measures: it reads the clock last when an operator
 begins, and first when one ends. So an operator that calls no other one is measured as it is, and the profiler's own
 time is found in the operator around it, or outside all. It is taken to be the same for each operator, and is what a
-call takes longer with the profiler than without, over the number of operators.
+call takes longer with the profiler than without, over the number of operators. The shares of what is left are those of
+the call without the profiler.
 
 Other programs disturb a call here and there. Where a trace has several calls of the same operators in the same order,
 each operator therefore has the lower quartile of its times in these calls, and so has each gap between two.
@@ -18,42 +19,11 @@ from typing import Any
 
 import msgspec
 
-CALL = "arbench: one call"
-"""Name of the annotation around each call in a trace."""
+from arbench.meters.profile.events import CALL, Event, TraceError
+
 _ON_DEVICE = frozenset({"kernel", "gpu_memcpy", "gpu_memset"})
 _ROUNDING_US = 0.003
 """Microseconds by which the ends of two events may differ because the trace rounds its times."""
-
-
-class TraceError(Exception):
-    """Content of a trace that is not as PyTorch's profiler writes it; the message is one line."""
-
-
-class Arguments(msgspec.Struct):
-    """The arguments of an event that are used."""
-
-    external: int | str | None = msgspec.field(default=None, name="External id")
-
-
-class Event(msgspec.Struct):
-    """One event of a trace; times are microseconds."""
-
-    ph: str = ""
-    name: str = ""
-    cat: str = ""
-    ts: float = 0.0
-    dur: float = 0.0
-    tid: int | str = 0
-    args: Arguments | None = None
-
-    @property
-    def launcher(self) -> int | str | None:
-        """The operator itself, or on a GPU the one that launched a kernel."""
-        return self.args.external if self.args is not None else None
-
-
-class _Trace(msgspec.Struct):
-    traceEvents: list[Event]  # noqa: N815  the name in the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +76,6 @@ class _Node:
     children: list[_Node] = field(default_factory=list)
     inside: int = 0
     """Number of calls inside it, at any depth."""
-    works: bool = False
-    """True if it or a call inside it is of an operator that is known to work."""
 
 
 @dataclass(slots=True)
@@ -116,14 +84,6 @@ class _Sum:
     us: float = 0.0
     arranging_us: float = 0.0
     kernels: int = 0
-
-
-def decoded(trace: bytes) -> list[Event]:
-    """Return the events of a Chrome trace. Raises TraceError if it is none."""
-    try:
-        return msgspec.json.decode(trace, type=_Trace).traceEvents
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise TraceError(f"not a Chrome trace: {error}") from None
 
 
 def low(times: Iterable[float]) -> float:
@@ -138,7 +98,7 @@ def divided(
     working: Collection[str],
     arranges: Callable[[str], bool],
     on_gpu: bool = False,
-    most_extra_s: float = float("inf"),
+    extra_s: tuple[float, float] = (0.0, float("inf")),
 ) -> Division:
     """Divide the time of a call into operators and what lies outside them.
 
@@ -150,7 +110,7 @@ def divided(
         arranges: returns whether an operator that is not among these does no work of its own: it makes a view, or only
             calls other operators.
         on_gpu: whether the time is that of a GPU's kernels.
-        most_extra_s: largest time that the profiler may take for an operator.
+        extra_s: least and most time that the profiler takes for an operator.
 
     Raises:
         TraceError: there is no call in the trace, or on a GPU no kernel.
@@ -161,24 +121,26 @@ def divided(
     call = calls[len(calls) // 4]
     number = len(_within(events, call))
     if on_gpu:
-        roots = _tree(_own_events(events, call), working)
+        roots = _tree(_own_events(events, call))
         return _on_gpu(events, call, roots, number, seconds, working)
     mine, profiled_us = _undisturbed([(one, _own_events(events, one)) for one in calls])
-    roots = _tree(mine, working)
-    extra_us = min(max(0.0, profiled_us - seconds * 1e6) / len(mine), most_extra_s * 1e6) if mine else 0.0
+    roots = _tree(mine)
+    taken_s = (profiled_us * 1e-6 - seconds) / len(mine) if mine else 0.0
+    extra_us = min(max(taken_s, extra_s[0]), extra_s[1]) * 1e6
     sums: dict[str, _Sum] = {}
     arranging_us = sum(_settle(root, sums, working, arranges, extra_us) for root in roots)
-    inside_us = arranging_us + sum(one.us for one in sums.values())
-    scale = min(1.0, seconds * 1e6 / inside_us) if inside_us else 1.0  # times scatter: no part is longer than the whole
+    outside_us = max(0.0, profiled_us - sum(root.event.dur for root in roots) - extra_us * len(roots))
+    whole_us = outside_us + arranging_us + sum(one.us for one in sums.values())
+    scale = seconds / whole_us if whole_us else 0.0
     operators = _sorted(
-        Operator(name, one.calls, one.us * scale * 1e-6, one.arranging_us * scale * 1e-6) for name, one in sums.items()
+        Operator(name, one.calls, one.us * scale, one.arranging_us * scale) for name, one in sums.items()
     )
     return Division(
         seconds,
         profiled_us * 1e-6,
         len(mine),
-        seconds - inside_us * scale * 1e-6,
-        arranging_us * scale * 1e-6,
+        outside_us * scale if whole_us else seconds,
+        arranging_us * scale,
         operators,
         number - len(mine),
     )
@@ -229,7 +191,7 @@ def _sorted(operators: Iterable[Operator]) -> tuple[Operator, ...]:
     return tuple(sorted(operators, key=lambda one: (-one.seconds, one.name)))
 
 
-def _tree(events: Iterable[Event], working: Collection[str]) -> list[_Node]:
+def _tree(events: Iterable[Event]) -> list[_Node]:
     """Return the outermost calls of one thread, each with those inside it."""
     roots: list[_Node] = []
     open_: list[_Node] = []
@@ -239,12 +201,11 @@ def _tree(events: Iterable[Event], working: Collection[str]) -> list[_Node]:
         if open_:
             above = open_[-1]
             above.inside += 1 + node.inside
-            above.works = above.works or node.works
 
     for event in sorted(events, key=lambda e: (e.ts, -e.dur)):
         while open_ and not _contains(open_[-1].event, event):
             close()
-        node = _Node(event, works=event.name in working)
+        node = _Node(event)
         (open_[-1].children if open_ else roots).append(node)
         open_.append(node)
     while open_:

@@ -28,11 +28,13 @@ PARTS = {
 """The parts of a call's time, in words; ``OUTSIDE`` has those for the time outside operators."""
 NOTE = (
     "The limit is what operators take at least for their bytes and the FLOPs of products, as measured on this machine; "
-    "fixed cost is that of operators that have nothing to do. The time of the profiler itself is taken off."
+    "fixed cost is that of operators that have nothing to do. The profiler's own time is taken off."
 )
 OPENS = "gzipped Chrome traces of one call each; open them in ui.perfetto.dev or chrome://tracing"
 _GRAPH = "## Call CompiledFxGraph "
 """Beginning of the name of a compiled graph, before a digest."""
+_APART = 1.25
+"""Ratio of the times of a call in two processes from which on both are given."""
 _WORTH = 0.05
 """Least share of a difference that is named."""
 
@@ -136,11 +138,18 @@ def _limit_s(case: Case, line: Profile, results: Results) -> float | None:
 def _case(case: Case, line: Profile, results: Results) -> str:
     name = f"{model_label(case)} {case.op} {SharedSettings(results).method_label(case)}, N = {case.n:,}"
     each = f"{format_si(line.seconds / case.n, 's')} for each {on_one_line(case.element)}"
-    text = f"{name}: a call takes {format_si(line.seconds, 's')}, {each}"
+    text = f"{name}: a call takes {format_si(line.seconds, 's')}{_timed(case, line)}, {each}"
     limit_s = _limit_s(case, line, results)
     if not limit_s:
         return text
     return f"{text}, whose limit is {format_si(limit_s / case.n, 's')}"
+
+
+def _timed(case: Case, line: Profile) -> str:
+    """Return the time of the run, in parentheses, where that of the profile differs from it."""
+    timed_s = case.median_s or line.seconds
+    apart = max(timed_s / line.seconds, line.seconds / timed_s)
+    return f" ({format_si(timed_s, 's')} when it was timed)" if apart > _APART else ""
 
 
 def _parts(case: Case, line: Profile, results: Results) -> str:
@@ -170,9 +179,9 @@ def _plain(part: str, line: Profile) -> str:
 
 
 def _operators(line: Profile) -> str:
-    if not line.most:
-        return "no operator takes any time"
-    return "most time in " + ", ".join(_operator(one, line) for one in line.most[:SHOWN])
+    most = "most time in " + ", ".join(_operator(one, line) for one in line.most[:SHOWN])
+    longer = format_ratio(line.profiled_s / line.seconds)
+    return f"{most if line.most else 'no operator takes any time'}; with the profiler {longer} as long"
 
 
 def _operator(one: Operator, line: Profile) -> str:

@@ -18,6 +18,7 @@ from arbench.bench.models import profile
 from arbench.bench.models.profile import line_of
 from arbench.bench.plan import Options, make_plan
 from arbench.bench.runner import run_plan
+from arbench.bench.workers import profiling
 from arbench.bench.workers.exchange import Exchange
 from arbench.bench.workers.failure import BrokenMessageError
 from arbench.bench.workers.profiling import MOST_OPERATIONS, MOST_S, UNCOUNTED_S, wished
@@ -196,6 +197,14 @@ def test_a_profile_whose_trace_is_gone_is_made_again(finished):
     }
 
 
+def again(out: Path) -> tuple[Results, list[str]]:
+    """Profile a run that is done; return what is in its file, and the notes."""
+    notes = Notes()
+    plan = make_plan(Options(models=["wavenet:tiny"], workers=1, rounds=1, **ASKED))
+    run_plan(plan, out, resume=True, progress=notes, profile=True)
+    return read(out), notes.notes
+
+
 def test_what_cannot_be_profiled_costs_a_note_and_no_row(finished, monkeypatch):
     out, before = finished
     real = profile.profile_of
@@ -206,12 +215,40 @@ def test_what_cannot_be_profiled_costs_a_note_and_no_row(finished, monkeypatch):
         return real(case, *args)
 
     monkeypatch.setattr(profile, "profile_of", failing)
-    notes = Notes()
-    plan = make_plan(Options(models=["wavenet:tiny"], workers=1, rounds=1, **ASKED))
-    after = run_plan(plan, out, resume=True, progress=notes, profile=True)
+    after, notes = again(out)
     assert after.cases == before.cases
     assert [line.case.split("/")[1] for line in after.profiles.values()] == ["sample"]
-    assert notes.notes == ["no profile of wavenet:tiny/score/parallel/eager/cpu/float32/b1/n16: another outcome"]
+    assert notes == ["no profile of wavenet:tiny/score/parallel/eager/cpu/float32/b1/n16: another outcome"]
+
+
+def test_a_model_that_cannot_be_built_again_costs_one_note(finished, monkeypatch):
+    out, _ = finished
+
+    def gone(job):
+        raise OSError("the file is gone")
+
+    monkeypatch.setattr(profiling, "profiled", gone)
+    after, notes = again(out)
+    assert after.profiles == {}
+    assert [note.partition(" (")[0] for note in notes] == ["no profile of wavenet:tiny: OSError: the file is gone"]
+
+
+def test_what_was_profiled_before_an_interrupt_stays(finished, monkeypatch):
+    out, before = finished
+    real = profile.profile_of
+
+    def interrupting(case, *args):
+        if case.op == "sample":
+            raise KeyboardInterrupt
+        return real(case, *args)
+
+    monkeypatch.setattr(profile, "profile_of", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        again(out)
+    after = read(out)
+    assert (after.cases, len(after.profiles), after.integrity.intact) == (before.cases, 1, True)
+    monkeypatch.setattr(profile, "profile_of", real)
+    assert len(again(out)[0].profiles) == 2
 
 
 def test_a_worker_sends_only_profiles_that_were_asked_for(made):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from arbench.meters.profile import Profiled, arranges, profile
-from arbench.meters.profile.trace import CALL
+from arbench.meters.profile.events import CALL
 from arbench.stats.shares import shares
 
 LIMITS = {"copy": [{"bytes": 1 << 20, "gb_per_s": 20.0}], "matmul": {"float32": 50.0}}

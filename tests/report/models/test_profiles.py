@@ -59,11 +59,12 @@ CACHED, NAIVE = "wavenet:nv/sample/cached/512", "wavenet:nv/sample/naive/512"
 def test_a_profile_has_three_lines(profiled):
     (told,) = profiles(profiled(line(CACHED, file="profiles/wavenet.json.gz")))
     assert told.lines == (
-        "wavenet:nv sample cached, N = 512: a call takes 0.51 s, 1.0 ms for each audio sample, whose limit is 2.5 µs",
+        "wavenet:nv sample cached, N = 512: a call takes 0.51 s (0.40 s when it was timed), 1.0 ms for each "
+        "audio sample, whose limit is 2.5 µs",
         "50% Python between operators, 25% fixed cost of 40,000 operators, 25% operators slower than their limit, "
         "<1% arithmetic, <1% memory",
         "most time in addmm 10% (20,000 x 2.5 µs, limit 0.10 µs), mine::fused 4% (20 ms), tanh <1% (9 x 1.0 µs, "
-        "limit 1.0 ns); trace: profiles/wavenet.json.gz",
+        "limit 1.0 ns); with the profiler 1.8x as long; trace: profiles/wavenet.json.gz",
     )
 
 
@@ -119,12 +120,25 @@ def test_the_limit_of_a_native_loop_is_that_of_its_weights(profiled):
 def test_a_compiled_graph_has_no_digest(profiled):
     graph = Operator("## Call CompiledFxGraph fqmepojyr7yjjdguzm ##", 32, 0.0512, None)
     (told,) = profiles(profiled(line(CACHED, most=[graph])))
-    assert told.operators == "most time in compiled graph 10% (32 x 1.6 ms)"
+    assert told.operators == "most time in compiled graph 10% (32 x 1.6 ms); with the profiler 1.8x as long"
+
+
+@pytest.mark.parametrize(
+    ("median_s", "said"), [(0.4, ""), (0.405, ""), (0.3, " (0.30 s when it was timed)"), (0.6, "")]
+)
+def test_the_time_of_the_run_is_given_where_it_differs(profiled, median_s, said):
+    def timed(one):
+        if isinstance(one, Case) and one.id == CACHED:
+            one.median_s, one.ci95_s = median_s, None
+        return one
+
+    (told,) = profiles(profiled(line(CACHED, seconds=0.5, outside_s=0.244), edit=timed))
+    assert told.case.startswith(f"wavenet:nv sample cached, N = 512: a call takes 0.50 s{said}, 0.98 ms for each")
 
 
 def test_a_profile_without_operators(profiled):
     (told,) = profiles(profiled(line(CACHED, most=[])))
-    assert told.operators == "no operator takes any time"
+    assert told.operators == "no operator takes any time; with the profiler 1.8x as long"
 
 
 def test_profiles_are_in_the_order_of_the_table(profiled):
