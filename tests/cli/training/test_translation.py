@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from arbench.models import resolve
 from arbench.models.weights import Decoded, read
+from arbench.train import Recipe
+from arbench.train.distill import opened
+from arbench.train.distill.sequence import aligned_again
+from arbench.train.parts import divided, scored
 
 
 @pytest.fixture
@@ -43,6 +49,15 @@ def test_a_student_of_translations_from_the_command_line(answer, refusal, pairs,
     assert [*stated] == ["argmax", "average", "noisy parallel"]
     (own,) = read(teacher / "model.safetensors").quality.translations
     assert own == Decoded("greedy", exact["pairs"], exact["equal"])
+    said = read(out / "model.safetensors")
+    model, known = resolve(f"parallel_nmt@{out}").build(), opened(str(teacher))
+    parts = divided(model, model.load_data(str(pairs), {}), "abc")
+    aligned = aligned_again(out, parts.held_out, model, known, Recipe.of(said.recipe))
+    assert aligned is not None
+    again = scored(model, replace(parts, held_out=aligned), Recipe.of(said.recipe))
+    assert again.bits == pytest.approx(said.quality.bits, rel=1e-5)  # the folder keeps what its bits are given
+    assert again.elements == said.quality.elements
+    assert aligned_again(tmp_path, parts.held_out, model, known, Recipe.of(said.recipe)) is None
     before = (out / "model.safetensors").read_bytes()
     (out / "lessons.safetensors").unlink()  # the teacher says the same again
     assert answer(*student, "--out", out, "--resume").code == 0
