@@ -23,14 +23,16 @@ from arbench.report import render
 from arbench.results import read
 
 WIDE, PHONE = (1100, 1150), (390, 844)
-COLOURS = 64
+COLOURS = 128
 """Colours of a picture, so that it is small."""
 
 
 def saved(page: Any, file: Path) -> None:
     """Write what a page shows as a small PNG."""
     picture = Image.open(io.BytesIO(page.screenshot()))
-    picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+    picture.convert("RGB").quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        file, optimize=True
+    )
     click.echo(f"{file}  {file.stat().st_size:,} bytes")
 
 

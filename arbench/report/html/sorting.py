@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from arbench.report.labels import GROWTH
 from arbench.report.quantities import NONE
 
-_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*)(?:\.\d+)?(?:e[-+]?\d+)?")
+_NUMBER = re.compile(r"([-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)[x%]?(?![\w.:/-])")
+"""A number at the beginning of a cell, and not the beginning of a date, a commit or a name."""
 _PREFIXES = {"p": 1e-12, "n": 1e-9, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 _UNIT = re.compile(r"\s*([pnµmkMGTP])(?:s|B|FLOP|/s)")
 _CLASSES = {name: rank for rank, name in enumerate(GROWTH.values())}
@@ -39,7 +40,7 @@ def _number(cell: str) -> float | None:
     if found is None:
         return None
     unit = _UNIT.match(cell, found.end())
-    return float(found[0].replace(",", "")) * (_PREFIXES[unit[1]] if unit else 1.0)
+    return float(found[1].replace(",", "")) * (_PREFIXES[unit[1]] if unit else 1.0)
 
 
 def _class(cell: str) -> float | None:

@@ -376,7 +376,8 @@ def test_hostile_names_are_text_in_every_file(tmp_path: Path) -> None:
     ladder = [case(n, model="=1+1|![x](javascript:y)<b>") for n in (8, 16)]
     a, b = file(ladder), file(ladder, 1.1)
     html, page, values, *figures = write(compare({"a": a, "=b": b}, times=True), names(a, b), tmp_path)
-    assert "y)<b>" not in html.read_text()
+    assert "(javascript:y)<b>" not in html.read_text()
+    assert "(javascript:y)&lt;b&gt;" in html.read_text()
     text = page.read_text()
     assert "<b>" not in text
     drawn = [f"figures/{path.name}" for path in figures if path.suffix == ".svg"]

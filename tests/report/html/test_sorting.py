@@ -19,6 +19,9 @@ from arbench.report.html.sorting import sort_keys
         (["naive", "—", "cached"], [None, "", None]),
         (["2d", "conv"], [None, None]),
         (["100%", "7%"], ["100", "7"]),
+        (["130*", "24,448+"], ["130", "24448"]),
+        (["2026-01-05 09:30", "2025-12-31 10:00"], [None, None]),
+        (["00000000000c", "0123456789ab"], [None, None]),
     ],
 )
 def test_numbers_units_and_classes_have_their_order(cells, keys) -> None:
