@@ -337,8 +337,8 @@ def _cases_of(
         sizes, batches = list(dict.fromkeys(entry.n or source.ladder)), list(dict.fromkeys(entry.batch or (1,)))
         shapes = [Shape(n, batch, options.dtype) for batch in batches for n in sorted(sizes)]
     else:
-        n = entry.n if options.n or options.suite is None else sorted(entry.n)[:SMALLEST]
-        shapes = few.shapes(source, n, entry.batch, lambda n: _takes(chosen, source, n, options))
+        named = entry.n if options.n or options.suite is None else sorted(entry.n)[:SMALLEST]
+        shapes = few.shapes(source, named, entry.batch, lambda n: _takes(chosen, source, n, options))
         sizes = [shape.n for shape in shapes]
     ops = {one.method.op for one in methods}
     if shapes and ops:
