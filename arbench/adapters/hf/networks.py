@@ -64,6 +64,7 @@ def _loaded(of: str, config: Any, how: Mapping[str, Any], changed: bool) -> Any:
         dtype=torch.float32,
         local_files_only=True,
         use_safetensors=True,
+        ignore_mismatched_sizes=True,  # refused below, by name
         output_loading_info=True,
         **how,
     )
