@@ -118,7 +118,7 @@ def _enter(shape, law, first, before, embedding, skip_bias, streams):
         at = b * width
         if first:
             streams[at : at + residual] = number(0)
-        elif law.kind == CATEGORICAL:
+        elif law.kind == CATEGORICAL and len(embedding) > residual:  # else a class enters as one number
             _copy(streams, at, embedding, int(before[b]) * residual, residual)
         else:
             value = before[b] * number(shape.scale) + number(shape.shift)

@@ -29,6 +29,7 @@ from arbench.models.weights import rounded
 N = 40
 LAWS = (
     "wavenet:tiny",
+    "wavenet:tiny,scalar=true",  # a class enters as one number
     "wavenet:tiny_logistic",
     "wavenet:tiny_gaussian",
     "wavenet:tiny_gaussian_mixture",
