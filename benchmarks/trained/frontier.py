@@ -2,9 +2,9 @@
 
     python benchmarks/trained/frontier.py [--out reports/trained/frontier]
 
-is ``arbench run --suite trained`` into an empty folder; further options are those of ``arbench run``. The folder keeps the
-results, the summary and the figure of the frontier. The page, which has samples of each model to look at, to listen to
-and to read, is kept where it has at most ``MOST`` bytes. ``readme.py`` makes the tables of the report from the results.
+is ``arbench run --suite trained`` into an empty folder; further options are those of ``arbench run``. The folder keeps
+the results, the summary and the figure of the frontier. The page, which has samples of each model to look at, to listen
+to and to read, is kept where it has at most ``MOST`` bytes. ``readme.py`` makes the tables of the report.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -59,7 +60,7 @@ def white(rate: float) -> Spectrum:
 
 def _summed(power: NDArray[np.float64], frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
     edges = [*(centre / 2**0.5 for centre in CENTRES_HZ), CENTRES_HZ[-1] * 2**0.5]
-    return np.array([power[(frequencies >= low) & (frequencies < high)].sum() for low, high in zip(edges, edges[1:])])
+    return np.array([power[(frequencies >= low) & (frequencies < high)].sum() for low, high in pairwise(edges)])
 
 
 def distance(one: Spectrum, other: Spectrum) -> float:

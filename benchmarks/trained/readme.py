@@ -2,8 +2,8 @@
 
     python benchmarks/trained/readme.py [--folder reports/trained]
 
-A table stands between ``<!-- NAME -->`` and ``<!-- end of NAME -->``; what is around it is written by hand. A table whose
-file is missing stays as it is.
+A table stands between ``<!-- NAME -->`` and ``<!-- end of NAME -->``; what is around it is written by hand. A table
+whose file is missing stays as it is.
 """
 
 from __future__ import annotations

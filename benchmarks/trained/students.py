@@ -1,11 +1,11 @@
-"""Compare a Parallel WaveNet with its teacher: held-out density, divergence, and seconds against its best sampler.
+r"""Compare a Parallel WaveNet with its teacher: held-out density, divergence, and seconds against its best sampler.
 
-    python benchmarks/trained/students.py --teacher RUNS/speech-teacher --student RUNS/speech-student \\
+    python benchmarks/trained/students.py --teacher RUNS/speech-teacher --student RUNS/speech-student \
         [--n 1000 4000 16000] [--out reports/trained/students.jsonl]
 
-Both are folders of training runs. ``arbench run`` times the exact samplers of the teacher (``cached`` and ``fused``) and
-the one pass of the student in turns, at each N, on one thread. ``--out`` receives a line a student: bits of both on the
-same dequantised held-out audio, the divergence at each evaluation, and the seconds. Lines of other students stay.
+Both are folders of training runs. ``arbench run`` times the exact samplers of the teacher (``cached`` and ``fused``)
+and the one pass of the student in turns, at each N, on one thread. ``--out`` receives a line a student: bits of both on
+the same dequantised held-out audio, the divergence at each evaluation, and the seconds. Lines of other students stay.
 ``readme.py`` makes the table of the report from it.
 """
 

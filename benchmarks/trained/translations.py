@@ -1,6 +1,6 @@
-"""Compare translations of trained models by every decoding, on the same held-out pairs.
+r"""Compare translations of trained models by every decoding, on the same held-out pairs.
 
-    python benchmarks/trained/translations.py --teacher FOLDER --data numbers --draws 10 --draws 100 \\
+    python benchmarks/trained/translations.py --teacher FOLDER --data numbers --draws 10 --draws 100 \
         [--out reports/trained/translations.jsonl] MODEL ...
 
 MODEL is the folder of a training run or a checkpoint. Parallel models are also decoded with noise: the teacher chooses
