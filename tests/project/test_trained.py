@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from arbench.border.shown import Sound
+from arbench.models import resolve
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "reports" / "trained"
@@ -104,3 +106,28 @@ def test_a_table_is_made_anew_and_the_words_around_it_stay(script, tmp_path) -> 
     assert readme.filled(after, tmp_path) == after
     with pytest.raises(SystemExit, match="has a place for 'sound'"):
         readme.filled(before.replace("sounds", "sound"), tmp_path)
+
+
+def test_each_draft_is_the_one_of_a_model_that_ships() -> None:
+    folder = ROOT / "benchmarks" / "trained"
+    runs = tomllib.loads((folder / "runs.toml").read_text(encoding="utf-8"))
+    files = tomllib.loads((folder / "shipped.toml").read_text(encoding="utf-8"))
+    chosen = {}
+    for file, entry in files.items():
+        words = runs[entry["run"]]["command"].split()
+        option = "--student" if "--student" in words else "--model"
+        chosen[file] = resolve(words[words.index(option) + 1])
+    drafts = {file for file in files if file.endswith("_draft")}
+    guessed = set()
+    for file in files.keys() - drafts:
+        one, data = chosen[file], files[file]["data"]
+        wanted = one.cls.drafting(one.config)
+        guessed |= {
+            draft
+            for draft in drafts
+            if (chosen[draft].cls, files[draft]["data"]) == (one.cls, data)
+            and wanted is not None
+            and dict(chosen[draft].config) == dict(wanted)
+        }
+    assert drafts
+    assert guessed == drafts
