@@ -51,7 +51,9 @@ recipe_options = all_of(
 )
 """The settings of a recipe: the fields of ``arbench.train.Recipe``."""
 run_options = all_of(
-    option("--data", type=PathText(), metavar="PATH", help="Your own data, as for run.  [default: the shipped data]"),
+    option(
+        "--data", type=PathText(), metavar="PATH|NAME", help="Your own data, as for run.  [default: the shipped data]"
+    ),
     option("--out", type=FilePath(), required=True, help="Folder of the checkpoint, the state and the curve."),
     option("--resume", is_flag=True, help="Continue the run in --out, which was started with the same options."),
     option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", help="Data type of training."),

@@ -1,8 +1,12 @@
 """Compare one network under groupings that refine each other: bits by grouping, and paired differences over images.
 
-    python benchmarks/trained/digits_order.py --runs FOLDER --out reports/trained/digits.json
+    python benchmarks/trained/digits_order.py --runs FOLDER [--out reports/trained/digits.jsonl]
 
-``FOLDER`` is that of ``train_all.py``. Each grouping refines the one before it, so the laws that some network can
+``FOLDER`` is that of ``train_all.py``, and need not have every run: what ``--out`` says of others stays. Its lines are
+runs, with the bits per pixel of each held-out image where they are known, and differences, one for each seed and pair
+of groupings. ``readme.py`` makes the tables of the report from it.
+
+Each grouping refines the one before it, so the laws that some network can
 give it include those of the one before: in theory a pixel costs no more bits. One masked network is no such network.
 A position reads features of its own group and of those before, so a finer grouping also masks those of pixels that
 came in the same group, which relayed what lies farther away. Kernels of width 3 let the 64 pixels see 1,396 earlier
@@ -10,8 +14,9 @@ ones in all with ``digits_g4`` (of 1,536 that come in groups before), 1,396 with
 1,084 with ``digits_sequential`` (of 2,016); of width 9, which is ``digits_sequential,kernel=9``, 1,536, 1,638 and
 2,005. And one kernel has to serve as many patterns of masks as there are groups.
 
-A difference is that of the bits of an image, averaged over the seeds that both groupings have; its standard error is
-over images.
+A difference is the mean over images of what an image's pixel costs more under the coarser grouping, for one seed; its
+standard error is over images. The images of all seeds are the same, so the standard error of a mean over seeds is at
+most the mean of their standard errors, which is what is printed.
 """
 
 from __future__ import annotations
@@ -19,56 +24,114 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 GROUPINGS = ("factorised", "g4", "multiscale", "sequential")
+SERIES = {"digits": "kernel 3", "digits9": "kernel 9"}
+DIGITS = 4
+"""Decimal places of the bits of an image: 64 pixels, and a standard error of thousandths."""
+Lines = dict[tuple[str, ...], dict[str, Any]]
 
 
-def bits(folder: Path) -> dict[int, float]:
-    """Return bits per pixel of each held-out image."""
+def bits(folder: Path) -> list[float]:
+    """Return bits per pixel of each held-out image, in order."""
     lines = map(json.loads, (folder / "held_out.jsonl").read_text(encoding="utf-8").splitlines())
-    return {line["part"]: line["bits"] / line["elements"] for line in lines}
+    return [line["bits"] / line["elements"] for line in sorted(lines, key=lambda line: line["part"])]
+
+
+def found(runs: Path) -> Lines:
+    """Return a line for each run of a folder that is complete."""
+    lines: Lines = {}
+    for folder in sorted(runs.glob("digits*-*-*")):
+        series, _, rest = folder.name.partition("-")
+        grouping, _, seed = rest.rpartition("-")
+        if series in SERIES and grouping in GROUPINGS and (folder / "held_out.jsonl").exists():
+            images = bits(folder)
+            same = {"series": series, "grouping": grouping, "seed": int(seed)}
+            lines["run", series, grouping, seed] = {
+                **same,
+                "bits": fmean(images),
+                "images": [round(one, DIGITS) for one in images],
+            }
+    return lines
+
+
+def differences(lines: Lines) -> Lines:
+    """Return a line for each seed and two groupings, one after the other, of which the images' bits are known."""
+    made: Lines = {}
+    for series in SERIES:
+        for coarse, fine in pairwise(GROUPINGS):
+            for key, one in lines.items():
+                other = lines.get(("run", series, fine, key[-1]))
+                if key[:3] == ("run", series, coarse) and other and one["images"] and other["images"]:
+                    line = difference(one["images"], other["images"])
+                    same = {"series": series, "coarse": coarse, "fine": fine, "seed": one["seed"]}
+                    made["difference", series, coarse, fine, key[-1]] = {**same, **line}
+    return made
+
+
+def difference(coarse: Sequence[float], fine: Sequence[float]) -> dict[str, float]:
+    """Return the mean gain in bits per pixel, and its standard error over images."""
+    gaps = [a - b for a, b in zip(coarse, fine, strict=True)]
+    mean = fmean(gaps)
+    spread = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / (len(gaps) - 1))
+    return {"of": len(gaps), "gain": mean, "standard_error": spread / math.sqrt(len(gaps))}
+
+
+def read(path: Path) -> Lines:
+    """Return the lines of a file; none where there is no file."""
+    lines: Lines = {}
+    for line in map(json.loads, path.read_text(encoding="utf-8").splitlines() if path.exists() else ()):
+        lines[key_of(line)] = line
+    return lines
+
+
+def key_of(line: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a line is of."""
+    names = ("series", "coarse", "fine", "seed") if "coarse" in line else ("series", "grouping", "seed")
+    return ("difference" if "coarse" in line else "run", *(str(line[name]) for name in names))
+
+
+def place(key: tuple[str, ...]) -> tuple[Any, ...]:
+    """Return the key that lines are sorted by: runs first, groupings from the coarsest to the finest."""
+    kind, series, *groupings, seed = key
+    return kind != "run", [*SERIES].index(series), *map(GROUPINGS.index, groupings), int(seed)
+
+
+def said(lines: Lines) -> list[str]:
+    """Return means over seeds in words."""
+    told = []
+    for series in SERIES:
+        for grouping in GROUPINGS:
+            means = [line["bits"] for key, line in lines.items() if key[:3] == ("run", series, grouping)]
+            if means:
+                seeds = ", ".join(f"{mean:.4f}" for mean in means)
+                told.append(f"{series} {grouping:12} {fmean(means):.4f} bits per pixel, by seed {seeds}")
+        for coarse, fine in pairwise(GROUPINGS):
+            known = [line for key, line in lines.items() if key[:4] == ("difference", series, coarse, fine)]
+            if known:
+                gain, error = (fmean(line[name] for line in known) for name in ("gain", "standard_error"))
+                of = f"at most {error:.4f} over {known[0]['of']} images, {len(known)} seeds"
+                told.append(f"{series} {coarse} to {fine}: {gain:.4f} bits fewer, standard error {of}")
+    return told
 
 
 def main() -> None:
-    """Print and write the comparison."""
+    """Merge the runs of a folder into the file, and print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--series", default="digits", help="digits (kernel 3) or digits9 (kernel 9)")
+    parser.add_argument("--out", type=Path, default=Path("reports/trained/digits.jsonl"))
     options = parser.parse_args()
-    found: dict[str, dict[int, dict[int, float]]] = {}
-    for grouping in GROUPINGS:
-        for folder in sorted(options.runs.glob(f"{options.series}-{grouping}-*")):
-            if (folder / "held_out.jsonl").exists():
-                found.setdefault(grouping, {})[int(folder.name.rpartition("-")[2])] = bits(folder)
-    report: dict[str, list[dict[str, object]]] = {"groupings": [], "differences": []}
-    for grouping, seeds in found.items():
-        means = [sum(images.values()) / len(images) for images in seeds.values()]
-        report["groupings"].append({"grouping": grouping, "seeds": sorted(seeds), "bits": means})
-        print(
-            f"{grouping:12} {sum(means) / len(means):.4f} bits per pixel, seeds {', '.join(f'{m:.4f}' for m in means)}"
-        )
-    for coarse, fine in pairwise(found):
-        seeds = sorted(found[coarse].keys() & found[fine].keys())
-        images = found[coarse][seeds[0]] if seeds else {}
-        gaps = [sum(found[coarse][s][i] - found[fine][s][i] for s in seeds) / len(seeds) for i in images]
-        mean = sum(gaps) / len(gaps)
-        error = math.sqrt(sum((g - mean) ** 2 for g in gaps) / (len(gaps) - 1) / len(gaps))
-        by_seed = [sum(found[coarse][s][i] - found[fine][s][i] for i in images) / len(images) for s in seeds]
-        line = {
-            "coarse": coarse,
-            "fine": fine,
-            "seeds": seeds,
-            "gain": mean,
-            "standard_error": error,
-            "by_seed": by_seed,
-        }
-        report["differences"].append(line)
-        print(f"{coarse} to {fine}: {mean:.4f} bits fewer, standard error {error:.4f} over {len(gaps)} images")
+    lines = {**read(options.out), **found(options.runs)}
+    lines.update(differences(lines))
+    kept = {key: lines[key] for key in sorted(lines, key=place)}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    options.out.write_text("".join(json.dumps(line) + "\n" for line in kept.values()), encoding="utf-8")
+    print("\n".join(said(kept)))
 
 
 if __name__ == "__main__":

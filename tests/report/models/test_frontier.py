@@ -8,6 +8,7 @@ import pytest
 from arbench.report import frontier_table
 from arbench.report.drawings import draw
 from arbench.report.models.frontier import entries, frontier, teacher_of
+from arbench.report.models.frontier_figure import lines
 from arbench.report.page import page
 from arbench.report.summary import summary
 from arbench.results import Case, Decoded, Model, Trained
@@ -252,3 +253,15 @@ def test_a_symbol_of_a_translation_may_be_two_elements(build):
     (row,) = [row for row in table.rows if row[0] == student.label]
     (other,) = [row for row in table.rows if row[:2] == ["wavenet:nv@fast", "0.50 %"]]
     assert float(row[3]) == pytest.approx(2 * float(other[3]) * SPEED["nv@student"] / SPEED["nv@fast"], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("wavenet:unconditional@speech", "wavenet:unconditional@speech"),
+        ("grouped_pixelcnn:digits_sequential@digits", "grouped_pixelcnn:\ndigits_sequential@digits"),
+        (f"lstm:tiny,{'width=64,' * 9}layers=2@lstm-1a2b3c4d", "lstm:\ntiny,width=64,…2@lstm-1a2b3c4d"),
+    ],
+)
+def test_names_in_the_figure_are_whole_on_two_lines(label, said) -> None:
+    assert lines(label) == said

@@ -1,0 +1,47 @@
+"""Measure the suite ``trained`` for the report: quality beside speed, and passes at random and at trained weights.
+
+    python benchmarks/trained/frontier.py [--out reports/trained/frontier]
+
+is ``arbench run --suite trained`` into an empty folder; further options are those of ``arbench run``. The folder keeps
+the results, the summary and the figure of the frontier. The page, which has samples of each model to look at, to listen
+to and to read, is kept where it has at most ``MOST`` bytes. ``readme.py`` makes the tables of the report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ARBENCH = Path(sys.executable).with_name("arbench")
+MOST = 1_000_000
+"""Largest page in bytes that is kept."""
+KEPT = ("frontier.",)
+"""Beginnings of the names of figures that are kept."""
+
+
+def main() -> int:
+    """Run the suite; return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("reports/trained/frontier"))
+    options, more = parser.parse_known_args()
+    out: Path = options.out
+    if out.exists():
+        shutil.rmtree(out)
+    code = subprocess.run([ARBENCH, "run", "--suite", "trained", *more, "--out", str(out)]).returncode
+    for figure in (out / "figures").glob("*"):
+        if not figure.name.startswith(KEPT):
+            figure.unlink()
+    page = out / "report.html"
+    if page.exists() and page.stat().st_size > MOST:
+        print(f"{page} has {page.stat().st_size:,} bytes and is left out; arbench report {out} --out FOLDER makes it")
+        page.unlink()
+    if (out / "samples").exists():
+        shutil.rmtree(out / "samples")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
