@@ -13,8 +13,8 @@ from arbench.report.labels import shorten
 from arbench.report.models.frontier import DIFFERING, JOBS, Entry, entries, frontier, teacher_of
 from arbench.results import Op, Results
 
-_LONGEST = 24
-"""Characters of a label in the figure."""
+_LONGEST = 27
+"""Characters of a line of a label, of which two fit beside a mark in the middle of a panel."""
 _AXES = {DIFFERING: "translations that differ, %"}
 _ROOM = 2.5
 """Room beside the outermost marks, as a factor."""
@@ -61,7 +61,7 @@ def _panel(axes: Axes, group: Sequence[Entry], op: Op, scale: float) -> None:
         below = y - under < _NEAR * room and not below  # entries come in the order of their costs
         first = one in best
         axes.plot(x, y, marker if first else other, color=on if first else off, markersize=6 * scale, zorder=3)
-        _name(axes, shorten(one.label, _LONGEST), x, y, scale, right=x * x > low * high, below=below)
+        _name(axes, in_lines(one.label), x, y, scale, right=x * x > low * high, below=below)
         teacher = teacher_of(one, group)
         if teacher is not None and teacher.label in places:
             look = {"arrowstyle": "->", "color": FAINT, "linewidth": 1.0, "shrinkA": 5, "shrinkB": 5}
@@ -70,6 +70,15 @@ def _panel(axes: Axes, group: Sequence[Entry], op: Op, scale: float) -> None:
     axes.set_ylim(min(costs) - room, max(costs) + 2 * room)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_xlabel("seconds per element" if group[0].measure.pairs is None else "seconds per symbol of a translation")
+
+
+def in_lines(label: str) -> str:
+    """Return a label on one line, or on two, divided where a part of the name ends, and then shortened to them."""
+    if len(label) <= _LONGEST:
+        return label
+    ends = [at for at in range(1, _LONGEST + 1) if label[at - 1] in ",:/" or label[at] in "@"]
+    first = max(ends, default=_LONGEST)
+    return f"{label[:first]}\n{shorten(label[first:], _LONGEST)}"
 
 
 def _name(axes: Axes, label: str, x: float, y: float, scale: float, *, right: bool, below: bool) -> None:

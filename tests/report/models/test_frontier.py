@@ -8,6 +8,7 @@ import pytest
 from arbench.report import frontier_table
 from arbench.report.drawings import draw
 from arbench.report.models.frontier import entries, frontier, teacher_of
+from arbench.report.models.frontier_figure import in_lines
 from arbench.report.page import page
 from arbench.report.summary import summary
 from arbench.results import Case, Decoded, Model, Trained
@@ -252,3 +253,16 @@ def test_a_symbol_of_a_translation_may_be_two_elements(build):
     (row,) = [row for row in table.rows if row[0] == student.label]
     (other,) = [row for row in table.rows if row[:2] == ["wavenet:nv@fast", "0.50 %"]]
     assert float(row[3]) == pytest.approx(2 * float(other[3]) * SPEED["nv@student"] / SPEED["nv@fast"], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("wavenet:nv@speech", "wavenet:nv@speech"),
+        ("parallel_wavenet:nv,flows=4@speech-student", "parallel_wavenet:nv,flows=4\n@speech-student"),
+        ("parallel_wavenet:teacher-nv@speech", "parallel_wavenet:teacher-nv\n@speech"),
+        ("a" * 60, "a" * 27 + "\n" + "a" * 13 + "…" + "a" * 13),
+    ],
+)
+def test_a_long_name_has_two_lines(label, shown) -> None:
+    assert in_lines(label) == shown
