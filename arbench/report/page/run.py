@@ -14,7 +14,7 @@ from arbench.report.gaps import gaps
 from arbench.report.headline import headline
 from arbench.report.html import framed
 from arbench.report.kernels.tables import kernel_rows, kernel_tables
-from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings, model_label
+from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings, base_name, model_label, of_models
 from arbench.report.models.answer import Answer, answers
 from arbench.report.models.batches import batch_table
 from arbench.report.models.frontier import frontier_table
@@ -114,6 +114,7 @@ def contents(
         gaps=gaps(results),
         seals=seal_line(results),
         tally=tally(statements),
+        methods=list(dict.fromkeys(base_name(case.method) for case in order(of_models(results)))),
         map=found(MAP),
         taxonomy=taxonomy(results),
         frontier=frontier_table(results),
