@@ -82,7 +82,7 @@ def render(results: Results, folder: str | Path, beside: str | Path | None = Non
     Raises:
         OSError: the folder cannot be written.
     """
-    from arbench.report.drawings import FRACTIONS, MAP, draw
+    from arbench.report.drawings import draw
     from arbench.report.figures.drawing import save
     from arbench.report.models.samples import exhibition
     from arbench.report.page import page
@@ -96,9 +96,7 @@ def render(results: Results, folder: str | Path, beside: str | Path | None = Non
     samples = exhibition(results, beside, folder)
     told = profiles(results, beside, folder)
     write_text(html, page(results, drawings, samples, told))
-    images = {one.name: f"figures/{one.name}.svg" for one in drawings if one.name in (MAP, FRACTIONS)}
-    times = {one.model: f"figures/{one.name}.svg" for one in drawings if one.model and one.name.endswith("-seconds")}
-    write_text(markdown, summary(results, images.get(MAP), images.get(FRACTIONS), times, samples, told))
+    write_text(markdown, summary(results, drawings, samples, told))
     return [html, markdown, *save(drawings, folder / "figures")]
 
 

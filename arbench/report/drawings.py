@@ -22,6 +22,8 @@ from arbench.report.table import order
 from arbench.results import Results
 
 MAP, BATCHES, FRONTIER, FRACTIONS, ROOFLINE = "map", "batches", "frontier", "fractions", "roofline"
+SECONDS, DEPTH, SPLIT = "seconds", "depth", "split"
+"""Ends of the names of a model's figures, behind a hyphen; they have a roofline too."""
 _LIMITS = (
     "Lines are the limits that this run measured: bandwidth rises to the left, the fastest matrix product is flat to "
     "the right. "
@@ -31,55 +33,60 @@ _OVERVIEW = {
         growth_map,
         "growth of scoring depth against growth of sampling depth",
         "Each model stands where the depths of its best exact methods grow: to the right, sampling needs more steps "
-        "one after another with N; upwards, scoring does. In shaded cells both grow alike.",
+        "one after another with N; upwards, scoring does. In shaded cells both grow alike. A method that only claims a "
+        "bound is placed where its depth on this data puts it.",
     ),
     BATCHES: (
         batch_figure,
         "time per element over batch size",
-        "A line that falls shows that more events at once cost less each; where it turns flat, the machine is full.",
+        "A line that falls shows that more events at once cost less each; where it turns flat, the machine is full. "
+        "Time per element is that of a call over the elements of all its events.",
     ),
     FRONTIER: (
         frontier_figure,
         "quality on held-out data against seconds per element, sampling and scoring",
         "Better models are lower, faster ones are to the left. No other model beats those on the line in both; an "
-        "arrow leads from a teacher to the model distilled from it.",
+        "arrow leads from a teacher to the model distilled from it. Each has the time of its fastest method, at the N "
+        "at which the most of them were timed.",
     ),
 }
 KERNEL_FIGURES = {
     FRACTIONS: (
         fractions,
         "kernels: fraction of the machine's limit",
-        "A mark at 100% takes the least time in which this machine can move the bytes and do the arithmetic.",
+        "A mark at 100% takes the least time in which this machine can move the bytes and do the arithmetic; the "
+        "distance to that line is what is left to gain. Hollow marks are unstable times.",
     ),
     ROOFLINE: (
         roofline,
         "kernels: roofline",
         f"{_LIMITS}A kernel's mark below the rising line is limited by memory; the distance to the line is what is "
-        "left to gain.",
+        "left to gain. A working set that fits a cache may stand above the line of the memory. Marks above each other "
+        "are implementations or sizes of one kernel.",
     ),
 }
 """The functions that draw the figures of kernels, with their captions and what to see in them."""
 _OF_A_MODEL: dict[str, tuple[Callable[[Results, str, Form], Figure | None], str, str]] = {
-    "seconds": (
+    SECONDS: (
         lambda results, model, form: curves(results, model, "seconds", form),
         "time over N",
         "On these axes time that is proportional to N rises by a decade for each decade of N; flat beginnings are "
         "costs that do not grow. Hollow marks are unstable times, lines are fits.",
     ),
-    "depth": (
+    DEPTH: (
         lambda results, model, form: curves(results, model, "depth", form),
         "depth over N",
         "A flat line is a method whose steps can all run at once, however long the event is; a rising one waits for "
         "its own results. Marks are cases, lines are fits.",
     ),
-    "roofline": (
+    ROOFLINE: (
         model_roofline,
         "roofline",
         f"{_LIMITS}Each line is a method from its smallest N to its largest (larger marks). A method far below the "
         "limits waits for something else: the start of small operations, or the step before. Bytes are all that the "
         "operations read and write; caches serve a part of them, so a mark may stand above the line of the memory.",
     ),
-    "split": (
+    SPLIT: (
         time_split,
         "where the time of a call goes",
         "Each bar is a call, from a trace that was made after all timing. Much time outside operators, or in their "

@@ -71,6 +71,11 @@ def method_key(line: Keyed) -> str:
     return on_one_line(f"{line.method} · {line.backend}" if is_kernel(line) else line.method)
 
 
+def base_name(method: str) -> str:
+    """Return the name of a method without its settings: ``fused`` of ``fused,threads=2``."""
+    return on_one_line(method.partition(",")[0])
+
+
 def of_models(results: Results) -> list[Case]:
     """Return the cases of models."""
     return [case for case in results.cases.values() if not is_kernel(case)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from arbench.report import facts
+from arbench.report.drawings import BATCHES, FRONTIER, KERNEL_FIGURES, MAP, SECONDS, SPLIT
+from arbench.report.figures.drawing import Drawing
 from arbench.report.gaps import gaps
 from arbench.report.kernels.tables import kernel_tables
 from arbench.report.labels import SharedSettings
@@ -32,9 +33,7 @@ _NONE = Exhibition()
 
 def summary(
     results: Results,
-    map_path: str | None = None,
-    fractions_path: str | None = None,
-    times: Mapping[str, str] = MappingProxyType({}),
+    drawings: Sequence[Drawing] = (),
     samples: Exhibition = _NONE,
     profiles: Sequence[Told] = (),
 ) -> str:
@@ -42,13 +41,13 @@ def summary(
 
     Args:
         results: what was measured; any part may be missing.
-        map_path: path of the map's image, relative to the file; None leaves it out.
-        fractions_path: path of the image of the kernels' fractions of the limit, as ``map_path``.
-        times: paths of the figures of time over N, by the label of their model.
+        drawings: its figures, whose files are in the folder ``figures`` beside it.
         samples: the samples that lie beside the results.
         profiles: the profiles of the results in words.
     """
     statements = sentences(results)
+    named = {one.name: one for one in drawings}
+    of_models = {kind: _of_models(drawings, kind) for kind in (SECONDS, SPLIT)}
     return (
         environment()
         .get_template("summary.md.j2")
@@ -60,8 +59,10 @@ def summary(
             seals=seal_line(results),
             answers=answers(results),
             remarks=remarks(results),
-            times=times,
-            map=map_path,
+            times=of_models[SECONDS],
+            splits=of_models[SPLIT],
+            map=named.get(MAP),
+            figures=[named[name] for name in (FRONTIER, BATCHES) if name in named],
             doubtful=[one for one in statements if one.verdict in ("fails", "undecided")],
             held=[one for one in statements if one.verdict == "holds"],
             parameters=[one for one in statements if one.subject == ALL_METHODS],
@@ -70,10 +71,15 @@ def summary(
             differences=differences(results),
             profiles_note=NOTE,
             traces_note=OPENS,
-            fractions=fractions_path,
+            of_kernels=[named[name] for name in KERNEL_FIGURES if name in named],
             overview=[table for make in _OVERVIEW if (table := make(results)) is not None],
             tables=model_tables(results, _WIDTH),
             kernels=kernel_tables(results, _WIDTH),
             command=facts.command(results.run).replace("\n", " "),
         )
     )
+
+
+def _of_models(drawings: Sequence[Drawing], kind: str) -> dict[str, Drawing]:
+    """Return the figures of one kind, by the label of their model."""
+    return {one.model: one for one in drawings if one.model and one.name.endswith(f"-{kind}")}

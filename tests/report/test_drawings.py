@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import xml.etree.ElementTree as ET
 
@@ -14,6 +15,10 @@ from matplotlib.text import Text
 from arbench.report.drawings import draw
 from arbench.report.figures.drawing import save
 from arbench.report.figures.style import PAPER
+from arbench.report.markdown import escape
+from arbench.report.page import page
+from arbench.report.page.run import BARS
+from arbench.report.summary import summary
 from arbench.results import Case, Fit
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -91,3 +96,17 @@ def test_figures_of_a_paper_fit_its_columns_and_have_their_fonts_inside(which: s
 
 def test_nothing_to_draw(build) -> None:
     assert draw(build(edit=lambda line: None if isinstance(line, Case | Fit) else line)) == []
+
+
+def test_every_figure_of_a_page_and_a_summary_says_what_to_see(both) -> None:
+    found = draw(both)
+    assert all(len(one.see) > 40 for one in found)
+    below = re.findall(r"<figcaption>(.*?)</figcaption>", page(both, found))
+    assert sorted(html.unescape(one).removesuffix(BARS).strip() for one in below) == sorted(one.text for one in found)
+    assert sum(BARS in one for one in below) == sum(one.name.endswith(("-seconds", "fractions")) for one in found) > 2
+    markdown = summary(both, found)
+    shown = re.findall(r"^!\[.*\]\(figures/(.*)\.svg\)\n\n(.*)$", markdown, flags=re.MULTILINE)
+    assert {"map", "wavenet-nv-seconds", "fractions", "roofline"} <= {name for name, _ in shown}
+    for name, text in shown:
+        assert text == escape(next(one.see for one in found if one.name == name))
+    assert "![" not in summary(both)

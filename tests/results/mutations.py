@@ -283,7 +283,7 @@ def _reported(path: Path, before: Results, metric: str, figures: bool) -> None:
     told = profiles(results)
     for one in told:
         _text("\n".join(one.lines))
-    _text(summary(results, "figures/map.svg", "figures/fractions.svg", profiles=told))
+    _text(summary(results, profiles=told))
     brief(results, 110)
     taxonomy(results)
     headlines(results)
@@ -293,6 +293,7 @@ def _reported(path: Path, before: Results, metric: str, figures: bool) -> None:
     if figures:
         drawings = draw(results)
         _text(page(results, drawings, profiles=told))
+        _text(summary(results, drawings, profiles=told))
         for one in drawings:
             _text(one.svg)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from arbench.border.spreadsheet import to_csv
 from arbench.border.whole import write_text
@@ -57,19 +56,19 @@ def document(found: Comparison) -> dict[str, Any]:
     }
 
 
-def markdown(found: Comparison, names: CaseNames, images: Iterable[tuple[str, str]] = ()) -> str:
+def markdown(found: Comparison, names: CaseNames, images: Iterable[tuple[str, str, str]] = ()) -> str:
     """Return the whole comparison as markdown.
 
     Args:
         found: the comparison.
         names: the names of its cases.
-        images: caption and path of each figure.
+        images: caption, path and what to see, of each figure.
     """
     parts = [f"# {escape(', '.join(found.labels))}", ""]
     parts += [f"> {escape(line)}\n" for line in found.warnings]
     for table in tables(found, names, _WIDTH):
         parts += grid(table)
-    parts += [f"![{escape(caption)}]({path})\n" for caption, path in images]
+    parts += [f"![{escape(caption)}]({path})\n\n{escape(see)}\n" for caption, path, see in images]
     if (changed := changed_table(found, names)) is not None:
         parts += grid(changed)
     parts += [f"- {escape(line)}" for line in (counted(found), *found.notes, *alone(found))]
@@ -91,7 +90,7 @@ def web_page(found: Comparison, names: CaseNames, drawings: Iterable[Drawing]) -
         metric=found.metric.title,
         warnings=found.warnings,
         tables=[*tables(found, names, _WIDTH), *([changed] if changed else [])],
-        figures=[(one.caption, Markup(one.markup())) for one in drawings],
+        figures=[one.picture() for one in drawings],
         notes=[counted(found), *found.notes, *alone(found)],
     )
 
@@ -110,7 +109,7 @@ def write(found: Comparison, names: CaseNames, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     drawings = draw(found, names)
     html, page, values = (folder / f"compare.{kind}" for kind in ("html", "md", "csv"))
-    images = [(one.caption, f"figures/{one.name}.svg") for one in drawings]
+    images = [(one.caption, f"figures/{one.name}.svg", one.see) for one in drawings]
     write_text(html, web_page(found, names, drawings))
     write_text(page, markdown(found, names, images))
     write_text(values, to_csv(frame(found)))

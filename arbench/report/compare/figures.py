@@ -38,6 +38,10 @@ _SHIFT = 0.03
 """Distance between the marks of two files at the same N, on a logarithmic axis."""
 _LEAST = 0.05
 """Least reach of an axis of ratios on both sides of 1, so that noise does not look like a change."""
+_OVER_N = (
+    "Lines that cover each other are equal; on these axes a distance that stays the same is a constant factor, and one "
+    "that grows is another growth."
+)
 
 
 def draw(found: Comparison, names: CaseNames) -> list[Drawing]:
@@ -51,14 +55,21 @@ def draw(found: Comparison, names: CaseNames) -> list[Drawing]:
         compared = [row for row in rows if any(value.ratio for value in row.values.values())]
         for part in range(0, len(compared), _MOST):
             figure = _ratios(found, names, group, compared[part : part + _MOST], looks)
-            _add(drawings, f"{group} ratios", f"{group}: {found.metric.title} over {found.labels[0]}", figure)
+            caption = f"{group}: {found.metric.title} over {found.labels[0]}"
+            _add(drawings, f"{group} ratios", caption, figure, _see(found))
         if (curves := _curves(found, names, group, rows, looks)) is not None:
-            _add(drawings, f"{group} {found.metric.name}", f"{group}: {found.metric.title} over N", curves)
+            _add(drawings, f"{group} {found.metric.name}", f"{group}: {found.metric.title} over N", curves, _OVER_N)
     return drawings
 
 
-def _add(drawings: list[Drawing], words: str, caption: str, figure: Figure) -> None:
-    drawings.append(Drawing(file_name(words, {one.name for one in drawings}), caption, figure))
+def _see(found: Comparison) -> str:
+    more, less = found.metric.words
+    said = f"A mark to the left of 1 means {less} than in {found.labels[0]}, one to the right {more}."
+    return said if found.metric.exact else f"{said} A bar that reaches 1 does not tell the two apart."
+
+
+def _add(drawings: list[Drawing], words: str, caption: str, figure: Figure, see: str) -> None:
+    drawings.append(Drawing(file_name(words, {one.name for one in drawings}), caption, figure, see=see))
 
 
 def _ratios(found: Comparison, names: CaseNames, group: str, rows: list[Row], looks: Look) -> Figure:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from arbench.border.printable import printable
@@ -19,6 +21,20 @@ from arbench.report.figures.tags import as_data
 
 _PIXELS_PER_POINT = 4 / 3 * 1.1
 """Size of a figure on a page: a little more than its size in print."""
+
+
+class Picture(NamedTuple):
+    """A figure on a page.
+
+    Attributes:
+        svg: its markup.
+        text: what stands below it.
+        name: what a screen reader calls it.
+    """
+
+    svg: Markup
+    text: str
+    name: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +57,31 @@ class Drawing:
     see: str = ""
     form: Form = SCREEN
 
+    @property
+    def text(self) -> str:
+        """What stands below the figure: its caption and what to see, as sentences."""
+        said = self.caption if self.model else self.caption[:1].upper() + self.caption[1:]
+        return f"{said.rstrip('.')}. {self.see}".strip()
+
     @cached_property
     def svg(self) -> str:
         """The figure as SVG text; the same figure gives the same text.
 
-        The ids inside derive from ``name``, so those of two figures differ.
+        Its title is the caption, its description what to see. The ids inside derive from ``name``, so those of two
+        figures differ.
         """
         with styled(self.name, self.form):
             vector = io.StringIO()
             self.figure.savefig(vector, format="svg", metadata={"Date": None})
         self.figure.set_layout_engine("none")  # layout takes half of the time, and the PNG shares it
-        return printable(vector.getvalue())
+        body = printable(vector.getvalue())
+        said = "".join(
+            f"\n <{name}>{escape(printable(text))}</{name}>"
+            for name, text in (("title", self.caption), ("desc", self.see))
+            if text
+        )
+        end = body.index(">", body.index("<svg")) + 1
+        return body[:end] + said + body[end:]
 
     @cached_property
     def png(self) -> bytes:
@@ -66,7 +96,12 @@ class Drawing:
     def pdf(self) -> bytes:
         """The figure as a PDF file with its fonts inside; the same figure gives the same bytes."""
         _ = self.svg  # rendering it computes the layout
-        known = {"Title": printable(self.caption), "Creator": "arbench", "CreationDate": None}
+        known = {
+            "Title": printable(self.caption),
+            "Subject": printable(self.see),
+            "Creator": "arbench",
+            "CreationDate": None,
+        }
         with styled(self.name, self.form):
             page = io.BytesIO()
             self.figure.savefig(page, format="pdf", metadata=known)
@@ -81,7 +116,8 @@ class Drawing:
             anchor: returns the id of the element of the page that explains a case; None where there is none.
         """
         body = self.svg[self.svg.index("<svg") :]
-        body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+        # a title would cover, under the pointer, what a mark says
+        body = re.sub(r"\s*<(title|desc|metadata)>.*?</\1>", "", body, flags=re.DOTALL)
         body = as_data(body, "tagged", anchor)
         body = re.sub(r'\bid="', f'id="{self.name}-', body)
         body = re.sub(r'href="#', f'href="#{self.name}-', body)
@@ -94,6 +130,15 @@ class Drawing:
         return body.replace(
             "<svg ", f'<svg role="img" aria-label="{escape(printable(self.caption))}" style="{size}" ', 1
         )
+
+    def picture(self, anchor: Callable[[str], str | None] = lambda case: None, more: str = "") -> Picture:
+        """Return the figure for a page.
+
+        Args:
+            anchor: as in `markup`.
+            more: sentences to add to those below it.
+        """
+        return Picture(Markup(self.markup(anchor)), f"{self.text} {more}".strip(), printable(self.caption))
 
 
 def save(drawings: Iterable[Drawing], folder: Path) -> list[Path]:

@@ -11,9 +11,9 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator
 
-from arbench.report.figures.style import FAINT, tick, value_axis
+from arbench.report.figures.style import FAINT, value_axis
 from arbench.report.rates.roofs import measured_limits
 from arbench.results import Results
 from arbench.stats import format_si
@@ -88,13 +88,11 @@ def roof_axes(axes: Axes, marks: Sequence[Mark], tops: Sequence[Ceiling], strip:
     high = max([*y, *flat, *(slope * max(x) for slope in slopes if not flat)])
     low = min(y) / 1.6
     low /= (high * 1.6 / low) ** (strip / (1 - strip))
-    axes.set_xscale("log")
-    axes.set_xlim(left, right)
+    value_axis(axes, left * 1.6, right / 1.6, "", "x")
     value_axis(axes, low * 1.6, high, "FLOP/s")
-    axes.yaxis.set_major_locator(FixedLocator([t for t in axes.get_yticks() if t >= min(y) / 3]))
-    axes.xaxis.set_major_locator(LogLocator(numticks=12))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, "")))
+    named, fine = axes.get_yticks(), axes.get_yticks(minor=True)
+    axes.yaxis.set_major_locator(FixedLocator([t for t in named if t >= min(y) / 3]))
+    axes.yaxis.set_minor_locator(FixedLocator([t for t in fine if t >= min(y) / 3]))
     axes.set_xlabel("FLOP per byte")
     axes.grid(True, which="major")
     axes.set_axisbelow(True)

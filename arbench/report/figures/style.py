@@ -14,8 +14,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.textpath import text_to_path
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.typing import FillStyleType
 
 from arbench.report.figures.palette import LIGHT
@@ -57,6 +59,10 @@ _IMPLEMENTATIONS = {
     ("torch", "eager"): (_GREY, "v"),
     ("torch", "compile"): (_ORANGE, "s"),
 }
+_BESIDE = 0.65
+"""Width of a legend's column beside its text, inches: the sample of the line, and the gap to the next column."""
+_FINE = 6
+"""Most decades of an axis that has small ticks at 2, 3, ... 9 times its powers of ten."""
 _FILLS: tuple[FillStyleType, ...] = ("full", "top", "left", "bottom", "right")
 """Fillings of variants; a hollow mark is an unstable case."""
 _STYLES = ("-", "--", "-.", ":")
@@ -235,9 +241,10 @@ def handle(look: Look, label: str, scale: float, drawn: bool = True) -> Line2D:
 
 
 def legend_columns(labels: Iterable[str], width: float, most: int = 4) -> int:
-    """Return the number of legend columns that fit ``width`` inches."""
-    longest = max(map(len, labels), default=0)
-    return max(1, min(most, int((width - 0.2) / (0.085 * longest + 0.65))))
+    """Return the number of legend columns that fit ``width`` inches of a figure for the screen."""
+    font = FontProperties(family=_RC["font.sans-serif"], size=_RC["legend.fontsize"])
+    points = (text_to_path.get_text_width_height_descent(label, font, ismath=False)[0] for label in labels)
+    return max(1, min(most, int((width - 0.2) / (max(points, default=0.0) / 72 + _BESIDE))))
 
 
 def sizes_axis(axes: Axes, sizes: Iterable[int]) -> None:
@@ -257,7 +264,10 @@ def sizes_axis(axes: Axes, sizes: Iterable[int]) -> None:
 
 
 def value_axis(axes: Axes, low: float, high: float, unit: str, along: str = "y") -> None:
-    """Make y, or x, a log axis from a little below ``low`` to a little above ``high``, with ticks in words."""
+    """Make y, or x, a log axis from a little below ``low`` to a little above ``high``, with ticks in words.
+
+    Where only powers of ten are named, small ticks between them show the logarithm.
+    """
     axes.set(**{f"{along}scale": "log", f"{along}lim": (low / 1.6, high * 1.6)})
     axis = axes.yaxis if along == "y" else axes.xaxis
     decades = np.log10(high / low)
@@ -267,7 +277,9 @@ def value_axis(axes: Axes, low: float, high: float, unit: str, along: str = "y")
     elif decades <= 2:
         subs = (1.0, 2.0, 5.0)
     axis.set_major_locator(LogLocator(subs=subs, numticks=12))
-    axis.set_minor_locator(NullLocator())
+    fine = np.arange(2, 10) if len(subs) == 1 else ()
+    axis.set_minor_locator(LogLocator(subs=fine, numticks=12) if len(fine) and decades <= _FINE else NullLocator())
+    axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, unit)))
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pandas as pd
-from markupsafe import Markup
 
 from arbench.border.printable import to_json
 from arbench.border.spreadsheet import to_csv
@@ -71,7 +70,7 @@ def web_page(found: History, drawings: Iterable[Drawing]) -> str:
         "history.html.j2",
         metric=found.metric.title,
         table=table(found),
-        figures=[(one.caption, Markup(one.markup())) for one in drawings],
+        figures=[one.picture() for one in drawings],
     )
 
 
@@ -88,9 +87,9 @@ def write(found: History, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     drawings = draw(found)
     html, page, values, data = (folder / f"history.{kind}" for kind in ("html", "md", "csv", "json"))
-    images = [f"![{escape(one.caption)}](figures/{one.name}.svg)" for one in drawings]
+    images = [f"![{escape(one.caption)}](figures/{one.name}.svg)\n\n{escape(one.see)}\n" for one in drawings]
     write_text(html, web_page(found, drawings))
-    write_text(page, "\n".join([*grid(table(found), level=1), *images, ""]))
+    write_text(page, "\n".join([*grid(table(found), level=1), *images]))
     write_text(values, to_csv(frame(found)))
     write_text(data, msgspec.json.format(to_json(document(found)), indent=1).decode() + "\n")
     return [html, page, values, data, *save(drawings, folder / "figures")]

@@ -49,8 +49,20 @@ def draw(history: History) -> list[Drawing]:
         title = f"{group}: {history.metric.title} over commits".removeprefix(": ")
         for panels in _parts(cases.values()):
             name = file_name(f"{group or 'cases'} {history.metric.name}", {one.name for one in drawings})
-            drawings.append(Drawing(name, title, _figure(history, group, panels)))
+            drawings.append(Drawing(name, title, _figure(history, group, panels), see=_see(history)))
     return drawings
+
+
+def _see(history: History) -> str:
+    """Return what to see in a figure."""
+    said = (
+        "Each mark is a commit, a horizontal line is a level. Where a dotted line stands, the commit to its right "
+        "brought the step that is written beside it"
+    )
+    if not history.metric.exact:
+        said += ", which noise does not explain; a panel without one has a single level"
+    hollow = " Hollow marks are modified trees, or commits that git does not know."
+    return f"{said}.{hollow if history.places['marked'].any() else ''}"
 
 
 def _parts(cases: Iterable[list[Series]]) -> Iterator[list[list[Series]]]:

@@ -13,6 +13,7 @@ from arbench.report.figures.palette import DARK, LIGHT
 from arbench.report.html.sorting import sort_keys
 from arbench.report.html.terms import term_of, used_terms
 from arbench.report.html.vendored import VENDORED
+from arbench.report.labels import base_name
 from arbench.report.table import Table
 from arbench.report.templates import environment, own_script
 
@@ -29,6 +30,7 @@ def framed(template: str, **facts: Any) -> str:
     found.filters.setdefault("sort_keys", sort_keys)
     found.filters.setdefault("term", term_of)
     found.filters.setdefault("linked", linked_column)
+    found.filters.setdefault("base", base_name)
     return found.get_template(template).render(
         policy=policy(scripts),
         scripts=[Markup(one) for one in scripts],

@@ -86,7 +86,13 @@ def batch_figure(results: Results, form: Form = SCREEN) -> Figure | None:
         panels.setdefault(f"{model_label(first)}, {OPS[first.op]}, N = {first.n:,}", []).append(cases)
     among = {case.method for case in of_models(results)}
     look = looks(((cases[0].method, cases[0].method) for cases in rows), among)
-    values = [(case.median_s or 0.0) / (case.batch * case.n) for cases in rows for case in cases]
+    values = [
+        end / (case.batch * case.n)
+        for cases in rows
+        for case in cases
+        for end in (case.median_s, *(interval_of(case) or ()))
+        if end
+    ]
     across = min(_ACROSS, len(panels), int(form.page / (_WIDE * form.scale)))
     down = -(-len(panels) // across)
     with styled(form=form):

@@ -58,7 +58,7 @@ def curves(results: Results, model: str, metric: str, form: Form = SCREEN) -> Fi
     if not cases:
         return None
     shared = SharedSettings(results)
-    values = [value for case in cases if (value := _value(case, metric)) is not None]
+    values = [end for case in cases for end in (_value(case, metric), *_bar(case, metric)) if end]
     words, unit = _UNITS[metric]
     with styled(form=form):
         labels = dict.fromkeys(shorten(label_of(case, shared), _LONGEST) for case in cases)
@@ -88,6 +88,11 @@ def _value(case: Case, metric: str) -> float | None:
     if metric == "seconds":
         return case.median_s if case.status == "ok" else None
     return case.depth or None if case.status != "inexact" else None
+
+
+def _bar(case: Case, metric: str) -> tuple[float, ...]:
+    """Return the ends of the bar of a case; none where it has no bar."""
+    return interval_of(case) or () if metric == "seconds" else ()
 
 
 def _panel(
@@ -121,8 +126,8 @@ def _marks(axes: Axes, cases: Iterable[Case], metric: str, look: Look, scale: fl
     for case in cases:
         value = _value(case, metric)
         assert value is not None
-        ends = interval_of(case) if metric == "seconds" else None
-        bars = None if ends is None else np.array([[value - ends[0]], [ends[1] - value]]).clip(0)
+        ends = _bar(case, metric)
+        bars = np.array([[value - ends[0]], [ends[1] - value]]).clip(0) if ends else None
         hollow = metric == "seconds" and case.unstable
         drawn = axes.errorbar(
             [case.n],

@@ -6,17 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
-
 from arbench.border.printable import printable
 from arbench.report import facts
-from arbench.report.drawings import BATCHES, FRONTIER, KERNEL_FIGURES, MAP
-from arbench.report.figures.drawing import Drawing
+from arbench.report.drawings import BATCHES, FRACTIONS, FRONTIER, KERNEL_FIGURES, MAP, SECONDS
+from arbench.report.figures.drawing import Drawing, Picture
 from arbench.report.gaps import gaps
 from arbench.report.headline import headline
 from arbench.report.html import framed
 from arbench.report.kernels.tables import kernel_rows, kernel_tables
-from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings, model_label
+from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings, base_name, model_label, of_models
 from arbench.report.models.answer import Answer, answers
 from arbench.report.models.batches import batch_table
 from arbench.report.models.frontier import frontier_table
@@ -39,6 +37,10 @@ _WIDTH = 1000
 _NONE = Exhibition()
 
 
+BARS = "Bars are 95% intervals over workers, or the range over fewer than six workers."
+"""What the bars of figures are that have some."""
+
+
 @dataclass(frozen=True)
 class Chapter:
     """The part of a page on one model.
@@ -47,7 +49,7 @@ class Chapter:
         headline: the most important facts.
         claims: sentences with a verdict.
         measured: sentences without one.
-        figures: captions, what to see, and SVG markup.
+        figures: those of the model.
         answer: sentences that say what sampling costs beside scoring; that on the depths only where one is unknown.
         table: the methods side by side at one N.
     """
@@ -55,7 +57,7 @@ class Chapter:
     headline: Headline
     claims: Sequence[Sentence]
     measured: Sequence[Sentence]
-    figures: Sequence[tuple[str, str, Markup]]
+    figures: Sequence[Picture]
     answer: Sequence[str]
     table: Table
 
@@ -97,10 +99,11 @@ def contents(
     statements = sentences(results)
     places = anchors(results, prefix)
 
-    def figure(drawing: Drawing) -> Markup:
-        return Markup(drawing.markup(places.get))
+    def figure(drawing: Drawing) -> Picture:
+        bars = BARS if drawing.name.removeprefix(prefix).endswith((f"-{SECONDS}", BATCHES, FRACTIONS)) else ""
+        return drawing.picture(places.get, bars)
 
-    def found(name: str) -> Markup | None:
+    def found(name: str) -> Picture | None:
         return next((figure(one) for one in drawings if one.name == prefix + name), None)
 
     return dict(
@@ -111,6 +114,7 @@ def contents(
         gaps=gaps(results),
         seals=seal_line(results),
         tally=tally(statements),
+        methods=list(dict.fromkeys(base_name(case.method) for case in order(of_models(results)))),
         map=found(MAP),
         taxonomy=taxonomy(results),
         frontier=frontier_table(results),
@@ -126,7 +130,7 @@ def contents(
         passes=passes_table(results),
         chapters=chapters(results, statements, drawings, figure),
         kernels=kernel_tables(results, _WIDTH),
-        kernel_figures={name: markup for name in KERNEL_FIGURES if (markup := found(name)) is not None},
+        kernel_figures=[shown for name in KERNEL_FIGURES if (shown := found(name)) is not None],
         tables=[table for table in (rows(results), kernel_rows(results)) if table.rows],
         details=details(results, places, {one.name: one.color for one in shown}),
         troubles=troubles(results),
@@ -156,7 +160,7 @@ def chapters(
     results: Results,
     statements: Sequence[Sentence],
     drawings: Sequence[Drawing],
-    figure: Callable[[Drawing], Markup],
+    figure: Callable[[Drawing], Picture],
 ) -> list[Chapter]:
     """Return one chapter per model, in the order of the table."""
     return [
@@ -165,7 +169,7 @@ def chapters(
             answer=_without_depths(answer, head),
             claims=[one for one in statements if one.model == head.model and one.verdict],
             measured=[one for one in statements if one.model == head.model and not one.verdict],
-            figures=[(d.caption, d.see, figure(d)) for d in drawings if d.model == head.model],
+            figures=[figure(d) for d in drawings if d.model == head.model],
             table=table,
         )
         for head, answer, table in zip(headlines(results), answers(results), model_tables(results, _WIDTH), strict=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from markupsafe import Markup
-
 from arbench.border.printable import on_one_line
 from arbench.report.compare import CaseNames, NothingSharedError, alone, changed_table, compare, counted, tables
 from arbench.report.compare.figures import draw as draw_ratios
-from arbench.report.figures.drawing import Drawing
+from arbench.report.figures.drawing import Drawing, Picture
 from arbench.report.history.points import machine_of
 from arbench.report.html import framed
 from arbench.report.labels import GROWTH, SharedSettings, listed, model_label
@@ -99,13 +97,13 @@ class Shared:
 
     Attributes:
         tables: the compared times, and the counters that differ.
-        figures: captions and SVG markup.
+        figures: those of the comparison.
         warnings: differences between the environments.
         notes: facts that a reader needs to judge the comparison.
     """
 
     tables: Sequence[Table] = ()
-    figures: Sequence[tuple[str, Markup]] = ()
+    figures: Sequence[Picture] = ()
     warnings: Sequence[str] = ()
     notes: Sequence[str] = ()
 
@@ -123,7 +121,7 @@ def _shared(files: Mapping[str, Results]) -> Shared:
     drawings = [replace(one, name=f"shared-{one.name}") for one in draw_ratios(found, names)]
     return Shared(
         [*tables(found, names, _WIDTH), *([changed] if changed else [])],
-        [(one.caption, Markup(one.markup())) for one in drawings],
+        [one.picture() for one in drawings],
         found.warnings,
         [counted(found), *found.notes, *alone(found, 3)],
     )

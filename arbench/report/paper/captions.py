@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from arbench.report import facts
-from arbench.report.drawings import BATCHES, FRACTIONS, FRONTIER, KERNEL_FIGURES, MAP
+from arbench.report.drawings import BATCHES, DEPTH, FRACTIONS, FRONTIER, KERNEL_FIGURES, MAP, SECONDS
 from arbench.report.figures.drawing import Drawing
 from arbench.report.labels import interval_of, is_kernel, listed, model_label, of_kernels, of_models
 from arbench.results import Case, Results, Run
 
 _VERSIONS = {"python": "Python", "torch": "PyTorch", "triton": "Triton", "numba": "Numba", "cuda": "CUDA"}
 """Names of what was used, by their keys in ``environment``; arbench comes first."""
-_COUNTED = (MAP, "-depth")
+_COUNTED = (MAP, f"-{DEPTH}")
 """Ends of the names of figures that show counts alone."""
-_BARS = ("-seconds", BATCHES, FRACTIONS)
+_BARS = (f"-{SECONDS}", BATCHES, FRACTIONS)
 """Ends of the names of figures that show intervals as bars."""
 
 
@@ -46,8 +46,7 @@ class Caption:
 
 def of_figure(drawing: Drawing, results: Results) -> Caption:
     """Return the caption of a figure."""
-    said = drawing.caption if drawing.model else drawing.caption[:1].upper() + drawing.caption[1:]
-    text = [_sentence(said), drawing.see]
+    text = [drawing.text]
     cases = _cases(drawing, results)
     if drawing.name.endswith(_COUNTED):
         text += [_sizes(cases), "Depth is counted, and does not depend on the machine."]

@@ -396,6 +396,13 @@ def test_figures_hold_ratios_and_values_over_n() -> None:
     found = compare(files)
     drawings = draw(found, names(*files.values()))
     assert [one.name for one in drawings] == ["wavenet-tiny-ratios", "wavenet-tiny-seconds"]
+    assert drawings[0].see == (
+        "A mark to the left of 1 means faster than in first, one to the right slower. A bar that reaches 1 does not "
+        "tell the two apart."
+    )
+    assert "constant factor" in drawings[1].see
+    texts = markdown(found, names(*files.values()), [(one.caption, "x.svg", one.see) for one in drawings])
+    assert all(one.see in texts for one in drawings)
     ratios, curves = (one.svg for one in drawings)
     for svg in (ratios, curves):
         ET.fromstring(svg)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import matplotlib as mpl
 import pytest
 
 from arbench.methods import METHODS
-from arbench.report.figures.style import implementation_looks, looks
+from arbench.report.figures.style import implementation_looks, legend_columns, looks, new_figure, styled, value_axis
 
 
 def test_a_method_looks_the_same_everywhere() -> None:
@@ -59,3 +60,40 @@ def test_an_implementation_looks_the_same_everywhere() -> None:
     assert "none" not in {look[2] for look in halves.values()}, "hollow is unstable"
     assert len({look[:2] for look in halves.values()}) == 1
     assert len({look[2] for look in halves.values()}) == 2
+
+
+def test_a_legend_has_the_columns_that_the_width_of_its_text_allows() -> None:
+    labels = ["i" * 60] * 2, ["W" * 60] * 2
+    assert [legend_columns(one, 7.5) for one in labels] == [2, 1]
+    with styled():
+        figure = new_figure(7.5, 2.0)
+        handles = [mpl.lines.Line2D([], [], label=one) for one in labels[0]]
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=2)
+        figure.canvas.draw()
+        assert legend.get_window_extent().width <= figure.bbox.width
+    assert legend_columns([], 7.5) == 4
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "named", "fine"),
+    [
+        (1.0, 1000.0, ["1", "10", "100", "1,000"], True),
+        (1.0, 60.0, ["1", "2", "5", "10", "20", "50"], False),
+        (1.0, 1e9, None, False),
+    ],
+)
+def test_an_axis_names_enough_ticks_and_shows_between_powers_of_ten_that_it_is_logarithmic(
+    low: float, high: float, named: list[str] | None, fine: bool
+) -> None:
+    for along in "xy":
+        with styled():
+            figure = new_figure(6, 4)
+            axes = figure.subplots()
+            value_axis(axes, low, high, "", along)
+            figure.canvas.draw()
+            axis = axes.xaxis if along == "x" else axes.yaxis
+            ends = axis.get_view_interval()
+            inside = [one for one in axis.get_majorticklocs() if ends[0] <= one <= ends[1]]
+            assert bool([one for one in axis.get_minorticklocs() if ends[0] <= one <= ends[1]]) == fine
+            if named is not None:
+                assert [axis.get_major_formatter()(one) for one in inside] == named

@@ -313,6 +313,20 @@ def test_a_figure_marks_each_step_and_says_it() -> None:
     assert commit(0)[:7] in texts
 
 
+def test_figures_say_what_to_see_in_the_page_and_the_summary(tmp_path) -> None:
+    found = history(stepping())
+    (drawing,) = draw(found)
+    assert "which noise does not explain" in drawing.see
+    assert "Hollow" not in drawing.see
+    html, markdown, *_ = write(found, tmp_path)
+    assert drawing.see in html.read_text()
+    assert drawing.see in markdown.read_text()
+    (counted,) = draw(history(stepping(), "ops"))
+    assert "noise" not in counted.see
+    (marked,) = draw(history([stored(0, git=None)]))
+    assert marked.see.endswith("Hollow marks are modified trees, or commits that git does not know.")
+
+
 def test_many_cases_are_several_figures_of_distinct_names() -> None:
     files = [stored(i, n=n) for i in range(3) for n in range(1, 20)]
     drawings = draw(history(files))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from arbench.methods import METHODS
 from arbench.report.html.terms import term_of, terms, used_terms
 
 
@@ -15,6 +16,10 @@ def test_a_term_is_found_in_any_letters_and_under_its_other_titles() -> None:
     assert term_of("Depth") is term_of("depth") is not None
     assert term_of("work exponent") is term_of("exponent") is not None
     assert term_of("method") is None
+
+
+def test_every_method_is_explained() -> None:
+    assert {method.name for method in METHODS if term_of(method.name) is None} == set()
 
 
 def test_only_the_terms_of_a_page_are_in_its_glossary() -> None:

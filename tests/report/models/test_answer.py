@@ -10,6 +10,7 @@ import pytest
 from arbench.methods import METHODS
 from arbench.report import answers, frame, headline
 from arbench.report.cells import slowdown_label, speed_up_label
+from arbench.report.drawings import draw
 from arbench.report.labels import DEPENDS_ON_WEIGHTS
 from arbench.report.summary import summary
 from arbench.results import Case, Model, Ratio, Slowdown, Trained
@@ -200,7 +201,7 @@ def test_beside_its_scoring_the_answer_names_the_sampler_that_speed_refers_to(bu
 
 def test_the_summary_begins_with_the_answer_and_the_table_has_its_column(build) -> None:
     results = build(edit=costing(COSTS))
-    text = summary(results, times={"wavenet:nv": "figures/wavenet-nv-seconds.svg"})
+    text = summary(results, draw(results))
     order = ["At N = 512 sampling takes", "](figures/wavenet-nv-seconds.svg)", "- Verified: ", "| op |", "## Claims"]
     places = [text.index(part) for part in order]
     assert places == sorted(places)

@@ -54,3 +54,17 @@ def test_one_event_at_once_goes_without_saying(build):
     methods = [row[at] for row in table.rows]
     assert {"cached", "cached · batch 4", "cached · batch 16"} <= set(methods)
     assert not any("batch 1" in method.split(" · ") for method in methods)
+
+
+def test_bars_end_inside_the_axes(build):
+    def wide(line):
+        lines = batched(line)
+        for one in lines if isinstance(lines, list) else []:
+            one.ci95_s = (one.median_s / 9, one.median_s * 9)
+        return lines
+
+    swept = build(edit=wide)
+    cases = [case for case in swept.cases.values() if case.method == "cached" and case.n == 512 and case.ci95_s]
+    ends = [end / case.batch / case.n for case in cases if case.model == "wavenet" for end in case.ci95_s]
+    low, high = batch_figure(swept).axes[0].get_ylim()
+    assert low < min(ends) < max(ends) < high

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from arbench.report.figures.style import PAPER, SCREEN
 from arbench.report.models.curves import curves
+from arbench.results import Case
 
 
 def test_the_curves_show_every_ok_case_and_only_those(results) -> None:
@@ -45,3 +47,16 @@ def test_legends_do_not_cover_the_axes_and_stay_inside(results, form) -> None:
 def test_one_size_is_drawn(build) -> None:
     results = build(edit=lambda line: None if getattr(line, "n", 256) != 256 else line)
     assert curves(results, "wavenet:nv", "seconds") is not None
+
+
+def test_bars_end_inside_the_axes(build) -> None:
+    def wide(line):
+        if isinstance(line, Case) and line.ci95_s:
+            return msgspec.structs.replace(line, ci95_s=(line.median_s / 9, line.median_s * 9))
+        return line
+
+    results = build(edit=wide)
+    (axes,) = curves(results, "wavenet:nv", "seconds").figure.axes
+    ends = [end for c in results.cases.values() if c.model == "wavenet" and c.ci95_s for end in c.ci95_s]
+    low, high = axes.get_ylim()
+    assert low < min(ends) < max(ends) < high

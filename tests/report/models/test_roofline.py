@@ -77,3 +77,15 @@ def test_without_bytes_or_limits_there_is_none(build, results) -> None:
         return msgspec.structs.replace(line, limits={}) if isinstance(line, Run) else with_bytes(line)
 
     assert model_roofline(build(edit=unlimited), "wavenet:nv") is None
+
+
+def test_both_axes_name_ticks_that_place_a_mark(build) -> None:
+    figure = model_roofline(build(edit=with_bytes), "wavenet:nv")
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = axis.get_view_interval()
+        ticks = [*axis.get_majorticklocs(), *axis.get_minorticklocs()]
+        inside = sorted(one for one in ticks if low <= one <= high)
+        assert max(b / a for a, b in zip([low, *inside], [*inside, high], strict=True)) <= 5
+        assert sum(low <= one <= high for one in axis.get_majorticklocs()) >= 3
