@@ -61,8 +61,8 @@ _IMPLEMENTATIONS = {
 }
 _BESIDE = 0.65
 """Width of a legend's column beside its text, inches: the sample of the line, and the gap to the next column."""
-_FINE = 6
-"""Most decades of an axis that has small ticks at 2, 3, ... 9 times its powers of ten."""
+_FINE, _BETWEEN = 6, tuple(float(number) for number in range(2, 10))
+"""Most decades of an axis that has small ticks between its powers of ten, and where these are, times such a power."""
 _FILLS: tuple[FillStyleType, ...] = ("full", "top", "left", "bottom", "right")
 """Fillings of variants; a hollow mark is an unstable case."""
 _STYLES = ("-", "--", "-.", ":")
@@ -277,8 +277,8 @@ def value_axis(axes: Axes, low: float, high: float, unit: str, along: str = "y")
     elif decades <= 2:
         subs = (1.0, 2.0, 5.0)
     axis.set_major_locator(LogLocator(subs=subs, numticks=12))
-    fine = np.arange(2, 10) if len(subs) == 1 else ()
-    axis.set_minor_locator(LogLocator(subs=fine, numticks=12) if len(fine) and decades <= _FINE else NullLocator())
+    fine = len(subs) == 1 and decades <= _FINE
+    axis.set_minor_locator(LogLocator(subs=_BETWEEN, numticks=12) if fine else NullLocator())
     axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, unit)))
 

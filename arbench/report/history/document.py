@@ -89,7 +89,7 @@ def write(found: History, folder: Path) -> list[Path]:
     html, page, values, data = (folder / f"history.{kind}" for kind in ("html", "md", "csv", "json"))
     images = [f"![{escape(one.caption)}](figures/{one.name}.svg)\n\n{escape(one.see)}\n" for one in drawings]
     write_text(html, web_page(found, drawings))
-    write_text(page, "\n".join([*grid(table(found), level=1), *images]))
+    write_text(page, "\n".join([*grid(table(found), level=1), *images]).rstrip("\n") + "\n")
     write_text(values, to_csv(frame(found)))
     write_text(data, msgspec.json.format(to_json(document(found)), indent=1).decode() + "\n")
     return [html, page, values, data, *save(drawings, folder / "figures")]

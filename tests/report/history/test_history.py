@@ -14,6 +14,7 @@ import pytest
 
 from arbench.report.history import History, document, frame, history, lines, table, write
 from arbench.report.history.figures import draw
+from arbench.report.markdown import escape
 from arbench.results import Case, Results, Run
 
 DAY = "2026-03-{:02}T10:00:00+00:00"
@@ -320,8 +321,8 @@ def test_figures_say_what_to_see_in_the_page_and_the_summary(tmp_path) -> None:
     assert "Hollow" not in drawing.see
     html, markdown, *_ = write(found, tmp_path)
     assert drawing.see in html.read_text()
-    assert drawing.see in markdown.read_text()
-    (counted,) = draw(history(stepping(), "ops"))
+    assert escape(drawing.see) in markdown.read_text()
+    (counted,) = draw(history(stepping(), "depth"))
     assert "noise" not in counted.see
     (marked,) = draw(history([stored(0, git=None)]))
     assert marked.see.endswith("Hollow marks are modified trees, or commits that git does not know.")

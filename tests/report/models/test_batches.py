@@ -59,9 +59,9 @@ def test_one_event_at_once_goes_without_saying(build):
 def test_bars_end_inside_the_axes(build):
     def wide(line):
         lines = batched(line)
-        for one in lines if isinstance(lines, list) else []:
-            one.ci95_s = (one.median_s / 9, one.median_s * 9)
-        return lines
+        if not isinstance(lines, list):
+            return lines
+        return [msgspec.structs.replace(one, ci95_s=(one.median_s / 9, one.median_s * 9)) for one in lines]
 
     swept = build(edit=wide)
     cases = [case for case in swept.cases.values() if case.method == "cached" and case.n == 512 and case.ci95_s]

@@ -56,7 +56,7 @@ def test_bars_end_inside_the_axes(build) -> None:
         return line
 
     results = build(edit=wide)
-    (axes,) = curves(results, "wavenet:nv", "seconds").figure.axes
+    (axes,) = curves(results, "wavenet:nv", "seconds").axes
     ends = [end for c in results.cases.values() if c.model == "wavenet" and c.ci95_s for end in c.ci95_s]
     low, high = axes.get_ylim()
     assert low < min(ends) < max(ends) < high
