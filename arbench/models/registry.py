@@ -182,8 +182,9 @@ class Chosen:
             elif not self.cls.__module__.startswith("arbench."):
                 todo += ", or let drafting return None"
             raise ModelError(
-                f"model '{self.name}:{self.preset}' can be built, and its draft cannot, the smaller model that guesses "
-                f"for speculative sampling (here with {other or 'the same settings'}): {self._what(error)}; choose {todo}"
+                f"model '{self.name}:{self.preset}' can be built, and its draft cannot, the smaller model with "
+                f"{other or 'the same settings'} that guesses ahead in speculative sampling ({self._what(error)}); "
+                f"choose {todo}"
             ) from None
 
     def _what(self, error: Exception) -> str:

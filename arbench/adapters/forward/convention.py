@@ -142,7 +142,7 @@ def _differs(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _check_logits(params: Tensor, law: Distribution) -> None:
-    """Raise ValueError if a law of logits would get probabilities: no logits are all positive and sum to 1 by chance."""
+    """Raise ValueError if a law of logits gets probabilities: no logits are all positive and sum to 1 by chance."""
     if not isinstance(law, Categorical) or params.shape[-1] < 2:
         return
     found = params.double()

@@ -112,14 +112,14 @@ def _sizes(source: Source, takes: Callable[[int], bool]) -> tuple[list[int], int
 
 
 def _long(source: Source, takes: Callable[[int], bool], known: int) -> int | None:
-    """Return a size of the ladder beyond ``LONG`` and those that are checked already; None where there is none.
+    """Return a size of the ladder beyond those that are checked already, up to ``known``; None where none is wanted.
 
-    That is the first one; the largest where only ``forward`` is known. A stack of layers has none: of another size it
-    is another stack.
+    That is the first one beyond ``LONG``, unless there is one; the largest where only ``forward`` is known. A stack of
+    layers has none: of another size it is another stack.
     """
-    if source.feeds == "layers":
+    if source.feeds == "layers" or (source.steps and known > LONG):
         return None
-    longer = sorted(size for size in source.ladder if size > max(known, LONG if source.steps else 0))
+    longer = sorted(size for size in source.ladder if size > max(known, LONG))
     return _first(longer if source.steps else longer[::-1], takes)
 
 

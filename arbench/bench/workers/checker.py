@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 import msgspec
 
@@ -19,6 +20,7 @@ from arbench.bench.models.subject import ModelSubject
 from arbench.bench.options import PlanError
 from arbench.bench.plan import Plan, planning
 from arbench.bench.workers.checking import patience_s
+from arbench.own.packages import import_ahead, installed_imports
 from arbench.own.raised import one_line
 from arbench.results import Status, Verification
 
@@ -58,6 +60,11 @@ def _planned_and_checked(job: Job) -> Iterator[Message]:
     if not job.options:
         yield from checks(job, job.cases)
         return
+    for model in job.options[0].models:
+        place = Path(model.partition(":")[0])
+        for package, statements in installed_imports(place).items() if place.suffix == ".py" else ():
+            yield Message(begin=package, step="imported", what="package")
+            import_ahead(statements)
     few = Few(job.dtypes)
     steps = planning(job.options[0], None, few)
     while True:
