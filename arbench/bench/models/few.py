@@ -28,12 +28,15 @@ SMALLEST = 2
 """Sizes of a suite, the smallest ones, that are checked in place of all."""
 LONG = 64
 """Elements beyond which a model shows what it does with many."""
-AT_LENGTH = ("parallel", "sequential", "cached")
-"""Names of the methods that are checked at such a size: the others evaluate all elements again and again."""
+AT_LENGTH = ("parallel", "sequential")
+"""Names of the methods that are checked at such a size, in one pass and step by step, without noise: a wide alphabet
+takes much of it."""
 FORWARD_ALONE = ("parallel",)
 """The same of a model of which only ``forward`` is known."""
 AFFORDABLE = 500_000_000
-"""Weights times elements up to which the largest size is not left out, however long the others took."""
+"""Weights times elements up to which such a size is not left out, however long the others took."""
+MOST_NUMBERS = 1 << 23
+"""Parameters of all elements up to which it is not."""
 FACTOR = 2
 """How many times the first size the larger one exceeds."""
 
@@ -92,9 +95,10 @@ class Few:
         if larger is not None:
             found.append(Shape(larger, min(batch, default=1), first, True))
         if not n and (long := _long(source, takes, max(shape.n for shape in found))) is not None:
-            known = source.steps or source.weights(long) * long > AFFORDABLE
+            numbers = getattr(source.distribution, "params_width", 1) * long
+            spare = source.weights(long) * long > AFFORDABLE or numbers > MOST_NUMBERS
             only = AT_LENGTH if source.steps else FORWARD_ALONE
-            found.append(Shape(long, min(batch, default=1), first, known, only))
+            found.append(Shape(long, min(batch, default=1), first, spare, only))
         return found
 
 

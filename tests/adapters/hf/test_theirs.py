@@ -11,7 +11,7 @@ pytest.importorskip("transformers", reason="other people's language models need 
 from arbench.bench.models.leaks.symbols import alphabet
 
 FILE = Path(__file__).parent / "theirs.py"
-METHODS = ("--method", "parallel", "--method", "cached")
+METHODS = ("--method", "parallel", "--method", "sequential")
 SMALL = ("--n", "8", "--batch", "1", "--dtype", "float32")
 STEP_BY_STEP = "is right over all elements at once, but wrong step by step"
 
