@@ -24,7 +24,7 @@ def test_a_leak_is_named(verify, spec, settings: str, said: str) -> None:
 def test_what_is_right_is_right_at_the_largest_size_too(verify, spec) -> None:
     code, found = verify("--model", spec("Conv"), *LAW, "--method", "parallel")
     assert code == 0
-    assert "is right: 1 method at N = 13 (2 events), 64, 129 and 1024" in found
+    assert "is right: 1 method at N = 13 (2 events), 64, 129 and 1,024" in found
 
 
 def test_probabilities_are_refused_in_one_line(spec, capsys: pytest.CaptureFixture[str], verify) -> None:

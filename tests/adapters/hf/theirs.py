@@ -4,6 +4,13 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCausalLM
 
 
+def past_of(more):
+    """Return the cache among the arguments of ``forward``, whose name differs between versions of the package."""
+    return next(
+        (more[name] for name in ("cache", "past_key_values", "cache_params") if more.get(name) is not None), None
+    )
+
+
 def gpt2(cls=GPT2LMHeadModel, vocab=300):
     return cls(GPT2Config(vocab_size=vocab, n_embd=16, n_layer=1, n_head=2, n_positions=256))
 
@@ -20,7 +27,7 @@ def sound():
 class Leaking(GPT2LMHeadModel):
     def forward(self, input_ids=None, **more):
         found = super().forward(input_ids=input_ids, **more)
-        found.logits[:, :-1] += 0.01 * found.logits[:, 1:]
+        found.logits[:, :-1] += 0.01 * found.logits[:, 1:].clone()
         return found
 
 
@@ -45,7 +52,7 @@ def rare_leaks():
 class FarLeak(GPT2LMHeadModel):
     def forward(self, input_ids=None, **more):
         found = super().forward(input_ids=input_ids, **more)
-        found.logits[:, 65:-1] += 0.01 * found.logits[:, 66:]
+        found.logits[:, 65:-1] += 0.01 * found.logits[:, 66:].clone()
         return found
 
 
@@ -57,11 +64,12 @@ def far_leaks():
 class Positions(GPT2LMHeadModel):
     after = 0
 
-    def forward(self, input_ids=None, past_key_values=None, position_ids=None, **more):
-        past = past_key_values.get_seq_length() if past_key_values is not None else 0
+    def forward(self, input_ids=None, position_ids=None, **more):
+        past = past_of(more)
+        read = past.get_seq_length() if past is not None else 0
         if position_ids is None:
-            position_ids = torch.arange(past, past + input_ids.shape[1])[None] + int(past > self.after)
-        return super().forward(input_ids, past_key_values=past_key_values, position_ids=position_ids, **more)
+            position_ids = torch.arange(read, read + input_ids.shape[1])[None] + int(read > self.after)
+        return super().forward(input_ids, position_ids=position_ids, **more)
 
 
 def drifts():
@@ -79,9 +87,9 @@ def drifts_late():
 
 
 class StaticPositions(Positions):
-    def forward(self, input_ids=None, past_key_values=None, **more):
-        one = Positions if type(past_key_values).__name__ == "StaticCache" else GPT2LMHeadModel
-        return one.forward(self, input_ids, past_key_values=past_key_values, **more)
+    def forward(self, input_ids=None, **more):
+        one = Positions if type(past_of(more)).__name__ == "StaticCache" else GPT2LMHeadModel
+        return one.forward(self, input_ids, **more)
 
 
 def drifts_if_static():
@@ -90,11 +98,12 @@ def drifts_if_static():
 
 
 class Forgetting(LlamaForCausalLM):
-    def forward(self, input_ids=None, past_key_values=None, **more):
-        if past_key_values is not None and past_key_values.get_seq_length() == 40:
-            for one in past_key_values.layers:
+    def forward(self, input_ids=None, **more):
+        past = past_of(more)
+        if past is not None and past.get_seq_length() == 40:
+            for one in past.layers:
                 one.keys[:, :, 0] = one.values[:, :, 0] = 0
-        return super().forward(input_ids, past_key_values=past_key_values, **more)
+        return super().forward(input_ids, **more)
 
 
 def forgets():
@@ -103,9 +112,9 @@ def forgets():
 
 
 class Coarse(LlamaForCausalLM):
-    def forward(self, input_ids=None, past_key_values=None, **more):
-        found = super().forward(input_ids, past_key_values=past_key_values, **more)
-        for one in past_key_values.layers if past_key_values is not None else ():
+    def forward(self, input_ids=None, **more):
+        found = super().forward(input_ids, **more)
+        for one in past_of(more).layers if past_of(more) is not None else ():
             one.keys = one.keys.bfloat16().to(one.keys.dtype)
         return found
 
@@ -128,9 +137,10 @@ def mixes_rows():
 
 
 class Fading(MambaForCausalLM):
-    def forward(self, input_ids=None, cache_params=None, **more):
-        found = super().forward(input_ids, cache_params=cache_params, **more)
-        for one in cache_params.layers if cache_params is not None and input_ids.shape[1] == 1 else ():
+    def forward(self, input_ids=None, **more):
+        found = super().forward(input_ids, **more)
+        past = past_of(more)
+        for one in past.layers if past is not None and input_ids.shape[1] == 1 else ():
             for state in one.recurrent_states.values():
                 state *= 0.999
         return found
