@@ -18,5 +18,5 @@ pytest.importorskip("zuko", reason="needs zuko, of the extra flows: pip install 
 )
 def test_a_fault_is_named(verify, fault: str, said: str) -> None:
     code, found = verify("--model", f"zukos.py:{fault}", "--dtype", "float32")
-    assert code == 1
+    assert code == 1, found
     assert said in found

@@ -17,13 +17,13 @@ LAW = ("--law", "categorical:32")
 )
 def test_a_leak_is_named(verify, spec, settings: str, said: str) -> None:
     code, found = verify("--model", spec("Conv", settings), *LAW, "--method", "parallel")
-    assert code == 1
+    assert code == 1, found
     assert said in found
 
 
 def test_what_is_right_is_right_at_the_largest_size_too(verify, spec) -> None:
     code, found = verify("--model", spec("Conv"), *LAW, "--method", "parallel")
-    assert code == 0
+    assert code == 0, found
     assert "is right: 1 method at N = 13 (2 events), 64, 129 and 1,024" in found
 
 
