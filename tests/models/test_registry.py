@@ -171,8 +171,8 @@ def test_a_draft_that_cannot_be_built_is_named_as_such(file, said: Callable[...,
     )
     line = said(ModelError, resolve(f"{path}:Mine").build)
     assert line.startswith(
-        "model 'mine.Mine:tiny' can be built, and its draft cannot, the smaller model with width=-1 that guesses ahead in "
-        "speculative sampling ("
+        "model 'mine.Mine:tiny' can be built, and its draft cannot, the smaller model with width=-1 that guesses ahead "
+        "in speculative sampling ("
     )
     assert line.endswith(
         "); choose larger settings, of which a smaller model can be built, or let drafting return None"
