@@ -65,11 +65,22 @@ def _is_module(found: Any) -> bool:
     return isinstance(found, nn.Module) or (inspect.isclass(found) and issubclass(found, nn.Module))
 
 
+def _taken(found: Any, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings that a function takes; the others are those of the adapter, or refused by it."""
+    try:
+        known = inspect.signature(found).parameters
+    except (TypeError, ValueError):  # nothing says what it takes
+        return settings
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
+        return settings
+    return {name: value for name, value in settings.items() if name in known}
+
+
 def _returned(found: Any, name: str, called: str, settings: Mapping[str, Any]) -> Any:
     """Return what a function returns, to see what it is. Raises ModelError if it fails."""
     try:
         with torch.random.fork_rng(devices=[]):
-            return found(**settings)
+            return found(**_taken(found, settings))
     except Exception as error:  # the user's code may raise anything
         raise ModelError(
             f"model '{name}': {called} is not a subclass of arbench.models.Source; {TAKEN} (calling {called} failed: "

@@ -90,7 +90,7 @@ class Step(NamedTuple):
     did: str
     """Participle of what happens to it: 'imported', 'built' or 'planned'."""
     what: str = "model"
-    """Kind of it: 'model', 'method' or 'peer'."""
+    """Kind of it: 'model', 'method' or 'peer'; 'package' for one that a model's file imports."""
 
 
 class Planned(msgspec.Struct):

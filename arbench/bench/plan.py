@@ -342,8 +342,9 @@ def _cases_of(
         sizes = [shape.n for shape in shapes]
     ops = {one.method.op for one in methods}
     if shapes and ops:
-        most = max(shape.batch for shape in shapes)
-        check_memory(f"{chosen.name}:{chosen.preset}", source, ops, most, max(sizes), options)
+        whole = [shape for shape in shapes if not shape.only]  # that memory holds the others is known
+        most, largest = max(shape.batch for shape in whole), max(shape.n for shape in whole)
+        check_memory(f"{chosen.name}:{chosen.preset}", source, ops, most, largest, options)
     for n in sizes:
         try:
             source.schedule(n)
@@ -353,6 +354,8 @@ def _cases_of(
     found = []
     for one in methods:
         for shape in shapes:
+            if few is not None and shape.only and one.method.name not in shape.only:
+                continue
             case = _case(chosen, source, one, shape.batch, shape.n, replace(options, dtype=shape.dtype))
             found.append(case)
             if few is not None and shape.spare:
@@ -361,9 +364,10 @@ def _cases_of(
 
 
 def _takes(chosen: Chosen, source: Source, n: int, options: Options) -> bool:
-    """Return whether a model has events of a size that nobody asked for."""
+    """Return whether a model has events of a size that nobody asked for, and whether memory holds them."""
     try:
         source.schedule(n)
+        check_memory(chosen.name, source, ("score",), 1, n, options)
         _check_data(chosen, source, n, options)
     except Exception:  # a model may raise anything; at a size that it must have, that is reported
         return False

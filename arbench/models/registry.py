@@ -153,7 +153,7 @@ class Chosen:
             load(model, weights, dtype)
         model = model.to(device, dtype).eval().requires_grad_(False)
         if smaller is not None:
-            draft = self._made(smaller, seed + 1)
+            draft = self._drafted(smaller, seed + 1)
             if (guesses := self.trained_draft()) is not None:
                 load(draft, guesses.path, dtype)
             draft = draft.to(device, dtype).eval().requires_grad_(False)
@@ -168,9 +168,30 @@ class Chosen:
         except Exception as error:  # with settings of the user's, PyTorch and Python may refuse in any way
             if "," not in self.preset and type(self.cls.presets) is dict:
                 raise  # a fault of the preset, not of the user's settings
-            ours = self.cls.__module__.startswith("arbench.")
-            what = " ".join(str(error).split()) if ours else one_line(error)
-            raise ModelError(f"model '{self.name}:{self.preset}': {what}") from None
+            raise ModelError(f"model '{self.name}:{self.preset}': {self._what(error)}") from None
+
+    def _drafted(self, smaller: Mapping[str, Any], seed: int) -> Source:
+        """Return the draft, from its settings. Raises ModelError, which says that it is the draft that fails."""
+        try:
+            return self.cls(**{**smaller, "seed": seed})
+        except Exception as error:  # the smallest sizes may be refused in any way
+            other = ", ".join(f"{name}={value}" for name, value in smaller.items() if self.config.get(name) != value)
+            todo = "larger settings, of which a smaller model can be built"
+            if "draft" in inspect.signature(self.cls.__init__).parameters:
+                todo += ", or the name of another draft, as draft=NAME"
+            elif not self.cls.__module__.startswith("arbench."):
+                todo += ", or let drafting return None"
+            raise ModelError(
+                f"model '{self.name}:{self.preset}' can be built, and its draft cannot, the smaller model with "
+                f"{other or 'the same settings'} that guesses ahead in speculative sampling ({self._what(error)}); "
+                f"choose {todo}"
+            ) from None
+
+    def _what(self, error: Exception) -> str:
+        """Return an exception of the model's class on one line; with its place where that is code of the user's."""
+        if isinstance(error, ModelError) or self.cls.__module__.startswith("arbench."):
+            return " ".join(str(error).split())
+        return one_line(error)
 
 
 def _can_run(backend: str, device: torch.device) -> None:

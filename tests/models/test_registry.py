@@ -164,6 +164,21 @@ def test_without_its_default_preset_a_model_takes_the_first(file, error) -> None
     assert "has no preset 'tiny'; available: small, large" in error(f"{path}:Mine:tiny")
 
 
+def test_a_draft_that_cannot_be_built_is_named_as_such(file, said: Callable[..., str]) -> None:
+    path = file(
+        "from arbench.models.lstm import LSTM\n\n\nclass Mine(LSTM):\n    default_preset = 'tiny'\n\n"
+        "    @classmethod\n    def drafting(cls, config):\n        return {**config, 'width': -1}\n"
+    )
+    line = said(ModelError, resolve(f"{path}:Mine").build)
+    assert line.startswith(
+        "model 'mine.Mine:tiny' can be built, and its draft cannot, the smaller model with width=-1 that guesses ahead "
+        "in speculative sampling ("
+    )
+    assert line.endswith(
+        "); choose larger settings, of which a smaller model can be built, or let drafting return None"
+    )
+
+
 @pytest.mark.parametrize("law", ["", "self.distribution = None", "self.distribution = 16"])
 def test_a_model_without_a_distribution_is_refused(law: str, file) -> None:
     body = f"    def __init__(self, seed=0):\n        super(WaveNet, self).__init__()\n        {law}\n"

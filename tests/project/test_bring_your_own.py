@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,14 +11,18 @@ from typing import Any
 
 import pytest
 
+from arbench.bench.options import Options
+from arbench.bench.plan import make_plan
 from arbench.bench.workers import checking
 from arbench.cli import main
 
 PAGE = (Path(__file__).parents[2] / "docs" / "bring-your-own.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+def blocks(language: str, section: str) -> list[str]:
+    """Return the blocks of a language in the section of this title."""
+    (text,) = re.findall(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def plain(text: str) -> str:
@@ -48,10 +53,10 @@ def verified(capsys: pytest.CaptureFixture[str]) -> tuple[Any, str]:
 
 
 def test_what_verify_says_of_the_file_and_of_a_fault_in_it(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    right, wrong = blocks("text")
+    right, wrong = blocks("text", "Is it right?")
     code, said = verified(capsys)
     assert (code, plain(said)) == (0, plain(right))
-    (patch,) = blocks("diff")
+    (patch,) = blocks("diff", "Is it right?")
     before, after = (re.search(rf"^\{sign}(.*)$", patch, re.MULTILINE)[1] for sign in "-+")  # type: ignore[index]
     file = there / "my_model.py"
     text = file.read_text(encoding="utf-8")
@@ -65,7 +70,7 @@ def test_what_verify_says_of_the_file_and_of_a_fault_in_it(there: Path, capsys: 
 
 
 def test_its_tests_pass(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = blocks("python")
+    (code,) = blocks("python", "In its own test suite")
     monkeypatch.syspath_prepend(there)
     names: dict[str, Any] = {"__name__": "test_my_model"}
     exec(compile(code, "bring-your-own.md", "exec"), names)
@@ -83,3 +88,40 @@ def test_every_way_of_the_table_has_a_section() -> None:
     ways = re.findall(r"\]\(#([a-z0-9-]+)\)", table)
     assert ways
     assert set(ways) <= titles
+
+
+def run_as_printed(section: str, file: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Write the Python of a section to a file, run its ``arbench verify`` lines, and return what each prints first."""
+    (code,) = blocks("python", section)
+    Path(file).write_text(code, encoding="utf-8")
+    lines = [line for block in blocks("console", section) for line in block.splitlines()]
+    for line in lines:
+        words = shlex.split(line)
+        assert words[0] in ("arbench", "pip")
+        if words[:2] == ["arbench", "run"]:  # what it would measure, as a plan: models, settings and laws are real
+            given = words[words.index("--model") + 1 :]
+            law = [given[2]] if given[1:2] == ["--law"] else []
+            assert make_plan(Options(models=(given[0] + "".join(f",law={one}" for one in law),))).cases
+    said = []
+    for line in lines:
+        if line.startswith("arbench verify"):
+            with pytest.raises(SystemExit) as ended:
+                main(shlex.split(line)[1:])
+            found = capsys.readouterr()
+            assert ended.value.code == 0, found
+            said.append(found.out.splitlines()[0])
+    return said
+
+
+def test_a_plain_network_as_printed(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (said,) = run_as_printed("A plain network", "my_net.py", capsys)
+    assert said.startswith("my_net.py:Net,law=categorical:256 is right: 4 methods at N = 13 (2 events), ")
+    assert "1024" in said
+
+
+def test_flows_as_printed(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("zuko", reason="needs zuko, of the extra flows: pip install 'arbench[flows]'")
+    pytest.importorskip("nflows", reason="needs nflows, of the extra flows: pip install 'arbench[flows]'")
+    named, made = run_as_printed("A flow of zuko or nflows", "my_flow.py", capsys)
+    assert named.startswith("zuko:MAF,features=16,transforms=3 is right: 5 methods at N = 16")
+    assert made.startswith("my_flow.py:make_flow is right: 5 methods at N = 16")

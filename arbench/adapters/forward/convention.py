@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from arbench.adapters.forward.outputs import Part, parameters, part_of
-from arbench.distributions import Distribution
+from arbench.distributions import Categorical, Distribution
 from arbench.own.raised import one_line
 
 CHANGES = 64
@@ -25,6 +25,8 @@ MOST_NUMBERS = 1 << 24
 DOUBT = (0.25, 0.75)
 """Shares of changed elements that change the output at their own place between which the convention is not clear: a
 language model may ignore some tokens, and a mask may leak for some."""
+SUM = 0.01
+"""Largest distance from 1 of the sum of numbers that look like probabilities: that of half precision."""
 
 
 class FailedError(ValueError):
@@ -85,6 +87,7 @@ def convention_of(network: nn.Module, law: Distribution, n: int, shift: int | No
         raise
     part = part_of(returned, (rows, n, law.params_width))
     before = parameters(returned, part)
+    _check_logits(before, law)
     if _differs(before, parameters(called(network, x, n), part)).any():
         raise ValueError("forward returns other parameters when it is called again; it must draw nothing itself")
     if shift is not None:
@@ -136,6 +139,18 @@ def called(network: nn.Module, x: Tensor, n: int) -> Any:
 
 def _differs(a: Tensor, b: Tensor) -> Tensor:
     return (a != b) & ~(a.isnan() & b.isnan())
+
+
+def _check_logits(params: Tensor, law: Distribution) -> None:
+    """Raise ValueError if a law of logits gets probabilities: no logits are all positive and sum to 1 by chance."""
+    if not isinstance(law, Categorical) or params.shape[-1] < 2:
+        return
+    found = params.double()
+    if bool((found >= 0).all()) and bool(((found.sum(-1) - 1).abs() <= SUM).all()):
+        raise ValueError(
+            "forward returns what looks like probabilities, numbers from 0 on that sum to 1 for each element, and this "
+            "law needs logits: return their logarithm, or leave out the softmax"
+        )
 
 
 def _check_symbols(network: nn.Module, law: Distribution, n: int) -> None:

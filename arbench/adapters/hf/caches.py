@@ -37,9 +37,19 @@ class State:
 
 
 def argument(network: nn.Module) -> str | None:
-    """Return the name of the argument of ``forward`` that takes the past; None if the architecture has none."""
-    known = inspect.signature(type(network).forward).parameters
-    return next((name for name in NAMES if name in known), None)
+    """Return the name of the argument of ``forward`` that takes the past; None if the architecture has none.
+
+    A class of the user's may pass on whatever it gets, ``**kwargs``: then the class that it is made from says it.
+    """
+    for kind in type(network).__mro__:
+        if (forward := vars(kind).get("forward")) is None:
+            continue
+        known = inspect.signature(forward).parameters
+        if (found := next((name for name in NAMES if name in known), None)) is not None:
+            return found
+        if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
+            return None
+    return None
 
 
 def begun(network: Any, name: str, kind: str, n: int) -> Any:

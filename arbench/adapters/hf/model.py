@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Self
 
 import torch
@@ -14,6 +15,7 @@ from arbench.adapters.hf.claims import ATTENTION, RECURRENT
 from arbench.adapters.hf.configs import configuration, shorter
 from arbench.adapters.hf.exact import at_least
 from arbench.adapters.hf.generate import ASSISTED, GENERATE
+from arbench.adapters.hf.narrow import narrowed
 from arbench.adapters.hf.networks import network_of
 from arbench.adapters.hf.package import transformers
 from arbench.adapters.hf.presets import Presets, label, weight_files
@@ -166,6 +168,10 @@ class CausalLM(Source):
         """Return the logits (B, N, V) of all elements: a prefill, which keeps no cache."""
         logits: Tensor = self._evaluated(self._read(f, 0, f.shape[1]), use_cache=False).logits
         return logits
+
+    def narrowed(self) -> AbstractContextManager[int]:
+        """Compute few logits of each element within the context; it yields how many, 0 where that is not possible."""
+        return narrowed(self.network)
 
     def start(self, batch: int, n: int, code: Any) -> State:
         """Return an empty cache; there is none where the architecture has no cache."""

@@ -6,6 +6,9 @@
 - A larger size that is no power of two either, where there is time: buffers that wrap, and a past that was read in one
   call before single steps follow.
 - The small size in a second data type, where there is time: differences that hide within the rounding of float32.
+- A size beyond ``LONG`` elements, by the methods that take few passes: caches that forget, positions and masks that are
+  wrong from some length on. Where only ``forward`` is known, this is the largest size that a run measures, as far as
+  memory allows: nothing else shows what it does there.
 """
 
 from __future__ import annotations
@@ -23,18 +26,30 @@ EVENTS = 2
 """Events of the small size."""
 SMALLEST = 2
 """Sizes of a suite, the smallest ones, that are checked in place of all."""
+LONG = 64
+"""Elements beyond which a model shows what it does with many."""
+AT_LENGTH = ("parallel", "sequential")
+"""Names of the methods that are checked at such a size, in one pass and step by step, without noise: a wide alphabet
+takes much of it."""
+FORWARD_ALONE = ("parallel",)
+"""The same of a model of which only ``forward`` is known."""
+AFFORDABLE = 500_000_000
+"""Weights times elements up to which such a size is not left out, however long the others took."""
+MOST_NUMBERS = 1 << 23
+"""Parameters of all elements up to which it is not."""
 FACTOR = 2
 """How many times the first size the larger one exceeds."""
 
 
 class Shape(NamedTuple):
-    """A size, batch and data type to check."""
+    """A size, batch and data type to check; ``only`` names the methods that are checked there, empty for all."""
 
     n: int
     batch: int
     dtype: str
     spare: bool = False
     """True if it is left out where the others took long."""
+    only: Sequence[str] = ()
 
 
 @dataclass
@@ -79,6 +94,11 @@ class Few:
         found += [Shape(small, max(batch, default=EVENTS), dtype, True) for dtype in others]
         if larger is not None:
             found.append(Shape(larger, min(batch, default=1), first, True))
+        if not n and (long := _long(source, takes, max(shape.n for shape in found))) is not None:
+            numbers = getattr(source.distribution, "params_width", 1) * long
+            spare = source.weights(long) * long > AFFORDABLE or numbers > MOST_NUMBERS
+            only = AT_LENGTH if source.steps else FORWARD_ALONE
+            found.append(Shape(long, min(batch, default=1), first, spare, only))
         return found
 
 
@@ -93,6 +113,18 @@ def _sizes(source: Source, takes: Callable[[int], bool]) -> tuple[list[int], int
         small = _first(_by_distance(stated, first), takes) or first
         larger = _first(sorted((size for size in stated if size > first), key=lambda size: (_power(size), size)), takes)
     return sorted({small, first}), larger
+
+
+def _long(source: Source, takes: Callable[[int], bool], known: int) -> int | None:
+    """Return a size of the ladder beyond those that are checked already, up to ``known``; None where none is wanted.
+
+    That is the first one beyond ``LONG``, unless there is one; the largest where only ``forward`` is known. A stack of
+    layers has none: of another size it is another stack.
+    """
+    if source.feeds == "layers" or (source.steps and known > LONG):
+        return None
+    longer = sorted(size for size in source.ladder if size > max(known, LONG))
+    return _first(longer if source.steps else longer[::-1], takes)
 
 
 def _by_distance(sizes: Iterable[int], first: int) -> list[int]:

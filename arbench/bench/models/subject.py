@@ -36,6 +36,9 @@ EAGER = "the same model on plain PyTorch"
 SAME_STEPS = "{}, which takes the same steps"
 """The twin whose operations are counted for native code, by the name of its method."""
 
+PROBED = "probes of the model itself"
+"""Fact ``how`` of a case that a fault of the model is charged to."""
+
 
 @dataclass(frozen=True)
 class _Raised:
@@ -188,7 +191,7 @@ class ModelSubject:
 
     def _charged(self, case: CaseKey, fault: InexactError) -> Verification:
         """Charge a fault of the model to a case, unless the case makes no call of the half that is wrong."""
-        facts = {**fault.facts, "how": "probes of the model itself"}
+        facts = {**fault.facts, "how": PROBED}
         status: Status = "error" if isinstance(fault, ExtendError) else "inexact"
         charged = Verification(case.id, status, case.exactness, facts, str(fault))
         half = fault.facts.get("half")
@@ -255,6 +258,12 @@ class ModelSubject:
     def _may_raise(self, case: CaseKey) -> bool:
         """Return whether an exception is a fault of the case alone; after one on a GPU it may be unusable."""
         return self.setup.device == "cpu" and self._is_outside(case)
+
+
+def of_the_model(line: Verification) -> bool:
+    """Return whether a case is charged with a fault of the model itself, which spoils every method."""
+    facts = line.verified or {}
+    return line.status == "inexact" and facts.get("how") == PROBED and facts.get("half") is None
 
 
 def _passed(fault: InexactError) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 import msgspec
 
@@ -15,10 +16,11 @@ from arbench.bench.call import keep_float32_exact
 from arbench.bench.case import CaseKey
 from arbench.bench.job import Job, Message, Planned, out_of_memory
 from arbench.bench.models.few import Few
-from arbench.bench.models.subject import ModelSubject
+from arbench.bench.models.subject import ModelSubject, of_the_model
 from arbench.bench.options import PlanError
 from arbench.bench.plan import Plan, planning
 from arbench.bench.workers.checking import patience_s
+from arbench.own.packages import import_ahead, installed_imports
 from arbench.own.raised import one_line
 from arbench.results import Status, Verification
 
@@ -58,6 +60,11 @@ def _planned_and_checked(job: Job) -> Iterator[Message]:
     if not job.options:
         yield from checks(job, job.cases)
         return
+    for model in job.options[0].models:
+        place = Path(model.partition(":")[0])
+        for package, statements in installed_imports(place).items() if place.suffix == ".py" else ():
+            yield Message(begin=package, step="imported", what="package")
+            import_ahead(statements)
     few = Few(job.dtypes)
     steps = planning(job.options[0], None, few)
     while True:
@@ -93,14 +100,23 @@ def checks(job: Job, cases: Sequence[CaseKey], spare: Collection[str] = ()) -> I
     def rank(case: CaseKey) -> tuple[int, bool, int, int, str]:
         return models.index(case.spec), case.id in spare, case.n, case.batch, case.dtype
 
+    wrong: dict[str, Verification] = {}
     for (_, can_wait, *_), found in groupby(sorted(cases, key=rank), rank):
         group, spent = list(found), time.monotonic() - began
+        fault = wrong.get(group[0].spec)
+        if fault is not None:  # whatever its size, no method of this model can be right
+            for case in group:
+                yield Message(line=Verification(case.id, fault.status, case.exactness, fault.verified, fault.error))
+            continue
         if can_wait and spent > SPARE_S:
             for case in group:
                 why = f"left out, since the other cases took {spent:.0f} s"
                 yield Message(line=Verification(case.id, "over_budget", case.exactness, None, why))
             continue
-        yield from _verified(subjects.of(group[0]), msgspec.structs.replace(job, cases=group, share_s=ANY_S))
+        for message in _verified(subjects.of(group[0]), msgspec.structs.replace(job, cases=group, share_s=ANY_S)):
+            if isinstance(message.line, Verification) and of_the_model(message.line):
+                wrong[group[0].spec] = message.line
+            yield message
 
 
 @dataclass

@@ -24,7 +24,7 @@ from arbench.results import Case, Model, Status, Verification
 PLANNING_S = 11.0
 """Seconds that a step of planning may take: importing a model of the user's, and building it."""
 INSTALLED_S = 60.0
-"""The same for models that have a name: what they import is installed, large and known not to hang."""
+"""The same for models that have a name, and for packages: what is installed is large, and known not to hang."""
 STEP_S = 8.0
 """Seconds that a step of a check may take, for a small model."""
 WEIGHTS_PER_S = 2_000_000

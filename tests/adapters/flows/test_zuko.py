@@ -65,6 +65,18 @@ WRONG = {
         f"layer 2 of 3 (MaskedAutoregressiveTransform) {STOPS.format(4)}",
         (SCORES | DRAWS) - {("sample", "zuko")},
     ),
+    "mixes_rows": ("a row of a batch changes with the other rows", set()),
+    "one_link": ("layer 3 of 3 (MaskedAutoregressiveTransform) leaks: the map of element ", set()),
+    "one_feature": ("the log-determinant of layer 2 of 3 (MaskedAutoregressiveTransform) is ", DRAWS),
+    "tails": ("the log-determinant of layer 3 of 3 (MaskedAutoregressiveTransform) is ", DRAWS),
+    "off_in_the_tails": (
+        "layer 2 of 3 (MaskedAutoregressiveTransform) inverts the map of an element wrongly, by up to ",
+        SCORES,
+    ),
+    "rounded": (
+        "layer 2 of 3 (MaskedAutoregressiveTransform) inverts the map of an element wrongly, by up to ",
+        SCORES,
+    ),
     "tolerant": ("as if its inversion stopped early", (SCORES | DRAWS) - {("sample", "zuko")}),
 }
 

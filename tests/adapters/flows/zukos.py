@@ -143,3 +143,80 @@ def coarse():
     flow = zuko.flows.SOSPF(4, transforms=1)
     layers(flow)[0].univariate = Coarse()
     return flow
+
+
+class RowsNet(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, r):
+        found = self.net(r)
+        return found + 0.01 * (found.cumsum(0) - found)
+
+
+def mixes_rows():
+    """Let the parameters of a row change with those of the rows before it."""
+    flow = MAF(8)
+    layers(flow)[1].hyper = RowsNet(layers(flow)[1].hyper)
+    return flow
+
+
+def one_link():
+    """Let a single small weight of the last mask through."""
+    flow = MAF(8)
+    last = layers(flow)[2].hyper[4]
+    row, column = (~last.mask.bool()).nonzero()[5].tolist()
+    last.mask[row, column] = True
+    last.weight.data[row, column] = 1e-3
+    return flow
+
+
+class OneTransform(MonotonicAffineTransform):
+    def log_abs_det_jacobian(self, x, y):
+        return super().log_abs_det_jacobian(x, y) * (torch.arange(8) != 3)
+
+
+def one_feature():
+    """Forget the log-determinant of one feature of the second layer."""
+    flow = MAF(8)
+    layers(flow)[1].univariate = OneTransform
+    return flow
+
+
+class TailTransform(MonotonicAffineTransform):
+    def log_abs_det_jacobian(self, x, y):
+        found = super().log_abs_det_jacobian(x, y)
+        return torch.where(x.abs() > 6, found * 0.9, found)
+
+
+def tails():
+    """Return wrong log-determinants of the last layer beyond 6."""
+    flow = MAF(8)
+    layers(flow)[2].univariate = TailTransform
+    return flow
+
+
+class OffTransform(MonotonicAffineTransform):
+    def _inverse(self, y):
+        found = super()._inverse(y)
+        return torch.where(found.abs() > 5, found * 1.001, found)
+
+
+def off_in_the_tails():
+    """Invert the maps of the second layer wrongly beyond 5."""
+    flow = MAF(8)
+    layers(flow)[1].univariate = OffTransform
+    return flow
+
+
+class RoundedTransform(MonotonicAffineTransform):
+    def _inverse(self, y):
+        return super()._inverse(y).float().to(y.dtype)
+
+
+def rounded():
+    """Invert the maps of the second layer in float32."""
+    flow = MAF(8)
+    layers(flow)[1].univariate = RoundedTransform
+    return flow

@@ -145,6 +145,11 @@ class Own(Conv):
         return super().forward(F.pad(x, (1, 0))[:, :-1]) + own.unsqueeze(-1) * self.head.bias
 
 
+class Probable(Conv):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).softmax(-1)
+
+
 class Two(Conv):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         logits = super().forward(x)

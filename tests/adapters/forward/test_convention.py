@@ -64,6 +64,11 @@ def test_the_user_may_say_otherwise(net):
         ),
         ("Masked", "forward takes (x, mask), and is called with events (B, N) alone"),
         ("Dropping", "forward returns other parameters when it is called again; it must draw nothing itself"),
+        (
+            "Probable",
+            "forward returns what looks like probabilities, numbers from 0 on that sum to 1 for each element, and this "
+            "law needs logits: return their logarithm, or leave out the softmax",
+        ),
         ("Two", "forward returns tuple ((64, 8, 32), (64, 8, 32)), 2 of which are (64, 8, 32); return parameters of"),
         ("MADE", "it takes none of the default sizes: choose sizes that it takes with --n"),
     ],

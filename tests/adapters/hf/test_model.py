@@ -74,6 +74,12 @@ def test_a_name_means_the_published_shape_and_settings_change_it():
         ("hf:tiny,cache=statik", "the setting 'cache' is 'statik'; did you mean 'static'?"),
         ("hf:tiny,positions=mine", "the setting 'positions' is 'mine'; available: model, passed"),
         ("hf:tiny,n_embd=33", "embed_dim"),
+        (
+            "hf:rwkv,vocab_size=90,hidden_size=16,num_hidden_layers=2",
+            "num_hidden_layers=2' can be built, and its draft cannot, the smaller model with num_hidden_layers=1 that "
+            "guesses ahead in speculative sampling (division by zero); choose larger settings, of which a smaller "
+            "model can be built, or the name of another draft, as draft=NAME",
+        ),
         ("hf:tiny,n_layer=two", "gpt2: "),
         ("hf:tiny,draft=tiny_llama,vocab_size=300", "the draft 'tiny_llama' has 256 tokens, the model 300"),
     ],

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from arbench.bench.models.few import Few, Shape
+from arbench.bench.models.few import AT_LENGTH, Few, Shape
+from arbench.distributions import Categorical
 from arbench.models import Source, resolve
 
 
@@ -14,6 +15,8 @@ class Sized(Source):
     """A model that is asked for its sizes alone."""
 
     presets = {"tiny": {}}
+    distribution = Categorical(16)
+    weights = lambda self, n: 10**4  # noqa: E731
     forward = start = extend = observe = None  # type: ignore[assignment]
 
 
@@ -42,7 +45,25 @@ def test_a_model_that_states_its_sizes_gets_no_other() -> None:
         Shape(16, 1, "float32"),
         Shape(12, 2, "float64", True),
         Shape(24, 1, "float32", True),
+        Shape(128, 1, "float32", False, AT_LENGTH),
     ]
+
+
+class Stepless(Sized):
+    steps = False
+
+
+def test_a_model_without_steps_is_checked_at_the_largest_size_that_it_takes() -> None:
+    assert chosen(Stepless())[-1] == Shape(1024, 1, "float32", False, ("parallel",))
+    assert chosen(Stepless(), most=600)[-1] == Shape(512, 1, "float32", False, ("parallel",))
+    assert not any(shape.only for shape in chosen(Stepless(), n=[32]))
+
+
+def test_the_long_size_of_a_large_model_is_left_out_where_the_others_took_long() -> None:
+    large, wide = Stated(), Stated()
+    large.weights = lambda n: 10**7  # type: ignore[method-assign]
+    wide.distribution = Categorical(100_000)
+    assert all(chosen(one)[-1] == Shape(128, 1, "float32", True, AT_LENGTH) for one in (large, wide))
 
 
 def test_sizes_that_the_data_does_not_have_are_left_out() -> None:

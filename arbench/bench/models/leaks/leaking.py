@@ -12,6 +12,8 @@ from arbench.models import Source
 
 MOST = 64
 """Largest number of later elements that are tried one at a time."""
+MOST_NUMBERS = 1 << 24
+"""Most parameters of a distribution, or entries of a matrix of attention, in the forward that tries them."""
 
 
 def leaking(source: Source, before: Tensor, after: Tensor, context: Mapping[str, Tensor], first: int) -> dict[str, Any]:
@@ -28,11 +30,12 @@ def leaking(source: Source, before: Tensor, after: Tensor, context: Mapping[str,
         ``leak_from``, the element, and ``leak_values``, what it was and became; nothing where no element leaks alone.
     """
     places = (before != after)[0].nonzero()[:, 0]
-    places = places[places >= first][:MOST]
+    n = before.shape[1]
+    rows = max(min(MOST, MOST_NUMBERS // (n * max(n, source.distribution.params_width))), 1)
+    places = places[places >= first][:rows]
     rows = len(places)
     one = before.repeat(rows, 1)
     one[torch.arange(rows), places] = after[0, places]
-    n = before.shape[1]
     code = source.encode({name: value.repeat(rows, *[1] * (value.dim() - 1)) for name, value in context.items()}, n)
     moved = (source(one, code) != source(before.repeat(rows, 1), code)).flatten(2).any(-1)
     earlier = torch.arange(n, device=moved.device) <= places[:, None].to(moved.device)

@@ -28,7 +28,7 @@ from arbench.bench.models.verify.law import ROUNDINGS, verify_draws, verify_law
 from arbench.bench.models.verify.noise import verify_noise
 from arbench.bench.models.verify.outside import DRAWS_ALONE, Untouched, draw_more
 from arbench.bench.models.verify.rejection import transformed, verify_rejection
-from arbench.bench.models.verify.stack.outcome import verify_inversion, verify_stacked
+from arbench.bench.models.verify.stack.outcome import verify_inversion, verify_stacked, verify_tails
 from arbench.distributions import Categorical
 from arbench.methods import GUESSED_BY_DRAFT, Outcome, Task
 from arbench.models import Source
@@ -90,7 +90,7 @@ def verify_method(
             facts |= {"recorded": False, "how": facts["how"] + DRAWS_ALONE}
             facts["elements"] = outcome.x.numel() + draw_more(source, task, setup.seed, again)
         if isinstance(twin, Stack):
-            facts |= verify_inversion(method, twin, case, task)
+            facts |= verify_inversion(method, twin, case, task) | verify_tails(method, twin, case, task, setup.seed)
     judge = judge_of(source.distribution)
     if task.noise is not None:
         with naming("noise"):

@@ -40,6 +40,8 @@ WORK = 1_500_000_000
 MOST_NUMBERS = 1 << 24
 """Most parameters in one forward."""
 MOST_ROWS = 64
+FEW_ROWS = 256
+"""Most events at once where a model computes few parameters of each element."""
 SUSPECT = 16.0
 """Difference of parameters, over the usual one, from which on it is looked at in float64."""
 
@@ -52,6 +54,8 @@ class _Progress:
     likely: set[int] = field(default_factory=set)
     order: list[int] = field(default_factory=list)
     at: int = 0
+    quickly: int = 0
+    """Symbols that were tried while the model computed few parameters of each element."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +109,37 @@ def try_symbols(source: Source, twin: Source, f: Tensor, context: Mapping[str, T
     new = [one for one in progress.order[:LIKELY] if one not in progress.likely] if source.steps else []
     trial.step_by_step(new)
     progress.likely.update(new)
+    _quickly(trial, progress)
     while progress.at < levels and time.perf_counter() - began < SECONDS:
         symbols = progress.order[progress.at : progress.at + trial.at_once]
         trial.later(symbols)
         progress.at += len(symbols)
-    tried = progress.likely | set(progress.order[: progress.at])
+    tried = progress.likely | set(progress.order[: max(progress.at, progress.quickly)])
     return Tried(levels, progress.named, len(progress.likely), len(tried))
+
+
+def _quickly(trial: _Trial, progress: _Progress) -> None:
+    """Try symbols while the model computes few parameters of each element, if it can.
+
+    What a symbol changes in a network shows in any of them, and those of a wide alphabet take most of the time.
+    """
+    narrowed = getattr(trial.source, "narrowed", None)
+    if narrowed is None or progress.quickly >= len(progress.order):
+        return
+    began = time.perf_counter()
+    with narrowed() as width:
+        if not width:
+            return
+        few = trial.with_width(width)
+        while progress.quickly < len(progress.order) and time.perf_counter() - began < SECONDS:
+            symbols = progress.order[progress.quickly : progress.quickly + few.at_once]
+            try:
+                few.later(symbols)
+            except InexactError:
+                raise
+            except Exception:  # code of the user's may want all parameters, and gets them below
+                return
+            progress.quickly += len(symbols)
 
 
 def _started(source: Source, levels: int) -> _Progress:
@@ -146,19 +175,33 @@ class _Trial:
         f: a real event (1, N).
         context: its conditioning.
         levels: size of the alphabet.
+        width: number of parameters of an element, where it is not that of the law.
     """
 
-    def __init__(self, source: Source, twin: Source, f: Tensor, context: Mapping[str, Tensor], levels: int) -> None:
-        self._source, self._twin, self._f, self._context = source, twin, f, context
+    def __init__(
+        self,
+        source: Source,
+        twin: Source,
+        f: Tensor,
+        context: Mapping[str, Tensor],
+        levels: int,
+        width: int | None = None,
+    ) -> None:
+        self.source = self._source = source
+        self._twin, self._f, self._context, self._levels = twin, f, context, levels
         n = f.shape[1]
         self._bounds = source.schedule(n)
         weights = sum(one.numel() for one in source.parameters())
-        most = min(WORK // max(weights, 1), MOST_NUMBERS // source.distribution.params_width) // n
-        self._rows = max(min(most, MOST_ROWS), 1)
+        most = min(WORK // max(weights, 1), MOST_NUMBERS // (width or source.distribution.params_width)) // n
+        self._rows = max(min(most, MOST_ROWS if width is None else FEW_ROWS), 1)
         self._begin = self._bounds[1] if len(self._bounds) > 2 else 0
         self._seen = self._bounds[min(2, len(self._bounds) - 1)]
         self.at_once = self._rows * (n - self._begin)
         self._usual: Tensor | None = None
+
+    def with_width(self, width: int) -> _Trial:
+        """Return the same for so many parameters of an element."""
+        return _Trial(self._source, self._twin, self._f, self._context, self._levels, width)
 
     def _code(self, source: Source, rows: int) -> Any:
         own = as_float64(dict(self._context)) if source is self._twin else self._context

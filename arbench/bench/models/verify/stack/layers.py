@@ -7,6 +7,7 @@ fixed values: they must stay bit-equal. Autograd's Jacobian, in float64, must ha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -52,11 +53,13 @@ def probe_stack(source: Stack, twin: Stack, x: Tensor, n: int, seed: int) -> dic
         InexactError: a layer leaks, rows of a batch mix, or values are not finite.
     """
     layers, exact = source.layers(n), twin.layers(n)
-    passage = carry(twin, exact, as_float64(x))
-    if len(x) > 1:
-        alone = carry(twin, exact, as_float64(x[:1])).end
-        if not (passage.end[:1] - alone).abs().max() <= EXACT * (1 + alone.abs().max()):
-            raise InexactError("a row of a batch changes with the other rows", check="rows")
+    several = as_float64(x if len(x) > 1 else torch.cat([x, x + 1]))
+    passage = carry(twin, exact, several)
+    for row in (0, len(several) - 1):
+        alone = carry(twin, exact, several[row : row + 1]).end
+        if not (passage.end[row : row + 1] - alone).abs().max() <= EXACT * (1 + alone.abs().max()):
+            raise InexactError("a row of a batch changes with the other rows", check="rows", first_difference=[row, 0])
+    passage = replace(passage, values=[one[: len(x)] for one in passage.values])
     generator = torch.Generator().manual_seed(seed)
     probes = rows = 0
     for number, (layer, same) in enumerate(zip(layers, exact, strict=True)):

@@ -28,6 +28,10 @@ USUAL = 4.0
 """Largest average difference, in the average error of the dtype itself."""
 CHAINED = "in float64, with networks by which each element depends strongly on the one before"
 """Where an inversion is checked beside the model itself."""
+FAR = {"score": 4.0, "sample": 2.5}
+"""Standard deviation of the elements, or of the noise, by which the tails are checked. Noise of float64 ends at 8."""
+FAR_ROWS = 32
+"""Events of them: noise is beyond 4 in a tenth of them."""
 SAME = 1e-12
 """Largest difference of an inverse in float64, over 1 + its size, beside what the package allows itself."""
 NEAR = 0.1
@@ -67,6 +71,36 @@ def verify_stacked(
         facts = _drawn(twin, case, task, outcome)
     params = source.base(case.n).expand(case.batch, -1, -1)
     return facts, Evidence(params, params.double(), params, 0.0)
+
+
+def verify_tails(method: Method, twin: Stack, case: CaseKey, task: Task, seed: int) -> dict[str, Any]:
+    """Check a method in float64 on elements that are far larger than usual ones: maps may be wrong there alone.
+
+    Draws of a flow that is inverted by a search are left out: it finds what lies between two bounds.
+
+    Returns:
+        Facts for the results file: ``tails``, how many elements were checked, and ``tails_largest``, the largest.
+
+    Raises:
+        InexactError: an outcome is wrong.
+    """
+    searched = any(layer.tolerance for layer in twin.layers(case.n))
+    if case.method == "own_samples" or task.context or searched:
+        return {}
+    other = msgspec.structs.replace(case, dtype="float64", batch=FAR_ROWS)
+    like = task.noise if task.x is None else task.x
+    assert like is not None
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(FAR_ROWS, *like.shape[1:], generator=generator, dtype=torch.float64).to(like.device)
+    values *= FAR[case.op]
+    given = replace(task, **({"noise": values} if task.x is None else {"x": values}))
+    try:
+        verify_stacked(twin, twin, other, given, method.run(twin, given))
+    except InexactError as error:
+        raise InexactError(
+            f"in float64, with values {FAR[case.op]:g} times as large as usual, {error}", **error.facts
+        ) from None
+    return {"tails": values.numel(), "tails_largest": float(values.abs().max())}
 
 
 def verify_inversion(method: Method, twin: Stack, case: CaseKey, task: Task) -> dict[str, Any]:

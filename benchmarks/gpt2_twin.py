@@ -1,0 +1,168 @@
+"""One GPT-2 in two programs: the package transformers and the transformer of arbench, with the same weights.
+
+    python benchmarks/gpt2_twin.py --out reports/twins
+
+Random weights of the published GPT-2-small shape are saved by the package to a temporary folder, and both read them
+there. The log-probabilities of the same tokens and the draws under the same noise are compared; ``arbench verify``
+checks both, and a small Llama and Mamba of the package; ``arbench run --profile`` measures all four in one run, and its
+profile says why one is slower than the other. Nothing is downloaded. It takes some minutes on one core, 4 GB of memory
+and, for a while, 0.5 GB of disk. Needs the extra ``hf``: ``pip install '.[hf]'``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import torch
+
+from arbench.adapters.hf.package import transformers
+from arbench.methods import CACHED, Task
+from arbench.models import Source, resolve
+from arbench.report.models.profiles import differences, profiles
+from arbench.results import Results, read
+
+FOLDER = "gpt2-random"
+SHAPE = "12 layers of width 768, 12 heads, 50,257 tokens, 1,024 positions"
+THEIRS, OURS = f"hf:{FOLDER}", f"transformer@{FOLDER}/"
+LLAMA = (
+    "hf:llama,vocab_size=4096,hidden_size=256,intermediate_size=688,num_hidden_layers=4,num_attention_heads=8,"
+    "num_key_value_heads=4,max_position_embeddings=2048"
+)
+MAMBA = "hf:mamba,vocab_size=4096,hidden_size=256,num_hidden_layers=4,state_size=16"
+PATIENCE = "600"
+"""Seconds that a step may take, on a busy machine too."""
+SCORED, DRAWN, EVENTS = 64, 24, 2
+ALLOWED = 1e-4
+"""Largest difference of a log-probability in float32."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two models with the same weights agree.
+
+    Attributes:
+        log_prob: largest difference of the log-probability of a token.
+        scored: number of tokens whose log-probabilities were compared.
+        drawn: number of tokens that both drew from the same noise.
+        other: number of them that differ.
+    """
+
+    log_prob: float
+    scored: int
+    drawn: int
+    other: int
+
+
+def saved(folder: Path, **shape: int) -> None:
+    """Save a GPT-2 with random weights, as the package does; by default of the published shape."""
+    package = transformers()
+    torch.manual_seed(0)
+    package.GPT2LMHeadModel(package.GPT2Config(**shape)).save_pretrained(folder)
+
+
+def agreement(theirs: Source, ours: Source, scored: int, drawn: int, events: int = EVENTS) -> Agreement:
+    """Compare two models in the log-probabilities of the same tokens, and in draws under the same noise."""
+    with torch.no_grad():
+        x = theirs.observe(scored, range(events), seed=0)[0]
+        first, second = (one.distribution.log_prob(one(x, one.encode({}, scored)), x) for one in (theirs, ours))
+        noise = theirs.distribution.noise(1, range(events), range(drawn), torch.float32)
+        mine, other = (CACHED.run(one, Task(drawn, {}, noise=noise)).x for one in (theirs, ours))
+    return Agreement(float((first - second).abs().max()), x.numel(), mine.numel(), int((mine != other).sum()))
+
+
+def said(words: Sequence[str], here: Path) -> str:
+    """Run a command of arbench in a folder; return what it prints. Ends this program where it finds a fault."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", "from arbench.cli import main; main()", *words],
+        cwd=here,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        raise click.ClickException(f"arbench {' '.join(words)} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+def readme(found: Agreement, verified: Sequence[str], results: Results) -> str:
+    """Return the text of the report."""
+    why = "\n".join(f"- {line}." for line in differences(results, of_methods=False) if OURS.partition("@")[0] in line)
+    told = "\n\n".join("\n".join(f"    {line}" for line in one.lines[:2]) for one in profiles(results))
+    most = f"they differ by {found.log_prob:.1e} at most, {ALLOWED:.0e} is allowed"
+    checks = "\n".join(f"    {line}" for line in verified)
+    return f"""# One GPT-2 in two programs
+
+Random weights of the published shape of GPT-2 small ({SHAPE}),
+saved by transformers, are read by `hf:` (the package's own network and cache) and by arbench's `transformer`. Beside
+them are a Llama and a Mamba of the package, of small sizes. All is repeated by
+
+    python benchmarks/gpt2_twin.py --out reports/twins
+
+## The same model
+
+| what | compared | result |
+|---|---|---|
+| log-probabilities in float32 | {found.scored:,} tokens | {most} |
+| draws under the same noise | {found.drawn:,} tokens | {found.other:,} differ |
+
+## Verified
+
+{checks}
+
+## Which is slower, and why
+
+Times, claims and growth of all four are in [summary.md](summary.md), made from [results.jsonl](results.jsonl). The
+profiles of this run say where the difference of the two GPT-2 lies:
+
+{why}
+
+Each profile, in two lines:
+
+{told}
+"""
+
+
+@click.command(help=__doc__)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the report.")
+@click.option("--n", "sizes", default="32,64", show_default=True, help="Numbers of tokens to measure.")
+def main(out: Path, sizes: str) -> None:
+    """Compare, verify, measure, and write the report."""
+    with tempfile.TemporaryDirectory() as place:
+        here = Path(place)
+        saved(here / FOLDER)
+        before = Path.cwd()
+        os.chdir(here)
+        try:
+            found = agreement(*(resolve(spec).build() for spec in (THEIRS, OURS)), SCORED, DRAWN)
+        finally:
+            os.chdir(before)
+        click.echo(f"{found}")
+        if not found.log_prob <= ALLOWED or found.other:
+            raise click.ClickException("the two models differ")
+        models = (THEIRS, OURS, LLAMA, MAMBA)
+        checks = [
+            said(["verify", "--model", model, "--timeout", PATIENCE], here).partition("\nchecked")[0]
+            for model in models
+        ]
+        verified = [" ".join(text.split()) for text in checks]
+        click.echo("\n".join(verified))
+        named = [word for model in models for word in ("--model", model)]
+        methods = [word for method in ("parallel", "cached", "generate") for word in ("--method", method)]
+        options = ["--n", sizes, "--rounds", "2", "--workers", "2", "--timeout", PATIENCE, "--profile"]
+        click.echo(said(["run", *named, *methods, *options, "--out", "run"], here))
+        out.mkdir(parents=True, exist_ok=True)
+        for name in ("results.jsonl", "summary.md"):
+            (out / name).write_bytes((here / "run" / name).read_bytes())
+        (out / "README.md").write_text(readme(found, verified, read(out / "results.jsonl")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""``arbench verify`` names what is wrong with a plain network, and looks at the largest size that a run measures."""
+
+from __future__ import annotations
+
+import pytest
+
+LAW = ("--law", "categorical:32")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("leak=everywhere", "forward leaks: parameters of element 0 change with elements from"),
+        ("leak=rare", "forward leaks: parameters of element"),
+        ("leak=next,least=1000", "forward leaks: parameters of element"),
+    ],
+)
+def test_a_leak_is_named(verify, spec, settings: str, said: str) -> None:
+    code, found = verify("--model", spec("Conv", settings), *LAW, "--method", "parallel")
+    assert code == 1, found
+    assert said in found
+
+
+def test_what_is_right_is_right_at_the_largest_size_too(verify, spec) -> None:
+    code, found = verify("--model", spec("Conv"), *LAW, "--method", "parallel")
+    assert code == 0, found
+    assert "is right: 1 method at N = 13 (2 events), 64, 129 and 1,024" in found
+
+
+def test_probabilities_are_refused_in_one_line(spec, capsys: pytest.CaptureFixture[str], verify) -> None:
+    assert verify("--model", spec("Probable"), *LAW) == (2, "")

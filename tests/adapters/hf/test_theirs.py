@@ -1,0 +1,77 @@
+"""``arbench verify`` names what is wrong with a language model that is passed as a function of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("transformers", reason="other people's language models need pip install 'arbench[hf]'")
+
+from arbench.bench.models.leaks.symbols import alphabet
+from arbench.models import ModelError, resolve
+
+FILE = Path(__file__).parent / "theirs.py"
+METHODS = ("--method", "parallel", "--method", "sequential")
+SMALL = ("--n", "8", "--batch", "1", "--dtype", "float32")
+STEP_BY_STEP = "is right over all elements at once, but wrong step by step"
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "said"),
+    [
+        ("leaks", SMALL, "is WRONG: forward leaks: parameters of element 0 change with elements from"),
+        ("far_leaks", (), "is WRONG: forward leaks: parameters of element 65 change with elements from 66 on"),
+        ("drifts", SMALL, f"{STEP_BY_STEP}: it reads every element that forward reads, so look at where it takes them"),
+        ("drifts_late", (), "it reads every element that forward reads, so look at where it takes them to be"),
+        ("drifts_if_static,cache=static", SMALL, f"{STEP_BY_STEP}: it reads every element that forward reads"),
+        ("forgets", (), "it does not read element 0, which forward reads; look at the state it returns"),
+        ("coarse", SMALL, f"{STEP_BY_STEP}: it reads every element that forward reads"),
+        ("mixes_rows", SMALL, "is WRONG: a row of a batch changes with the other rows"),
+        ("fades", SMALL, f"{STEP_BY_STEP}: "),
+    ],
+)
+def test_a_fault_is_named(verify, monkeypatch, fault, words, said):
+    monkeypatch.setattr(alphabet, "SECONDS", 0.1)
+    code, found = verify("--model", f"{FILE}:{fault}", *METHODS, *words)
+    assert code == 1, found
+    assert said in found
+
+
+def test_a_leak_of_one_token_of_a_wide_alphabet_is_found_and_named(verify, monkeypatch):
+    monkeypatch.setattr(alphabet, "SECONDS", 600.0)  # it ends once the token is found
+    rare = next(token for token in range(50257) if (token * 7919 + 13) % 50021 == 17)
+    code, found = verify("--model", f"{FILE}:rare_leaks", "--method", "parallel", *SMALL)
+    assert code == 1, found
+    assert f"where that is symbol {rare}, and not with most symbols" in found
+
+
+def test_what_is_right_is_right(verify):
+    code, found = verify("--model", f"{FILE}:sound", *METHODS)
+    assert code == 0, found
+    assert "is right: 2 methods at N = 8 (1 and 2 events), 12 and 128," in found
+
+
+@pytest.mark.parametrize("name", ["leaks", "fades", "sound"])
+def test_a_class_that_passes_on_its_arguments_has_the_cache_of_its_base(name):
+    assert resolve(f"{FILE}:{name}").build().steps
+
+
+def test_settings_of_ours_are_none_of_the_function():
+    assert resolve(f"{FILE}:sound,cache=static").build().kind == "static"
+    with pytest.raises(ModelError, match="unexpected keyword argument 'widht'"):
+        resolve(f"{FILE}:sound,widht=3").build()
+
+
+def test_few_logits_are_those_of_all(no_grad):
+    model = resolve(f"{FILE}:sound").build()
+    x = model.observe(8, [0, 1], seed=0)[0]
+    whole = model(x, None)
+    with model.narrowed() as width:
+        few = model(x, None)
+    assert few.shape == (2, 8, width) == (2, 8, 64)
+    assert torch.allclose(few, whole[..., torch.linspace(0, 299, 64).round().long()], atol=1e-6)
+    assert torch.equal(model(x, None), whole)
+    with resolve("hf:tiny,vocab_size=32").build().narrowed() as width:
+        assert width == 0
