@@ -1,0 +1,87 @@
+"""Every block of Python and of the console that the pages show is run, or is marked with what it needs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from arbench import meters
+from arbench.bench import prove, runner
+from arbench.bench.workers import checking
+from arbench.results import read
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "benchmarks/peers/README.md", *(f"docs/{one.name}" for one in sorted(ROOT.glob("docs/*.md")))]
+TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
+CODE = [name for name in PAGES if "```python\n" in TEXTS[name] or "```console\n" in TEXTS[name]]
+SLOW = [name for name in CODE if "minutes -->" in TEXTS[name]]
+LIMITS = {"copy": [], "read": [], "matmul": {"float32": 1e6}, "timer_s": 1e-7}
+EARLIER = {
+    "docs/compare.md": {"my_model.py": "arbench/cli/starters/model.py"},
+    "docs/own-method.md": {"my_model.py": "README.md"},
+    "docs/paper.md": {"runs/mine/results.jsonl": "reports/fused/student/results.jsonl"},
+    "docs/results-file.md": {"results.jsonl": "reports/fused/student/results.jsonl"},
+}
+"""What a reader of a page has already, by the file that it comes from."""
+
+
+@pytest.fixture(scope="module")
+def tool(load: Callable[[Path], ModuleType]) -> ModuleType:
+    return load(Path(__file__).with_name("blocks.py"))
+
+
+@pytest.fixture
+def reader(
+    tool: ModuleType,
+    load: Callable[[Path], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    forgotten: None,
+) -> Iterator[Any]:
+    """Yield a reader in an empty folder; workers' jobs run in this process, and this machine's limits are constants."""
+    for room in (runner, prove, checking):
+        monkeypatch.setattr(room, "WorkerPool", load(ROOT / "tests" / "workers.py").Inside)
+    for room in (runner, meters):
+        monkeypatch.setattr(room, "limits", lambda device, threads=None: LIMITS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield tool.Reader(tmp_path)
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def follow(page: str, tool: ModuleType, reader: Any, *, slow: bool) -> None:
+    """Follow a page as far as what it needs is there; no row of what it measures may have failed."""
+    for name, source in EARLIER.get(page, {}).items():
+        (reader.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if source.endswith(".md"):
+            (text,) = [block.text for block in tool.blocks(ROOT / source) if block.file == name]
+            (reader.folder / name).write_text(text, encoding="utf-8")
+        else:
+            shutil.copy(ROOT / source, reader.folder / name)
+    there = [block for block in tool.blocks(ROOT / page) if not block.lacks(slow=slow)]
+    reader.prepare(there)
+    for block in there:
+        reader.follow(block)
+    reader.unused(there)
+    for file in reader.folder.rglob("results.jsonl"):
+        assert {case.status for case in read(file).cases.values()} == {"ok"}, file
+
+
+@pytest.mark.parametrize("page", CODE)
+def test_a_page_does_what_it_says(page: str, tool: ModuleType, reader: Any) -> None:
+    follow(page, tool, reader, slow=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", SLOW)
+def test_a_page_does_what_it_says_where_there_are_minutes(page: str, tool: ModuleType, reader: Any) -> None:
+    follow(page, tool, reader, slow=True)
