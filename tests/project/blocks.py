@@ -5,7 +5,7 @@ Two marks, comments in HTML that neither the forge nor the site shows, stand on 
 ``<!-- file: my_model.py -->``
     The block is this file. A page may show a command before the file that it needs: files are written first.
 ``<!-- needs: the network, minutes -->``
-    The block is not run everywhere; each reason is one of ``NEEDS``. Every other block of Python or of the console is run.
+    The block is not run everywhere; each reason is one of ``NEEDS``. Every other block of code is run.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 import torch
 
 from arbench.cli import main
@@ -44,10 +45,11 @@ NEEDS: dict[str, Callable[[], bool]] = {
 BLOCK = re.compile(r"((?:^<!-- (?:file|needs): [^\n]+ -->\n)*)^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 MARK = re.compile(r"<!-- (file|needs): ([^\n]+) -->")
 CHEAPER = {
-    "run": {"--workers": "1", "--rounds": "1", "--n": "8,12,16,24"},
+    "run": {"--workers": "1", "--rounds": "1", "--n": "8,12,16,24", "--no-samples": None},
     "doctor": {"--instances": "2", "--pairs": "1"},
 }
-"""Options that a test adds to commands that leave them out: fewer and smaller cases, no figure of which a page shows."""
+"""Options that a test adds to a command, or puts in the place of its own: fewer and smaller cases. No page shows a figure
+that a command prints of other sizes."""
 VARYING = re.compile(r"\d+(?:[.,]\d+)*(?:e-?\d+)?")
 
 
@@ -176,13 +178,14 @@ class Reader:
     def arbench(self, words: list[str], code: int = 0) -> str:
         """Run a command in this process, with fewer repetitions, which ends with a code; return what it prints."""
         printed, self.last = io.StringIO(), words
-        cheaper = CHEAPER.get(words[0], {})
-        more = [word for option in cheaper.items() if option[0] not in words for word in option]
-        with redirect_stdout(printed):
-            try:
-                main([*words, *more])
-            except SystemExit as ended:
-                assert ended.code == code, f"arbench {shlex.join(words)} ended with {ended.code}:\n{printed.getvalue()}"
+        words = [*words]
+        for option, value in CHEAPER.get(words[0], {}).items():
+            if option in words:
+                del words[words.index(option) : words.index(option) + 2]
+            words += [option] if value is None else [option, value]
+        with redirect_stdout(printed), pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == code, f"arbench {shlex.join(words)} ended with {ended.value}:\n{printed.getvalue()}"
         return printed.getvalue()
 
     def unused(self, page: list[Block]) -> None:

@@ -21,7 +21,8 @@ PAGES = ["README.md", "benchmarks/peers/README.md", *(f"docs/{one.name}" for one
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
 CODE = [name for name in PAGES if "```python\n" in TEXTS[name] or "```console\n" in TEXTS[name]]
 SLOW = [name for name in CODE if "minutes -->" in TEXTS[name]]
-LIMITS = {"copy": [], "read": [], "matmul": {"float32": 1e6}, "timer_s": 1e-7}
+RATES = [{"bytes": 32768, "gb_per_s": 1e6}]
+LIMITS = {"copy": RATES, "read": RATES, "matmul": {"float32": 1e6}, "timer_s": 1e-7}
 EARLIER = {
     "docs/compare.md": {"my_model.py": "arbench/cli/starters/model.py"},
     "docs/own-method.md": {"my_model.py": "README.md"},
@@ -29,6 +30,15 @@ EARLIER = {
     "docs/results-file.md": {"results.jsonl": "reports/fused/student/results.jsonl"},
 }
 """What a reader of a page has already, by the file that it comes from."""
+
+LEFT = {
+    "README.md": ("results/*/report.html", "Bigram"),
+    "docs/paper.md": ("runs/mine/paper/references.bib", "{arbench-run-"),
+    "docs/python.md": ("mine/report.html", "wavenet:tiny"),
+    "docs/training.md": ("results/*/summary.md", "Quality beside speed"),
+    "docs/tutorial.md": ("two/report.html", "parallel_wavenet:tiny"),
+}
+"""What a reader of a page finds afterwards: a file, and what it says."""
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +82,9 @@ def follow(page: str, tool: ModuleType, reader: Any, *, slow: bool) -> None:
     for block in there:
         reader.follow(block)
     reader.unused(there)
+    if page in LEFT:
+        (file,) = reader.folder.glob(LEFT[page][0])
+        assert LEFT[page][1] in file.read_text(encoding="utf-8")
     for file in reader.folder.rglob("results.jsonl"):
         assert {case.status for case in read(file).cases.values()} == {"ok"}, file
 
