@@ -48,8 +48,8 @@ CHEAPER = {
     "run": {"--workers": "1", "--rounds": "1", "--n": "8,12,16,24", "--no-samples": None},
     "doctor": {"--instances": "2", "--pairs": "1"},
 }
-"""Options that a test adds to a command, or puts in the place of its own: fewer and smaller cases. No page shows a figure
-that a command prints of other sizes."""
+"""Options that a test adds to a command, or puts in the place of its own: fewer and smaller cases. Pages show no figure
+that depends on them."""
 VARYING = re.compile(r"\d+(?:[.,]\d+)*(?:e-?\d+)?")
 
 
@@ -112,6 +112,13 @@ class Reader:
     names: dict[str, object] = field(default_factory=lambda: {"__name__": "page"})
     said: str = ""
     last: list[str] = field(default_factory=list)
+
+    def read(self, page: list[Block]) -> None:
+        """Follow a page from top to bottom."""
+        self.prepare(page)
+        for block in page:
+            self.follow(block)
+        self.unused(page)
 
     def prepare(self, page: list[Block]) -> None:
         """Write the files of a page, and do what its commands ``arbench new`` do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -78,10 +79,7 @@ def follow(page: str, tool: ModuleType, reader: Any, *, slow: bool) -> None:
         else:
             shutil.copy(ROOT / source, reader.folder / name)
     there = [block for block in tool.blocks(ROOT / page) if not block.lacks(slow=slow)]
-    reader.prepare(there)
-    for block in there:
-        reader.follow(block)
-    reader.unused(there)
+    reader.read(there)
     if page in LEFT:
         (file,) = reader.folder.glob(LEFT[page][0])
         assert LEFT[page][1] in file.read_text(encoding="utf-8")
@@ -98,3 +96,46 @@ def test_a_page_does_what_it_says(page: str, tool: ModuleType, reader: Any) -> N
 @pytest.mark.parametrize("page", SLOW)
 def test_a_page_does_what_it_says_where_there_are_minutes(page: str, tool: ModuleType, reader: Any) -> None:
     follow(page, tool, reader, slow=True)
+
+
+def shown(tool: ModuleType, text: str) -> list[Any]:
+    """Return the blocks of a page with this text."""
+    found: list[Any] = tool.blocks(ROOT / "README.md", text)
+    return found
+
+
+def test_marks_are_read_and_others_refused(tool: ModuleType, said: Callable[..., str]) -> None:
+    text = "A\n\n<!-- file: a.py -->\n<!-- needs: hours, the network -->\n```python\n1\n```\n```{toctree}\na\n```\n"
+    (block,) = shown(tool, text)
+    assert (block.language, block.text, block.line, block.file) == ("python", "1\n", 5, "a.py")
+    assert block.lacks(slow=True) == ["hours", "the network"]
+    (minutes,) = shown(tool, "<!-- needs: minutes -->\n```console\narbench\n```\n")
+    assert (minutes.lacks(slow=False), minutes.lacks(slow=True)) == (["minutes"], [])
+    unknown = said(ValueError, shown, tool, text.replace("hours", "luck"))
+    assert unknown.startswith("README.md:5: 'luck' is none of what a block may need: a CUDA device, ")
+    for loose in (text.replace("-->\n```", "-->\n\n```"), text.replace("file: a.py", "file:")):
+        wrong = said(ValueError, shown, tool, loose)
+        assert wrong == "README.md: a mark does not stand right before a block, or has no value"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("```console\narbench list --model nonsense\n```", "ended with"),
+        ("```console\nfalse\n```", "false"),
+        ("```python\nprint((1, 2))  # (1, 3)\n```", "README.md:1"),
+        ("```python\ndef test_x():\n    assert 1 == 2, 'no'\n```", "no"),
+        ("```console\narbench --version\n```\n```text\narbench 7.7.7 of gold\n```", "README.md:4 was not printed"),
+        ("```python\nprint('right')\n```\n```text\nwrong\n```", "README.md:4 was not printed"),
+    ],
+)
+def test_what_a_page_says_and_is_not_so_is_noticed(text: str, why: str, tool: ModuleType, reader: Any) -> None:
+    blocks = shown(tool, f"{text}\n")
+    with pytest.raises(AssertionError, match=re.escape(why)):
+        reader.read(blocks)
+
+
+def test_numbers_and_line_breaks_of_what_is_printed_may_differ(tool: ModuleType) -> None:
+    said = "model is right: 7 methods, in 2.4 s\n  law: within 1.8e-07 of 2,193\n"
+    assert tool.unsaid("model is right: 7 methods,\n  in 12.25 s\n...\nof 9\n", said) == []
+    assert tool.unsaid("model is WRONG: 7 methods\n", said) == ["WRONG:"]
