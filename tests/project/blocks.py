@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import os
 import re
 import runpy
 import shlex
@@ -178,7 +179,10 @@ class Reader:
                 if not (words[1] == "new" and self.made(line)):
                     yield self.arbench(words[1:])
             elif words:
-                done = subprocess.run(["bash", "-ec", line], cwd=self.folder, capture_output=True, text=True)
+                path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+                environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+                bash = ["bash", "-ec", line]
+                done = subprocess.run(bash, cwd=self.folder, env=environment, capture_output=True, text=True)
                 assert done.returncode == 0, f"{block.page}:{block.line}: {line}\n{done.stdout}{done.stderr}"
                 yield done.stdout
 
@@ -196,11 +200,12 @@ class Reader:
         return printed.getvalue()
 
     def unused(self, page: list[Block]) -> None:
-        """Import the files of Python that nothing else has imported."""
+        """Run the files of Python that no command names and nothing else has imported."""
+        commands = " ".join(line for block in page for line in lines(block))
         for block in page:
             place = str(self.folder / (block.file or ""))
             known = {getattr(module, "__file__", None) for module in [*sys.modules.values()]}
-            if block.language == "python" and block.file and place not in known:
+            if block.language == "python" and block.file and place not in known and block.file not in commands:
                 runpy.run_path(place)
 
 
