@@ -47,7 +47,7 @@ SLUG = $(PY) -c 'import re, torch; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-page test-slow test-compile test-oldest test-extras compiled lint docs api dist bench gpu clean
+.PHONY: help run test test-page test-slow test-compile test-oldest test-extras compiled lint docs links api dist bench gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -88,10 +88,10 @@ test-oldest: $(OLDEST)/.installed ## every kernel checked with the oldest Triton
 # Other people's models come from packages that some places cannot have: their tests are then skipped, and say why.
 EXTRAS := hf flows
 
-test-extras: $(INSTALLED_DEV) ## other people's models, with the packages that they come from
+test-extras: $(INSTALLED_DEV) ## other people's models and the pages about them, with the packages that they come from
 	@for extra in $(EXTRAS); do $(PY) -m pip install -e ".[$$extra]" || \
 	  echo "make test-extras: no package of the extra '$$extra' here, so its tests are skipped" >&2; done
-	OMP_NUM_THREADS=1 $(BIN)pytest -m "not slow" tests/adapters $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)pytest -m "not slow" tests/adapters tests/project/test_blocks.py $(ARGS)
 
 compiled: $(OLDEST)/.installed ## compile changed Triton programs and write their tables, for both Tritons
 	$(PY) benchmarks/compiled.py
@@ -106,6 +106,10 @@ lint: $(INSTALLED_DEV) ## ruff, mypy and the import contracts
 docs: $(INSTALLED) ## the documents as a site, in docs/_build; a link that leads nowhere is an error
 	$(PY) -m pip install -q -e '.[docs]'
 	$(PY) -m sphinx -q -n -W --keep-going -c docs -b html . docs/_build $(ARGS)
+
+links: $(INSTALLED) ## follow the documents' links to other sites
+	$(PY) -m pip install -q -e '.[docs]'
+	$(PY) -m sphinx -q -c docs -b linkcheck . docs/_build/links $(ARGS)
 
 api: $(INSTALLED_DEV) ## list the public names and signatures in docs/api.txt; refused until CHANGELOG.md names what changed
 	$(PY) tests/project/api.py

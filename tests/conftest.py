@@ -37,7 +37,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
 
-LONG = ("test_aot", "test_interruption", "test_isolation", "test_wheel", "test_readme", "test_hosts", "test_check")
+LONG = ("test_aot", "test_interruption", "test_isolation", "test_wheel", "test_blocks", "test_hosts", "test_check")
 """Files with tests of many seconds: started last, one of them would keep a worker busy after all others are done."""
 
 

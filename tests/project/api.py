@@ -1,7 +1,7 @@
-"""The public interface as text: a line for each name, with its signature.
+"""The public interface as text: a line for each name with its signature, and for each option of a command.
 
 ``make api`` writes it to ``docs/api.txt``; `test_api` holds the code against that file. The command refuses to write
-until the section *Unreleased* of ``CHANGELOG.md`` has every name that was added, changed or removed.
+until the section *Unreleased* of ``CHANGELOG.md`` has every name or option that was added, changed or removed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import click
 
 ROOT = Path(__file__).parents[2]
 FILE, CHANGELOG = ROOT / "docs" / "api.txt", ROOT / "CHANGELOG.md"
@@ -67,7 +69,27 @@ def listing() -> list[str]:
         place, _, one = path.rpartition(".")
         public[path] = getattr(importlib.import_module(place), one)
     classes = {value for value in public.values() if inspect.isclass(value)}
-    return sorted(line for path, value in public.items() for line in _lines(path, value, classes))
+    return sorted([*options(), *(line for path, value in public.items() for line in _lines(path, value, classes))])
+
+
+def options() -> Iterator[str]:
+    """Yield a line for each option and argument of each command, and whether it takes a value."""
+    from arbench.cli import group
+
+    with click.Context(group, info_name="arbench") as context:
+        commands = [("arbench", group)]
+        while commands:
+            path, command = commands.pop()
+            if isinstance(command, click.Group):
+                commands += [
+                    (f"{path} {name}", one)
+                    for name in command.list_commands(context)
+                    if (one := command.get_command(context, name))
+                ]
+            for one in command.params:
+                names = ", ".join([*one.opts, *one.secondary_opts]) if isinstance(one, click.Option) else one.name
+                flag = isinstance(one, click.Option) and one.is_flag
+                yield f"{path} {names}" + (": flag" if flag else "")
 
 
 def unnamed(old: Iterable[str], new: Iterable[str], changelog: str) -> list[str]:
@@ -81,7 +103,8 @@ def unnamed(old: Iterable[str], new: Iterable[str], changelog: str) -> list[str]
     section = changelog.partition("## [Unreleased]")[2].partition("\n## [")[0]
     code = " ".join(re.findall(r"`([^`\n]+)`", section))
     changed = sorted({line.partition("(")[0].partition(":")[0] for line in set(old) ^ set(new)})
-    return [name for name in changed if not re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", code)]
+    short = {name: re.split(r"[ .]", name)[-1] for name in changed}
+    return [name for name in changed if not re.search(rf"(?<!\w){re.escape(short[name])}(?![\w-])", code)]
 
 
 def stored() -> list[str]:

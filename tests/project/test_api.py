@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- `stream(chunk=...)`, to measure.\n\n## [0.1.0]\n\n- `measure`.\n"
+CHANGELOG = """\
+# Changelog
+
+## [Unreleased]
+
+- `stream(chunk=...)`, to measure; `arbench run --stream`.
+
+## [0.1.0]
+
+- `measure`.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +35,9 @@ def test_it_lists_functions_classes_members_and_constants(api) -> None:
     assert "arbench.__version__" in listed
     assert "arbench.results.SCHEMA" in listed
     assert "arbench.models.Source.forward(self, f: Tensor, code: Any) -> Tensor" in listed
+    assert "arbench run --budget" in listed
+    assert "arbench run --resume: flag" in listed
+    assert "arbench new model file" in listed
     assert any(line.startswith("arbench.measure(models: ") and " -> Measured" in line for line in listed)
     assert any(line.startswith("arbench.results.Case(") and "median_s=None" in line for line in listed)
     assert not any(line.startswith("arbench.distributions.Normal.log_prob(") for line in listed), "as of its base"
@@ -39,6 +52,9 @@ def test_it_lists_functions_classes_members_and_constants(api) -> None:
         (["arbench.measure(n)"], [], ["arbench.measure"]),
         ([], ["arbench.models.Source.streams: attribute"], ["arbench.models.Source.streams"]),
         (["arbench.measure(n)"], ["arbench.measure(n)"], []),
+        (["arbench run --chunk"], [], ["arbench run --chunk"]),
+        ([], ["arbench run --stream: flag"], []),
+        ([], ["arbench run --stream-by"], ["arbench run --stream-by"]),
     ],
 )
 def test_what_changed_has_to_be_named_among_what_is_unreleased(api, old, new, missing) -> None:

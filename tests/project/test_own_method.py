@@ -144,7 +144,3 @@ def test_settings_are_read_as_the_page_says() -> None:
     for text, kind in kinds.items():
         assert f"`{text}`" in said
         assert type(settings_of(f"width={text}")["width"]) is kind
-
-
-def test_the_decorator_alone_is_python() -> None:
-    compile(BLOCKS[2] + "def draw(model, noise):\n    return noise\n", "page", "exec")
