@@ -158,6 +158,9 @@ class Source(Switched, ABC):
     distribution: Distribution
     rate_hz: float | None = None
     """Elements per second of real time, for audio."""
+    prompt_length: int | None = None
+    """Tokens of a language model's prompt, conditioning that is read in one pass before the first element; None for
+    models of anything else, which reports then do not describe in the words of that field."""
     receptive_field: int | None = None
     """Number of elements before an element that its law depends on; None where that has no bound."""
     intractable: ClassVar[str] = ""
