@@ -223,6 +223,19 @@ class Source(Switched, ABC):
         return None
 
     @classmethod
+    def numbers(cls, config: Mapping[str, Any], n: int) -> tuple[int, int] | None:
+        """Return how many weights a model has, and how many numbers the state of an event, before either is made.
+
+        Models that may be larger than a machine define it, so that they are refused before they are built. None, the
+        default, where this is not known.
+
+        Args:
+            config: configuration of the model, as in ``presets``.
+            n: number of elements N.
+        """
+        return None
+
+    @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
         """Read the user's own data for ``observe``.
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from arbench.adapters.hf import caches, tokens
 from arbench.adapters.hf.caches import State
-from arbench.adapters.hf.claims import ATTENTION, RECURRENT
+from arbench.adapters.hf.claims import MIXED, claims_of
 from arbench.adapters.hf.configs import configuration, shorter
 from arbench.adapters.hf.exact import at_least
 from arbench.adapters.hf.generate import ASSISTED, GENERATE
-from arbench.adapters.hf.networks import network_of
+from arbench.adapters.hf.networks import network_of, numbers_of
 from arbench.adapters.hf.package import transformers
 from arbench.adapters.hf.presets import Presets, label, weight_files
 from arbench.border.shown import Shown
@@ -61,7 +61,7 @@ class CausalLM(Source):
     citation = "Wolf et al. 2020, arXiv:1910.03771"
     default_preset = "tiny"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = Presets()
-    claims = ATTENTION
+    claims = MIXED
     make: ClassVar[Callable[..., nn.Module] | None] = None
     """Function of the user's that makes the network, where ``adapted`` makes a class of one."""
 
@@ -106,7 +106,7 @@ class CausalLM(Source):
         begun = None if self.past is None else caches.begun(self.network, self.past, self.kind, 1)
         self.croppable = begun is not None and caches.can_crop(begun)
         self.recurrent = self.past is not None and caches.is_recurrent(begun)
-        object.__setattr__(self, "claims", RECURRENT if self.recurrent else ATTENTION)
+        object.__setattr__(self, "claims", claims_of(config, begun, self.past is not None))
 
     def _network(self, fields: Mapping[str, Any], seed: int) -> Any:
         make = type(self).make
@@ -140,6 +140,17 @@ class CausalLM(Source):
             return _same_tokens(config, {**ours, **cls.presets[str(other)]}, str(other))
         how = {name: config[name] for name in ("attn_implementation",) if name in config}
         return {**ours, **how, "of": config["of"], **shorter(config["of"], _fields(config), DRAFT_SHARE)}
+
+    @classmethod
+    def numbers(cls, config: Mapping[str, Any], n: int) -> tuple[int, int] | None:
+        """Return the numbers of weights and of the cache of an event, from shapes alone; None for a user's network."""
+        if cls.make is not None or type(config.get("prompt", 0)) is not int:
+            return None
+        fields = {name: value for name, value in config.items() if name not in OWN}
+        try:
+            return numbers_of(config["of"], fields, config.get("prompt", 0) + n)
+        except ValueError:  # building says what is wrong
+            return None
 
     @property
     def dtype(self) -> torch.dtype:

@@ -33,13 +33,8 @@ def language(results: Results, model: str, shared: SharedSettings) -> list[str]:
     draws = [case for case in cases if case.op == "sample" and case.exactness != "approximate" and case.median_s]
     by_token = [case for case in draws if is_by_token(case) and case.first_s is not None]
     hint = [f"{HINT}."] if draws and not by_token else []
-    return [
-        *_latencies(by_token, shared),
-        *_throughput(draws, shared),
-        *hint,
-        *_cache(cases),
-        *_acceptance(draws, shared),
-    ]
+    lines = [*_latencies(by_token, shared), *_throughput(draws, shared), *hint]
+    return [*lines, *_cache(cases), *_acceptance(draws, shared)]
 
 
 def _largest(cases: list[Case]) -> list[Case]:

@@ -30,7 +30,7 @@ def held(source: Source, f: Tensor, context: Mapping[str, Tensor]) -> dict[str, 
     whole = _bytes(source, f, context, n)
     if n == 1:
         return {"state_bytes": whole}
-    return {"state_bytes": whole, "token_bytes": whole - _bytes(source, f, context, n - 1)}
+    return {"state_bytes": whole, "token_bytes": max(whole - _bytes(source, f, context, n - 1), 0)}
 
 
 def _bytes(source: Source, f: Tensor, context: Mapping[str, Tensor], n: int) -> int:
