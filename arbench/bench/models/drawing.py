@@ -12,8 +12,8 @@ from torch import Tensor
 
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
-from arbench.bench.memory import check_room
 from arbench.bench.job import out_of_memory
+from arbench.bench.memory import check_room
 from arbench.bench.models.samples import Likeliest, Samples
 from arbench.bench.models.setup import ModelSetup, moved
 from arbench.bench.models.verify.method import called, verify_outcome
