@@ -68,8 +68,8 @@ def check_room(chosen: Chosen, batch: int, n: int, options: Options) -> None:
             where = "the host" if device == "cpu" else device
             raise PlanError(
                 f"model '{chosen.name}:{chosen.preset}' has {weights:,} weights and {state:,} numbers of state an "
-                f"event at N = {n:,}: with batch {batch} it needs at least {in_units(needed)} of memory, and {where} has "
-                f"{in_units(left)} available; choose fewer layers, a smaller --batch or --n, or a larger machine"
+                f"event at N = {n:,}: with batch {batch} it needs at least {in_units(needed)} of memory, and {where} "
+                f"has {in_units(left)} available; choose fewer layers, a smaller --batch or --n, or a larger machine"
             )
 
 

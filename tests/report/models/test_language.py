@@ -57,9 +57,9 @@ CACHE = "The cache takes 73,728 bytes a token and event in float32: 14 MB for 19
 def test_first_token_further_tokens_and_throughput_over_batches() -> None:
     four = drawn(batch=4, first_s=0.1, gap_median_s=0.02, gap_worst_s=0.04, median_s=1.28)
     assert said(drawn(), four) == (
-        "After a prompt of 128 tokens generate,chunk=1 has a time to first token of 50 ms and an inter-token latency of "
-        "10.0 ms (median, worst 20 ms) at batch 1; a time to first token of 0.10 s and an inter-token latency of 20 ms "
-        "(median, worst 40 ms) at batch 4.",
+        "After a prompt of 128 tokens generate,chunk=1 has a time to first token of 50 ms and an inter-token latency "
+        "of 10.0 ms (median, worst 20 ms) at batch 1; a time to first token of 0.10 s and an inter-token latency of 20 "
+        "ms (median, worst 40 ms) at batch 4.",
         "Tokens a second at N = 64 after a prompt of 128, whose pass is included: 100 by generate,chunk=1 at batch 1; "
         "200 by generate,chunk=1 at batch 4.",
         CACHE,
