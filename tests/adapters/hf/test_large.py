@@ -24,9 +24,9 @@ def built(monkeypatch):
     return made
 
 
-def test_seventy_billion_weights_in_a_file_are_refused_with_exit_code_2(built, tmp_path, monkeypatch, capsys):
+def test_a_large_configuration_file_is_refused_with_exit_code_2(built, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(memory, "available_bytes", lambda device: 64 * 10**9)
-    sizes = dict(hidden_size=8192, intermediate_size=28672, num_hidden_layers=80)
+    sizes = dict(hidden_size=2**16, intermediate_size=2**18, num_hidden_layers=2)
     heads = dict(num_attention_heads=64, num_key_value_heads=8)
     file = tmp_path / "large.json"
     file.write_text(json.dumps({"model_type": "llama", **sizes, **heads}))
@@ -34,8 +34,8 @@ def test_seventy_billion_weights_in_a_file_are_refused_with_exit_code_2(built, t
         main(["sample", "--model", f"hf:{file}", "--n", "100", "--count", "2", "--out", str(tmp_path / "out")])
     assert ended.value.code == 2
     assert (
-        "has 68,976,648,192 weights and 16,384,000 numbers of state an event at N = 100: with batch 2 it needs at "
-        "least 828 GB of memory, and the host has 64 GB available; choose fewer layers, a smaller --batch or --n, or a larger"
+        "has 126,601,199,616 weights and 3,276,800 numbers of state an event at N = 100: with batch 2 it needs at "
+        "least 1.52 TB of memory, and the host has 64 GB available; choose fewer layers, a smaller --batch or --n, "
     ) in capsys.readouterr().err
     assert built == []
 
