@@ -39,7 +39,7 @@ _HEADLINE = (
 )
 _OPTIONAL = ("rate", "real_time", "speed_up", "marked_depth", "op", "gap_worst", "first_chunk", "gap", "streams")
 """Columns of the headline that a narrow terminal loses, the first one first."""
-_OF_CHUNKS = ("first_chunk", "gap", "gap_worst", "noise")
+OF_CHUNKS = ("first_chunk", "gap", "gap_worst", "noise")
 """Columns of methods that draw chunk by chunk."""
 _OP_ORDER = {"score": 0, "sample": 1, "forward": 2, "backward": 3}
 
@@ -317,7 +317,7 @@ def _table(
         "accepted": any(map(accepted, cases)),
         "slowdown": any(map(results.slowdown, cases)),
         "speed_up": any(speed_up(c, results) for c in cases),
-        **dict.fromkeys(_OF_CHUNKS, any(c.first_s for c in cases)),
+        **dict.fromkeys(OF_CHUNKS, any(c.first_s for c in cases)),
         **dict.fromkeys(("streams", "streams_worst"), any(streams(c, results) for c in cases)),
         "gap_p99": any(c.gap_p99_s for c in cases),
         "of_limit": any(reached(c, results) for c in cases),
@@ -342,7 +342,7 @@ def _titles(cases: Iterable[Case]) -> dict[str, str]:
     right = [case for case in cases if case.status == "ok"]
     if not right or any(case.prompt is None for case in right):
         return {}
-    chunks = () if all(case.chunk in (None, 1) for case in right) else (*_OF_CHUNKS, "gap_p99")
+    chunks = () if all(case.chunk in (None, 1) for case in right) else (*OF_CHUNKS, "gap_p99")
     return {name: title for name, title in OF_TOKENS.items() if name not in chunks}
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from arbench.report.cells import accepted
-from arbench.report.labels import SharedSettings, listed, model_label, of_models
-from arbench.report.table import order
+from dataclasses import replace
+
+from arbench.report.cells import CELLS, COLUMNS, OF_TOKENS, accepted
+from arbench.report.labels import SharedSettings, listed, method_key, model_label, of_models
+from arbench.report.quantities import NONE, Column, in_one_unit
+from arbench.report.table import OF_CHUNKS, Mark, Table, order
 from arbench.results import Case, Results
 from arbench.stats import format_seconds
 from arbench.stats.digits import Interval, format_si
 
+TITLE = "Language models, by prompt and batch"
+_SHOWN = ("model", "method", "n", "first_chunk", "gap", "gap_worst", "rate", "cache", "accepted")
 HINT = "Time to first token and inter-token latency: add --method stream,chunk=1"
 
 
@@ -35,6 +40,26 @@ def language(results: Results, model: str, shared: SharedSettings) -> list[str]:
     hint = [f"{HINT}."] if draws and not by_token else []
     lines = [*_latencies(by_token, shared), *_throughput(draws, shared), *hint]
     return [*lines, *_cache(cases), *_acceptance(draws, shared)]
+
+
+def language_table(results: Results) -> Table | None:
+    """Return a row for each exact sampler of language models and each batch, at its largest N; None without any."""
+    shared, known = SharedSettings(results), dict[tuple[object, ...], Case]()
+    for case in order(of_models(results)):
+        if case.prompt is not None and case.status == "ok" and case.op == "sample" and case.exactness != "approximate":
+            known[case.key] = case  # the last of a key is that of the largest N
+    if not known:
+        return None
+    cases = list(known.values())
+    columns = [replace(COLUMNS[name], title=OF_TOKENS.get(name, COLUMNS[name].title)) for name in _SHOWN]
+    columns[2:2] = [Column("prompt"), Column("batch")]
+    rows = []
+    for case in cases:
+        coarse = OF_CHUNKS if case.chunk not in (None, 1) else ()  # the first chunk is no first token
+        cells = [NONE if name in coarse else CELLS[name](case, results, shared) for name in _SHOWN]
+        cells[2:2] = [f"{case.prompt:,}", f"{case.batch:,}"]
+        rows.append(cells)
+    return Table(TITLE, *in_one_unit(columns, rows), marks=[Mark(method_key(case), case.id) for case in cases])
 
 
 def _largest(cases: list[Case]) -> list[Case]:

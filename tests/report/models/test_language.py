@@ -8,7 +8,10 @@ import msgspec
 import pytest
 
 from arbench.report import answers, rows
-from arbench.report.models.language import HINT
+from arbench.report.models.language import HINT, TITLE, language_table
+from arbench.report.page import page
+from arbench.report.quantities import NONE
+from arbench.report.summary import summary
 from arbench.report.table import model_tables
 from arbench.results import Case, Results, Run
 
@@ -85,6 +88,27 @@ def test_acceptance_and_what_would_measure_the_first_token() -> None:
 )
 def test_states_that_do_not_grow(facts: dict[str, Any], line: str) -> None:
     assert said(drawn(**facts))[-1] == line
+
+
+def test_a_table_by_prompt_and_batch_at_the_largest_n() -> None:
+    longer = drawn(prompt=512, preset="tiny,prompt=512", id="longer", first_s=0.2)
+    guessing = drawn("assisted", batch=2, verified={"accepted": 3.24})
+    results = measured(
+        drawn(n=32), drawn(), guessing, longer, drawn("stream,chunk=8", chunk=8, id="coarse", first_s=1.0)
+    )
+    table = language_table(results)
+    assert table is not None
+    titles = [column.title for column in table.columns]
+    shown = [dict(zip(titles, row, strict=True)) for row in table.rows]
+    assert [(row["prompt"], row["batch"], row["N"], row["TTFT"], row["acceptance"]) for row in shown] == [
+        ("128", "1", "64", "50.0", NONE),
+        ("128", "2", "64", NONE, "3.2"),
+        ("128", "1", "64", NONE, NONE),
+        ("512", "1", "64", "200", NONE),
+    ]
+    assert language_table(measured(drawn(prompt=None))) is None
+    assert TITLE in summary(results)
+    assert "Each exact sampler at its largest N" in page(results)
 
 
 def test_columns_have_the_words_of_the_field_where_all_cases_are_of_it() -> None:
