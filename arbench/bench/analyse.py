@@ -116,6 +116,8 @@ def _case(case: CaseKey, results: Results, samples: list[Samples], stopped: Mapp
     if count := results.counts.get(case.id):
         for name in ("depth", "nfe", "flops", "ops", "bytes", "peak_bytes", "count_source", "why_unknown", "twin"):
             setattr(row, name, getattr(count, name))
+    for name in ("prompt", "state_bytes", "token_bytes"):
+        setattr(row, name, (proof.verified or {}).get(name))
     if row.nfe is None and proof.verified:
         row.nfe = proof.verified.get("nfe")
     seconds = seconds_by_worker(samples)

@@ -7,8 +7,10 @@ from collections.abc import Collection
 from arbench.bench.dtypes import DTYPES
 from arbench.bench.options import Options, PlanError
 from arbench.meters import available_bytes
-from arbench.models import Source
+from arbench.models import Chosen, Source
 
+FLOAT = 4
+"""Bytes of a float32, in which weights are made on the host."""
 DOUBLE = 8
 """Bytes of a float64, and of an int64."""
 UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -40,6 +42,35 @@ def needed_bytes(
     weights = sum(p.numel() for p in source.parameters()) * (size + DOUBLE)
     element = DOUBLE if law.finite else size
     return weights + max(made, elements * (element + getattr(law, "params_width", 1) * (size + DOUBLE) + noise * size))
+
+
+def check_room(chosen: Chosen, batch: int, n: int, options: Options) -> None:
+    """Refuse a model whose weights and state cannot fit into the memory that is available now, before it is built.
+
+    Args:
+        chosen: the model.
+        batch: number of events B.
+        n: number of elements N.
+        options: the measured dtype and device.
+
+    Raises:
+        PlanError: it needs more; the message states both figures, and what to do.
+    """
+    known = chosen.cls.numbers(chosen.config, n)
+    if known is None:
+        return
+    weights, state = known
+    both = DTYPES[options.dtype].itemsize + DOUBLE  # verification holds all of it in float64 too
+    needs = {"cpu": weights * FLOAT} | {options.device: (weights + batch * state) * both}
+    for device, needed in needs.items():
+        left = available_bytes(device)
+        if needed > left:
+            where = "the host" if device == "cpu" else device
+            raise PlanError(
+                f"model '{chosen.name}:{chosen.preset}' has {weights:,} weights and {state:,} numbers of state an "
+                f"event at N = {n:,}: with batch {batch} it needs at least {in_units(needed)} of memory, and {where} "
+                f"has {in_units(left)} available; choose fewer layers, a smaller --batch or --n, or a larger machine"
+            )
 
 
 def check_memory(title: str, source: Source, ops: Collection[str], batch: int, n: int, options: Options) -> None:

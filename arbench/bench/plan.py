@@ -11,7 +11,7 @@ from typing import Any
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES
 from arbench.bench.job import Step as Step
-from arbench.bench.memory import check_memory
+from arbench.bench.memory import check_memory, check_room
 from arbench.bench.models.contract import ContractError, check_class, check_observed
 from arbench.bench.models.few import SMALLEST, Few, Shape
 from arbench.bench.models.formulas import check_formulas
@@ -167,6 +167,7 @@ def planning(options: Options, gone: list[str] | None = None, few: Few | None = 
         _check_family(chosen)
         with _explaining(chosen):
             yield Step(entry.model, "built")
+            check_room(chosen, max(entry.batch or (1,)), max(entry.n or (1,)), options)
             source = _built(chosen, options)
             yield Step(entry.model, "planned")
             asked = [one for name in entry.methods for one in methods[name]] if entry.methods else None

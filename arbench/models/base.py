@@ -158,6 +158,9 @@ class Source(Switched, ABC):
     distribution: Distribution
     rate_hz: float | None = None
     """Elements per second of real time, for audio."""
+    prompt_length: int | None = None
+    """Tokens of a language model's prompt, conditioning that is read in one pass before the first element; None for
+    models of anything else, which reports then do not describe in the words of that field."""
     receptive_field: int | None = None
     """Number of elements before an element that its law depends on; None where that has no bound."""
     intractable: ClassVar[str] = ""
@@ -217,6 +220,19 @@ class Source(Switched, ABC):
     @classmethod
     def drafting(cls, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the configuration of a smaller model of the same events, context and distribution, if any."""
+        return None
+
+    @classmethod
+    def numbers(cls, config: Mapping[str, Any], n: int) -> tuple[int, int] | None:
+        """Return how many weights a model has, and how many numbers the state of an event, before either is made.
+
+        Models that may be larger than a machine define it, so that they are refused before they are built. None, the
+        default, where this is not known.
+
+        Args:
+            config: configuration of the model, as in ``presets``.
+            n: number of elements N.
+        """
         return None
 
     @classmethod

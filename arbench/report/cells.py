@@ -182,10 +182,20 @@ CELLS: dict[str, Callable[[Case, Results, SharedSettings], Cell]] = {
         None if case.flops is None else case.flops / (case.batch * case.n), "FLOP"
     ),
     "memory": lambda case, results, shared: exact(case.peak_bytes, "B"),
+    "cache": lambda case, results, shared: exact(case.token_bytes, "B"),
     "counts": lambda case, results, shared: COUNT_SOURCE[case.count_source] + (", twin" if case.twin else ""),
     "exactness": lambda case, results, shared: exactness_label(case),
     "status": lambda case, results, shared: status_label(case),
 }
+OF_TOKENS = {
+    "rate": "tokens",
+    "first_chunk": "TTFT",
+    "gap": "ITL",
+    "gap_p99": "99% of ITL",
+    "gap_worst": "worst ITL",
+    "accepted": "acceptance",
+}
+"""Titles of columns where all cases are of language models: time to first token, inter-token latency."""
 COLUMNS = {
     "model": Column("model", number=False),
     "op": Column("op", number=False),
@@ -215,6 +225,7 @@ COLUMNS = {
     "accepted": Column("accepted"),
     "work": Column("work/element"),
     "memory": Column("peak memory"),
+    "cache": Column("cache/token"),
     "counts": Column("counts", number=False),
     "exactness": Column("exactness", number=False),
 }

@@ -13,6 +13,7 @@ from arbench.report.labels import SharedSettings
 from arbench.report.models.answer import answers
 from arbench.report.models.batches import batch_table
 from arbench.report.models.frontier import frontier_table
+from arbench.report.models.language import language_table
 from arbench.report.models.passes import passes_table
 from arbench.report.models.profiles import NOTE, OPENS, Told, differences
 from arbench.report.models.remarks import remarks
@@ -24,7 +25,7 @@ from arbench.report.table import model_tables
 from arbench.report.templates import environment
 from arbench.results import Results
 
-_OVERVIEW = (taxonomy, frontier_table, batch_table, passes_table)
+_OVERVIEW = (taxonomy, frontier_table, batch_table, language_table, passes_table)
 """The functions that make tables of all models."""
 _WIDTH = 1000
 """Characters per line: tables keep all columns."""

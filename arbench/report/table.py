@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from arbench.border.printable import on_one_line
-from arbench.report.cells import CELLS, COLUMNS, accepted, first_call, is_extrapolated, is_stated, real_time
+from arbench.report.cells import CELLS, COLUMNS, OF_TOKENS, accepted, first_call, is_extrapolated, is_stated, real_time
 from arbench.report.labels import STATUS, SharedSettings, interval_of, method_key, model_label, numbers, of_models
 from arbench.report.quantities import NONE, Column, in_one_unit
 from arbench.report.rates.pace import streams
@@ -39,7 +39,7 @@ _HEADLINE = (
 )
 _OPTIONAL = ("rate", "real_time", "speed_up", "marked_depth", "op", "gap_worst", "first_chunk", "gap", "streams")
 """Columns of the headline that a narrow terminal loses, the first one first."""
-_OF_CHUNKS = ("first_chunk", "gap", "gap_worst", "noise")
+OF_CHUNKS = ("first_chunk", "gap", "gap_worst", "noise")
 """Columns of methods that draw chunk by chunk."""
 _OP_ORDER = {"score": 0, "sample": 1, "forward": 2, "backward": 3}
 
@@ -317,22 +317,33 @@ def _table(
         "accepted": any(map(accepted, cases)),
         "slowdown": any(map(results.slowdown, cases)),
         "speed_up": any(speed_up(c, results) for c in cases),
-        **dict.fromkeys(_OF_CHUNKS, any(c.first_s for c in cases)),
+        **dict.fromkeys(OF_CHUNKS, any(c.first_s for c in cases)),
         **dict.fromkeys(("streams", "streams_worst"), any(streams(c, results) for c in cases)),
         "gap_p99": any(c.gap_p99_s for c in cases),
         "of_limit": any(reached(c, results) for c in cases),
         "first_call": any(map(first_call, cases)),
+        "cache": any(c.token_bytes is not None for c in cases),
     }
+    titles = _titles(cases)
     kept = [name for name in names if known.get(name, True)]
     return Table(
         title,
         *in_one_unit(
-            [COLUMNS[name] for name in kept],
+            [replace(COLUMNS[name], title=titles.get(name, COLUMNS[name].title)) for name in kept],
             [[CELLS[name](case, results, shared) for name in kept] for case in cases],
         ),
         notes,
         marks=marks(cases),
     )
+
+
+def _titles(cases: Iterable[Case]) -> dict[str, str]:
+    """Return titles of columns in the words of language models, where all cases that were verified are of such."""
+    right = [case for case in cases if case.status == "ok"]
+    if not right or any(case.prompt is None for case in right):
+        return {}
+    chunks = () if all(case.chunk in (None, 1) for case in right) else (*OF_CHUNKS, "gap_p99")
+    return {name: title for name, title in OF_TOKENS.items() if name not in chunks}
 
 
 def marks(cases: Iterable[Case]) -> list[Mark]:

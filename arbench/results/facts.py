@@ -84,6 +84,9 @@ class Verified(msgspec.Struct):
     outcome: str | None = None
     crashed: str | None = None
     remark: str | None = None
+    prompt: Natural | None = None
+    state_bytes: Natural | None = None
+    token_bytes: Natural | None = None
 
 
 TYPES: dict[str, type[msgspec.Struct]] = {

@@ -364,6 +364,14 @@ class Case(Identified, tag="case", kw_only=True):
     """Number of gaps that were measured."""
     noise_s: Share | None = None
     """Seconds of a call that went into noise, median over workers; ``median_s`` includes them."""
+    prompt: Natural | None = None
+    """Tokens of a language model's prompt, which ``n`` does not count; this and the two fields that follow are None for
+    other models, and in files from before these fields."""
+    state_bytes: Natural | None = None
+    """Bytes of the state of an event, such as a cache, once its last token is known; None where a model has no
+    incremental step, or where its steps are wrong."""
+    token_bytes: Natural | None = None
+    """Those of them that the last token adds, 0 where a state does not grow; None also for events of one token."""
     workers: Natural = 0
     """Processes that timed the case."""
     samples: Natural = 0
@@ -530,6 +538,9 @@ LATER: dict[type[Line], tuple[str, ...]] = {
         "gap_p99_s",
         "gaps",
         "noise_s",
+        "prompt",
+        "state_bytes",
+        "token_bytes",
     ),
     Verification: ("outside",),
     Fit: ("grows_by",),

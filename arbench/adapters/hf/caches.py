@@ -7,7 +7,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from arbench.adapters.hf.package import transformers
 
@@ -26,18 +26,25 @@ class State:
     Attributes:
         past: the package's cache, or the tensors that its ``forward`` returned; None before the first call.
         read: number of tokens that it holds.
+        prompt: tokens (B, P) that precede the elements; None for none. The first step reads them.
     """
 
     past: Any
     read: int = 0
+    prompt: Tensor | None = None
 
     def copied(self) -> State:
         """Return a copy that shares nothing which a step may change."""
-        return State(copy.deepcopy(self.past), self.read)
+        return State(copy.deepcopy(self.past), self.read, self.prompt)
 
 
 def argument(network: nn.Module) -> str | None:
-    """Return the name of the argument of ``forward`` that takes the past; None if the architecture has none.
+    """Return the name of the argument of ``forward`` that takes the past; None if the architecture has none."""
+    return next((name for name in NAMES if takes(network, name)), None)
+
+
+def takes(network: nn.Module, name: str) -> bool:
+    """Return whether ``forward`` has an argument of this name.
 
     A class of the user's may pass on whatever it gets, ``**kwargs``: then the class that it is made from says it.
     """
@@ -45,11 +52,11 @@ def argument(network: nn.Module) -> str | None:
         if (forward := vars(kind).get("forward")) is None:
             continue
         known = inspect.signature(forward).parameters
-        if (found := next((name for name in NAMES if name in known), None)) is not None:
-            return found
+        if name in known:
+            return True
         if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
-            return None
-    return None
+            return False
+    return False
 
 
 def begun(network: Any, name: str, kind: str, n: int) -> Any:

@@ -25,16 +25,21 @@ MOST_AHEAD = 1024
 
 
 class _Noise:
-    """Processor of logits that adds the noise of the element that they are for, made before or when it is needed."""
+    """Processor of logits that adds the noise of the element that they are for, made before or when it is needed.
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
+    Args:
+        task: the task.
+        before: number of tokens that precede the first element.
+    """
+
+    def __init__(self, task: Task, before: int) -> None:
+        self._task, self._before = task, before
         self.kept: dict[int, Tensor] = {}
         """Logits (B, V) of elements, where they are recorded: the last that were computed."""
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Return logits plus noise; the first token read is the begin token."""
-        at, task = input_ids.shape[1] - 1, self._task
+        """Return logits plus noise."""
+        at, task = input_ids.shape[1] - self._before, self._task
         if task.record:
             self.kept[at] = scores.clone()
         if task.fresh is not None:
@@ -81,14 +86,17 @@ def _counted(network: Any) -> Iterator[list[int]]:
 
 def _generated(source: Any, task: Task, streamer: _Streamer | None = None, **options: Any) -> Outcome:
     """Call the package's ``generate``, greedily, under the task's noise."""
-    batch, network, noise = task.batch, source.network, _Noise(task)
+    network, code = source.network, source.encode(task.context, task.n)
     device = next(network.parameters()).device
-    prompt = torch.full((batch, 1), source.begin, device=device)
+    prompt = source.before(task.batch, code, device)
+    before = prompt.shape[1]
+    noise = _Noise(task, before)
     if task.given is not None:
         prompt = torch.cat([prompt, task.given.to(device)], dim=1)
-    known = prompt.shape[1] - 1
+    known = prompt.shape[1] - before
     if known == task.n:
-        return Outcome(prompt[:, 1:], prompt[:, 1:], source(prompt[:, 1:], None) if task.record else None)
+        x = prompt[:, before:]
+        return Outcome(x, x, source(x, code) if task.record else None)
     config = transformers().GenerationConfig(
         max_new_tokens=task.n - known,
         do_sample=False,
@@ -106,14 +114,14 @@ def _generated(source: Any, task: Task, streamer: _Streamer | None = None, **opt
             streamer=streamer,
             **options,
         )
-    x = found[:, 1:]
-    return Outcome(x, x, _recorded(source, x, noise, known) if task.record else None, evaluations=calls[0])
+    x = found[:, before:]
+    return Outcome(x, x, _recorded(source, x, code, noise, known) if task.record else None, evaluations=calls[0])
 
 
-def _recorded(source: Any, x: Tensor, noise: _Noise, known: int) -> Tensor:
+def _recorded(source: Any, x: Tensor, code: Tensor | None, noise: _Noise, known: int) -> Tensor:
     """Return the logits (B, N, V) that elements were drawn from; those of given elements are of one more pass."""
     drawn = torch.stack([noise.kept[at] for at in range(known, x.shape[1])], dim=1)
-    return torch.cat([source(x, None)[:, :known], drawn], dim=1) if known else drawn
+    return torch.cat([source(x, code)[:, :known], drawn], dim=1) if known else drawn
 
 
 def generate(source: Any, task: Task) -> Outcome:
@@ -137,6 +145,7 @@ def assisted(source: Any, task: Task, ahead: int | None = None) -> Outcome:
     for row in range(task.batch):
         one = replace(
             task,
+            context={name: value[row : row + 1] for name, value in task.context.items()},
             noise=None if task.noise is None else task.noise[row : row + 1],
             fresh=None if task.fresh is None else replace(task.fresh, rows=task.fresh.rows[row : row + 1]),
             given=None if task.given is None else task.given[row : row + 1],

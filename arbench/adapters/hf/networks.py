@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from arbench.adapters.hf import caches
 from arbench.adapters.hf.configs import configuration
 from arbench.adapters.hf.package import transformers
 from arbench.adapters.hf.presets import weight_files
@@ -38,6 +39,58 @@ def network_of(of: str, fields: Mapping[str, Any], seed: int) -> Any:
     network = _loaded(of, config, how, bool(rest)) if weight_files(of) else _random(config, how, seed)
     network.generation_config = transformers().GenerationConfig()  # of the folder's own, an end token would stop draws
     return network.eval()
+
+
+def numbers_of(of: str, fields: Mapping[str, Any], tokens: int) -> tuple[int, int] | None:
+    """Return how many weights a network has, and how many numbers its cache of some tokens, without making either.
+
+    The network is built and evaluated on PyTorch's device "meta", which has shapes alone. None where the package cannot
+    do so.
+
+    Args:
+        of: as in ``network_of``.
+        fields: as there.
+        tokens: number of tokens, of which the cache is in proportion to that of two.
+    """
+    config = configuration(of, {name: value for name, value in fields.items() if name != "attn_implementation"})
+    return _numbers(config, tokens, json.dumps(config.to_dict(), sort_keys=True, default=repr))
+
+
+_counted: dict[str, tuple[int, int]] = {}
+"""Weights, and numbers of the cache of two tokens less those of one, by configuration."""
+
+
+def _numbers(config: Any, tokens: int, key: str) -> tuple[int, int] | None:
+    if key not in _counted:
+        try:
+            with torch.device("meta"), torch.random.fork_rng(devices=[]):
+                network = transformers().AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        except Exception:  # the real one will say why
+            return None
+        weights = sum(one.numel() for one in network.parameters())
+        _counted[key] = weights, _token(network.eval())
+    weights, token = _counted[key]
+    return weights, token * tokens
+
+
+def _token(network: Any) -> int:
+    """Return how many numbers a further token adds to the package's dynamic cache; 0 where this is not known."""
+    name = caches.argument(network)
+    begun = None if name is None else caches.begun(network, name, "dynamic", 2)
+    if begun is None:
+        return 0
+    sizes = []
+    try:
+        with torch.no_grad():
+            for count in (1, 2):
+                ids = torch.zeros(1, count, dtype=torch.long, device="meta")
+                past = caches.begun(network, str(name), "dynamic", 2)
+                network(input_ids=ids, use_cache=True, **{str(name): past})
+                parts = [getattr(one, part, None) for one in past.layers for part in ("keys", "values")]
+                sizes.append(sum(part.numel() for part in parts if isinstance(part, torch.Tensor)))
+    except Exception:  # code that looks at values cannot run on shapes alone
+        return 0
+    return max(sizes[1] - sizes[0], 0)
 
 
 def _random(config: Any, how: Mapping[str, Any], seed: int) -> Any:

@@ -13,12 +13,13 @@ from torch import Tensor
 from arbench.bench.case import CaseKey
 from arbench.bench.inexact import InexactError
 from arbench.bench.job import out_of_memory
+from arbench.bench.memory import check_room
 from arbench.bench.models.samples import Likeliest, Samples
 from arbench.bench.models.setup import ModelSetup, moved
 from arbench.bench.models.verify.method import called, verify_outcome
 from arbench.bench.models.verify.stack.passage import exact_log_prob
 from arbench.bench.models.wanted import Wanted, fitting, wanted, why_not
-from arbench.bench.options import PlanError, check_device, check_seed, check_sizes
+from arbench.bench.options import Options, PlanError, check_device, check_seed, check_sizes
 from arbench.border.shown import Picture
 from arbench.data import NAMED, DataError
 from arbench.methods import Outcome, Task, is_plain
@@ -90,6 +91,7 @@ class Drawing:
         asked = None if method is None else wanted(method, kinds)
         try:
             self._setup = ModelSetup(spec, dtype, device, seed, weights, data or trained_on(spec))
+            check_room(self._setup.chosen, count or 1, n or 1, Options(device=device, dtype=dtype))
             source = self._setup.build()
             self._one = chosen(source, spec, method, asked)
             self.source = (

@@ -27,10 +27,20 @@ _FIXED = {
 
 
 def is_gpt2(folder: Path) -> bool:
-    """Return whether a folder holds a GPT-2 with weights in one file."""
-    if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
+    """Return whether a folder holds a GPT-2, as ``save_pretrained`` writes it.
+
+    Raises:
+        WeightsError: its weights are in several files.
+    """
+    whole, index = (folder / WEIGHTS).is_file(), (folder / f"{WEIGHTS}.index.json").is_file()
+    if not (folder / CONFIG).is_file() or not (whole or index) or _read(folder).get("model_type") != "gpt2":
         return False
-    return _read(folder).get("model_type") == "gpt2"
+    if not whole:
+        raise WeightsError(
+            f"folder {folder}: its weights are in several files; save them in one, with save_pretrained(FOLDER, "
+            "max_shard_size='1TB')"
+        )
+    return True
 
 
 def described(folder: Path, sha256: str) -> Checkpoint:

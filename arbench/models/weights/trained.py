@@ -94,10 +94,12 @@ def _at(given: str) -> Trained:
     if path.is_dir():
         foreign = gpt2.is_gpt2(path)
         path /= MODEL
-        if foreign:
-            digest = _digest(path)
-            name = file_name(path.resolve().parent.name, (), "gpt2")
-            return Trained(path, f"{name}-{digest[:8]}", gpt2.described(path.parent, digest), digest)
+    else:
+        foreign = path.name == MODEL and gpt2.is_gpt2(path.parent)
+    if foreign:
+        digest = _digest(path)
+        name = file_name(path.resolve().parent.name, (), "gpt2")
+        return Trained(path, f"{name}-{digest[:8]}", gpt2.described(path.parent, digest), digest)
     found = _opened(path)
     stem = path.resolve().parent.name if path.name == MODEL else path.stem
     plain = re.sub(r"[^\w.-]+", "-", stem) or "checkpoint"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from arbench.report.labels import DEPENDS_ON_WEIGHTS, SharedSettings, interval_of, model_label, of_models
+from arbench.report.models.language import language
 from arbench.report.models.passes import are_unknown, quality, trained_of
 from arbench.report.models.streaming import streaming
 from arbench.report.models.verdicts import headlines
@@ -21,7 +22,7 @@ class Answer:
 
     Attributes:
         model: label of the model.
-        sentences: the answer first, then the reference, the largest N, streams, and depth.
+        sentences: the answer first, then the reference, the largest N, streams, a language model's tokens, and depth.
     """
 
     model: str
@@ -46,6 +47,7 @@ def answers(results: Results) -> list[Answer]:
             (
                 *_costs(results, model, shared),
                 *streaming(results, model, shared),
+                *language(results, model, shared),
                 *([f"{text[0].upper()}{text[1:]}."] if text else []),
             ),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from arbench.report.labels import SharedSettings, model_label, numbers, of_models
+from arbench.report.models.language import is_by_token
 from arbench.report.rates.pace import cores, duration_s
 from arbench.report.table import order
 from arbench.results import Case, Results
@@ -15,6 +16,8 @@ from arbench.stats.digits import Interval, format_apart, format_at, prefixed, sh
 def streaming(results: Results, model: str, shared: SharedSettings) -> list[str]:
     """Return sentences on each method of a model that draws chunk by chunk, at its largest N with several chunks.
 
+    A language model that passes each token has its own (``arbench.report.models.language``).
+
     Args:
         results: what was measured.
         model: label of the model.
@@ -22,7 +25,7 @@ def streaming(results: Results, model: str, shared: SharedSettings) -> list[str]
     """
     methods: dict[tuple[Any, ...], list[Case]] = {}
     for case in order(of_models(results)):
-        if model_label(case) == model and case.status == "ok" and case.first_s is not None:
+        if model_label(case) == model and case.status == "ok" and case.first_s is not None and not is_by_token(case):
             methods.setdefault(case.key[:-1], []).append(case)
     return [line for cases in methods.values() for line in _of_method(cases, results, shared)]
 

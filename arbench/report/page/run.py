@@ -18,6 +18,7 @@ from arbench.report.labels import GROWTH, STATUS, STATUS_MEANING, SharedSettings
 from arbench.report.models.answer import Answer, answers
 from arbench.report.models.batches import batch_table
 from arbench.report.models.frontier import frontier_table
+from arbench.report.models.language import language_table
 from arbench.report.models.passes import passes_table
 from arbench.report.models.profiles import NOTE, OPENS, Told, differences
 from arbench.report.models.profiles import profiles as in_words
@@ -127,6 +128,7 @@ def contents(
         traces_note=OPENS,
         batches=batch_table(results),
         batch_figure=found(BATCHES),
+        language=language_table(results),
         passes=passes_table(results),
         chapters=chapters(results, statements, drawings, figure),
         kernels=kernel_tables(results, _WIDTH),

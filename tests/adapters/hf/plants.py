@@ -44,7 +44,7 @@ class Drifting(CausalLM):
     def extend(self, state, f, g0, g1):
         positions = torch.arange(g0, g1).expand(len(f), -1) + (g0 > 0)
         more = {self.past: state.past, "use_cache": True, "position_ids": positions}
-        return self._evaluated(self._read(f, g0, g1), **more).logits, State(state.past, g1)
+        return self._evaluated(self._read(f, g0, g1, None), **more).logits, State(state.past, g1)
 
 
 class Cropping(CausalLM):
@@ -53,6 +53,13 @@ class Cropping(CausalLM):
     def rewind(self, state, mark, f, g):
         state.past.crop(min(g - state.read + 1, 0))
         return State(state.past, g)
+
+
+class Forgetting(CausalLM):
+    """Steps forget the first token of the prompt."""
+
+    def start(self, batch, n, code):
+        return super().start(batch, n, code.index_fill(1, torch.tensor([0]), 0))
 
 
 class RareDrift(CausalLM):

@@ -23,11 +23,13 @@ SOUND = {"ok"}
         ("HiddenLeak", "where that is symbol 32100, and not with most symbols", set()),
         ("Drifting", "extend is right over all elements at once, but wrong step by step", {"parallel"}),
         ("Cropping", "rewind is wrong: after a mark at group 4, extend to 8 and rewind to 4", {"parallel", "cached"}),
+        ("Forgetting", "extend disagrees with forward", {"parallel"}),
         ("RareDrift", "after symbol 41234, and not after most symbols", {"parallel"}),
     ],
 )
 def test_a_fault_is_named_and_charged_to_the_methods_that_meet_it(verified, plant, said, sound):
-    found = verified(f"{PLANTS}:{plant}:{WIDE}", "parallel", "cached", "blocks")
+    prompt = ",prompt=3" if plant == "Forgetting" else ""
+    found = verified(f"{PLANTS}:{plant}:{WIDE}{prompt}", "parallel", "cached", "blocks")
     assert {name for name, line in found.items() if line.status == "ok"} == sound
     assert all(said in line.error for name, line in found.items() if name not in sound)
 

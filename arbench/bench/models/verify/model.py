@@ -23,6 +23,7 @@ from arbench.bench.models.leaks.symbols import WIDE, try_symbols
 from arbench.bench.models.precision import Precision
 from arbench.bench.models.setup import ModelSetup
 from arbench.bench.models.verify.extend import first_steps, forward_equals_extend
+from arbench.bench.models.verify.held import held
 from arbench.bench.models.verify.rewind import rewinds
 from arbench.bench.models.verify.stack.layers import probe_stack
 from arbench.bench.models.walks import changed
@@ -41,7 +42,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         incremental steps; ``leak_probes`` (places probed), ``leak_changes`` (changes tried at each), ``leak_symbols``
         (symbols that a changed element took, of ``leak_levels``), ``leak_swept`` (groups from each of which on elements
         were changed once) and ``reaches_back`` (whether the last parameters change with the first group); and
-        ``conditioning``, the names of its parts, which all matter.
+        ``conditioning``, the names of its parts, which all matter. Of a language model also ``prompt``, the tokens of
+        its prompt, and where it has incremental steps what its state holds.
 
     Raises:
         InexactError: a probe found a fault. Its fact ``half`` is 'extend' or 'several' where ``forward`` has passed
@@ -84,6 +86,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         tried |= {"leak_symbols": symbols, "leak_levels": levels_of(source)}
     if context:
         tried["conditioning"] = sorted(context)
+    if source.prompt_length is not None:
+        tried["prompt"] = source.prompt_length
     if not source.steps:
         return {"forward_against_extend": None, "why_not_against_extend": STEPLESS, **tried}
     real = f, context
@@ -98,6 +102,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
             tried |= {"leak_symbols": max(symbols or 0, wide.symbols), **wide.facts()}
         with naming("rewind"):
             back = rewinds(twin, f, twin.encode(context, case.n))
+        if source.prompt_length is not None:
+            tried |= held(source, *real)
     except InexactError as error:
         error.facts = {**tried, **error.facts}
         raise
