@@ -130,7 +130,7 @@ def contents(
         passes=passes_table(results),
         chapters=chapters(results, statements, drawings, figure),
         kernels=kernel_tables(results, _WIDTH),
-        kernel_figures=[shown for name in KERNEL_FIGURES if (shown := found(name)) is not None],
+        kernel_figures=[one for one in map(found, KERNEL_FIGURES) if one is not None],
         tables=[table for table in (rows(results), kernel_rows(results)) if table.rows],
         details=details(results, places, {one.name: one.color for one in shown}),
         troubles=troubles(results),

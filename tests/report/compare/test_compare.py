@@ -362,13 +362,13 @@ def test_markdown_holds_the_whole_and_hostile_labels_stay_in_their_cells() -> No
     for each in (a, b):
         each.add(foreign("test[y|<x>]", 1e-3))
     found = compare({"a": a, label: b}, times=True)
-    said = markdown(found, names(a, b), [("a caption", "figures/x.svg")])
+    said = markdown(found, names(a, b), [("a caption", "figures/x.svg", "See.")])
     rows = [line for line in said.splitlines() if line.startswith("|")]
     assert len(rows) == (2 + 1 + 3 + 1 + 1) + (2 + 3)
     assert all(len(re.findall(r"(?<!\\)\|", row)) in (7, 8) for row in rows)
     assert "<x>" not in said
     assert "\n# c" not in said
-    assert "![a caption](figures/x.svg)" in said
+    assert "![a caption](figures/x.svg)\n\nSee.\n" in said
     for part in ("> b\\|", "15 values compared, 3 differ", "Only in a, 1 case", "Separate runs drift"):
         assert part in said
 
