@@ -110,6 +110,7 @@ def lines(spec: str, count: int, seconds: float, seed: int, method: str | None, 
     if keep is not None:
         found.write(keep / spec.replace(":", "-").replace("@", "-"))
     drawn, real = ([one for one in some if isinstance(one, Sound)] for some in (found.shown, found.shown_real))
+    real = [*{one.samples.tobytes(): one for one in real}.values()]  # short recordings give some clips twice
     same = {"seed": seed, "held_out": found.held_out}
     return [
         *({"model": spec, "clip": at, **same, **measured(one, real, real)} for at, one in enumerate(drawn)),

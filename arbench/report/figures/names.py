@@ -15,7 +15,7 @@ from arbench.report.figures.style import INK
 
 _SIZE, _GAP, _MARK = 8.0, 5.0, 3.5
 """Points: size of a name, its distance from the mark in both directions, and radius of a mark."""
-_PLACES = [(side, height) for height in (1, -1, 0, 3, -3) for side in (1, -1)]
+_PLACES = [(side, height) for height in (1, -1, 0, 6, -6) for side in (1, -1)]
 """Where a name may stand, the best place first: to the right (1) or left, and above (1), below or far from its mark."""
 
 
@@ -51,7 +51,7 @@ def name_marks(axes: Axes, marks: Sequence[Named], scale: float) -> None:
         for side, height in _PLACES:
             _move(text, side, height, scale)
             box = text.get_window_extent(canvas.get_renderer())
-            costs.append(sum(_shared(box, other) for other in taken) + 2 * _outside(box, axes.bbox))
+            costs.append(sum(_shared(box, other) for other in taken) + 10 * _outside(box, axes.bbox))
         _move(text, *_PLACES[costs.index(min(costs))], scale)
         taken.append(text.get_window_extent(canvas.get_renderer()))
 
