@@ -46,7 +46,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
 BLOCK = re.compile(r"((?:^<!-- (?:file|needs): [^\n]+ -->\n)*)^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 MARK = re.compile(r"<!-- (file|needs): ([^\n]+) -->")
 CHEAPER = {
-    "run": {"--workers": "1", "--rounds": "1", "--n": "8,12,16,24", "--no-samples": None},
+    "run": {"--workers": "1", "--rounds": "1", "--n": "8,16", "--no-samples": None},
     "doctor": {"--instances": "2", "--pairs": "1"},
 }
 """Options that a test adds to a command, or puts in the place of its own: fewer and smaller cases. Pages show no figure

@@ -39,7 +39,7 @@ LEFT = {
     "docs/paper.md": ("runs/mine/paper/references.bib", "{arbench-run-"),
     "docs/python.md": ("mine/report.html", "wavenet:tiny"),
     "docs/training.md": ("results/*/summary.md", "Quality beside speed"),
-    "docs/tutorial.md": ("two/report.html", "parallel_wavenet:tiny"),
+    "docs/tutorial.md": ("first/report.html", "wavenet:tiny"),
 }
 """What a reader of a page finds afterwards: a file, and what it says."""
 
