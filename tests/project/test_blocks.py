@@ -31,7 +31,7 @@ EARLIER = {
     "docs/paper.md": {"runs/mine/results.jsonl": "reports/fused/student/results.jsonl"},
     "docs/results-file.md": {"results.jsonl": "reports/fused/student/results.jsonl"},
 }
-"""What a reader of a page has already, by the file that it comes from."""
+"""Files that a reader of a page has already, and where they come from."""
 
 LEFT = {
     "README.md": ("results/*/report.html", "Bigram"),
@@ -41,7 +41,7 @@ LEFT = {
     "docs/training.md": ("results/*/summary.md", "Quality beside speed"),
     "docs/tutorial.md": ("first/report.html", "wavenet:tiny"),
 }
-"""What a reader of a page finds afterwards: a file, and what it says."""
+"""A file that a reader of a page finds afterwards, and what it says."""
 
 
 @pytest.fixture(scope="module")
