@@ -38,7 +38,7 @@ LLAMA = (
 MAMBA = "hf:mamba,vocab_size=4096,hidden_size=256,num_hidden_layers=4,state_size=16"
 PATIENCE = "600"
 """Seconds that a step may take, on a busy machine too."""
-METHODS = "--method parallel --method cached --method generate".split()
+METHODS = ["--method", "parallel", "--method", "cached", "--method", "generate"]
 MEASURED = f"--rounds 2 --workers 2 --count-budget 4 --timeout {PATIENCE} --profile --out run".split()
 SCORED, DRAWN, EVENTS = 64, 24, 2
 ALLOWED = 1e-4
