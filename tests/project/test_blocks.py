@@ -140,4 +140,4 @@ def test_what_a_page_says_and_is_not_so_is_noticed(text: str, why: str, tool: Mo
 def test_numbers_and_line_breaks_of_what_is_printed_may_differ(tool: ModuleType) -> None:
     said = "model is right: 7 methods, in 2.4 s\n  law: within 1.8e-07 of 2,193\n"
     assert tool.unsaid("model is right: 7 methods,\n  in 12.25 s\n...\nof 9\n", said) == []
-    assert tool.unsaid("model is WRONG: 7 methods\n", said) == ["WRONG:"]
+    assert tool.unsaid("model is WRONG: 7 methods,\n", said) == ["WRONG:"]
