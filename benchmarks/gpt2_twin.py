@@ -38,6 +38,8 @@ LLAMA = (
 MAMBA = "hf:mamba,vocab_size=4096,hidden_size=256,num_hidden_layers=4,state_size=16"
 PATIENCE = "600"
 """Seconds that a step may take, on a busy machine too."""
+METHODS = ["--method", "parallel", "--method", "cached", "--method", "generate"]
+MEASURED = f"--rounds 2 --workers 2 --count-budget 4 --timeout {PATIENCE} --profile --out run".split()
 SCORED, DRAWN, EVENTS = 64, 24, 2
 ALLOWED = 1e-4
 """Largest difference of a log-probability in float32."""
@@ -92,6 +94,12 @@ def said(words: Sequence[str], here: Path) -> str:
     return done.stdout
 
 
+def verifying(model: str) -> list[str]:
+    """Return the words of ``arbench verify`` for a model, one event and the methods that it has."""
+    methods = METHODS if model.startswith("hf:") else METHODS[:-2]
+    return f"verify --model {model} --n 8 --batch 1 --dtype float32 --timeout {PATIENCE}".split() + methods
+
+
 def readme(found: Agreement, verified: Sequence[str], results: Results) -> str:
     """Return the text of the report."""
     why = "\n".join(f"- {line}." for line in differences(results, of_methods=False) if OURS.partition("@")[0] in line)
@@ -132,7 +140,7 @@ Each profile, in two lines:
 
 @click.command(help=__doc__)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the report.")
-@click.option("--n", "sizes", default="32,64", show_default=True, help="Numbers of tokens to measure.")
+@click.option("--n", "sizes", default="16,32", show_default=True, help="Numbers of tokens to measure.")
 def main(out: Path, sizes: str) -> None:
     """Compare, verify, measure, and write the report."""
     with tempfile.TemporaryDirectory() as place:
@@ -148,16 +156,11 @@ def main(out: Path, sizes: str) -> None:
         if not found.log_prob <= ALLOWED or found.other:
             raise click.ClickException("the two models differ")
         models = (THEIRS, OURS, LLAMA, MAMBA)
-        checks = [
-            said(["verify", "--model", model, "--timeout", PATIENCE], here).partition("\nchecked")[0]
-            for model in models
-        ]
+        checks = [said(verifying(model), here).partition("\nchecked")[0] for model in models]
         verified = [" ".join(text.split()) for text in checks]
         click.echo("\n".join(verified))
         named = [word for model in models for word in ("--model", model)]
-        methods = [word for method in ("parallel", "cached", "generate") for word in ("--method", method)]
-        options = ["--n", sizes, "--rounds", "2", "--workers", "2", "--timeout", PATIENCE, "--profile"]
-        click.echo(said(["run", *named, *methods, *options, "--out", "run"], here))
+        click.echo(said(["run", *named, *METHODS, "--n", sizes, *MEASURED], here))
         out.mkdir(parents=True, exist_ok=True)
         for name in ("results.jsonl", "summary.md"):
             (out / name).write_bytes((here / "run" / name).read_bytes())

@@ -115,7 +115,7 @@ def run_as_printed(section: str, file: str, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_plain_network_as_printed(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (said,) = run_as_printed("A plain network", "my_net.py", capsys)
-    assert said.startswith("my_net.py:Net,law=categorical:256 is right: 4 methods at N = 13 (2 events), ")
+    assert said.startswith("my_net.py:Net:given,law=categorical:256 is right: 4 methods at N = 13 (2 events), ")
     assert "1,024" in said
 
 
@@ -124,4 +124,4 @@ def test_flows_as_printed(there: Path, capsys: pytest.CaptureFixture[str]) -> No
     pytest.importorskip("nflows", reason="needs nflows, of the extra flows: pip install 'arbench[flows]'")
     named, made = run_as_printed("A flow of zuko or nflows", "my_flow.py", capsys)
     assert named.startswith("zuko:MAF,features=16,transforms=3 is right: 5 methods at N = 16")
-    assert made.startswith("my_flow.py:make_flow is right: 5 methods at N = 16")
+    assert made.startswith("my_flow.py:make_flow:given is right: 5 methods at N = 16")

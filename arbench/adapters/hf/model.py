@@ -64,6 +64,7 @@ class CausalLM(Source):
     default_preset = "tiny"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = Presets()
     claims = MIXED
+    prompt_length: int
     make: ClassVar[Callable[..., nn.Module] | None] = None
     """Function of the user's that makes the network, where ``adapted`` makes a class of one."""
 

@@ -60,7 +60,7 @@ def _planned_and_checked(job: Job) -> Iterator[Message]:
     if not job.options:
         yield from checks(job, job.cases)
         return
-    for model in job.options[0].models:
+    for model in job.options[0].models or ():
         place = Path(model.partition(":")[0])
         for package, statements in installed_imports(place).items() if place.suffix == ".py" else ():
             yield Message(begin=package, step="imported", what="package")

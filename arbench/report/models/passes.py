@@ -49,7 +49,8 @@ def passes_table(results: Results) -> Table | None:
     """
     rows: list[list[str]] = []
     notes = [
-        "A pass evaluates the model once: naive and cached take one for each element. Those of a draft are left out."
+        "A pass evaluates the model once: naive and cached take one for each element. Those of a draft are left out; a "
+        "model whose state has to be rebuilt takes another one where guesses are taken back."
     ]
     for model, weights in _pairs(results).items():
         trained = [one for one in weights if one is not None]
