@@ -1,4 +1,4 @@
-"""The reports that are committed: each says which command made it, and the documents' pictures have results beside them."""
+"""Committed reports: each says which command made it, and the documents' pictures have results beside them."""
 
 from __future__ import annotations
 
