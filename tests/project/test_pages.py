@@ -14,6 +14,7 @@ import pytest
 from arbench.cli import group
 from arbench.methods import METHODS
 from arbench.models.registry import BUILT_IN
+from arbench.report.labels import STATUS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -92,6 +93,11 @@ def test_the_page_of_what_there_is_names_every_model_and_method() -> None:
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
     names = {*BUILT_IN, *(method.name for method in METHODS)}
     assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+
+
+def test_every_state_of_a_row_is_explained_by_the_name_on_the_page_and_that_in_the_file() -> None:
+    page = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
+    assert [name for name, shown in STATUS.items() if f"\n| {shown} | `{name}` | " not in page] == []
 
 
 def test_the_page_of_the_results_file_is_that_of_the_schema(load: Callable[[Path], ModuleType]) -> None:
