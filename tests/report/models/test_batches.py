@@ -44,6 +44,7 @@ def test_a_sweep_over_batches_is_a_table_and_a_figure(build, results):
     (drawing,) = (one for one in draw(swept) if one.name == "batches")
     html = page(swept, [drawing])
     assert "Effect of the batch size" in html
+    assert html.count("<p>Time per element when several events") == 1
     assert html.count('<svg role="img"') == 1
     assert "Time per element by batch size" in summary(swept)
 
