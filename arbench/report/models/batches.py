@@ -84,7 +84,7 @@ def batch_figure(results: Results, form: Form = SCREEN) -> Figure | None:
     for cases in rows:
         first = cases[0]
         panels.setdefault(f"{model_label(first)}, {OPS[first.op]}, N = {first.n:,}", []).append(cases)
-    among = {case.method for case in of_models(results)}
+    among = form.methods.union(case.method for case in of_models(results))
     look = looks(((cases[0].method, cases[0].method) for cases in rows), among)
     values = [
         end / (case.batch * case.n)
