@@ -20,7 +20,7 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.typing import FillStyleType
 
-from arbench.report.figures.palette import LIGHT
+from arbench.report.figures.palette import LIGHT, LIGHT_TONES
 from arbench.stats import format_si
 
 INK, FAINT, RULE = "#1f2328", "#59636e", "#d1d9e0"
@@ -31,7 +31,7 @@ VARIABLES = {
     INK: "var(--ink)",
     FAINT: "var(--faint)",
     RULE: "var(--rule)",
-    **{color: f"var(--{name})" for name, color in LIGHT.items()},
+    **{color: f"var(--{name})" for name, color in (LIGHT | LIGHT_TONES).items()},
 }
 """The variables of a page that replace the colours of a figure."""
 _METHODS = {
