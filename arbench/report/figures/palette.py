@@ -35,7 +35,7 @@ DARK = {
 """On the dark theme of a page."""
 
 LIGHT_TONES = {
-    "tone-1": "#e1e6ec",
+    "tone-1": "#dde3ea",
     "tone-2": "#b9c4d0",
     "tone-3": "#8493a5",
     "tone-4": "#586a80",
