@@ -1,0 +1,56 @@
+"""Reports that are kept show what this version makes of their results."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from arbench.bench.analyse import derive
+from arbench.report.drawings import draw
+from arbench.report.figures.drawing import Drawing
+from arbench.report.models.profiles import profiles
+from arbench.report.models.samples import exhibition
+from arbench.report.page import page
+from arbench.report.summary import summary
+from arbench.results import read
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(one.parent.relative_to(ROOT).as_posix() for one in (ROOT / "reports").rglob("report.html"))
+BLANK = '<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt"></svg>'
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_kept_page_and_summary_are_those_of_this_version(name, monkeypatch) -> None:
+    monkeypatch.chdir(ROOT)
+    folder = Path(name)
+    results = read(folder)
+    for line in derive(results, {case.id: case.stopped_by for case in results.cases.values() if case.stopped_by}):
+        results.add(line)
+    drawings = draw(results)
+    said = exhibition(results, folder, folder), profiles(results, folder, folder)
+    again = f"it is older than the code that renders it: arbench report {name}"
+    kept = {file.stem for file in (folder / "figures").glob("*.svg")}
+    assert kept == {one.name for one in drawings}, again
+    assert (folder / "summary.md").read_text(encoding="utf-8") == summary(results, drawings, *said), again
+    # figures take seconds, and another Matplotlib draws them otherwise: here they are empty
+    monkeypatch.setattr(Drawing, "svg", BLANK)
+    shown = (
+        without_figures(text) for text in ((folder / "report.html").read_text("utf-8"), page(results, drawings, *said))
+    )
+    assert next(shown) == next(shown), again
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "reports").rglob("*.svg")), ids=lambda file: f"{file.relative_to(ROOT)}"
+)
+def test_a_kept_figure_can_be_seen_in_a_dark_viewer(file) -> None:
+    first = re.search(r"<path [^>]*>", file.read_text(encoding="utf-8"))
+    assert first is not None
+    assert 'style="fill: #ffffff"' in first[0], "ink is dark, so paper must be white"
+
+
+def without_figures(text: str) -> str:
+    """Return the page with nothing inside its figures."""
+    return re.sub(r'<svg role="img".*?</svg>', "", text, flags=re.DOTALL)
