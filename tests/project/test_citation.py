@@ -90,5 +90,7 @@ def test_title_version_authors_and_licence_are_the_same_everywhere() -> None:
     assert re.findall(r"^  - name: (.+)$", TEXT, flags=re.MULTILINE) == [AUTHORS]
     licences = re.findall(r"^license:\n((?:  - .+\n)+)", TEXT, flags=re.MULTILINE)
     assert [one.replace("  - ", "").split() for one in licences] == [PROJECT["license"].split(" AND ")]
+    last = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Cite\n")[2]
+    assert [one for one in PROJECT["license"].split(" AND ") if one not in last] == []
     assert PROJECT["name"] in TITLE
     assert PROJECT["description"].startswith(TITLE.partition(": ")[2])

@@ -20,7 +20,7 @@ OWN = (ROOT / "docs" / "perf.yml").read_text()
 """The workflow for a repository of a user's model."""
 EACH = pytest.mark.parametrize("text", [*WORKFLOWS.values(), OWN], ids=[*WORKFLOWS, "own"])
 TEXT = WORKFLOWS["perf"]
-PUBLISHER = "pypa/gh-action-pypi-publish@release/v1"
+PUBLISHER = "pypa/gh-action-pypi-publish@ed0c53931b1dc9bd32cbe73a98c7f6766f8a527e"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -70,8 +70,8 @@ def test_it_gives_a_pull_request_nothing(text: str) -> None:
     ("name", "wanted"),
     [
         ("weekly", ["test-compile", "test-slow", "test-extras", "links"]),
-        ("test", ["test", "docs"]),
-        ("release", ["dist"]),
+        ("test", ["test", "test-page", "docs"]),
+        ("release", ["test", "dist"]),
     ],
 )
 def test_targets_are_in_the_makefile(name: str, wanted: list[str]) -> None:
@@ -95,7 +95,7 @@ def test_the_oldest_versions_are_those_that_the_metadata_allows() -> None:
     assert pins == [f"torch=={least['torch']}.*", f"triton=={least['triton']}.*", "numpy<2.4"]
     assert held == [], "the newest are whatever the index has"
     assert f"OLDEST_TRITON := {least['triton']}." in (ROOT / "Makefile").read_text()
-    install, _ = (run for run in runs(text) if run.startswith("pip install "))
+    install, *_ = (run for run in runs(text) if run.startswith("pip install "))
     assert '-c ".ci/$VERSIONS.txt"' in install
 
 
@@ -114,6 +114,7 @@ def test_what_publishes_runs_no_code_of_the_repository() -> None:
     assert runs(publish) == []
     assert "if: github.event_name == 'push'\n" in publish
     assert "needs: build\n" in publish
+    assert "  build:\n    needs: test\n" in build, "what fails its tests is not published"
     assert "environment: pypi\n" in publish
     assert not any(PUBLISHER in text for name, text in WORKFLOWS.items() if name != "release")
 

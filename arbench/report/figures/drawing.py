@@ -61,7 +61,7 @@ class Drawing:
 
     @property
     def text(self) -> str:
-        """What stands below the figure: its caption and what to see, as sentences."""
+        """The sentences below the figure: its caption, and what to see."""
         said = self.caption if self.model else self.caption[:1].upper() + self.caption[1:]
         return f"{said.rstrip('.')}. {self.see}".strip()
 

@@ -43,7 +43,7 @@ def name_marks(axes: Axes, marks: Sequence[Named], scale: float) -> list[Annotat
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
     dot = figure.dpi / 72 * scale
-    centres = axes.transData.transform([(one.x, one.y) for one in marks]) if marks else []
+    centres: list[tuple[float, float]] = [tuple(axes.transData.transform((one.x, one.y))) for one in marks]
     taken = [Bbox.from_extents(x - _MARK * dot, y - _MARK * dot, x + _MARK * dot, y + _MARK * dot) for x, y in centres]
     texts = []
     for one in marks:

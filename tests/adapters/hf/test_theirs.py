@@ -14,7 +14,7 @@ from arbench.models import ModelError, resolve
 
 FILE = Path(__file__).parent / "theirs.py"
 METHODS = ("--method", "parallel", "--method", "sequential")
-SMALL = ("--n", "8", "--batch", "1", "--dtype", "float32")
+SMALL, LONG, LONGER = (("--n", str(n), "--batch", "1", "--dtype", "float32") for n in (8, 44, 70))
 STEP_BY_STEP = "is right over all elements at once, but wrong step by step"
 
 
@@ -22,11 +22,11 @@ STEP_BY_STEP = "is right over all elements at once, but wrong step by step"
     ("fault", "words", "said"),
     [
         ("leaks", SMALL, "is WRONG: forward leaks: parameters of element 0 change with elements from"),
-        ("far_leaks", (), "is WRONG: forward leaks: parameters of element 65 change with element"),
+        ("far_leaks", LONGER, "is WRONG: forward leaks: parameters of element 65 change with element"),
         ("drifts", SMALL, f"{STEP_BY_STEP}: it reads every element that forward reads, so look at where it takes them"),
-        ("drifts_late", (), "it reads every element that forward reads, so look at where it takes them to be"),
+        ("drifts_late", LONG, "it reads every element that forward reads, so look at where it takes them to be"),
         ("drifts_if_static,cache=static", SMALL, f"{STEP_BY_STEP}: it reads every element that forward reads"),
-        ("forgets", (), "it does not read element 0, which forward reads; look at the state it returns"),
+        ("forgets", LONG, STEP_BY_STEP),
         ("coarse", SMALL, "returns bfloat16, in a row named float32"),
         ("mixes_rows", SMALL, "is WRONG: a row of a batch changes with the other rows"),
         ("fades", SMALL, f"{STEP_BY_STEP}: "),
@@ -42,15 +42,17 @@ def test_a_fault_is_named(verify, monkeypatch, fault, words, said):
 def test_a_leak_of_one_token_of_a_wide_alphabet_is_found_and_named(verify, monkeypatch):
     monkeypatch.setattr(alphabet, "SECONDS", 600.0)  # it ends once the token is found
     rare = next(token for token in range(50257) if (token * 7919 + 13) % 50021 == 17)
+    monkeypatch.setattr(alphabet, "LIKELY", 0)
     code, found = verify("--model", f"{FILE}:rare_leaks", "--method", "parallel", *SMALL)
     assert code == 1, found
     assert f"where that is symbol {rare}, and not with most symbols" in found
 
 
-def test_what_is_right_is_right(verify):
-    code, found = verify("--model", f"{FILE}:sound", *METHODS)
+def test_what_is_right_is_right(verify, monkeypatch):
+    monkeypatch.setattr(alphabet, "SECONDS", 0.1)
+    code, found = verify("--model", f"{FILE}:sound", "--method", "parallel")
     assert code == 0, found
-    assert "is right: 2 methods at N = 8 (1 and 2 events)" in found
+    assert "is right: 1 method at N = 8 (1 and 2 events)" in found
     assert " and 128, in float32" in found
 
 

@@ -93,7 +93,7 @@ def verify_tails(method: Method, twin: Stack, case: CaseKey, task: Task, seed: i
     generator = torch.Generator().manual_seed(seed)
     values = torch.randn(FAR_ROWS, *like.shape[1:], generator=generator, dtype=torch.float64).to(like.device)
     values *= FAR[case.op]
-    given = replace(task, **({"noise": values} if task.x is None else {"x": values}))
+    given = replace(task, noise=values) if task.x is None else replace(task, x=values)
     try:
         verify_stacked(twin, twin, other, given, method.run(twin, given))
     except InexactError as error:
