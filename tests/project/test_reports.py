@@ -14,7 +14,7 @@ from arbench.report.figures.drawing import Drawing
 from arbench.report.labels import model_label, of_models
 from arbench.report.models.profiles import profiles
 from arbench.report.models.samples import exhibition
-from arbench.report.page import page
+from arbench.report.page import page as rendered
 from arbench.report.summary import summary
 from arbench.results import read
 
@@ -63,7 +63,8 @@ def test_a_kept_page_and_summary_are_those_of_this_version(name, monkeypatch) ->
     # figures take seconds, and another Matplotlib draws them otherwise: here they are empty
     monkeypatch.setattr(Drawing, "svg", BLANK)
     shown = (
-        without_figures(text) for text in ((folder / "report.html").read_text("utf-8"), page(results, drawings, *said))
+        without_figures(text)
+        for text in ((folder / "report.html").read_text("utf-8"), rendered(results, drawings, *said))
     )
     assert next(shown) == next(shown), again
 
