@@ -66,6 +66,8 @@ def test_marks_and_names_lead_to_the_cases_that_they_show(results) -> None:
     shown = re.findall(r'<g id="[^"]+" data-method="[^"]+" data-case="([^"]+)"', drawing.markup(lambda case: case))
     expected = [one.best[op].id for one in group for op in ("sample", "score")]
     assert sorted(shown) == sorted(2 * expected), "each a mark and a name"
+    ids = re.findall(r'\bid="([^"]+)"', drawing.markup())
+    assert len(set(ids)) == len(ids)
     assert not set(LIGHT.values()) & set(re.findall(r"#[0-9a-f]{6}", drawing.svg)), "colours are those of methods"
 
 
