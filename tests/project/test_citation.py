@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from arbench.report.paper.citation import AUTHORS, TITLE
+from arbench.report.paper.citation import AUTHORS, PUBLISHED, TITLE
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
@@ -75,6 +75,13 @@ def test_the_file_has_the_form_of_the_citation_file_format() -> None:
 def test_a_fault_in_the_form_is_found(old: str, new: str, fault: list[str]) -> None:
     assert TEXT.count(old) == 1
     assert faults(TEXT.replace(old, new)) == fault
+
+
+def test_the_bibtex_says_unreleased_until_there_is_an_address() -> None:
+    said = yaml.safe_load(TEXT)
+    address = said.get("url") or said.get("repository-code") or said.get("doi")
+    assert bool(address) == ("date-released" in said) == ("not released" not in said["message"])
+    assert (address or "Unreleased") in PUBLISHED
 
 
 def test_title_version_authors_and_licence_are_the_same_everywhere() -> None:
