@@ -105,6 +105,14 @@ def test_what_only_the_site_understands_is_noticed(text: str) -> None:
     assert strange(text)
 
 
+def test_the_side_bar_of_the_site_has_every_page() -> None:
+    listed = (
+        (ROOT / "docs" / "conf.py").read_text(encoding="utf-8").partition("\nNAVIGATION = {")[2].partition("\n}")[0]
+    )
+    pages = {page.stem for page in PAGES} - {"README", "index"}
+    assert [page for page in sorted(pages) if f'"{page}"' not in listed] == []
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 

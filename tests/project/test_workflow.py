@@ -139,6 +139,11 @@ def test_that_of_a_users_model_runs_what_the_pages_say(monkeypatch: pytest.Monke
     gate, readme = ((ROOT / name).read_text() for name in ("docs/gate.md", "README.md"))
     assert f"`{check.removesuffix(' --junit perf.xml')}`" in " ".join(gate.split())
     assert f"class {values['MODEL'].rpartition(':')[2]}(Source)" in readme
+    elsewhere = gate.partition("Elsewhere")[2]  # in the reader's repository, too
+    assert "arbench check --baseline counters.jsonl " in elsewhere
+    assert where.removesuffix(" transformers") in elsewhere
+    assert "pip install .\n" not in elsewhere
+    assert "benchmarks/" not in elsewhere
     assert "fetch-depth: 0" in OWN
     assert "path: perf.xml" in OWN
 
