@@ -90,7 +90,7 @@ FORGE = {"console", "python", "text", "diff", "toml", "yaml", "bash", "latex", "
 
 
 def strange(text: str) -> list[str]:
-    """Return the lines of a page that a site understands and a forge shows raw: directives, and lists of definitions."""
+    """Return what a site understands in a page and a forge shows raw: directives, and lists of definitions."""
     fences = re.findall(r"^ *(?:```|:::)(\S*)", text, re.MULTILINE)
     return [one for one in fences if one not in FORGE] + re.findall(r"^: .*", text, re.MULTILINE)
 
