@@ -85,6 +85,34 @@ def test_an_option_that_a_command_does_not_have_is_noticed(line: str) -> None:
     assert [one.partition("=")[0] for one in unknown(line)] == ["--onto"]
 
 
+FORGE = {"console", "python", "text", "diff", "toml", "yaml", "bash", "latex", "json", "make", "c", "cpp", ""}
+"""Languages of blocks that a forge shows as they are meant."""
+
+
+def strange(text: str) -> list[str]:
+    """Return what a site understands in a page and a forge shows raw: directives, and lists of definitions."""
+    fences = re.findall(r"^ *(?:```|:::)(\S*)", text, re.MULTILINE)
+    return [one for one in fences if one not in FORGE] + re.findall(r"^: .*", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_reads_on_a_forge_as_on_the_site(page: Path) -> None:
+    assert strange(page.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("text", ["```{toctree}\na\n```\n", "**work**\n: Operations.\n", ":::{note}\nA\n:::\n"])
+def test_what_only_the_site_understands_is_noticed(text: str) -> None:
+    assert strange(text)
+
+
+def test_the_side_bar_of_the_site_has_every_page() -> None:
+    listed = (
+        (ROOT / "docs" / "conf.py").read_text(encoding="utf-8").partition("\nNAVIGATION = {")[2].partition("\n}")[0]
+    )
+    pages = {page.stem for page in PAGES} - {"README", "index"}
+    assert [page for page in sorted(pages) if f'"{page}"' not in listed] == []
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
