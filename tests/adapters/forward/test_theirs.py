@@ -27,5 +27,14 @@ def test_what_is_right_is_right_at_the_largest_size_too(verify, spec) -> None:
     assert "is right: 1 method at N = 13 (2 events), 64, 129 and 1,024" in found
 
 
+def test_whose_law_an_output_is_was_not_checked_unless_the_user_says_it(verify, spec) -> None:
+    words = (*LAW, "--method", "parallel", "--n", "13", "--batch", "1", "--dtype", "float32")
+    code, found = verify("--model", spec("Own", "peeks=1"), *words)
+    assert code == 0, found
+    assert "- whose law an output is: output i depends on element i, so it was taken for the law of element" in found
+    code, found = verify("--model", spec("Own", "peeks=1", "shift=0"), *words)
+    assert code == 1, found
+
+
 def test_probabilities_are_refused_in_one_line(spec, capsys: pytest.CaptureFixture[str], verify) -> None:
     assert verify("--model", spec("Probable"), *LAW) == (2, "")

@@ -43,7 +43,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         (symbols that a changed element took, of ``leak_levels``), ``leak_swept`` (groups from each of which on elements
         were changed once) and ``reaches_back`` (whether the last parameters change with the first group); and
         ``conditioning``, the names of its parts, which all matter. Of a language model also ``prompt``, the tokens of
-        its prompt, and where it has incremental steps what its state holds.
+        its prompt, and where it has incremental steps what its state holds. Where an
+        adapter takes something for granted, ``unchecked``: what, why, and the setting that says or checks it.
 
     Raises:
         InexactError: a probe found a fault. Its fact ``half`` is 'extend' or 'several' where ``forward`` has passed
@@ -88,6 +89,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         tried["conditioning"] = sorted(context)
     if source.prompt_length is not None:
         tried["prompt"] = source.prompt_length
+    if known := getattr(source, "unchecked", None):  # an adapter's word on what it takes for granted
+        tried["unchecked"] = [list(one) for one in known]
     if not source.steps:
         return {"forward_against_extend": None, "why_not_against_extend": STEPLESS, **tried}
     real = f, context

@@ -84,6 +84,8 @@ def _facts(rows: Sequence[Case], options: _Words) -> Iterator[Unchecked]:
         if facts.get("reaches_back"):
             why = f"at N = {row.n:,} the last parameters still change with the first element"
             yield Unchecked("longer events", why, options.value("n", 4 * row.n))
+    for what, why, todo in dict.fromkeys(tuple(one) for _, facts in known for one in facts.get("unchecked", ())):
+        yield Unchecked(what, why, todo)
     if any("forward_against_extend" in facts and facts["forward_against_extend"] is None for _, facts in known):
         why = next((facts["why_not_against_extend"] for _, facts in known if "why_not_against_extend" in facts), "")
         yield Unchecked("forward against extend", why)

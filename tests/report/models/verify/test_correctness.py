@@ -123,6 +123,7 @@ UNKNOWN: list[tuple[dict[str, Any], str, str, str]] = [
         "there is no step",
         "",
     ),
+    ({"unchecked": [["whose law", "taken for i", "shift=0"]]}, "whose law", "taken for i", "shift=0"),
     ({"law": "self-consistent"}, "the law against a definition", "arbench does not know it", ""),
     ({"law_sum": None}, "the sum of the law's probabilities", "there are too many levels", ""),
     ({"recorded": False}, "log-probabilities of score parallel", "they return draws", ""),
