@@ -80,3 +80,11 @@ def test_few_logits_are_those_of_all(no_grad):
     assert torch.equal(model(x, None), whole)
     with resolve("hf:tiny,vocab_size=32").build().narrowed() as width:
         assert width == 0
+
+
+def test_a_last_layer_that_does_more_than_its_class_keeps_all_logits(no_grad):
+    for change in (lambda head: head.register_forward_hook(print), lambda head: setattr(head, "forward", head.forward)):
+        model = resolve(f"{FILE}:sound").build()
+        change(model.network.lm_head)
+        with model.narrowed() as width:
+            assert width == 0

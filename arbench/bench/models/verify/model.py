@@ -102,7 +102,7 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         with naming("leaks"):
             wide = try_symbols(source, twin, *real)
         if wide is not None:
-            tried |= {"leak_symbols": max(symbols or 0, wide.symbols), **wide.facts()}
+            tried |= wide.facts()
         with naming("rewind"):
             back = rewinds(twin, f, twin.encode(context, case.n))
         if source.prompt_length is not None:

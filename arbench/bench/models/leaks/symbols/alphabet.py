@@ -35,7 +35,9 @@ ENDS = 16
 FACTORS = 8
 """Named numbers whose products are among them: code may name a symbol as so many thousands."""
 SECONDS = 2.0
-"""Seconds in each case after which no more symbols are tried."""
+"""Seconds in each case after which no more symbols are tried by few parameters of each element."""
+WHOLE = 0.35
+"""Share of these seconds after which no more are tried by all parameters, once the others have been."""
 WORK = 1_500_000_000
 """Budget of one forward: weights of the model times elements of all rows, about one multiplication each."""
 LARGE_WORK = 15_000_000_000
@@ -110,12 +112,12 @@ def try_symbols(source: Source, twin: Source, f: Tensor, context: Mapping[str, T
     trial = _Trial(source, twin, f[:1], own, levels)
     progress = _known.get(source) or _started(source, levels)
     _known[source] = progress
-    began = time.perf_counter()
     new = [one for one in progress.order[:LIKELY] if one not in progress.likely]
     trial.tried(new)
     progress.likely.update(new)
     _quickly(trial, progress)
-    while progress.at < levels and time.perf_counter() - began < SECONDS:
+    began = time.perf_counter()
+    while progress.at < levels and time.perf_counter() - began < WHOLE * SECONDS:
         symbols = progress.order[progress.at : progress.at + trial.at_once]
         trial.tried([one for one in symbols if one not in progress.likely])
         progress.at += len(symbols)
