@@ -13,11 +13,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from arbench.bench.models.wanted import Wanted
+from arbench.methods import methods_for
 from arbench.models import Source
 
 SMALL = 13
@@ -31,6 +32,8 @@ LONG = 64
 AT_LENGTH = ("parallel", "sequential")
 """Names of the methods that are checked at such a size, in one pass and step by step, without noise: a wide alphabet
 takes much of it."""
+DRAWN_AT_LENGTH = ("cached", "generate")
+"""The same of a model that is not left out there: what draws step by step, by us and by its package."""
 FORWARD_ALONE = ("parallel",)
 """The same of a model of which only ``forward`` is known."""
 AFFORDABLE = 500_000_000
@@ -97,9 +100,23 @@ class Few:
         if not n and (long := _long(source, takes, max(shape.n for shape in found))) is not None:
             numbers = getattr(source.distribution, "params_width", 1) * long
             spare = source.weights(long) * long > AFFORDABLE or numbers > MOST_NUMBERS
-            only = AT_LENGTH if source.steps else FORWARD_ALONE
+            only = AT_LENGTH + (() if spare else DRAWN_AT_LENGTH) if source.steps else FORWARD_ALONE
             found.append(Shape(long, min(batch, default=1), first, spare, only))
         return found
+
+
+def at_length(source: Source, methods: Sequence[Wanted], shapes: Sequence[Shape]) -> Iterator[tuple[Wanted, Shape]]:
+    """Yield a method of one pass for each size at which none of those asked for is checked: the model is, all the same.
+
+    Args:
+        source: the model.
+        methods: the methods that were asked for.
+        shapes: what to check of it.
+    """
+    names = {one.method.name for one in methods}
+    left = [shape for shape in shapes if shape.only and names and not names.intersection(shape.only)]
+    probing = [Wanted(one) for one in methods_for(source) if one.name in FORWARD_ALONE]
+    yield from ((one, shape) for one in probing[:1] for shape in left)
 
 
 def _sizes(source: Source, takes: Callable[[int], bool]) -> tuple[list[int], int | None]:
