@@ -41,10 +41,11 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         Facts for the results file: ``forward_against_extend``, null with ``why_not_against_extend`` for a model without
         incremental steps; ``leak_probes`` (places probed), ``leak_changes`` (changes tried at each), ``leak_symbols``
         (symbols that a changed element took, of ``leak_levels``), ``leak_swept`` (groups from each of which on elements
-        were changed once) and ``reaches_back`` (whether the last parameters change with the first group); and
-        ``conditioning``, the names of its parts, which all matter. Of a language model also ``prompt``, the tokens of
-        its prompt, and where it has incremental steps what its state holds. Where an
-        adapter takes something for granted, ``unchecked``: what, why, and the setting that says or checks it.
+        were changed once), ``leak_spread`` (evenly spaced ones, where all cost too much) and ``reaches_back`` (whether
+        the last parameters change with the first group); and ``conditioning``, the names of its parts, which all
+        matter. Of a language model also ``prompt``, the tokens of its prompt, and where it has incremental steps what
+        its state holds. Where an adapter takes something for granted, ``unchecked``: what, why, and the setting that
+        says or checks it.
 
     Raises:
         InexactError: a probe found a fault. Its fact ``half`` is 'extend' or 'several' where ``forward`` has passed
@@ -83,6 +84,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         "leak_swept": probed.swept,
         "reaches_back": probed.reaches_back,
     }
+    if probed.spread:
+        tried["leak_spread"] = probed.spread
     if symbols is not None:
         tried |= {"leak_symbols": symbols, "leak_levels": levels_of(source)}
     if context:

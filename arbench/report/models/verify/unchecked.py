@@ -96,6 +96,9 @@ def _facts(rows: Sequence[Case], options: _Words) -> Iterator[Unchecked]:
             why = f"{most:,} of {levels:,} symbols were tried; more take too long"
             yield Unchecked("a leak for other symbols", why)
         row, facts = max(probed, key=lambda one: one[0].n)
+        if spread := facts.get("leak_spread"):
+            why = f"at N = {row.n:,} elements were changed from {spread} evenly spaced places on"
+            yield Unchecked("a leak between these places alone", why)
         if facts.get("reaches_back"):
             why = f"at N = {row.n:,} the last parameters still change with the first element"
             yield Unchecked("longer events", why, options.value("n", 4 * row.n))

@@ -134,6 +134,7 @@ UNKNOWN: list[tuple[dict[str, Any], str, str, str]] = [
         "192 of 5,000 symbols were tried with all parameters",
         "",
     ),
+    ({"leak_spread": 64}, "a leak between these places alone", "at N = 13 elements were changed from 64 evenly", ""),
     ({"reaches_back": True}, "longer events", "at N = 13 the last parameters still change with", "--n 52"),
     (
         {"forward_against_extend": None, "why_not_against_extend": "there is no step"},
