@@ -121,7 +121,7 @@ def _symbols(source: Source, twin: Source, known: int | None, case: CaseKey, see
     if known is None or (source.steps and (levels_of(source) or 0) > WIDE):
         return known
     plain = source if source.backend == "eager" else twin  # a backend may compile anew for short events
-    return max(known, probe_symbols(plain, case.n, seed, known))
+    return max(known, probe_symbols(plain, case.n, seed, known, twin))
 
 
 def _feed(setup: ModelSetup, source: Source, case: CaseKey) -> Tensor:

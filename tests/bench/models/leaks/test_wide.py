@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from arbench.distributions import Categorical
 from arbench.models import Source
 
 LEVELS, RARE, N = 1031, 577, 13
+FEW, RARE_OF_FEW = 256, 201
 
 
 @pytest.fixture(autouse=True)
@@ -29,12 +31,12 @@ class Bigrams(Source):
 
     element = "symbol"
 
-    def __init__(self, back: int = -1, drift: bool = False) -> None:
+    def __init__(self, back: int = -1, drift: bool = False, levels: int = LEVELS, rare: int = RARE) -> None:
         super().__init__()
-        self.distribution = Categorical(LEVELS)
-        self.before, self.head = nn.Embedding(LEVELS + 1, 4), nn.Linear(4, LEVELS)
+        self.distribution = Categorical(levels)
+        self.before, self.head = nn.Embedding(levels + 1, 4), nn.Linear(4, levels)
         self.back, self.drift = back, drift
-        self.key = torch.tensor(RARE * 0.5)
+        self.key = torch.tensor(rare * 0.5)
 
     def _rare(self, f: Tensor) -> Tensor:
         return f * 0.5 == self.key  # no whole number names the symbol
@@ -60,7 +62,7 @@ class Bigrams(Source):
 
 
 def tried(source: Source) -> alphabet.Tried | None:
-    f = torch.randint(RARE, (1, N), generator=torch.Generator().manual_seed(0))
+    f = torch.randint(RARE_OF_FEW, (1, N), generator=torch.Generator().manual_seed(0))
     return try_symbols(source, copy.deepcopy(source).double(), f, {})
 
 
@@ -87,3 +89,10 @@ def test_a_model_that_is_right_passes_with_all_symbols(monkeypatch: pytest.Monke
     found = tried(Bigrams())
     assert found is not None
     assert (found.levels, found.stepped, found.symbols) == (LEVELS, LEVELS, LEVELS)
+
+
+@pytest.mark.parametrize("fault", [{"drift": True}, {"back": 1}])
+def test_each_of_few_symbols_is_tried_with_single_steps(fault: dict[str, Any]) -> None:
+    assert tried(Bigrams(levels=FEW)) is None
+    with pytest.raises(InexactError, match=rf"symbol {RARE_OF_FEW},? and not"):
+        tried(Bigrams(**fault, levels=FEW, rare=RARE_OF_FEW))

@@ -1,4 +1,4 @@
-"""Trial of the symbols of a wide alphabet: none changes earlier parameters, and steps read each as forward does.
+"""Trial of the symbols of an alphabet: none changes earlier parameters, and steps read each as forward does.
 
 A leak, or a fault of a state, may show for one symbol of thousands. Symbols that the model's code names, those at the
 ends of the alphabet and round numbers are tried first, and the others as far as the time goes, in events that hold each
@@ -10,7 +10,7 @@ parameters bit-equal.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -27,7 +27,10 @@ from arbench.bench.models.walks import ExtendError, changed, extensions
 from arbench.models import Source
 
 WIDE = 256
-"""Alphabets of more symbols are tried here; of fewer, the probes of a model try every symbol at every place."""
+"""Alphabets of more symbols are tried here as far as the time goes. Of others the probes of a model try every symbol at
+every place, so that here each is tried once with single steps, in float64."""
+SHORT = 256
+"""Elements up to which it is: a model is tried once, and single steps through a long event take long."""
 LIKELY = 192
 """Symbols that are tried whatever the time, by all parameters of each element."""
 ENDS = 16
@@ -100,15 +103,20 @@ def try_symbols(source: Source, twin: Source, f: Tensor, context: Mapping[str, T
         context: its conditioning.
 
     Returns:
-        What was tried; None where the network reads no wide alphabet, or has no incremental step.
+        What was tried of a wide alphabet; None where the network reads no such one, or has no incremental step.
 
     Raises:
         InexactError: a symbol changes earlier parameters, or single steps read it in another way.
     """
     levels = getattr(source.distribution, "levels", 0)
-    if source.feeds == "z" or not source.distribution.finite or levels <= WIDE or not source.steps:
+    if source.feeds == "z" or not source.distribution.finite or not source.steps:
         return None
     own = {name: value[:1] for name, value in context.items()}
+    if levels <= WIDE:
+        if source not in _known and f.shape[1] <= SHORT:
+            _Trial(twin, twin, as_float64(f[:1]), own, levels).exactly(range(levels))
+            _known[source] = _Progress(at=levels)
+        return None
     trial = _Trial(source, twin, f[:1], own, levels)
     progress = _known.get(source) or _started(source, levels)
     _known[source] = progress
@@ -235,6 +243,20 @@ class _Trial:
         for first in range(0, len(symbols), self.at_once):
             self._step_by_step(symbols[first : first + self.at_once])
 
+    def exactly(self, symbols: Sequence[int]) -> None:
+        """Compare ``forward`` with single steps in float64 on events of symbols. Raises InexactError if they differ."""
+        for first in range(0, len(symbols), self.at_once):
+            self._differs_in_steps(self._placed(symbols[first : first + self.at_once]))
+
+    def _placed(self, symbols: Sequence[int]) -> Tensor:
+        """Return as few events (B, N) as hold symbols once each, where parameters follow."""
+        rows = -(-len(symbols) // self._width)
+        x = self._f.repeat(rows, 1)
+        flat = x[:, : self._width].flatten().clone()
+        flat[: len(symbols)] = torch.tensor(symbols).to(flat)
+        x[:, : self._width] = flat.view(rows, self._width)
+        return x
+
     def _later(self, symbols: list[int]) -> None:
         """Try symbols as later elements. Raises InexactError if the first parameters change."""
         x, begin, seen = self._f.repeat(self._rows, 1), self._begin, self._seen
@@ -253,12 +275,8 @@ class _Trial:
 
     def _step_by_step(self, symbols: list[int]) -> None:
         """Compare ``forward`` with single steps on events of symbols. Raises InexactError if they differ."""
-        rows = -(-len(symbols) // self._width)
-        x = self._f.repeat(rows, 1)
-        flat = x[:, : self._width].flatten().clone()
-        flat[: len(symbols)] = torch.tensor(symbols).to(flat)
-        x[:, : self._width] = flat.view(rows, self._width)
-        params = self._source(x, self._code(self._source, rows))
+        x = self._placed(symbols)
+        params = self._source(x, self._code(self._source, len(x)))
         kind = torch.promote_types(params.dtype, torch.float32)
         off = (self._steps(self._source, x).to(kind) - params.to(kind)).abs_().amax(-1)
         floor = 8 * torch.finfo(params.dtype).eps * (1 + float(params.abs().max()))
