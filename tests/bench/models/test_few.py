@@ -68,6 +68,19 @@ def test_the_long_size_of_a_large_model_is_left_out_where_the_others_took_long()
     assert all(chosen(one)[-1] == Shape(128, 1, "float32", True, AT_LENGTH) for one in (large, wide))
 
 
+class Positions(Stated):
+    longest_context = 700
+
+
+def test_a_model_that_states_its_positions_is_probed_at_the_largest_size_that_is_cheap() -> None:
+    assert chosen(Positions())[-1] == Shape(512, 1, "float32", True, ("parallel",))
+    assert chosen(Positions(), most=300)[-1] == Shape(256, 1, "float32", True, ("parallel",))
+    large = Positions()
+    large.weights = lambda n: 10**6  # type: ignore[method-assign]
+    assert chosen(large)[-1].n == 256
+    assert chosen(Positions(), n=[32])[-1].n == 32
+
+
 def test_sizes_that_the_data_does_not_have_are_left_out() -> None:
     assert [shape.n for shape in chosen(Sized(), most=100)] == [13, 64, 13]
     assert [shape.n for shape in chosen(Stated(), most=20)] == [12, 16, 12]
