@@ -2,7 +2,7 @@
 
     python benchmarks/trained/harvest.py --runs FOLDER [--out reports/trained]
 
-``FOLDER`` is that of ``train_all.py``, or of ``rescore.py``, whose runs have no curve. Each run that is complete becomes
+``FOLDER`` is that of ``train_all.py``, or of ``rescore.py``, whose runs have no curve. Each complete run becomes
 ``runs/NAME.json`` in ``--out``, and its lines of ``times.jsonl`` take the place of those that ``--out`` had of the run.
 Files and lines of other runs stay. ``readme.py`` makes tables of these files. This takes less than a second.
 
