@@ -165,8 +165,8 @@ def teacher(folder: Path) -> list[str]:
     low, high = exact["interval"]
     return [
         f"The teacher `{one['model']}` ({one['steps']:,} steps, {processor_time(folder, 'nmt-teacher')} of processor "
-        f"time) translates {exact['exact']:.2%} of {exact['pairs']:,} held-out numbers exactly as the reference has them "
-        f"(95%: {low:.2%} to {high:.2%}), by greedy decoding.",
+        f"time) translates {exact['exact']:.2%} of {exact['pairs']:,} held-out numbers exactly as the reference "
+        f"has them (95%: {low:.2%} to {high:.2%}), by greedy decoding.",
     ]
 
 
@@ -201,7 +201,7 @@ def missing(folder: Path) -> list[str]:
     files = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
     there = {one["file"].rpartition(".")[0] for one in json.loads((folder / "shipped.json").read_text("utf-8"))}
     rows = [[f"`{name}`", f"`{entry['run']}`"] for name, entry in files.items() if name not in there]
-    return markdown(["to ship, and not trained yet", "run"], rows) if rows else ["All have been trained."]
+    return markdown(["to ship, and not there yet", "run"], rows) if rows else ["All of `shipped.toml` are there."]
 
 
 def times(folder: Path) -> list[str]:
