@@ -239,6 +239,16 @@ def test_a_sampler_without_a_time_is_in_the_line_of_a_student(script, tmp_path) 
     assert f"| speech-student | 1,000 | {shown}" in table
 
 
+def test_a_run_of_another_command_does_not_ship(script) -> None:
+    ship, runs = script("ship"), Path("/somewhere/else")
+    wanted = ship.command("nmt-student")
+    assert "--teacher runs/nmt-teacher " in wanted
+    made = wanted.replace("runs/", f"{runs}/")
+    ship.check(runs / "nmt-student", SimpleNamespace(command=made))
+    with pytest.raises(SystemExit, match="has 'arbench distill"):
+        ship.check(runs / "nmt-student", SimpleNamespace(command=made.replace("--batch 48", "--batch 47")))
+
+
 def test_each_draft_is_the_one_of_a_model_that_ships() -> None:
     folder = ROOT / "benchmarks" / "trained"
     runs = tomllib.loads((folder / "runs.toml").read_text(encoding="utf-8"))
