@@ -82,12 +82,31 @@ def test_a_tone_is_in_its_octave_and_noise_is_white(script) -> None:
     octaves = dict(zip(listen.CENTRES_HZ, listen.octaves([tone]).tolist(), strict=True))
     assert octaves[500.0] == pytest.approx(0, abs=0.01)
     assert octaves[4000.0] == -listen.RANGE_DB
-    found = {name: listen.measured(one, [noise], [noise]) for name, one in (("tone", tone), ("noise", noise))}
+    found = {name: listen.measured(one, [[noise]]) for name, one in (("tone", tone), ("noise", noise))}
     assert found["tone"]["level_dbfs"] == pytest.approx(20 * np.log10(0.5 / 2**0.5), abs=0.01)
     assert found["tone"]["peak_dbfs"] == pytest.approx(20 * np.log10(0.5), abs=0.01)
     assert found["noise"]["from_white_db"] < 1 < 10 < found["tone"]["from_white_db"]
     assert found["noise"]["from_real_db"] == 0
     assert sum(10 ** (db / 10) for db in listen.white(16000.0)) == pytest.approx(1)
+
+
+def test_a_clip_is_compared_with_the_voices_but_one(script) -> None:
+    listen, at = script("listen"), np.arange(16000) / 16000
+    tones = [sound(0.5 * np.sin(2 * np.pi * frequency * at)) for frequency in (250, 500, 1000)]
+    sets = listen.without_one(tones)
+    assert [[tones.index(one) for one in some] for some in sets] == [[1, 2], [0, 2], [0, 1]]
+    each = [listen.measured(tones[0], [some])["from_real_db"] for some in sets]
+    assert each[0] > each[1] + 5
+    assert listen.measured(tones[0], sets)["from_real_db"] == pytest.approx(np.mean(each), abs=0.01)
+
+
+def test_the_real_clips_are_one_a_voice(script) -> None:
+    source = resolve("wavenet:unconditional,layers=1,cycle=1").build(0)
+    clips = script("listen").voices(source, 1600, 0)
+    _, held_out = source.divide(None)
+    assert len(clips) == len(held_out) == 5
+    for clip, recording in zip(clips, held_out, strict=True):
+        assert np.abs(clip.samples - recording.samples[:1600]).max() < 0.05
 
 
 def test_a_sound_with_pauses_has_dynamics(script) -> None:
