@@ -10,8 +10,8 @@ another. A line a clip is written; those of models that are not named stay. Of e
 - its dynamics: the level that a tenth of its frames of 20 ms exceed, over the one that nine tenths exceed. Speech has
   pauses and stressed syllables, stationary noise has neither;
 - its spectrum: the power of each octave as a fraction of the whole, and how far that is from real speech and from white
-  noise: the mean absolute difference in dB over octaves. A real clip is compared with the spectrum of those of the other
-  voices together; a drawn one with the same sets, each without one voice, and the mean over them is its distance.
+  noise: the mean absolute difference in dB over octaves. A real clip is compared with the spectrum of the clips of all
+  other voices together; a drawn one with the same sets, each without one voice: its distance is the mean over them.
 
 An octave that is weaker than the whole by ``RANGE_DB`` counts as being so weak. ``readme.py`` makes the table.
 """
