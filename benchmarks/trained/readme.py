@@ -279,7 +279,8 @@ def students(folder: Path) -> list[str]:
     lines = lines_of(folder / "students.jsonl")
     rows, drawn = [], []
     for one in lines:
-        (step, first), (last, best) = one["divergence"][0], min(one["divergence"], key=lambda line: line[1])
+        (step, first), last = one["divergence"][0], one["best_step"]
+        best = dict(one["divergence"])[last]
         fell = f"{first:.3f} (step {step:,}) to {best:.3f} (step {last:,})"
         bits = [f"{one[name]:.3f}" for name in ("student_bits", "teacher_bits")]
         rows.append([one["student"], *bits, fell, f"{one['divergence_bits']:.3f}", f"{one['power_loss']:.3f}"])
@@ -288,6 +289,7 @@ def students(folder: Path) -> list[str]:
             fastest = {who: min(m["s"] for m in methods.values()) for who, methods in timed.items()}
             took = ["; ".join(took_by(name, m) for name, m in at[who].items()) for who in ("teacher", "student")]
             drawn.append([one["student"], f"{at['n']:,}", *took, f"{fastest['teacher'] / fastest['student']:.3g}"])
+    chosen = {one["student"]: one["best_by"] for one in lines}
     unit = lines[0]["unit"]
     fell = "divergence on validation noise, first and best evaluation"
     head = ["student", f"{unit}, held out:", "of its teacher:", fell, "held out:", "power loss (silence: 1):"]
@@ -297,6 +299,7 @@ def students(folder: Path) -> list[str]:
         "",
         *markdown(["student", "N:", "teacher, seconds of a draw", "student, seconds of a draw", quick], drawn),
         "",
+        *(f"The best evaluation of {name} is the one of the least {by}." for name, by in chosen.items()),
         "In brackets the interval of 95% over workers, or the fastest and the slowest worker where fewer than six ran.",
     ]
 

@@ -40,7 +40,9 @@ def quality(student: Path) -> dict[str, Any]:
     names = ("teacher_bits", "student_bits", "unit", "elements", "divergence_bits", "power_loss", "samples", "power")
     return {
         **{name: figures[name] for name in names},
-        "divergence": [[line["step"], round(line["quality"], 4)] for line in curve],
+        "best_step": min(curve, key=lambda line: line["quality"])["step"],
+        "best_by": figures.get("best_by", "divergence"),
+        "divergence": [[line["step"], round(line.get("divergence", line["quality"]), 4)] for line in curve],
     }
 
 

@@ -252,10 +252,12 @@ def test_a_sampler_without_a_time_is_in_the_line_of_a_student(script, tmp_path) 
         students.seconds([*cases, case("wavenet", "cached", 16000, 9.0)], "wavenet", "parallel_wavenet", [16000])
     line = {"student": "speech-student", "unit": "bits", "student_bits": 10, "teacher_bits": 9, "power_loss": 0.5}
     line |= {"divergence": [[100, 2.0], [200, 1.0]], "divergence_bits": 1.5, "seconds": lines}
+    line |= {"best_step": 100, "best_by": "divergence plus power loss"}
     (tmp_path / "students.jsonl").write_text(json.dumps(line) + "\n")
     table = script("readme").students(tmp_path)
     shown = "cached 4 (0.9 to 1.1); fused: no time (took too long) | parallel 2 (1 to 3) | 2 |"
     assert f"| speech-student | 1,000 | {shown}" in table
+    assert "2.000 (step 100) to 2.000 (step 100)" in table[2]
 
 
 def test_a_run_of_another_command_does_not_ship(script) -> None:
