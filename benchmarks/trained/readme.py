@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from arbench.models import names
 from arbench.report import frontier_table, passes_table
 from arbench.report.markdown import escape, grid
 from arbench.report.table import Table
@@ -122,14 +123,14 @@ def by_seed(lines: Sequence[Line], name: str, form: str) -> str:
 def speech(folder: Path) -> list[str]:
     """Return bits of each held-out recording by the WaveNet and by linear prediction."""
     found = run_of(folder, "speech-wavenet")
-    names = [
+    recordings = [
         one["part"]
         for one in lines_of(folder / "baselines.jsonl")
         if (one["data"], one["baseline"]) == ("speech", ADAPTIVE[0]) and one["part"] != "all"
     ]
     parts = [
         (name, bits / count)
-        for name, bits, count in zip(names, found["part_bits"], found["part_elements"], strict=True)
+        for name, bits, count in zip(recordings, found["part_bits"], found["part_elements"], strict=True)
     ]
     rows = [
         [name, *(f"{value:.3f}" for value in (bits, *(baseline(folder, "speech", one, name) for one in ADAPTIVE)))]
@@ -201,7 +202,23 @@ def missing(folder: Path) -> list[str]:
     files = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
     there = {one["file"].rpartition(".")[0] for one in json.loads((folder / "shipped.json").read_text("utf-8"))}
     rows = [[f"`{name}`", f"`{entry['run']}`"] for name, entry in files.items() if name not in there]
-    return markdown(["to ship, and not there yet", "run"], rows) if rows else ["All of `shipped.toml` are there."]
+    families = [name for name in names() if not any(file.startswith(f"{name}-") for file in files)]
+    return [
+        *(markdown(["to ship, and not there yet", "run"], rows) if rows else ["All of `shipped.toml` are there."]),
+        "",
+        f"No training of these has been made, and none is in `runs.toml`: {', '.join(f'`{one}`' for one in families)}.",
+    ]
+
+
+def g2p(folder: Path) -> list[str]:
+    """Return the error rates of the translator of words that nobody here trained."""
+    one = json.loads((folder / "g2p.json").read_text(encoding="utf-8"))
+    rows = [
+        ["phone errors", f"{one['errors'] / one['phones']:.2%}", f"{one['errors']:,} of {one['phones']:,}"],
+        ["words wrong", f"{one['wrong_words'] / one['words']:.2%}", f"{one['wrong_words']:,} of {one['words']:,}"],
+        ["bits a symbol of the first pronunciation", f"{one['bits']:.3f}", f"{one['elements']:,}"],
+    ]
+    return markdown([f"in-sample, {one['words']:,} of {one['of']:,} words, greedy", "rate:", "of:"], rows)
 
 
 def times(folder: Path) -> list[str]:
@@ -329,6 +346,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Path], list[str]], str]] = {
     "students": (("students.jsonl",), students, "python benchmarks/trained/students.py"),
     "shipped": (("shipped.json",), shipped, "python benchmarks/trained/ship.py"),
     "missing": (("shipped.json",), missing, "python benchmarks/trained/ship.py"),
+    "g2p": (("g2p.json",), g2p, "python benchmarks/g2p_error.py --out reports/trained/g2p.json"),
     "times": (("times.jsonl",), times, HARVEST),
 }
 """By name of the table, the files that it is of, what makes it, and the command that makes the last of the files."""

@@ -260,6 +260,26 @@ def test_a_sampler_without_a_time_is_in_the_line_of_a_student(script, tmp_path) 
     assert "2.000 (step 100) to 2.000 (step 100)" in table[2]
 
 
+def test_a_folder_that_is_no_run_is_not_deleted(script, tmp_path) -> None:
+    refusal = script("frontier").refusal
+    assert refusal(tmp_path / "new") is None
+    assert refusal(tmp_path) is None
+    (tmp_path / "mine.txt").write_text("mine")
+    assert "is not the folder of a run" in refusal(tmp_path)
+    assert "is not the folder of a run" in refusal(tmp_path / "mine.txt")
+    (tmp_path / "results.jsonl").write_text("")
+    assert refusal(tmp_path) is None
+
+
+def test_kills_of_a_kind_take_the_place_of_those_before(script, tmp_path) -> None:
+    out = tmp_path / "kills.jsonl"
+    script("kills").forget("train", out)
+    assert not out.exists()
+    out.write_text("".join(json.dumps({"kind": kind}) + "\n" for kind in ("train", "density", "train")))
+    script("kills").forget("train", out)
+    assert out.read_text() == '{"kind": "density"}\n'
+
+
 def test_a_run_of_another_command_does_not_ship(script) -> None:
     ship, runs = script("ship"), Path("/somewhere/else")
     wanted = ship.command("nmt-student")
