@@ -96,7 +96,7 @@ def test_images_of_the_user_s_are_cut_into_tiles():
 def test_tiles_that_do_not_cover_an_image_are_refused():
     model = built("pixelcnn:tiny_columns")
     _, held_out = model.divide([np.zeros((28, 28, 1), dtype=np.uint8)] * 2, 0.5)
-    why = "an image: has 28x28 pixels, which tiles of 8x8 do not cover; choose --n 49 or 196 or 784, or cut the images to a"
+    why = "an image: has 28x28 pixels, which tiles of 8x8 do not cover; choose --n 49 or 196 or 784, or cut"
     with pytest.raises(DataError, match=why):
         list(model.pieces(held_out, 64))
     assert len(list(model.pieces(held_out, 196))) == 4
