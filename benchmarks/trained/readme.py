@@ -210,6 +210,16 @@ def missing(folder: Path) -> list[str]:
     ]
 
 
+def kills(folder: Path) -> list[str]:
+    """Return how many runs were killed and resumed, and how many of them ended otherwise."""
+    names = {"train": "training", "density": "distillation of a density", "sequence": "distillation of translations"}
+    rows = []
+    for kind, name in names.items():
+        killed = [one for one in lines_of(folder / "kills.jsonl") if one["kind"] == kind and one["killed"]]
+        rows.append([name, f"{len(killed)}", f"{sum(bool(one['differing']) for one in killed)}"])
+    return markdown(["runs", "killed and resumed:", "of these not as if uninterrupted:"], rows)
+
+
 def g2p(folder: Path) -> list[str]:
     """Return the error rates of the translator of words that nobody here trained."""
     one = json.loads((folder / "g2p.json").read_text(encoding="utf-8"))
@@ -346,6 +356,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Path], list[str]], str]] = {
     "students": (("students.jsonl",), students, "python benchmarks/trained/students.py"),
     "shipped": (("shipped.json",), shipped, "python benchmarks/trained/ship.py"),
     "missing": (("shipped.json",), missing, "python benchmarks/trained/ship.py"),
+    "kills": (("kills.jsonl",), kills, "python benchmarks/trained/kills.py --out reports/trained/kills.jsonl"),
     "g2p": (("g2p.json",), g2p, "python benchmarks/g2p_error.py --out reports/trained/g2p.json"),
     "times": (("times.jsonl",), times, HARVEST),
 }

@@ -18,6 +18,7 @@ from arbench.models import resolve
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "reports" / "trained"
+VOICES = ("1-british-woman", "2-american-man", "3-scottish-man", "4-american-woman", "5-old-british-man")
 
 
 @pytest.fixture
@@ -130,6 +131,26 @@ def test_the_tables_of_the_report_are_those_of_its_files(script) -> None:
     readme, text = script("readme"), (FOLDER / "README.md").read_text(encoding="utf-8")
     assert readme.filled(text, FOLDER) == text
     assert {found["name"] for found in readme.BLOCK.finditer(text)} == readme.TABLES.keys()
+
+
+def test_what_the_report_says_of_its_figures_holds(script) -> None:
+    readme = script("readme")
+    speech = readme.run_of(FOLDER, "speech-wavenet")
+    fitted, recursive = ([readme.baseline(FOLDER, "speech", one, part) for part in VOICES] for one in readme.ADAPTIVE)
+    parts = [bits / count for bits, count in zip(speech["part_bits"], speech["part_elements"], strict=True)]
+    assert speech["bits"] < 3.4
+    assert all(ours < theirs for ours, theirs in zip(parts, fitted, strict=True))
+    assert speech["bits"] < readme.baseline(FOLDER, "speech", readme.ADAPTIVE[1])
+    assert any(ours > theirs for ours, theirs in zip(parts, recursive, strict=True))
+    text = readme.run_of(FOLDER, "text-transformer")["bits"]
+    better = ("Witten-Bell 5-gram, adaptive", "bzip2 -9", "xz -9e")
+    assert max(readme.baseline(FOLDER, "text", one) for one in better) < text
+    assert text < readme.baseline(FOLDER, "text", "Witten-Bell 5-gram")
+    lines = [json.loads(line) for line in (FOLDER / "digits.jsonl").read_text().splitlines()]
+    bits = {one["grouping"]: one["bits"] for one in lines if one.get("seed") == 0 and "grouping" in one}
+    least = min(readme.baseline(FOLDER, "digits", one) for one in ("independent pixels", "bzip2 -9"))
+    assert bits["g4"] < bits["multiscale"] < bits["sequential"] < least
+    assert not any(one["differing"] for one in readme.lines_of(FOLDER / "kills.jsonl"))
 
 
 def test_a_table_is_made_anew_and_the_words_around_it_stay(script, tmp_path) -> None:
