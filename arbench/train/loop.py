@@ -128,7 +128,8 @@ def train(
         if at.step % recipe.every and at.step < recipe.steps:
             continue
         with _averaged(model, average):
-            bits = objective.quality(model).bits
+            found = objective.quality(model)
+            bits = found.bits
             if not math.isfinite(bits):
                 raise TrainError(_lost("validation quality", bits, at.step, folder))
             best = at.best is None or bits < at.best
@@ -141,7 +142,8 @@ def train(
             else:
                 at.worse += 1
         model.train()
-        curve.append({"step": at.step, "loss": mean, "quality": bits, "rate": progress.rate, "seconds": at.seconds})
+        line = {"step": at.step, "loss": mean, "quality": bits, "rate": progress.rate, "seconds": at.seconds}
+        curve.append({**line, **found.figures})
         write_text(folder / CURVE, "".join(json.dumps(line) + "\n" for line in curve))
         state.write(folder / STATE, model, average, adam, at)
         losses = []

@@ -31,12 +31,14 @@ class Quality:
         elements: number of elements that were scored.
         parts: bits and elements of each recording, image, passage or pair, by its number.
         translations: of sentence pairs, translations beside their references, by the name of the decoding.
+        figures: terms that the bits are the sum of, by name, where they are one; each evaluation's are in the curve.
     """
 
     bits: float
     elements: int
     parts: dict[int, tuple[float, int]]
     translations: Mapping[str, Exact] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from arbench.border.whole import write_bytes
 from arbench.files import require_regular
 
 _KEY = "arbench.training"
+_BUFFERS = "buffers"
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -52,6 +53,7 @@ def write(path: Path, model: nn.Module, average: dict[str, Tensor], adam: torch.
         tensors[f"average/{name}"] = average[name]
         for key, value in adam.state.get(weight, {}).items():  # nothing of a weight that had no gradient yet
             tensors[f"{key}/{name}"] = value
+    tensors |= {f"{_BUFFERS}/{name}": value.detach().clone() for name, value in _buffers(model).items()}
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     write_bytes(path, save(whole, metadata={_KEY: json.dumps(asdict(at), sort_keys=True)}))
 
@@ -85,10 +87,21 @@ def read(path: Path, model: nn.Module, average: dict[str, Tensor], adam: torch.o
                 moments = {key: tensors[f"{key}/{name}"].clone() for key in _ADAM if f"{key}/{name}" in tensors}
                 if moments:
                     adam.state[weight] = {"step": torch.tensor(float(found.step)), **moments}
+            for name, buffer in _buffers(model).items():
+                if (stored := tensors.get(f"{_BUFFERS}/{name}")) is not None:  # older files have none
+                    _require_alike(path, name, stored, buffer)
+                    buffer.copy_(stored)
     except (OSError, SafetensorError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
         raise StateFileError(f"{path}: not the state of a training run ({why}); start another run") from None
     return found
+
+
+def _buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Return what a model keeps beside its weights, such as the running mean of a batch normalisation."""
+    weights = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    kept = model.state_dict(keep_vars=True).items()
+    return {name: value for name, value in kept if name not in weights and isinstance(value, Tensor)}
 
 
 def _require_same(path: Path, known: dict[str, Any], wanted: dict[str, Any], of: str = "") -> None:

@@ -1,10 +1,11 @@
 """Compare one network under groupings that refine each other: bits by grouping, and paired differences over images.
 
-    python benchmarks/trained/digits_order.py --runs FOLDER [--out reports/trained/digits.jsonl]
+    python benchmarks/trained/digits_order.py [--runs reports/trained/runs] [--out reports/trained/digits.jsonl]
 
-``FOLDER`` is that of ``train_all.py``, and need not have every run: what ``--out`` says of others stays. Its lines are
-runs, with the bits per pixel of each held-out image where they are known, and differences, one for each seed and pair
-of groupings. ``readme.py`` makes the tables of the report from it.
+``--runs`` is where ``harvest.py`` keeps runs, and need not have every run: what ``--out`` says of others stays. Its
+lines are runs, with the bits per pixel of each held-out image where they are known, and differences, one for each seed
+and pair of groupings; ``kept`` says of a difference whether its images are known. ``readme.py`` makes the tables of the
+report from it.
 
 Each grouping refines the one before it, so the laws that some network can
 give it include those of the one before: in theory a pixel costs no more bits. One masked network is no such network.
@@ -37,20 +38,20 @@ DIGITS = 4
 Lines = dict[tuple[str, ...], dict[str, Any]]
 
 
-def bits(folder: Path) -> list[float]:
+def bits(file: Path) -> list[float]:
     """Return bits per pixel of each held-out image, in order."""
-    lines = map(json.loads, (folder / "held_out.jsonl").read_text(encoding="utf-8").splitlines())
-    return [line["bits"] / line["elements"] for line in sorted(lines, key=lambda line: line["part"])]
+    run = json.loads(file.read_text(encoding="utf-8"))
+    return [bits / count for bits, count in zip(run["part_bits"], run["part_elements"], strict=True)]
 
 
 def found(runs: Path) -> Lines:
-    """Return a line for each run of a folder that is complete."""
+    """Return a line for each run of a folder."""
     lines: Lines = {}
-    for folder in sorted(runs.glob("digits*-*-*")):
-        series, _, rest = folder.name.partition("-")
+    for file in sorted(runs.glob("digits*-*-*.json")):
+        series, _, rest = file.stem.partition("-")
         grouping, _, seed = rest.rpartition("-")
-        if series in SERIES and grouping in GROUPINGS and (folder / "held_out.jsonl").exists():
-            images = bits(folder)
+        if series in SERIES and grouping in GROUPINGS and seed.isdigit():
+            images = bits(file)
             same = {"series": series, "grouping": grouping, "seed": int(seed)}
             lines["run", series, grouping, seed] = {
                 **same,
@@ -70,7 +71,7 @@ def differences(lines: Lines) -> Lines:
                 if key[:3] == ("run", series, coarse) and other and one["images"] and other["images"]:
                     line = difference(one["images"], other["images"])
                     same = {"series": series, "coarse": coarse, "fine": fine, "seed": one["seed"]}
-                    made["difference", series, coarse, fine, key[-1]] = {**same, **line}
+                    made["difference", series, coarse, fine, key[-1]] = {**same, **line, "kept": True}
     return made
 
 
@@ -123,7 +124,7 @@ def said(lines: Lines) -> list[str]:
 def main() -> None:
     """Merge the runs of a folder into the file, and print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, default=Path("reports/trained/runs"))
     parser.add_argument("--out", type=Path, default=Path("reports/trained/digits.jsonl"))
     options = parser.parse_args()
     lines = {**read(options.out), **found(options.runs)}

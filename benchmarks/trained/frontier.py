@@ -15,11 +15,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+from arbench.results import FILE_NAME
+
 ARBENCH = Path(sys.executable).with_name("arbench")
 MOST = 1_000_000
 """Largest page in bytes that is kept."""
 KEPT = ("frontier.",)
 """Beginnings of the names of figures that are kept."""
+
+
+def refusal(out: Path) -> str | None:
+    """Return why a folder may not be deleted for a new run, on one line; None if it may, or is not there."""
+    if not out.exists() or (out / FILE_NAME).exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    return f"--out {out}: is not the folder of a run, which would be deleted; choose another --out"
 
 
 def main() -> int:
@@ -28,6 +37,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("reports/trained/frontier"))
     options, more = parser.parse_known_args()
     out: Path = options.out
+    if (why := refusal(out)) is not None:
+        parser.error(why)
     if out.exists():
         shutil.rmtree(out)
     code = subprocess.run([ARBENCH, "run", "--suite", "trained", *more, "--out", str(out)]).returncode

@@ -2,7 +2,7 @@
 
     python benchmarks/trained/harvest.py --runs FOLDER [--out reports/trained]
 
-``FOLDER`` is that of ``train_all.py``, or of ``rescore.py``, whose runs have no curve. Each run that is complete becomes
+``FOLDER`` is that of ``train_all.py``, or of ``rescore.py``, whose runs have no curve. Each complete run becomes
 ``runs/NAME.json`` in ``--out``, and its lines of ``times.jsonl`` take the place of those that ``--out`` had of the run.
 Files and lines of other runs stay. ``readme.py`` makes tables of these files. This takes less than a second.
 
@@ -22,6 +22,8 @@ from typing import Any
 
 DIGITS = 6
 TIMES, CURVE, HELD_OUT, MODEL = "times.jsonl", "curve.jsonl", "held_out.jsonl", "model.safetensors"
+NAMES = ("step", "loss", "quality", "rate", "seconds")
+"""What each line of a curve has; others are terms of the quality."""
 FOLDER = re.compile(r"(?<=\s)\S*/(?=[\w-]+(\s|$))")
 """Folder of the runs in a command."""
 Line = dict[str, Any]
@@ -70,6 +72,8 @@ def facts(file: Path) -> Line:
 
 def harvested(folder: Path) -> Line:
     """Return what the folder of a run that is complete has measured."""
+    curve = lines_of(folder / CURVE)
+    terms = [name for name in (curve[0] if curve else ()) if name not in NAMES]
     measured = sorted(lines_of(folder / HELD_OUT), key=lambda line: line["part"])
     more = {
         name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
@@ -80,10 +84,11 @@ def harvested(folder: Path) -> Line:
         "run": folder.name,
         **facts(folder / MODEL),
         **more,
-        "curve_of": ["step", "mean training loss since the line before", "validation", "seconds"],
+        "curve_of": ["step", "mean training loss since the line before", "validation", "seconds", *terms],
         "curve": [
             [line["step"], rounded(line["loss"]), rounded(line["quality"]), round(line["seconds"], 1)]
-            for line in lines_of(folder / CURVE)
+            + [rounded(line[name]) for name in terms]
+            for line in curve
         ],
         "part_bits": [rounded(line["bits"]) for line in measured],
         "part_elements": [line["elements"] for line in measured],

@@ -6,7 +6,7 @@ The kinds are the training of a model, the distillation of a density (a Parallel
 Parallel NMT). Each run is killed once (SIGKILL, at a moment drawn uniformly from the length of the uninterrupted run; a
 run that ends before does not count), and resumed. It must end with the same bytes of weights, moments and moving
 average, and with the same curve, best evaluation, held-out bits and translations, in float64 on one thread. A line a
-run is appended.
+run takes the place of those that ``--out`` had of the same kind.
 """
 
 from __future__ import annotations
@@ -115,9 +115,17 @@ def main() -> int:
     options = parser.parse_args()
     failed = 0
     for kind in options.kind:
+        forget(kind, options.out)
         with tempfile.TemporaryDirectory() as place:
             failed += trial(kind, Path(place), options.runs, random.Random(options.seed), options.out)
     return bool(failed)
+
+
+def forget(kind: str, out: Path) -> None:
+    """Remove the lines of a kind from a file, if it is there."""
+    if out.exists():
+        lines = out.read_text(encoding="utf-8").splitlines(keepends=True)
+        out.write_text("".join(line for line in lines if json.loads(line)["kind"] != kind), encoding="utf-8")
 
 
 def trial(kind: str, place: Path, runs: int, chosen: random.Random, out: Path) -> int:

@@ -2,15 +2,16 @@
 
     python benchmarks/trained/listen.py MODEL ... [--out reports/trained/sounds.jsonl] [--keep FOLDER]
 
-MODEL is a model of audio, with random weights or trained ones, as for ``arbench sample``. Each draws clips beside real
-clips that training holds out, with the same conditioning where it has any. A line a clip is written; those of models
-that are not named stay. Of each clip:
+MODEL is a model of audio, with random weights or trained ones, as for ``arbench sample``. Each draws clips. The real
+ones beside them are the beginnings of what training holds out of each recording, one a voice, so that none overlaps
+another. A line a clip is written; those of models that are not named stay. Of each clip:
 
 - its level, of the root mean square, and its peak, in dB of full scale;
 - its dynamics: the level that a tenth of its frames of 20 ms exceed, over the one that nine tenths exceed. Speech has
   pauses and stressed syllables, stationary noise has neither;
-- its spectrum: the power of each octave as a fraction of the whole, and how far that is from the spectrum of all real
-  clips, of real clips other than this one, and of white noise: the mean absolute difference in dB over octaves.
+- its spectrum: the power of each octave as a fraction of the whole, and how far that is from real speech and from white
+  noise: the mean absolute difference in dB over octaves. A real clip is compared with the spectrum of the clips of all
+  other voices together; a drawn one with the same sets, each without one voice: its distance is the mean over them.
 
 An octave that is weaker than the whole by ``RANGE_DB`` counts as being so weak. ``readme.py`` makes the table.
 """
@@ -30,11 +31,15 @@ from numpy.typing import NDArray
 from arbench.bench.models.drawing import Drawing
 from arbench.bench.options import PlanError
 from arbench.border.shown import Sound
+from arbench.models import Source
+from arbench.train.events import event
 
 CENTRES_HZ = (62.5, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
 """Centres of the octaves; the highest is cut at half of the rate."""
 RANGE_DB = 60.0
 FRAME_S = 0.02
+LEAST = 2
+"""Recordings that are needed to leave one out."""
 Spectrum = NDArray[np.float64]
 
 
@@ -81,13 +86,12 @@ def dynamics(sound: Sound) -> float:
     return float(high - low)
 
 
-def measured(sound: Sound, real: Sequence[Sound], among: Sequence[Sound]) -> dict[str, object]:
+def measured(sound: Sound, sets: Sequence[Sequence[Sound]]) -> dict[str, object]:
     """Return what is known of a clip.
 
     Args:
         sound: the clip.
-        real: all real clips.
-        among: the real clips that it is compared with; of a real one, the others.
+        sets: sets of real clips that it is compared with, each as a whole.
     """
     own = octaves([sound])
     return {
@@ -96,27 +100,45 @@ def measured(sound: Sound, real: Sequence[Sound], among: Sequence[Sound]) -> dic
         "peak_dbfs": round(float(20 * np.log10(max(np.abs(sound.samples).max(), 1e-10))), 2),
         "dynamics_db": round(dynamics(sound), 2),
         "octaves_db": {f"{centre:g}": round(db, 2) for centre, db in zip(CENTRES_HZ, own.tolist(), strict=True)},
-        "from_real_db": round(distance(own, octaves(among)), 2) if among else None,
+        "from_real_db": round(float(np.mean([distance(own, octaves(one)) for one in sets])), 2),
         "from_white_db": round(distance(own, white(sound.rate)), 2),
     }
 
 
+def voices(source: Source, n: int, seed: int) -> list[Sound]:
+    """Return a real clip of ``n`` samples of each recording that is as long, from what training holds out."""
+    _, held_out = source.divide(None)
+    found: dict[int, Sound] = {}
+    for piece in source.pieces(held_out, n):
+        if piece.n == n and piece.part not in found:
+            (found[piece.part],) = source.shown(event(source, n, [0], seed, piece.data)[0])
+    if len(found) < LEAST:
+        raise click.ClickException(f"only {len(found)} recordings have {n:,} samples; choose fewer --seconds")
+    return [*found.values()]
+
+
+def without_one(clips: Sequence[Sound]) -> list[list[Sound]]:
+    """Return the sets of all clips but one."""
+    return [[*clips[:at], *clips[at + 1 :]] for at in range(len(clips))]
+
+
 def lines(spec: str, count: int, seconds: float, seed: int, method: str | None, keep: Path | None) -> list[dict]:
     """Return a line for each clip that a model draws, and for each real one beside it."""
-    rate = Drawing(spec, count=1, n=64, seed=seed, method=method).source.rate_hz
-    if not rate:
+    source = Drawing(spec, count=1, n=64, seed=seed, method=method).source
+    if not source.rate_hz:
         raise click.ClickException(f"{spec} is no model of audio")
-    found = Drawing(spec, count=count, n=round(seconds * rate), seed=seed, method=method).draw()
+    n = round(seconds * source.rate_hz)
+    real = voices(source, n, seed)
+    found = Drawing(spec, count=count, n=n, seed=seed, method=method).draw()
     if keep is not None:
         found.write(keep / spec.replace(":", "-").replace("@", "-"))
-    drawn, real = ([one for one in some if isinstance(one, Sound)] for some in (found.shown, found.shown_real))
-    real = [*{one.samples.tobytes(): one for one in real}.values()]  # short recordings give some clips twice
-    same = {"seed": seed, "held_out": found.held_out}
+    drawn = [one for one in found.shown if isinstance(one, Sound)]
+    sets = without_one(real)
     return [
-        *({"model": spec, "clip": at, **same, **measured(one, real, real)} for at, one in enumerate(drawn)),
+        *({"model": spec, "clip": at, "seed": seed, **measured(one, sets)} for at, one in enumerate(drawn)),
         *(
-            {"model": f"real, beside {spec}", "clip": at, **same, **measured(one, real, [*real[:at], *real[at + 1 :]])}
-            for at, one in enumerate(real)
+            {"model": f"real, beside {spec}", "clip": at, "seed": seed, **measured(one, [others])}
+            for at, (one, others) in enumerate(zip(real, sets, strict=True))
         ),
     ]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -35,6 +36,8 @@ from arbench.train.translation import Decoding, decodings, exact_match, pairs_of
 from arbench.train.translation.noisy import noisy
 
 RUNS, SHIPPED = (Path(__file__).with_name(name) for name in ("runs.toml", "shipped.toml"))
+FOLDER = re.compile(r"(?<=\s)\S*/(?=[\w-]+(\s|$))")
+"""Folder of the runs in a command."""
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -43,10 +46,18 @@ def command(run: str) -> str:
     return str(tomllib.loads(RUNS.read_text(encoding="utf-8"))[run]["command"]).replace("{out}/", "runs/")
 
 
+def check(run: Path, said: Checkpoint) -> None:
+    """Raise SystemExit if a run was not made by the command of ``runs.toml``, which its file will state."""
+    made, wanted = FOLDER.sub("runs/", said.command), command(run.name)
+    if made != wanted:
+        raise SystemExit(f"{run}: was made by '{made}', and {RUNS.name} has '{wanted}'; make both the same")
+
+
 def shipped(run: Path, file: str, name: str, dtype: str, teacher: str | None) -> dict[str, object]:
     """Write one file and return its line of the table."""
     source = run / "model.safetensors"
     said = read(source)
+    check(run, said)
     chosen = resolve(f"{said.model}:{said.preset}")
     model = chosen.build(0)
     load(model, source)

@@ -4,9 +4,13 @@ r"""Compare a Parallel WaveNet with its teacher: held-out density, divergence, a
         [--n 1000 4000 16000] [--out reports/trained/students.jsonl]
 
 Both are folders of training runs. ``arbench run`` times the exact samplers of the teacher (``cached`` and ``fused``)
-and the one pass of the student in turns, at each N, on one thread. ``--out`` receives a line a student: bits of both on
-the same dequantised held-out audio, the divergence at each evaluation, and the seconds. Lines of other students stay.
-``readme.py`` makes the table of the report from it.
+and the one pass of the student (``parallel``) in turns, at each N, on one thread. ``--out`` receives a line a student:
+bits of both on the same dequantised held-out audio, the divergence at each evaluation, and the seconds of each sampler
+with their interval: of 95% from six workers on, and the smallest and the largest of a worker below that. A sampler
+without a time, or without draws that are those of the reference, is in the line with the reason. Lines of other
+students stay. ``readme.py`` makes the table of the report from it.
+
+A run that arbench does not end with exit code 0 leaves the file as it was.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,8 @@ from arbench.models.weights import spec_of
 from arbench.results import Case, Results, read
 
 ARBENCH = Path(sys.executable).with_name("arbench")
+TEACHER, STUDENT = ("cached", "fused"), ("parallel",)
+"""Exact samplers that are timed."""
 
 
 def quality(student: Path) -> dict[str, Any]:
@@ -34,45 +40,57 @@ def quality(student: Path) -> dict[str, Any]:
     names = ("teacher_bits", "student_bits", "unit", "elements", "divergence_bits", "power_loss", "samples", "power")
     return {
         **{name: figures[name] for name in names},
-        "divergence": [[line["step"], round(line["quality"], 4)] for line in curve],
+        "best_step": min(curve, key=lambda line: line["quality"])["step"],
+        "best_by": figures.get("best_by", "divergence"),
+        "divergence": [[line["step"], round(line.get("divergence", line["quality"]), 4)] for line in curve],
     }
 
 
 def timed(teacher: str, student: str, sizes: Sequence[int], workers: int, rounds: int) -> Results:
-    """Time samplers of both, and return the run."""
+    """Time samplers of both, and return the run. Raises SystemExit if a method is inexact or the run was cut short."""
     words = ["run", "--model", teacher, "--model", student, "--n", ",".join(map(str, sizes)), "--op", "sample"]
-    words += ["--method", "parallel,cached,fused", "--workers", str(workers), "--rounds", str(rounds)]
+    words += ["--method", ",".join((*STUDENT, *TEACHER)), "--workers", str(workers), "--rounds", str(rounds)]
     with tempfile.TemporaryDirectory() as place:
         done = subprocess.run([ARBENCH, *words, "--count-budget", "1", "--no-samples", "--out", f"{place}/run"])
-        if done.returncode not in (0, 1):
-            raise SystemExit(f"arbench run ended with exit code {done.returncode}")
+        if done.returncode:
+            raise SystemExit(f"arbench run ended with exit code {done.returncode}, for the reason above; nothing kept")
         return read(Path(place) / "run")
 
 
-def fastest(results: Results, model: str) -> dict[int, Case]:
-    """Return the fastest exact sampler of a model at each N."""
-    found: dict[int, Case] = {}
-    for case in results.cases.values():
-        if case.model == model and case.status == "ok" and case.median_s and case.exactness == "pointwise":
-            best = found.get(case.n)
-            if best is None or case.median_s < (best.median_s or 0):
-                found[case.n] = case
+def samplers(cases: Iterable[Case], model: str, methods: Sequence[str], n: int) -> dict[str, dict[str, Any]]:
+    """Return seconds and their interval, or why there are none, for each method of a model at one N."""
+    known = {case.method: case for case in cases if (case.model, case.n) == (model, n)}
+    found: dict[str, dict[str, Any]] = {}
+    for method in methods:
+        case = known.get(method)
+        if case is None:
+            found[method] = {"why": "not measured"}
+        elif case.status != "ok" or case.median_s is None:
+            found[method] = {"why": case.error or case.status}
+        elif case.exactness != "pointwise":
+            found[method] = {"why": f"its draws are {case.exactness}, not those of the reference"}
+        else:
+            found[method] = {"s": case.median_s, "ci95_s": case.ci95_s, "range_s": case.range_s}
     return found
 
 
-def seconds(results: Results, teacher: str, student: str) -> list[dict[str, Any]]:
-    """Return a line for each N at which both were timed."""
-    theirs, own = fastest(results, teacher), fastest(results, student)
-    return [
-        {
-            "n": n,
-            "teacher_s": theirs[n].median_s,
-            "teacher_method": theirs[n].method,
-            "student_s": own[n].median_s,
-            "student_method": own[n].method,
-        }
-        for n in sorted(theirs.keys() & own.keys())
-    ]
+def seconds(cases: Sequence[Case], teacher: str, student: str, sizes: Sequence[int]) -> list[dict[str, Any]]:
+    """Return a line for each N. Raises SystemExit if teacher or student has no time there."""
+    lines = []
+    for n in sizes:
+        line: dict[str, Any] = {"n": n}
+        for who, model, methods in (("teacher", teacher, TEACHER), ("student", student, STUDENT)):
+            line[who] = samplers(cases, model, methods, n)
+            if not any("s" in one for one in line[who].values()):
+                why = "; ".join(f"{method}: {one['why']}" for method, one in line[who].items())
+                raise SystemExit(f"the {who} {model} has no time at N = {n:,} ({why}); nothing kept")
+        lines.append(line)
+    return lines
+
+
+def best(methods: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the fastest of the methods that have a time."""
+    return min((name for name, one in methods.items() if "s" in one), key=lambda name: methods[name]["s"])
 
 
 def main() -> None:
@@ -81,7 +99,7 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--student", type=Path, required=True)
     parser.add_argument("--n", type=int, nargs="+", default=[1000, 4000, 16000])
-    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("reports/trained/students.jsonl"))
     options = parser.parse_args()
@@ -94,7 +112,7 @@ def main() -> None:
     }
     specs = [spec_of(str(folder)) for folder in (options.teacher, options.student)]
     results = timed(specs[0], specs[1], options.n, options.workers, options.rounds)
-    line["seconds"] = seconds(results, *(one.model for one in said))
+    line["seconds"] = seconds([*results.cases.values()], said[0].model, said[1].model, options.n)
     file = options.out
     known = [json.loads(one) for one in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
     lines = [*(one for one in known if one["student"] != line["student"]), line]
@@ -103,8 +121,14 @@ def main() -> None:
         f"{line['student']}: {line['student_bits']:.3f}, {line['teacher']}: {line['teacher_bits']:.3f} {line['unit']}"
     )
     for one in line["seconds"]:
-        times = f"teacher {one['teacher_s']:.3g} s ({one['teacher_method']}), student {one['student_s']:.3g} s"
-        print(f"N = {one['n']:,}: {times}, {one['teacher_s'] / one['student_s']:.3g} times as fast")
+        for who in ("teacher", "student"):
+            for method, at in one[who].items():
+                took = f"{at['s']:.3g} s" if "s" in at else at["why"]
+                print(f"N = {one['n']:,}: {who}, {method}: {took}")
+        ratio = one["teacher"][best(one["teacher"])]["s"] / one["student"][best(one["student"])]["s"]
+        print(
+            f"N = {one['n']:,}: the student is {ratio:.3g} times as fast as the best of the teacher's that were timed"
+        )
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from arbench.models.events import g2p_en
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,6 +25,12 @@ def trial(load: Callable[[Path], ModuleType]) -> ModuleType:
 )
 def test_errors_are_the_fewest_edits(trial: ModuleType, found: str, wanted: str, edits: int) -> None:
     assert trial.edits(found, wanted) == edits
+
+
+def test_the_stated_bits_are_those_of_the_report() -> None:
+    kept = json.loads((ROOT / "reports" / "trained" / "g2p.json").read_text(encoding="utf-8"))
+    assert (round(kept["bits"], 3), kept["elements"]) == (g2p_en.BITS, g2p_en.ELEMENTS)
+    assert (kept["words"], kept["seed"]) == (2000, 0)
 
 
 def test_words_of_letters_alone_count_with_all_pronunciations(trial: ModuleType) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from math import isqrt
+from math import gcd, isqrt
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -139,14 +139,33 @@ class ImageSource:
         return images.chosen(order[held:]), images.chosen(order[:held])
 
     def pieces(self, data: Images, n: int, prefix: int = 0) -> Iterator[Piece]:
-        """Yield the images, cut into tiles of ``n`` elements."""
+        """Yield the images, cut into tiles of ``n`` elements.
+
+        Raises:
+            DataError: the tiles do not cover an image, so that its margins would not be scored.
+        """
         side = self.side(n)
         for number, picture in enumerate(data.pictures):
+            height, width = picture.shape[:2]
+            if height % side or width % side:
+                fitting = " or ".join(map(str, self._covering(gcd(height, width))[-3:]))
+                why = f"has {height}x{width} pixels, which tiles of {side}x{side} do not cover"
+                tiles = f"choose --n {fitting}, or " if fitting else ""
+                raise DataError(Path("an image"), f"{why}; {tiles}cut the images to a multiple of {side}")
             whole = data.chosen([number])
             for top in range(0, picture.shape[0] - side + 1, side):
                 for left in range(0, picture.shape[1] - side + 1, side):
                     tile = picture[top : top + side, left : left + side]
                     yield Piece(replace(whole, pictures=[tile]), n, 0, number)
+
+    def _covering(self, side: int) -> list[int]:
+        """Return the numbers of elements of the square tiles that cover a square image of this side."""
+        found = []
+        for one in range(1, side + 1):
+            for n in dict.fromkeys((one * one, self.colours * one * one)) if side % one == 0 else ():
+                with suppress(ValueError):
+                    found += [n] if self.side(n) == one else []
+        return found
 
     def _cut(self, data: Images, side: int, rows: Sequence[int], seed: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Return crops of images, each of a random one, and their classes."""

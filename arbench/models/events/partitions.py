@@ -84,7 +84,6 @@ PARTITIONS: Mapping[str, Partition] = {
     "s_curve": s_curve,
 }
 """Partitions by name."""
-"""Partitions by name."""
 GROWS: Mapping[str, str] = {"rows": "sqrt N", "multiscale": "log N", "random": "N", "s_curve": "N"}
 """Growth of the number of groups if none is given; the other partitions need one."""
 

@@ -37,7 +37,6 @@ class Raster:
 
     def copied(self) -> Self:
         """Return a copy to step from."""
-        """Return a copy to step from."""
         return replace(self, lines=self.lines.copied())
 
 
@@ -69,7 +68,6 @@ class WholePixels(ImageSource, Source):
 
     def schedule(self, n: int) -> Sequence[int]:
         """Return the bounds of the groups, one pixel each."""
-        """Return the bounds of the groups, one pixel each."""
         self.side(n)
         return range(n + 1)
 
@@ -94,7 +92,6 @@ class WholePixels(ImageSource, Source):
         """Return the parameters (B, P) of pixel ``state.at`` from its input (B, F)."""
 
     def extend(self, state: Raster, f: Tensor, g0: int, g1: int) -> tuple[Tensor, Raster]:
-        """Return the parameters of pixels g0 .. g1-1, one step each, and the advanced state."""
         """Return the parameters of pixels g0 .. g1-1, one step each, and the advanced state."""
         return torch.stack([self._next(state, f) for _ in range(g0, g1)], dim=1), state
 
@@ -132,7 +129,6 @@ class WholePixels(ImageSource, Source):
         return super().arranged(unpack(x, self.levels, self.colours))
 
     def observe(self, n: int, rows: Sequence[int], seed: int, data: Any = None) -> tuple[Tensor, Context]:
-        """Return real images as pixels in raster order, and their class if there is one."""
         """Return real images as pixels in raster order, and their class if there is one."""
         pictures, context = self.pictures(self.side(n), rows, seed, data)
         return pack(pictures, self.levels).reshape(len(rows), n), context

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from arbench.train.run import Run, trained
 
 RECIPE = Recipe(steps=2000, batch=2, n=5000, eval_n=5000, lr=1e-3, average=0.995, every=100)
 SETTINGS: Mapping[str, int | float] = {"samples": 8, "power": 1.0}
-MEASURE = "divergence"
+MEASURE = "divergence plus power loss"
 _NOISE, _DRAWS = 2**61, 2**60
 """Offsets of the seed for the noise of an event, and for that of the further draws of an element."""
 _UNHEARD = 2**40
@@ -107,12 +108,18 @@ class Density:
         return bits + self.power * power_loss(drawn, real).mean() if self.power else bits
 
     def quality(self, model: Source) -> Quality:
-        """Return the divergence in bits per element, on noise and conditioning that the student does not learn from."""
-        return self.judged(model, self.validation)[0]
+        """Return what training minimises, on noise and conditioning that the student does not learn from.
+
+        The best step is chosen by it: by divergence alone, a student that whispers could be the best.
+        """
+        found, power = self.judged(model, self.validation)
+        terms = {"divergence": found.bits, "power_loss": power}
+        return replace(found, bits=found.bits + self.power * power, figures=terms)
 
     def unit(self, model: Source) -> str:
         """Return the unit of the quality."""
-        return f"bits of divergence from the teacher per {model.element}"
+        more = f", plus {self.power:g} times the power loss" if self.power else ""
+        return f"bits of divergence from the teacher per {model.element}{more}"
 
     @torch.no_grad()
     def judged(self, model: Source, data: Any) -> tuple[Quality, float]:
@@ -187,7 +194,7 @@ def distil(
     """
     r, data = run.recipe, run.data
     objective = Density(teacher.model, data.training, data.validation, r, settings["samples"], settings["power"])
-    facts = {"teacher": teacher.spec, "teacher_sha256": teacher.sha256, **settings}
+    facts = {"teacher": teacher.spec, "teacher_sha256": teacher.sha256, "best by": MEASURE, **settings}
     seen = teacher.model.receptive_field  # a student is inverted, and looks back without a bound
     result, quality = trained(run, student, objective, receptive_field=seen, facts=facts, resume=resume, report=report)
     theirs = scored(teacher.model, data, r)
@@ -196,9 +203,9 @@ def distil(
     first, best = result.curve[0], min(result.curve, key=lambda line: line["quality"])
     lines = [
         "divergence from the teacher on noise and conditioning not trained on, bits per "
-        f"{student.element}: {first['quality']:.3f} at step {first['step']:,}, {best['quality']:.3f} at step "
-        f"{best['step']:,}; {apart.bits:.3f} on the held-out part",
-        f"power loss on the held-out part, where silence has 1: {power:.3f}",
+        f"{student.element}: {first['divergence']:.3f} at step {first['step']:,}, {best['divergence']:.3f} at step "
+        f"{best['step']:,}, the best by divergence plus power loss; {apart.bits:.3f} on the held-out part",
+        f"power loss, where silence has 1: {first['power_loss']:.3f}, {best['power_loss']:.3f} and {power:.3f} there",
         f"held-out audio, {quality.elements:,} samples: student {quality.bits:.3f}, teacher {theirs.bits:.3f} {unit}",
     ]
     figures = {
@@ -210,6 +217,7 @@ def distil(
         "unit": unit,
         "divergence_bits": apart.bits,
         "power_loss": power,
+        "best_by": MEASURE,
         **settings,
     }
     return Distilled(result, quality, lines, figures)

@@ -83,7 +83,7 @@ def compared(references: Sequence[Symbols], translations: Iterable[Symbols]) -> 
     )
 
 
-def edits(found: Sequence[int], wanted: Sequence[int]) -> int:
+def edits(found: Sequence[object], wanted: Sequence[object]) -> int:
     """Return the fewest insertions, deletions and substitutions that turn one sequence into another."""
     if found == wanted:
         return 0

@@ -124,7 +124,10 @@ def test_an_unfinished_student_states_its_divergence(answer, taught, room, tmp_p
     words = ["--student", STUDENT, *SETTINGS, "--data", room / "tone.wav", "--out", out]
     assert answer("distill", "--teacher", teacher, *words).code == 130
     said = read(out / "model.safetensors").quality
-    assert (said.unit, said.held_out) == ("bits of divergence from the teacher per audio sample", False)
+    assert (said.unit, said.held_out) == (
+        "bits of divergence from the teacher per audio sample, plus 1 times the power loss",
+        False,
+    )
 
 
 def test_a_student_teaches_no_student(refusal, answer, taught, room, tmp_path):

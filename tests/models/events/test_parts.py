@@ -85,12 +85,21 @@ def test_the_digits_are_divided_with_their_labels():
 
 def test_images_of_the_user_s_are_cut_into_tiles():
     model = built("pixelcnn:tiny_columns")
-    pictures = [np.full((9, 5, 1), shade, dtype=np.uint8) for shade in (0, 255, 0, 255)]
+    pictures = [np.full((8, 4, 1), shade, dtype=np.uint8) for shade in (0, 255, 0, 255)]
     rest, held_out = model.divide(pictures, 0.5)
     assert len(rest.pictures) == len(held_out.pictures) == 2
     assert [piece.part for piece in model.pieces(held_out, 16)] == [0, 0, 1, 1]
-    with pytest.raises(DataError, match="none is 6x6 pixels or larger; the largest square is 5"):
+    with pytest.raises(DataError, match="none is 6x6 pixels or larger; the largest square is 4"):
         model.observe(36, [0], 0, held_out)
+
+
+def test_tiles_that_do_not_cover_an_image_are_refused():
+    model = built("pixelcnn:tiny_columns")
+    _, held_out = model.divide([np.zeros((28, 28, 1), dtype=np.uint8)] * 2, 0.5)
+    why = "an image: has 28x28 pixels, which tiles of 8x8 do not cover; choose --n 49 or 196 or 784, or cut"
+    with pytest.raises(DataError, match=why):
+        list(model.pieces(held_out, 64))
+    assert len(list(model.pieces(held_out, 196))) == 4
 
 
 def test_a_pair_is_an_event_of_its_own():

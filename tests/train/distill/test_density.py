@@ -148,6 +148,21 @@ def test_the_divergence_falls_on_noise_that_is_not_trained_on(student, tmp_path)
     assert set(before.parts) == {0, 1}
 
 
+@pytest.mark.parametrize("power", [0.0, 2.0])
+def test_the_best_step_is_chosen_by_what_training_minimises(student, tmp_path, power):
+    aim = objective(power=power)
+    aim.initialise(student)
+    parts, louder = aim.judged(student, aim.validation)
+    found = aim.quality(student)
+    assert louder > 0.01
+    assert found.bits == pytest.approx(parts.bits + power * louder)
+    assert found.figures == {"divergence": parts.bits, "power_loss": louder}
+    assert ("power loss" in aim.unit(student)) == bool(power)
+    result = train(student, aim, replace(RECIPE, steps=4), tmp_path, lambda *_: None)
+    (line,) = result.curve
+    assert line["quality"] == line["divergence"] + power * line["power_loss"]
+
+
 @pytest.mark.parametrize("at", [4, 9])
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(tmp_path, at):
     def run(folder, died, **more):
