@@ -193,7 +193,7 @@ def frontier(group: Sequence[Entry], op: Op) -> list[Entry]:
 
 
 def tied(group: Sequence[Entry], op: Op) -> list[Entry]:
-    """Return the entries that are off the frontier by times which may be equal: none that beats them does so clearly."""
+    """Return the entries off the frontier that no entry on it beats by more than the intervals of their times."""
     on = frontier(group, op)
     timed = [one for one in group if one.seconds(op) is not None and one not in on]
     return [one for one in timed if not any(other.cost <= one.cost and other.most(op) < one.least(op) for other in on)]
