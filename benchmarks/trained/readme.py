@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from arbench.models import names
+from arbench.models.registry import BUILT_IN
 from arbench.report import frontier_table, passes_table
 from arbench.report.markdown import escape, grid
 from arbench.report.table import Table
@@ -202,7 +202,7 @@ def missing(folder: Path) -> list[str]:
     files = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
     there = {one["file"].rpartition(".")[0] for one in json.loads((folder / "shipped.json").read_text("utf-8"))}
     rows = [[f"`{name}`", f"`{entry['run']}`"] for name, entry in files.items() if name not in there]
-    families = [name for name in names() if not any(file.startswith(f"{name}-") for file in files)]
+    families = [name for name in BUILT_IN if not any(file.startswith(f"{name}-") for file in files)]
     return [
         *(markdown(["to ship, and not there yet", "run"], rows) if rows else ["All of `shipped.toml` are there."]),
         "",
