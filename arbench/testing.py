@@ -49,8 +49,8 @@ def assert_exact(
         model: an object with its present weights, such as a model in training; or a subclass of
             ``arbench.models.Source``, or a specification as ``--model`` takes it, both with random weights. With
             ``law`` also a plain ``nn.Module``, its class, or a function that returns one.
-        n: numbers of elements; by default a small one, the first of the model's ladder and, where there is time, a
-            larger one.
+        n: numbers of elements; by default a small one, the first of the model's ladder, where there is time a larger
+            one, and one beyond 64 elements by methods that take few passes.
         batch: numbers of events at once; by default two at the smallest size, else one.
         methods: names, ``path.py:function``, functions or ``arbench.methods.Method``; by default all that the model
             has, but for those in native code, which takes seconds to compile.

@@ -151,8 +151,8 @@ HEAD = """# Native samplers of a WaveNet
 
 {cpu}. Every draw below was verified like any other: it is the one that `naive` draws
 from the same noise. Weights are random for now, which changes no time here. Each series is one run, whose calls were
-made in turns, with its results file in a folder here (the names of folders in it were shortened, and it was sealed
-again):
+made in turns, with its results file in a folder here. In the first line of each file, folders of the machine were cut
+from `argv` (behind `--out` and `--peer`) and, for `peers`, wherever `plan` names a checkout; then it was sealed again:
 
     python benchmarks/fused_trial.py --out reports/fused
     python benchmarks/fused_trial.py --out reports/fused --r9y9 FOLDER --kan-bayashi FOLDER peers

@@ -22,7 +22,8 @@ from PIL import Image
 from arbench.report import render
 from arbench.results import read
 
-WIDE, PHONE = (1100, 1150), (390, 844)
+WIDE, PHONE, CASE = (1100, 1150), (390, 844), (1100, 1000)
+"""Width and height of the screens, pixels."""
 COLOURS = 128
 """Colours of a picture, so that it is small."""
 
@@ -60,10 +61,13 @@ def main(run: Path, out: Path) -> None:
         for name, size in (("top", WIDE), ("phone", PHONE)):
             for theme in ("light", "dark"):
                 saved(opened(size, theme), out / f"{name}-{theme}.png")
-        page = opened((1100, 700), "light")
+        page = opened(CASE, "light")
         page.evaluate("document.querySelector('#model-1').scrollIntoView()")
         page.locator("#model-1 a.of").first.focus()
         page.locator("#tip").wait_for(state="visible")
+        cut = page.evaluate("(tip => tip.scrollHeight - tip.clientHeight)(document.querySelector('#tip'))")
+        if cut > 1:
+            sys.exit(f"{cut} pixels of the case are cut off: make CASE in {Path(__file__).name} higher")
         saved(page, out / "case.png")
         page = opened((1100, 700), "dark")
         page.evaluate("document.querySelector('#cases').scrollIntoView()")

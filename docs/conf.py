@@ -5,6 +5,8 @@ The source folder is the root of the repository, so that links between documents
 
 from importlib.metadata import version as installed
 
+from sphinx.application import Sphinx
+
 project = "arbench"
 author = copyright = "the arbench authors"
 release = version = installed("arbench")
@@ -23,10 +25,33 @@ include_patterns = [
 exclude_patterns = ["docs/_build/**"]
 html_extra_path = ["site"]  # the page at the root, which leads to this folder
 extensions = ["myst_parser", "sphinx_copybutton"]
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = []
 myst_heading_anchors = 4
 nitpicky = True
 suppress_warnings = ["toc.not_included"]  # a page of results is reached from the README of its report
 html_theme = "furo"
 html_title = "arbench"
 html_copy_source = False
+
+NAVIGATION = {
+    "Begin": ("tutorial", "install", "reading", "models", "python"),
+    "Bring your own": ("bring-your-own", "own-model", "own-method", "own-kernel", "kernels", "training"),
+    "Compare and cite": ("compare", "gate", "cite", "paper"),
+    "Trust": ("methodology", "bias", "results-file", "glossary"),
+    "Reports": ("../reports/*/README",),
+    "The project": ("../CONTRIBUTING", "../CHANGELOG"),
+}
+"""What the site's side bar lists. It is not in the page where reading starts: a forge shows a directive as code."""
+
+
+def navigate(app: Sphinx, name: str, source: list[str]) -> None:
+    """Append the side bar to the page where reading starts."""
+    if name == root_doc:
+        for caption, pages in NAVIGATION.items():
+            listed = "\n".join(pages)
+            source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{listed}\n```\n"
+
+
+def setup(app: Sphinx) -> None:
+    """Register what Sphinx calls."""
+    app.connect("source-read", navigate)

@@ -13,7 +13,7 @@ from arbench.bench.dtypes import DTYPES
 from arbench.bench.job import Step as Step
 from arbench.bench.memory import check_memory, check_room
 from arbench.bench.models.contract import ContractError, check_class, check_observed
-from arbench.bench.models.few import SMALLEST, Few, Shape
+from arbench.bench.models.few import SMALLEST, Few, Shape, at_length
 from arbench.bench.models.formulas import check_formulas
 from arbench.bench.models.needed import needed
 from arbench.bench.models.wanted import (
@@ -353,14 +353,12 @@ def _cases_of(
             raise PlanError(f"{chosen.name}:{chosen.preset}: {error}") from None
     _check_data(chosen, source, max(sizes), options)
     found = []
-    for one in methods:
-        for shape in shapes:
-            if few is not None and shape.only and one.method.name not in shape.only:
-                continue
-            case = _case(chosen, source, one, shape.batch, shape.n, replace(options, dtype=shape.dtype))
-            found.append(case)
-            if few is not None and shape.spare:
-                few.spare.append(case.id)
+    pairs = [(one, shape) for one in methods for shape in shapes if not shape.only or one.method.name in shape.only]
+    for one, shape in pairs if few is None else [*pairs, *at_length(source, methods, shapes)]:
+        case = _case(chosen, source, one, shape.batch, shape.n, replace(options, dtype=shape.dtype))
+        found.append(case)
+        if few is not None and shape.spare:
+            few.spare.append(case.id)
     return found
 
 

@@ -120,8 +120,11 @@ def render_several(runs: Mapping[str, tuple[Results, Path]], folder: str | Path)
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    files = [results for results, _ in runs.values()]
     shown = {
-        label: Shown(results, draw(results), exhibition(results, beside, folder), profiles(results, beside, folder))
+        label: Shown(
+            results, draw(results, page=files), exhibition(results, beside, folder), profiles(results, beside, folder)
+        )
         for label, (results, beside) in runs.items()
     }
     html = folder / "report.html"

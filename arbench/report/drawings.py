@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from matplotlib.figure import Figure
 
@@ -11,7 +12,7 @@ from arbench.report.figures.drawing import Drawing
 from arbench.report.figures.style import SCREEN, Form
 from arbench.report.kernels.fractions import fractions
 from arbench.report.kernels.roofline import roofline
-from arbench.report.labels import model_label, of_models
+from arbench.report.labels import model_label, of_kernels, of_models
 from arbench.report.models.batches import batch_figure
 from arbench.report.models.curves import curves
 from arbench.report.models.frontier_figure import frontier_figure
@@ -97,14 +98,21 @@ _OF_A_MODEL: dict[str, tuple[Callable[[Results, str, Form], Figure | None], str,
 """The functions that draw the figures of a model, by the end of their names."""
 
 
-def draw(results: Results, form: Form = SCREEN) -> list[Drawing]:
+def draw(results: Results, form: Form = SCREEN, page: Iterable[Results] = ()) -> list[Drawing]:
     """Return every figure that has values: map, batches, frontier, those of each model, kernels.
 
     Args:
         results: what was measured.
         form: the sizes of the figures.
+        page: all runs of the page, where there are several: a method has one look on all of it.
     """
     drawings = []
+    runs = [results, *page]
+    form = replace(
+        form,
+        methods=frozenset(case.method for run in runs for case in of_models(run)),
+        implementations=frozenset((case.method, case.backend) for run in runs for case in of_kernels(run)),
+    )
     for name, (make, caption, see) in _OVERVIEW.items():
         if (figure := make(results, form)) is not None:
             drawings.append(Drawing(name, caption, figure, None, see, form))

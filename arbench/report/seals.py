@@ -25,7 +25,7 @@ def seal_line(results: Results) -> str:
             how = f"all as they were sealed; {_written(found.unsealed)} before an interruption and sealed only after it"
         return f"{INTACT}: {found.whole:,} lines, {how}. Seals show damage, not forgery."
     if not found.sealed:
-        return f"{NONE}: whether a line is missing or changed cannot be told."
+        return f"{NONE}, so missing or changed lines cannot be detected."
     last = f"line {found.whole:,} is the last seal" if found.whole else "it has no seal"
     return f"{UNSEALED}: the run did not reach its end; {last}, and {_lines(found.after)} no seal after."
 

@@ -50,7 +50,7 @@ class Mark:
 
     Attributes:
         method: what a page's switch calls it.
-        case: id of the only case that the row shows; empty where it shows several.
+        case: id of the case that the row leads to; empty where it leads to none.
     """
 
     method: str

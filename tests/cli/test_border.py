@@ -200,7 +200,7 @@ def test_what_the_seals_say_is_shown(answer, copied, finished, unrendered, unsea
         file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
     unseal(file)
     found = answer("report", copied)
-    assert " seals without seals: whether a line is missing or changed cannot be told. " in " ".join(found.out.split())
+    assert " seals without seals, so missing or changed lines cannot be detected. " in " ".join(found.out.split())
 
 
 def test_one_class_is_named_once_whatever_its_presets(capsys):

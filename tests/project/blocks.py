@@ -43,11 +43,11 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "a checkout": lambda: False,  # and its branch main: the workflows run the same commands
     "published results": lambda: False,
 }
-"""What a block may need, and whether it is there; what a test cannot have is never there."""
+"""The things that a block may need, and whether they are there; what a test cannot have is never there."""
 BLOCK = re.compile(r"((?:^<!-- (?:file|needs): [^\n]+ -->\n)*)^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 MARK = re.compile(r"<!-- (file|needs): ([^\n]+) -->")
 CHEAPER = {
-    "run": {"--workers": "1", "--rounds": "1", "--n": "8,12,16,24", "--no-samples": None},
+    "run": {"--workers": "1", "--rounds": "1", "--n": "8,16", "--no-samples": None},
     "doctor": {"--instances": "2", "--pairs": "1"},
 }
 """Options that a test adds to a command, or puts in the place of its own: fewer and smaller cases. Pages show no figure
@@ -68,7 +68,7 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        """Whether it is code to be run."""
+        """Return whether it is code to be run."""
         return self.language in ("python", "console") and self.file is None
 
     def lacks(self, *, slow: bool) -> list[str]:

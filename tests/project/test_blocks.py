@@ -31,7 +31,7 @@ EARLIER = {
     "docs/paper.md": {"runs/mine/results.jsonl": "reports/fused/student/results.jsonl"},
     "docs/results-file.md": {"results.jsonl": "reports/fused/student/results.jsonl"},
 }
-"""What a reader of a page has already, by the file that it comes from."""
+"""Files that a reader of a page has already, and where they come from."""
 
 LEFT = {
     "README.md": ("results/*/report.html", "Bigram"),
@@ -39,9 +39,9 @@ LEFT = {
     "docs/paper.md": ("runs/mine/paper/references.bib", "{arbench-run-"),
     "docs/python.md": ("mine/report.html", "wavenet:tiny"),
     "docs/training.md": ("results/*/summary.md", "Quality beside speed"),
-    "docs/tutorial.md": ("two/report.html", "parallel_wavenet:tiny"),
+    "docs/tutorial.md": ("first/report.html", "wavenet:tiny"),
 }
-"""What a reader of a page finds afterwards: a file, and what it says."""
+"""A file that a reader of a page finds afterwards, and what it says."""
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from arbench.report.paper.citation import AUTHORS, TITLE
+from arbench.report.paper.citation import AUTHORS, PUBLISHED, TITLE
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
@@ -77,11 +77,20 @@ def test_a_fault_in_the_form_is_found(old: str, new: str, fault: list[str]) -> N
     assert faults(TEXT.replace(old, new)) == fault
 
 
+def test_the_bibtex_says_unreleased_until_there_is_an_address() -> None:
+    said = yaml.safe_load(TEXT)
+    address = said.get("url") or said.get("repository-code") or said.get("doi")
+    assert bool(address) == ("date-released" in said) == ("not released" not in said["message"])
+    assert (address or "Unreleased") in PUBLISHED
+
+
 def test_title_version_authors_and_licence_are_the_same_everywhere() -> None:
     assert field("title") == TITLE
     assert field("version") == PROJECT["version"]
     assert re.findall(r"^  - name: (.+)$", TEXT, flags=re.MULTILINE) == [AUTHORS]
     licences = re.findall(r"^license:\n((?:  - .+\n)+)", TEXT, flags=re.MULTILINE)
     assert [one.replace("  - ", "").split() for one in licences] == [PROJECT["license"].split(" AND ")]
+    last = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Cite\n")[2]
+    assert [one for one in PROJECT["license"].split(" AND ") if one not in last] == []
     assert PROJECT["name"] in TITLE
     assert PROJECT["description"].startswith(TITLE.partition(": ")[2])

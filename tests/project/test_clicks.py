@@ -19,7 +19,7 @@ GOALS = {
     "compare": (r"^#+ Compare", r"arbench compare \S+ \S+"),
     "gate": (r"^#+ A gate", r"arbench check --against"),
 }
-"""What a reader looks for: a page with this heading and this command."""
+"""Goals of a reader, each with the heading and the command of the page that serves it."""
 
 
 def pages() -> dict[str, str]:

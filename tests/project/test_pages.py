@@ -14,6 +14,7 @@ import pytest
 from arbench.cli import group
 from arbench.methods import METHODS
 from arbench.models.registry import BUILT_IN
+from arbench.report.labels import STATUS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -50,18 +51,66 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not missing
 
 
+def unknown(line: str) -> list[str]:
+    """Return the options of a command line, whatever stands before them, that its command does not have."""
+    words = [word for word in shlex.split(line, comments=True)[1:] if word not in ("...", "…")]
+    command: click.Command = group
+    context = click.Context(group, info_name="arbench")
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        with context:
+            _, found, words = command.resolve_command(context, words)
+        assert found is not None
+        command, context = found, click.Context(found, parent=context)
+    known = {option for one in command.get_params(context) for option in (*one.opts, *one.secondary_opts)}
+    return [word for word in words if word.startswith("--") and word.partition("=")[0] not in known]
+
+
 @pytest.mark.parametrize(("page", "line"), list(commands()), ids=lambda text: text[:60])
 def test_commands_have_the_options_that_they_are_given(page: str, line: str) -> None:
-    words = [re.sub("^(FILE|REF|N|NAME)$", "1", word) for word in shlex.split(line, comments=True)[1:]]
-    words = [word for word in words if word not in ("...", "…")]
-    if words[:1] == ["--version"]:
-        return
-    with click.Context(group, info_name="arbench") as context:
-        name, command, rest = group.resolve_command(context, words)
-        if not rest or rest[0].startswith("-") or isinstance(command, click.Group):
-            known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
-            given = {word.partition("=")[0] for word in rest if word.startswith("--")}
-            assert given <= known, f"{page}: {name} has no {', '.join(sorted(given - known))}"
+    assert unknown(line) == [], page
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "arbench report A B --onto FOLDER",
+        "arbench compare A B --onto=FOLDER",
+        "arbench history FOLDER --onto .",
+        "arbench new model my_model.py --onto .",
+        "arbench run ... --onto mine",
+        "arbench --onto",
+    ],
+)
+def test_an_option_that_a_command_does_not_have_is_noticed(line: str) -> None:
+    assert [one.partition("=")[0] for one in unknown(line)] == ["--onto"]
+
+
+FORGE = {"console", "python", "text", "diff", "toml", "yaml", "bash", "latex", "json", "make", "c", "cpp", ""}
+"""Languages of blocks that a forge shows as they are meant."""
+
+
+def strange(text: str) -> list[str]:
+    """Return what a site understands in a page and a forge shows raw: directives, and lists of definitions."""
+    fences = re.findall(r"^ *(?:```|:::)(\S*)", text, re.MULTILINE)
+    return [one for one in fences if one not in FORGE] + re.findall(r"^: .*", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_reads_on_a_forge_as_on_the_site(page: Path) -> None:
+    assert strange(page.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("text", ["```{toctree}\na\n```\n", "**work**\n: Operations.\n", ":::{note}\nA\n:::\n"])
+def test_what_only_the_site_understands_is_noticed(text: str) -> None:
+    assert strange(text)
+
+
+def test_the_side_bar_of_the_site_has_every_page() -> None:
+    listed = (
+        (ROOT / "docs" / "conf.py").read_text(encoding="utf-8").partition("\nNAVIGATION = {")[2].partition("\n}")[0]
+    )
+    pages = {page.stem for page in PAGES} - {"README", "index"}
+    assert [page for page in sorted(pages) if f'"{page}"' not in listed] == []
 
 
 def test_the_readme_is_short() -> None:
@@ -72,6 +121,11 @@ def test_the_page_of_what_there_is_names_every_model_and_method() -> None:
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
     names = {*BUILT_IN, *(method.name for method in METHODS)}
     assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+
+
+def test_every_state_of_a_row_is_explained_by_the_name_on_the_page_and_that_in_the_file() -> None:
+    page = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
+    assert [name for name, shown in STATUS.items() if f"\n| {shown} | `{name}` | " not in page] == []
 
 
 def test_the_page_of_the_results_file_is_that_of_the_schema(load: Callable[[Path], ModuleType]) -> None:

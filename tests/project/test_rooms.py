@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterable
@@ -39,3 +40,14 @@ def test_a_crowded_room_is_noticed() -> None:
 def test_rooms_have_the_names_that_imports_use() -> None:
     """The package ``arbench.kernels`` is the folder ``kernels``, through a link."""
     assert os.path.realpath(ROOT / "arbench" / "kernels") == str(ROOT.resolve() / "kernels")
+
+
+def test_the_rooms_are_listed_for_contributors() -> None:
+    """Every folder and module of the package, and none that is gone."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## The rooms")[2].partition("\n## ")[0]
+    there = [one for one in (ROOT / "arbench").iterdir() if not one.name.startswith("__") and one.name != "py.typed"]
+    names = {f"{one.name}/" if one.is_dir() else one.name for one in there}
+    assert [name for name in sorted(names) if f"`{name}`" not in text] == []
+    listed = re.findall(r"^\| `([\w/.]+)`", text, re.MULTILINE)
+    assert listed
+    assert [name for name in listed if name not in names] == []

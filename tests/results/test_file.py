@@ -123,11 +123,13 @@ PROFILE = LINES[-1]
 
 CHUNKED = ("threads", "chunks", "chunk", "first_s", "gap_median_s", "gap_worst_s", "gap_p99_s", "gaps", "noise_s")
 """Fields of methods that draw chunk by chunk."""
+SPOKEN = ("prompt", "state_bytes", "token_bytes")
+"""Fields of language models."""
 
 
 def encoded(lines: list) -> bytes:
     later = [b',"why_unknown":null', b',"twin":null', b',"sealed":false', b',"outside":false', b',"grows_by":null']
-    later += [f',"{name}":null'.encode() for name in CHUNKED]
+    later += [f',"{name}":null'.encode() for name in (*CHUNKED, *SPOKEN)]
     written = [msgspec.json.encode(line) for line in lines]
     for each in later:
         written = [line.replace(each, b"") for line in written]
@@ -233,6 +235,16 @@ def test_what_is_known_of_chunks_is_written_only_where_there_are_any(path):
     results = read(path)
     assert results.samples == [plain, chunked[0]]
     assert results.cases[CASE.id] == chunked[1]
+
+
+def test_what_is_known_of_language_models_is_written_only_for_them(path):
+    told = msgspec.structs.replace(CASE, prompt=128, state_bytes=4096, token_bytes=0)
+    with Writer(path) as writer:
+        for line in (RUN, CASE):
+            writer.write(line)
+        assert not any(name.encode() in path.read_bytes() for name in SPOKEN)
+        writer.write(told)
+    assert read(path).cases[CASE.id] == told
 
 
 def test_the_folder_of_a_run_means_its_file(tmp_path):

@@ -61,6 +61,16 @@ class Convention:
             )
         return f"Output i does not depend on element i, so it is read as the law of {whose}; add shift=1 if it is not."
 
+    def guessed(self) -> tuple[str, str] | None:
+        """Return what was guessed from the outputs, and which setting says it instead; None where the user said it."""
+        if self.asked:
+            return None
+        if self.shift:
+            why = "output i depends on element i, so it was taken for the law of element i + 1: as that of i it leaks"
+            return why, "shift=0 behind the model says that it is that of i, shift=1 that it is not"
+        why = "output i does not depend on element i, so it was taken for the law of element i"
+        return why, "shift=0 behind the model says so, shift=1 that it is that of element i + 1"
+
 
 def convention_of(network: nn.Module, law: Distribution, n: int, shift: int | None) -> Convention:
     """Return how the outputs of a module are read, from its outputs for events of ``n`` elements.

@@ -76,6 +76,12 @@ class Forward(Source):
             self.remark = f"{REMARK} {self.found[0].said(self._begin)}"
         return bounds
 
+    @property
+    def unchecked(self) -> list[tuple[str, str, str]]:
+        """What a verification takes for granted, why, and the setting that says it: whose law an output is."""
+        guessed = self.found[0].guessed() if self.found else None
+        return [] if guessed is None else [("whose law an output is", *guessed)]
+
     def _take(self, n: int) -> None:
         """Find out whether the module takes ``n`` elements, and how its outputs are read if that is not known yet."""
         if not self.found:

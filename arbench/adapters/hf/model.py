@@ -109,6 +109,10 @@ class CausalLM(Source):
         begun = None if self.past is None else caches.begun(self.network, self.past, self.kind, 1)
         self.croppable = begun is not None and caches.can_crop(begun)
         self.recurrent = self.past is not None and caches.is_recurrent(begun)
+        others = [one for one in caches.KINDS if one != cache and begun is not None and not self.recurrent]
+        self.unchecked = [
+            (f"the {one} cache", f"these are over the {cache} one", f"cache={one} behind the model") for one in others
+        ]
         object.__setattr__(self, "claims", claims_of(config, begun, self.past is not None))
 
     def _network(self, fields: Mapping[str, Any], seed: int) -> Any:

@@ -17,7 +17,7 @@ COLUMNS = 64
 def narrowed(network: Any) -> Iterator[int]:
     """Replace the last layer by one for ``COLUMNS`` tokens within the context; yield their number, 0 for none."""
     head = network.get_output_embeddings()
-    if type(head) is not nn.Linear or head.out_features <= COLUMNS:
+    if type(head) is not nn.Linear or head.out_features <= COLUMNS or _changed(head):
         yield 0
         return
     kept = torch.linspace(0, head.out_features - 1, COLUMNS, device=head.weight.device).round().long()
@@ -30,3 +30,9 @@ def narrowed(network: Any) -> Iterator[int]:
         yield COLUMNS
     finally:
         network.set_output_embeddings(head)
+
+
+def _changed(head: nn.Linear) -> bool:
+    """Return whether a layer does more than its class: another one would not."""
+    hooks = (head._forward_hooks, head._forward_pre_hooks, head._backward_hooks, head._backward_pre_hooks)
+    return any(map(len, hooks)) or "forward" in vars(head)

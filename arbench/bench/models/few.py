@@ -8,16 +8,18 @@
 - The small size in a second data type, where there is time: differences that hide within the rounding of float32.
 - A size beyond ``LONG`` elements, by the methods that take few passes: caches that forget, positions and masks that are
   wrong from some length on. Where only ``forward`` is known, this is the largest size that a run measures, as far as
-  memory allows: nothing else shows what it does there.
+  memory allows: nothing else shows what it does there. A model that states its positions is probed, and walked through
+  from a past that one call reads, at the largest size that is cheap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from arbench.bench.models.wanted import Wanted
+from arbench.methods import methods_for
 from arbench.models import Source
 
 SMALL = 13
@@ -31,6 +33,8 @@ LONG = 64
 AT_LENGTH = ("parallel", "sequential")
 """Names of the methods that are checked at such a size, in one pass and step by step, without noise: a wide alphabet
 takes much of it."""
+DRAWN_AT_LENGTH = ("cached", "generate")
+"""The same of a model that is not left out there: what draws step by step, by us and by its package."""
 FORWARD_ALONE = ("parallel",)
 """The same of a model of which only ``forward`` is known."""
 AFFORDABLE = 500_000_000
@@ -38,7 +42,9 @@ AFFORDABLE = 500_000_000
 MOST_NUMBERS = 1 << 23
 """Parameters of all elements up to which it is not."""
 FACTOR = 2
-"""How many times the first size the larger one exceeds."""
+"""How many times the first size the larger one exceeds, and the others the largest one."""
+LONGEST = 1024
+"""Largest size of all, and twice the next."""
 
 
 class Shape(NamedTuple):
@@ -94,12 +100,30 @@ class Few:
         found += [Shape(small, max(batch, default=EVENTS), dtype, True) for dtype in others]
         if larger is not None:
             found.append(Shape(larger, min(batch, default=1), first, True))
-        if not n and (long := _long(source, takes, max(shape.n for shape in found))) is not None:
+        known = max(shape.n for shape in found)
+        if not n and (long := _long(source, takes, known)) is not None:
             numbers = getattr(source.distribution, "params_width", 1) * long
             spare = source.weights(long) * long > AFFORDABLE or numbers > MOST_NUMBERS
-            only = AT_LENGTH if source.steps else FORWARD_ALONE
+            only = AT_LENGTH + (() if spare else DRAWN_AT_LENGTH) if source.steps else FORWARD_ALONE
             found.append(Shape(long, min(batch, default=1), first, spare, only))
+            known = long
+        if not n and (longest := _longest(source, takes, known)) is not None:
+            found.append(Shape(longest, min(batch, default=1), first, True, FORWARD_ALONE))
         return found
+
+
+def at_length(source: Source, methods: Sequence[Wanted], shapes: Sequence[Shape]) -> Iterator[tuple[Wanted, Shape]]:
+    """Yield a method of one pass for each size at which none of those asked for is checked: the model is, all the same.
+
+    Args:
+        source: the model.
+        methods: the methods that were asked for.
+        shapes: what to check of it.
+    """
+    names = {one.method.name for one in methods}
+    left = [shape for shape in shapes if shape.only and names and not names.intersection(shape.only)]
+    probing = [Wanted(one) for one in methods_for(source) if one.name in FORWARD_ALONE]
+    yield from ((one, shape) for one in probing[:1] for shape in left)
 
 
 def _sizes(source: Source, takes: Callable[[int], bool]) -> tuple[list[int], int | None]:
@@ -125,6 +149,22 @@ def _long(source: Source, takes: Callable[[int], bool], known: int) -> int | Non
         return None
     longer = sorted(size for size in source.ladder if size > max(known, LONG))
     return _first(longer if source.steps else longer[::-1], takes)
+
+
+def _longest(source: Source, takes: Callable[[int], bool], known: int) -> int | None:
+    """Return the largest affordable size of a model whose positions end beyond the sizes that a run measures.
+
+    A run measures fewer where the noise of a draw takes much memory, and a drift may begin beyond. None where there is
+    no size of at least twice ``known``.
+    """
+    most = getattr(source, "longest_context", None)
+    if most is None or not source.steps:
+        return None
+    numbers = MOST_NUMBERS // getattr(source.distribution, "params_width", 1)
+    sizes = (
+        size for size in (LONGEST >> halved for halved in range(4)) if FACTOR * known <= size <= min(most, numbers)
+    )
+    return next((size for size in sizes if source.weights(size) * size <= AFFORDABLE and takes(size)), None)
 
 
 def _by_distance(sizes: Iterable[int], first: int) -> list[int]:

@@ -19,6 +19,8 @@ from arbench.border.whole import write_bytes, write_text
 from arbench.report.figures.style import SCREEN, VARIABLES, Form, styled
 from arbench.report.figures.tags import as_data
 
+_PAPER = "#ffffff"
+"""Background of the files."""
 _PIXELS_PER_POINT = 4 / 3 * 1.1
 """Size of a figure on a page: a little more than its size in print."""
 
@@ -59,20 +61,20 @@ class Drawing:
 
     @property
     def text(self) -> str:
-        """What stands below the figure: its caption and what to see, as sentences."""
+        """The sentences below the figure: its caption, and what to see."""
         said = self.caption if self.model else self.caption[:1].upper() + self.caption[1:]
         return f"{said.rstrip('.')}. {self.see}".strip()
 
     @cached_property
     def svg(self) -> str:
-        """The figure as SVG text; the same figure gives the same text.
+        """The figure as SVG text with a white background; the same figure gives the same text.
 
-        Its title is the caption, its description what to see. The ids inside derive from ``name``, so those of two
-        figures differ.
+        A viewer may be dark, and the ink is too. Its title is the caption, its description what to see. The ids inside
+        derive from ``name``, so those of two figures differ.
         """
         with styled(self.name, self.form):
             vector = io.StringIO()
-            self.figure.savefig(vector, format="svg", metadata={"Date": None})
+            self.figure.savefig(vector, format="svg", facecolor=_PAPER, metadata={"Date": None})
         self.figure.set_layout_engine("none")  # layout takes half of the time, and the PNG shares it
         body = printable(vector.getvalue())
         said = "".join(
@@ -89,7 +91,7 @@ class Drawing:
         _ = self.svg  # rendering it computes the layout
         with styled(self.name, self.form):
             raster = io.BytesIO()
-            self.figure.savefig(raster, format="png", dpi=160, facecolor="white")
+            self.figure.savefig(raster, format="png", dpi=160, facecolor=_PAPER)
         return raster.getvalue()
 
     @cached_property
@@ -108,7 +110,7 @@ class Drawing:
         return page.getvalue()
 
     def markup(self, anchor: Callable[[str], str | None] = lambda case: None) -> str:
-        """Return the SVG as markup for a page: no prolog, ids that start with ``name``, the page's colours.
+        """Return the SVG as markup for a page: no prolog or paper, ids that start with ``name``, colours of the page.
 
         Parts that show a method or a case have it as ``data-`` attributes, see ``arbench.report.figures.tags``.
 
@@ -118,6 +120,7 @@ class Drawing:
         body = self.svg[self.svg.index("<svg") :]
         # a title would cover, under the pointer, what a mark says
         body = re.sub(r"\s*<(title|desc|metadata)>.*?</\1>", "", body, flags=re.DOTALL)
+        body = body.replace(f"fill: {_PAPER}", "fill: none", 1)  # the background is what is drawn first
         body = as_data(body, "tagged", anchor)
         body = re.sub(r'\bid="', f'id="{self.name}-', body)
         body = re.sub(r'href="#', f'href="#{self.name}-', body)

@@ -27,21 +27,25 @@ class Named(NamedTuple):
     y: float
 
 
-def name_marks(axes: Axes, marks: Sequence[Named], scale: float) -> None:
+def name_marks(axes: Axes, marks: Sequence[Named], scale: float) -> list[Annotation]:
     """Write a name beside each mark, where it covers no other name or mark and stays within the panel if it can.
 
     Args:
         axes: a panel of a figure that was laid out.
         marks: what to name.
         scale: size of text and distances relative to those on a screen.
+
+    Returns:
+        The names, in the order of the marks.
     """
     figure = axes.figure
     assert isinstance(figure, Figure)
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
     dot = figure.dpi / 72 * scale
-    centres = axes.transData.transform([(one.x, one.y) for one in marks]) if marks else []
+    centres: list[tuple[float, float]] = [tuple(axes.transData.transform((one.x, one.y))) for one in marks]
     taken = [Bbox.from_extents(x - _MARK * dot, y - _MARK * dot, x + _MARK * dot, y + _MARK * dot) for x, y in centres]
+    texts = []
     for one in marks:
         text = axes.annotate(
             one.name, (one.x, one.y), (0, 0), textcoords="offset points", fontsize=_SIZE * scale, color=INK, zorder=4
@@ -54,6 +58,8 @@ def name_marks(axes: Axes, marks: Sequence[Named], scale: float) -> None:
             costs.append(sum(_shared(box, other) for other in taken) + 10 * _outside(box, axes.bbox))
         _move(text, *_PLACES[costs.index(min(costs))], scale)
         taken.append(text.get_window_extent(canvas.get_renderer()))
+        texts.append(text)
+    return texts
 
 
 def _move(text: Annotation, side: int, height: int, scale: float) -> None:

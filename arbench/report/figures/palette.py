@@ -33,3 +33,20 @@ DARK = {
     "sky": "#b1e6ff",
 }
 """On the dark theme of a page."""
+
+LIGHT_TONES = {
+    "tone-1": "#dde3ea",
+    "tone-2": "#b9c4d0",
+    "tone-3": "#8493a5",
+    "tone-4": "#586a80",
+    "tone-5": "#2a3a4d",
+}
+"""Tones of one hue for the parts of a whole, which are no methods, on white: the first is the closest to the paper."""
+DARK_TONES = {
+    "tone-1": "#2b323b",
+    "tone-2": "#4a5664",
+    "tone-3": "#71808f",
+    "tone-4": "#9fadbb",
+    "tone-5": "#d5dee8",
+}
+"""The same on the dark theme of a page."""

@@ -20,7 +20,7 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.typing import FillStyleType
 
-from arbench.report.figures.palette import LIGHT
+from arbench.report.figures.palette import LIGHT, LIGHT_TONES
 from arbench.stats import format_si
 
 INK, FAINT, RULE = "#1f2328", "#59636e", "#d1d9e0"
@@ -31,14 +31,14 @@ VARIABLES = {
     INK: "var(--ink)",
     FAINT: "var(--faint)",
     RULE: "var(--rule)",
-    **{color: f"var(--{name})" for name, color in LIGHT.items()},
+    **{color: f"var(--{name})" for name, color in (LIGHT | LIGHT_TONES).items()},
 }
 """The variables of a page that replace the colours of a figure."""
 _METHODS = {
     "parallel": (_BLUE, "o"),
     "sequential": (_SKY, "X"),
     "naive": (_GREY, "v"),
-    "layerwise": (_GREY, "v"),
+    "layerwise": (_GREY, "h"),
     "cached": (_RED, "s"),
     "fixed_point": (_PINK, "D"),
     "blocks": (_GREEN, "p"),
@@ -52,7 +52,8 @@ _METHODS = {
     "inversion_blocks": (_GREEN, "8"),
     "own_samples": (_SKY, "P"),
 }
-"""Colour and marker by method. Two methods share a colour only if no model has both, and none share both."""
+"""Colour and marker by method; no two share both. Two of one colour are of one model only where a stack of flows
+inverts some of its layers to score and others to sample."""
 _IMPLEMENTATIONS = {
     ("arbench", "triton"): (_BLUE, "o"),
     ("arbench", "numba"): (_GREEN, "^"),
@@ -110,7 +111,7 @@ _RC: Any = {
 
 @dataclass(frozen=True)
 class Form:
-    """The sizes of figures in one place: on a screen, or in a column of a paper.
+    """The sizes of figures in one place, on a screen or in a column of a paper, and the methods that are shown there.
 
     Attributes:
         scale: size of text, lines and marks relative to those on a screen.
@@ -118,6 +119,8 @@ class Form:
         height: height of the panel of such a figure, inches.
         page: width that no figure exceeds, inches.
         outlines: whether SVG files draw text as outlines, which look the same where the font is missing.
+        methods: every method that the figures of this place show, so that one of a user's own looks the same in all.
+        implementations: the same of kernels, as (implementation, backend).
     """
 
     scale: float = 1.0
@@ -125,6 +128,8 @@ class Form:
     height: float = 4.4
     page: float = 100.0
     outlines: bool = False
+    methods: frozenset[str] = frozenset()
+    implementations: frozenset[tuple[str, str]] = frozenset()
 
     def width(self, wanted: float) -> float:
         """Return the width of a figure that is ``wanted`` inches wide on a screen."""
@@ -206,15 +211,19 @@ def _base(method: str) -> str:
 
 
 def implementation_looks(
-    implementations: Iterable[tuple[str, str, str]],
+    implementations: Iterable[tuple[str, str, str]], among: Iterable[tuple[str, str]] = ()
 ) -> Mapping[str, tuple[str, str, FillStyleType]]:
     """Return colour, marker and filling by label, for (implementation, backend, label) triples.
 
     As in `looks`, each looks the same in every figure. Variants (another dtype, ...) differ in filling, and
     unknown implementations get the spare looks in alphabetical order.
+
+    Args:
+        implementations: the triples.
+        among: every (implementation, backend) of the page.
     """
     triples = sorted(set(implementations))
-    unknown = sorted({(who, backend) for who, backend, _ in triples} - _IMPLEMENTATIONS.keys())
+    unknown = sorted({(who, backend) for who, backend, _ in triples}.union(among) - _IMPLEMENTATIONS.keys())
     peers = {key: _PEERS[i % len(_PEERS)] for i, key in enumerate(unknown)}
     known = _IMPLEMENTATIONS | peers
     seen: dict[tuple[str, str], int] = {}

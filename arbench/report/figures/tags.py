@@ -16,7 +16,7 @@ _TAG = re.compile(r'\bid="tag:(\w+):([^":]*):([^":]*):([\w.]+)"')
 
 
 def tag(drawn: ErrorbarContainer | Iterable[Artist], method: str, case: str = "") -> None:
-    """Tag what was just drawn into axes with the method and the case that it shows.
+    """Tag what was drawn into axes with the method and the case that it shows.
 
     Args:
         drawn: the parts, all of the same axes.
@@ -26,7 +26,7 @@ def tag(drawn: ErrorbarContainer | Iterable[Artist], method: str, case: str = ""
     parts = _parts(drawn)
     axes = parts[0].axes
     assert isinstance(axes, Axes)
-    place = f"{axes.figure.axes.index(axes)}.{len(axes.get_children())}"
+    place = f"{axes.figure.axes.index(axes)}.{axes.get_children().index(parts[0])}"
     for number, part in enumerate(parts):
         part.set_gid(_gid("method", method, case, f"{place}.{number}"))
 

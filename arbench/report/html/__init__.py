@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from arbench.report.figures.palette import DARK, LIGHT
+from arbench.report.figures.palette import DARK, DARK_TONES, LIGHT, LIGHT_TONES
 from arbench.report.html.sorting import sort_keys
 from arbench.report.html.terms import term_of, used_terms
 from arbench.report.html.vendored import VENDORED
@@ -44,7 +44,8 @@ def framed(template: str, **facts: Any) -> str:
 @cache
 def palette() -> Markup:
     """Return the colours of figures as CSS variables, for both themes."""
-    return Markup(" ".join(f"--{name}: light-dark({LIGHT[name]}, {DARK[name]});" for name in LIGHT))
+    light, dark = LIGHT | LIGHT_TONES, DARK | DARK_TONES
+    return Markup(" ".join(f"--{name}: light-dark({light[name]}, {dark[name]});" for name in light))
 
 
 def linked_column(table: Table) -> int:

@@ -25,7 +25,7 @@ from arbench.report.figures.style import (
 )
 from arbench.report.figures.tags import tag, tag_legend
 from arbench.report.kernels.tables import kernels, split_configuration
-from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, method_key, shorten
+from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, method_key, of_kernels, shorten
 from arbench.report.rates.roofs import reached
 from arbench.results import Case, Results
 
@@ -55,7 +55,8 @@ def fractions(results: Results, form: Form = SCREEN) -> Figure | None:
     if not cases:
         return None
     shared = SharedSettings(results)
-    look = implementation_looks((c.method, c.backend, shared.method_label(c)) for c in cases)
+    among = form.implementations.union((c.method, c.backend) for c in of_kernels(results))
+    look = implementation_looks(((c.method, c.backend, shared.method_label(c)) for c in cases), among)
     ops = [op for op in KERNEL_OPS if any(case.op == op for case in cases)]
     heads, lines, count = _places(shown)
     with styled(form=form):

@@ -23,7 +23,7 @@ from arbench.report.figures.style import (
 )
 from arbench.report.figures.tags import tag, tag_legend
 from arbench.report.kernels.tables import kernels
-from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, method_key, shorten
+from arbench.report.labels import KERNEL_OPS, OPS, SharedSettings, method_key, of_kernels, shorten
 from arbench.report.rates.roofs import per_second
 from arbench.results import Case, Results
 
@@ -46,7 +46,8 @@ def roofline(results: Results, form: Form = SCREEN) -> Figure | None:
     if not shown:
         return None
     shared = SharedSettings(results)
-    look = implementation_looks((c.method, c.backend, shared.method_label(c)) for c in shown)
+    among = form.implementations.union((c.method, c.backend) for c in of_kernels(results))
+    look = implementation_looks(((c.method, c.backend, shared.method_label(c)) for c in shown), among)
     ops = [op for op in KERNEL_OPS if any(case.op == op for case in shown)]
     tops = ceilings(results, list(dict.fromkeys(case.dtype for case in shown)))
     names = {op: list(dict.fromkeys(case.model for case in shown if case.op == op)) for op in ops}

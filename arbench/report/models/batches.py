@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from arbench.report.figures.style import SCREEN, Form, Look, looks, new_figure, styled, value_axis
+from arbench.report.figures.style import SCREEN, Form, Look, handle, looks, new_figure, styled, value_axis
 from arbench.report.figures.tags import tag, tag_legend
 from arbench.report.labels import OPS, interval_of, method_key, model_label, of_models
 from arbench.report.models.taxonomy import time_per_element
@@ -41,7 +41,10 @@ def sweeps(results: Results) -> list[list[Case]]:
 
 
 def batch_table(results: Results) -> Table | None:
-    """Return the time per element by batch, one row per method; None where none was timed at several batches."""
+    """Return the time per element by batch, one row per method; None where none was timed at several batches.
+
+    The method of a row leads to its case with the largest batch.
+    """
     rows = sweeps(results)
     if not rows:
         return None
@@ -53,7 +56,7 @@ def batch_table(results: Results) -> Table | None:
         Column("throughput gain"),
     ]
     shown = in_one_unit(columns, [_row(cases, batches) for cases in rows])
-    return Table(TITLE, *shown, marks=[Mark(method_key(cases[0])) for cases in rows])
+    return Table(TITLE, *shown, marks=[Mark(method_key(cases[-1]), cases[-1].id) for cases in rows])
 
 
 def _row(cases: list[Case], batches: list[int]) -> list[Cell]:
@@ -84,7 +87,7 @@ def batch_figure(results: Results, form: Form = SCREEN) -> Figure | None:
     for cases in rows:
         first = cases[0]
         panels.setdefault(f"{model_label(first)}, {OPS[first.op]}, N = {first.n:,}", []).append(cases)
-    among = {case.method for case in of_models(results)}
+    among = form.methods.union(case.method for case in of_models(results))
     look = looks(((cases[0].method, cases[0].method) for cases in rows), among)
     values = [
         end / (case.batch * case.n)
@@ -105,7 +108,8 @@ def batch_figure(results: Results, form: Form = SCREEN) -> Figure | None:
             value_axis(axes, min(values), max(values), "s")
             axes.set_title(title)
             axes.grid(True, which="major")
-            tag_legend(axes.legend(), [method_key(cases[0]) for cases in lines])
+            known = [handle(look[cases[0].method], cases[0].method, form.scale) for cases in lines]
+            tag_legend(axes.legend(handles=known), [method_key(cases[0]) for cases in lines])
             sns.despine(ax=axes)
         for axes in list(grid)[len(panels) :]:
             axes.set_visible(False)
@@ -114,25 +118,23 @@ def batch_figure(results: Results, form: Form = SCREEN) -> Figure | None:
 
 
 def _line(axes: Axes, cases: list[Case], look: Look, scale: float) -> None:
-    batches = [case.batch for case in cases]
-    elements = np.array([case.batch * case.n for case in cases])
-    times = np.array([case.median_s or 0.0 for case in cases]) / elements
-    ends = np.array([interval_of(case) or (case.median_s, case.median_s) for case in cases], dtype=float)
-    bars = np.abs(ends.T / elements - times)
-    drawn = axes.errorbar(
-        batches,
-        times,
-        yerr=bars,
-        color=look.color,
-        marker=look.marker,
-        fillstyle=look.fill,
-        linestyle=look.style,
-        markersize=5.5 * scale,
-        capsize=4.5 * scale,
-        linewidth=1.4 * scale,
-        label=cases[0].method,
-    )
-    tag(drawn, method_key(cases[0]))
+    times = [(case.median_s or 0.0) / (case.batch * case.n) for case in cases]
+    joined = axes.plot([case.batch for case in cases], times, color=look.color, ls=look.style, lw=1.4 * scale)
+    tag(joined, method_key(cases[0]))
+    for case, time in zip(cases, times, strict=True):
+        ends = np.array(interval_of(case) or (case.median_s,) * 2, dtype=float) / (case.batch * case.n)
+        drawn = axes.errorbar(
+            [case.batch],
+            [time],
+            yerr=np.abs(ends - time).reshape(2, 1),
+            color=look.color,
+            marker=look.marker,
+            fillstyle="none" if case.unstable else look.fill,
+            linestyle="none",
+            markersize=5.5 * scale,
+            capsize=4.5 * scale,
+        )
+        tag(drawn, method_key(case), case.id)
 
 
 def _batch_axis(axes: Axes, batches: Iterable[int]) -> None:

@@ -65,7 +65,7 @@ def curves(results: Results, model: str, metric: str, form: Form = SCREEN) -> Fi
         columns = legend_columns(labels, form.column / form.scale, _ACROSS)
         figure = new_figure(form.column, form.height + 0.2 * form.scale * -(-len(labels) // columns))
         axes = figure.subplots()
-        handles, methods = _panel(axes, cases, results, metric, shared, form.scale)
+        handles, methods = _panel(axes, cases, results, metric, shared, form)
         value_axis(axes, min(values), max(values), unit)
         axes.set_ylabel(words)
         tag_legend(figure.legend(handles=handles, loc="outside lower center", ncols=columns), methods)
@@ -77,9 +77,9 @@ def label_of(case: Case, shared: SharedSettings) -> str:
     return f"{OPS[case.op]}: {shared.method_label(case)}"
 
 
-def looks_of(results: Results, model: str, shared: SharedSettings) -> Mapping[str, Look]:
+def looks_of(results: Results, model: str, shared: SharedSettings, form: Form = SCREEN) -> Mapping[str, Look]:
     """Return the look by label; a method that both scores and samples has one colour, and two line styles."""
-    among = {case.method for case in of_models(results)}
+    among = form.methods.union(case.method for case in of_models(results))
     known = (case for case in of_models(results) if model_label(case) == model)
     return looks(((case.method, label_of(case, shared)) for case in known), among)
 
@@ -101,19 +101,19 @@ def _panel(
     results: Results,
     metric: str,
     shared: SharedSettings,
-    scale: float,
+    form: Form,
 ) -> tuple[list[Line2D], list[str]]:
     """Draw the cases of a model; return a handle for each line of the legend, and its method."""
     handles = []
     methods = []
-    known = looks_of(results, model_label(cases[0]), shared)
+    known = looks_of(results, model_label(cases[0]), shared, form)
     for label in dict.fromkeys(label_of(case, shared) for case in cases):
         look = known[label]
         same = [case for case in cases if label_of(case, shared) == label]
         fit = results.fits.get((*same[0].key, metric))
         drawn = _fit(axes, fit, [case.n for case in same], look) if fit else False
-        _marks(axes, same, metric, look, scale)
-        handles.append(handle(look, shorten(label, _LONGEST), scale, drawn))
+        _marks(axes, same, metric, look, form.scale)
+        handles.append(handle(look, shorten(label, _LONGEST), form.scale, drawn))
         methods.append(method_key(same[0]))
     sizes_axis(axes, (case.n for case in cases))
     axes.grid(True, which="major")

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from arbench.report.figures.palette import LIGHT
 from arbench.report.figures.style import FAINT, INK, RULE, SCREEN, Form, new_figure, styled
 from arbench.report.labels import GROWTH, SharedSettings, shorten
 from arbench.report.models.verdicts import Headline, depth_fits, headlines
@@ -22,7 +21,8 @@ _LETTER, _LONGEST = 0.08, 60
 """Mean width of a character, inches, at most; characters of the longest label."""
 _LINE, _BETWEEN, _PAD, _CAPTION = 0.16, 0.08, 0.14, 0.24
 _LOW = 0.5
-_BEST, _OTHER = LIGHT["blue"], LIGHT["pink"]
+_BEST, _OTHER = INK, FAINT
+"""Colours of the marks of models; the others are those of methods."""
 _CORNERS = {
     ("1", "1"): "both in a few steps",
     ("N", "1"): "fast to score, slow to sample",
@@ -157,7 +157,7 @@ def growth_map(results: Results, form: Form = SCREEN) -> Figure | None:
                 _cell(axes, left, bottom, width, height, inside, x == y, _CORNERS.get((x, y)), form.scale)
                 bottom += height
             left += width
-        _frame(axes, classes, widths, heights, form.scale)
+        _frame(axes, classes, widths, heights, any(mark.small for mark in marks), form.scale)
     return figure
 
 
@@ -213,7 +213,9 @@ def _cell(
         top -= mark.height
 
 
-def _frame(axes: Axes, classes: list[str], widths: list[float], heights: list[float], scale: float) -> None:
+def _frame(
+    axes: Axes, classes: list[str], widths: list[float], heights: list[float], others: bool, scale: float
+) -> None:
     def centres(lengths: list[float]) -> list[float]:
         return [sum(lengths[:i]) + length / 2 for i, length in enumerate(lengths)]
 
@@ -225,8 +227,9 @@ def _frame(axes: Axes, classes: list[str], widths: list[float], heights: list[fl
     axes.set_ylabel("depth of scoring grows as →")
     for spine in axes.spines.values():
         spine.set_visible(False)
+    marks = [("o", 9, _BEST, "a model by its best exact methods"), ("D", 6, _OTHER, "the same with another method")]
     handles = [
-        Line2D([], [], ls="none", marker="o", ms=9 * scale, color=_BEST, label="a model by its best exact methods"),
-        Line2D([], [], ls="none", marker="D", ms=6 * scale, color=_OTHER, label="the same with another method"),
+        Line2D([], [], ls="none", marker=marker, ms=size * scale, color=color, label=label)
+        for marker, size, color, label in marks[: 1 + others]
     ]
     axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)

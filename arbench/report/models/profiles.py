@@ -137,12 +137,13 @@ def _limit_s(case: Case, line: Profile, results: Results) -> float | None:
 
 def _case(case: Case, line: Profile, results: Results) -> str:
     name = f"{model_label(case)} {case.op} {SharedSettings(results).method_label(case)}, N = {case.n:,}"
-    each = f"{format_si(line.seconds / case.n, 's')} for each {on_one_line(case.element)}"
+    elements = case.n * case.batch
+    each = f"{format_si(line.seconds / elements, 's')} for each {on_one_line(case.element)}"
     text = f"{name}: a call takes {format_si(line.seconds, 's')}{_timed(case, line)}, {each}"
     limit_s = _limit_s(case, line, results)
     if not limit_s:
         return text
-    return f"{text}, whose limit is {format_si(limit_s / case.n, 's')}"
+    return f"{text}, whose limit is {format_si(limit_s / elements, 's')}"
 
 
 def _timed(case: Case, line: Profile) -> str:

@@ -41,7 +41,7 @@ def model_roofline(results: Results, model: str, form: Form = SCREEN) -> Figure 
     if not shown or not tops:
         return None
     shared = SharedSettings(results)
-    looks = looks_of(results, model, shared)
+    looks = looks_of(results, model, shared, form)
     lines: dict[str, list[Case]] = {}
     for case in shown:
         lines.setdefault(label_of(case, shared), []).append(case)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, PercentFormatter
 
-from arbench.report.figures.palette import LIGHT
-from arbench.report.figures.style import FAINT, INK, SCREEN, Form, legend_columns, new_figure, styled
+from arbench.report.figures.palette import LIGHT_TONES
+from arbench.report.figures.style import INK, SCREEN, Form, legend_columns, new_figure, styled
 from arbench.report.figures.tags import tag
 from arbench.report.labels import SharedSettings, method_key, model_label, shorten
 from arbench.report.models.curves import label_of
@@ -19,16 +21,16 @@ from arbench.stats import format_si
 _LONGEST = 44
 """Characters of the label of a bar."""
 _UNSEEN, _WHOLE = "Python or code that no trace shows", "operators, not divided"
-_COLORS = {
-    **dict.fromkeys(OUTSIDE.values(), LIGHT["grey"]),
-    _UNSEEN: FAINT,
-    PARTS["fixed_s"]: LIGHT["orange"],
-    PARTS["slower_s"]: LIGHT["rose"],
-    PARTS["arithmetic_s"]: LIGHT["blue"],
-    PARTS["memory_s"]: LIGHT["sky"],
-    _WHOLE: LIGHT["brown"],
+_FILLS = {
+    **dict.fromkeys(OUTSIDE.values(), ("tone-1", "")),
+    _UNSEEN: ("tone-1", "///"),
+    PARTS["fixed_s"]: ("tone-2", ""),
+    PARTS["slower_s"]: ("tone-3", ""),
+    PARTS["arithmetic_s"]: ("tone-4", ""),
+    PARTS["memory_s"]: ("tone-5", ""),
+    _WHOLE: ("tone-2", "..."),
 }
-"""Colours of the parts of a call, in the order in which they are drawn."""
+"""Tone and hatching of the parts of a call, in the order in which they are drawn; colours are those of methods."""
 _BAR = 0.3
 """Height of a bar with what is between two, inches."""
 
@@ -50,7 +52,7 @@ def time_split(results: Results, model: str, form: Form = SCREEN) -> Figure | No
         return None
     shared = SharedSettings(results)
     used = {words for _, line in shown for words in parts(line)}
-    drawn = [words for words in _COLORS if words in used]
+    drawn = [words for words in _FILLS if words in used]
     columns = legend_columns(drawn, form.column / form.scale, 3)
     with styled(form=form):
         figure = new_figure(form.column, form.scale * (_BAR * len(shown) + 0.9 + 0.22 * -(-len(drawn) // columns)))
@@ -59,7 +61,7 @@ def time_split(results: Results, model: str, form: Form = SCREEN) -> Figure | No
             left = 0.0
             for words, seconds in parts(line).items():
                 share = seconds / line.seconds
-                bar = axes.barh(place, share, left=left, height=0.7, color=_COLORS[words], edgecolor="none")
+                bar = axes.barh(place, share, left=left, height=0.7, **_look(words, form.scale))
                 tag(bar, method_key(case), case.id)
                 left += share
             axes.text(
@@ -78,9 +80,14 @@ def time_split(results: Results, model: str, form: Form = SCREEN) -> Figure | No
         axes.xaxis.set_major_formatter(PercentFormatter(1, 0))
         axes.tick_params(axis="y", length=0)
         sns.despine(ax=axes, left=True)
-        handles = [axes.barh(0, 0, color=_COLORS[words], label=words) for words in drawn]
+        handles = [axes.barh(0, 0, label=words, **_look(words, form.scale)) for words in drawn]
         figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     return figure
+
+
+def _look(words: str, scale: float) -> dict[str, Any]:
+    tone, hatch = _FILLS[words]
+    return {"facecolor": LIGHT_TONES[tone], "edgecolor": INK, "linewidth": 0.6 * scale, "hatch": hatch}
 
 
 def parts(line: Profile) -> dict[str, float]:

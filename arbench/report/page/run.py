@@ -39,7 +39,7 @@ _NONE = Exhibition()
 
 
 BARS = "Bars are 95% intervals over workers, or the range over fewer than six workers."
-"""What the bars of figures are that have some."""
+"""The meaning of bars, for figures that have some."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from arbench.results import Results
 
 TITLE = "arbench: Benchmark autoregressive scoring against sampling"
 AUTHORS = "The arbench contributors"
+PUBLISHED = "Unreleased software"
+"""How arbench was published: its address, once there is one."""
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MANY = 4
 """Largest number of models that the title of a run names."""
@@ -26,21 +28,30 @@ def bibtex(results: Results, sha256: str) -> str:
     """
     run = results.run
     version = (run.environment.get("versions") or {}).get("arbench")
-    tool = {
-        "title": f"{{{escape(TITLE)}}}",
-        "author": f"{{{escape(AUTHORS)}}}",
-        "note": escape(f"Version {version}") if version else "",
-    }
     year, month = run.started_at[:4], run.started_at[5:7]
-    measured = {
-        "title": f"{{{escape(_title(results))}}}",
-        "year": year if year.isdecimal() else "",
-        "howpublished": f"Results file of arbench, SHA-256 {_breakable(sha256)}",
-        "note": escape(" ".join(filter(None, [machine(run), software(run), f"Command: {command(run)}"]))),
+    when = {"year": year if year.isdecimal() else ""}
+    tool = {
+        "title": f"{{{_text(TITLE)}}}",
+        "author": f"{{{_text(AUTHORS)}}}",
+        **when,
+        "howpublished": _text(PUBLISHED),
+        "note": _text(f"Version {version}") if version else "",
     }
     short = "".join(one for one in run.run_id if one.isascii() and one.isalnum())[:8]
+    measured = {
+        "key": f"arbench run {short}",  # for sorting and labels: a run has no author
+        "title": f"{{{_text(_title(results))}}}",
+        **when,
+        "howpublished": f"Results file of arbench, SHA-256 {_breakable(sha256)}",
+        "note": _text(" ".join(filter(None, [machine(run), software(run), f"Command: {command(run)}"]))),
+    }
     stated = {"month": _MONTHS[int(month) - 1]} if month.isdecimal() and 1 <= int(month) <= 12 else {}
     return _entry("arbench", tool, {}) + "\n" + _entry(f"arbench-run-{short}", measured, stated)
+
+
+def _text(text: object) -> str:
+    r"""Return LaTeX in which braces are pairs: BibTeX counts those in ``\{`` too, and one alone breaks the file."""
+    return escape(text).replace(r"\{", r"\textbraceleft{}").replace(r"\}", r"\textbraceright{}")
 
 
 def _breakable(digits: str) -> str:

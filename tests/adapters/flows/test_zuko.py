@@ -99,6 +99,18 @@ def test_a_search_that_stops_early_is_named(verified) -> None:
     assert said.endswith("as if its search stopped early")
 
 
+def test_a_search_that_allows_itself_much_is_named(verified) -> None:
+    found = verified("zukos.py:loose", n=4)
+    assert {key for key, line in found.items() if line.status == "ok"} == SCORES
+    assert "inverts the map of an element wrongly, by up to" in str(found["sample", "zuko"].error)
+
+
+def test_tails_of_scores_are_checked_where_draws_are_found_by_a_search(verified) -> None:
+    found = verified("zukos.py:searched_tails", n=4)
+    assert {key for key, line in found.items() if line.status == "ok"} == DRAWS
+    assert "with values 4 times as large as usual, " in str(found["score", "zuko"].error)
+
+
 def test_depth_is_layers_times_features_and_the_row_says_so() -> None:
     one, other = (resolve(f"zuko:MAF,features=8,transforms={layers}").build(0) for layers in (1, 3))
     assert one.remark.startswith("Its layers take the features in one order: sampling goes layer by layer")

@@ -145,6 +145,44 @@ def coarse():
     return flow
 
 
+class Loose(nn.Module):
+    """Bisect until the error is below 0.3, and say so."""
+
+    def forward(self, a, constant):
+        found = zuko.flows.polynomial.ShiftedSOSPTransform(a, constant)
+        found.transforms[0].eps = 0.3
+        return found
+
+
+def loose():
+    """Invert the map of an element by a search that allows itself much."""
+    flow = zuko.flows.SOSPF(4, transforms=1)
+    layers(flow)[0].univariate = Loose()
+    return flow
+
+
+class SearchedTails(nn.Module):
+    """Return half of a log-determinant beyond 6, of a map that is inverted by a search."""
+
+    def forward(self, a, constant):
+        found = zuko.flows.polynomial.ShiftedSOSPTransform(a, constant)
+        found.transforms[0].__class__ = SearchedTailsTransform
+        return found
+
+
+class SearchedTailsTransform(zuko.transforms.SOSPolynomialTransform):
+    def call_and_ladj(self, x):
+        y, found = super().call_and_ladj(x)
+        return y, torch.where(x.abs() > 6, found * 0.9, found)
+
+
+def searched_tails():
+    """Return wrong log-determinants beyond 6 of a flow that is inverted by a search."""
+    flow = zuko.flows.SOSPF(4, transforms=1)
+    layers(flow)[0].univariate = SearchedTails()
+    return flow
+
+
 class RowsNet(nn.Module):
     def __init__(self, net):
         super().__init__()

@@ -46,6 +46,7 @@ LEAKS = {
     "far": lambda x: later(x, 40),
     "rare_and_near": lambda x: later((x == RARE).long(), 3),
     "seen": lambda x: torch.where(x == RARE, later(x, 1), 0),
+    "middle": lambda x: later(x, 1) * ((torch.arange(x.shape[1]) >= 600) & (torch.arange(x.shape[1]) < 700)),
     "rare_and_far": lambda x: later((x == RARE).long(), 20),
 }
 

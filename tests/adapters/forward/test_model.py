@@ -139,10 +139,21 @@ def test_planted_leaks_are_named(leak, settings, n, spec):
         verified(spec("Conv", LAW, f"leak={leak}", *settings), n)
 
 
-@pytest.mark.parametrize(("name", "setting"), [("Conv", "shift=0"), ("Own", "peeks=16")])
-def test_an_output_that_reads_its_own_element_is_a_leak(name, setting, spec):
+@pytest.mark.parametrize(
+    ("name", "settings"), [("Conv", ("shift=0",)), ("Own", ("peeks=16",)), ("Own", ("peeks=1", "shift=0"))]
+)
+def test_an_output_that_reads_its_own_element_is_a_leak(name, settings, spec):
     with pytest.raises(InexactError, match=r"^forward leaks: parameters of element"):
-        verified(spec(name, LAW, setting), 24)
+        verified(spec(name, LAW, *settings), 24)
+
+
+def test_whose_law_an_output_is_was_guessed_unless_the_user_says_it(spec):
+    ((what, why, todo),) = verified(spec("Own", LAW, "peeks=1"), 24)["unchecked"]
+    assert what == "whose law an output is"
+    assert why.startswith("output i depends on element i, so it was taken for the law of element i + 1")
+    assert "shift=0" in todo
+    assert "does not depend" in verified(spec("Own", LAW), 24)["unchecked"][0][1]
+    assert "unchecked" not in verified(spec("Conv", LAW, "shift=1"), 24)
 
 
 def test_the_plan_says_how_outputs_are_read(spec):

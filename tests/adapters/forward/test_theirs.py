@@ -13,6 +13,7 @@ LAW = ("--law", "categorical:32")
         ("leak=everywhere", "forward leaks: parameters of element 0 change with elements from"),
         ("leak=rare", "forward leaks: parameters of element"),
         ("leak=next,least=1000", "forward leaks: parameters of element"),
+        ("leak=middle", "forward leaks: parameters of element 6"),
     ],
 )
 def test_a_leak_is_named(verify, spec, settings: str, said: str) -> None:
@@ -25,6 +26,18 @@ def test_what_is_right_is_right_at_the_largest_size_too(verify, spec) -> None:
     code, found = verify("--model", spec("Conv"), *LAW, "--method", "parallel")
     assert code == 0, found
     assert "is right: 1 method at N = 13 (2 events), 64, 129 and 1,024" in found
+    assert (
+        "- a leak between these places alone: at N = 1,024 elements were changed from 64 evenly spaced places" in found
+    )
+
+
+def test_whose_law_an_output_is_was_not_checked_unless_the_user_says_it(verify, spec) -> None:
+    words = (*LAW, "--method", "parallel", "--n", "13", "--batch", "1", "--dtype", "float32")
+    code, found = verify("--model", spec("Own", "peeks=1"), *words)
+    assert code == 0, found
+    assert "- whose law an output is: output i depends on element i, so it was taken for the law of element" in found
+    code, found = verify("--model", spec("Own", "peeks=1", "shift=0"), *words)
+    assert code == 1, found
 
 
 def test_probabilities_are_refused_in_one_line(spec, capsys: pytest.CaptureFixture[str], verify) -> None:

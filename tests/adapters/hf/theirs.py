@@ -49,6 +49,19 @@ def rare_leaks():
     return gpt2(RareLeak, 50257)
 
 
+class NearRareLeak(GPT2LMHeadModel):
+    def forward(self, input_ids=None, **more):
+        found = super().forward(input_ids=input_ids, **more)
+        rare = (input_ids * 7919 + 13) % 50021 == 17
+        found.logits[:, :-1] *= 1 + 0.01 * rare[:, 1:].unsqueeze(-1)
+        return found
+
+
+def rare_leaks_near():
+    """Leak for one token of 50,257 to the token before it alone."""
+    return gpt2(NearRareLeak, 50257)
+
+
 class FarLeak(GPT2LMHeadModel):
     def forward(self, input_ids=None, **more):
         found = super().forward(input_ids=input_ids, **more)

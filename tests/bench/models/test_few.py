@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from arbench.bench.models.few import AT_LENGTH, Few, Shape
+from arbench.bench.models.few import AT_LENGTH, DRAWN_AT_LENGTH, Few, Shape, at_length
+from arbench.bench.models.wanted import Wanted
 from arbench.distributions import Categorical
+from arbench.methods import methods_for
 from arbench.models import Source, resolve
 
 
@@ -45,7 +47,7 @@ def test_a_model_that_states_its_sizes_gets_no_other() -> None:
         Shape(16, 1, "float32"),
         Shape(12, 2, "float64", True),
         Shape(24, 1, "float32", True),
-        Shape(128, 1, "float32", False, AT_LENGTH),
+        Shape(128, 1, "float32", False, AT_LENGTH + DRAWN_AT_LENGTH),
     ]
 
 
@@ -64,6 +66,19 @@ def test_the_long_size_of_a_large_model_is_left_out_where_the_others_took_long()
     large.weights = lambda n: 10**7  # type: ignore[method-assign]
     wide.distribution = Categorical(100_000)
     assert all(chosen(one)[-1] == Shape(128, 1, "float32", True, AT_LENGTH) for one in (large, wide))
+
+
+class Positions(Stated):
+    longest_context = 700
+
+
+def test_a_model_that_states_its_positions_is_probed_at_the_largest_size_that_is_cheap() -> None:
+    assert chosen(Positions())[-1] == Shape(512, 1, "float32", True, ("parallel",))
+    assert chosen(Positions(), most=300)[-1] == Shape(256, 1, "float32", True, ("parallel",))
+    large = Positions()
+    large.weights = lambda n: 10**6  # type: ignore[method-assign]
+    assert chosen(large)[-1].n == 256
+    assert chosen(Positions(), n=[32])[-1].n == 32
 
 
 def test_sizes_that_the_data_does_not_have_are_left_out() -> None:
@@ -90,3 +105,13 @@ def test_images_have_sizes_of_images(spec: str, sizes: list[int] | None) -> None
     for n in found:
         source.schedule(n)
     assert sizes is None or found == sizes
+
+
+def test_a_size_that_no_method_is_checked_at_is_probed_by_one_pass() -> None:
+    source = resolve("wavenet:tiny").build()
+    by_name = {one.name: Wanted(one) for one in methods_for(source)}
+    whole, long = Shape(13, 2, "float32"), Shape(128, 1, "float32", False, AT_LENGTH)
+    found = list(at_length(source, [by_name["naive"]], [whole, long]))
+    assert [(one.method.name, shape) for one, shape in found] == [("parallel", long)]
+    assert list(at_length(source, [by_name["naive"], by_name["sequential"]], [whole, long])) == []
+    assert list(at_length(source, [], [long])) == []

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import xml.etree.ElementTree as ET
+
+import pytest
+from PIL import Image
 
 from arbench.report.figures.drawing import Drawing
 from arbench.report.models.map import growth_map
@@ -13,6 +17,22 @@ def test_the_raster_image_has_the_layout_of_the_vector_image(results) -> None:
     alone = first.png
     assert second.svg
     assert second.png == alone
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.mark.parametrize("name", ["map", "wavenet-nv-seconds"])
+def test_a_file_has_white_paper_and_a_page_its_own(drawings, name) -> None:
+    one = drawings[name]
+    first = next(ET.fromstring(one.svg).iter(f"{SVG}path"))
+    assert first.get("style") == "fill: #ffffff"
+    box = [float(end) for end in ET.fromstring(one.svg).get("viewBox").split()]
+    ends = [float(end) for end in first.get("d").replace("M", "").replace("L", "").replace("z", "").split()]
+    assert (min(ends), max(ends)) == (0, max(box)), "all of the paper"
+    assert next(ET.fromstring(one.markup()).iter(f"{SVG}path")).get("style") == "fill: none"
+    assert one.markup().count("#ffffff") == one.svg.count("#ffffff") - 1
+    assert Image.open(io.BytesIO(one.png)).convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
 
 
 def test_captions_are_escaped_on_a_page(drawings) -> None:

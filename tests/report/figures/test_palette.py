@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 
-from arbench.report.figures.palette import DARK, LIGHT
+from arbench.report.figures.palette import DARK, DARK_TONES, LIGHT, LIGHT_TONES
 
 WHITE, NIGHT = "#ffffff", "#14171b"
 """The backgrounds of both themes."""
@@ -52,6 +52,13 @@ def test_any_two_can_be_told_apart_without_one_kind_of_cone(palette, cones) -> N
     assert {pair: round(float(far), 3) for pair, far in seen.items() if far < 0.075} == {}
 
 
+@pytest.mark.parametrize(("tones", "background"), [(LIGHT_TONES, WHITE), (DARK_TONES, NIGHT)])
+@pytest.mark.parametrize("cones", CONES)
+def test_each_tone_is_farther_from_the_paper_than_the_one_before(tones, background, cones) -> None:
+    far = [0, *(abs(oklab(tone, CONES[cones]) - oklab(background, CONES[cones]))[0] for tone in tones.values())]
+    assert [round(b - a, 3) for a, b in pairwise(far) if b - a < 0.075] == []
+
+
 def test_the_measures_are_right() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
@@ -64,3 +71,4 @@ def test_the_measures_are_right() -> None:
 
 def test_both_themes_have_the_same_names() -> None:
     assert list(LIGHT) == list(DARK)
+    assert list(LIGHT_TONES) == list(DARK_TONES)

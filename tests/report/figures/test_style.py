@@ -20,6 +20,12 @@ def test_a_method_looks_the_same_everywhere() -> None:
     assert "none" not in fills, "hollow is unstable"
 
 
+def test_no_two_methods_share_both_colour_and_marker() -> None:
+    found = looks([(method.name, method.name) for method in METHODS])
+    assert "layerwise" in found
+    assert len({look[:2] for look in found.values()}) == len(found)
+
+
 def test_settings_change_neither_colour_nor_marker():
     plain = looks([("fused", "fused")])["fused"]
     settings = ["fused,threads=2", "fused,weights=bfloat16"]

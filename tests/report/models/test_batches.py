@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from arbench.report import rows
 from arbench.report.drawings import draw
 from arbench.report.models.batches import batch_figure, batch_table
 from arbench.report.page import page
+from arbench.report.page.details import anchors
 from arbench.report.summary import summary
 from arbench.results import Case
 
@@ -44,8 +47,21 @@ def test_a_sweep_over_batches_is_a_table_and_a_figure(build, results):
     (drawing,) = (one for one in draw(swept) if one.name == "batches")
     html = page(swept, [drawing])
     assert "Effect of the batch size" in html
+    assert html.count("<p>Time per element when several events") == 1
     assert html.count('<svg role="img"') == 1
     assert "Time per element by batch size" in summary(swept)
+
+
+def test_marks_and_rows_of_a_sweep_lead_to_their_cases(build):
+    swept = build(edit=batched)
+    cases = [f"wavenet:nv/sample/cached/512/{batch}" for batch in (1, 4, 16)]
+    places = anchors(swept)
+    (drawing,) = (one for one in draw(swept) if one.name == "batches")
+    text = page(swept, [drawing])
+    section = text[text.index('id="batches"') : text.index("</section>", text.index('id="batches"'))]
+    marks = re.findall(r'<g id="[^"]+" data-method="cached" data-case="([^"]+)"', section)
+    assert list(dict.fromkeys(marks)) == [places[case] for case in cases]
+    assert re.findall(r'<a class="of" [^>]*href="#([^"]+)"', section) == [places[cases[-1]]]
 
 
 def test_one_event_at_once_goes_without_saying(build):

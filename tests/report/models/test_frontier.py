@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
 from arbench.report import frontier_table
 from arbench.report.drawings import draw
+from arbench.report.figures.palette import LIGHT
 from arbench.report.models.frontier import entries, frontier, teacher_of, tied
 from arbench.report.models.frontier_figure import lines
 from arbench.report.page import page
@@ -75,6 +78,17 @@ def test_a_model_whose_times_may_be_equal_is_named(build) -> None:
     assert not any(
         note.startswith("May be on") for note in frontier_table(build(edit=each, described=described())).notes
     )
+
+
+def test_marks_and_names_lead_to_the_cases_that_they_show(results) -> None:
+    (group,) = entries(results)
+    (drawing,) = (one for one in draw(results) if one.name == "frontier")
+    shown = re.findall(r'<g id="[^"]+" data-method="[^"]+" data-case="([^"]+)"', drawing.markup(lambda case: case))
+    expected = [one.best[op].id for one in group for op in ("sample", "score")]
+    assert sorted(shown) == sorted(2 * expected), "each a mark and a name"
+    ids = re.findall(r'\bid="([^"]+)"', drawing.markup())
+    assert len(set(ids)) == len(ids)
+    assert not set(LIGHT.values()) & set(re.findall(r"#[0-9a-f]{6}", drawing.svg)), "colours are those of methods"
 
 
 def test_times_are_of_the_fastest_method_at_the_largest_size(results) -> None:

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import msgspec
 
+from arbench.report.figures.palette import LIGHT
 from arbench.report.models.map import MANY, growth_map, places
 from arbench.results import Case, Fit
 
@@ -28,6 +29,22 @@ def test_the_map_gives_depths_at_the_largest_size_of_a_case(build) -> None:
 
     wavenet = places(build(edit=counted_small))[0]
     assert wavenet.lines[2] == "depth 106 and 2,424,835 at N = 16,384"
+
+
+def test_marks_of_models_have_no_colour_of_a_method_and_the_legend_only_those_that_occur(results, build) -> None:
+    alone = build(edit=lambda line: None if getattr(line, "method", "") in ("fixed_point", "own_samples") else line)
+    assert any(place.small for place in places(results))
+    for found in (results, alone):
+        figure = growth_map(found)
+        assert figure is not None
+        (axes,) = figure.axes
+        colors = {line.get_color() for line in axes.lines}
+        assert not colors & set(LIGHT.values())
+        keys = axes.get_legend().get_lines()
+        assert {(line.get_marker(), line.get_color()) for line in keys} == {
+            (line.get_marker(), line.get_color()) for line in axes.lines
+        }
+        assert len(keys) == len(colors) == 1 + any(place.small for place in places(found))
 
 
 def test_no_label_on_the_map_covers_another(results) -> None:

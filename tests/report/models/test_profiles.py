@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from arbench.report import differences, profiles
 from arbench.report.page import page
@@ -66,6 +67,14 @@ def test_a_profile_has_three_lines(profiled):
         "most time in addmm 10% (20,000 x 2.5 µs, limit 0.10 µs), mine::fused 4% (20 ms), tanh <1% (9 x 1.0 µs, "
         "limit 1.0 ns); with the profiler 1.8x as long; trace: profiles/wavenet.json.gz",
     )
+
+
+def test_the_time_of_an_element_is_that_of_a_call_over_those_of_all_events(profiled):
+    def several(one):
+        return replace(one, batch=4) if isinstance(one, Case) else one
+
+    (told,) = profiles(profiled(line(CACHED), edit=several))
+    assert "0.25 ms for each audio sample, whose limit is 0.62 µs" in told.lines[0]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from matplotlib.colors import to_hex
 
+from arbench.report.figures.palette import LIGHT
 from arbench.report.figures.style import PAPER
 from arbench.report.models.split import parts, time_split
 from arbench.results import Profile
@@ -70,5 +72,8 @@ def test_a_bar_for_each_profiled_case_that_ends_at_the_whole(results, build) -> 
         "memory",
         "operators, not divided",
     }
+    looks = {(bar.get_facecolor(), bar.get_hatch()) for bar in axes.patches}
+    assert len(looks) == len(legend), "any two parts look different"
+    assert not {to_hex(color) for color, _ in looks} & set(LIGHT.values()), "colours are those of methods"
     assert time_split(profiled, "pixelcnn:gated") is None
     assert time_split(results, "wavenet:nv") is None

@@ -125,6 +125,16 @@ def test_no_figure_is_blown_up_to_the_page(build, models, whole) -> None:
     assert max(int(found) for found in re.findall(r"--wide: (\d+)px", whole)) > 900
 
 
+def test_a_link_to_a_case_says_what_it_opens_and_its_name_and_time_are_apart(whole) -> None:
+    links = re.findall(r'<a class="of"[^>]*>', whole)
+    assert len(links) > 50
+    assert all('aria-describedby="opens"' in one for one in links)
+    assert whole.count('id="opens" hidden>Enter opens the case') == 1
+    named = re.findall(r"<summary>(.*?)</summary>", whole)
+    said = [re.sub("<[^>]+>", "", one) for one in named]
+    assert any(re.fullmatch(r"wavenet:nv sample cached, N = 256, [\d.]+ ms\b.*", one) for one in said), said[:3]
+
+
 def test_figures_take_the_colours_of_the_page(whole) -> None:
     text = whole
     svg = text[text.index('<svg role="img"') : text.index("<footer>")]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from arbench.report import render_several
-from arbench.results import Run, read
+from arbench.results import Case, Fit, Run, read
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,27 @@ def test_a_method_has_one_switch_for_all_runs(written) -> None:
     names = re.findall(r'<input type="checkbox" checked value="([^"]+)"', written)
     assert len(set(names)) == len(names)
     assert {"cached", "parallel", "torch · eager"} <= set(names)
+
+
+def test_a_method_of_ones_own_has_one_colour_in_the_figures_of_all_runs(build, models, kernel_table, tmp_path) -> None:
+    def named(changed):
+        return lambda line: (
+            msgspec.structs.replace(line, method=changed.get(line.method, line.method))
+            if isinstance(line, Case | Fit)
+            else line
+        )
+
+    both = dict(models=models[:1], kernels=kernel_table[:1])
+    first = build(**both, edit=named({"cached": "novel", "torch": "peer"}))
+    second = build(**both, edit=named({"cached": "novel", "naive": "newer", "torch": "peer", "arbench": "another"}))
+    (page,) = render_several({"a": (first, tmp_path), "b": (second, tmp_path)}, tmp_path / "page")
+    text = page.read_text(encoding="utf-8")
+    switched = re.findall(r'<input type="checkbox" checked value="([^"]+)".*?<path style="fill:([^"]+)"', text)
+    colors = {name: {color} for name, color in switched}
+    assert {"novel", "newer", "peer · eager", "another · numba"} <= colors.keys()
+    for method, drawn in re.findall(r'<g id="[^"]+" data-method="([^"]+)"[^>]*>(.*?)</g>', text, flags=re.DOTALL):
+        colors[method] |= set(re.findall(r"stroke: (var\(--\w+\))", drawn))
+    assert {name: found for name, found in colors.items() if len(found) != 1} == {}
 
 
 def test_another_machine_is_a_warning(results, build, tmp_path) -> None:

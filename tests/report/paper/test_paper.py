@@ -100,13 +100,32 @@ def test_bibtex_names_the_program_and_the_run(build) -> None:
     results = build(edit=known)
     found = bibtex(results, DIGEST)
     assert re.findall(r"^@misc\{([a-z0-9-]+),$", found, flags=re.MULTILINE) == ["arbench", "arbench-run-20260105"]
-    assert "note = {Version 0.1.0}," in found
+    program, measured = found.split("\n\n")
+    for field in (
+        "author = {{The",
+        "year = {2026},",
+        "howpublished = {Unreleased software}",
+        "note = {Version 0.1.0},",
+    ):
+        assert field in program
+    assert "key = {arbench run 20260105}," in measured, "a run has no author"
     assert "title = {{Measurements of wavenet:nv, pixelcnn:gated and parallel\\_wavenet:paper with arbench}}," in found
     assert "year = {2026},\n" in found
     assert "month = jan,\n" in found
     assert DIGEST in found.replace(r"\allowbreak{}", "")
     assert "Machine: Example \\& Sons, 4 cores, 1 thread." in found
-    assert found.count("{") - found.count("\\{") == found.count("}") - found.count("\\}")
+
+
+@pytest.mark.parametrize("word", ["{", "}", "}{", r"\{"])
+def test_a_brace_in_a_command_leaves_the_braces_of_bibtex_in_pairs(build, word) -> None:
+    edit = lambda line: msgspec.structs.replace(line, argv=["arbench", "run", word]) if isinstance(line, Run) else line  # noqa: E731
+    depth = 0
+    for entry in bibtex(build(edit=edit), DIGEST).split("\n\n"):
+        for one in re.findall(r"[{}]", entry):  # as BibTeX counts them: a backslash before one changes nothing
+            depth += 1 if one == "{" else -1
+            assert depth >= 0
+        assert depth == 0
+        assert "textbrace" in entry or "@misc{arbench," in entry
 
 
 def test_nothing_measured_writes_nothing(build, tmp_path: Path) -> None:

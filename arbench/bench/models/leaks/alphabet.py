@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from arbench.bench.inexact import InexactError
+from arbench.bench.models.evidence import EXACT
 from arbench.bench.models.leaks.probes import MOST_NUMBERS, levels_of
 from arbench.models import Source
 
@@ -31,7 +32,7 @@ _found: WeakKeyDictionary[Source, int | tuple[str, dict[str, object]]] = WeakKey
 """Finding on each model, the same at every N: the number of symbols that were tried, or a fault."""
 
 
-def probe_symbols(source: Source, n: int, seed: int, known: int) -> int:
+def probe_symbols(source: Source, n: int, seed: int, known: int, twin: Source | None = None) -> int:
     """Put every symbol of the alphabet, as far as the budget goes, at one place of short events.
 
     Args:
@@ -39,6 +40,7 @@ def probe_symbols(source: Source, n: int, seed: int, known: int) -> int:
         n: number of elements of an event that it takes.
         seed: seed of the events.
         known: symbols that other probes tried at each place: fewer are not tried again.
+        twin: the model in float64, in which bits that differ must be more than rounding; without it every bit counts.
 
     Returns:
         How many symbols were tried; 0 for a network that reads real numbers, and where it would be no more than
@@ -48,14 +50,14 @@ def probe_symbols(source: Source, n: int, seed: int, known: int) -> int:
         InexactError: the forward leaks for a symbol; names it.
     """
     if source not in _found:
-        _found[source] = _probe(source, n, seed, known)
+        _found[source] = _probe(source, n, seed, known, twin)
     found = _found[source]
     if isinstance(found, int):
         return found
     raise InexactError(found[0], **found[1])
 
 
-def _probe(source: Source, n: int, seed: int, known: int) -> int | tuple[str, dict[str, object]]:
+def _probe(source: Source, n: int, seed: int, known: int, twin: Source | None) -> int | tuple[str, dict[str, object]]:
     levels, n = levels_of(source), _short(source, n)
     weights = sum(one.numel() for one in source.parameters())
     work = WORK if source.steps else STEPLESS * WORK
@@ -74,6 +76,8 @@ def _probe(source: Source, n: int, seed: int, known: int) -> int | tuple[str, di
     context = source.observe(n, [0], seed)[1]
     both = zip(pasts.split(rows), changed.split(rows), strict=True)
     differs = torch.cat([_differs(source, *some, context)[:, : place.stop] for some in both])
+    if twin is not None:
+        _forget_rounding(differs, twin, pasts, changed, context, rows)
     leaks = differs.any(1)
     if not leaks.any():
         return min(total, levels)
@@ -89,7 +93,20 @@ def _probe(source: Source, n: int, seed: int, known: int) -> int | tuple[str, di
     )
 
 
-def _differs(source: Source, pasts: Tensor, changed: Tensor, context: Mapping[str, Tensor]) -> Tensor:
+def _forget_rounding(
+    differs: Tensor, twin: Source, pasts: Tensor, changed: Tensor, context: Mapping[str, Tensor], rows: int
+) -> None:
+    """Clear what differs (B, N) by rounding alone, as in a mixture of experts, up to the first rows that do by more."""
+    for at in differs.any(1).nonzero()[:, 0].split(rows):
+        found = _differs(twin, pasts[at], changed[at], context, EXACT)[:, : differs.shape[1]]
+        differs[at] &= found
+        if found.any():
+            return
+
+
+def _differs(
+    source: Source, pasts: Tensor, changed: Tensor, context: Mapping[str, Tensor], allowed: float = 0.0
+) -> Tensor:
     """Return whose parameters (B, N) differ between two batches of events, with the conditioning of one event."""
     first = next((one for one in source.parameters() if one.is_floating_point()), torch.empty(0))
     kinds = {name: first.dtype if value.is_floating_point() else value.dtype for name, value in context.items()}
@@ -98,7 +115,8 @@ def _differs(source: Source, pasts: Tensor, changed: Tensor, context: Mapping[st
     }
     code = source.encode(repeated, pasts.shape[1])
     before, after = source(pasts.to(first.device), code), source(changed.to(first.device), code)
-    return ((before != after) & ~(before.isnan() & after.isnan())).any(-1).cpu()
+    near = (before - after).abs() <= allowed * (1 + before.abs().max()) if allowed else before == after
+    return (~near & ~(before.isnan() & after.isnan())).any(-1).cpu()
 
 
 def _short(source: Source, n: int) -> int:

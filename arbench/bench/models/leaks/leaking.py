@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -47,9 +47,14 @@ def leaking(source: Source, before: Tensor, after: Tensor, context: Mapping[str,
 
 
 def sweep(
-    source: Source, f: Tensor, context: Mapping[str, Tensor], changed: Tensor, allowed: float = 0.0
+    source: Source,
+    f: Tensor,
+    context: Mapping[str, Tensor],
+    changed: Tensor,
+    allowed: float = 0.0,
+    groups: Sequence[int] | None = None,
 ) -> tuple[int, int] | None:
-    """Change the first event from every group on, each time in a row of its own; return the first leak.
+    """Change the first event from groups on, each time in a row of its own; return the first leak.
 
     Args:
         source: the model.
@@ -57,13 +62,15 @@ def sweep(
         context: its conditioning.
         changed: another feed (N,), no element of which is the same.
         allowed: largest difference of parameters that is no leak, over 1 + the largest parameter.
+        groups: the groups; every one by default.
 
     Returns:
         The element whose parameters changed, and the element from which on the feed was changed; None for no leak.
     """
     n, bounds = f.shape[1], source.schedule(f.shape[1])
-    rows = len(bounds) - 1
-    begins, seen = (torch.tensor(list(some), device=f.device)[:, None] for some in (bounds[:-1], bounds[1:]))
+    groups = range(len(bounds) - 1) if groups is None else groups
+    rows = len(groups)
+    begins, seen = (torch.tensor([bounds[g + by] for g in groups], device=f.device)[:, None] for by in (0, 1))
     own = {name: value[:1].repeat(rows, *[1] * (value.dim() - 1)) for name, value in context.items()}
     code, places = source.encode(own, n), torch.arange(n, device=f.device)
     whole = f[:1].repeat(rows, 1)

@@ -30,6 +30,13 @@ USUAL = 16
 """Changes that a probe tries if it can pay for them, or as many as the alphabet has symbols."""
 
 
+SPREAD_WORK = 6_000_000_000
+"""Budget of these, in all: as above."""
+SPREAD = 64
+"""Evenly spaced places from which on elements are changed once, where every place costs too much: of a model whose
+forward is compared with no step."""
+
+
 @dataclass(frozen=True)
 class Probed:
     """The changes that were tried.
@@ -39,6 +46,7 @@ class Probed:
         changes: number of changes at each of them.
         symbols: number of different symbols that each changed element took; None for real elements.
         swept: number of groups from each of which on elements were changed once: all, or none where they cost too much.
+        spread: number of evenly spaced ones for which it was done in place of all.
         reaches_back: whether the last parameters change with the first group, so that a longer event may show more.
     """
 
@@ -46,6 +54,7 @@ class Probed:
     changes: int
     symbols: int | None
     swept: int = 0
+    spread: int = 0
     reaches_back: bool = False
 
 
@@ -63,8 +72,12 @@ def changes_for(source: Source, f: Tensor) -> int:
 
 def _affordable(source: Source, f: Tensor) -> int:
     """Return how many elements one forward of a probe may have."""
-    weights, numbers = sum(p.numel() for p in source.parameters()), source.distribution.params_width
-    return min(WORK // max(weights, 1), MOST_NUMBERS // max(numbers, f.shape[1]))
+    numbers = source.distribution.params_width
+    return min(WORK // _weights(source), MOST_NUMBERS // max(numbers, f.shape[1]))
+
+
+def _weights(source: Source) -> int:
+    return max(sum(one.numel() for one in source.parameters()), 1)
 
 
 def probe_leaks(
@@ -118,18 +131,23 @@ def probe_leaks(
             raise InexactError(f"elements from {begin} on change no later parameter", check="inputs")
     swept = groups if groups * n <= _affordable(source, f) else 0
     other = _changes(source, f[:1], 1, generator, whole=True)[0]
-    found = sweep(source, f, context, other) if swept else None
-    if found is not None and twin is not None:  # as above, rounding is no leak
-        found = sweep(twin, as_float64(f), as_float64(dict(context)), as_float64(other), EXACT)
-    if found is not None:
-        raise InexactError(
-            f"forward leaks: parameters of element {found[0]} change with elements from {found[1]} on",
-            first_difference=[0, found[0]],
-        )
+    spread = 0 if swept or source.steps else min(SPREAD, groups, max(SPREAD_WORK // _weights(source) // n, 1))
+    tried = range(groups) if swept else [round(at) for at in torch.linspace(0, groups - 1, spread).tolist()]
+    rows = max(len(tried) if swept else _affordable(source, f) // n, 1)
+    for first in range(0, len(tried), rows):
+        some = tried[first : first + rows]
+        found = sweep(source, f, context, other, groups=some)
+        if found is not None and twin is not None:  # as above, rounding is no leak
+            found = sweep(twin, as_float64(f), as_float64(dict(context)), as_float64(other), EXACT, some)
+        if found is not None:
+            raise InexactError(
+                f"forward leaks: parameters of element {found[0]} change with elements from {found[1]} on",
+                first_difference=[0, found[0]],
+            )
     levels, first = levels_of(source), pasts.clone()
     first[:, : bounds[1]] = _changes(source, pasts[:, : bounds[1]], count, generator)
     reaches_back = groups > 1 and bool(_differs(source(first, code), params)[:, bounds[-2] :].any())
-    return Probed(len(places), count, min(count, levels) if levels else None, swept, reaches_back)
+    return Probed(len(places), count, min(count, levels) if levels else None, swept, spread, reaches_back)
 
 
 def _rounded(twin: Source, pasts: Tensor, changed: Tensor, context: Mapping[str, Tensor], seen: int) -> bool:

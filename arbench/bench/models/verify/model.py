@@ -41,9 +41,11 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         Facts for the results file: ``forward_against_extend``, null with ``why_not_against_extend`` for a model without
         incremental steps; ``leak_probes`` (places probed), ``leak_changes`` (changes tried at each), ``leak_symbols``
         (symbols that a changed element took, of ``leak_levels``), ``leak_swept`` (groups from each of which on elements
-        were changed once) and ``reaches_back`` (whether the last parameters change with the first group); and
-        ``conditioning``, the names of its parts, which all matter. Of a language model also ``prompt``, the tokens of
-        its prompt, and where it has incremental steps what its state holds.
+        were changed once), ``leak_spread`` (evenly spaced ones, where all cost too much) and ``reaches_back`` (whether
+        the last parameters change with the first group); and ``conditioning``, the names of its parts, which all
+        matter. Of a language model also ``prompt``, the tokens of its prompt, and where it has incremental steps what
+        its state holds. Where an adapter takes something for granted, ``unchecked``: what, why, and the setting that
+        says or checks it.
 
     Raises:
         InexactError: a probe found a fault. Its fact ``half`` is 'extend' or 'several' where ``forward`` has passed
@@ -82,12 +84,16 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         "leak_swept": probed.swept,
         "reaches_back": probed.reaches_back,
     }
+    if probed.spread:
+        tried["leak_spread"] = probed.spread
     if symbols is not None:
         tried |= {"leak_symbols": symbols, "leak_levels": levels_of(source)}
     if context:
         tried["conditioning"] = sorted(context)
     if source.prompt_length is not None:
         tried["prompt"] = source.prompt_length
+    if known := getattr(source, "unchecked", None):  # an adapter's word on what it takes for granted
+        tried["unchecked"] = [list(one) for one in known]
     if not source.steps:
         return {"forward_against_extend": None, "why_not_against_extend": STEPLESS, **tried}
     real = f, context
@@ -99,7 +105,7 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         with naming("leaks"):
             wide = try_symbols(source, twin, *real)
         if wide is not None:
-            tried |= {"leak_symbols": max(symbols or 0, wide.symbols), **wide.facts()}
+            tried |= wide.facts()
         with naming("rewind"):
             back = rewinds(twin, f, twin.encode(context, case.n))
         if source.prompt_length is not None:
@@ -115,7 +121,7 @@ def _symbols(source: Source, twin: Source, known: int | None, case: CaseKey, see
     if known is None or (source.steps and (levels_of(source) or 0) > WIDE):
         return known
     plain = source if source.backend == "eager" else twin  # a backend may compile anew for short events
-    return max(known, probe_symbols(plain, case.n, seed, known))
+    return max(known, probe_symbols(plain, case.n, seed, known, twin))
 
 
 def _feed(setup: ModelSetup, source: Source, case: CaseKey) -> Tensor:

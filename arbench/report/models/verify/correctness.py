@@ -100,8 +100,18 @@ def shapes(rows: Sequence[Case]) -> str:
 
 
 def _right(spec: str, rows: Sequence[Case]) -> str:
-    count = len({(row.op, row.method) for row in rows})
-    return f"{spec} is right: {count} method{'s' if count != 1 else ''} at {shapes(rows)}"
+    """Return how many methods are right at which sizes, and which of them alone are at others."""
+    at: dict[int, dict[tuple[str, str], None]] = {}
+    for row in rows:
+        at.setdefault(row.n, {})[row.op, row.method] = None
+    most = max(map(len, at.values()))
+    everywhere = [n for n, methods in at.items() if len(methods) == most]
+    texts = [f"{most} method{'s' if most != 1 else ''} at {shapes([row for row in rows if row.n in everywhere])}"]
+    alone: dict[str, list[Case]] = {}
+    for row in (row for row in rows if row.n not in everywhere):
+        alone.setdefault(listed(f"{op} {method}" for op, method in sorted(at[row.n])), []).append(row)
+    texts += [f"{names} alone at {shapes(found)}" for names, found in alone.items()]
+    return f"{spec} is right: {'; '.join(texts)}"
 
 
 def _wrong(spec: str, fault: Fault, more: int) -> str:

@@ -66,6 +66,8 @@ def _leaks(facts: Sequence[dict[str, Any]]) -> str:
     symbols = ""
     if (levels := most.get("leak_levels")) is not None:
         symbols = f", in which an element takes {most['leak_symbols']:,} of {levels:,} symbols"
+    if tried := max((one.get("symbols_tried") or 0 for one in facts), default=0):
+        symbols += f", and {tried:,} at some place"
     places = f"from {most['leak_probes']} places on"
     return (
         f"no parameter changes with its own element or later ones: {most['leak_changes']:,} changes {places}{symbols}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -62,6 +63,18 @@ def _not_reached(rows: Sequence[Case], found: Sequence[Fault]) -> Iterator[Unche
     yield Unchecked(listed(names), "they are judged by what is wrong")
 
 
+def _of_wide(known: Sequence[dict[str, Any]]) -> Iterator[Unchecked]:
+    """Yield what was not tried of the symbols of a wide alphabet, each of which takes one place of one event."""
+    facts = max(known, key=lambda one: (one["symbols_tried"], one["symbols_stepped"]))
+    levels, tried, stepped = (facts[f"symbols_{name}"] for name in ("levels", "tried", "stepped"))
+    if tried < levels:
+        why = f"{tried:,} of {levels:,} symbols were tried, each once, as far as the time went"
+        yield Unchecked("a leak or a wrong step for other symbols", why)
+    if stepped < tried:
+        why = f"{stepped:,} of {tried:,} symbols were tried with all parameters, the others with some of them"
+        yield Unchecked("what a symbol changes in few parameters", why)
+
+
 def _left_out(rows: Sequence[Case]) -> Iterator[Unchecked]:
     places: dict[str, dict[str, None]] = {}
     for row in rows:
@@ -77,13 +90,20 @@ def _facts(rows: Sequence[Case], options: _Words) -> Iterator[Unchecked]:
     if probed:
         most = max(facts.get("leak_symbols") or 0 for _, facts in probed)
         levels = max(facts.get("leak_levels") or 0 for _, facts in probed)
-        if most < levels:
-            why = f"{most:,} of {levels:,} symbols were tried at each place; a shorter event affords more"
-            yield Unchecked("a leak for other symbols", why, options.value("n", 4))
+        if wide := [facts for _, facts in probed if "symbols_tried" in facts]:
+            yield from _of_wide(wide)
+        elif most < levels:
+            why = f"{most:,} of {levels:,} symbols were tried; more take too long"
+            yield Unchecked("a leak for other symbols", why)
         row, facts = max(probed, key=lambda one: one[0].n)
+        if spread := facts.get("leak_spread"):
+            why = f"at N = {row.n:,} elements were changed from {spread} evenly spaced places on"
+            yield Unchecked("a leak between these places alone", why)
         if facts.get("reaches_back"):
             why = f"at N = {row.n:,} the last parameters still change with the first element"
             yield Unchecked("longer events", why, options.value("n", 4 * row.n))
+    for what, why, todo in dict.fromkeys(tuple(one) for _, facts in known for one in facts.get("unchecked", ())):
+        yield Unchecked(what, why, todo)
     if any("forward_against_extend" in facts and facts["forward_against_extend"] is None for _, facts in known):
         why = next((facts["why_not_against_extend"] for _, facts in known if "why_not_against_extend" in facts), "")
         yield Unchecked("forward against extend", why)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.leaks import alphabet
@@ -51,6 +52,23 @@ def test_a_leak_for_one_symbol_is_found_and_named(setting: str) -> None:
 def test_a_leak_behind_one_symbol_is_found() -> None:
     with pytest.raises(InexactError, match=r"^forward leaks: "):
         probe_symbols(net("leak=seen"), 64, seed=0, known=2)
+
+
+def test_what_is_rounded_in_another_order_is_no_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, twin = net(), net().double()
+    plain = source.forward
+
+    def rounded(f: Tensor, code: object) -> Tensor:
+        return plain(f, code) * (1 + 1e-7 * (f[:, -2:-1] % 2).unsqueeze(-1))
+
+    monkeypatch.setattr(source, "forward", rounded)
+    assert probe_symbols(source, 64, seed=0, known=2, twin=twin) == 32
+
+
+@pytest.mark.parametrize("setting", ["leak=rare", "leak=seen"])
+def test_a_leak_is_one_in_float64_too(setting: str) -> None:
+    with pytest.raises(InexactError, match=r"^forward leaks: "):
+        probe_symbols(net(setting), 64, seed=0, known=2, twin=net(setting).double())
 
 
 def test_a_result_is_that_of_the_model_at_every_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,12 @@ def test_what_is_right() -> None:
     assert exit_code([found]) == 0
 
 
+def test_a_size_at_which_few_methods_were_checked_names_them() -> None:
+    found = judged(row(batch=2), row("cached", batch=2), row("generate", batch=2), row(n=128), row("cached", n=128))
+    few = "sample cached and score parallel alone at N = 128, in float32"
+    assert found.answer == f"m.py:Mine is right: 3 methods at N = 13 (2 events), in float32; {few}"
+
+
 CASES: list[tuple[list[Case], str, int, str]] = [
     ([row(), row("cached", "inexact", "off", check="method")], "wrong", 1, "sample cached of m.py:Mine is WRONG: off"),
     ([row("parallel", "inexact", "leaks", check="leaks")], "wrong", 1, "m.py:Mine is WRONG: leaks"),
@@ -115,7 +121,20 @@ def test_a_model_that_is_wrong_passes_the_checks_before() -> None:
 
 
 UNKNOWN: list[tuple[dict[str, Any], str, str, str]] = [
-    ({"leak_symbols": 4}, "a leak for other symbols", "4 of 16 symbols were tried at each place", "--n 4"),
+    ({"leak_symbols": 4}, "a leak for other symbols", "4 of 16 symbols were tried; more take too long", ""),
+    (
+        {"symbols_levels": 5000, "symbols_tried": 900, "symbols_stepped": 900, "leak_symbols": 2, "leak_levels": 5000},
+        "a leak or a wrong step for other symbols",
+        "900 of 5,000 symbols were tried, each once",
+        "",
+    ),
+    (
+        {"symbols_levels": 5000, "symbols_tried": 5000, "symbols_stepped": 192, "leak_symbols": 2, "leak_levels": 5000},
+        "what a symbol changes in few parameters",
+        "192 of 5,000 symbols were tried with all parameters",
+        "",
+    ),
+    ({"leak_spread": 64}, "a leak between these places alone", "at N = 13 elements were changed from 64 evenly", ""),
     ({"reaches_back": True}, "longer events", "at N = 13 the last parameters still change with", "--n 52"),
     (
         {"forward_against_extend": None, "why_not_against_extend": "there is no step"},
@@ -123,6 +142,7 @@ UNKNOWN: list[tuple[dict[str, Any], str, str, str]] = [
         "there is no step",
         "",
     ),
+    ({"unchecked": [["whose law", "taken for i", "shift=0"]]}, "whose law", "taken for i", "shift=0"),
     ({"law": "self-consistent"}, "the law against a definition", "arbench does not know it", ""),
     ({"law_sum": None}, "the sum of the law's probabilities", "there are too many levels", ""),
     ({"recorded": False}, "log-probabilities of score parallel", "they return draws", ""),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -29,15 +31,36 @@ class Opened:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A browser; a machine without one skips, and says why."""
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[page]'")
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.skip(f"no browser found: install one of {', '.join(PROGRAMS)}")
-    with driver.sync_playwright() as playwright:
+def lack() -> Callable[[str], NoReturn]:
+    """Return what ends a test that lacks something: it skips, or fails where ``ARBENCH_PAGES`` is ``required``."""
+
+    def lack(why: str) -> NoReturn:
+        if os.environ.get("ARBENCH_PAGES") == "required":
+            pytest.fail(f"{why} (the tests of pages are required here: ARBENCH_PAGES)", pytrace=False)
+        pytest.skip(why)
+
+    return lack
+
+
+def program(lack: Callable[[str], NoReturn]) -> str:
+    """Return the path of a browser that Playwright can drive; a machine without one says what it lacks."""
+    if find_spec("playwright") is None:
+        lack("playwright is not installed: pip install '.[page]'")
+    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if found is None:
+        lack(f"no browser found: install one of {', '.join(PROGRAMS)}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(lack: Callable[[str], NoReturn]) -> Iterator[Any]:
+    """A browser, for all tests."""
+    path = program(lack)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         # as root, Chromium starts only without its sandbox; the pages are our own
-        found = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield found
         found.close()
 

@@ -18,14 +18,14 @@ VERSION = "4.14.1"
 
 
 @pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the source of axe-core, from npm; without npm or its registry the tests skip, and say why."""
+def axe(tmp_path_factory: pytest.TempPathFactory, lack) -> str:
+    """Return the source of axe-core, from npm; without npm or its registry the tests say what they lack."""
     if shutil.which("npm") is None:
-        pytest.skip("npm is not installed, so axe-core cannot be had")
+        lack("npm is not installed, so axe-core cannot be had")
     folder: Path = tmp_path_factory.mktemp("axe")
     done = subprocess.run(["npm", "pack", f"axe-core@{VERSION}"], cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        pytest.skip(f"npm cannot reach its registry, so axe-core cannot be had: {done.stderr.splitlines()[:1]}")
+        lack(f"npm cannot reach its registry, so axe-core cannot be had: {done.stderr.splitlines()[:1]}")
     (archive,) = folder.glob("*.tgz")
     with tarfile.open(archive) as opened:
         packed = opened.extractfile("package/axe.min.js")

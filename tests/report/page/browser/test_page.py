@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,7 @@ def test_nothing_hangs_over_the_edge_and_wide_tables_say_so(visit, name, size, r
     assert page.locator(".grid .more:visible").count() > 0
 
 
-def test_print_shows_everything_on_white_without_controls(visit, report, tmp_path) -> None:
+def test_print_shows_all_but_closed_cases_on_white_without_controls(visit, report) -> None:
     page = visit(report, color_scheme="dark").page
     page.emulate_media(media="print")
     for gone in (".switches", ".tools", ".theme", "nav", ".help"):
@@ -230,8 +231,12 @@ def test_print_shows_everything_on_white_without_controls(visit, report, tmp_pat
         )
         assert wide == []
     pdf = page.pdf(prefer_css_page_size=True)
-    assert pdf.startswith(b"%PDF")
-    assert b"/Type /Page" in pdf
+    count = max(map(int, re.findall(rb"/Type\s*/Pages\b[^>]*?/Count\s+(\d+)", pdf)))
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == count > 5, "/Pages is the list of them"
+    closed = page.locator("details.case:not([open])")
+    assert closed.count() > 10
+    assert closed.locator("summary").first.is_visible()
+    assert closed.locator(".about").first.is_hidden(), "a reader opens those that he wants to print"
 
 
 def test_without_scripts_everything_can_still_be_read(visit, report) -> None:

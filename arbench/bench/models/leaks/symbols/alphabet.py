@@ -1,46 +1,55 @@
-"""Trial of the symbols of a wide alphabet: none changes earlier parameters, and steps read each as forward does.
+"""Trial of the symbols of an alphabet: none changes earlier parameters, and steps read each as forward does.
 
 A leak, or a fault of a state, may show for one symbol of thousands. Symbols that the model's code names, those at the
-ends of the alphabet and round numbers are tried first, in events that hold each once: the parameters of ``forward`` are
-compared with those of single steps, which cannot read later elements. The others follow as far as the time goes, as
-later elements of events that begin alike: the first parameters must stay bit-equal.
+ends of the alphabet and round numbers are tried first, and the others as far as the time goes, in events that hold each
+once. The parameters of ``forward`` are compared with those of single steps, which cannot read later elements: so a leak
+shows however near or far it reaches. As later elements of events that begin alike, symbols must also leave the first
+parameters bit-equal.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from arbench.bench.dtypes import as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, first_difference
 from arbench.bench.models.leaks.symbols.named import named_symbols
-from arbench.bench.models.walks import changed, extensions
+from arbench.bench.models.walks import ExtendError, changed, extensions
 from arbench.models import Source
 
 WIDE = 256
-"""Alphabets of more symbols are tried here; of fewer, the probes of a model try every symbol at every place."""
+"""Alphabets of more symbols are tried here as far as the time goes. Of others the probes of a model try every symbol at
+every place, so that here each is tried once with single steps, in float64."""
+SHORT = 256
+"""Elements up to which it is: a model is tried once, and single steps through a long event take long."""
 LIKELY = 192
-"""Most symbols that are tried with single steps."""
+"""Symbols that are tried whatever the time, by all parameters of each element."""
 ENDS = 16
 """Symbols at each end of an alphabet that are among them."""
 FACTORS = 8
 """Named numbers whose products are among them: code may name a symbol as so many thousands."""
 SECONDS = 2.0
-"""Seconds in each case after which no more symbols are tried."""
+"""Seconds in each case after which no more symbols are tried by few parameters of each element."""
+WHOLE = 0.35
+"""Share of these seconds after which no more are tried by all parameters, once the others have been."""
 WORK = 1_500_000_000
 """Budget of one forward: weights of the model times elements of all rows, about one multiplication each."""
+LARGE_WORK = 15_000_000_000
+"""The same of a large model, up to ``LARGE_ROWS``: a step reads all weights, however few its rows are."""
+LARGE_ROWS = 16
 MOST_NUMBERS = 1 << 24
 """Most parameters in one forward."""
 MOST_ROWS = 64
-FEW_ROWS = 256
+FEW_ROWS = 1024
 """Most events at once where a model computes few parameters of each element."""
 SUSPECT = 16.0
 """Difference of parameters, over the usual one, from which on it is looked at in float64."""
@@ -54,6 +63,7 @@ class _Progress:
     likely: set[int] = field(default_factory=set)
     order: list[int] = field(default_factory=list)
     at: int = 0
+    """Symbols that were tried by all parameters, beside the likely ones."""
     quickly: int = 0
     """Symbols that were tried while the model computed few parameters of each element."""
 
@@ -65,8 +75,8 @@ class Tried:
     Attributes:
         levels: size of the alphabet.
         named: number of its symbols that the model's code names.
-        stepped: number of symbols with which ``forward`` was compared with single steps.
-        symbols: number of symbols that a later element took.
+        stepped: number of symbols with which all parameters of ``forward`` were compared with single steps.
+        symbols: number of symbols with which some of them were, at least.
     """
 
     levels: int
@@ -93,29 +103,34 @@ def try_symbols(source: Source, twin: Source, f: Tensor, context: Mapping[str, T
         context: its conditioning.
 
     Returns:
-        What was tried; None where the network reads no wide alphabet.
+        What was tried of a wide alphabet; None where the network reads no such one, or has no incremental step.
 
     Raises:
         InexactError: a symbol changes earlier parameters, or single steps read it in another way.
     """
     levels = getattr(source.distribution, "levels", 0)
-    if source.feeds == "z" or not source.distribution.finite or levels <= WIDE:
+    if source.feeds == "z" or not source.distribution.finite or not source.steps:
         return None
     own = {name: value[:1] for name, value in context.items()}
+    if levels <= WIDE:
+        if source not in _known and f.shape[1] <= SHORT:
+            _Trial(twin, twin, as_float64(f[:1]), own, levels).exactly(range(levels))
+            _known[source] = _Progress(at=levels)
+        return None
     trial = _Trial(source, twin, f[:1], own, levels)
     progress = _known.get(source) or _started(source, levels)
     _known[source] = progress
-    began = time.perf_counter()
-    new = [one for one in progress.order[:LIKELY] if one not in progress.likely] if source.steps else []
-    trial.step_by_step(new)
+    new = [one for one in progress.order[:LIKELY] if one not in progress.likely]
+    trial.tried(new)
     progress.likely.update(new)
     _quickly(trial, progress)
-    while progress.at < levels and time.perf_counter() - began < SECONDS:
+    began = time.perf_counter()
+    while progress.at < levels and time.perf_counter() - began < WHOLE * SECONDS:
         symbols = progress.order[progress.at : progress.at + trial.at_once]
-        trial.later(symbols)
+        trial.tried([one for one in symbols if one not in progress.likely])
         progress.at += len(symbols)
-    tried = progress.likely | set(progress.order[: max(progress.at, progress.quickly)])
-    return Tried(levels, progress.named, len(progress.likely), len(tried))
+    stepped = progress.likely | set(progress.order[: progress.at])
+    return Tried(levels, progress.named, len(stepped), len(stepped | set(progress.order[: progress.quickly])))
 
 
 def _quickly(trial: _Trial, progress: _Progress) -> None:
@@ -134,7 +149,9 @@ def _quickly(trial: _Trial, progress: _Progress) -> None:
         while progress.quickly < len(progress.order) and time.perf_counter() - began < SECONDS:
             symbols = progress.order[progress.quickly : progress.quickly + few.at_once]
             try:
-                few.later(symbols)
+                few.tried(symbols)
+            except ExtendError:  # as below
+                return
             except InexactError:
                 raise
             except Exception:  # code of the user's may want all parameters, and gets them below
@@ -156,6 +173,13 @@ def _usual(levels: int) -> Iterator[int]:
     yield from range(levels - ENDS, levels)
     yield from (2**power + by for power in range(4, levels.bit_length()) for by in (0, -1))
     yield from range(1000, levels, max(1000, levels // 64000 * 1000))
+
+
+def _weights(source: Source, narrow: bool) -> int:
+    """Return the number of weights; without those of tables, which only look up, where the last layer is narrow."""
+    looked_up = [one.weight for one in source.modules() if isinstance(one, nn.Embedding)] if narrow else []
+    tables = {id(one) for one in looked_up}
+    return sum(one.numel() for one in source.parameters() if id(one) not in tables)
 
 
 def _spread(levels: int) -> Iterator[int]:
@@ -188,15 +212,18 @@ class _Trial:
         width: int | None = None,
     ) -> None:
         self.source = self._source = source
-        self._twin, self._f, self._context, self._levels = twin, f, context, levels
+        self._twin, self._f, self._context, self._levels, self._narrow = twin, f, context, levels, width is not None
         n = f.shape[1]
         self._bounds = source.schedule(n)
-        weights = sum(one.numel() for one in source.parameters())
-        most = min(WORK // max(weights, 1), MOST_NUMBERS // (width or source.distribution.params_width)) // n
-        self._rows = max(min(most, MOST_ROWS if width is None else FEW_ROWS), 1)
+        each = max(_weights(source, self._narrow) * n, 1)
+        work = max(min(WORK // each, MOST_ROWS if width is None else FEW_ROWS), min(LARGE_WORK // each, LARGE_ROWS))
+        numbers = source.distribution.params_width
+        self._rows = max(min(work, MOST_NUMBERS // (n * (width or numbers))), 1)
+        self._whole = max(min(self._rows, MOST_NUMBERS // (n * numbers)), 1)
         self._begin = self._bounds[1] if len(self._bounds) > 2 else 0
         self._seen = self._bounds[min(2, len(self._bounds) - 1)]
-        self.at_once = self._rows * (n - self._begin)
+        self._width = max(self._bounds[-2], 1)  # no parameter follows from the last group
+        self.at_once = self._rows * self._width
         self._usual: Tensor | None = None
 
     def with_width(self, width: int) -> _Trial:
@@ -208,7 +235,29 @@ class _Trial:
         repeated = {name: value.repeat(rows, *[1] * (value.dim() - 1)) for name, value in own.items()}
         return source.encode(repeated, self._f.shape[1])
 
-    def later(self, symbols: list[int]) -> None:
+    def tried(self, symbols: list[int]) -> None:
+        """Try symbols, each once in each way. Raises InexactError if one shows a fault."""
+        at_once = self._rows * (self._f.shape[1] - self._begin)
+        for first in range(0, len(symbols), at_once):
+            self._later(symbols[first : first + at_once])
+        for first in range(0, len(symbols), self.at_once):
+            self._step_by_step(symbols[first : first + self.at_once])
+
+    def exactly(self, symbols: Sequence[int]) -> None:
+        """Compare ``forward`` with single steps in float64 on events of symbols. Raises InexactError if they differ."""
+        for first in range(0, len(symbols), self.at_once):
+            self._differs_in_steps(self._placed(symbols[first : first + self.at_once]))
+
+    def _placed(self, symbols: Sequence[int]) -> Tensor:
+        """Return as few events (B, N) as hold symbols once each, where parameters follow."""
+        rows = -(-len(symbols) // self._width)
+        x = self._f.repeat(rows, 1)
+        flat = x[:, : self._width].flatten().clone()
+        flat[: len(symbols)] = torch.tensor(symbols).to(flat)
+        x[:, : self._width] = flat.view(rows, self._width)
+        return x
+
+    def _later(self, symbols: list[int]) -> None:
         """Try symbols as later elements. Raises InexactError if the first parameters change."""
         x, begin, seen = self._f.repeat(self._rows, 1), self._begin, self._seen
         if self._usual is None:
@@ -220,30 +269,32 @@ class _Trial:
         wrong = (after != self._usual) & ~(after.isnan() & self._usual.isnan())
         if not wrong.any():
             return
+        x = self._worst(x, torch.where(wrong, (after - self._usual).abs(), 0).amax(-1))
         x = self._narrowed(x, lambda some: bool(self._moved(some, self._f.repeat(len(some), 1), begin).any()))
         self._leaks(x, begin)
 
-    def step_by_step(self, symbols: list[int]) -> None:
+    def _step_by_step(self, symbols: list[int]) -> None:
         """Compare ``forward`` with single steps on events of symbols. Raises InexactError if they differ."""
-        width = max(self._bounds[-2], 1)  # no parameter follows from the last group
-        for first in range(0, len(symbols), self._rows * width):
-            part = symbols[first : first + self._rows * width]
-            rows = -(-len(part) // width)
-            x = self._f.repeat(rows, 1)
-            flat = x[:, :width].flatten().clone()
-            flat[: len(part)] = torch.tensor(part).to(flat)
-            x[:, :width] = flat.view(rows, width)
-            params = self._source(x, self._code(self._source, rows))
-            off = (self._steps(self._source, x).double() - params.double()).abs().amax(-1)
-            floor = 8 * torch.finfo(params.dtype).eps * (1 + float(params.abs().max()))
-            if not (off <= max(SUSPECT * float(off.nan_to_num().median()), floor)).all():
-                x = self._narrowed(x, lambda some: bool(self._wrong_steps(some)[0].any()))
-                self._differs_in_steps(x)
+        x = self._placed(symbols)
+        params = self._source(x, self._code(self._source, len(x)))
+        kind = torch.promote_types(params.dtype, torch.float32)
+        off = (self._steps(self._source, x).to(kind) - params.to(kind)).abs_().amax(-1)
+        floor = 8 * torch.finfo(params.dtype).eps * (1 + float(params.abs().max()))
+        if not (off <= max(SUSPECT * float(off.nan_to_num().median()), floor)).all():
+            x = self._narrowed(self._worst(x, off), lambda some: bool(self._wrong_steps(some)[0].any()))
+            self._differs_in_steps(x)
+
+    def _worst(self, x: Tensor, off: Tensor) -> Tensor:
+        """Return as many events (B, N) as have room with all parameters, those first that are the furthest off."""
+        most = off.nan_to_num(torch.inf).amax(-1)
+        return x[most.argsort(descending=True, stable=True)[: min(self._whole, int((most > 0).sum()))]]
 
     def _steps(self, source: Source, x: Tensor) -> Tensor:
         """Return the parameters (B, N, P) of single steps that cannot read later elements."""
         code, cuts = self._code(source, len(x)), range(len(self._bounds))
-        return torch.cat([one for one, _ in extensions(source, x, code, cuts, changing=True)], dim=1)
+        narrow = self._narrow and source is self._source  # then it has fewer parameters than its law
+        found = extensions(source, x, code, cuts, changing=True, checked=not narrow)
+        return torch.cat([one for one, _ in found], dim=1)
 
     def _narrowed(self, x: Tensor, wrong: Callable[[Tensor], bool]) -> Tensor:
         """Return the fewest of some events (B, N), found by halving, that show a fault; all where halves do not."""

@@ -7,13 +7,15 @@ hints alone: a probe tries them first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from itertools import islice
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from torch import Tensor, nn
 
 MOST = 64
-"""Most symbols of one collection, table or tensor, and most entries of one that is read whole."""
+"""Most symbols of one collection, table or tensor, and most entries of a tensor that is read whole."""
 EXTREMES = 8
 """Symbols with the smallest, and with the largest, entries of a table."""
 DEPTH = 3
@@ -44,7 +46,7 @@ def _numbers(source: nn.Module, levels: int) -> Iterator[int]:
         yield from _of_values(part._forward_pre_hooks.values(), levels, seen)
         config = getattr(part, "config", None)
         if config is not None and not isinstance(config, Mapping) and hasattr(config, "__dict__"):
-            yield from (one for key, one in vars(config).items() if type(one) is int and "token_id" in key)
+            yield from _of_values(vars(config).values(), levels, seen, 0)
 
 
 def _of_values(values: Iterable[Any], levels: int, seen: set[int], depth: int = DEPTH) -> Iterator[int]:
@@ -64,11 +66,16 @@ def _of(value: Any, levels: int, seen: set[int], depth: int) -> Iterator[int]:
         if depth and id(value) not in seen and not _widely_used(value.__module__ or ""):
             seen.add(id(value))
             yield from _of_function(value, levels, seen, depth - 1)
+    elif isinstance(value, partial):
+        yield from _of_values([value.func, *value.args, *value.keywords.values()], levels, seen, depth)
     elif isinstance(value, list | tuple | set | frozenset | range):
-        if len(value) <= MOST:
-            yield from (one for one in value if type(one) is int)
-    elif type(value) is dict and len(value) <= MOST:
-        yield from (one for pair in value.items() for one in pair if type(one) is int)
+        yield from (one for one in islice(value, MOST) if type(one) is int)
+    elif type(value) is dict:
+        yield from (one for pair in islice(value.items(), MOST) for one in pair if type(one) is int)
+    elif depth and id(value) not in seen and (call := _call_of(value)) is not None:
+        seen.add(id(value))
+        yield from _of(call, levels, seen, depth)
+        yield from _of_values(vars(value).values(), levels, seen, depth - 1)
 
 
 def _of_function(function: FunctionType, levels: int, seen: set[int], depth: int) -> Iterator[int]:
@@ -105,6 +112,15 @@ def _of_tensor(value: Tensor, levels: int) -> Iterator[int]:
             yield from (*order[:EXTREMES], *order[-EXTREMES:])
     elif value.numel() <= MOST and not value.is_floating_point() and not value.is_complex():
         yield from (int(one) for one in value.detach().flatten().tolist())
+
+
+def _call_of(value: Any) -> FunctionType | None:
+    """Return what runs if an object of a user's class is called, such as a hook; None for anything else."""
+    kind = type(value)
+    if isinstance(value, nn.Module | type) or _widely_used(kind.__module__) or not hasattr(value, "__dict__"):
+        return None
+    found = next((vars(one)["__call__"] for one in kind.__mro__ if "__call__" in vars(one)), None)
+    return found if isinstance(found, FunctionType) else None
 
 
 def _is_function(value: Any) -> bool:

@@ -1,0 +1,98 @@
+"""Symbols of a wide alphabet: a leak of one of them is found, however near or far it reaches."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from arbench.bench.inexact import InexactError
+from arbench.bench.models.leaks.symbols import alphabet, try_symbols
+from arbench.distributions import Categorical
+from arbench.models import Source
+
+LEVELS, RARE, N = 1031, 577, 13
+FEW, RARE_OF_FEW = 256, 201
+
+
+@pytest.fixture(autouse=True)
+def no_grad() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+class Bigrams(Source):
+    """Logits from the element before; one symbol changes those of the element ``back`` before it, if not negative."""
+
+    element = "symbol"
+
+    def __init__(self, back: int = -1, drift: bool = False, levels: int = LEVELS, rare: int = RARE) -> None:
+        super().__init__()
+        self.distribution = Categorical(levels)
+        self.before, self.head = nn.Embedding(levels + 1, 4), nn.Linear(4, levels)
+        self.back, self.drift = back, drift
+        self.key = torch.tensor(rare * 0.5)
+
+    def _rare(self, f: Tensor) -> Tensor:
+        return f * 0.5 == self.key  # no whole number names the symbol
+
+    def _logits(self, f: Tensor) -> Tensor:
+        return self.head(self.before(F.pad(f[:, :-1] + 1, (1, 0))))
+
+    def forward(self, f: Tensor, code: object) -> Tensor:
+        logits = self._logits(f)
+        if self.back < 0:
+            return logits
+        leak = F.pad(self._rare(f), (0, self.back))[:, self.back :]
+        return logits + 0.01 * leak.unsqueeze(-1) * logits.roll(1, -1)
+
+    def start(self, batch: int, n: int, code: object) -> None:
+        return None
+
+    def extend(self, state: None, f: Tensor, g0: int, g1: int) -> tuple[Tensor, None]:
+        logits = self._logits(f[:, :g1])[:, g0:]
+        if self.drift and g0:
+            logits = logits + 0.01 * self._rare(f[:, g0 - 1 : g1 - 1]).unsqueeze(-1) * logits.roll(1, -1)
+        return logits, None
+
+
+def tried(source: Source) -> alphabet.Tried | None:
+    f = torch.randint(RARE_OF_FEW, (1, N), generator=torch.Generator().manual_seed(0))
+    return try_symbols(source, copy.deepcopy(source).double(), f, {})
+
+
+@pytest.mark.parametrize("back", [0, 1, 5])
+def test_a_leak_of_one_symbol_is_found_however_far_it_reaches(back: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alphabet, "LIKELY", 0)
+    monkeypatch.setattr(alphabet.time, "perf_counter", lambda: 0.0)  # as much time as it takes
+    with pytest.raises(
+        InexactError, match=rf"^forward leaks: parameters of element \d+ change with element \d+ .*{RARE}"
+    ):
+        tried(Bigrams(back))
+
+
+def test_a_step_that_is_wrong_after_one_symbol_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alphabet.time, "perf_counter", lambda: 0.0)
+    with pytest.raises(
+        InexactError, match=rf"^forward and extend differ by .* after symbol {RARE}, and not after most"
+    ):
+        tried(Bigrams(drift=True))
+
+
+def test_a_model_that_is_right_passes_with_all_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alphabet.time, "perf_counter", lambda: 0.0)
+    found = tried(Bigrams())
+    assert found is not None
+    assert (found.levels, found.stepped, found.symbols) == (LEVELS, LEVELS, LEVELS)
+
+
+@pytest.mark.parametrize("fault", [{"drift": True}, {"back": 1}])
+def test_each_of_few_symbols_is_tried_with_single_steps(fault: dict[str, Any]) -> None:
+    assert tried(Bigrams(levels=FEW)) is None
+    with pytest.raises(InexactError, match=rf"symbol {RARE_OF_FEW},? and not"):
+        tried(Bigrams(**fault, levels=FEW, rare=RARE_OF_FEW))
