@@ -220,7 +220,7 @@ def kills(folder: Path) -> list[str]:
     return markdown(["runs", "killed and resumed:", "of these not as if uninterrupted:"], rows)
 
 
-def g2p(folder: Path) -> list[str]:
+def phonemes(folder: Path) -> list[str]:
     """Return the error rates of the translator of words that nobody here trained."""
     one = json.loads((folder / "g2p.json").read_text(encoding="utf-8"))
     rows = [
@@ -357,7 +357,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Path], list[str]], str]] = {
     "shipped": (("shipped.json",), shipped, "python benchmarks/trained/ship.py"),
     "missing": (("shipped.json",), missing, "python benchmarks/trained/ship.py"),
     "kills": (("kills.jsonl",), kills, "python benchmarks/trained/kills.py --out reports/trained/kills.jsonl"),
-    "g2p": (("g2p.json",), g2p, "python benchmarks/g2p_error.py --out reports/trained/g2p.json"),
+    "phonemes": (("g2p.json",), phonemes, "python benchmarks/g2p_error.py --out reports/trained/g2p.json"),
     "times": (("times.jsonl",), times, HARVEST),
 }
 """By name of the table, the files that it is of, what makes it, and the command that makes the last of the files."""
