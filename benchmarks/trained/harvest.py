@@ -23,7 +23,7 @@ from typing import Any
 DIGITS = 6
 TIMES, CURVE, HELD_OUT, MODEL = "times.jsonl", "curve.jsonl", "held_out.jsonl", "model.safetensors"
 NAMES = ("step", "loss", "quality", "rate", "seconds")
-"""What each line of a curve has; others are terms of the quality."""
+"""Names that each line of a curve has; others are terms of the quality."""
 FOLDER = re.compile(r"(?<=\s)\S*/(?=[\w-]+(\s|$))")
 """Folder of the runs in a command."""
 Line = dict[str, Any]

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from arbench.models import names
+from arbench.models.registry import BUILT_IN
 from arbench.report import frontier_table, passes_table
 from arbench.report.markdown import escape, grid
 from arbench.report.table import Table
@@ -202,7 +202,7 @@ def missing(folder: Path) -> list[str]:
     files = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
     there = {one["file"].rpartition(".")[0] for one in json.loads((folder / "shipped.json").read_text("utf-8"))}
     rows = [[f"`{name}`", f"`{entry['run']}`"] for name, entry in files.items() if name not in there]
-    families = [name for name in names() if not any(file.startswith(f"{name}-") for file in files)]
+    families = [name for name in BUILT_IN if not any(file.startswith(f"{name}-") for file in files)]
     return [
         *(markdown(["to ship, and not there yet", "run"], rows) if rows else ["All of `shipped.toml` are there."]),
         "",
@@ -220,7 +220,7 @@ def kills(folder: Path) -> list[str]:
     return markdown(["runs", "killed and resumed:", "of these not as if uninterrupted:"], rows)
 
 
-def g2p(folder: Path) -> list[str]:
+def phonemes(folder: Path) -> list[str]:
     """Return the error rates of the translator of words that nobody here trained."""
     one = json.loads((folder / "g2p.json").read_text(encoding="utf-8"))
     rows = [
@@ -357,7 +357,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Path], list[str]], str]] = {
     "shipped": (("shipped.json",), shipped, "python benchmarks/trained/ship.py"),
     "missing": (("shipped.json",), missing, "python benchmarks/trained/ship.py"),
     "kills": (("kills.jsonl",), kills, "python benchmarks/trained/kills.py --out reports/trained/kills.jsonl"),
-    "g2p": (("g2p.json",), g2p, "python benchmarks/g2p_error.py --out reports/trained/g2p.json"),
+    "phonemes": (("g2p.json",), phonemes, "python benchmarks/g2p_error.py --out reports/trained/g2p.json"),
     "times": (("times.jsonl",), times, HARVEST),
 }
 """By name of the table, the files that it is of, what makes it, and the command that makes the last of the files."""

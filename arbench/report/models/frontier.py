@@ -80,6 +80,19 @@ class Entry:
         case = self.best[op]
         return (case.median_s or math.inf) / self.size(case) / case.batch
 
+    def least(self, op: Op) -> float:
+        """Return the lower end of the interval of an element's seconds, or of the range of the workers."""
+        return self._end(op, 0)
+
+    def most(self, op: Op) -> float:
+        """Return the upper end."""
+        return self._end(op, 1)
+
+    def _end(self, op: Op, side: int) -> float:
+        case = self.best[op]
+        ends = case.ci95_s or case.range_s
+        return ends[side] / self.size(case) / case.batch if ends else self.seconds(op) or math.inf
+
     def size(self, case: Case) -> int:
         """Return the elements of an event of a case; of a translation, its symbols."""
         return case.n if self.measure.pairs is None else -(-case.n // self.trained.per_symbol)
@@ -179,6 +192,13 @@ def frontier(group: Sequence[Entry], op: Op) -> list[Entry]:
     return kept
 
 
+def tied(group: Sequence[Entry], op: Op) -> list[Entry]:
+    """Return the entries off the frontier that no entry on it beats by more than the intervals of their times."""
+    on = frontier(group, op)
+    timed = [one for one in group if one.seconds(op) is not None and one not in on]
+    return [one for one in timed if not any(other.cost <= one.cost and other.most(op) < one.least(op) for other in on)]
+
+
 def teacher_of(student: Entry, group: Sequence[Entry]) -> Entry | None:
     """Return the entry that a distilled one was taught by, with the same weights, if it is in the group."""
     taught = student.trained.teacher
@@ -211,6 +231,9 @@ def frontier_table(results: Results) -> Table | None:
         if any(one.trained.per_symbol > 1 for one in group) and pairs is not None:
             notes.append("Of translations an element is a symbol; fertilities are no elements of their own here")
         on = {op: {one.label for one in frontier(group, op)} for op in JOBS}
+        for op in reversed(JOBS):
+            if close := [one.label for one in tied(group, op)]:
+                notes.append(f"May be on the frontier of {_WORDS[op]} too, as intervals overlap: {', '.join(close)}")
         for one in group:
             places = [_WORDS[op] for op in JOBS if one.label in on[op]]
             apart = [_WORDS[op] for op in JOBS if op in one.best and op not in one.compared]

@@ -10,7 +10,7 @@ import pytest
 from arbench.report import frontier_table
 from arbench.report.drawings import draw
 from arbench.report.figures.palette import LIGHT
-from arbench.report.models.frontier import entries, frontier, teacher_of
+from arbench.report.models.frontier import entries, frontier, teacher_of, tied
 from arbench.report.models.frontier_figure import lines
 from arbench.report.page import page
 from arbench.report.summary import summary
@@ -58,6 +58,27 @@ def test_the_frontier_is_what_no_other_beats_in_bits_and_seconds(results) -> Non
         "wavenet:nv@student",
         "wavenet:nv@good",
     ]
+
+
+def test_a_model_whose_times_may_be_equal_is_named(build) -> None:
+    def wide(line):
+        """The bad weights are as fast as the fast ones, within their interval."""
+        made = each(line)
+        for at, one in enumerate(made if isinstance(made, list) else []):
+            if one.median_s:
+                ends = (one.median_s * (0.1 if one.preset == "nv@bad" else 0.99), one.median_s * 1.01)
+                made[at] = msgspec.structs.replace(one, range_s=ends)
+        return made
+
+    results = build(edit=wide, described=described())
+    (group,) = entries(results)
+    assert [one.label for one in tied(group, "sample")] == ["wavenet:nv@bad"]
+    notes = frontier_table(results).notes
+    assert "May be on the frontier of sampling too, as intervals overlap: wavenet:nv@bad" in notes
+
+
+def test_no_model_is_said_to_be_as_fast_as_one_that_is_clearly_faster(results) -> None:
+    assert not any(note.startswith("May be on") for note in frontier_table(results).notes)
 
 
 def test_marks_and_names_lead_to_the_cases_that_they_show(results) -> None:
