@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from arbench.report.cells import CELLS, COLUMNS, OF_TOKENS, accepted
 from arbench.report.labels import SharedSettings, listed, method_key, model_label, of_models
 from arbench.report.quantities import NONE, Column, in_one_unit
@@ -101,7 +103,7 @@ def _throughput(cases: list[Case], shared: SharedSettings) -> list[str]:
         fastest[case.batch] = min(best, case, key=lambda one: one.median_s or 0.0)
     several = len(fastest) > 1
     parts = [
-        f"{_rate(case)} by {shared.method_label(case)}{f' at batch {batch:,}' if several else ''}"
+        f"{_rate(case)} by {shared.method_label(structs.replace(case, batch=1))}{f' at batch {batch:,}' if several else ''}"
         for batch, case in sorted(fastest.items())
     ]
     first = next(iter(fastest.values()))

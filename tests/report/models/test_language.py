@@ -100,7 +100,7 @@ def test_a_table_by_prompt_and_batch_at_the_largest_n() -> None:
     titles = [column.title for column in table.columns]
     shown = [dict(zip(titles, row, strict=True)) for row in table.rows]
     assert [(row["prompt"], row["batch"], row["N"], row["TTFT"], row["acceptance"]) for row in shown] == [
-        ("128", "1", "64", "50.0", NONE),
+        ("128", "1", "64", "50", NONE),
         ("128", "2", "64", NONE, "3.2"),
         ("128", "1", "64", NONE, NONE),
         ("512", "1", "64", "200", NONE),
