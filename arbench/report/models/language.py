@@ -102,10 +102,10 @@ def _throughput(cases: list[Case], shared: SharedSettings) -> list[str]:
         best = fastest.setdefault(case.batch, case)
         fastest[case.batch] = min(best, case, key=lambda one: one.median_s or 0.0)
     several = len(fastest) > 1
-    parts = [
-        f"{_rate(case)} by {shared.method_label(structs.replace(case, batch=1))}{f' at batch {batch:,}' if several else ''}"
-        for batch, case in sorted(fastest.items())
-    ]
+    parts = []
+    for batch, case in sorted(fastest.items()):
+        name = shared.method_label(structs.replace(case, batch=1))
+        parts.append(f"{_rate(case)} by {name}{f' at batch {batch:,}' if several else ''}")
     first = next(iter(fastest.values()))
     after = f" after a prompt of {first.prompt:,}, whose pass is included" if first.prompt else ""
     return [f"Tokens a second at N = {first.n:,}{after}: {'; '.join(parts)}."]

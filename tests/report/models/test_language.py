@@ -107,7 +107,7 @@ def test_a_table_by_prompt_and_batch_at_the_largest_n() -> None:
     ]
     assert language_table(measured(drawn(prompt=None))) is None
     assert TITLE in summary(results)
-    assert "Each exact sampler at its largest N" in page(results)
+    assert "Each exact sampler at its largest N" in page(results, [])
 
 
 def test_columns_have_the_words_of_the_field_where_all_cases_are_of_it() -> None:
