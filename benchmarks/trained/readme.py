@@ -284,7 +284,19 @@ def sounds(folder: Path) -> list[str]:
 
 
 def translations(folder: Path) -> list[str]:
-    """Return exact translations by model and decoding."""
+    """Return exact translations by model and decoding: as each run ended, and as ``translations.py`` compared them."""
+    file = folder / "translations.jsonl"
+    compared = lines_of(file) if file.exists() else []
+    found = {(one["model"], one["decoding"]): one for one in compared}
+    lessons = []
+    for place in sorted((folder / "runs").glob("nmt-*.json")):
+        run = run_of(folder, place.stem)
+        for decoding, exact in run.get("translation", {}).items():
+            line = {"model": run["run"], "kind": run["model"], "decoding": decoding, **exact}
+            found.setdefault((run["run"], decoding), line)
+        if taught := run.get("distilled"):
+            share = f"{taught['lessons_exact']['exact']:.2%} of these are the reference"
+            lessons.append(f"`{run['run']}` learnt {taught['lessons']:,} translations of its teacher; {share}.")
     rows = [
         [
             escape(one["model"]),
@@ -295,10 +307,10 @@ def translations(folder: Path) -> list[str]:
             f"{one['symbol_error_rate']:.3%}",
             f"{one['pairs']:,}",
         ]
-        for one in lines_of(folder / "translations.jsonl")
+        for one in sorted(found.values(), key=lambda one: one["model"])
     ]
     head = ["run", "model", "decoding", "exact:", "95%:", "symbols wrong:", "held-out pairs:"]
-    return markdown(head, rows)
+    return [*markdown(head, rows), *("", *lessons)] if lessons else markdown(head, rows)
 
 
 def students(folder: Path) -> list[str]:
@@ -352,7 +364,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Path], list[str]], str]] = {
     "frontier": ((RESULTS,), of_run(frontier_table), FRONTIER),
     "passes": ((RESULTS,), of_run(passes_table), FRONTIER),
     "sounds": (("sounds.jsonl",), sounds, "python benchmarks/trained/listen.py"),
-    "translations": (("translations.jsonl",), translations, "python benchmarks/trained/translations.py"),
+    "translations": (("runs/nmt-teacher.json",), translations, HARVEST),
     "students": (("students.jsonl",), students, "python benchmarks/trained/students.py"),
     "shipped": (("shipped.json",), shipped, "python benchmarks/trained/ship.py"),
     "missing": (("shipped.json",), missing, "python benchmarks/trained/ship.py"),
