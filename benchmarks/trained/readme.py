@@ -284,16 +284,16 @@ def sounds(folder: Path) -> list[str]:
 
 
 def translations(folder: Path) -> list[str]:
-    """Return exact translations by model and decoding: as each run ended, and as ``translations.py`` compared them."""
+    """Return exact translations by model and decoding: as ``translations.py`` compared them, else as the run ended."""
     file = folder / "translations.jsonl"
     compared = lines_of(file) if file.exists() else []
-    found = {(one["model"], one["decoding"]): one for one in compared}
+    known = {one["model"] for one in compared}
     lessons = []
     for place in sorted((folder / "runs").glob("nmt-*.json")):
         run = run_of(folder, place.stem)
-        for decoding, exact in run.get("translation", {}).items():
-            line = {"model": run["run"], "kind": run["model"], "decoding": decoding, **exact}
-            found.setdefault((run["run"], decoding), line)
+        if run["run"] not in known:
+            same = {"model": run["run"], "kind": run["model"]}
+            compared += [{**same, "decoding": name, **exact} for name, exact in run.get("translation", {}).items()]
         if taught := run.get("distilled"):
             share = f"{taught['lessons_exact']['exact']:.2%} of these are the reference"
             lessons.append(f"`{run['run']}` learnt {taught['lessons']:,} translations of its teacher; {share}.")
@@ -307,7 +307,7 @@ def translations(folder: Path) -> list[str]:
             f"{one['symbol_error_rate']:.3%}",
             f"{one['pairs']:,}",
         ]
-        for one in sorted(found.values(), key=lambda one: one["model"])
+        for one in sorted(compared, key=lambda one: str(one["model"]))
     ]
     head = ["run", "model", "decoding", "exact:", "95%:", "symbols wrong:", "held-out pairs:"]
     return [*markdown(head, rows), *("", *lessons)] if lessons else markdown(head, rows)
