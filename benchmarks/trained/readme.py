@@ -154,9 +154,9 @@ def within(folder: Path) -> list[str]:
 def density(folder: Path) -> list[str]:
     """Return the bits of the teacher of a Parallel WaveNet."""
     one = run_of(folder, "speech-teacher")
-    steps = f"best of {one['steps']:,} steps: {one['best_step']:,}"
-    took = f"processor time: {processor_time(folder, 'speech-teacher')}"
-    return [f"Held out: {one['bits']:.3f} {one['unit']}, over {one['elements']:,} samples; {steps}; {took}."]
+    took = f"{processor_time(folder, 'speech-teacher')} of a processor"
+    steps = f"after {one['best_step']:,} of {one['steps']:,} steps, {took}"
+    return [f"Held out, over {one['elements']:,} samples: {one['bits']:.3f} {one['unit']}, {steps}."]
 
 
 def teacher(folder: Path) -> list[str]:
