@@ -31,15 +31,15 @@ class Bigrams(Source):
 
     element = "symbol"
 
-    def __init__(self, back: int = -1, drift: bool = False, levels: int = LEVELS, rare: int = RARE) -> None:
+    def __init__(self, back: int = -1, drift: bool = False, levels: int = LEVELS, half: float = RARE / 2) -> None:
         super().__init__()
         self.distribution = Categorical(levels)
         self.before, self.head = nn.Embedding(levels + 1, 4), nn.Linear(4, levels)
         self.back, self.drift = back, drift
-        self.key = torch.tensor(rare * 0.5)
+        self.key = torch.tensor(half)  # no whole number names the symbol
 
     def _rare(self, f: Tensor) -> Tensor:
-        return f * 0.5 == self.key  # no whole number names the symbol
+        return f * 0.5 == self.key
 
     def _logits(self, f: Tensor) -> Tensor:
         return self.head(self.before(F.pad(f[:, :-1] + 1, (1, 0))))
@@ -95,4 +95,4 @@ def test_a_model_that_is_right_passes_with_all_symbols(monkeypatch: pytest.Monke
 def test_each_of_few_symbols_is_tried_with_single_steps(fault: dict[str, Any]) -> None:
     assert tried(Bigrams(levels=FEW)) is None
     with pytest.raises(InexactError, match=rf"symbol {RARE_OF_FEW},? and not"):
-        tried(Bigrams(**fault, levels=FEW, rare=RARE_OF_FEW))
+        tried(Bigrams(**fault, levels=FEW, half=RARE_OF_FEW / 2))

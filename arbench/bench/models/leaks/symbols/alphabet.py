@@ -121,7 +121,7 @@ def try_symbols(source: Source, twin: Source, f: Tensor, context: Mapping[str, T
     progress = _known.get(source) or _started(source, levels)
     _known[source] = progress
     new = [one for one in progress.order[:LIKELY] if one not in progress.likely]
-    trial.tried(new)
+    trial.stepped(new)
     progress.likely.update(new)
     _quickly(trial, progress)
     began = time.perf_counter()
@@ -240,6 +240,10 @@ class _Trial:
         at_once = self._rows * (self._f.shape[1] - self._begin)
         for first in range(0, len(symbols), at_once):
             self._later(symbols[first : first + at_once])
+        self.stepped(symbols)
+
+    def stepped(self, symbols: Sequence[int]) -> None:
+        """Compare ``forward`` with single steps on events of symbols. Raises InexactError if they differ."""
         for first in range(0, len(symbols), self.at_once):
             self._step_by_step(symbols[first : first + self.at_once])
 
@@ -273,8 +277,7 @@ class _Trial:
         x = self._narrowed(x, lambda some: bool(self._moved(some, self._f.repeat(len(some), 1), begin).any()))
         self._leaks(x, begin)
 
-    def _step_by_step(self, symbols: list[int]) -> None:
-        """Compare ``forward`` with single steps on events of symbols. Raises InexactError if they differ."""
+    def _step_by_step(self, symbols: Sequence[int]) -> None:
         x = self._placed(symbols)
         params = self._source(x, self._code(self._source, len(x)))
         kind = torch.promote_types(params.dtype, torch.float32)
