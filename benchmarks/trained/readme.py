@@ -280,7 +280,13 @@ def sounds(folder: Path) -> list[str]:
         name = "held-out speech" if model.startswith("real, ") else escape(model)
         rows.append([name, str(len(some)), *(f"{fmean(m):.1f}" if m else "—" for m in means), shape])
     head = ["sound", "clips:", "level, dBFS:", "peak, dBFS:", "dynamics, dB:", "spectrum from real, dB:"]
-    return markdown([*head, "from white noise, dB:", f"octaves of {', '.join(octaves)} Hz, dB of the whole"], rows)
+    table = markdown([*head, "from white noise, dB:", f"octaves of {', '.join(octaves)} Hz, dB of the whole"], rows)
+    if any("held_out" in one for some in clips.values() for one in some):
+        earlier = (
+            "Of an earlier run, whose real clips were drawn at random, so that two nearly coincide: drawn clips are "
+        )
+        table += ["", f"{earlier}compared with all real ones, and a real one with the others."]
+    return table
 
 
 def translations(folder: Path) -> list[str]:
