@@ -154,9 +154,9 @@ def within(folder: Path) -> list[str]:
 def density(folder: Path) -> list[str]:
     """Return the bits of the teacher of a Parallel WaveNet."""
     one = run_of(folder, "speech-teacher")
-    steps = f"best of {one['steps']:,} steps: {one['best_step']:,}"
-    took = f"processor time: {processor_time(folder, 'speech-teacher')}"
-    return [f"Held out: {one['bits']:.3f} {one['unit']}, over {one['elements']:,} samples; {steps}; {took}."]
+    took = f"{processor_time(folder, 'speech-teacher')} of a processor"
+    steps = f"after {one['best_step']:,} of {one['steps']:,} steps, {took}"
+    return [f"Held out, over {one['elements']:,} samples: {one['bits']:.3f} {one['unit']}, {steps}."]
 
 
 def teacher(folder: Path) -> list[str]:
@@ -280,11 +280,29 @@ def sounds(folder: Path) -> list[str]:
         name = "held-out speech" if model.startswith("real, ") else escape(model)
         rows.append([name, str(len(some)), *(f"{fmean(m):.1f}" if m else "—" for m in means), shape])
     head = ["sound", "clips:", "level, dBFS:", "peak, dBFS:", "dynamics, dB:", "spectrum from real, dB:"]
-    return markdown([*head, "from white noise, dB:", f"octaves of {', '.join(octaves)} Hz, dB of the whole"], rows)
+    table = markdown([*head, "from white noise, dB:", f"octaves of {', '.join(octaves)} Hz, dB of the whole"], rows)
+    if any("held_out" in one for some in clips.values() for one in some):
+        earlier = (
+            "Of an earlier run, whose real clips were drawn at random, so that two nearly coincide: drawn clips are "
+        )
+        table += ["", f"{earlier}compared with all real ones, and a real one with the others."]
+    return table
 
 
 def translations(folder: Path) -> list[str]:
-    """Return exact translations by model and decoding."""
+    """Return exact translations by model and decoding: as ``translations.py`` compared them, else as the run ended."""
+    file = folder / "translations.jsonl"
+    compared = lines_of(file) if file.exists() else []
+    known = {one["model"] for one in compared}
+    lessons = []
+    for place in sorted((folder / "runs").glob("nmt-*.json")):
+        run = run_of(folder, place.stem)
+        if run["run"] not in known:
+            same = {"model": run["run"], "kind": run["model"]}
+            compared += [{**same, "decoding": name, **exact} for name, exact in run.get("translation", {}).items()]
+        if taught := run.get("distilled"):
+            share = f"{taught['lessons_exact']['exact']:.2%} of these are the reference"
+            lessons.append(f"`{run['run']}` learnt {taught['lessons']:,} translations of its teacher; {share}.")
     rows = [
         [
             escape(one["model"]),
@@ -295,10 +313,10 @@ def translations(folder: Path) -> list[str]:
             f"{one['symbol_error_rate']:.3%}",
             f"{one['pairs']:,}",
         ]
-        for one in lines_of(folder / "translations.jsonl")
+        for one in sorted(compared, key=lambda one: str(one["model"]))
     ]
     head = ["run", "model", "decoding", "exact:", "95%:", "symbols wrong:", "held-out pairs:"]
-    return markdown(head, rows)
+    return [*markdown(head, rows), *("", *lessons)] if lessons else markdown(head, rows)
 
 
 def students(folder: Path) -> list[str]:
@@ -352,7 +370,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Path], list[str]], str]] = {
     "frontier": ((RESULTS,), of_run(frontier_table), FRONTIER),
     "passes": ((RESULTS,), of_run(passes_table), FRONTIER),
     "sounds": (("sounds.jsonl",), sounds, "python benchmarks/trained/listen.py"),
-    "translations": (("translations.jsonl",), translations, "python benchmarks/trained/translations.py"),
+    "translations": (("runs/nmt-teacher.json",), translations, HARVEST),
     "students": (("students.jsonl",), students, "python benchmarks/trained/students.py"),
     "shipped": (("shipped.json",), shipped, "python benchmarks/trained/ship.py"),
     "missing": (("shipped.json",), missing, "python benchmarks/trained/ship.py"),

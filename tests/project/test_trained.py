@@ -155,8 +155,11 @@ def test_what_the_report_says_of_its_figures_holds(script) -> None:
 
 def test_a_table_is_made_anew_and_the_words_around_it_stay(script, tmp_path) -> None:
     readme = script("readme")
-    line = {"model": "nmt-teacher", "kind": "nmt_teacher:small", "decoding": "greedy", "exact": 0.999, "pairs": 2000}
-    line |= {"interval": [0.9964, 0.9997], "symbol_error_rate": 0.00007}
+    exact = {"exact": 0.999, "pairs": 2000, "interval": [0.9964, 0.9997], "symbol_error_rate": 0.00007}
+    run = {"run": "nmt-teacher", "model": "nmt_teacher:small", "translation": {"greedy": exact}}
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "nmt-teacher.json").write_text(json.dumps(run))
+    line = {**exact, "model": "nmt-self", "kind": "nmt_teacher:small", "decoding": "greedy", "exact": 0.5}
     (tmp_path / "translations.jsonl").write_text(json.dumps(line) + "\n")
     before = (
         "one\n<!-- translations -->\nold\n<!-- end of translations -->\n<!-- sounds -->\nold\n<!-- end of sounds -->\n"
@@ -165,6 +168,7 @@ def test_a_table_is_made_anew_and_the_words_around_it_stay(script, tmp_path) -> 
     assert "old" not in after
     assert after.startswith("one\n<!-- translations -->\n")
     assert "| nmt-teacher | `nmt_teacher:small` | greedy | 99.90% | 99.64% to 99.97% | 0.007% | 2,000 |" in after
+    assert "| nmt-self | `nmt_teacher:small` | greedy | 50.00% |" in after
     assert "\nNot measured yet: `python benchmarks/trained/listen.py` makes `sounds.jsonl`.\n" in after
     assert readme.filled(after, tmp_path) == after
     with pytest.raises(SystemExit, match="has a place for 'sound'"):
