@@ -134,8 +134,8 @@ def probe_leaks(
     spread = 0 if swept or source.steps else min(SPREAD, groups, max(SPREAD_WORK // _weights(source) // n, 1))
     tried = range(groups) if swept else [round(at) for at in torch.linspace(0, groups - 1, spread).tolist()]
     rows = max(len(tried) if swept else _affordable(source, f) // n, 1)
-    for first in range(0, len(tried), rows):
-        some = tried[first : first + rows]
+    for start in range(0, len(tried), rows):
+        some = tried[start : start + rows]
         found = sweep(source, f, context, other, groups=some)
         if found is not None and twin is not None:  # as above, rounding is no leak
             found = sweep(twin, as_float64(f), as_float64(dict(context)), as_float64(other), EXACT, some)
