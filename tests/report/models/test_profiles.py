@@ -71,10 +71,10 @@ def test_a_profile_has_three_lines(profiled):
 
 def test_the_time_of_an_element_is_that_of_a_call_over_those_of_all_events(profiled):
     def several(one):
-        return replace(one, batch=4) if isinstance(one, Case) else one
+        return replace(one, batch=5) if isinstance(one, Case) else one
 
     (told,) = profiles(profiled(line(CACHED), edit=several))
-    assert "0.25 ms for each audio sample, whose limit is 0.63 µs" in told.lines[0]
+    assert "0.20 ms for each audio sample, whose limit is 0.50 µs" in told.lines[0]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.leaks.symbols import alphabet, try_symbols
 from arbench.distributions import Categorical
-from arbench.models import Source
+from arbench.models import Context, Source
 
 LEVELS, RARE, N = 1031, 577, 13
 FEW, RARE_OF_FEW = 256, 201
@@ -51,6 +51,9 @@ class Bigrams(Source):
         leak = F.pad(self._rare(f), (0, self.back))[:, self.back :]
         return logits + 0.01 * leak.unsqueeze(-1) * logits.roll(1, -1)
 
+    def observe(self, n: int, rows: Sequence[int], seed: int, data: object = None) -> tuple[Tensor, Context]:
+        return torch.randint(RARE_OF_FEW, (len(rows), n), generator=torch.Generator().manual_seed(seed)), {}
+
     def start(self, batch: int, n: int, code: object) -> None:
         return None
 
@@ -62,7 +65,7 @@ class Bigrams(Source):
 
 
 def tried(source: Source) -> alphabet.Tried | None:
-    f = torch.randint(RARE_OF_FEW, (1, N), generator=torch.Generator().manual_seed(0))
+    f, _ = source.observe(N, [0], seed=0)
     return try_symbols(source, copy.deepcopy(source).double(), f, {})
 
 
