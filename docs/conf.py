@@ -41,7 +41,7 @@ NAVIGATION = {
     "Reports": ("../reports/*/README",),
     "The project": ("../CONTRIBUTING", "../CHANGELOG"),
 }
-"""What the site's side bar lists. It is not in the page where reading starts: a forge shows a directive as code."""
+"""Pages in the site's side bar. The page where reading starts does not list them: a forge shows a directive as code."""
 
 
 def navigate(app: Sphinx, name: str, source: list[str]) -> None:

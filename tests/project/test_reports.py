@@ -21,7 +21,7 @@ from arbench.results import read
 ROOT = Path(__file__).parents[2]
 REPORTS = sorted(folder for folder in (ROOT / "reports").iterdir() if folder.is_dir())
 PAGES = sorted(one.parent.relative_to(ROOT).as_posix() for one in (ROOT / "reports").rglob("report.html"))
-BLANK = '<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt"></svg>'
+BLANK = '<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt"></svg>\n'
 MAKES = re.compile(r"(?:^    |`)(?:arbench (?:run|kernels|history)|python benchmarks/\w+\S*\.py) ", re.MULTILINE)
 PICTURE = re.compile(r"!\[[^\]]*\]\((?!https?:)([^)\s]+)\)")
 

@@ -78,7 +78,7 @@ class Forward(Source):
 
     @property
     def unchecked(self) -> list[tuple[str, str, str]]:
-        """What a verification takes for granted, why, and the setting that says it: whose law an output is."""
+        """Assumption of a verification, why it is made, and the setting that replaces it: whose law an output is."""
         guessed = self.found[0].guessed() if self.found else None
         return [] if guessed is None else [("whose law an output is", *guessed)]
 
