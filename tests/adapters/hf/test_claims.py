@@ -20,7 +20,7 @@ SMALL = "vocab_size=40,hidden_size=16,intermediate_size=24,num_attention_heads=2
         ("tiny_llama", ATTENTION),
         ("openai-gpt,vocab_size=40,n_embd=16,n_layer=1,n_head=2", ATTENTION),
         ("tiny_mamba", RECURRENT),
-        ("rwkv,vocab_size=40,hidden_size=16,num_hidden_layers=2", RECURRENT),
+        ("rwkv,vocab_size=40,hidden_size=16,num_hidden_layers=8", RECURRENT),
         ("mamba2,vocab_size=40,hidden_size=16,num_hidden_layers=1,num_heads=4,head_dim=8,state_size=8", MIXED),
         (f"mistral,{SMALL},num_hidden_layers=1,sliding_window=4", MIXED),
         (f"mixtral,{SMALL},num_hidden_layers=1,num_local_experts=2", MIXED),
