@@ -97,7 +97,8 @@ def _forget_rounding(
     differs: Tensor, twin: Source, pasts: Tensor, changed: Tensor, context: Mapping[str, Tensor], rows: int
 ) -> None:
     """Clear what differs (B, N) by rounding alone, as in a mixture of experts, up to the first rows that do by more."""
-    for at in differs.any(1).nonzero()[:, 0].split(rows):
+    rounded = differs.any(1).nonzero()[:, 0]
+    for at in rounded.split(rows) if len(rounded) else ():
         found = _differs(twin, pasts[at], changed[at], context, EXACT)[:, : differs.shape[1]]
         differs[at] &= found
         if found.any():
