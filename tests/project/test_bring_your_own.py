@@ -115,8 +115,8 @@ def run_as_printed(section: str, file: str, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_plain_network_as_printed(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (said,) = run_as_printed("A plain network", "my_net.py", capsys)
-    assert said.startswith("my_net.py:Net:given,law=categorical:256 is right: 4 methods at N = 13 (2 events), ")
-    assert "64 and 1,024" in said
+    assert said.startswith("my_net.py:Net:given,law=categorical:256 is right: 4 methods at N = 13 (2 events)")
+    assert "score parallel alone at N = 1,024" in said
 
 
 def test_flows_as_printed(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
