@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from arbench.bench.models.precision import Precision
 
+
+def halves() -> bool:
+    """Return whether PyTorch's LSTM has bfloat16 on this processor."""
+    try:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            torch.nn.LSTM(4, 4, batch_first=True)(torch.zeros(1, 2, 4))
+    except RuntimeError:
+        return False
+    return True
+
+
+LSTM = pytest.mark.skipif(not halves(), reason="PyTorch's LSTM has no bfloat16 on this processor")
 EACH = pytest.mark.parametrize(
     ("spec", "dtype"),
     [
         ("wavenet:tiny", "float16"),
         ("wavenet:tiny", "bfloat16"),
-        ("lstm:tiny", "bfloat16"),
+        pytest.param("lstm:tiny", "bfloat16", marks=LSTM),
         ("transformer:tiny", "bfloat16"),
     ],
 )
