@@ -63,11 +63,11 @@ def test_killed_and_out_of_disk_a_run_comes_to_the_same_end(start, finish, quick
 
     ``test_runner`` kills a writer after every line.
     """
-    words = [*small, "--rounds", "25", "--workers", "1"]  # 100 samples, so that it is still busy when it is killed
+    words = [*small, "--rounds", "75", "--workers", "1"]  # 300 samples, more than the full disk has room for
     with start("run", *words, "--out", tmp_path, before=quickly) as process:
         kill_after(process, tmp_path, 22)
     killed = triples(tmp_path)
-    assert 0 < len(killed) < 100
+    assert 0 < len(killed) < 300
     room = sum(map(len, lines(tmp_path))) + 10 * max(map(len, lines(tmp_path)))
     found = finish("run", "--resume", "--out", tmp_path, before=quickly + LIMITED.format(room))
     assert (found.code, found.out) == (70, "")
@@ -77,11 +77,11 @@ def test_killed_and_out_of_disk_a_run_comes_to_the_same_end(start, finish, quick
     assert "Traceback" not in found.err
     filled = triples(tmp_path)
     assert killed < filled
-    assert len(filled) < 100
+    assert len(filled) < 300
     found = finish("run", "--resume", "--out", tmp_path, before=quickly)
     assert found.code == 0, found.err
     cases = {case for case, _, _ in killed} | read(tmp_path).cases.keys()
-    assert triples(tmp_path) == Counter((case, 0, n) for case in cases for n in range(25))
+    assert triples(tmp_path) == Counter((case, 0, n) for case in cases for n in range(75))
     assert len(cases) == 4
     assert {case.stopped_by for case in read(tmp_path).cases.values()} == {"rounds"}
 

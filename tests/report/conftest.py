@@ -408,5 +408,10 @@ def kernel_table():
 
 @pytest.fixture
 def build(tmp_path: Path):
-    """`write` into a fresh file, with the same keyword arguments."""
-    return lambda **changes: write(tmp_path / "results.jsonl", **changes)
+    """`write` into a fresh file, with the same keyword arguments; the next call replaces it."""
+
+    def built(**changes):
+        (tmp_path / "results.jsonl").unlink(missing_ok=True)
+        return write(tmp_path / "results.jsonl", **changes)
+
+    return built

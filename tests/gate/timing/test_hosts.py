@@ -35,7 +35,7 @@ def _broken(self, state, f, g0, g1):
         raise SystemExit(0)
     params, state = _extend(self, state, f, g0, g1)
     self.__dict__["draws"] = draws = self.__dict__.get("draws", 0) + (g0 == 0 and f.shape[1] == 20)
-    if f.shape[1] == 20 and draws > 3:
+    if f.shape[1] == 20 and draws > 6:
         return -100 * params, state
     return params + (params.flip(-1) if g0 == 5 and f.shape[1] == 16 else 0), state
 
