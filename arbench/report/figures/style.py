@@ -283,7 +283,7 @@ def value_axis(axes: Axes, low: float, high: float, unit: str, along: str = "y")
     subs: tuple[float, ...] = (1.0,)
     if decades <= 0.7:
         subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if along == "y" else (1.0, 2.0, 5.0)
-    elif decades <= 2:
+    elif decades <= 2.5:
         subs = (1.0, 2.0, 5.0)
     axis.set_major_locator(LogLocator(subs=subs, numticks=12))
     fine = len(subs) == 1 and decades <= _FINE

@@ -100,7 +100,7 @@ def batch_figure(results: Results, form: Form = SCREEN) -> Figure | None:
     down = -(-len(panels) // across)
     with styled(form=form):
         figure = new_figure(form.panel(_WIDE, across) * across, _HIGH * form.scale * down)
-        grid = figure.subplots(down, across, sharey=True, squeeze=False).flat
+        grid = list(figure.subplots(down, across, sharey=True, squeeze=False).flat)
         for axes, (title, lines) in zip(grid, panels.items(), strict=False):
             for cases in lines:
                 _line(axes, cases, look[cases[0].method], form.scale)
@@ -111,7 +111,7 @@ def batch_figure(results: Results, form: Form = SCREEN) -> Figure | None:
             known = [handle(look[cases[0].method], cases[0].method, form.scale) for cases in lines]
             tag_legend(axes.legend(handles=known), [method_key(cases[0]) for cases in lines])
             sns.despine(ax=axes)
-        for axes in list(grid)[len(panels) :]:
+        for axes in grid[len(panels) :]:
             axes.set_visible(False)
         figure.supylabel("time per element", fontsize=10 * form.scale)
     return figure

@@ -8,6 +8,7 @@ import msgspec
 
 from arbench.report import rows
 from arbench.report.drawings import draw
+from arbench.report.figures.style import PAPER
 from arbench.report.models.batches import batch_figure, batch_table
 from arbench.report.page import page
 from arbench.report.page.details import anchors
@@ -84,3 +85,21 @@ def test_bars_end_inside_the_axes(build):
     ends = [end / case.batch / case.n for case in cases if case.model == "wavenet" for end in case.ci95_s]
     low, high = batch_figure(swept).axes[0].get_ylim()
     assert low < min(ends) < max(ends) < high
+
+
+def test_a_place_without_a_panel_is_empty(build):
+    def three(line):
+        """Sweep over batches for three samplers, each at an N of its own: three panels in two rows."""
+        if not isinstance(line, Case) or line.model != "wavenet" or line.status != "ok" or line.op != "sample":
+            return line
+        sizes = {"naive": 256, "cached": 512, "fixed_point": 1024}
+        if sizes.get(line.method) != line.n:
+            return line
+        return [msgspec.structs.replace(line, id=f"{line.id}/{batch}", batch=batch) for batch in (1, 4)]
+
+    figure = batch_figure(build(edit=three), PAPER)
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title(loc="left") for axes in shown] == [
+        f"wavenet:nv, sampling, N = {n}" for n in ("256", "512", "1,024")
+    ]
+    assert len(figure.axes) > len(shown)
