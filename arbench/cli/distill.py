@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arbench.cli.errors import RefusedError, check_writable, refusing
-from arbench.cli.options import PathText, given_options, option
+from arbench.cli.options import PathText, given_options, once, option
 from arbench.cli.train import (
     built,
     check_folder_is_free,
@@ -42,7 +42,7 @@ SETTINGS = ("samples", "power", "rounds")
 
 
 @click.command("distill")
-@option(
+@once(
     "--teacher",
     type=PathText(),
     required=True,
@@ -50,7 +50,7 @@ SETTINGS = ("samples", "power", "rounds")
     help="Trained teacher: the path of its checkpoint, the folder of its training, or one that ships, such as "
     "wavenet:teacher@speech.",
 )
-@option(
+@once(
     "--student",
     required=True,
     metavar="NAME[:PRESET]",

@@ -74,6 +74,20 @@ def option(*names: str, **more: Any) -> Decorator:
     return click.option(*names, show_default=more.get("default") is not None, **more)
 
 
+def _alone(ctx: click.Context, param: click.Parameter, value: tuple[Any, ...]) -> Any:
+    """Return the value of an option that may be given once, or None."""
+    if len(value) > 1:
+        raise RefusedError(
+            f"arbench {ctx.info_name} takes one {param.opts[0]}; give the others to commands of their own"
+        )
+    return value[0] if value else None
+
+
+def once(*names: str, **more: Any) -> Decorator:
+    """Return an option that can be given once. Click alone would let a second one replace the first, without a word."""
+    return option(*names, multiple=True, callback=_alone, **more)
+
+
 def all_of(*options: Decorator) -> Decorator:
     """Return a decorator that adds several options, shown in this order."""
 

@@ -14,6 +14,7 @@ from arbench.cli.options import (
     device,
     dtype,
     law,
+    once,
     option,
     threads,
     which_inputs,
@@ -27,14 +28,14 @@ INEXACT = 1
 
 
 @click.command("sample")
-@option(
+@once(
     "--model",
     metavar="NAME[:PRESET][@WEIGHTS]",
     help="Model to draw from, also path.py:Class or package.module:Class; trained weights follow an at sign, as in "
     "wavenet:nv@speech or wavenet@path/to/folder.",
 )
 @law
-@option(
+@once(
     "--checkpoint",
     type=PathText(),
     metavar="FILE",
@@ -48,7 +49,7 @@ INEXACT = 1
     help="Number of elements of an event.  [default: a picture as large as those of the data, a second of sound, 512 "
     "bytes of text, a translation as long as the longest]",
 )
-@option(
+@once(
     "--method",
     metavar="NAME",
     help="Sampling method, also path.py:function, with settings as in NAME,key=value.  [default: fused where the model "

@@ -14,7 +14,7 @@ import click
 
 from arbench.cli.border import OutputError
 from arbench.cli.errors import LostError, RefusedError, check_writable, refusing
-from arbench.cli.options import FilePath, PathText, all_of, given_options, law, option, with_law
+from arbench.cli.options import FilePath, PathText, all_of, given_options, law, once, option, with_law
 from arbench.cli.shell import scarce
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ run_options = all_of(
 
 
 @click.command("train")
-@option(
+@once(
     "--model",
     required=True,
     metavar="NAME[:PRESET]",

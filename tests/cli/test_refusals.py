@@ -475,3 +475,18 @@ def test_a_method_that_no_model_of_a_run_has_is_named_with_the_reason(capsys):
         "arbench: no model of this run has fused,weights=bfloat16; fused,weights=bfloat16 needs a model in float32 or "
         "float64, not bfloat16; weights=bfloat16 rounds the weights of one in float32\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["sample", "--model", "made:tiny", "--model", "maf:tiny", "--out", "x"], "--model"),
+        (["sample", "--model", "made:tiny", "--method", "cached", "--method", "naive", "--out", "x"], "--method"),
+        (["sample", "--checkpoint", "a", "--checkpoint", "b", "--out", "x"], "--checkpoint"),
+        (["train", "--model", "made:tiny", "--model", "maf:tiny", "--out", "x"], "--model"),
+        (["distill", "--teacher", "a", "--teacher", "b", "--student", "made:tiny", "--out", "x"], "--teacher"),
+        (["distill", "--teacher", "a", "--student", "made:tiny", "--student", "maf:tiny", "--out", "x"], "--student"),
+    ],
+)
+def test_a_second_model_of_a_command_that_takes_one_is_not_forgotten(words, option, refusal) -> None:
+    assert refusal(*words) == f"arbench {words[0]} takes one {option}; give the others to commands of their own"
