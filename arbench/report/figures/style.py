@@ -21,6 +21,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from matplotlib.typing import FillStyleType
 
 from arbench.report.figures.palette import LIGHT, LIGHT_TONES
+from arbench.report.labels import base_name
 from arbench.stats import format_si
 
 INK, FAINT, RULE = "#1f2328", "#59636e", "#d1d9e0"
@@ -193,21 +194,17 @@ def looks(methods: Iterable[tuple[str, str]], among: Iterable[str] = ()) -> Mapp
         among: every method of the page, so that those that are not arbench's look the same in all its figures.
     """
     pairs = sorted(set(methods))
-    bases = {_base(method) for method in among} | {_base(method) for method, _ in pairs}
+    bases = {base_name(method) for method in among} | {base_name(method) for method, _ in pairs}
     taken = {_METHODS[method][0] for method in bases & _METHODS.keys()}
     spare = [look for look in _SPARE if look[0] not in taken] or _SPARE
     known = _METHODS | {m: spare[i % len(spare)] for i, m in enumerate(sorted(bases - _METHODS.keys()))}
     seen: dict[str, int] = {}
     found = {}
     for method, label in pairs:
-        base = _base(method)
+        base = base_name(method)
         variant = seen[base] = seen.get(base, -1) + 1
         found[label] = Look(*known[base], _STYLES[variant % len(_STYLES)], _FILLS[variant % len(_FILLS)])
     return found
-
-
-def _base(method: str) -> str:
-    return method.partition(",")[0]
 
 
 def implementation_looks(
