@@ -63,6 +63,8 @@ _IMPLEMENTATIONS = {
 }
 _BESIDE = 0.65
 """Width of a legend's column beside its text, inches: the sample of the line, and the gap to the next column."""
+MARGIN = 1.6
+"""Factor by which a logarithmic axis of values goes beyond the smallest and the largest one."""
 _FINE, _BETWEEN = 6, tuple(float(number) for number in range(2, 10))
 """Most decades of an axis that has small ticks between its powers of ten, and where these are, times such a power."""
 _FILLS: tuple[FillStyleType, ...] = ("full", "top", "left", "bottom", "right")
@@ -274,7 +276,7 @@ def value_axis(axes: Axes, low: float, high: float, unit: str, along: str = "y")
 
     Where only powers of ten are named, small ticks between them show the logarithm.
     """
-    axes.set(**{f"{along}scale": "log", f"{along}lim": (low / 1.6, high * 1.6)})
+    axes.set(**{f"{along}scale": "log", f"{along}lim": (low / MARGIN, high * MARGIN)})
     axis = axes.yaxis if along == "y" else axes.xaxis
     decades = np.log10(high / low)
     subs: tuple[float, ...] = (1.0,)
