@@ -1,4 +1,4 @@
-"""What follows from the measurements of a run: rows of the table, ratios between them, and growth over N."""
+"""Lines that follow from the measurements of a run: rows of the table, ratios between them, and growth over N."""
 
 from __future__ import annotations
 

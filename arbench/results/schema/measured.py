@@ -1,4 +1,4 @@
-"""What is measured of one case, each written as soon as it is known: counters, answers, times and profiles."""
+"""Lines of what is measured of one case, each written as soon as it is known: counters, answers, times and profiles."""
 
 from __future__ import annotations
 
