@@ -1,4 +1,4 @@
-"""Lines of what a file says of its run: where and how it measures, which models there are, and seals of what was written."""
+"""Lines of what a file says of its run: how it measures, which models there are, and seals of what was written."""
 
 from __future__ import annotations
 
