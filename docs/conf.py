@@ -25,7 +25,6 @@ include_patterns = [
 exclude_patterns = ["docs/_build/**"]
 html_extra_path = ["site"]  # the page at the root, which leads to this folder
 extensions = ["myst_parser", "sphinx_copybutton"]
-myst_enable_extensions = []
 myst_heading_anchors = 4
 nitpicky = True
 suppress_warnings = ["toc.not_included"]  # a page of results is reached from the README of its report

@@ -3,7 +3,7 @@
     python docs/results_file.py          # writes the page
     python docs/results_file.py --check  # exits with 1 if the page is out of date
 
-The types are those of ``arbench/results/schema.py``, the words its docstrings.
+The types are those of ``arbench/results/schema``, the words its docstrings.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from arbench.results import facts, ranges, schema
+from arbench.results.schema import derived, measured, names, run
 
 PAGE = Path(__file__).with_name("results-file.md")
 HEAD = """# The results file
@@ -45,11 +46,8 @@ never 0. A field with a default may be missing from a line.
 This page is made from the schema by `python docs/results_file.py`.
 """
 JSON = {"True": "true", "False": "false", "None": "null"}
-KINDS = [
-    schema.Run,
-    schema.Resume,
-    *[kind for kind in schema.AnyLine.__args__ if kind not in (schema.Run, schema.Resume)],
-]
+PARTS = (run, measured, derived)
+"""The modules of the schema that have classes of lines."""
 
 
 def attributes(module: object) -> dict[str, dict[str, str]]:
@@ -88,7 +86,7 @@ def shown(text: str) -> str:
 
 def rows(kind: type[msgspec.Struct]) -> list[str]:
     """Return a table of the fields of a line."""
-    said, types = attributes(schema), written(schema)
+    said, types = ({name: one for part in PARTS for name, one in read(part).items()} for read in (attributes, written))
     lines = ["| field | type | default | what it is |", "|---|---|---|---|"]
     for field in msgspec.structs.fields(kind):
         owner = next(base.__name__ for base in kind.__mro__ if field.name in types.get(base.__name__, {}))
@@ -104,10 +102,10 @@ def rows(kind: type[msgspec.Struct]) -> list[str]:
 
 def literals() -> list[str]:
     """Return a table of the names that a field may have, and of the ranges of numbers."""
-    said, bounds = attributes(schema).get("", {}), attributes(ranges).get("", {})
+    said, bounds = (attributes(module).get("", {}) for module in (names, ranges))
     lines = ["| type | values |", "|---|---|"]
     for name in ("Op", "Status", "Exactness", "CountSource", "StoppedBy", "Verdict"):
-        values = ", ".join(f"`{value}`" for value in getattr(schema, name).__args__)
+        values = ", ".join(f"`{value}`" for value in getattr(names, name).__args__)
         more = f": {shown(said[name])}" if name in said else ""
         lines.append(f"| {name} | {values}{more} |")
     for name, text in bounds.items():
@@ -127,13 +125,13 @@ def free() -> list[str]:
 def page() -> str:
     """Return the page."""
     parts = [HEAD]
-    for kind in KINDS:
+    for kind in schema.AnyLine.__args__:
         tag = kind.__struct_config__.tag
         parts += [f"## `{tag}`", "", inspect.getdoc(kind) or "", "", *rows(kind), ""]
     nested = {
-        "`trained` of a model": schema.Trained,
-        "`translations` of `trained`": schema.Decoded,
-        "`most` of a profile": schema.Operator,
+        "`trained` of a model": run.Trained,
+        "`translations` of `trained`": run.Decoded,
+        "`most` of a profile": measured.Operator,
     }
     for title, kind in nested.items():
         parts += [f"## {title}", "", inspect.getdoc(kind) or "", "", *rows(kind), ""]

@@ -9,7 +9,7 @@ import msgspec
 from arbench.backends import COMPILE
 from arbench.results import KEY, Exactness, Op
 from arbench.results.ranges import Natural, Rate, Size
-from arbench.results.schema import Claimed
+from arbench.results.schema.names import Claimed
 
 KERNEL_SPEC = "kernels"
 """The ``spec`` of every kernel's case: one worker loads all kernels."""

@@ -25,6 +25,8 @@ from arbench.results import Results
 MAP, BATCHES, FRONTIER, FRACTIONS, ROOFLINE = "map", "batches", "frontier", "fractions", "roofline"
 SECONDS, DEPTH, SPLIT = "seconds", "depth", "split"
 """Ends of the names of a model's figures, behind a hyphen; they have a roofline too."""
+WITH_BARS = (f"-{SECONDS}", BATCHES, FRACTIONS)
+"""Ends of the names of figures that show intervals as bars."""
 _LIMITS = (
     "Lines are the limits that this run measured: bandwidth rises to the left, the fastest matrix product is flat to "
     "the right. "

@@ -48,7 +48,6 @@ def summary(
     """
     statements = sentences(results)
     named = {one.name: one for one in drawings}
-    of_models = {kind: _of_models(drawings, kind) for kind in (SECONDS, SPLIT)}
     return (
         environment()
         .get_template("summary.md.j2")
@@ -60,8 +59,8 @@ def summary(
             seals=seal_line(results),
             answers=answers(results),
             remarks=remarks(results),
-            times=of_models[SECONDS],
-            splits=of_models[SPLIT],
+            times=_of_models(drawings, SECONDS),
+            splits=_of_models(drawings, SPLIT),
             map=named.get(MAP),
             figures=[named[name] for name in (FRONTIER, BATCHES) if name in named],
             doubtful=[one for one in statements if one.verdict in ("fails", "undecided")],

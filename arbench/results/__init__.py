@@ -11,40 +11,23 @@ refused.
 from arbench.results.errors import ResultsError, WriteError
 from arbench.results.memory import Results
 from arbench.results.reader import FILE_NAME, locate, read
-from arbench.results.schema import (
+from arbench.results.schema import SCHEMA, AnyLine
+from arbench.results.schema.derived import KEY, Case, Fit, Identified, Keyed, Ratio, Slowdown
+from arbench.results.schema.line import Line
+from arbench.results.schema.measured import Count, Operator, Profile, Samples, Verification
+from arbench.results.schema.names import (
     COUNTERS,
     CRASHED,
-    KEY,
     OWN_SAMPLES,
-    SCHEMA,
-    AnyLine,
-    Case,
-    Count,
     CountSource,
-    Decoded,
     Exactness,
-    Fit,
-    Identified,
-    Keyed,
-    Limits,
-    Line,
-    Model,
     Op,
-    Operator,
-    Profile,
-    Ratio,
-    Resume,
-    Run,
-    Samples,
-    Seal,
-    Slowdown,
     Status,
     StoppedBy,
-    Trained,
     Verdict,
-    Verification,
     with_preset,
 )
+from arbench.results.schema.run import Decoded, Limits, Model, Resume, Run, Seal, Trained
 from arbench.results.seals import Integrity
 from arbench.results.taken import TakenError
 from arbench.results.writer import Writer

@@ -9,7 +9,11 @@ from typing import Any
 import msgspec
 
 from arbench.results.facts import TYPES
-from arbench.results.schema import AnyLine, Case, Fit, Limits, Line, Profile, Ratio, Slowdown
+from arbench.results.schema import AnyLine
+from arbench.results.schema.derived import Case, Fit, Ratio, Slowdown
+from arbench.results.schema.line import Line
+from arbench.results.schema.measured import Profile
+from arbench.results.schema.run import Limits
 
 DEEPEST = 32
 """Most levels of lists and objects within a fact."""

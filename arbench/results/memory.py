@@ -6,22 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from arbench.results.errors import ResultsError
-from arbench.results.schema import (
-    AnyLine,
-    Case,
-    Count,
-    Fit,
-    Limits,
-    Model,
-    Profile,
-    Ratio,
-    Resume,
-    Run,
-    Samples,
-    Seal,
-    Slowdown,
-    Verification,
-)
+from arbench.results.schema import AnyLine
+from arbench.results.schema.derived import Case, Fit, Ratio, Slowdown
+from arbench.results.schema.measured import Count, Profile, Samples, Verification
+from arbench.results.schema.run import Limits, Model, Resume, Run, Seal
 from arbench.results.seals import Integrity
 
 

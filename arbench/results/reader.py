@@ -13,7 +13,9 @@ from arbench.files import require_regular
 from arbench.results.checks import decoded
 from arbench.results.errors import ResultsError
 from arbench.results.memory import Results
-from arbench.results.schema import SCHEMA, AnyLine, Run, Samples, Seal
+from arbench.results.schema import SCHEMA, AnyLine
+from arbench.results.schema.measured import Samples
+from arbench.results.schema.run import Run, Seal
 from arbench.results.seals import Tape
 
 FILE_NAME = "results.jsonl"

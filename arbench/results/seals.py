@@ -11,7 +11,7 @@ import copy
 import hashlib
 from dataclasses import dataclass
 
-from arbench.results.schema import Seal
+from arbench.results.schema.run import Seal
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arbench.results.memory import Results
-from arbench.results.schema import Case
+from arbench.results.schema.derived import Case
 
 IN_EXCHANGE = 2
 """Threads of a native loop that exchanges partial sums, where its method states no number."""

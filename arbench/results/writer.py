@@ -14,7 +14,9 @@ from arbench.border.printable import to_json
 from arbench.files import require_regular
 from arbench.results.checks import decoded
 from arbench.results.errors import ResultsError, WriteError
-from arbench.results.schema import LATER, Line, Seal
+from arbench.results.schema import LATER
+from arbench.results.schema.line import Line
+from arbench.results.schema.run import Seal
 from arbench.results.seals import Integrity, Tape
 
 _ATTEMPTS = 100

@@ -22,6 +22,7 @@ def verify(
     def verify(*words: object) -> tuple[object, str]:
         with pytest.raises(SystemExit) as ended:
             main(["verify", *map(str, words)])
-        return ended.value.code, " ".join(capsys.readouterr().out.split())
+        found = capsys.readouterr()
+        return ended.value.code, " ".join((found.out + found.err).split())
 
     return verify

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,6 @@ GB = 10**9
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Return a function that pretends a machine of 100 GB with these files of control groups."""
-    resource = pytest.importorskip("resource")
 
     def make(own: str = "", files: dict[str, str] | None = None, space: int = resource.RLIM_INFINITY) -> None:
         for name, text in (files or {}).items():

@@ -128,7 +128,6 @@ def test_without_the_package_there_are_no_facts(nvml, monkeypatch) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a driver")
 def test_the_real_library_without_a_driver(monkeypatch) -> None:
-    pytest.importorskip("pynvml")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: PROPERTIES)
     assert gpu_facts("cuda") == dict.fromkeys(FACTS)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 
@@ -14,27 +13,13 @@ from arbench.report.paper.citation import AUTHORS, PUBLISHED, TITLE
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-
-
-def field(name: str) -> str:
-    (found,) = re.findall(rf"^{name}: (.+)$", TEXT, flags=re.MULTILINE)
-    return found.strip('"')
-
-
+SAID = yaml.safe_load(TEXT)
 REQUIRED = {"cff-version", "message", "title", "authors"}
-KNOWN = REQUIRED | {
-    *("abstract", "commit", "contact", "date-released", "doi", "identifiers", "keywords", "license", "license-url"),
-    *(
-        "preferred-citation",
-        "references",
-        "repository",
-        "repository-artifact",
-        "repository-code",
-        "type",
-        "url",
-        "version",
-    ),
-}
+KNOWN = REQUIRED.union(
+    ("abstract", "commit", "contact", "date-released", "doi", "identifiers", "keywords", "license", "license-url"),
+    ("preferred-citation", "references", "repository", "repository-artifact", "repository-code"),
+    ("type", "url", "version"),
+)
 """The keys of the Citation File Format 1.2.0 (https://doi.org/10.5281/zenodo.5171937)."""
 
 
@@ -78,19 +63,16 @@ def test_a_fault_in_the_form_is_found(old: str, new: str, fault: list[str]) -> N
 
 
 def test_the_bibtex_says_unreleased_until_there_is_an_address() -> None:
-    said = yaml.safe_load(TEXT)
-    address = said.get("url") or said.get("repository-code") or said.get("doi")
-    assert bool(address) == ("date-released" in said) == ("not released" not in said["message"])
+    address = SAID.get("url") or SAID.get("repository-code") or SAID.get("doi")
+    assert bool(address) == ("date-released" in SAID) == ("not released" not in SAID["message"])
     assert (address or "Unreleased") in PUBLISHED
 
 
 def test_title_version_authors_and_licence_are_the_same_everywhere() -> None:
-    assert field("title") == TITLE
-    assert field("version") == PROJECT["version"]
-    assert re.findall(r"^  - name: (.+)$", TEXT, flags=re.MULTILINE) == [AUTHORS]
-    licences = re.findall(r"^license:\n((?:  - .+\n)+)", TEXT, flags=re.MULTILINE)
-    assert [one.replace("  - ", "").split() for one in licences] == [PROJECT["license"].split(" AND ")]
+    licences = PROJECT["license"].split(" AND ")
+    assert (SAID["title"], SAID["version"], SAID["license"]) == (TITLE, PROJECT["version"], licences)
+    assert [one["name"] for one in SAID["authors"]] == [AUTHORS]
     last = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Cite\n")[2]
-    assert [one for one in PROJECT["license"].split(" AND ") if one not in last] == []
+    assert [one for one in licences if one not in last] == []
     assert PROJECT["name"] in TITLE
     assert PROJECT["description"].startswith(TITLE.partition(": ")[2])

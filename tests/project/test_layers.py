@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("importlinter", reason="needs import-linter, of the dev extra")
-
 from grimp import ImportGraph, build_graph
 from importlinter import Contract
 from importlinter.application.use_cases import read_user_options

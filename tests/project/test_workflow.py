@@ -81,6 +81,16 @@ def test_targets_are_in_the_makefile(name: str, wanted: list[str]) -> None:
     assert all(re.search(rf"^{target}: .*## ", makefile, flags=re.MULTILINE) for target in targets)
 
 
+def test_what_needs_an_extra_is_tested_where_extras_are_installed() -> None:
+    """Everywhere else it is skipped."""
+    (target,) = re.findall(r"^test-extras:.*?(?=^\S)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE | re.DOTALL)
+    places = [word for word in target.split() if word.startswith("tests/")]
+    needs = re.compile(r"skip\(.*\[(?:hf|flows|data)\]")
+    files = [file for file in (ROOT / "tests").rglob("test_*.py") if needs.search(file.read_text(encoding="utf-8"))]
+    assert len(files) > 10
+    assert [file for file in files if not any(file.is_relative_to(ROOT / place) for place in places)] == []
+
+
 def oldest(requirement: str) -> str:
     """Return the pin to the lowest version that a requirement allows, with its corrections."""
     found = re.match(r"([\w-]+)>=([0-9.]+)", requirement)

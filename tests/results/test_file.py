@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -30,7 +28,6 @@ from arbench.results import (
     Samples,
     Slowdown,
     Verification,
-    WriteError,
     Writer,
     locate,
     read,
@@ -118,7 +115,6 @@ LINES = [
         file="profiles/m-tiny-sample-cached.json.gz",
     ),
 ]
-PROFILE = LINES[-1]
 
 
 CHUNKED = ("threads", "chunks", "chunk", "first_s", "gap_median_s", "gap_worst_s", "gap_p99_s", "gaps", "noise_s")
@@ -284,23 +280,6 @@ def test_a_torn_last_line_is_dropped_with_a_warning(path):
     assert alike(as_lines(results)) == alike(LINES[:-1])
 
 
-def test_a_writer_cuts_a_torn_last_line_off(path):
-    path.write_bytes(encoded(LINES[:-1]) + b'{"kind":"fi')
-    with Writer(path) as writer:
-        assert not writer.empty
-        assert path.read_bytes() == encoded(LINES[:-1])
-        writer.write(PROFILE)
-    assert path.read_bytes() == encoded(LINES)
-
-
-def test_a_file_of_nothing_but_a_torn_line_is_empty_to_a_writer(path):
-    path.write_bytes(encoded([RUN])[:30])
-    with Writer(path) as writer:
-        assert writer.empty
-        writer.write(RUN)
-    assert path.read_bytes() == encoded([RUN])
-
-
 MIDDLE = 3
 
 
@@ -349,114 +328,6 @@ def test_a_file_without_a_run_line_is_refused(path):
 
 def test_a_missing_file_is_refused(path):
     assert refused(path) == ": No such file or directory"
-
-
-def test_a_second_writer_is_refused_while_the_first_lives(path):
-    said = f"{path} is being written by another run; choose another --out"
-    with Writer(path) as writer:
-        writer.write(RUN)
-        with pytest.raises(ResultsError, match=f"^{re.escape(said)}$"):
-            Writer(path)
-        writer.write(FIT)
-    with Writer(path):
-        pass
-    assert path.read_bytes() == encoded([RUN, FIT])
-
-
-def test_the_lock_is_free_once_its_holder_died(path):
-    code = (
-        "import sys, time; from pathlib import Path; from arbench.results import Writer\n"
-        "writer = Writer(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
-    )
-    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(ResultsError, match="is being written by another run"):
-            Writer(path)
-        holder.kill()
-    with Writer(path) as writer:
-        assert writer.empty
-
-
-@pytest.mark.parametrize("place", ["file/results.jsonl", "file/below/results.jsonl"])
-def test_a_place_below_a_file_cannot_be_written(tmp_path, place):
-    (tmp_path / "file").touch()
-    with pytest.raises(ResultsError, match=r"^cannot write .*results\.jsonl: (Not a directory|File exists)$"):
-        Writer(tmp_path / place)
-
-
-FULL = """
-import resource, sys
-from pathlib import Path
-from arbench.results import ResultsError, Samples, Writer, read
-path, room = Path(sys.argv[1]), int(sys.argv[2])
-writer = Writer(path)
-resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
-line, whole = Samples("case", 0, 0, 1.7e9, [1e-3]), 0
-try:
-    while True:
-        writer.write(line)
-        whole += 1
-except ResultsError as error:
-    print(error)
-assert len(read(path).samples) == whole > 2, whole
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-writer.write(line)
-writer.close()
-assert len(read(path).samples) == whole + 1
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs resource limits")
-@pytest.mark.parametrize("more", [401, 457, 500])
-def test_a_full_disk_leaves_every_earlier_line_intact(path, more):
-    path.write_bytes(encoded([RUN]))
-    room = str(path.stat().st_size + more)
-    done = subprocess.run([sys.executable, "-c", FULL, str(path), room], capture_output=True, text=True)
-    assert done.stderr == ""
-    assert done.stdout == f"cannot write {path}: File too large; the earlier lines are intact\n"
-
-
-@pytest.mark.parametrize("ends", [(float("nan"), 1.1), (1.1, 0.9)])
-def test_a_line_that_the_reader_would_refuse_is_not_written(path, ends):
-    with Writer(path) as writer:
-        writer.write(RUN)
-        with pytest.raises(ValueError, match=r"ci95|null"):
-            writer.write(Ratio(CASE.id, "other", 1.0, ends))
-    assert path.read_bytes() == encoded([RUN])
-
-
-def test_a_flush_that_fails_is_an_error_of_the_file(path, monkeypatch):
-    def full(fd):
-        raise OSError(28, "No space left on device")
-
-    writer = Writer(path)
-    writer.write(RUN)
-    monkeypatch.setattr(os, "fsync", full)
-    said = f"{path} may lack its last lines: No space left on device; free space on its disk, then --resume"
-    with pytest.raises(WriteError, match=f"^{re.escape(said)}$") as failed:
-        writer.close()
-    assert failed.value.closing
-    writer.close()
-    monkeypatch.undo()
-    Writer(path).close()  # the lock is free
-
-
-def test_an_interrupt_within_a_write_leaves_whole_lines(path, monkeypatch):
-    with Writer(path) as writer:
-        writer.write(RUN)
-        real = os.pwrite
-
-        def interrupted(*args):
-            real(*args)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(os, "pwrite", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            writer.write(msgspec.structs.replace(FIT, why="long " * 50))
-        monkeypatch.undo()
-        writer.write(FIT)
-    assert path.read_bytes() == encoded([RUN, FIT])
 
 
 seconds, times = st.floats(1e-15, 1e9), st.floats(0, 1e11)

@@ -224,8 +224,8 @@ class CausalLM(Source):
 
     def start(self, batch: int, n: int, code: Tensor | None) -> State:
         """Return an empty cache; there is none where the architecture has no cache."""
-        tokens = self.prompt_length + n
-        return State(None if self.past is None else caches.begun(self.network, self.past, self.kind, tokens), 0, code)
+        most = self.prompt_length + n
+        return State(None if self.past is None else caches.begun(self.network, self.past, self.kind, most), 0, code)
 
     def extend(self, state: State, f: Tensor, g0: int, g1: int) -> tuple[Tensor, State]:
         """Return the logits (B, g1 - g0, V) of elements g0 .. g1-1, and the cache with the tokens before them."""

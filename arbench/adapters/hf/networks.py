@@ -41,6 +41,10 @@ def network_of(of: str, fields: Mapping[str, Any], seed: int) -> Any:
     return network.eval()
 
 
+_counted: dict[str, tuple[int, int]] = {}
+"""Weights, and the numbers that a token adds to the cache, by configuration."""
+
+
 def numbers_of(of: str, fields: Mapping[str, Any], tokens: int) -> tuple[int, int] | None:
     """Return how many weights a network has, and how many numbers its cache of some tokens, without making either.
 
@@ -50,17 +54,10 @@ def numbers_of(of: str, fields: Mapping[str, Any], tokens: int) -> tuple[int, in
     Args:
         of: as in ``network_of``.
         fields: as there.
-        tokens: number of tokens, of which the cache is in proportion to that of two.
+        tokens: number of tokens, each of which is taken to add as much to the cache as the second does.
     """
     config = configuration(of, {name: value for name, value in fields.items() if name != "attn_implementation"})
-    return _numbers(config, tokens, json.dumps(config.to_dict(), sort_keys=True, default=repr))
-
-
-_counted: dict[str, tuple[int, int]] = {}
-"""Weights, and numbers of the cache of two tokens less those of one, by configuration."""
-
-
-def _numbers(config: Any, tokens: int, key: str) -> tuple[int, int] | None:
+    key = json.dumps(config.to_dict(), sort_keys=True, default=repr)
     if key not in _counted:
         try:
             with torch.device("meta"), torch.random.fork_rng(devices=[]):
@@ -76,16 +73,15 @@ def _numbers(config: Any, tokens: int, key: str) -> tuple[int, int] | None:
 def _token(network: Any) -> int:
     """Return how many numbers a further token adds to the package's dynamic cache; 0 where this is not known."""
     name = caches.argument(network)
-    begun = None if name is None else caches.begun(network, name, "dynamic", 2)
-    if begun is None:
+    if name is None or caches.begun(network, name, "dynamic", 2) is None:
         return 0
     sizes = []
     try:
         with torch.no_grad():
             for count in (1, 2):
                 ids = torch.zeros(1, count, dtype=torch.long, device="meta")
-                past = caches.begun(network, str(name), "dynamic", 2)
-                network(input_ids=ids, use_cache=True, **{str(name): past})
+                past = caches.begun(network, name, "dynamic", 2)
+                network(input_ids=ids, use_cache=True, **{name: past})
                 parts = [getattr(one, part, None) for one in past.layers for part in ("keys", "values")]
                 sizes.append(sum(part.numel() for part in parts if isinstance(part, torch.Tensor)))
     except Exception:  # code that looks at values cannot run on shapes alone

@@ -113,7 +113,9 @@ class Few:
 
 
 def at_length(source: Source, methods: Sequence[Wanted], shapes: Sequence[Shape]) -> Iterator[tuple[Wanted, Shape]]:
-    """Yield a method of one pass for each size at which none of those asked for is checked: the model is, all the same.
+    """Yield a method of one pass for each size that none of those asked for is checked at.
+
+    Its verification probes the model there, so that this size shows what the model does whatever the user asked for.
 
     Args:
         source: the model.

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
-from arbench.report.figures.style import FAINT, value_axis
+from arbench.report.figures.style import FAINT, MARGIN, value_axis
 from arbench.report.rates.roofs import measured_limits
 from arbench.results import Results
 from arbench.stats import format_si
@@ -86,10 +86,10 @@ def roof_axes(axes: Axes, marks: Sequence[Mark], tops: Sequence[Ceiling], strip:
     knees = [max(flat) / slope for slope in slopes] if flat else []
     left, right = min(x) / 2, max([*x, *knees]) * 2
     high = max([*y, *flat, *(slope * max(x) for slope in slopes if not flat)])
-    low = min(y) / 1.6
-    low /= (high * 1.6 / low) ** (strip / (1 - strip))
-    value_axis(axes, left * 1.6, right / 1.6, "", "x")
-    value_axis(axes, low * 1.6, high, "FLOP/s")
+    low = min(y) / MARGIN
+    low /= (high * MARGIN / low) ** (strip / (1 - strip))
+    value_axis(axes, left * MARGIN, right / MARGIN, "", "x")
+    value_axis(axes, low * MARGIN, high, "FLOP/s")
     named, fine = axes.get_yticks(), axes.get_yticks(minor=True)
     axes.yaxis.set_major_locator(FixedLocator([t for t in named if t >= min(y) / 3]))
     axes.yaxis.set_minor_locator(FixedLocator([t for t in fine if t >= min(y) / 3]))

@@ -21,6 +21,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from matplotlib.typing import FillStyleType
 
 from arbench.report.figures.palette import LIGHT, LIGHT_TONES
+from arbench.report.labels import base_name
 from arbench.stats import format_si
 
 INK, FAINT, RULE = "#1f2328", "#59636e", "#d1d9e0"
@@ -62,6 +63,8 @@ _IMPLEMENTATIONS = {
 }
 _BESIDE = 0.65
 """Width of a legend's column beside its text, inches: the sample of the line, and the gap to the next column."""
+MARGIN = 1.6
+"""Factor by which a logarithmic axis of values goes beyond the smallest and the largest one."""
 _FINE, _BETWEEN = 6, tuple(float(number) for number in range(2, 10))
 """Most decades of an axis that has small ticks between its powers of ten, and where these are, times such a power."""
 _FILLS: tuple[FillStyleType, ...] = ("full", "top", "left", "bottom", "right")
@@ -193,21 +196,17 @@ def looks(methods: Iterable[tuple[str, str]], among: Iterable[str] = ()) -> Mapp
         among: every method of the page, so that those that are not arbench's look the same in all its figures.
     """
     pairs = sorted(set(methods))
-    bases = {_base(method) for method in among} | {_base(method) for method, _ in pairs}
+    bases = {base_name(method) for method in among} | {base_name(method) for method, _ in pairs}
     taken = {_METHODS[method][0] for method in bases & _METHODS.keys()}
     spare = [look for look in _SPARE if look[0] not in taken] or _SPARE
     known = _METHODS | {m: spare[i % len(spare)] for i, m in enumerate(sorted(bases - _METHODS.keys()))}
     seen: dict[str, int] = {}
     found = {}
     for method, label in pairs:
-        base = _base(method)
+        base = base_name(method)
         variant = seen[base] = seen.get(base, -1) + 1
         found[label] = Look(*known[base], _STYLES[variant % len(_STYLES)], _FILLS[variant % len(_FILLS)])
     return found
-
-
-def _base(method: str) -> str:
-    return method.partition(",")[0]
 
 
 def implementation_looks(
@@ -277,7 +276,7 @@ def value_axis(axes: Axes, low: float, high: float, unit: str, along: str = "y")
 
     Where only powers of ten are named, small ticks between them show the logarithm.
     """
-    axes.set(**{f"{along}scale": "log", f"{along}lim": (low / 1.6, high * 1.6)})
+    axes.set(**{f"{along}scale": "log", f"{along}lim": (low / MARGIN, high * MARGIN)})
     axis = axes.yaxis if along == "y" else axes.xaxis
     decades = np.log10(high / low)
     subs: tuple[float, ...] = (1.0,)

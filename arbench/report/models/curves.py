@@ -106,7 +106,7 @@ def _panel(
     form: Form,
 ) -> tuple[list[Line2D], list[str]]:
     """Draw the cases of a model; return a handle for each line of the legend, and its method."""
-    handles = []
+    handles: list[Line2D] = []
     methods = []
     known = looks_of(results, model_label(cases[0]), shared, form)
     labels = dict.fromkeys(label_of(case, shared) for case in cases)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from arbench.border.printable import on_one_line
-from arbench.report.labels import model_label, of_models, rounded_weights
+from arbench.report.labels import interval_of, model_label, of_models, rounded_weights
 from arbench.report.models.passes import trained_of
 from arbench.report.models.taxonomy import time_per_element
 from arbench.report.quantities import NONE, Cell, Column, in_one_unit
@@ -90,7 +90,7 @@ class Entry:
 
     def _end(self, op: Op, side: int) -> float:
         case = self.best[op]
-        ends = case.ci95_s or case.range_s
+        ends = interval_of(case)
         return ends[side] / self.size(case) / case.batch if ends else self.seconds(op) or math.inf
 
     def size(self, case: Case) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from arbench.border.printable import on_one_line
-from arbench.report.labels import DEPENDS_ON_WEIGHTS, DRAFTED, of_models
+from arbench.report.labels import DEPENDS_ON_WEIGHTS, DRAFTED, base_name, of_models
 from arbench.report.quantities import NONE, Column
 from arbench.report.table import Mark, Table, order
 from arbench.results import Case, Results, Trained, with_preset
@@ -77,7 +77,7 @@ def _pairs(results: Results) -> dict[str, dict[str | None, list[Case]]]:
     """Return the cases by model with its preset, and within it by the name of trained weights, None for random ones."""
     found: dict[str, dict[str | None, list[Case]]] = {}
     for case in order(of_models(results)):
-        if case.nfe is None or case.status == "inexact" or case.method.partition(",")[0] not in DEPENDS_ON_WEIGHTS:
+        if case.nfe is None or case.status == "inexact" or base_name(case.method) not in DEPENDS_ON_WEIGHTS:
             continue
         preset, name = case.preset, None
         if trained_of(case, results) is not None:
@@ -89,7 +89,7 @@ def _pairs(results: Results) -> dict[str, dict[str | None, list[Case]]]:
 
 
 def _drafted(case: Case) -> bool:
-    return case.method.partition(",")[0] in DRAFTED
+    return base_name(case.method) in DRAFTED
 
 
 def _at_one_size(weights: dict[str | None, list[Case]]) -> list[tuple[str | None, Case]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from arbench.border.printable import printable
 from arbench.report import facts
-from arbench.report.drawings import BATCHES, FRACTIONS, FRONTIER, KERNEL_FIGURES, MAP, SECONDS
+from arbench.report.drawings import BATCHES, FRONTIER, KERNEL_FIGURES, MAP, WITH_BARS
 from arbench.report.figures.drawing import Drawing, Picture
 from arbench.report.gaps import gaps
 from arbench.report.headline import headline
@@ -35,11 +35,9 @@ from arbench.results import Results
 
 _WIDTH = 1000
 """Characters per line: a page scrolls, so tables keep all columns."""
-_NONE = Exhibition()
-
-
 BARS = "Bars are 95% intervals over workers, or the range over fewer than six workers."
 """The meaning of bars, for figures that have some."""
+_NONE = Exhibition()
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def contents(
     places = anchors(results, prefix)
 
     def figure(drawing: Drawing) -> Picture:
-        bars = BARS if drawing.name.removeprefix(prefix).endswith((f"-{SECONDS}", BATCHES, FRACTIONS)) else ""
+        bars = BARS if drawing.name.removeprefix(prefix).endswith(WITH_BARS) else ""
         return drawing.picture(places.get, bars)
 
     def found(name: str) -> Picture | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from arbench.report import facts
-from arbench.report.drawings import BATCHES, DEPTH, FRACTIONS, FRONTIER, KERNEL_FIGURES, MAP, SECONDS
+from arbench.report.drawings import DEPTH, FRONTIER, KERNEL_FIGURES, MAP, WITH_BARS
 from arbench.report.figures.drawing import Drawing
 from arbench.report.labels import interval_of, is_kernel, listed, model_label, of_kernels, of_models
 from arbench.results import Case, Results, Run
@@ -15,8 +15,6 @@ _VERSIONS = {"python": "Python", "torch": "PyTorch", "triton": "Triton", "numba"
 """Names of what was used, by their keys in ``environment``; arbench comes first."""
 _COUNTED = (MAP, f"-{DEPTH}")
 """Ends of the names of figures that show counts alone."""
-_BARS = (f"-{SECONDS}", BATCHES, FRACTIONS)
-"""Ends of the names of figures that show intervals as bars."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def of_figure(drawing: Drawing, results: Results) -> Caption:
     if drawing.name.endswith(_COUNTED):
         text += [_sizes(cases), "Depth is counted, and does not depend on the machine."]
     else:
-        text += [_sizes(cases), machine(results.run), _times(cases, drawing.name.endswith(_BARS))]
+        text += [_sizes(cases), machine(results.run), _times(cases, drawing.name.endswith(WITH_BARS))]
     return Caption(" ".join(filter(None, [*text, software(results.run)])), facts.command(results.run))
 
 

@@ -40,5 +40,7 @@ def test_whose_law_an_output_is_was_not_checked_unless_the_user_says_it(verify, 
     assert code == 1, found
 
 
-def test_probabilities_are_refused_in_one_line(spec, capsys: pytest.CaptureFixture[str], verify) -> None:
-    assert verify("--model", spec("Probable"), *LAW) == (2, "")
+def test_probabilities_are_refused_with_what_to_do(verify, spec) -> None:
+    code, found = verify("--model", spec("Probable"), *LAW)
+    assert code == 2
+    assert found.endswith("this law needs logits: return their logarithm, or leave out the softmax")

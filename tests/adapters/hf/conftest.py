@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from arbench.bench.job import Job
-from arbench.bench.models.leaks.symbols import alphabet
+from arbench.bench.models.leaks.symbols import trial
 from arbench.bench.models.subject import ModelSubject
 from arbench.bench.plan import Options, make_plan
 from arbench.results import Verification
@@ -26,7 +26,7 @@ def no_grad():
 @pytest.fixture
 def verified(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Verification]]:
     """Return a function that verifies methods of a model at N = 13; it returns the lines by the methods' names."""
-    monkeypatch.setattr(alphabet, "SECONDS", 0.1)
+    monkeypatch.setattr(trial, "SECONDS", 0.1)
 
     def verified(model: str, *methods: str, n: int = 13, batch: int = 1, dtype: str = "float32"):
         plan = make_plan(Options(models=(model,), methods=methods, n=(n,), batch=(batch,), dtype=dtype))

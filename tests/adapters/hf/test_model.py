@@ -38,11 +38,11 @@ def test_logits_are_those_of_a_prefill_that_begins_with_the_begin_token(spec):
     assert model.weights(9) == sum(one.numel() for one in model.network.parameters())
 
 
-@pytest.mark.parametrize("spec", [*(f"{one},{more}" for one in TINY for more in SETTINGS), *ODD])
+@pytest.mark.parametrize(
+    "spec", [*(f"{one},{more}" for one in TINY for more in SETTINGS), *(one for one in ODD if "openai" not in one)]
+)
 def test_steps_over_every_kind_of_cache_equal_forward_in_float64(spec):
     twin = resolve(spec).build(dtype=torch.float64)
-    if not twin.steps:
-        pytest.skip("the architecture has no cache")
     x = twin.observe(11, [0] if "rwkv" in spec else [0, 1], seed=0)[0]  # two events mix in the package's RWKV
     assert forward_equals_extend(twin, x, None) < 1e-12
 

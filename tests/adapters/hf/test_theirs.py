@@ -11,7 +11,7 @@ import torch
 
 pytest.importorskip("transformers", reason="other people's language models need pip install 'arbench[hf]'")
 
-from arbench.bench.models.leaks.symbols import alphabet
+from arbench.bench.models.leaks.symbols import trial
 from arbench.models import ModelError, resolve
 
 FILE = Path(__file__).parent / "theirs.py"
@@ -35,7 +35,7 @@ STEP_BY_STEP = "is right over all elements at once, but wrong step by step"
     ],
 )
 def test_a_fault_is_named(verify, monkeypatch, fault, words, said):
-    monkeypatch.setattr(alphabet, "SECONDS", 0.1)
+    monkeypatch.setattr(trial, "SECONDS", 0.1)
     code, found = verify("--model", f"{FILE}:{fault}", *METHODS, *words)
     assert code == 1, found
     assert said in found
@@ -43,16 +43,16 @@ def test_a_fault_is_named(verify, monkeypatch, fault, words, said):
 
 @pytest.mark.parametrize("fault", ["rare_leaks", "rare_leaks_near"])
 def test_a_leak_of_one_token_of_a_wide_alphabet_is_found_and_named(verify, monkeypatch, fault):
-    monkeypatch.setattr(alphabet.time, "perf_counter", time.process_time)  # others' load takes none of the seconds
+    monkeypatch.setattr(trial.time, "perf_counter", time.process_time)  # others' load takes none of the seconds
     rare = next(token for token in range(50257) if (token * 7919 + 13) % 50021 == 17)
-    monkeypatch.setattr(alphabet, "LIKELY", 0)
+    monkeypatch.setattr(trial, "LIKELY", 0)
     code, found = verify("--model", f"{FILE}:{fault}", "--method", "parallel", *SMALL)
     assert code == 1, found
     assert f"where that is symbol {rare}, and not with most symbols" in found
 
 
 def test_what_is_right_is_right(verify, monkeypatch):
-    monkeypatch.setattr(alphabet, "SECONDS", 0.1)
+    monkeypatch.setattr(trial, "SECONDS", 0.1)
     code, found = verify("--model", f"{FILE}:sound", "--method", "parallel")
     assert code == 0, found
     assert "is right: 1 method at N = 8 (1 and 2 events)" in found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from arbench.report import answers, rows
 from arbench.report.models.language import HINT, TITLE, language_table
 from arbench.report.page import page
+from arbench.report.page.details import anchors
 from arbench.report.quantities import NONE
 from arbench.report.summary import summary
 from arbench.report.table import model_tables
@@ -107,7 +109,12 @@ def test_a_table_by_prompt_and_batch_at_the_largest_n() -> None:
     ]
     assert language_table(measured(drawn(prompt=None))) is None
     assert TITLE in summary(results)
-    assert "Each exact sampler at its largest N" in page(results, [])
+    text = page(results, [])
+    section = text[text.index('id="language"') : text.index("</section>", text.index('id="language"'))]
+    assert "Each exact sampler at its largest N" in section
+    cases = ["generate,chunk=1, batch 1, N = 64", "assisted, batch 2, N = 64", "coarse", "longer"]
+    places = anchors(results)
+    assert re.findall(r'<a class="of" [^>]*href="#([^"]+)"', section) == [places[case] for case in cases]
 
 
 def test_columns_have_the_words_of_the_field_where_all_cases_are_of_it() -> None:

@@ -118,9 +118,11 @@ def test_bibtex_names_the_program_and_the_run(build) -> None:
 
 @pytest.mark.parametrize("word", ["{", "}", "}{", r"\{"])
 def test_a_brace_in_a_command_leaves_the_braces_of_bibtex_in_pairs(build, word) -> None:
-    edit = lambda line: msgspec.structs.replace(line, argv=["arbench", "run", word]) if isinstance(line, Run) else line  # noqa: E731
+    def said(line):
+        return msgspec.structs.replace(line, argv=["arbench", "run", word]) if isinstance(line, Run) else line
+
     depth = 0
-    for entry in bibtex(build(edit=edit), DIGEST).split("\n\n"):
+    for entry in bibtex(build(edit=said), DIGEST).split("\n\n"):
         for one in re.findall(r"[{}]", entry):  # as BibTeX counts them: a backslash before one changes nothing
             depth += 1 if one == "{" else -1
             assert depth >= 0

@@ -13,7 +13,7 @@ from arbench.models import Source
 MOST = 64
 """Largest number of later elements that are tried one at a time."""
 MOST_NUMBERS = 1 << 24
-"""Most parameters of a distribution, or entries of a matrix of attention, in the forward that tries them."""
+"""Most parameters of a distribution, or entries of a matrix of attention, in one forward of a probe."""
 
 
 def leaking(source: Source, before: Tensor, after: Tensor, context: Mapping[str, Tensor], first: int) -> dict[str, Any]:

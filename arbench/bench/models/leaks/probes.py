@@ -16,25 +16,21 @@ from torch import Tensor
 from arbench.bench.dtypes import as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, first_difference
-from arbench.bench.models.leaks.leaking import leaking, sweep
+from arbench.bench.models.leaks.leaking import MOST_NUMBERS, leaking, sweep
 from arbench.models import Source
 
 WORK = 300_000_000
 """Budget of a probe: weights of the model times elements of all rows, about one multiplication each."""
-MOST_NUMBERS = 1 << 24
-"""Most parameters of a distribution in one forward of a probe, and most entries of a matrix of attention."""
 MOST_ROWS = 256
 FEWEST = 2
 """Changes that a probe tries, whatever they cost: of a real event, and of a random one."""
 USUAL = 16
 """Changes that a probe tries if it can pay for them, or as many as the alphabet has symbols."""
-
-
-SPREAD_WORK = 6_000_000_000
-"""Budget of these, in all: as above."""
 SPREAD = 64
 """Evenly spaced places from which on elements are changed once, where every place costs too much: of a model whose
 forward is compared with no step."""
+SPREAD_WORK = 6_000_000_000
+"""Budget of all these places together, counted as ``WORK``."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from arbench.bench.inexact import InexactError
-from arbench.bench.models.leaks.symbols import alphabet, try_symbols
+from arbench.bench.models.leaks.symbols import trial, try_symbols
 from arbench.distributions import Categorical
 from arbench.models import Context, Source
 
@@ -64,15 +64,15 @@ class Bigrams(Source):
         return logits, None
 
 
-def tried(source: Source) -> alphabet.Tried | None:
+def tried(source: Source) -> trial.Tried | None:
     f, _ = source.observe(N, [0], seed=0)
     return try_symbols(source, copy.deepcopy(source).double(), f, {})
 
 
 @pytest.mark.parametrize("back", [0, 1, 5])
 def test_a_leak_of_one_symbol_is_found_however_far_it_reaches(back: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alphabet, "LIKELY", 0)
-    monkeypatch.setattr(alphabet.time, "perf_counter", lambda: 0.0)  # as much time as it takes
+    monkeypatch.setattr(trial, "LIKELY", 0)
+    monkeypatch.setattr(trial.time, "perf_counter", lambda: 0.0)  # as much time as it takes
     with pytest.raises(
         InexactError, match=rf"^forward leaks: parameters of element \d+ change with element \d+ .*{RARE}"
     ):
@@ -80,7 +80,7 @@ def test_a_leak_of_one_symbol_is_found_however_far_it_reaches(back: int, monkeyp
 
 
 def test_a_step_that_is_wrong_after_one_symbol_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alphabet.time, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(trial.time, "perf_counter", lambda: 0.0)
     with pytest.raises(
         InexactError, match=rf"^forward and extend differ by .* after symbol {RARE}, and not after most"
     ):
@@ -88,7 +88,7 @@ def test_a_step_that_is_wrong_after_one_symbol_is_found(monkeypatch: pytest.Monk
 
 
 def test_a_model_that_is_right_passes_with_all_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alphabet.time, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(trial.time, "perf_counter", lambda: 0.0)
     found = tried(Bigrams())
     assert found is not None
     assert (found.levels, found.stepped, found.symbols) == (LEVELS, LEVELS, LEVELS)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from arbench.bench.dtypes import as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, first_difference
+from arbench.bench.models.leaks.leaking import MOST_NUMBERS
 from arbench.bench.models.leaks.symbols.named import named_symbols
 from arbench.bench.models.walks import ExtendError, changed, extensions
 from arbench.models import Source
@@ -46,8 +47,6 @@ WORK = 1_500_000_000
 LARGE_WORK = 15_000_000_000
 """The same of a large model, up to ``LARGE_ROWS``: a step reads all weights, however few its rows are."""
 LARGE_ROWS = 16
-MOST_NUMBERS = 1 << 24
-"""Most parameters in one forward."""
 MOST_ROWS = 64
 FEW_ROWS = 1024
 """Most events at once where a model computes few parameters of each element."""
@@ -150,11 +149,11 @@ def _quickly(trial: _Trial, progress: _Progress) -> None:
             symbols = progress.order[progress.quickly : progress.quickly + few.at_once]
             try:
                 few.tried(symbols)
-            except ExtendError:  # as below
-                return
-            except InexactError:
+            except InexactError as error:
+                if isinstance(error, ExtendError):  # code of the user's may want all parameters, and gets them later
+                    return
                 raise
-            except Exception:  # code of the user's may want all parameters, and gets them below
+            except Exception:  # the same
                 return
             progress.quickly += len(symbols)
 
@@ -211,7 +210,7 @@ class _Trial:
         levels: int,
         width: int | None = None,
     ) -> None:
-        self.source = self._source = source
+        self.source = source
         self._twin, self._f, self._context, self._levels, self._narrow = twin, f, context, levels, width is not None
         n = f.shape[1]
         self._bounds = source.schedule(n)
@@ -222,13 +221,13 @@ class _Trial:
         self._whole = max(min(self._rows, MOST_NUMBERS // (n * numbers)), 1)
         self._begin = self._bounds[1] if len(self._bounds) > 2 else 0
         self._seen = self._bounds[min(2, len(self._bounds) - 1)]
-        self._width = max(self._bounds[-2], 1)  # no parameter follows from the last group
-        self.at_once = self._rows * self._width
+        self._places = max(self._bounds[-2], 1)  # no parameter follows from the last group
+        self.at_once = self._rows * self._places
         self._usual: Tensor | None = None
 
     def with_width(self, width: int) -> _Trial:
         """Return the same for so many parameters of an element."""
-        return _Trial(self._source, self._twin, self._f, self._context, self._levels, width)
+        return _Trial(self.source, self._twin, self._f, self._context, self._levels, width)
 
     def _code(self, source: Source, rows: int) -> Any:
         own = as_float64(dict(self._context)) if source is self._twin else self._context
@@ -254,37 +253,37 @@ class _Trial:
 
     def _placed(self, symbols: Sequence[int]) -> Tensor:
         """Return as few events (B, N) as hold symbols once each, where parameters follow."""
-        rows = -(-len(symbols) // self._width)
+        rows = -(-len(symbols) // self._places)
         x = self._f.repeat(rows, 1)
-        flat = x[:, : self._width].flatten().clone()
+        flat = x[:, : self._places].flatten().clone()
         flat[: len(symbols)] = torch.tensor(symbols).to(flat)
-        x[:, : self._width] = flat.view(rows, self._width)
+        x[:, : self._places] = flat.view(rows, self._places)
         return x
 
     def _later(self, symbols: list[int]) -> None:
         """Try symbols as later elements. Raises InexactError if the first parameters change."""
         x, begin, seen = self._f.repeat(self._rows, 1), self._begin, self._seen
         if self._usual is None:
-            self._usual = self._source(x, self._code(self._source, len(x)))[:, :seen].clone()
+            self._usual = self.source(x, self._code(self.source, len(x)))[:, :seen].clone()
         flat = x[:, begin:].flatten().clone()
         flat[: len(symbols)] = torch.tensor(symbols).to(flat)
         x[:, begin:] = flat.view(len(x), -1)
-        after = self._source(x, self._code(self._source, len(x)))[:, :seen]
+        after = self.source(x, self._code(self.source, len(x)))[:, :seen]
         wrong = (after != self._usual) & ~(after.isnan() & self._usual.isnan())
         if not wrong.any():
             return
         x = self._worst(x, torch.where(wrong, (after - self._usual).abs(), 0).amax(-1))
-        x = self._narrowed(x, lambda some: bool(self._moved(some, self._f.repeat(len(some), 1), begin).any()))
+        x = self._halved(x, lambda some: bool(self._moved(some, self._f.repeat(len(some), 1), begin).any()))
         self._leaks(x, begin)
 
     def _step_by_step(self, symbols: Sequence[int]) -> None:
         x = self._placed(symbols)
-        params = self._source(x, self._code(self._source, len(x)))
+        params = self.source(x, self._code(self.source, len(x)))
         kind = torch.promote_types(params.dtype, torch.float32)
-        off = (self._steps(self._source, x).to(kind) - params.to(kind)).abs_().amax(-1)
+        off = (self._steps(self.source, x).to(kind) - params.to(kind)).abs_().amax(-1)
         floor = 8 * torch.finfo(params.dtype).eps * (1 + float(params.abs().max()))
         if not (off <= max(SUSPECT * float(off.nan_to_num().median()), floor)).all():
-            x = self._narrowed(self._worst(x, off), lambda some: bool(self._wrong_steps(some)[0].any()))
+            x = self._halved(self._worst(x, off), lambda some: bool(self._wrong_steps(some)[0].any()))
             self._differs_in_steps(x)
 
     def _worst(self, x: Tensor, off: Tensor) -> Tensor:
@@ -295,11 +294,11 @@ class _Trial:
     def _steps(self, source: Source, x: Tensor) -> Tensor:
         """Return the parameters (B, N, P) of single steps that cannot read later elements."""
         code, cuts = self._code(source, len(x)), range(len(self._bounds))
-        narrow = self._narrow and source is self._source  # then it has fewer parameters than its law
+        narrow = self._narrow and source is self.source  # then it has fewer parameters than its law
         found = extensions(source, x, code, cuts, changing=True, checked=not narrow)
         return torch.cat([one for one, _ in found], dim=1)
 
-    def _narrowed(self, x: Tensor, wrong: Callable[[Tensor], bool]) -> Tensor:
+    def _halved(self, x: Tensor, wrong: Callable[[Tensor], bool]) -> Tensor:
         """Return the fewest of some events (B, N), found by halving, that show a fault; all where halves do not."""
         while len(x) > 1:
             first, last = x[: len(x) // 2], x[len(x) // 2 :]
@@ -338,7 +337,7 @@ class _Trial:
     def _leaks(self, x: Tensor, begin: int) -> None:
         """Raise InexactError if elements of events (B, N) from ``begin`` on change earlier parameters, in float64."""
         f = self._f.repeat(len(x), 1)
-        plain = torch.where(f == x, changed(self._source, f), f)
+        plain = torch.where(f == x, changed(self.source, f), f)
         plain[:, :begin] = x[:, :begin]
         moved = self._moved(x, plain, begin)
         if not moved.any():
