@@ -74,7 +74,7 @@ _OF_A_MODEL: dict[str, tuple[Callable[[Results, str, Form], Figure | None], str,
         lambda results, model, form: curves(results, model, "seconds", form),
         "time over N",
         "On these axes time that is proportional to N rises by a decade for each decade of N; flat beginnings are "
-        "costs that do not grow. Hollow marks are unstable times, lines are fits; marks at one N stand a little apart.",
+        "costs that do not grow. Hollow marks are unstable times, lines are fits.",
     ),
     DEPTH: (
         lambda results, model, form: curves(results, model, "depth", form),

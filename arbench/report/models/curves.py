@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import seaborn as sns
@@ -31,8 +31,6 @@ from arbench.stats import CLASSES, Growth
 
 _UNITS = {"seconds": ("time of one call", "s"), "depth": ("depth, dependent operations", "")}
 
-_SHARE = 0.25
-"""Share of the way from one N to the next over which marks with bars spread, so that these do not hide each other."""
 _ACROSS = 3
 """Most columns of a legend."""
 _LONGEST = 60
@@ -109,15 +107,12 @@ def _panel(
     handles: list[Line2D] = []
     methods = []
     known = looks_of(results, model_label(cases[0]), shared, form)
-    labels = dict.fromkeys(label_of(case, shared) for case in cases)
-    middle = (len(labels) - 1) / 2
-    apart = _apart([case.n for case in cases], len(labels)) if metric == "seconds" else 1.0
-    for label in labels:
+    for label in dict.fromkeys(label_of(case, shared) for case in cases):
         look = known[label]
         same = [case for case in cases if label_of(case, shared) == label]
         fit = results.fits.get((*same[0].key, metric))
         drawn = _fit(axes, fit, [case.n for case in same], look) if fit else False
-        _marks(axes, same, metric, look, form.scale, apart ** (len(handles) - middle))
+        _marks(axes, same, metric, look, form.scale)
         handles.append(handle(look, shorten(label, _LONGEST), form.scale, drawn))
         methods.append(method_key(same[0]))
     sizes_axis(axes, (case.n for case in cases))
@@ -127,13 +122,7 @@ def _panel(
     return handles, methods
 
 
-def _apart(sizes: Sequence[int], count: int) -> float:
-    """Return the factor between neighbours of ``count`` marks at one N, together a share of the way to the next N."""
-    steps = np.diff(np.log(sorted(set(sizes))))
-    return float(np.exp(_SHARE * min(steps, default=np.log(2)) / max(count - 1, 1)))
-
-
-def _marks(axes: Axes, cases: Iterable[Case], metric: str, look: Look, scale: float, aside: float) -> None:
+def _marks(axes: Axes, cases: Iterable[Case], metric: str, look: Look, scale: float) -> None:
     for case in cases:
         value = _value(case, metric)
         assert value is not None
@@ -141,7 +130,7 @@ def _marks(axes: Axes, cases: Iterable[Case], metric: str, look: Look, scale: fl
         bars = np.array([[value - ends[0]], [ends[1] - value]]).clip(0) if ends else None
         hollow = metric == "seconds" and case.unstable
         drawn = axes.errorbar(
-            [case.n * aside],
+            [case.n],
             [value],
             yerr=bars,
             color=look.color,

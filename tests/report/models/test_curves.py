@@ -60,13 +60,3 @@ def test_bars_end_inside_the_axes(build) -> None:
     ends = [end for c in results.cases.values() if c.model == "wavenet" and c.ci95_s for end in c.ci95_s]
     low, high = axes.get_ylim()
     assert low < min(ends) < max(ends) < high
-
-
-def test_marks_at_one_n_stand_apart_and_nearer_to_it_than_to_the_next(results) -> None:
-    (axes,) = curves(results, "wavenet:nv", "seconds").axes
-    drawn = sorted(float(bar.lines[0].get_xdata()[0]) for bar in axes.containers)
-    cases = sorted(c.n for c in results.cases.values() if c.model == "wavenet" and c.status == "ok")
-    assert len(set(drawn)) == len(drawn)
-    assert all(abs(x / n - 1) < 0.1 for x, n in zip(drawn, cases, strict=True))
-    (axes,) = curves(results, "wavenet:nv", "depth").axes
-    assert {float(bar.lines[0].get_xdata()[0]) for bar in axes.containers} <= set(map(float, cases)) | {16384.0}
