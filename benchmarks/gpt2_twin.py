@@ -43,8 +43,8 @@ PATIENCE = "600"
 """Seconds that a step may take, on a busy machine too."""
 METHODS = ["--method", "parallel", "--method", "cached", "--method", "generate"]
 MEASURED = f"--rounds 2 --workers 2 --count-budget 4 --timeout {PATIENCE}".split()
-SIZES = "16,32"
-"""Numbers of tokens: a profile is made of calls of up to two seconds."""
+SIZES = "4,16,64"
+"""Numbers of tokens: a profile is made of calls of up to two seconds, which on a slow core are few tokens."""
 SECOND = "small"
 """Folder of the run of the small models, in that of the report."""
 SCORED, DRAWN, EVENTS = 64, 24, 2
