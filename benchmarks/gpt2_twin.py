@@ -27,7 +27,7 @@ from arbench.adapters.hf.package import transformers
 from arbench.methods import CACHED, Task
 from arbench.models import Source, resolve
 from arbench.report.models.profiles import differences, profiles
-from arbench.results import Case, Results, read
+from arbench.results import Case, Profile, Results, read
 from arbench.stats.digits import format_ratio, format_seconds
 
 FOLDER = "gpt2-random"
@@ -155,7 +155,17 @@ def reasons(results: Results) -> str:
         raise click.ClickException(
             f"a profile does not divide its time: {unknown[0] if unknown else 'no reason given'}"
         )
-    return "\n".join(f"- {line}." for line in why)
+    found = results.profiles
+    other = [one for one, two in profiled if _longer(one, two) != _longer(found[one.id], found[two.id])]
+    named = ", ".join(f"{case.op} `{case.method}`" for case in other)
+    doubt = f"\n\nThe table and the profile differ on which is slower in {named}: less than processes differ by."
+    return "\n".join(f"- {line}." for line in why) + (doubt if other else "")
+
+
+def _longer(one: Case | Profile, two: Case | Profile) -> bool:
+    """Return whether the first takes longer, as both were timed or profiled."""
+    first, second = (line.seconds if isinstance(line, Profile) else line.median_s or 0.0 for line in (one, two))
+    return first > second
 
 
 def readme(found: Agreement, verified: Sequence[str], results: Results, sizes: str = SIZES) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import pytest
+from msgspec import structs
 
 pytest.importorskip("transformers", reason="other people's language models need pip install 'arbench[hf]'")
 
@@ -105,8 +106,18 @@ def test_the_report_has_both_in_one_table_and_says_why_one_is_slower(
         "+0.90 s Python between operators; 4,000 calls of operators against 4,000.",
     ]
     assert "hf:gpt2-random sample generate, N = 16: a call takes 1.0 s" in text
+    assert "differ on which is slower" not in text
     assert "python benchmarks/gpt2_twin.py --out reports/twins --n 16,64\n" in text
     assert "--n" not in report(script, measured(), script.SIZES)
+
+
+def test_a_profile_that_finds_the_other_one_slower_is_no_explanation(
+    script: ModuleType, measured: Callable[..., Results]
+) -> None:
+    results = measured()
+    theirs = results.cases["hf/sample/cached/16"]
+    results.add(structs.replace(theirs, median_s=2.5))
+    assert "\nThe table and the profile differ on which is slower in sample `cached`: " in report(script, results)
 
 
 def test_a_report_that_would_explain_nothing_is_refused(script: ModuleType, measured: Callable[..., Results]) -> None:

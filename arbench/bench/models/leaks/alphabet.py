@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT
@@ -77,7 +77,8 @@ def probe_symbols(source: Source, n: int, seed: int, known: int, twin: Source | 
 def _probe(source: Source, n: int, seed: int, known: int, twin: Source | None) -> int | tuple[str, dict[str, object]]:
     levels = levels_of(source)
     work = WORK if source.steps else STEPLESS * WORK
-    total = min(ROUNDS * (levels or 0), work // max(2 * _weights(source) * n, 1))
+    weights = sum(one.numel() for one in source.parameters())
+    total = min(ROUNDS * (levels or 0), work // max(2 * weights * n, 1))
     if levels is None or known >= levels or total <= known:
         return 0
     generator = torch.Generator().manual_seed(seed)
@@ -114,12 +115,6 @@ def _probe(source: Source, n: int, seed: int, known: int, twin: Source | None) -
         f"of {n} elements{said}",
         {"first_difference": [0, at], "leak_share": float(leaks.double().mean()), "leak_symbol": symbol},
     )
-
-
-def _weights(source: Source) -> int:
-    """Return the number of weights, without those of tables, which only look up."""
-    tables = {id(one.weight) for one in source.modules() if isinstance(one, nn.Embedding)}
-    return sum(one.numel() for one in source.parameters() if id(one) not in tables)
 
 
 def _forget_rounding(

@@ -29,9 +29,9 @@ def net(*settings: str) -> Source:
     return resolve(",".join([f"{NETS}:Conv", "law=categorical:32", *settings])).build()
 
 
-def layers(source: Source) -> int:
-    """Return the number of weights of a model but for its table of symbols."""
-    return sum(one.numel() for name, one in source.named_parameters() if "embedding" not in name)
+def weights(source: Source) -> int:
+    """Return the number of weights of a model."""
+    return sum(one.numel() for one in source.parameters())
 
 
 @pytest.mark.parametrize("name", ["wavenet", "transformer", "grouped_pixelcnn", "multiscale_pixelcnn", "lstm", "made"])
@@ -66,7 +66,7 @@ def test_symbols_are_tried_again_in_far_longer_events() -> None:
 def test_symbols_that_the_code_names_are_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
     few = len(named_symbols(net("leak=rare"), 32))
     assert few < 16
-    monkeypatch.setattr(alphabet, "WORK", 2 * layers(net()) * 8 * few // alphabet.STEPLESS)
+    monkeypatch.setattr(alphabet, "WORK", 2 * weights(net()) * 8 * few // alphabet.STEPLESS)
 
     def found(seed: int) -> bool:
         try:
@@ -115,7 +115,7 @@ def test_a_result_is_that_of_the_model_at_every_size(monkeypatch: pytest.MonkeyP
 
 def test_a_large_network_affords_fewer_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
     source = net()
-    monkeypatch.setattr(alphabet, "WORK", 2 * layers(source) * 8 * 20 // alphabet.STEPLESS)
+    monkeypatch.setattr(alphabet, "WORK", 2 * weights(source) * 8 * 20 // alphabet.STEPLESS)
     assert probe_symbols(source, 63, seed=0, known=2) == 20
     assert probe_symbols(net(), 64, seed=0, known=20) == 0, "no more than others tried"
 
