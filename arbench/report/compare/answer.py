@@ -44,7 +44,7 @@ def _beside(label: str, found: Comparison, names: CaseNames) -> str:
     largest = sorted(apart, key=lambda row: -_distance(row, label))[:_LARGEST]
     told = listed(f"{ratio_label(row.values[label], found.metric)} for {_name(row, names)}" for row in largest)
     differ = "differs" if len(apart) == 1 else "differ"
-    most = "; " if len(apart) == 1 else "; the most: " if len(largest) < len(apart) else ": "
+    most = "; the most: " if len(largest) < len(apart) else ": "
     return f"{label} beside {first}: {len(apart):,} of {of} {differ}{most}{told}."
 
 

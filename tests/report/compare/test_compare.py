@@ -302,7 +302,8 @@ def test_the_answer_counts_what_differs_and_names_the_most() -> None:
     assert same == ["b beside a: none of 3 cases with time in both differs clearly.", "No status changed."]
     counts = answer(compare({"a": a, "b": file([replace(LADDER[0], ops=192), *LADDER[1:]])}, "ops"), names(a, b))
     assert counts[0] == (
-        "b beside a: 1 of 3 cases with tensor operations in both differs; 2.000x for wavenet:tiny sample cached at N = 8."
+        "b beside a: 1 of 3 cases with tensor operations in both differs: "
+        "2.000x for wavenet:tiny sample cached at N = 8."
     )
     single = compare({"a": file(LADDER, workers=1), "b": file(LADDER, 3.0, workers=1)})
     assert answer(single, names(a, b))[0].endswith("of one process each: whether they differ is unknown.")
