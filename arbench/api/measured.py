@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 Model: TypeAlias = "str | type[Source] | type[nn.Module] | nn.Module | Callable[..., nn.Module]"
 """A model as a user names or passes it."""
 
+_WIDTH = 100
+"""Characters of a line of the printed result."""
+
 
 @dataclass(eq=False, repr=False)
 class Measured(Results):
@@ -51,7 +54,10 @@ class Measured(Results):
         from arbench.report import answers, differences, headline, profiles, remarks
 
         told = [line for one in answers(self) for line in (one.model, *(f"  {text}" for text in one.sentences))]
-        blocks = ["\n".join([*told, *remarks(self)]), *("\n".join(table.lines()) for table in headline(self))]
+        blocks = [
+            "\n".join([*told, *remarks(self)]),
+            *("\n".join(table.lines(_WIDTH)) for table in headline(self, _WIDTH)),
+        ]
         blocks.append(
             "\n".join([*(line for one in profiles(self) for line in one.lines), *differences(self, of_methods=False)])
         )

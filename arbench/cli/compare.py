@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 MOST = 20
 """Most changed counters that a terminal shows."""
-NAMED = 3
-"""Most cases in only one file that a terminal names."""
 
 
 @click.command("compare")
@@ -128,9 +126,12 @@ def _read(path: Path) -> Results:
 
 
 def _show(found: Comparison, names: CaseNames) -> None:
-    from arbench.report.compare import alone, changed_table, counted, tables
+    from arbench.report.compare import NAMED, alone, answer, changed_table, counted, tables
 
     width = terminal_width()
+    for line in answer(found, names):
+        click.echo(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False))
+    click.echo()
     for table in tables(found, names, width):
         click.echo("\n".join(table.lines()) + "\n")
     if (changed := changed_table(found, names)) is not None:

@@ -160,7 +160,7 @@ def _table(table: Table, width: int, details: bool) -> list[str]:
     lines = table.lines()
     body = lines[: len(lines) - len(table.notes)]
     notes = [note for note in table.notes if details or note.startswith(("*", "[", "(", OVER))]
-    return [*body, *_filled(notes, max(width, max(map(len, body))), "")]
+    return [*body, *_filled(notes, width, "")]
 
 
 def _show_details(results: Results, width: int) -> None:

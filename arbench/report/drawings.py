@@ -35,8 +35,9 @@ _OVERVIEW = {
     MAP: (
         growth_map,
         "growth of scoring depth against growth of sampling depth",
-        "Each model stands where the depths of its best exact methods grow: to the right, sampling needs more steps "
-        "one after another with N; upwards, scoring does. In shaded cells both grow alike. A method that only claims a "
+        "Each model stands where the depths of its exact methods grow, of each job by the method whose depth grows "
+        "slowest, which need not be the fastest: to the right, sampling needs more steps one after another with N; "
+        "upwards, scoring does. In shaded cells both grow alike. A method that only claims a "
         "bound is placed where its depth on this data puts it.",
     ),
     BATCHES: (

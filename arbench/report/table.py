@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from arbench.border.printable import on_one_line
 from arbench.report.cells import CELLS, COLUMNS, OF_TOKENS, accepted, first_call, is_extrapolated, is_stated, real_time
-from arbench.report.labels import STATUS, SharedSettings, interval_of, method_key, model_label, numbers, of_models
+from arbench.report.labels import (
+    STATUS,
+    SharedSettings,
+    interval_of,
+    listed,
+    method_key,
+    model_label,
+    numbers,
+    of_models,
+)
 from arbench.report.quantities import NONE, Column, in_one_unit
 from arbench.report.rates.pace import streams
 from arbench.report.rates.roofs import per_second, reached
@@ -41,6 +50,8 @@ _OPTIONAL = ("rate", "real_time", "speed_up", "marked_depth", "op", "gap_worst",
 """Columns of the headline that a narrow terminal loses, the first one first."""
 OF_CHUNKS = ("first_chunk", "gap", "gap_worst", "noise")
 """Columns of methods that draw chunk by chunk."""
+_NAMED = 80
+"""Characters of the longest list of cases in a caption; longer ones are counted."""
 _OP_ORDER = {"score": 0, "sample": 1, "forward": 2, "backward": 3}
 
 
@@ -68,6 +79,7 @@ class Table:
         notes: lines below the table.
         sections: headings within the table, by the number of the row below.
         marks: what each row is about, for a page that hides and explains rows; empty where rows are not about a method.
+        gist: the notes in fewer words, for a caption; empty where the notes themselves are short.
     """
 
     title: str
@@ -76,9 +88,14 @@ class Table:
     notes: Sequence[str] = field(default=())
     sections: Mapping[int, str] = field(default_factory=dict)
     marks: Sequence[Mark] = field(default=())
+    gist: Sequence[str] = field(default=())
 
-    def lines(self) -> list[str]:
-        """Return the table as plain text: title, headings, rule, rows, notes; columns two spaces apart."""
+    def lines(self, width: int | None = None) -> list[str]:
+        """Return the table as plain text: title, headings, rule, rows, notes; columns two spaces apart.
+
+        Args:
+            width: characters of a line of the notes; None for one line each.
+        """
         cells = [[on_one_line(cell) for cell in row] for row in ([c.heading for c in self.columns], *self.rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         aligned = [
@@ -94,7 +111,10 @@ class Table:
             if number in self.sections:
                 body += ["", self.sections[number]] if number else [self.sections[number]]
             body.append(line)
-        return [*self.title.splitlines(), aligned[0], rule, *body, *self.notes]
+        notes = self.notes
+        if width is not None:
+            notes = [line for note in notes for line in textwrap.wrap(note, width, subsequent_indent="  ")]
+        return [*self.title.splitlines(), aligned[0], rule, *body, *notes]
 
 
 def order(cases: Iterable[Case]) -> list[Case]:
@@ -214,7 +234,7 @@ def model_tables(results: Results, width: int) -> list[Table]:
         size = "" if several else f"N = {n:,}"
         words = " · ".join(filter(None, (label, size, f"element: {cases[0].element}", shared.of_models)))
         title = "\n  ".join(textwrap.wrap(words, width - 2))
-        notes = _notes(cases, shared)
+        notes, gist = _notes(cases, shared), _notes(cases, shared, brief=True)
         kept = [name for name in _HEADLINE if name != "n" or several]
         marked = ["* extrapolated from counted sizes"] if any(map(is_extrapolated, at_n)) else []
         marked += ["+ stated by the method, not counted"] if any(map(is_stated, at_n)) else []
@@ -222,11 +242,12 @@ def model_tables(results: Results, width: int) -> list[Table]:
             kept = [name for name in kept if name != dropped]
             marks = "; ".join([*_legend(at_n), *(marked if "marked_depth" in kept else [])])
             speed = over(at_n, results, shared) if "speed_up" in kept else ""
-            below = [*_packed(filter(None, (marks, speed)), width), *notes]
+            legend = _packed(filter(None, (marks, speed)), width)
+            below = [*legend, *notes]
             table = _table(title, at_n, results, shared, kept, below)
             if max(map(len, table.lines()[len(title.splitlines()) : -len(below) or None])) <= width:
                 break
-        tables.append(table)
+        tables.append(replace(table, gist=[*legend, *gist]))
     return tables
 
 
@@ -259,16 +280,45 @@ def _by_key(cases: Iterable[Case]) -> dict[tuple[object, ...], list[Case]]:
     return found
 
 
-def _notes(cases: list[Case], shared: SharedSettings) -> list[str]:
-    """Return ``naive: over budget at N = 4,096`` for every method and status but ok, then the remarks on counts."""
-    where: dict[tuple[str, str, str], list[int]] = {}
+def _notes(cases: list[Case], shared: SharedSettings, brief: bool = False) -> list[str]:
+    """Return a note for each kind of what is not ok, such as ``over budget: sample naive at N = 4,096``, then remarks.
+
+    Args:
+        cases: those of one model.
+        shared: the settings that are not named.
+        brief: count cases where their names are too long for a caption.
+    """
+
+    def name(case: Case) -> str:
+        return f"{case.op} {shared.method_label(case)}"
+
+    unstable = [case for case in cases if case.status == "ok" and case.unstable]
+    untimed = [case for case in cases if case.status != "ok"]
+    notes = []
+    if unstable:
+        timed = sum(case.status == "ok" for case in cases)
+        counted = f"Times of {len(unstable):,} of {timed:,} cases scatter (unstable)"
+        named = f"unstable: {_where(unstable, name)}"
+        notes.append(counted if brief and len(named) > _NAMED else named)
+    statuses = list(dict.fromkeys(STATUS[case.status] for case in untimed))
+    kinds = {kind: [case for case in untimed if STATUS[case.status] == kind] for kind in statuses}
+    found = [f"{kind}: {_where(same, name)}" for kind, same in kinds.items()]
+    if brief and sum(map(len, found)) > _NAMED:
+        each = [kind if len(kinds) == 1 else f"{len(same):,} {kind}" for kind, same in kinds.items()]
+        have = "has" if len(untimed) == 1 else "have"
+        found = [f"{len(untimed):,} of {len(cases):,} cases {have} no time ({', '.join(each)})"]
+    return [*notes, *found, *_remarks_on_counts(cases, name, brief), *_remarks_on_methods(cases)]
+
+
+def _where(cases: Iterable[Case], name: Callable[[Case], str]) -> str:
+    """Return ``score parallel and sample cached at N = 16 and 32; sample naive at N = 64``: all sizes of each name."""
+    sizes: dict[str, list[int]] = {}
     for case in cases:
-        status = "unstable" if case.status == "ok" and case.unstable else STATUS[case.status]
-        if status != "ok":
-            where.setdefault((case.op, shared.method_label(case), status), []).append(case.n)
-    notes = [f"{op} {method}: {status} at N = {numbers(sizes)}" for (op, method, status), sizes in where.items()]
-    counts = _remarks_on_counts(cases, lambda case: f"{case.op} {shared.method_label(case)}")
-    return [*notes, *counts, *_remarks_on_methods(cases)]
+        sizes.setdefault(name(case), []).append(case.n)
+    same: dict[str, list[str]] = {}
+    for method, found in sizes.items():
+        same.setdefault(numbers(found), []).append(method)
+    return "; ".join(f"{listed(methods)} at N = {found}" for found, methods in same.items())
 
 
 def _remarks_on_methods(cases: Iterable[Case]) -> list[str]:
@@ -277,20 +327,22 @@ def _remarks_on_methods(cases: Iterable[Case]) -> list[str]:
     return list(dict.fromkeys(str(remark) for remark in known if remark))
 
 
-def _remarks_on_counts(cases: Iterable[Case], name: Callable[[Case], str]) -> list[str]:
+def _remarks_on_counts(cases: Iterable[Case], name: Callable[[Case], str], brief: bool = False) -> list[str]:
     """Return a note for each reason why counters are unknown and for each twin, with the cases that have it.
 
     Args:
         cases: the cases to look at; those from files without a reason are left out.
         name: returns what to call a case, without its N.
+        brief: count cases where their names are too long for a caption.
     """
-    where: dict[str, dict[str, list[int]]] = {}
+    known: dict[str, list[Case]] = {}
     for case in cases:
         for remark in _remarks(case):
-            where.setdefault(remark, {}).setdefault(name(case), []).append(case.n)
+            known.setdefault(remark, []).append(case)
+    found = {remark: (_where(same, name), same) for remark, same in known.items()}
     return [
-        f"{remark}: " + "; ".join(f"{method} at N = {numbers(sizes)}" for method, sizes in methods.items())
-        for remark, methods in where.items()
+        f"{remark}: {f'{len(same):,} cases' if brief and len(where) > _NAMED else where}"
+        for remark, (where, same) in found.items()
     ]
 
 

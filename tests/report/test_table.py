@@ -99,7 +99,7 @@ def test_headline_fits_the_terminal(results, width: int) -> None:
         "parallel_wavenet:paper",
     ]
     for table in tables:
-        assert max(map(len, table.lines())) <= width
+        assert max(map(len, table.lines(width))) <= width
         assert {"op", "method", "time", "ok up to N"} <= {one.title for one in table.columns}
 
 
@@ -114,8 +114,9 @@ def test_headline_is_at_one_n_and_says_what_is_not_ok(results) -> None:
     shown = dict(zip(column(table, "method"), column(table, "ok up to N"), strict=True))
     assert shown["parallel"] == "16,384"
     assert shown["naive"] == "1,024"
-    assert "sample naive: over budget at N = 2,048, 4,096 and 16,384" in table.notes
-    assert "sample naive: unstable at N = 256" in table.notes
+    (over,) = [note for note in table.notes if note.startswith("over budget: ")]
+    assert "; sample naive at N = 2,048, 4,096 and 16,384" in over
+    assert "unstable: sample naive at N = 256" in table.notes
     text = "\n".join(table.lines())
     assert all(note in text for note in table.notes)
 
@@ -136,7 +137,44 @@ def test_a_method_that_never_was_ok_still_has_a_line(build) -> None:
     table = headline(build(edit=broken))[0]
     shown = dict(zip(column(table, "method"), column(table, "time"), strict=True))
     assert shown["cached"] == "failed"
-    assert any(note.startswith("sample cached: failed at N = 256, ") for note in table.notes)
+    assert any(note.startswith("failed: sample cached at N = 256, ") for note in table.notes)
+
+
+def scattered(line):
+    """Make every time of WaveNet unstable, and fail or stop half of what naive and cached did."""
+    if not isinstance(line, Case) or line.model != "wavenet":
+        return line
+    if (line.method, line.op) in (("naive", "sample"), ("cached", "sample")) and line.n > 512:
+        status = "error" if line.method == "cached" else "over_budget"
+        return msgspec.structs.replace(line, status=status, median_s=None, ci95_s=None, range_s=None)
+    return msgspec.structs.replace(line, unstable=line.status == "ok")
+
+
+def test_what_is_not_ok_has_one_note_a_kind_with_every_size(build) -> None:
+    results = build(edit=scattered)
+    table = headline(results, 200)[0]
+    kinds = [note.split(":")[0] for note in table.notes if " at N = " in note]
+    assert sorted(kinds) == ["failed", "over budget", "unstable"]
+    for case in results.cases.values():
+        if case.model != "wavenet" or (case.status == "ok" and not case.unstable):
+            continue
+        kind = "unstable" if case.status == "ok" else {"error": "failed", "over_budget": "over budget"}[case.status]
+        (note,) = [note for note in table.notes if note.startswith(f"{kind}: ")]
+        (part,) = [part for part in note.split("; ") if f"{case.op} {case.method}" in part]
+        assert f"{case.n:,}" in part.replace(" and ", ", ").split("N = ")[1].split(", ")
+    (unstable,) = [note for note in table.notes if note.startswith("unstable: ")]
+    assert any(" and " in part.split(" at N")[0] for part in unstable.split("; "))
+
+
+def test_a_caption_counts_what_it_cannot_name(build, results) -> None:
+    found = build(edit=scattered)
+    own = [case for case in found.cases.values() if case.model == "wavenet"]
+    timed = [case for case in own if case.status == "ok"]
+    lost = [sum(case.status == status for case in own) for status in ("over_budget", "error")]
+    gist = headline(found, 200)[0].gist
+    assert f"Times of {len(timed)} of {len(timed)} cases scatter (unstable)" in gist
+    assert f"{sum(lost)} of {len(own)} cases have no time ({lost[0]} over budget, {lost[1]} failed)" in gist
+    assert "unstable: sample naive at N = 256" in headline(results, 200)[0].gist
 
 
 def depthless(line):

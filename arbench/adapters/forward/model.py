@@ -20,7 +20,10 @@ PRESET = "given"
 """Name of the only preset: the module with the arguments that the user gives."""
 SHORT = 8
 """Number of elements of the events that show how outputs are read, if the module takes so few."""
-REMARK = "Only forward is known: it is probed for leaks, and compared with no incremental step."
+REMARK = (
+    "Only forward is known: it is probed for leaks, and compared with no incremental step. It samples in whole passes; "
+    "a step of its own lowers the depth and the work of sampling: see docs/bring-your-own.md, A subclass."
+)
 """Caveat of all models of this kind."""
 
 

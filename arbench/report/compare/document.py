@@ -10,6 +10,7 @@ import pandas as pd
 
 from arbench.border.spreadsheet import to_csv
 from arbench.border.whole import write_text
+from arbench.report.compare.answer import answer
 from arbench.report.compare.comparison import Comparison, Row
 from arbench.report.compare.figures import draw
 from arbench.report.compare.table import CaseNames, alone, changed_table, counted, tables
@@ -19,6 +20,8 @@ from arbench.report.markdown import escape, grid
 from arbench.stats.unpaired import UnpairedRatio
 
 SCHEMA = 1
+NAMED = 3
+"""Cases of one file alone that are named at once."""
 _WIDTH = 10_000
 """Characters per line: one table of all files."""
 
@@ -65,6 +68,7 @@ def markdown(found: Comparison, names: CaseNames, images: Iterable[tuple[str, st
         images: caption, path and what to see, of each figure.
     """
     parts = [f"# {escape(', '.join(found.labels))}", ""]
+    parts += [f"{escape(line)}\n" for line in answer(found, names)]
     parts += [f"> {escape(line)}\n" for line in found.warnings]
     for table in tables(found, names, _WIDTH):
         parts += grid(table)
@@ -91,7 +95,10 @@ def web_page(found: Comparison, names: CaseNames, drawings: Iterable[Drawing]) -
         warnings=found.warnings,
         tables=[*tables(found, names, _WIDTH), *([changed] if changed else [])],
         figures=[one.picture() for one in drawings],
-        notes=[counted(found), *found.notes, *alone(found)],
+        answer=answer(found, names),
+        notes=[counted(found), *found.notes],
+        alone=found.alone,
+        named=NAMED,
     )
 
 

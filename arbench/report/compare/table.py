@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from arbench.report.compare.comparison import Comparison, Value
 from arbench.report.labels import STATUS, SharedSettings, is_kernel, method_key, model_label, shorten
 from arbench.report.metrics import Metric
-from arbench.report.quantities import NONE, Column
+from arbench.report.quantities import NONE, Cell, Column, Quantity, in_one_unit
 from arbench.report.table import Mark, Table
 from arbench.results import COUNTERS, Case, Results
-from arbench.stats import format_interval, format_ratio, format_seconds
+from arbench.stats import format_interval, format_ratio
 
 _LONGEST = 60
 """Characters of the longest name of a foreign case."""
@@ -60,10 +60,12 @@ def tables(found: Comparison, names: CaseNames, width: int) -> list[Table]:
 
 def _table(found: Comparison, names: CaseNames, labels: list[str]) -> Table:
     first, others = labels[0], labels[1:]
-    columns = [*_HEADS, Column(first)]
-    for label in others:
-        columns += [Column(label), Column(f"{label} / {first}", number=False)]
-    rows: list[list[str]] = []
+    columns = [
+        *_HEADS,
+        *(Column(f"{label} / {first}", number=False) for label in others),
+        *(Column(label, like="value") for label in labels),
+    ]
+    rows: list[list[Cell]] = []
     about: list[Mark] = []
     sections: dict[int, str] = {}
     group = None
@@ -73,15 +75,13 @@ def _table(found: Comparison, names: CaseNames, labels: list[str]) -> Table:
         if names.group(row.case) != group:
             group = names.group(row.case)
             sections[len(rows)] = group
-        cells = [value_label(row.values.get(first), found.metric)]
-        for label in others:
-            value = row.values.get(label)
-            cells += [value_label(value, found.metric), ratio_label(value, found.metric)]
-        rows.append([*names.cells(row.case), *cells])
+        ratios = [ratio_label(row.values.get(label), found.metric) for label in others]
+        values = [value_cell(row.values.get(label), found.metric) for label in labels]
+        rows.append([*names.cells(row.case), *ratios, *values])
         about.append(Mark(method_key(row.case)))
     title = found.metric.title
     above = f"{title[:1].upper()}{title[1:]}, {' and '.join(others)} over {first}"
-    return Table(above, columns, rows, _legend(found), sections, about)
+    return Table(above, *in_one_unit(columns, rows), _legend(found), sections, about)
 
 
 def _legend(found: Comparison) -> list[str]:
@@ -100,15 +100,15 @@ def _legend(found: Comparison) -> list[str]:
     return lines
 
 
-def value_label(value: Value | None, metric: Metric) -> str:
-    """Return ``12.3 ms``, ``8,320``, or why there is no value: ``inexact``."""
+def value_cell(value: Value | None, metric: Metric) -> Cell:
+    """Return a time, for the one unit of its column, ``8,320``, or why there is no value: ``inexact``."""
     if value is None:
         return NONE
     if value.value is None:
         return STATUS[value.case.status] if value.case.status != "ok" else NONE
     if metric.exact:
         return f"{value.value:,}"
-    return format_seconds(value.value, value.interval) + ("*" if value.case.unstable else "")
+    return Quantity(value.value, "s", value.interval, mark="*" if value.case.unstable else "")
 
 
 def ratio_label(value: Value | None, metric: Metric) -> str:

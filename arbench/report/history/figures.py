@@ -40,7 +40,9 @@ _LONGEST = 48
 
 
 def draw(history: History) -> list[Drawing]:
-    """Return figures of at most eight panels, each with cases of one model and op."""
+    """Return figures of at most eight panels, each with cases of one model and op; none over a single commit."""
+    if len(history.places) < 2:
+        return []
     drawings: list[Drawing] = []
     groups: dict[str, dict[str, list[Series]]] = {}
     for one in history.series:

@@ -110,6 +110,11 @@ def notes(found: History) -> list[str]:
         lines.append(
             f"Too few commits in {short} of {total} series: telling a step from noise takes at least {least_length()}."
         )
+    if len(found.places) == 1:
+        lines.append(
+            "There are no figures of one commit: measure further ones with the same arbench run, each into a folder of "
+            "its own, and give all folders to arbench history; arbench report shows the values of one."
+        )
     if found.metric.exact:
         lines.append("Counted, not timed: every change is a step, and all machines form one series.")
     else:

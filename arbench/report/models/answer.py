@@ -130,8 +130,12 @@ def _beside_reference(best: _Cost, same: list[_Cost], results: Results, shared: 
         slower = speed_up(others[0], results) if len(others) == 1 else None
         text = f"No sampler is faster there than {name}{', the reference' if recorded else ''}"
         return [f"{text}: {shared.method_label(others[0])} is {_times(slower)} as fast." if slower else f"{text}."]
-    text = f"{f'The reference, {name},' if recorded else name} takes {_times(reference.slowdown)}"
     speed = speed_up(best.case, results)
+    if speed is not None and not _clear(speed):
+        text = f"No sampler is clearly faster there than {name}{', the reference' if recorded else ''}"
+        fast = f"{shared.method_label(best.case)} is {_times(speed)} as fast"
+        return [f"{text}, which takes {_times(reference.slowdown)}: {fast}."]
+    text = f"{f'The reference, {name},' if recorded else name} takes {_times(reference.slowdown)}"
     return [text + (f"; {shared.method_label(best.case)} is {_times(speed)} as fast." if speed else ".")]
 
 
@@ -155,7 +159,16 @@ def _beside_each_other(cases: list[Case], results: Results, shared: SharedSettin
     reference = shared.method_label(results.cases[ratio.reference])
     if ratio.ratio <= 1 and len(known) > 1:
         return [f"At N = {n:,} no sampler is faster than {reference}."]
+    if not _clear(ratio):
+        fast = f"{shared.method_label(case)} samples {_times(ratio)} as fast"
+        return [f"At N = {n:,} no sampler is clearly faster than {reference}: {fast}."]
     return [f"At N = {n:,} {shared.method_label(case)} samples {_times(ratio)} as fast as {reference}."]
+
+
+def _clear(speed: Ratio) -> bool:
+    """Return whether a speed-up is told from none: its interval, or its range of few workers, does not include 1."""
+    interval = interval_of(speed)
+    return interval is None or not interval[0] <= 1 <= interval[1]
 
 
 def _times(line: Slowdown | Ratio) -> str:

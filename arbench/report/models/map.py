@@ -227,7 +227,10 @@ def _frame(
     axes.set_ylabel("depth of scoring grows as →")
     for spine in axes.spines.values():
         spine.set_visible(False)
-    marks = [("o", 9, _BEST, "a model by its best exact methods"), ("D", 6, _OTHER, "the same with another method")]
+    marks = [
+        ("o", 9, _BEST, "a model by the methods whose depth grows slowest"),
+        ("D", 6, _OTHER, "the same with another method"),
+    ]
     handles = [
         Line2D([], [], ls="none", marker=marker, ms=size * scale, color=color, label=label)
         for marker, size, color, label in marks[: 1 + others]

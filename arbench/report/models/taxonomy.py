@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,7 +28,7 @@ PER_ELEMENT = {
 """The growth of work per element, by the class of the total work."""
 LEGEND = (
     "Depth of scoring and of sampling; then, for the best exact sampler at the largest N: nfe, work per element "
-    "(= constant, ↑ grows, ↓ falls with N), time per element, speed over the reference."
+    "(constant =, growing ↑ or falling ↓ with N), time per element, speed over the reference."
 )
 _ARROWS = {"constant": "=", "falls": "↓", "falls as 1/N": "↓", NONE: ""}
 Rows = Callable[[Results, str, str], list[list[Cell]]]
@@ -59,7 +58,7 @@ def taxonomy(results: Results) -> Table | None:
         Column("speed-up"),
         Column("claims", number=False),
     ]
-    return _table(results, columns, _rows, None)
+    return _table(results, columns, _rows, False)
 
 
 def brief(results: Results, width: int) -> Table | None:
@@ -81,13 +80,13 @@ def brief(results: Results, width: int) -> Table | None:
         Column("claims", number=False),
     ]
     for most in _FORMULAS:
-        table = _table(results, columns, partial(_brief_row, most=most), width)
-        if table is None or max(map(len, table.lines())) <= width:
+        table = _table(results, columns, partial(_brief_row, most=most), True)
+        if table is None or max(map(len, table.lines(width))) <= width:
             break
     return table
 
 
-def _table(results: Results, columns: Sequence[Column], rows_of: Rows, width: int | None) -> Table | None:
+def _table(results: Results, columns: Sequence[Column], rows_of: Rows, legend: bool) -> Table | None:
     found = families(results)
     if len(found.keys() - {NO_FAMILY}) < 2:
         return None
@@ -99,9 +98,8 @@ def _table(results: Results, columns: Sequence[Column], rows_of: Rows, width: in
         for label in labels:
             rows += rows_of(results, label, remarks.get(label, ("", ""))[0])
     notes = [f"{mark} {remark}" for mark, remark in dict.fromkeys(remarks.values())]
-    if width is not None:
+    if legend:
         notes = [LEGEND, *notes]
-        notes = [line for note in notes for line in textwrap.wrap(note, width, subsequent_indent="  ")]
     return Table(TITLE, *in_one_unit(columns, rows), notes, sections)
 
 

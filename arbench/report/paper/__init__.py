@@ -57,7 +57,7 @@ def render_paper(results: Results, folder: str | Path, sha256: str) -> list[Path
         write_bytes(page, one.pdf)
         paths += [vector, page]
     for number, (table, cases) in enumerate(tables, start=1):
-        caption = of_table(table.title, table.notes, cases, results)
+        caption = of_table(table.title, table.gist or table.notes, cases, results)
         tabulars += latex.table(table, caption.write(latex.escape, latex.code), f"tab:arbench-{number}")
         captions += [f"table {number}: {caption}", ""]
     texts = {

@@ -35,7 +35,7 @@ document.addEventListener('alpine:init', () => {
     },
   }))
 
-  // A table: its filter, and the hint that it is wider than its frame.
+  // A table or a figure: its filter, if it has one, and the hint that it is wider than its frame.
   Alpine.data('grid', () => ({
     query: '',
     said: '',

@@ -164,6 +164,7 @@ def test_the_plan_says_how_outputs_are_read(spec):
         "Only forward is known: it is probed for leaks, and compared with no incremental step."
     )
     assert "element i + 1" in model.remark
+    assert "docs/bring-your-own.md" in model.remark
 
 
 def test_a_plan_refuses_in_one_line(spec):

@@ -21,6 +21,7 @@ from arbench.report.compare import (
     CompareError,
     NothingSharedError,
     alone,
+    answer,
     changed_table,
     compare,
     counted,
@@ -31,7 +32,7 @@ from arbench.report.compare import (
 from arbench.report.compare.comparison import Value
 from arbench.report.compare.document import markdown, write
 from arbench.report.compare.figures import draw
-from arbench.report.compare.table import ratio_label, value_label
+from arbench.report.compare.table import ratio_label, value_cell
 from arbench.report.markdown import escape
 from arbench.report.metrics import METRICS
 from arbench.results import Case, Results, Resume, Run, Samples
@@ -266,25 +267,67 @@ def test_ratios_have_no_digit_that_their_interval_does_not_support(found: Any, m
 
 
 def test_values_are_told_or_why_there_is_none() -> None:
-    assert value_label(Value(LADDER[0], 0.01234, (0.0121, 0.0126)), METRICS["seconds"]) == "12.3 ms"
+    times = METRICS["seconds"]
+    assert value_cell(Value(LADDER[0], 0.01234, (0.0121, 0.0126)), times).text(-3) == "12.3"
     unstable = replace(LADDER[0], unstable=True)
-    assert value_label(Value(unstable, 0.01234, (0.0121, 0.0126)), METRICS["seconds"]) == "12.3 ms*"
-    assert value_label(Value(LADDER[0], 8320), METRICS["depth"]) == "8,320"
-    assert value_label(Value(replace(LADDER[0], status="oom"), None), METRICS["seconds"]) == "out of memory"
-    assert value_label(Value(LADDER[0], None), METRICS["seconds"]) == value_label(None, METRICS["seconds"]) == "—"
+    assert value_cell(Value(unstable, 0.01234, (0.0121, 0.0126)), times).text(-3) == "12.3 *"
+    assert value_cell(Value(LADDER[0], 8320), METRICS["depth"]) == "8,320"
+    assert value_cell(Value(replace(LADDER[0], status="oom"), None), METRICS["seconds"]) == "out of memory"
+    assert value_cell(Value(LADDER[0], None), METRICS["seconds"]) == value_cell(None, METRICS["seconds"]) == "—"
 
 
 def test_the_table_has_a_row_a_case_and_is_split_where_it_is_too_wide() -> None:
     files = {"a": file(LADDER), "b": file(LADDER, 2.0, shift=6), "c": file(LADDER, 0.5, shift=3)}
     found = compare(files)
     (whole,) = tables(found, names(*files.values()), 200)
-    assert [column.title for column in whole.columns] == ["op", "method", "N", "a", "b", "b / a", "c", "c / a"]
+    assert [column.title for column in whole.columns] == ["op", "method", "N", "b / a", "c / a", "a", "b", "c"]
     assert whole.sections == {0: "wavenet:tiny"}
     assert [row[:3] for row in whole.rows] == [["sample", "cached", n] for n in ("8", "16", "32")]
-    assert all(row[5].startswith(("2.0", "1.9")) and row[7].startswith(("0.50", "0.49")) for row in whole.rows)
+    assert all(row[3].startswith(("2.0", "1.9")) and row[4].startswith(("0.50", "0.49")) for row in whole.rows)
     first, second = tables(found, names(*files.values()), 60)
-    assert [column.title for column in first.columns][3:] == ["a", "b", "b / a"]
-    assert [column.title for column in second.columns][3:] == ["a", "c", "c / a"]
+    assert [column.title for column in first.columns][3:] == ["b / a", "a", "b"]
+    assert [column.title for column in second.columns][3:] == ["c / a", "a", "c"]
+
+
+def test_the_answer_counts_what_differs_and_names_the_most() -> None:
+    slow = [replace(one, status="inexact") if one.n == 16 else one for one in LADDER]
+    a, b = file(LADDER), file(slow, 2.0, shift=6)
+    found = compare({"a": a, "b": b})
+    times, statuses = answer(found, names(a, b))
+    assert times.startswith("b beside a: 2 of 2 cases with time in both differ: ")
+    assert times.count("x [") == times.count("] for wavenet:tiny sample cached at N = ") == 2
+    assert statuses == "1 case has another status."
+    assert markdown(found, names(a, b)).index(escape(times)) < markdown(found, names(a, b)).index("| op |")
+    same = answer(compare({"a": a, "b": file(LADDER, shift=0)}), names(a, b))
+    assert same == ["b beside a: none of 3 cases with time in both differs clearly.", "No status changed."]
+    counts = answer(compare({"a": a, "b": file([replace(LADDER[0], ops=192), *LADDER[1:]])}, "ops"), names(a, b))
+    assert counts[0] == (
+        "b beside a: 1 of 3 cases with tensor operations in both differs: "
+        "2.000x for wavenet:tiny sample cached at N = 8."
+    )
+    single = compare({"a": file(LADDER, workers=1), "b": file(LADDER, 3.0, workers=1)})
+    assert answer(single, names(a, b))[0].endswith("of one process each: whether they differ is unknown.")
+
+
+def test_values_of_a_column_have_one_unit() -> None:
+    cases = [case(8), case(10_000)]
+    a, b = file(cases), file([replace(one, unstable=True) for one in cases], 2.0)
+    (table,) = tables(compare({"a": a, "b": b}), names(a, b), 200)
+    assert len({one.unit for one in table.columns[-2:]}) == 1
+    assert table.columns[-1].unit in ("ms", "s")
+    assert all(re.fullmatch(r"[\d.,]+( \*)?", cell) for row in table.rows for cell in row[-2:])
+
+
+def test_the_page_begins_with_the_answer_and_folds_long_lists(tmp_path: Path) -> None:
+    a, b = file([*LADDER, *(case(8, f"own{i}") for i in range(9))]), file([*LADDER, case(8, "other")])
+    found = compare({"a": a, "b": b})
+    page = write(found, names(a, b), tmp_path)[0].read_text()
+    assert page.index(answer(found, names(a, b))[0]) < page.index("<table")
+    folded = re.search(r"<details class=\"alone\"><summary>(.*?)</summary>(.*?)</details>", page, re.DOTALL)
+    assert folded is not None
+    assert folded[1] == "Only in a, 9 cases"
+    assert folded[2].count("<li>") == 9
+    assert f"Only in b, 1 case: {case(8, 'other').id}" in page
 
 
 def test_what_changed_exactly_is_a_table_and_a_sentence() -> None:
@@ -333,7 +376,8 @@ def test_cases_of_other_suites_keep_their_names() -> None:
     found = compare({"a": a, "b": b})
     (table,) = tables(found, names(a, b), 200)
     assert table.sections == {0: "other suites"}
-    assert list(table.rows[0]) == ["", "tests/test_x.py::test_y", "", "2.0 ms", "1.0 ms", "0.50x"]
+    assert list(table.rows[0]) == ["", "tests/test_x.py::test_y", "", "0.50x", "2.0", "1.0"]
+    assert [one.unit for one in table.columns][-2:] == ["ms", "ms"]
     assert [one.name for one in draw(found, names(a, b))] == ["other-suites-ratios"]
 
 

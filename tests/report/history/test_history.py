@@ -262,6 +262,18 @@ def test_too_few_commits_are_said() -> None:
     assert lines(table(found))[1] == "Too few commits in 1 of 1 series: telling a step from noise takes at least 10."
 
 
+def test_one_commit_has_no_figure_and_no_empty_table(tmp_path) -> None:
+    found = history(stepping(1, 5, 3.0))
+    html, page, *others = write(found, tmp_path)
+    assert [file.suffix for file in others] == [".csv", ".json"]
+    for text in (html.read_text(), page.read_text()):
+        assert "Too few commits in 1 of 1 series" in text
+        assert "give all folders to arbench history" in text
+    assert "<table" not in html.read_text()
+    assert "<svg" not in html.read_text()
+    assert draw(history(stepping(2, 5, 3.0))) != []
+
+
 def test_a_step_in_one_of_many_noisy_cases_must_be_surer() -> None:
     rng = np.random.default_rng(0)
     doubled = [stored(i, e * (2 if i >= 5 else 1)) for i, e in enumerate(np.exp(rng.normal(0, 0.03, 10)))]
@@ -324,7 +336,7 @@ def test_figures_say_what_to_see_in_the_page_and_the_summary(tmp_path) -> None:
     assert escape(drawing.see) in markdown.read_text()
     (counted,) = draw(history(stepping(), "depth"))
     assert "noise" not in counted.see
-    (marked,) = draw(history([stored(0, git=None)]))
+    (marked,) = draw(history([stored(0), stored(1, git=None)]))
     assert marked.see.endswith("Hollow marks are modified trees, or commits that git does not know.")
 
 
@@ -335,13 +347,11 @@ def test_many_cases_are_several_figures_of_distinct_names() -> None:
     assert drawings[-1].svg.count("cached, N = ") == 3
 
 
-def test_one_commit_alone_and_no_dates_are_drawn_too() -> None:
+def test_one_commit_alone_and_no_dates_are_told_too() -> None:
     alone = stored(0, git=None)
     alone.run.started_at = ""
     found = history([alone])
     assert table(found).title == "Steps of time over 1 commit"
-    (drawing,) = draw(found)
-    assert drawing.svg
     assert document(found)["commits"] == [{"commit": None, "dirty": False, "time": None, "marked": True}]
 
 

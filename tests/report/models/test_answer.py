@@ -95,6 +95,41 @@ def test_no_sampler_beats_the_reference(build) -> None:
     )
 
 
+def doubtful(edit, ends):
+    """Return the edit with these ends of the interval of every speed-up."""
+
+    def wider(line):
+        found = edit(line)
+        if isinstance(found, Ratio):
+            return msgspec.structs.replace(found, ci95=ends)
+        if not isinstance(found, list):
+            return found
+        return [msgspec.structs.replace(one, ci95=ends) if isinstance(one, Ratio) else one for one in found]
+
+    return wider
+
+
+def test_a_speed_up_whose_interval_includes_1_is_not_called_one(build) -> None:
+    results = build(edit=doubtful(costing(COSTS), (0.6, 3.3)))
+    first, second, *_ = said(results)
+    assert first.startswith("At N = 512 sampling takes 30.0x [29.7, 30.3] as long as scoring: cached/parallel.")
+    assert second == (
+        "No sampler is clearly faster there than naive, the reference, which takes 90.0x [89.1, 90.9]: "
+        "cached is 3x [0.6, 3.3] as fast."
+    )
+    assert second.replace("[", "\\[").replace("]", "\\]") in summary(results, [])
+    clear = said(build(edit=doubtful(costing(COSTS), (1.6, 3.3))))[1]
+    assert clear.startswith("The reference, naive, takes ")
+
+
+def test_without_scoring_a_doubtful_speed_up_is_called_so(build) -> None:
+    def sampling(line):
+        return None if getattr(line, "op", "sample") == "score" else line
+
+    first, *_ = said(build(edit=doubtful(sampling, (0.5, 40.0))))
+    assert first.startswith("At N = 1,024 no sampler is clearly faster than naive: fixed_point samples ")
+
+
 def test_one_sampler_has_no_reference_beside_it(build) -> None:
     alone = {key: cost for key, cost in COSTS.items() if key[0] == "cached"}
     first, depth = said(build(edit=costing(alone)))

@@ -7,6 +7,7 @@ import pytest
 
 from arbench.report import brief, taxonomy
 from arbench.report.models.jobs import families, job
+from arbench.report.models.taxonomy import LEGEND
 from arbench.report.models.verdicts import best
 from arbench.report.page import page
 from arbench.report.summary import summary
@@ -69,7 +70,9 @@ def test_models_stand_by_family_in_the_order_of_the_file(described):
         name for name in ("pixelcnn:gated", "wavenet:nv", "parallel_wavenet:paper¹") for _ in ("scoring", "sampling")
     ]
     assert table.notes == ["¹ " + REMARK]
-    assert brief(described, 110).sections == {0: SEQUENTIAL, 2: FLOW}
+    short = brief(described, 110)
+    assert short.sections == {0: SEQUENTIAL, 2: FLOW}
+    assert short.notes == [LEGEND, "¹ " + REMARK]  # the terminal breaks them into lines, once
 
 
 def test_one_family_or_none_makes_no_taxonomy(results, write, tmp_path):
@@ -145,7 +148,7 @@ def test_work_of_an_element_says_whether_it_grows(write, tmp_path):
 
 def test_a_terminal_gets_no_line_longer_than_it_is(described):
     for width in (112, 120, 140):
-        assert max(map(len, brief(described, width).lines())) <= width
+        assert max(map(len, brief(described, width).lines(width))) <= width
     assert [row[3] for row in brief(described, 112).rows] == ["O(N)", "O(N)", "O(1)"]
     assert [row[3] for row in brief(described, 140).rows] == [
         "O(N) 173·N + 40·√(N/3) + 12",

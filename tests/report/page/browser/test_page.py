@@ -200,17 +200,23 @@ def test_the_theme_is_that_of_the_system_until_it_is_chosen_and_is_kept(visit, r
 
 @pytest.mark.parametrize("name", ["report", "kernel_report", "several_report"])
 @pytest.mark.parametrize("size", [PHONE, WIDE], ids=["390px", "1280px"])
-def test_nothing_hangs_over_the_edge_and_wide_tables_say_so(visit, name, size, request) -> None:
+def test_nothing_hangs_over_the_edge_and_wide_tables_and_figures_say_so(visit, name, size, request) -> None:
     page = visit(request.getfixturevalue(name), size).page
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     silent = page.evaluate(
-        """() => [...document.querySelectorAll('.grid')].filter((grid) => {
+        """() => [...document.querySelectorAll('.grid, figure[x-data]')].filter((grid) => {
             const frame = grid.querySelector('.scroll')
             return (frame.scrollWidth > frame.clientWidth + 1) !== grid.querySelector('.more').checkVisibility()
         }).length"""
     )
     assert silent == 0
     assert page.locator(".grid .more:visible").count() > 0
+    assert (page.locator("figure .more:visible").count() > 0) == (size == PHONE)
+
+
+def test_tables_have_the_width_of_the_window(visit, report) -> None:
+    page = visit(report, WIDE).page
+    assert page.locator("#cases .scroll").first.bounding_box()["width"] > WIDE[0] - 110
 
 
 def test_print_shows_all_but_closed_cases_on_white_without_controls(visit, report) -> None:
