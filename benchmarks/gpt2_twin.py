@@ -4,9 +4,10 @@
 
 Random weights of the published GPT-2-small shape are saved by the package to a temporary folder, and both read them
 there. The log-probabilities of the same tokens and the draws under the same noise are compared; ``arbench verify``
-checks both, and a small Llama and Mamba of the package; ``arbench run --profile`` measures all four in one run, and its
-profile says why one is slower than the other. Nothing is downloaded. It takes some minutes on one core, 4 GB of memory
-and, for a while, 0.5 GB of disk. Needs the extra ``hf``: ``pip install '.[hf]'``.
+checks both, and a small Llama and Mamba of the package. ``arbench run --profile`` measures the two in a run of their
+own, so that its profile says why one is slower than the other; a second run measures the small ones. Nothing is
+downloaded. It takes some minutes on one core, 4 GB of memory and, for a while, 0.5 GB of disk. Needs the extra ``hf``:
+``pip install '.[hf]'``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,8 @@ from arbench.adapters.hf.package import transformers
 from arbench.methods import CACHED, Task
 from arbench.models import Source, resolve
 from arbench.report.models.profiles import differences, profiles
-from arbench.results import Results, read
+from arbench.results import Case, Results, read
+from arbench.stats.digits import format_ratio, format_seconds
 
 FOLDER = "gpt2-random"
 SHAPE = "12 layers of width 768, 12 heads, 50,257 tokens, 1,024 positions"
@@ -36,10 +38,15 @@ LLAMA = (
     "num_key_value_heads=4,max_position_embeddings=2048"
 )
 MAMBA = "hf:mamba,vocab_size=4096,hidden_size=256,num_hidden_layers=4,state_size=16"
+PAIR, SMALL = (THEIRS, OURS), (LLAMA, MAMBA)
 PATIENCE = "600"
 """Seconds that a step may take, on a busy machine too."""
 METHODS = ["--method", "parallel", "--method", "cached", "--method", "generate"]
-MEASURED = f"--rounds 2 --workers 2 --count-budget 4 --timeout {PATIENCE} --profile --out run".split()
+MEASURED = f"--rounds 2 --workers 2 --count-budget 4 --timeout {PATIENCE}".split()
+SIZES = "16,32"
+"""Numbers of tokens: a profile is made of calls of up to two seconds."""
+SECOND = "small"
+"""Folder of the run of the small models, in that of the report."""
 SCORED, DRAWN, EVENTS = 64, 24, 2
 ALLOWED = 1e-4
 """Largest difference of a log-probability in float32."""
@@ -100,24 +107,85 @@ def verifying(model: str) -> list[str]:
     return f"verify --model {model} --n 8 --batch 1 --dtype float32 --timeout {PATIENCE}".split() + methods
 
 
-def readme(found: Agreement, verified: Sequence[str], results: Results) -> str:
-    """Return the text of the report."""
-    why = "\n".join(f"- {line}." for line in differences(results, of_methods=False) if OURS.partition("@")[0] in line)
+def running(models: Sequence[str], sizes: str, folder: str) -> list[str]:
+    """Return the words of ``arbench run`` for models, numbers of tokens, and the folder of the run."""
+    named = [word for model in models for word in ("--model", model)]
+    return ["run", *named, *METHODS, "--n", sizes, *MEASURED, "--out", folder]
+
+
+def both(results: Results) -> Iterator[tuple[Case, Case]]:
+    """Yield the cases of the package's GPT-2 and of ours that do the same job at the same number of tokens."""
+    names = [spec.replace("@", ":").partition(":")[0] for spec in PAIR]
+    found = [
+        {(case.op, case.method, case.n): case for case in results.cases.values() if case.model == name}
+        for name in names
+    ]
+    yield from ((found[0][job], found[1][job]) for job in found[0] if job in found[1])
+
+
+def times(results: Results) -> str:
+    """Return the table of what both measured. Raises ClickException where a time is missing."""
+    lines = ["| job | tokens | transformers | arbench | which is slower |", "| --- | ---: | ---: | ---: | --- |"]
+    for pair in both(results):
+        told = []
+        for case in pair:
+            if case.median_s is None:
+                raise click.ClickException(f"{case.id} has no time: {case.error or case.status}")
+            told.append((case.median_s, format_seconds(case.median_s, case.ci95_s or case.range_s)))
+        (theirs, first), (ours, second) = told
+        slower = "transformers" if theirs > ours else "arbench"
+        ratio = format_ratio(max(theirs, ours) / min(theirs, ours))
+        lines.append(f"| {pair[0].op} `{pair[0].method}` | {pair[0].n:,} | {first} | {second} | {slower}, {ratio} |")
+    return "\n".join(lines)
+
+
+def reasons(results: Results) -> str:
+    """Return why one is slower in each job that both have been profiled in.
+
+    Raises:
+        ClickException: there is no such job, or a profile does not divide its time; says which and why.
+    """
+    profiled = [pair for pair in both(results) if all(case.id in results.profiles for case in pair)]
+    jobs = {(case.op, case.method) for case, _ in profiled}
+    if lacking := sorted({(case.op, case.method) for case, _ in both(results)} - jobs):
+        raise click.ClickException(f"no profile of {lacking[0][0]} {lacking[0][1]}; add a smaller number to --n")
+    why = differences(results, of_methods=False)
+    if len(why) < len(profiled):
+        unknown = [line.why_unknown for line in results.profiles.values() if line.why_unknown]
+        raise click.ClickException(
+            f"a profile does not divide its time: {unknown[0] if unknown else 'no reason given'}"
+        )
+    return "\n".join(f"- {line}." for line in why)
+
+
+def readme(found: Agreement, verified: Sequence[str], results: Results, sizes: str = SIZES) -> str:
+    """Return the text of the report.
+
+    Args:
+        found: how far the two GPT-2 agree.
+        verified: what ``arbench verify`` says of each model.
+        results: what the run of the two measured.
+        sizes: numbers of tokens, as they were given.
+
+    Raises:
+        ClickException: a time or a profile is missing.
+    """
     told = "\n\n".join("\n".join(f"    {line}" for line in one.lines[:2]) for one in profiles(results))
     most = f"they differ by {found.log_prob:.1e} at most, {ALLOWED:.0e} is allowed"
     checks = "\n".join(f"    {line}" for line in verified)
+    given = "" if sizes == SIZES else f" --n {sizes}"
     return f"""# One GPT-2 in two programs
 
 Random weights of the published shape of GPT-2 small ({SHAPE}),
 saved by transformers, are read by `hf:` (the package's own network and cache) and by arbench's `transformer`. Beside
 them are a Llama and a Mamba of the package, of small sizes. All is repeated by
 
-    python benchmarks/gpt2_twin.py --out reports/twins
+    python benchmarks/gpt2_twin.py --out reports/twins{given}
 
 ## The same model
 
 | what | compared | result |
-|---|---|---|
+| --- | --- | --- |
 | log-probabilities in float32 | {found.scored:,} tokens | {most} |
 | draws under the same noise | {found.drawn:,} tokens | {found.other:,} differ |
 
@@ -127,20 +195,24 @@ them are a Llama and a Mamba of the package, of small sizes. All is repeated by
 
 ## Which is slower, and why
 
-Times, claims and growth of all four are in [summary.md](summary.md), made from [results.jsonl](results.jsonl). The
-profiles of this run say where the difference of the two GPT-2 lies:
+{times(results)}
 
-{why}
+The profiles of the same run say where the difference lies:
+
+{reasons(results)}
 
 Each profile, in two lines:
 
 {told}
+
+Claims, growth and memory are in [summary.md](summary.md), made from [results.jsonl](results.jsonl). A second run has
+the small Llama and Mamba: [{SECOND}/summary.md]({SECOND}/summary.md).
 """
 
 
 @click.command(help=__doc__)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the report.")
-@click.option("--n", "sizes", default="16,32", show_default=True, help="Numbers of tokens to measure.")
+@click.option("--n", "sizes", default=SIZES, show_default=True, help="Numbers of tokens to measure.")
 def main(out: Path, sizes: str) -> None:
     """Compare, verify, measure, and write the report."""
     with tempfile.TemporaryDirectory() as place:
@@ -149,22 +221,24 @@ def main(out: Path, sizes: str) -> None:
         before = Path.cwd()
         os.chdir(here)
         try:
-            found = agreement(*(resolve(spec).build() for spec in (THEIRS, OURS)), SCORED, DRAWN)
+            theirs, ours = (resolve(spec).build() for spec in PAIR)
+            found = agreement(theirs, ours, SCORED, DRAWN)
         finally:
             os.chdir(before)
         click.echo(f"{found}")
         if not found.log_prob <= ALLOWED or found.other:
             raise click.ClickException("the two models differ")
-        models = (THEIRS, OURS, LLAMA, MAMBA)
-        checks = [said(verifying(model), here).partition("\nchecked")[0] for model in models]
+        checks = [said(verifying(model), here).partition("\nchecked")[0] for model in (*PAIR, *SMALL)]
         verified = [" ".join(text.split()) for text in checks]
         click.echo("\n".join(verified))
-        named = [word for model in models for word in ("--model", model)]
-        click.echo(said(["run", *named, *METHODS, "--n", sizes, *MEASURED], here))
-        out.mkdir(parents=True, exist_ok=True)
-        for name in ("results.jsonl", "summary.md"):
-            (out / name).write_bytes((here / "run" / name).read_bytes())
-        (out / "README.md").write_text(readme(found, verified, read(out / "results.jsonl")), encoding="utf-8")
+        click.echo(said([*running(PAIR, sizes, "run"), "--profile"], here))
+        click.echo(said(running(SMALL, sizes, SECOND), here))
+        for run, folder in (("run", out), (SECOND, out / SECOND)):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in ("results.jsonl", "summary.md"):
+                (folder / name).write_bytes((here / run / name).read_bytes())
+        text = readme(found, verified, read(out / "results.jsonl"), sizes)
+        (out / "README.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ law = option(
     "--law",
     metavar="NAME[:SIZE]",
     help="For a --model that is a plain module, (B, N) to (B, N, K): the law of an element, of which it returns K "
-    "parameters, such as categorical:256, normal or logistic_mixture:10.",
+    "parameters, such as categorical:256, normal or logistic_mixture:10. Other models have their own.",
 )
 
 
@@ -282,7 +282,9 @@ def given_options(ctx: click.Context, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_law(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a command with ``--law`` as a setting of each ``--model``.
+    """Return the options of a command with ``--law`` as a setting of each ``--model`` of the user's own.
+
+    Models of arbench and of packages have laws of their own; beside no other, they refuse one.
 
     Raises:
         RefusedError: there is no model to set it of, or a suite names the models.
@@ -297,7 +299,13 @@ def with_law(given: dict[str, Any]) -> dict[str, Any]:
         )
     if not given.get("models"):
         raise RefusedError("--law is the law of a --model that is a plain module; add one, as in --model path.py:Net")
-    return {**given, "models": [with_setting(spec, setting) for spec in given["models"]]}
+    own = [spec for spec in given["models"] if _is_own(spec)] or given["models"]
+    return {**given, "models": [with_setting(spec, setting) if spec in own else spec for spec in given["models"]]}
+
+
+def _is_own(spec: str) -> bool:
+    """Return whether a model is named by its file or module, as ``path.py:Net``, and not by a name of its own."""
+    return "." in spec.partition(":")[0].partition("@")[0]
 
 
 def named_models(given: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,13 @@ def test_the_methods_of_a_plain_module_are_listed(answer):
     assert "needs an incremental step" in {one["method"]: one["why"] for one in model["lacking"]}["cached"]
 
 
+def test_the_law_is_that_of_the_plain_module_among_other_models(answer):
+    words = ("--model", "wavenet:tiny", "--model", "my_net.py:Net", "--law", "categorical:8")
+    found = answer("list", *words, "--json")
+    assert (found.code, found.err) == (0, "")
+    assert [one["spec"] for one in json.loads(found.out)["models"]] == ["wavenet", "my_net.py:Net"]
+
+
 def test_samples_of_a_plain_module_are_drawn(answer, here):
     words = ("--model", "my_net.py:Net,width=3", "--law", "categorical:8", "--n", 12, "--count", 2)
     found = answer("sample", *words, "--out", here / "out")

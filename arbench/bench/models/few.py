@@ -108,7 +108,7 @@ class Few:
             found.append(Shape(long, min(batch, default=1), first, spare, only))
             known = long
         if not n and (longest := _longest(source, takes, known)) is not None:
-            found.append(Shape(longest, min(batch, default=1), first, True, FORWARD_ALONE))
+            found.append(Shape(longest, min(batch, default=1), first, False, FORWARD_ALONE))
         return found
 
 

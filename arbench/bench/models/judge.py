@@ -67,9 +67,17 @@ class Judge:
         """Return the distance of draws from another outcome, in parameter units."""
         return self._oracle.margin(params.double(), noise.double())
 
-    def rounding(self, params: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return the error of log-probabilities (B, N) that a result of this dtype may have, in float64."""
-        size = 1 + self.log_prob(params, x).abs() + self._oracle.sensitivity(params.double(), _exact(x))
+    def rounding(self, params: Tensor, x: Tensor, dtype: torch.dtype, known: Tensor | None = None) -> Tensor:
+        """Return the error of log-probabilities (B, N) that a result of this dtype may have, in float64.
+
+        Args:
+            params: parameters (B, N, P).
+            x: elements (B, N).
+            dtype: the dtype of the result.
+            known: what ``log_prob`` returns of them, where that is known.
+        """
+        found = self.log_prob(params, x) if known is None else known
+        size = 1 + found.abs() + self._oracle.sensitivity(params.double(), _exact(x))
         return torch.finfo(dtype).eps * size
 
     def levels(self, params: Tensor) -> Tensor:
@@ -101,7 +109,7 @@ class OwnJudge(Judge):
         """Return the law's own margins."""
         return self.law.margin(params, noise.to(params.dtype))
 
-    def rounding(self, params: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:
+    def rounding(self, params: Tensor, x: Tensor, dtype: torch.dtype, known: Tensor | None = None) -> Tensor:
         """Return nothing: both sides of a comparison round alike."""
         return torch.zeros(x.shape, dtype=torch.float64, device=x.device)
 

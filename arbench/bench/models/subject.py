@@ -266,6 +266,11 @@ def of_the_model(line: Verification) -> bool:
     return line.status == "inexact" and facts.get("how") == PROBED and facts.get("half") is None
 
 
+def of_its_steps(line: Verification) -> bool:
+    """Return whether a case is charged with a fault of the model's steps, which spoils the methods that make them."""
+    return line.status in ("inexact", "error") and (line.verified or {}).get("half") is not None
+
+
 def _passed(fault: InexactError) -> dict[str, Any]:
     """Return the facts of the checks that a model passed before its fault."""
     return {name: value for name, value in fault.facts.items() if name not in ("half", "check", "first_difference")}

@@ -16,7 +16,7 @@ from arbench.bench.call import keep_float32_exact
 from arbench.bench.case import CaseKey
 from arbench.bench.job import Job, Message, Planned, out_of_memory
 from arbench.bench.models.few import Few
-from arbench.bench.models.subject import ModelSubject, of_the_model
+from arbench.bench.models.subject import ModelSubject, of_its_steps, of_the_model
 from arbench.bench.options import PlanError
 from arbench.bench.plan import Plan, planning
 from arbench.bench.workers.checking import patience_s
@@ -78,16 +78,17 @@ def _planned_and_checked(job: Job) -> Iterator[Message]:
             return
         yield Message(begin=step.spec, step=step.did, what=step.what)
     yield Message(planned=Planned(plan.cases, plan.models, lacking=plan.lacking, native=few.native))
-    yield from checks(job, plan.cases, few.spare)
+    yield from checks(job, plan.cases, few.spare, chosen=not job.options[0].n)
 
 
-def checks(job: Job, cases: Sequence[CaseKey], spare: Collection[str] = ()) -> Iterator[Message]:
+def checks(job: Job, cases: Sequence[CaseKey], spare: Collection[str] = (), chosen: bool = False) -> Iterator[Message]:
     """Verify cases, the models one after the other, and of each those that can be spared last.
 
     Args:
         job: the seed, weights and data of the models.
         cases: the cases.
         spare: ids of those that are left out where the others took long; they get a line that says so.
+        chosen: whether the sizes are of our choice: then larger ones wait until a step that is wrong is mended.
 
     Yields:
         That a case begins, and its verification. An exception of a model is charged to its case, except on a GPU, which
@@ -101,6 +102,8 @@ def checks(job: Job, cases: Sequence[CaseKey], spare: Collection[str] = ()) -> I
         return models.index(case.spec), case.id in spare, case.n, case.batch, case.dtype
 
     wrong: dict[str, Verification] = {}
+    steps: dict[str, int] = {}
+    """The first size at which steps of a model are wrong."""
     for (_, can_wait, *_), found in groupby(sorted(cases, key=rank), rank):
         group, spent = list(found), time.monotonic() - began
         fault = wrong.get(group[0].spec)
@@ -113,9 +116,16 @@ def checks(job: Job, cases: Sequence[CaseKey], spare: Collection[str] = ()) -> I
                 why = f"left out, since the other cases took {spent:.0f} s"
                 yield Message(line=Verification(case.id, "over_budget", case.exactness, None, why))
             continue
+        if chosen and group[0].n > steps.get(group[0].spec, group[0].n):
+            for case in group:
+                why = f"left out until what is wrong at N = {steps[case.spec]} is mended"
+                yield Message(line=Verification(case.id, "over_budget", case.exactness, None, why))
+            continue
         for message in _verified(subjects.of(group[0]), msgspec.structs.replace(job, cases=group, share_s=ANY_S)):
             if isinstance(message.line, Verification) and of_the_model(message.line):
                 wrong[group[0].spec] = message.line
+            elif isinstance(message.line, Verification) and of_its_steps(message.line):
+                steps.setdefault(group[0].spec, group[0].n)
             yield message
 
 

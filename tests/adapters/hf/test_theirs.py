@@ -16,7 +16,7 @@ from arbench.models import ModelError, resolve
 
 FILE = Path(__file__).parent / "theirs.py"
 METHODS = ("--method", "parallel", "--method", "sequential")
-SMALL, LONG, LONGER = (("--n", str(n), "--batch", "1", "--dtype", "float32") for n in (8, 44, 70))
+SMALL, LONG, LONGER, LONGEST = (("--n", str(n), "--batch", "1", "--dtype", "float32") for n in (8, 44, 70, 128))
 STEP_BY_STEP = "is right over all elements at once, but wrong step by step"
 
 
@@ -27,6 +27,8 @@ STEP_BY_STEP = "is right over all elements at once, but wrong step by step"
         ("far_leaks", LONGER, "is WRONG: forward leaks: parameters of element 65 change with element"),
         ("drifts", SMALL, f"{STEP_BY_STEP}: it reads every element that forward reads, so look at where it takes them"),
         ("drifts_late", LONG, "it reads every element that forward reads, so look at where it takes them to be"),
+        ("drifts_later", LONGEST, "from element 101 on"),
+        ("drifts_later", LONGEST, "single steps, and wrong in later ones: it reads every element that forward reads"),
         ("drifts_if_static,cache=static", SMALL, f"{STEP_BY_STEP}: it reads every element that forward reads"),
         ("forgets", LONG, STEP_BY_STEP),
         ("coarse", SMALL, "returns bfloat16, in a row named float32"),

@@ -99,6 +99,15 @@ def drifts_late():
     return gpt2(LatePositions)
 
 
+class LaterPositions(Positions):
+    after = 100
+
+
+def drifts_later():
+    """Count them so behind a cache of more than 100 tokens."""
+    return gpt2(LaterPositions)
+
+
 class StaticPositions(Positions):
     def forward(self, input_ids=None, **more):
         one = Positions if type(past_of(more)).__name__ == "StaticCache" else GPT2LMHeadModel

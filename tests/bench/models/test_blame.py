@@ -143,7 +143,8 @@ def test_a_fault_is_charged_to_the_methods_that_use_the_half_which_is_wrong(faul
         ("Looping", "in one call for elements 1 to 31, from element 2 on", FORWARD | SINGLE),
         (
             "Late",
-            "from element 80 on, allowed 1.*e-09: extend is right over all elements at once, but wrong in a",
+            "from element 80 on, allowed 1.*e-09: extend is right over all elements at once and in its first 64 single "
+            "steps, and wrong in later ones: it reads every element that forward reads, so look at where",
             FORWARD,
         ),
         (

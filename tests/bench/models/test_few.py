@@ -73,8 +73,8 @@ class Positions(Stated):
 
 
 def test_a_model_that_states_its_positions_is_probed_at_the_largest_size_that_is_cheap() -> None:
-    assert chosen(Positions())[-1] == Shape(512, 1, "float32", True, ("parallel",))
-    assert chosen(Positions(), most=300)[-1] == Shape(256, 1, "float32", True, ("parallel",))
+    assert chosen(Positions())[-1] == Shape(512, 1, "float32", False, ("parallel",))
+    assert chosen(Positions(), most=300)[-1] == Shape(256, 1, "float32", False, ("parallel",))
     large = Positions()
     large.weights = lambda n: 10**6  # type: ignore[method-assign]
     assert chosen(large)[-1].n == 256

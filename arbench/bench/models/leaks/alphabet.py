@@ -1,20 +1,23 @@
 """Probe of a forward by every symbol of its alphabet: a leak may show for a few symbols alone, such as rare ones.
 
-Events are short, whatever N is measured, so that large networks can afford many symbols. Each row of a batch is another
-random event, in which one place, near the end, takes another symbol; the parameters up to there must stay bit-equal.
+Events are short, so that large networks can afford many symbols, and once more long where nothing else shows what a
+forward does there. Each row of a batch is another random event, in which one place, near the end, takes another symbol;
+the parameters up to there must stay bit-equal.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT
 from arbench.bench.models.leaks.probes import MOST_NUMBERS, levels_of
+from arbench.bench.models.leaks.symbols.named import named_symbols
 from arbench.models import Source
 
 WORK = 4_000_000_000
@@ -28,8 +31,15 @@ ROUNDS = 4
 MOST_ROWS = 256
 """Largest number of rows of one forward."""
 
-_found: WeakKeyDictionary[Source, int | tuple[str, dict[str, object]]] = WeakKeyDictionary()
-"""Finding on each model, the same at every N: the number of symbols that were tried, or a fault."""
+LONG = 64
+"""Elements from which on events are long."""
+FARTHER = 4
+"""How many times as long as before events are in which symbols are tried again."""
+SECONDS = 2.0
+"""Seconds after which no more symbols are tried in long events: attention takes more than its weights say."""
+
+_found: WeakKeyDictionary[Source, dict[int, int | tuple[str, dict[str, object]]]] = WeakKeyDictionary()
+"""Finding on each model in events of some numbers of elements: the number of symbols that were tried, or a fault."""
 
 
 def probe_symbols(source: Source, n: int, seed: int, known: int, twin: Source | None = None) -> int:
@@ -49,33 +59,46 @@ def probe_symbols(source: Source, n: int, seed: int, known: int, twin: Source | 
     Raises:
         InexactError: the forward leaks for a symbol; names it.
     """
-    if source not in _found:
-        _found[source] = _probe(source, n, seed, known, twin)
-    found = _found[source]
-    if isinstance(found, int):
-        return found
-    raise InexactError(found[0], **found[1])
+    found = _found.setdefault(source, {})
+    sizes = [_short(source, n)]
+    if not source.steps and n >= max(LONG, FARTHER * max(found, default=sizes[0])):
+        sizes.append(n)
+    most = 0
+    for size in dict.fromkeys([*found, *sizes]):
+        if size not in found:
+            found[size] = _probe(source, size, seed, known, twin)
+        tried = found[size]
+        if not isinstance(tried, int):
+            raise InexactError(tried[0], **tried[1])
+        most = max(most, tried)
+    return most
 
 
 def _probe(source: Source, n: int, seed: int, known: int, twin: Source | None) -> int | tuple[str, dict[str, object]]:
-    levels, n = levels_of(source), _short(source, n)
-    weights = sum(one.numel() for one in source.parameters())
+    levels = levels_of(source)
     work = WORK if source.steps else STEPLESS * WORK
-    total = min(ROUNDS * (levels or 0), work // max(2 * weights * n, 1))
+    total = min(ROUNDS * (levels or 0), work // max(2 * _weights(source) * n, 1))
     if levels is None or known >= levels or total <= known:
         return 0
     generator = torch.Generator().manual_seed(seed)
-    symbols = torch.cat([torch.randperm(levels, generator=generator) for _ in range(ROUNDS)])[:total]
+    rounds = [torch.randperm(levels, generator=generator).tolist() for _ in range(ROUNDS)]
+    rounds[0] = list(dict.fromkeys(named_symbols(source, levels) + rounds[0]))  # code that treats one has to name it
+    symbols = torch.tensor([one for some in rounds for one in some][:total])
     pasts = torch.randint(levels, (total, n), generator=generator)
     bounds = source.schedule(n)
     group = max(len(bounds) - 3, 0)
     place = slice(bounds[group], bounds[group + 1])
     changed = pasts.clone()
     changed[:, place] = (symbols[:, None] + torch.arange(place.stop - place.start)) % levels
-    rows = min(MOST_ROWS, max(MOST_NUMBERS // (n * source.distribution.params_width), 1))
+    rows = min(MOST_ROWS, max(MOST_NUMBERS // (n * max(n, source.distribution.params_width)), 1))
     context = source.observe(n, [0], seed)[1]
-    both = zip(pasts.split(rows), changed.split(rows), strict=True)
-    differs = torch.cat([_differs(source, *some, context)[:, : place.stop] for some in both])
+    differs, began = pasts[:0, : place.stop] > 0, time.perf_counter()
+    for some in zip(pasts.split(rows), changed.split(rows), strict=True):
+        if n >= LONG and time.perf_counter() - began > SECONDS:
+            break
+        differs = torch.cat([differs, _differs(source, *some, context)[:, : place.stop]])
+    total = len(differs)
+    pasts, changed = pasts[:total], changed[:total]
     if twin is not None:
         _forget_rounding(differs, twin, pasts, changed, context, rows)
     leaks = differs.any(1)
@@ -91,6 +114,12 @@ def _probe(source: Source, n: int, seed: int, known: int, twin: Source | None) -
         f"of {n} elements{said}",
         {"first_difference": [0, at], "leak_share": float(leaks.double().mean()), "leak_symbol": symbol},
     )
+
+
+def _weights(source: Source) -> int:
+    """Return the number of weights, without those of tables, which only look up."""
+    tables = {id(one.weight) for one in source.modules() if isinstance(one, nn.Embedding)}
+    return sum(one.numel() for one in source.parameters() if id(one) not in tables)
 
 
 def _forget_rounding(

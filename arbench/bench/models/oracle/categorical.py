@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from arbench.bench.models.oracle.base import Oracle, at, lead, log_weights
+from arbench.bench.models.oracle.base import Oracle, at, lead, log_total, log_weights
 
 
 class CategoricalOracle(Oracle):
@@ -15,7 +15,7 @@ class CategoricalOracle(Oracle):
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         """Return l_x - log sum_k exp(l_k)."""
-        return at(log_weights(params), x)
+        return at(params, x) - log_total(params)
 
     def all_levels(self, params: Tensor) -> Tensor:
         """Return the log-probabilities (.., L) of every level."""

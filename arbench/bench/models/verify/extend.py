@@ -99,7 +99,10 @@ def _fault(walks: Walks, mixed: Walk) -> InexactError:
         return _failed(mixed.error, "extend")
     if not walks.independent:
         return _differ(walks, mixed, None, _UNTOLD)
-    return _differ(walks, mixed, "extend", "extend is right over all elements at once, but wrong in a single step")
+    why = (
+        f"extend is right over all elements at once and in its first {POSITIONS} single steps, and wrong in later ones"
+    )
+    return _differ(walks, mixed, "extend", f"{why}: {reading(walks, mixed)}")
 
 
 def _reuses(source: Source, f: Tensor, code: Any) -> bool:

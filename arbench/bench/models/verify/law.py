@@ -6,7 +6,7 @@ What is judged is the law that the run measures, on the run's own parameters, dt
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor
@@ -34,6 +34,9 @@ ROUNDINGS = 8
 
 _summed: WeakKeyDictionary[Source, float] = WeakKeyDictionary()
 """``law_sum`` of each model's last case with a sum: levels over the budget are summed in the first case alone."""
+_probed: WeakSet[Source] = WeakSet()
+"""Models of which levels that are too many have been probed: that takes long, and shows in one case what it does in
+all."""
 
 
 def verify_law(source: Source, judge: Judge, proof: Evidence, outcome: Outcome, seed: int) -> dict[str, Any]:
@@ -114,7 +117,7 @@ def _compared(law: Distribution, judge: Judge, params: Tensor, x: Tensor) -> tup
     if found.shape != x.shape:
         raise InexactError(f"the law's log-probabilities are {tuple(found.shape)}, elements {tuple(x.shape)}")
     wanted = judge.log_prob(params, x)
-    allowed = ROUNDINGS * judge.rounding(params, x, found.dtype)
+    allowed = ROUNDINGS * judge.rounding(params, x, found.dtype, wanted)
     if found.dtype == torch.float64:
         allowed = torch.maximum(allowed, EXACT * (1 + wanted.abs()))
     mine = found.double()
@@ -144,11 +147,15 @@ def _sum(source: Source, judge: Judge, params: Tensor) -> tuple[float | None, fl
     assert oracle.levels is not None
     size = oracle.levels * oracle.width
     every = size <= BUDGET or (size <= MOST and source not in _summed)
+    if not every and source in _probed:
+        return _summed.get(source), 0.0, 0
     levels = torch.arange(oracle.levels) if every else oracle.probes(TRIED, torch.Generator().manual_seed(0))
     chosen = _elements(params, len(levels) * oracle.width)
     mine, worst, allowed = _compared(law, judge, *spread_over(chosen, levels))
     if every:
         _summed[source] = _one(mine.exp(), allowed)
+    else:
+        _probed.add(source)
     return _summed.get(source), worst, mine.numel()
 
 

@@ -324,7 +324,7 @@ def _log_probs(judge: Judge, proof: Evidence, outcome: Outcome, dtype: str) -> d
             raise InexactError("recorded parameters of shape {}, expected {}".format(*shapes))
         found = judge.log_prob(outcome.params, outcome.x)
     elif found.shape == own.shape:
-        law_error = judge.rounding(proof.params, outcome.x, found.dtype)
+        law_error = judge.rounding(proof.params, outcome.x, found.dtype, own)
     if found.shape != own.shape:
         raise InexactError(f"log-probabilities are {tuple(found.shape)}, elements {tuple(own.shape)}")
     mine = found.double()

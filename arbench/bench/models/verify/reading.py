@@ -18,19 +18,26 @@ def reading(walks: Walks, single: Walk) -> str:
 
     Earlier elements are changed one at a time: the parameters of the first wrong element then change in ``forward``, in
     single steps, in both or in neither.
+
+    Args:
+        walks: the walks of the model.
+        single: the one by single steps; a call over several elements may precede them.
     """
     assert single.at is not None
     assert single.params is not None
     first, last = (walks.group(at) for at in (single.at[1], single.params.shape[1] - 1))
     if not walks.bounds[first]:
         return LOOK
-    return _lost(walks, first) or _lost(walks, last) or COMPLETE
+    return _lost(walks, single, first) or _lost(walks, single, last) or COMPLETE
 
 
-def _lost(walks: Walks, group: int) -> str | None:
+def _lost(walks: Walks, single: Walk, group: int) -> str | None:
     """Return which elements single steps do not read for a group, or read in place of them; None if it is none."""
     here = slice(walks.bounds[group], walks.bounds[group + 1])
-    steps = walks.walk(range(group + 2))
+    cuts = [cut for cut in single.cuts if cut <= group + 1]
+    if cuts[-2:] != [group, group + 1]:
+        return None  # no single step computes it
+    steps = walks.walk(cuts)
     if steps.params is None:
         return LOOK
     lost, more = list[int](), list[int]()

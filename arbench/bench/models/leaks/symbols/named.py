@@ -69,9 +69,10 @@ def _of(value: Any, levels: int, seen: set[int], depth: int) -> Iterator[int]:
     elif isinstance(value, partial):
         yield from _of_values([value.func, *value.args, *value.keywords.values()], levels, seen, depth)
     elif isinstance(value, list | tuple | set | frozenset | range):
-        yield from (one for one in islice(value, MOST) if type(one) is int)
+        yield from _of_values(filter(_is_hint, islice(value, MOST)), levels, seen, depth)
     elif type(value) is dict:
-        yield from (one for pair in islice(value.items(), MOST) for one in pair if type(one) is int)
+        pairs = islice(value.items(), MOST)
+        yield from _of_values((one for pair in pairs for one in pair if _is_hint(one)), levels, seen, depth)
     elif depth and id(value) not in seen and (call := _call_of(value)) is not None:
         seen.add(id(value))
         yield from _of(call, levels, seen, depth)
@@ -121,6 +122,11 @@ def _call_of(value: Any) -> FunctionType | None:
         return None
     found = next((vars(one)["__call__"] for one in kind.__mro__ if "__call__" in vars(one)), None)
     return found if isinstance(found, FunctionType) else None
+
+
+def _is_hint(value: Any) -> bool:
+    """Return whether an entry of a collection is a whole number, or a function that may name some."""
+    return type(value) is int or _is_function(value)
 
 
 def _is_function(value: Any) -> bool:

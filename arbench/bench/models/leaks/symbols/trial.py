@@ -3,15 +3,15 @@
 A leak, or a fault of a state, may show for one symbol of thousands. Symbols that the model's code names, those at the
 ends of the alphabet and round numbers are tried first, and the others as far as the time goes, in events that hold each
 once. The parameters of ``forward`` are compared with those of single steps, which cannot read later elements: so a leak
-shows however near or far it reaches. As later elements of events that begin alike, symbols must also leave the first
-parameters bit-equal.
+shows however near or far it reaches within the event. Where events are far longer than those before, symbols are tried
+again. As later elements of events that begin alike, symbols must also leave the first parameters bit-equal.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -31,7 +31,7 @@ WIDE = 256
 """Alphabets of more symbols are tried here as far as the time goes. Of others the probes of a model try every symbol at
 every place, so that here each is tried once with single steps, in float64."""
 SHORT = 256
-"""Elements up to which it is: a model is tried once, and single steps through a long event take long."""
+"""Elements of an event up to which symbols are tried: single steps through a long one take long."""
 LIKELY = 192
 """Symbols that are tried whatever the time, by all parameters of each element."""
 ENDS = 16
@@ -42,6 +42,8 @@ SECONDS = 2.0
 """Seconds in each case after which no more symbols are tried by few parameters of each element."""
 WHOLE = 0.35
 """Share of these seconds after which no more are tried by all parameters, once the others have been."""
+FARTHER = 4
+"""How many times as long as before events are in which symbols are tried again: what one changes may lie far off."""
 WORK = 1_500_000_000
 """Budget of one forward: weights of the model times elements of all rows, about one multiplication each."""
 LARGE_WORK = 15_000_000_000
@@ -55,16 +57,54 @@ SUSPECT = 16.0
 
 
 @dataclass
+class _Pass:
+    """A pass over symbols, some at a time, and once more over those that were tried in far shorter events alone.
+
+    Attributes:
+        order: the symbols.
+        at: number of them that were tried.
+        n: elements of the events of which ``shorter`` is known.
+        shorter: number of symbols that were tried in shorter events alone.
+        again: number of these that have been tried once more.
+    """
+
+    order: Sequence[int] = ()
+    at: int = 0
+    n: int = 0
+    shorter: int = 0
+    again: int = 0
+
+    def reaches(self, n: int) -> bool:
+        """Take the number of elements of the events to come; return whether they are far longer than those before."""
+        if n < FARTHER * self.n:
+            return False
+        self.n, self.shorter, self.again = n, self.at, 0
+        return True
+
+    def some(self, count: int, n: int) -> Sequence[int]:
+        """Return up to so many symbols that come next in events of n elements; none once it is done."""
+        if self.at < len(self.order):
+            return self.order[self.at : self.at + count]
+        return self.order[self.again : min(self.again + count, self.shorter)] if n == self.n else ()
+
+    def tried(self, symbols: Sequence[int]) -> None:
+        """Count the symbols that came next."""
+        if self.at < len(self.order):
+            self.at += len(symbols)
+        else:
+            self.again += len(symbols)
+
+
+@dataclass
 class _Progress:
     """Symbols of one model that were tried in its cases so far."""
 
-    named: int = 0
-    likely: set[int] = field(default_factory=set)
-    order: list[int] = field(default_factory=list)
-    at: int = 0
-    """Symbols that were tried by all parameters, beside the likely ones."""
-    quickly: int = 0
-    """Symbols that were tried while the model computed few parameters of each element."""
+    named: int
+    likely: Sequence[int]
+    whole: _Pass
+    """Those that were tried by all parameters, beside the likely ones."""
+    quick: _Pass
+    """Those that were tried while the model computed few parameters of each element."""
 
 
 @dataclass(frozen=True)
@@ -114,48 +154,54 @@ def try_symbols(source: Source, twin: Source, f: Tensor, context: Mapping[str, T
     if levels <= WIDE:
         if source not in _known and f.shape[1] <= SHORT:
             _Trial(twin, twin, as_float64(f[:1]), own, levels).exactly(range(levels))
-            _known[source] = _Progress(at=levels)
+            _known[source] = _Progress(0, (), _Pass(), _Pass())
         return None
     trial = _Trial(source, twin, f[:1], own, levels)
     progress = _known.get(source) or _started(source, levels)
     _known[source] = progress
-    new = [one for one in progress.order[:LIKELY] if one not in progress.likely]
-    trial.stepped(new)
-    progress.likely.update(new)
-    _quickly(trial, progress)
+    long = trial.n > SHORT
+    if not long and progress.whole.reaches(trial.n):
+        trial.stepped(progress.likely)
+    quickly = not long and _quickly(trial, progress.quick)
     began = time.perf_counter()
-    while progress.at < levels and time.perf_counter() - began < WHOLE * SECONDS:
-        symbols = progress.order[progress.at : progress.at + trial.at_once]
+    while not long and time.perf_counter() - began < (WHOLE if quickly else 1.0) * SECONDS:
+        symbols = progress.whole.some(trial.at_once, trial.n)
+        if not symbols:
+            break
         trial.tried([one for one in symbols if one not in progress.likely])
-        progress.at += len(symbols)
-    stepped = progress.likely | set(progress.order[: progress.at])
-    return Tried(levels, progress.named, len(stepped), len(stepped | set(progress.order[: progress.quickly])))
+        progress.whole.tried(symbols)
+    order = progress.whole.order
+    stepped = {*progress.likely, *order[: progress.whole.at]}
+    return Tried(levels, progress.named, len(stepped), len(stepped.union(order[: progress.quick.at])))
 
 
-def _quickly(trial: _Trial, progress: _Progress) -> None:
-    """Try symbols while the model computes few parameters of each element, if it can.
+def _quickly(trial: _Trial, symbols: _Pass) -> bool:
+    """Try symbols while the model computes few parameters of each element; return whether it can.
 
     What a symbol changes in a network shows in any of them, and those of a wide alphabet take most of the time.
     """
+    symbols.reaches(trial.n)
     narrowed = getattr(trial.source, "narrowed", None)
-    if narrowed is None or progress.quickly >= len(progress.order):
-        return
+    if narrowed is None:
+        return False
     began = time.perf_counter()
     with narrowed() as width:
         if not width:
-            return
+            return False
         few = trial.with_width(width)
-        while progress.quickly < len(progress.order) and time.perf_counter() - began < SECONDS:
-            symbols = progress.order[progress.quickly : progress.quickly + few.at_once]
+        while time.perf_counter() - began < SECONDS and (some := symbols.some(few.at_once, trial.n)):
             try:
-                few.tried(symbols)
-            except InexactError as error:
-                if isinstance(error, ExtendError):  # code of the user's may want all parameters, and gets them later
-                    return
-                raise
-            except Exception:  # the same
-                return
-            progress.quickly += len(symbols)
+                few.tried(some)
+            except Exception as error:  # code of the user's may want all parameters, and gets them below
+                if isinstance(error, InexactError) and not isinstance(error, ExtendError):
+                    raise
+                raising = few.raising(some)
+                break
+            symbols.tried(some)
+        else:
+            return True
+    trial.stepped(raising)
+    return False
 
 
 def _started(source: Source, levels: int) -> _Progress:
@@ -163,7 +209,8 @@ def _started(source: Source, levels: int) -> _Progress:
     few = [one for one in named if one > 1][:FACTORS]
     near = [one + by for one in named for by in (0, 1, -1)] + [a * b for a, b in combinations(few, 2)]
     order = dict.fromkeys(one for one in [*near, *_usual(levels), *_spread(levels)] if 0 <= one < levels)
-    return _Progress(len(named), order=list(order))
+    every = list(order)
+    return _Progress(len(named), every[:LIKELY], _Pass(every), _Pass(every))
 
 
 def _usual(levels: int) -> Iterator[int]:
@@ -212,7 +259,7 @@ class _Trial:
     ) -> None:
         self.source = source
         self._twin, self._f, self._context, self._levels, self._narrow = twin, f, context, levels, width is not None
-        n = f.shape[1]
+        self.n = n = f.shape[1]
         self._bounds = source.schedule(n)
         each = max(_weights(source, self._narrow) * n, 1)
         work = max(min(WORK // each, MOST_ROWS if width is None else FEW_ROWS), min(LARGE_WORK // each, LARGE_ROWS))
@@ -234,12 +281,25 @@ class _Trial:
         repeated = {name: value.repeat(rows, *[1] * (value.dim() - 1)) for name, value in own.items()}
         return source.encode(repeated, self._f.shape[1])
 
-    def tried(self, symbols: list[int]) -> None:
+    def tried(self, symbols: Sequence[int]) -> None:
         """Try symbols, each once in each way. Raises InexactError if one shows a fault."""
         at_once = self._rows * (self._f.shape[1] - self._begin)
         for first in range(0, len(symbols), at_once):
             self._later(symbols[first : first + at_once])
         self.stepped(symbols)
+
+    def raising(self, symbols: Sequence[int]) -> Sequence[int]:
+        """Return one of some symbols that make the model raise: where not all of them do, one that does."""
+        while len(symbols) > 1:
+            first = symbols[: len(symbols) // 2]
+            try:
+                self.tried(first)
+                symbols = symbols[len(first) :]
+            except Exception as error:
+                if isinstance(error, InexactError) and not isinstance(error, ExtendError):
+                    raise
+                symbols = first
+        return symbols
 
     def stepped(self, symbols: Sequence[int]) -> None:
         """Compare ``forward`` with single steps on events of symbols. Raises InexactError if they differ."""
@@ -260,7 +320,7 @@ class _Trial:
         x[:, : self._places] = flat.view(rows, self._places)
         return x
 
-    def _later(self, symbols: list[int]) -> None:
+    def _later(self, symbols: Sequence[int]) -> None:
         """Try symbols as later elements. Raises InexactError if the first parameters change."""
         x, begin, seen = self._f.repeat(self._rows, 1), self._begin, self._seen
         if self._usual is None:

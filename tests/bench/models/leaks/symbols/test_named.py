@@ -42,12 +42,16 @@ def named(how: str) -> list[int]:
         part.register_forward_pre_hook(NamingHook())
     elif how == "configuration":
         part.config = SimpleNamespace(rare=RARE)
+    elif how == "table of functions":
+        part.rules = {"rare": lambda symbol: symbol == 31_415}
     elif how == "many":
         part.rare = list(range(RARE, RARE + 2 * MOST))
     return named_symbols(part, LEVELS)
 
 
-@pytest.mark.parametrize("how", ["partial", "object", "code of an object", "configuration", "many"])
+@pytest.mark.parametrize(
+    "how", ["partial", "object", "code of an object", "configuration", "table of functions", "many"]
+)
 def test_a_symbol_is_found(how: str) -> None:
     assert RARE in named(how)
 

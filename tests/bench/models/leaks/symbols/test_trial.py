@@ -1,9 +1,11 @@
-"""Symbols of a wide alphabet: a leak of one of them is found, however near or far it reaches."""
+"""Symbols of a wide trial: a leak of one of them is found, however near or far it reaches."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, count
 from typing import Any
 
 import pytest
@@ -64,8 +66,26 @@ class Bigrams(Source):
         return logits, None
 
 
-def tried(source: Source) -> trial.Tried | None:
-    f, _ = source.observe(N, [0], seed=0)
+class Indexing(Bigrams):
+    """Adds to the logit of one symbol before it, and so fails where few logits are computed."""
+
+    def forward(self, f: Tensor, code: object) -> Tensor:
+        logits = super().forward(f, code)
+        for row, at in self._rare(f).nonzero().tolist():
+            logits[row, at, f[row, at]] += 1
+        return logits
+
+    @contextmanager
+    def narrowed(self) -> Iterator[int]:
+        whole, self.head = self.head, nn.Linear(4, 8)
+        try:
+            yield 8
+        finally:
+            self.head = whole
+
+
+def tried(source: Source, n: int = N) -> trial.Tried | None:
+    f, _ = source.observe(n, [0], seed=0)
     return try_symbols(source, copy.deepcopy(source).double(), f, {})
 
 
@@ -77,6 +97,29 @@ def test_a_leak_of_one_symbol_is_found_however_far_it_reaches(back: int, monkeyp
         InexactError, match=rf"^forward leaks: parameters of element \d+ change with element \d+ .*{RARE}"
     ):
         tried(Bigrams(back))
+
+
+@pytest.mark.parametrize("likely", [0, 192])
+def test_symbols_are_tried_again_in_far_longer_events(likely: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "LIKELY", likely)
+    monkeypatch.setattr(trial.time, "perf_counter", lambda: 0.0)
+    far = Bigrams(20)
+    for n in (N, N + 1):
+        found = tried(far, n)
+        assert found is not None
+        assert found.symbols == LEVELS
+    with pytest.raises(InexactError, match=rf"^forward leaks: .* where that is symbol {RARE}, and not with most"):
+        tried(far, 8 * N)
+    sound = Bigrams()
+    assert tried(sound) == tried(sound, 8 * N)
+
+
+def test_a_symbol_with_which_few_parameters_fail_is_tried_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "LIKELY", 0)
+    clock = chain((0, 0), count(10, 10))  # time for few parameters of all symbols, and then for no more
+    monkeypatch.setattr(trial.time, "perf_counter", lambda: next(clock))
+    with pytest.raises(InexactError, match=rf"^forward leaks: .* where that is symbol {RARE}, and not with most"):
+        tried(Indexing())
 
 
 def test_a_step_that_is_wrong_after_one_symbol_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
