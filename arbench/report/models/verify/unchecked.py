@@ -12,7 +12,6 @@ from arbench.report.models.verify.faults import OF_METHODS, Fault, methods_of
 from arbench.report.models.verify.passed import ORDER
 from arbench.results import Case
 
-
 CALLS = {
     "extend": "they call extend, which is wrong",
     "several": "they call extend for several elements at once, which is wrong",
