@@ -53,9 +53,9 @@ _OPTIONAL = (
     "largest_n",
     "gap_worst",
     "streams",
-    "marked_depth",
-    "op",
     "first_chunk",
+    "op",
+    "marked_depth",
     "gap",
 )
 """Columns of the headline that a narrow terminal loses, the first one first."""

@@ -19,8 +19,8 @@ from arbench.results.schema.run import Run, Seal
 from arbench.results.seals import Tape
 
 FILE_NAME = "results.jsonl"
-WRITES = "arbench run --model NAME --out FOLDER"
-"""The command that writes a results file."""
+MISSING = "; arbench run --model NAME --out FOLDER writes it"
+"""What to do where there is no results file, behind the message."""
 
 
 def locate(path: Path) -> Path:
@@ -46,7 +46,7 @@ def read(path: Path) -> Results:
         require_regular(path)
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise ResultsError(f"{path}: {error.strerror}; {WRITES} writes it") from None
+        raise ResultsError(f"{path}: {error.strerror}{MISSING}") from None
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror}") from None
     except ValueError as error:  # a path with a null character
