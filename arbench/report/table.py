@@ -53,9 +53,9 @@ _OPTIONAL = (
     "largest_n",
     "gap_worst",
     "streams",
+    "first_chunk",
     "op",
     "marked_depth",
-    "first_chunk",
     "gap",
 )
 """Columns of the headline that a narrow terminal loses, the first one first."""
