@@ -35,6 +35,16 @@ COMMANDS = {
 }
 """Line in the help for each command."""
 
+EXAMPLES = {
+    "train": "arbench train --model wavenet:tiny --out FOLDER",
+    "distill": "arbench distill --teacher wavenet:teacher@speech --student parallel_wavenet:student --out FOLDER",
+    "sample": "arbench sample --model wavenet:nv@speech --out FOLDER",
+    "new": "arbench new model my_model.py",
+    "report": "arbench report FOLDER",
+    "history": "arbench history FOLDER --repo .",
+}
+"""A whole command, for those that have an option or an argument which must be given."""
+
 COMPLETE = "_ARBENCH_COMPLETE"
 """Variable by which a shell asks for completions; click ends the process after it has answered."""
 
@@ -92,6 +102,11 @@ def _main(args: list[str]) -> NoReturn:
     try:
         code = group.main(args or ["--help"], prog_name="arbench", standalone_mode=False, obj=args) or 0
         sys.stdout.flush()
+    except click.MissingParameter as error:
+        command = error.ctx.command_path.split()[1] if error.ctx else ""
+        example = EXAMPLES.get(command, f"arbench {command} --help")
+        click.echo(f"arbench: {' '.join(error.format_message().split()).rstrip('.')}; for example: {example}", err=True)
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         click.echo(f"arbench: {' '.join(error.format_message().split())}", err=True)
         sys.exit(error.exit_code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +279,29 @@ def given_options(ctx: click.Context, values: dict[str, Any]) -> dict[str, Any]:
     """Return those of a command's parameters that the user set."""
     given = {k: v for k, v in values.items() if ctx.get_parameter_source(k).name == "COMMANDLINE"}  # type: ignore[union-attr]
     return {k: v for k, v in given.items() if v not in ((), [])}
+
+
+def words_of(ctx: click.Context, without: Collection[str] = ()) -> list[str]:
+    """Return the options that the user set as words of a command, ``--n 8,16 --method cached``.
+
+    Args:
+        ctx: the context of the command.
+        without: names of parameters to leave out.
+    """
+    words: list[str] = []
+    for one in ctx.command.params:
+        name = one.name or ""
+        if not isinstance(one, click.Option) or name in without or name not in given_options(ctx, ctx.params):
+            continue
+        value = ctx.params[name]
+        if one.is_flag:
+            words.append(one.opts[0])
+        elif one.callback in (_flat, split):  # several values in one word
+            words += [one.opts[0], ",".join(map(str, value))]
+        else:
+            values = value if one.multiple and isinstance(value, tuple | list) else [value]
+            words += [word for each in values for word in (one.opts[0], str(each))]
+    return words
 
 
 def with_law(given: dict[str, Any]) -> dict[str, Any]:

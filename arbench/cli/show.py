@@ -32,10 +32,13 @@ from arbench.report import (
     sentences,
     size_hints,
 )
+from arbench.report.table import HIDDEN
 from arbench.results import FILE_NAME, Results
 
 LEAST = 112
 """Characters of a line of the taxonomy, at least: it has a row for each model and may be wider than the terminal."""
+WHOLE = 240
+"""Characters of a line of a table with ``--details``, at most: it keeps its columns, however wide the terminal is."""
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
 PROMPT = 2
 """Lines of a terminal that the command and the next prompt take."""
@@ -109,7 +112,10 @@ def _show_results(results: Results, paths: list[str], more: str, details: bool) 
     opening += paths
     if models and not details:
         opening.append(f"details  {more}")
-    tables = [_table(one, width, details or not models) for one in (headline(results, width) if few else [])]
+    tables = [
+        _table(one, width, details or not models)
+        for one in (headline(results, WHOLE if details else width) if few else [])
+    ]
     passes = passes_table(results) if details or has_trained(results) else None
     frontier = frontier_table(results)
     if frontier is not None:
@@ -159,7 +165,7 @@ def _filled(lines: list[str] | tuple[str, ...], width: int, indent: str = "  ") 
 def _table(table: Table, width: int, details: bool) -> list[str]:
     lines = table.lines()
     body = lines[: len(lines) - len(table.notes)]
-    notes = [note for note in table.notes if details or note.startswith(("*", "[", "(", OVER))]
+    notes = [note for note in table.notes if details or note.startswith(("*", "[", "(", OVER, HIDDEN))]
     return [*body, *_filled(notes, width, "")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from arbench.cli.options import (
     threads,
     which_cases,
     which_inputs,
+    words_of,
 )
 from arbench.cli.shell import check_shell
 from arbench.cli.terminal import terminal_width
@@ -33,6 +35,11 @@ FILE_NAME = "verify.json"
 SCHEMA = 1
 DTYPES = ("float32", "float64")
 """Data types without ``--dtype``: the second only where the first took little time."""
+
+NAMING = ("models", "law", "checkpoints", "suite")
+"""Parameters that name models; the specification of one has what they say."""
+OF_CHECKS = ("n", "batch", "timeout", "out", "as_json")
+"""Parameters of a check that a run after it goes without: it has a ladder of sizes of its own."""
 
 
 @click.command("verify")
@@ -82,7 +89,7 @@ def command(ctx: click.Context, out: Path | None, as_json: bool, **values: Any) 
             checks = check(options, dtypes, timeout, display)
         except NoWorkerError as error:
             raise NothingError(str(error)) from None
-    found = judged(checks)
+    found = judged(checks, ctx)
     document = to_json(
         {
             "schema": SCHEMA,
@@ -101,15 +108,27 @@ def command(ctx: click.Context, out: Path | None, as_json: bool, **values: Any) 
     ctx.exit(exit_code(found))
 
 
-def judged(checks: Checks) -> list[Correctness]:
-    """Return what is known of each model of a check."""
+def judged(checks: Checks, ctx: click.Context) -> list[Correctness]:
+    """Return what is known of each model of a check, with the commands that come next."""
     from arbench.report.models.verify import correctness
 
     rows: dict[str, list[Any]] = {}
     for case, row in zip(checks.cases, checks.rows(), strict=True):
         rows.setdefault(case.spec, []).append(row)
     lacking = [*checks.lacking.items()]
-    return [correctness(spec, found, native=checks.native, lacking=lacking) for spec, found in rows.items()]
+    again = shlex.join(["arbench", "verify", *words_of(ctx)])
+    others, measures = words_of(ctx, NAMING), words_of(ctx, (*NAMING, *OF_CHECKS))
+    return [
+        correctness(
+            spec,
+            found,
+            native=checks.native,
+            lacking=lacking,
+            again=again if len(rows) == 1 else shlex.join(["arbench", "verify", "--model", spec, *others]),
+            then=shlex.join(["arbench", "run", "--model", spec, *measures]),
+        )
+        for spec, found in rows.items()
+    ]
 
 
 def show(found: list[Correctness], seconds: float, document: bytes | None) -> None:

@@ -46,8 +46,22 @@ _HEADLINE = (
     "marked_depth",
     "largest_n",
 )
-_OPTIONAL = ("rate", "real_time", "speed_up", "marked_depth", "op", "gap_worst", "first_chunk", "gap", "streams")
+_OPTIONAL = (
+    "rate",
+    "real_time",
+    "speed_up",
+    "largest_n",
+    "gap_worst",
+    "streams",
+    "first_chunk",
+    "op",
+    "marked_depth",
+    "gap",
+)
 """Columns of the headline that a narrow terminal loses, the first one first."""
+HIDDEN = "Not shown: "
+"""Beginning of the note on columns that a narrow terminal loses."""
+SHOWS = "--details or a wider terminal shows all"
 OF_CHUNKS = ("first_chunk", "gap", "gap_worst", "noise")
 """Columns of methods that draw chunk by chunk."""
 _NAMED = 80
@@ -238,6 +252,7 @@ def model_tables(results: Results, width: int) -> list[Table]:
         kept = [name for name in _HEADLINE if name != "n" or several]
         marked = ["* extrapolated from counted sizes"] if any(map(is_extrapolated, at_n)) else []
         marked += ["+ stated by the method, not counted"] if any(map(is_stated, at_n)) else []
+        whole = _table(title, at_n, results, shared, kept)
         for dropped in (None, *_OPTIONAL):
             kept = [name for name in kept if name != dropped]
             marks = "; ".join([*_legend(at_n), *(marked if "marked_depth" in kept else [])])
@@ -245,6 +260,10 @@ def model_tables(results: Results, width: int) -> list[Table]:
             legend = _packed(filter(None, (marks, speed)), width)
             below = [*legend, *notes]
             table = _table(title, at_n, results, shared, kept, below)
+            shown = {column.title for column in table.columns}
+            if lost := [column.title for column in whole.columns if column.title not in shown]:
+                table = replace(table, notes=[f"{HIDDEN}{listed(lost)}; {SHOWS}", *below])
+                below = [*table.notes]
             if max(map(len, table.lines()[len(title.splitlines()) : -len(below) or None])) <= width:
                 break
         tables.append(replace(table, gist=[*legend, *gist]))

@@ -6,6 +6,15 @@ from __future__ import annotations
 class ResultsError(Exception):
     """Failure to read, write or continue a results file; the message is one line for the user."""
 
+    todo = ""
+    """What to do about it, behind the message, where no better advice is known; empty where the message says it."""
+
+
+class UnreadableError(ResultsError):
+    """A line that is no line of a results file."""
+
+    todo = "; the file is damaged, or no results file: restore it, or measure again with arbench run --out FOLDER"
+
 
 class WriteError(ResultsError):
     """Failure to write a line, such as on a full disk; every earlier line is intact.

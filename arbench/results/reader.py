@@ -11,7 +11,7 @@ import msgspec
 from arbench.border.printable import on_one_line
 from arbench.files import require_regular
 from arbench.results.checks import decoded
-from arbench.results.errors import ResultsError
+from arbench.results.errors import ResultsError, UnreadableError
 from arbench.results.memory import Results
 from arbench.results.schema import SCHEMA, AnyLine
 from arbench.results.schema.measured import Samples
@@ -19,6 +19,8 @@ from arbench.results.schema.run import Run, Seal
 from arbench.results.seals import Tape
 
 FILE_NAME = "results.jsonl"
+MISSING = "; arbench run --model NAME --out FOLDER writes it"
+"""What to do where there is no results file, behind the message."""
 
 
 def locate(path: Path) -> Path:
@@ -43,6 +45,8 @@ def read(path: Path) -> Results:
     try:
         require_regular(path)
         data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ResultsError(f"{path}: {error.strerror}{MISSING}") from None
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror}") from None
     except ValueError as error:  # a path with a null character
@@ -65,7 +69,7 @@ def read(path: Path) -> Results:
                 raise ResultsError(f"damaged: it repeats line {before}")
             results.add(line)
     except ResultsError as error:
-        raise ResultsError(f"{path}:{number}: {error}{_whole(tape)}") from None
+        raise ResultsError(f"{path}:{number}: {error}{_whole(tape) or error.todo}") from None
     results.integrity = tape.integrity(first.sealed)
     return results
 
@@ -75,7 +79,7 @@ def _parsed(raw: bytes, tape: Tape) -> AnyLine:
     try:
         line = decoded(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ResultsError(on_one_line(error)) from None
+        raise UnreadableError(on_one_line(error)) from None
     except ValueError as error:
         raise ResultsError(str(error)) from None
     except RecursionError:

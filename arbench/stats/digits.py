@@ -81,7 +81,8 @@ def shared_prefix(values: Iterable[tuple[float, Interval | None]], unit: str) ->
     """Return the power of ten of the SI prefix in which to print all numbers of a column.
 
     It is that of the smallest value, or a larger one if the largest value would have more than five digits before
-    its point, or if the last digit that a value's interval supports would come before the unit's place.
+    its point, or if the last digit that a value's interval supports would come before the unit's place; but not one
+    in which the largest value is below one and the smallest below a thousandth.
 
     Args:
         values: the numbers in ``unit``, each with its interval; zeros do not matter.
@@ -96,6 +97,8 @@ def shared_prefix(values: Iterable[tuple[float, Interval | None]], unit: str) ->
     least = 3 * math.ceil((_exponent(sizes[-1]) - _MOST_BEFORE_POINT + 1) / 3)
     places = [last_place(value, interval) for value, interval in known if interval is not None]
     supported = 3 * math.ceil(max(places, default=smallest) / 3)
+    if _exponent(sizes[-1]) < supported and _exponent(sizes[0]) < supported - 3:
+        supported = 3 * (_exponent(sizes[-1]) // 3)
     return min(highest, max(min(_PREFIXES), smallest, least, supported))
 
 

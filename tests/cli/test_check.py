@@ -20,6 +20,7 @@ from arbench.findings import Check
 from arbench.gate.counters.check import open_gate
 from arbench.gate.timing.check import Gate, GateError
 from arbench.results import Case, Writer, read
+from arbench.results.reader import MISSING
 
 MINE = ["--model", "wavenet:tiny", "--n", "4,8", "--method", "parallel", "--method", "cached"]
 ID = "wavenet:tiny/sample/cached/eager/cpu/float32/b1/n4"
@@ -180,10 +181,13 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         "(char 0))",
     ),
     "other JSON": (lambda p: p.write_text('{"a": 1}'), "{0}: " + NOT_ARBENCH),
-    "a folder": (lambda p: (p.unlink(), p.mkdir()), "{0}/results.jsonl: No such file or directory"),
+    "a folder": (
+        lambda p: (p.unlink(), p.mkdir()),
+        "{0}/results.jsonl: No such file or directory" + MISSING,
+    ),
     "another's case": (
         lambda p: edited(p, '"kind":"case"', '"kind":"cake"'),
-        "{0}:2: Invalid value 'cake' - at `$.kind`",
+        "{0}:2: Invalid value 'cake' - at `$.kind`; restore it from version control",
     ),
 }
 

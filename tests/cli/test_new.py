@@ -47,7 +47,7 @@ def test_a_link_to_nowhere_is_not_followed(refusal, here):
     [
         ("new model mine", "mine: the file of a model is Python; name it mine.py"),
         ("new model none/mine.py", "none/mine.py: cannot be written (No such file or directory); choose another place"),
-        ("new model", "Missing argument 'FILE.py'."),
+        ("new model", "Missing argument 'FILE.py'; for example: arbench new model my_model.py"),
         ("new", "Missing command."),
         ("new modl mine.py", "No such command 'modl'. Did you mean 'model'?"),
     ],

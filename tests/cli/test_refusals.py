@@ -19,6 +19,8 @@ from arbench.cli import COMMANDS
 from arbench.cli.run import say_absent
 from arbench.models import resolve, save
 from arbench.results import Run, Writer
+from arbench.results.errors import UnreadableError
+from arbench.results.reader import MISSING
 
 RUN = Run(
     schema=1,
@@ -160,7 +162,7 @@ NUMBER = "expected an integer or comma-separated integers, got"
             "--suite taxonomy --model wavenet:tinny",
             "the suite has no model 'wavenet:tinny'; did you mean 'wavenet:tiny'?",
         ),
-        ("--resume", "out/results.jsonl: No such file or directory"),
+        ("--resume", f"out/results.jsonl: No such file or directory{MISSING}"),
     ],
 )
 def test_options_of_run(refusal, here, words, said):
@@ -176,7 +178,10 @@ def test_options_of_run(refusal, here, words, said):
         ("weather", f"no command 'weather'; available: {', '.join(COMMANDS)}"),
         ("run --resume", "--resume needs --out: the folder of the run to continue"),
         ("list --model wavnet", "unknown model 'wavnet'; did you mean 'wavenet'?"),
-        ("report none", "none: No such file or directory"),
+        ("report none", f"none: No such file or directory{MISSING}"),
+        ("sample", "Missing option '--out'; for example: arbench sample --model wavenet:nv@speech --out FOLDER"),
+        ("train --out a", "Missing option '--model'; for example: arbench train --model wavenet:tiny --out FOLDER"),
+        ("report", "Missing argument 'PATH...'; for example: arbench report FOLDER"),
         ("doctor --device tpu", "unknown device 'tpu'; use cpu, cuda or cuda:INDEX"),
         ("doctor --threads 0", "--threads must be at least 1, got 0"),
         ("doctor --threads 100000", "--threads must be at most 4096, got 100000"),
@@ -383,9 +388,12 @@ def test_two_files_that_call_a_model_the_same(refusal, here):
     ("lines", "said"),
     [
         (b"", ": empty; a results file begins with a 'run' line"),
-        (b"{}\n", ":1: Object missing required field `kind`"),
-        (b"loss,step\n0.1,3\n", ":1: JSON is malformed: invalid character (byte 0)"),
-        (msgspec.json.encode(RUN) + b"\nbroken\n", ":2: JSON is malformed: invalid character (byte 0)"),
+        (b"{}\n", ":1: Object missing required field `kind`" + UnreadableError.todo),
+        (b"loss,step\n0.1,3\n", ":1: JSON is malformed: invalid character (byte 0)" + UnreadableError.todo),
+        (
+            msgspec.json.encode(RUN) + b"\nbroken\n",
+            ":2: JSON is malformed: invalid character (byte 0)" + UnreadableError.todo,
+        ),
         (
             msgspec.json.encode(RUN).replace(b'"schema":1', b'"schema":7') + b"\n",
             ":1: schema 7 is unknown; this arbench reads schema 1",

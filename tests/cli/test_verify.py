@@ -44,6 +44,21 @@ def test_a_model_that_is_wrong(answer: Callable[..., Any]) -> None:
     assert "\n  ✗ leaks: as said above\n" in found.out
 
 
+def test_what_calls_a_wrong_step_is_not_checked_and_the_command_is_repeated(answer: Callable[..., Any]) -> None:
+    words = "--model bigrams.py:Stale --method parallel,naive,cached --n 8 --batch 2 --dtype float32 --seed 3"
+    found = answer("verify", *words.split())
+    assert found.code == 1
+    said = " ".join(found.out.split())
+    assert "not checked - rewind; sample cached: they call extend, which is wrong next" in said
+    assert said.endswith(f"next once it is mended: arbench verify {words}")
+
+
+def test_what_is_right_is_measured_with_the_same_inputs(answer: Callable[..., Any]) -> None:
+    found = answer("verify", "--model", "bigrams.py:Sound", "--method", "parallel", *SMALL, "--seed", "3")
+    said = " ".join(found.out.split())
+    assert said.endswith("arbench run --model bigrams.py:Sound:tiny --method parallel --dtype float32 --seed 3")
+
+
 def test_a_model_of_which_nothing_runs(answer: Callable[..., Any]) -> None:
     found = answer("verify", "--model", "attending.py:Raising", *SMALL)
     assert found.code == 3

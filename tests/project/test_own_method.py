@@ -21,8 +21,7 @@ from arbench.results import Case, Results
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "own-method.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BIGRAM = next(one for one in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "class Bigram" in one)
+BIGRAM = next(one for one in BLOCKS if "class Bigram" in one)
 SIZES = [16]
 PLANTED = """
 
@@ -46,7 +45,7 @@ def passed(model, noise):
 def results(load: Callable[[Path], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
     """Yield a run of the page's samplers, and of the first one with one wrong symbol, within this process."""
     folder = tmp_path_factory.mktemp("mine")
-    files = {"my_model": BIGRAM, "my_sampler": BLOCKS[0] + PLANTED, "stated": BLOCKS[1], "full": BLOCKS[3]}
+    files = {"bigram": BIGRAM, "my_sampler": BLOCKS[0] + PLANTED, "stated": BLOCKS[1], "full": BLOCKS[3]}
     for name, text in files.items():
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
     found = {"copy": [], "read": [], "matmul": {"float32": 1e6}, "timer_s": 1e-7}
@@ -56,7 +55,7 @@ def results(load: Callable[[Path], ModuleType], tmp_path_factory: pytest.TempPat
         patch.setattr(runner, "limits", lambda device, threads=None: found)
         places = ["my_sampler.py:draw", "my_sampler.py:planted", "stated.py:draw", "full.py:steps"]
         methods = ["parallel", "cached", *(f"{folder}/{place}" for place in places), passed]
-        yield arbench.measure(f"{folder}/my_model.py:Bigram", methods=methods, n=SIZES, rounds=1, workers=1)
+        yield arbench.measure(f"{folder}/bigram.py:Bigram", methods=methods, n=SIZES, rounds=1, workers=1)
     for name in set(sys.modules) - before:
         if name.startswith("arbench_user_") or name == "my_sampler":
             del sys.modules[name]

@@ -36,7 +36,7 @@ COMMANDS = [run for run in RUNS if run.startswith("arbench ")]
 @pytest.mark.parametrize("line", [*COMMANDS, *(run for run in runs(OWN) if run.startswith("arbench "))])
 def test_its_commands_parse(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BASE", "origin/main")
-    monkeypatch.setenv("MODEL", "my_model.py:Bigram")
+    monkeypatch.setenv("MODEL", "my_model.py:MyModel")
     words = shlex.split(os.path.expandvars(line))[1:]
     with group.make_context("arbench", words) as context:
         name, command, rest = group.resolve_command(context, words)
@@ -146,9 +146,9 @@ def test_that_of_a_users_model_runs_what_the_pages_say(monkeypatch: pytest.Monke
     assert install.startswith("pip install ")
     where = " git+https://HOST/OWNER/arbench@COMMIT transformers"  # a bare name may be anybody's on the index
     assert install.endswith(where)
-    gate, readme = ((ROOT / name).read_text() for name in ("docs/gate.md", "README.md"))
+    gate, starter = ((ROOT / name).read_text() for name in ("docs/gate.md", "arbench/cli/starters/model.py"))
     assert f"`{check.removesuffix(' --junit perf.xml')}`" in " ".join(gate.split())
-    assert f"class {values['MODEL'].rpartition(':')[2]}(Source)" in readme
+    assert f"class {values['MODEL'].rpartition(':')[2]}(Source)" in starter
     elsewhere = gate.partition("Elsewhere")[2]  # in the reader's repository, too
     assert "arbench check --baseline counters.jsonl " in elsewhere
     assert where.removesuffix(" transformers") in elsewhere

@@ -33,6 +33,12 @@ def test_a_column_has_the_unit_of_its_smallest_number() -> None:
     ]
 
 
+def test_the_largest_number_of_a_column_is_not_below_one_while_others_are_nearly_nothing() -> None:
+    rates = [(5e5, (3e5, 7e5)), (140.0, (138.0, 142.0))]
+    headings, cells = in_one_unit([Column("elements")], [[Quantity(v, "/s", e)] for v, e in rates])
+    assert (headings[0].heading, cells) == ("elements (k/s)", [["500"], ["0.140"]])
+
+
 def test_a_wide_column_has_at_most_five_digits_before_the_point() -> None:
     headings, cells = in_one_unit([Column("time")], [[Quantity(2e-6, "s")], [Quantity(25.0, "s")]])
     assert (headings[0].heading, cells) == ("time (ms)", [["0.0020"], ["25,000"]])

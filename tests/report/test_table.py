@@ -10,7 +10,7 @@ import pytest
 
 from arbench.report import frame, headline, headlines, rows
 from arbench.report.cells import ratio_label
-from arbench.report.table import model_tables
+from arbench.report.table import HIDDEN, model_tables
 from arbench.results import Case, Ratio, Slowdown
 
 
@@ -100,7 +100,16 @@ def test_headline_fits_the_terminal(results, width: int) -> None:
     ]
     for table in tables:
         assert max(map(len, table.lines(width))) <= width
-        assert {"op", "method", "time", "ok up to N"} <= {one.title for one in table.columns}
+        assert {"op", "method", "time", "depth"} <= {one.title for one in table.columns}
+
+
+def test_columns_that_a_narrow_terminal_loses_are_named(results) -> None:
+    table, whole = headline(results, 80)[0], headline(results, 240)[0]
+    lost = {one.title for one in whole.columns} - {one.title for one in table.columns}
+    (note,) = [note for note in table.notes if note.startswith(HIDDEN)]
+    assert "speed-up" in lost
+    assert all(title in note for title in lost)
+    assert not any(note.startswith(HIDDEN) for note in whole.notes)
 
 
 def test_headline_is_at_one_n_and_says_what_is_not_ok(results) -> None:

@@ -281,6 +281,7 @@ def test_a_torn_last_line_is_dropped_with_a_warning(path):
 
 
 MIDDLE = 3
+DAMAGED = "; the file is damaged, or no results file: restore it, or measure again with arbench run --out FOLDER"
 
 
 @pytest.mark.parametrize(
@@ -307,7 +308,7 @@ def test_a_line_that_does_not_validate_is_refused_by_its_number(path, raw, said)
 
 def test_a_last_line_that_is_whole_and_broken_is_refused_too(path):
     path.write_bytes(encoded(LINES[:MIDDLE]) + b'{"kind":"fi\n')
-    assert refused(path) == f":{MIDDLE + 1}: Input data was truncated"
+    assert refused(path) == f":{MIDDLE + 1}: Input data was truncated{DAMAGED}"
 
 
 @pytest.mark.parametrize("schema", [0, 2, 99])
@@ -327,7 +328,7 @@ def test_a_file_without_a_run_line_is_refused(path):
 
 
 def test_a_missing_file_is_refused(path):
-    assert refused(path) == ": No such file or directory"
+    assert refused(path) == ": No such file or directory; arbench run --model NAME --out FOLDER writes it"
 
 
 seconds, times = st.floats(1e-15, 1e9), st.floats(0, 1e11)

@@ -24,6 +24,8 @@ from arbench.border.whole import check_file, write_bytes
 from arbench.gate.counters.portable import moved
 from arbench.gate.stored import read_stored
 from arbench.results import COUNTERS, Case, Line, Results, ResultsError, Run
+from arbench.results.errors import UnreadableError
+from arbench.results.reader import MISSING
 
 SOURCE = "baseline"
 """Value of ``plan["source"]`` in a file that ``save`` wrote."""
@@ -87,9 +89,11 @@ def load(path: Path) -> Baseline:
         options = _options(path, results.run)
         promised = len(results.cases) if options is None else _promised(results)
     except ResultsError as error:
-        advice = "" if os.path.exists(path) else "write it with --update"
         text = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
-        raise BaselineError(text, advice) from None
+        if not os.path.exists(path):
+            raise BaselineError(text.removesuffix(MISSING), "write it with --update") from None
+        whole = text.removesuffix(UnreadableError.todo)
+        raise BaselineError(whole, "restore it from version control" if whole != text else "") from None
     run = results.run
     if len(results.cases) != promised:
         found = f"it contains {len(results.cases)} of the {promised} cases of its plan"

@@ -315,3 +315,11 @@ def test_every_column_of_kernels_is_explained(kernels) -> None:
     }
     assert {"of limit", "bound by", "rate"} <= titles
     assert [one for one in titles if one not in PLAIN and term_of(one) is None] == []
+
+
+def test_the_comma_behind_a_method_stays_on_its_line(results) -> None:
+    named = page(results, []).partition("Methods:")[2].partition("</p>")[0].strip().splitlines()
+    assert len(named) > 1
+    assert all(line.startswith('<span class="whole">') for line in named)
+    assert [line[-8:] for line in named] == [",</span>"] * (len(named) - 1) + [".</span>"]
+    assert ".whole { white-space: nowrap; }" in page(results, [])

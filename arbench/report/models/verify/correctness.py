@@ -46,6 +46,8 @@ def correctness(
     native: Sequence[str] = (),
     lacking: Sequence[tuple[str, str]] = (),
     asserting: bool = False,
+    again: str = "",
+    then: str = "",
 ) -> Correctness:
     """Return what the cases of a model show.
 
@@ -55,7 +57,10 @@ def correctness(
         native: methods in native code that were left out.
         lacking: methods that were asked for and that the model does not have, with the reason.
         asserting: whether a test of the user's asked, which has no options of a command.
+        again: the command that checks once more; by default that of the model alone.
+        then: the command that measures what is right; by default that of the model alone.
     """
+    again, then = again or f"arbench verify --model {spec}", then or f"arbench run --model {spec}"
     found, right = faults(rows), [row for row in rows if row.status == "ok"]
     wrong = [fault for fault in found if not fault.failed]
     outcome: Outcome = "wrong" if wrong else "failed" if found or not right else "right"
@@ -73,7 +78,7 @@ def correctness(
         first.look if first else "",
         [*lines, *passed(rows, found)],
         unchecked(rows, found, native, lacking, asserting),
-        _todo(spec, outcome, asserting),
+        _todo(outcome, asserting, again, then),
         len(right),
     )
 
@@ -121,7 +126,7 @@ def _wrong(spec: str, fault: Fault, more: int) -> str:
     return f"{what} {verb or 'is WRONG'}: {fault.text}{others}"
 
 
-def _todo(spec: str, outcome: Outcome, asserting: bool) -> list[str]:
+def _todo(outcome: Outcome, asserting: bool, again: str, then: str) -> list[str]:
     if outcome == "right":
-        return [] if asserting else [f"depth, work, memory and time: arbench run --model {spec}"]
-    return ["run the test again" if asserting else f"once it is mended: arbench verify --model {spec}"]
+        return [] if asserting else [f"depth, work, memory and time: {then}"]
+    return ["run the test again" if asserting else f"once it is mended: {again}"]

@@ -75,7 +75,7 @@ def faults(rows: Sequence[Case]) -> list[Fault]:
         if row.status != "ok":
             fault.rows.append(row)
         if not of_model:
-            fault.subject = _methods(fault.rows)
+            fault.subject = methods_of(fault.rows)
     several = {(row.op, row.method) for row in rows}
     for fault in found.values():
         if fault.subject and len({(row.op, row.method) for row in fault.rows}) == len(several) > 1:
@@ -93,7 +93,8 @@ def _check(row: Case) -> str:
     return check if check in MEANINGS else "method"
 
 
-def _methods(rows: Sequence[Case]) -> str:
+def methods_of(rows: Sequence[Case]) -> str:
+    """Return ``score parallel; sample cached, blocks``: the methods of cases, each once."""
     names: dict[str, list[str]] = {}
     for row in rows:
         names.setdefault(row.op, [])

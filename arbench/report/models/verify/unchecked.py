@@ -8,9 +8,16 @@ from typing import Any
 import msgspec
 
 from arbench.report.labels import listed
-from arbench.report.models.verify.faults import OF_METHODS, Fault
+from arbench.report.models.verify.faults import OF_METHODS, Fault, methods_of
 from arbench.report.models.verify.passed import ORDER
 from arbench.results import Case
+
+CALLS = {
+    "extend": "they call extend, which is wrong",
+    "several": "they call extend for several elements at once, which is wrong",
+    "rewind": "they call rewind, which is wrong",
+}
+"""Why methods have no verdict of their own, by the part of the model that is wrong."""
 
 
 class Unchecked(msgspec.Struct):
@@ -31,7 +38,7 @@ def unchecked(
 ) -> list[Unchecked]:
     """Return what was not checked; see ``correctness`` for the arguments."""
     options = _Words(asserting)
-    lines = [*_not_reached(rows, found), *_left_out(rows), *_facts(rows, options)]
+    lines = [*_not_reached(rows, found), *_spoiled(rows, found), *_left_out(rows), *_facts(rows, options)]
     lines += [Unchecked(name, why) for name, why in lacking]
     if native:
         why = "native code takes seconds to compile"
@@ -61,6 +68,20 @@ def _not_reached(rows: Sequence[Case], found: Sequence[Fault]) -> Iterator[Unche
     later = [name for name in ORDER[ORDER.index(first.check) + 1 :] if name != "inputs"] if first.check in ORDER else []
     names = [*later, "the law", "every method"]
     yield Unchecked(listed(names), "they are judged by what is wrong")
+
+
+def _spoiled(rows: Sequence[Case], found: Sequence[Fault]) -> Iterator[Unchecked]:
+    """Yield the methods without a verdict of their own, since they call what is wrong; some others have one."""
+    right = {(row.op, row.method) for row in rows if row.status == "ok"}
+    if not right:
+        return
+    for fault in (one for one in found if one.check not in OF_METHODS):
+        names = methods_of([row for row in fault.rows if (row.op, row.method) not in right])
+        half = next((facts["half"] for row in fault.rows if "half" in (facts := row.verified or {})), "")
+        if half in ("extend", "several") and not any("rewind" in (row.verified or {}) for row in rows):
+            names = f"rewind; {names}" if names else "rewind"
+        if names:
+            yield Unchecked(names, CALLS.get(half, "they are judged by what is wrong"))
 
 
 def _of_wide(known: Sequence[dict[str, Any]]) -> Iterator[Unchecked]:

@@ -120,6 +120,26 @@ def test_a_model_that_is_wrong_passes_the_checks_before() -> None:
     assert [one.name for one in judged(row("parallel", "inexact", "mixed", check="finite")).checked] == ["finite"]
 
 
+SPOILED = [
+    ("extend", "rewind; sample cached, blocks", "they call extend, which is wrong"),
+    ("several", "rewind; sample cached, blocks", "they call extend for several elements at once, which is wrong"),
+]
+
+
+@pytest.mark.parametrize(("half", "what", "why"), SPOILED)
+def test_methods_that_call_what_is_wrong_are_not_checked(half: str, what: str, why: str) -> None:
+    right = row(extend="off")
+    assert right.verified is not None
+    del right.verified["rewind"]
+    wrong = [row(name, "inexact", "off", check="extend", half=half) for name in ("cached", "blocks")]
+    assert [(one.what, one.why) for one in judged(right, *wrong).unchecked] == [(what, why)]
+
+
+def test_methods_that_call_a_wrong_rewind_are_not_checked() -> None:
+    found = judged(row(rewind="off"), row("blocks", "inexact", "off", check="rewind", half="rewind"))
+    assert [(one.what, one.why) for one in found.unchecked] == [("sample blocks", "they call rewind, which is wrong")]
+
+
 UNKNOWN: list[tuple[dict[str, Any], str, str, str]] = [
     ({"leak_symbols": 4}, "a leak for other symbols", "4 of 16 symbols were tried; more take too long", ""),
     (
