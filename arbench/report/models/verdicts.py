@@ -155,8 +155,9 @@ def _extent(fit: Fit) -> str:
 def best(results: Results, model: str, op: Op) -> Best | None:
     """Return the exact method whose depth grows least; among equals the fastest at the largest N.
 
-    Methods that only claim a bound are considered where there is no other, since their depth depends on
-    the data. Methods that are approximate, or score only the model's own samples, never are.
+    A claimed bound counts as what it guarantees, since the depth below it may depend on the data; among methods with the
+    same guarantee those without a bound come first. Methods that are approximate, or score only the model's own samples,
+    never are.
     """
     shared = SharedSettings(results)
     exact: dict[tuple[object, ...], list[Case]] = {}
@@ -167,11 +168,14 @@ def best(results: Results, model: str, op: Op) -> Best | None:
     def rank(fit: Fit) -> tuple[float, ...]:
         largest = max(exact[fit.key], key=lambda case: case.n)
         seconds = math.inf if largest.median_s is None else largest.median_s
-        return CLASSES.index(fit.fitted or "1"), -largest.n, seconds, fit.values[-1]
+        measured = CLASSES.index(fit.fitted or "1")
+        bound = (fit.claimed or "").startswith("<=")
+        known = bound and fit.verdict != "fails"
+        sure = CLASSES.index((fit.claimed or "").removeprefix("<=").strip()) if known else measured
+        return sure, bound, measured, -largest.n, seconds, fit.values[-1]
 
     fits = [f for f in depth_fits(results, model, op) if f.key in exact and f.method != OWN_SAMPLES]
-    firm = [f for f in fits if not (f.claimed or "").startswith("<=")]
-    found = min(firm or fits, key=rank, default=None)
+    found = min(fits, key=rank, default=None)
     return None if found is None else Best(found, shared.method_label(found))
 
 

@@ -163,6 +163,25 @@ def test_a_bound_is_the_best_where_there_is_nothing_firmer(build) -> None:
     assert found.method == "fixed_point"
 
 
+@pytest.mark.parametrize(
+    ("bound", "verdict", "named"),
+    [("<= log N", "holds", "parallel"), ("<= N", "holds", "sequential"), ("<= log N", "fails", "sequential")],
+)
+def test_a_bound_below_what_others_need_is_the_best(bound, verdict, named, build) -> None:
+    def attention(line):
+        """Let whole events have a bound, which a fit exceeds where it fails, and single steps grow as N."""
+        if not isinstance(line, Fit) or (line.op, line.metric) != ("score", "depth"):
+            return line
+        if line.method == "parallel":
+            fitted = "N^2" if verdict == "fails" else "log N"
+            return msgspec.structs.replace(line, claimed=bound, fitted=fitted, verdict=verdict)
+        return msgspec.structs.replace(line, claimed="N", fitted="N") if line.method == "sequential" else line
+
+    found = best(build(edit=attention), "wavenet:nv", "score")
+    assert found is not None
+    assert found.method == named
+
+
 def test_exact_growth_is_only_for_fits_without_residual(results) -> None:
     for fit in results.fits.values():
         growth = exact_growth(fit)
