@@ -82,6 +82,14 @@ def test_a_caption_says_machine_versions_sizes_interval_and_command(build) -> No
     assert "Machine:" not in counted
 
 
+def test_a_caption_of_a_table_has_no_sentence_for_each_method(both, folder: Path) -> None:
+    text = (folder / "captions.txt").read_text()
+    (caption,) = [line for line in text.splitlines() if line.startswith("table 1: ")]
+    untimed = sum(case.status != "ok" for case in both.cases.values() if case.model == "wavenet")
+    assert f"{untimed} of 30 cases have no time (over budget)." in caption
+    assert "over budget: " not in caption
+
+
 def test_a_few_processes_have_a_range_and_no_interval(build) -> None:
     results = build(edit=known, workers=3)
     drawing = next(one for one in draw(results, PAPER) if one.name == "wavenet-nv-seconds")
