@@ -155,9 +155,9 @@ def _extent(fit: Fit) -> str:
 def best(results: Results, model: str, op: Op) -> Best | None:
     """Return the exact method whose depth grows least; among equals the fastest at the largest N.
 
-    A claimed bound counts as what it guarantees, since the depth below it may depend on the data; among methods with the
-    same guarantee those without a bound come first. Methods that are approximate, or score only the model's own samples,
-    never are.
+    A claimed bound counts as what it guarantees, since the depth below it may depend on the data; among methods with
+    the same guarantee those without a bound come first. Methods that are approximate, or score only the model's own
+    samples, never are.
     """
     shared = SharedSettings(results)
     exact: dict[tuple[object, ...], list[Case]] = {}
