@@ -7,7 +7,7 @@ class ResultsError(Exception):
     """Failure to read, write or continue a results file; the message is one line for the user."""
 
     todo = ""
-    """What to do about it, behind the message, where no better advice is known; empty where the message says it."""
+    """Advice behind the message, for where no better one is known; empty where the message says what to do."""
 
 
 class UnreadableError(ResultsError):

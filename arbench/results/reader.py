@@ -20,7 +20,7 @@ from arbench.results.seals import Tape
 
 FILE_NAME = "results.jsonl"
 MISSING = "; arbench run --model NAME --out FOLDER writes it"
-"""What to do where there is no results file, behind the message."""
+"""Advice behind the message that there is no results file."""
 
 
 def locate(path: Path) -> Path:

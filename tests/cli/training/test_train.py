@@ -106,7 +106,7 @@ def test_a_run_is_resumed_beside_its_own_checkpoint_alone(answer, text, tmp_path
     assert (gone.code, gone.err.count("\n")) == (2, 1)
     assert gone.err.rstrip().endswith("; start another run")
     other = tmp_path / "other"
-    assert answer("train", *TINY, "--model", "lstm:tiny,width=6", "--data", text, "--out", other).code == 0
+    assert answer("train", "--model", "lstm:tiny,width=6", *TINY[2:], "--data", text, "--out", other).code == 0
     (other / "model.safetensors").rename(out / "model.safetensors")
     found = answer("train", *TINY, "--data", text, "--out", out, "--resume")
     assert found.code == 2
