@@ -215,8 +215,8 @@ Each profile, in two lines:
 
 {told}
 
-Claims, growth and memory are in [summary.md](summary.md), made from [results.jsonl](results.jsonl). A second run has
-the small Llama and Mamba: [{SECOND}/summary.md]({SECOND}/summary.md).
+Claims, growth and memory are in [results.jsonl](results.jsonl), those of a second run of the small Llama and Mamba in
+[{SECOND}/results.jsonl]({SECOND}/results.jsonl): `arbench report reports/twins --out FOLDER` shows them.
 """
 
 
@@ -245,8 +245,7 @@ def main(out: Path, sizes: str) -> None:
         click.echo(said(running(SMALL, sizes, SECOND), here))
         for run, folder in (("run", out), (SECOND, out / SECOND)):
             folder.mkdir(parents=True, exist_ok=True)
-            for name in ("results.jsonl", "summary.md"):
-                (folder / name).write_bytes((here / run / name).read_bytes())
+            (folder / "results.jsonl").write_bytes((here / run / "results.jsonl").read_bytes())
         text = readme(found, verified, read(out / "results.jsonl"), sizes)
         (out / "README.md").write_text(text, encoding="utf-8")
 

@@ -255,8 +255,8 @@ def test_every_file_that_is_passed_over_is_named_with_the_reason(answer, tmp_pat
     assert pipe == f"arbench: warning: skipped {bad}/results.jsonl: {why}"
     assert broken.startswith(f"arbench: warning: skipped {cut}: neither a results file nor a complete JSON file of")
     assert both == (
-        "arbench: warning: skipped 2 places (line 3: JSON is malformed: invalid character (byte 0); the file is damaged, "
-        "or no results file: restore it, or measure again with arbench run --out FOLDER): "
+        "arbench: warning: skipped 2 places (line 3: JSON is malformed: invalid character (byte 0); the file is "
+        "damaged, or no results file: restore it, or measure again with arbench run --out FOLDER): "
         f"{bad}/a/results.jsonl, {bad}/b/results.jsonl"
     )
     rows, files = found.out.splitlines()[-2:]

@@ -144,7 +144,6 @@ def test_the_two_are_profiled_in_a_run_of_their_own(
         if words[0] == "run":
             folder = here / words[words.index("--out") + 1]
             folder.mkdir()
-            (folder / "summary.md").write_text(f"a summary of {words}")
             results = measured()
             with Writer(folder / "results.jsonl") as writer:
                 for line in (results.run, *results.cases.values(), *results.profiles.values()):
@@ -163,4 +162,4 @@ def test_the_two_are_profiled_in_a_run_of_their_own(
     assert "    transformer@gpt2-random/ is right\n" in text
     assert "takes 2.0x as long as" in text
     kept = {one.relative_to(tmp_path / "out").as_posix() for one in (tmp_path / "out").rglob("*.*")}
-    assert kept == {"README.md", "results.jsonl", "summary.md", "small/results.jsonl", "small/summary.md"}
+    assert kept == {"README.md", "results.jsonl", "small/results.jsonl"}
