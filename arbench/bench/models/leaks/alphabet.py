@@ -16,7 +16,8 @@ from torch import Tensor
 
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT
-from arbench.bench.models.leaks.probes import MOST_NUMBERS, levels_of
+from arbench.bench.models.leaks.leaking import MOST_NUMBERS
+from arbench.bench.models.leaks.probes import levels_of
 from arbench.bench.models.leaks.symbols.named import named_symbols
 from arbench.models import Source
 
