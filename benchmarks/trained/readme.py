@@ -140,14 +140,16 @@ def speech(folder: Path) -> list[str]:
 
 
 def within(folder: Path) -> list[str]:
-    """Return the curve of the WaveNet of half an hour."""
+    """Return the curve of the WaveNet of half an hour, and its held-out bits."""
     found = run_of(folder, "speech-wavenet-30min")
     rows = [[f"{step:,}", f"{bits:.3f}", f"{seconds / 60:.0f}"] for step, _, bits, seconds in found["curve"]]
+    each = (bits / count for bits, count in zip(found["part_bits"], found["part_elements"], strict=True))
     return [
         *markdown(["step:", "validation bits:", "minutes:"], rows),
         "",
         f"Held out: {found['bits']:.3f} {found['unit']} after step {found['best_step']:,}; processor time "
-        f"{processor_time(folder, 'speech-wavenet-30min')}.",
+        f"{processor_time(folder, 'speech-wavenet-30min')}. The recordings in turn: "
+        f"{', '.join(f'{one:.3f}' for one in each)}.",
     ]
 
 
