@@ -19,8 +19,8 @@ from arbench.bench.case import CaseKey
 from arbench.border.printable import encodable_within, on_one_line
 from arbench.files import require_regular
 from arbench.results import SCHEMA, Case, CountSource, Results, ResultsError, Run, locate, read
+from arbench.results.errors import MissingError
 from arbench.results.ranges import Natural
-from arbench.results.reader import MISSING
 
 STORAGE = "pytest-benchmark"
 """Value of ``plan["source"]`` in a run that pytest-benchmark stored."""
@@ -82,9 +82,10 @@ def read_stored(path: Path) -> Results:
     try:
         require_regular(file)
         data = file.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingError(f"{file}: {error.strerror}") from None
     except OSError as error:
-        todo = MISSING if isinstance(error, FileNotFoundError) else ""
-        raise ResultsError(f"{file}: {error.strerror}{todo}") from None
+        raise ResultsError(f"{file}: {error.strerror}") from None
     except ValueError as error:  # a path with a null character
         raise ResultsError(f"{file}: {error}") from None
     if not data.strip() or _is_line(data.partition(b"\n")[0]):

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 
 class ResultsError(Exception):
-    """Failure to read, write or continue a results file; the message is one line for the user."""
+    """Failure to read, write or continue a results file; the message is one line for the user.
 
-    todo = ""
-    """Advice behind the message, for where no better one is known; empty where the message says what to do."""
+    Args:
+        problem: what is wrong.
+        advice: what to do next; empty where the problem says it.
+    """
+
+    def __init__(self, problem: str, advice: str = "") -> None:
+        super().__init__(f"{problem}; {advice}" if advice else problem)
+        self.problem, self.advice = problem, advice
+
+
+class MissingError(ResultsError):
+    """There is no such file."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem, "arbench run --model NAME --out FOLDER writes it")
 
 
 class UnreadableError(ResultsError):
     """A line that is no line of a results file."""
 
-    todo = "; the file is damaged, or no results file: restore it, or measure again with arbench run --out FOLDER"
+    def __init__(self, problem: str, advice: str = "") -> None:
+        damaged = "the file is damaged, or no results file: restore it, or measure again with arbench run --out FOLDER"
+        super().__init__(problem, advice or damaged)
 
 
 class WriteError(ResultsError):

@@ -11,7 +11,7 @@ import msgspec
 from arbench.border.printable import on_one_line
 from arbench.files import require_regular
 from arbench.results.checks import decoded
-from arbench.results.errors import ResultsError, UnreadableError
+from arbench.results.errors import MissingError, ResultsError, UnreadableError
 from arbench.results.memory import Results
 from arbench.results.schema import SCHEMA, AnyLine
 from arbench.results.schema.measured import Samples
@@ -19,8 +19,6 @@ from arbench.results.schema.run import Run, Seal
 from arbench.results.seals import Tape
 
 FILE_NAME = "results.jsonl"
-MISSING = "; arbench run --model NAME --out FOLDER writes it"
-"""Advice behind the message that there is no results file."""
 
 
 def locate(path: Path) -> Path:
@@ -46,7 +44,7 @@ def read(path: Path) -> Results:
         require_regular(path)
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise ResultsError(f"{path}: {error.strerror}{MISSING}") from None
+        raise MissingError(f"{path}: {error.strerror}") from None
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror}") from None
     except ValueError as error:  # a path with a null character
@@ -69,7 +67,10 @@ def read(path: Path) -> Results:
                 raise ResultsError(f"damaged: it repeats line {before}")
             results.add(line)
     except ResultsError as error:
-        raise ResultsError(f"{path}:{number}: {error}{_whole(tape) or error.todo}") from None
+        problem = f"{path}:{number}: {error.problem}"
+        if tape.whole:
+            raise ResultsError(problem, _kept(tape.whole)) from None
+        raise type(error)(problem, error.advice) from None
     results.integrity = tape.integrity(first.sealed)
     return results
 
@@ -92,11 +93,6 @@ def _parsed(raw: bytes, tape: Tape) -> AnyLine:
     return line
 
 
-def _whole(tape: Tape) -> str:
-    """Return what the seals before a broken line say, and what to do, in words."""
-    if tape.whole:
-        return (
-            f"; the last good seal is line {tape.whole}: restore the file, or keep what is whole with "
-            f"head -n {tape.whole}"
-        )
-    return ""
+def _kept(whole: int) -> str:
+    """Return what to do where the seals before a broken line are good, up to the one on line ``whole``."""
+    return f"the last good seal is line {whole}: restore the file, or keep what is whole with head -n {whole}"

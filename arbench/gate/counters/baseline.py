@@ -25,7 +25,6 @@ from arbench.gate.counters.portable import moved
 from arbench.gate.stored import read_stored
 from arbench.results import COUNTERS, Case, Line, Results, ResultsError, Run
 from arbench.results.errors import UnreadableError
-from arbench.results.reader import MISSING
 
 SOURCE = "baseline"
 """Value of ``plan["source"]`` in a file that ``save`` wrote."""
@@ -89,11 +88,11 @@ def load(path: Path) -> Baseline:
         options = _options(path, results.run)
         promised = len(results.cases) if options is None else _promised(results)
     except ResultsError as error:
-        text = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
+        problem = error.problem if error.problem.startswith(str(path)) else f"{path}: {error.problem}"
         if not os.path.exists(path):
-            raise BaselineError(text.removesuffix(MISSING), "write it with --update") from None
-        whole = text.removesuffix(UnreadableError.todo)
-        raise BaselineError(whole, "restore it from version control" if whole != text else "") from None
+            raise BaselineError(problem, "write it with --update") from None
+        restore = isinstance(error, UnreadableError)
+        raise BaselineError(problem, "restore it from version control" if restore else error.advice) from None
     run = results.run
     if len(results.cases) != promised:
         found = f"it contains {len(results.cases)} of the {promised} cases of its plan"
