@@ -60,6 +60,8 @@ class ModelSubject:
         self._pairs: dict[Any, tuple[Any, Any]] = {}
         self._made = False
         """True if the last call made a graph under ``torch.compile``: its time is not that of a call."""
+        self._probed: dict[tuple[Any, ...], InexactError | _Raised | dict[str, Any]] = {}
+        """What probes of the model found, by N, batch and what a method changes of it."""
 
     def pair(self, case: CaseKey) -> tuple[Any, Any]:
         """Return the model that a case measures, as its method changes it, and its float64 twin; each is built once."""
@@ -143,7 +145,7 @@ class ModelSubject:
         """Verify cases in ascending order of size, so that the duration of a long case can be predicted."""
         from arbench.bench.models.verify.model import verify_model
 
-        probed: dict[tuple[Any, ...], InexactError | _Raised | dict[str, Any]] = {}
+        probed = self._probed
         spent: dict[tuple[Any, ...], list[tuple[int, float]]] = {}
         for case in sorted(job.cases, key=lambda case: (case.n, case.batch)):
             history = spent.setdefault(case.key, [])
@@ -197,19 +199,30 @@ class ModelSubject:
         half = fault.facts.get("half")
         if half is None:
             return charged
-        counted: Any = (["start", "extend"],)
-        if half in ("several", "rewind"):
-            counted = (["extend"], _over_several) if half == "several" else (["rewind"],)
-        with evaluations(self.pair(case)[0], *counted) as wrong_calls:
+        names, wrong = {"several": (["extend"], _over_several), "rewind": (["rewind"], _any)}.get(
+            half, (["start", "extend"], _any)
+        )
+        called = False
+
+        def ends(*args: Any) -> bool:
+            nonlocal called
+            if not wrong(*args):
+                return False
+            called = True
+            raise _WrongCall
+
+        with evaluations(self.pair(case)[0], names, ends):
             try:
                 other = "rewind" if half == "rewind" else "extend"
                 check = fault.facts.get("check", other)
                 line = self._verification(case, {**_passed(fault), other: str(fault), f"{other}_check": check})
+            except _WrongCall:
+                return charged
             except Exception:  # a model may raise anything
-                if wrong_calls() and self.setup.device == "cpu":
+                if called and self.setup.device == "cpu":
                     return charged
                 raise
-            return charged if wrong_calls() else line
+            return charged if called else line
 
     def _verification(self, case: CaseKey, model: dict[str, Any]) -> Verification:
         from arbench.bench.models.verify.method import verify_method
@@ -274,6 +287,14 @@ def of_its_steps(line: Verification) -> bool:
 def _passed(fault: InexactError) -> dict[str, Any]:
     """Return the facts of the checks that a model passed before its fault."""
     return {name: value for name, value in fault.facts.items() if name not in ("half", "check", "first_difference")}
+
+
+class _WrongCall(BaseException):
+    """A call of what is wrong ends its case, which would tell nothing more."""
+
+
+def _any(*args: Any) -> bool:
+    return True
 
 
 def _over_several(state: Any, f: Any, g0: int, g1: int) -> bool:

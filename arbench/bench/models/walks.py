@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -55,9 +55,11 @@ class Walks:
     Args:
         source: the model.
         f: the event that the network reads (B, N).
-        code: its encoded conditioning.
+        context: its conditioning.
+        narrow: whether the model computes few parameters of each element now.
 
     Attributes:
+        code: the encoded conditioning.
         bounds: the bounds of the groups, in elements.
         groups: the number of groups.
         expected: parameters (B, N, P) that ``forward`` returns.
@@ -65,8 +67,9 @@ class Walks:
         independent: whether ``forward`` comes to them without ``extend``.
     """
 
-    def __init__(self, source: Source, f: Tensor, code: Any) -> None:
-        self.source, self.f, self.code = source, f, code
+    def __init__(self, source: Source, f: Tensor, context: Mapping[str, Tensor], narrow: bool = False) -> None:
+        self.source, self.f, self.context, self._narrow = source, f, context, narrow
+        self.code = source.encode(context, f.shape[1])
         self.bounds = source.schedule(f.shape[1])
         self.groups = len(self.bounds) - 1
         self.expected, self.independent = self._forward()
@@ -96,12 +99,36 @@ class Walks:
         """
         f = self.f if f is None else f
         try:
-            params = torch.cat([one for one, _ in extensions(self.source, f, self.code, cuts, changing)], dim=1)
+            params = self._params(f, self.code, cuts, changing)
         except InexactError as error:
             return Walk(cuts, error=error)
         difference = (params - self.expected[:, : params.shape[1]]).abs().amax(-1)
         wrong = ~(difference <= self.allowed)
         return Walk(cuts, params, float(difference.max()), first_difference(wrong) if wrong.any() else None)
+
+    def beside(self, cuts: Sequence[int], others: Sequence[Tensor]) -> tuple[Tensor | None, Tensor]:
+        """Walk through other events side by side, as rows of one batch.
+
+        Args:
+            cuts: the bounds of the calls, in groups, from 0.
+            others: events like ``f``, with the same conditioning.
+
+        Returns:
+            Parameters (K, B, M, P) of the groups that were walked through, None where a call failed, and those of
+            ``forward`` (K, B, N, P).
+        """
+        count, (batch, n) = len(others), self.f.shape
+        repeated = {name: value.repeat(count, *[1] * (value.dim() - 1)) for name, value in self.context.items()}
+        rows, code = torch.cat([*others]), self.source.encode(repeated, n)
+        expected = self.source(rows, code).unflatten(0, (count, batch))
+        try:
+            return self._params(rows, code, cuts, True).unflatten(0, (count, batch)), expected
+        except InexactError:
+            return None, expected
+
+    def _params(self, f: Tensor, code: Any, cuts: Sequence[int], changing: bool) -> Tensor:
+        calls = extensions(self.source, f, code, cuts, changing, checked=not self._narrow)
+        return torch.cat([one for one, _ in calls], dim=1)
 
     def near(self, a: Tensor, b: Tensor) -> bool:
         """Return whether two tensors of parameters are equal, up to what is allowed."""

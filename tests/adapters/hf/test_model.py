@@ -44,7 +44,7 @@ def test_logits_are_those_of_a_prefill_that_begins_with_the_begin_token(spec):
 def test_steps_over_every_kind_of_cache_equal_forward_in_float64(spec):
     twin = resolve(spec).build(dtype=torch.float64)
     x = twin.observe(11, [0] if "rwkv" in spec else [0, 1], seed=0)[0]  # two events mix in the package's RWKV
-    assert forward_equals_extend(twin, x, None) < 1e-12
+    assert forward_equals_extend(twin, x, {}) < 1e-12
 
 
 @pytest.mark.parametrize("spec", [*TINY, *ODD[:-1]])

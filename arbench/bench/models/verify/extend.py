@@ -6,6 +6,7 @@ raises, or contradicts itself; and where its single steps are right, on its call
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -46,13 +47,13 @@ def first_steps(source: Source, f: Tensor, code: Any, dtype: str) -> None:
         raise
 
 
-def forward_equals_extend(twin: Source, f: Tensor, code: Any) -> float:
+def forward_equals_extend(twin: Source, f: Tensor, context: Mapping[str, Tensor]) -> float:
     """Compare ``forward`` with single steps, and with calls over several elements.
 
     Args:
         twin: the model in float64.
         f: the event that the network reads (B, N).
-        code: its encoded conditioning.
+        context: its conditioning.
 
     Returns:
         The largest difference.
@@ -61,7 +62,7 @@ def forward_equals_extend(twin: Source, f: Tensor, code: Any) -> float:
         InexactError: they differ, or a call fails. Its fact ``half`` is 'extend' where ``forward`` is right and
             ``extend`` is not, and 'several' where only calls over several elements are wrong.
     """
-    walks = Walks(twin, f, code)
+    walks = Walks(twin, f, context)
     first = max(walks.groups - POSITIONS, 0)
     mixed = sorted({*range(first, walks.groups + 1), 0, min(first, 1)})
     found = [walks.walk(mixed)]
@@ -216,9 +217,11 @@ def _hint(walks: Walks, walk: Walk, at: int) -> str:
     if first and call and walk.cuts[call] - walk.cuts[call - 1] > 1:
         return "look at the state that such a call returns"
 
-    if moved(walks, walk, slice(here.start, None), here)[0]:
+    later, previous = slice(here.start, None), slice(walks.bounds[max(group - 1, 0)], here.start)
+    read, found = moved(walks, walk, [later, previous], here)
+    if read[0]:
         return "it reads later elements of the same call; look at its mask"
-    if not first and moved(walks, walk, slice(walks.bounds[group - 1], here.start), here) == (False, True):
+    if not first and found == (False, True):
         before = here.start - 1
         return f"it does not read element {before}; in its loop, read the element before g, not the one before g0"
     return "look at its positions and masks where g1 - g0 is more than 1"

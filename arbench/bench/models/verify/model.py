@@ -174,7 +174,7 @@ def _conditioning_matters(source: Source, f: Tensor, context: Any, params: Tenso
 def _forward_equals_extend(twin: Source, f: Tensor, context: Any) -> float:
     """Compare ``forward`` with ``extend``; a state in which rows of a batch mix is named as such."""
     try:
-        return forward_equals_extend(twin, f, twin.encode(context, f.shape[1]))
+        return forward_equals_extend(twin, f, context)
     except InexactError as error:
         if len(f) == 1 or not all(_right_alone(twin, f, context, row) for row in range(len(f))):
             raise
@@ -188,7 +188,7 @@ def _forward_equals_extend(twin: Source, f: Tensor, context: Any) -> float:
 def _right_alone(twin: Source, f: Tensor, context: Any, row: int) -> bool:
     own = {name: value[row : row + 1] for name, value in context.items()}
     try:
-        forward_equals_extend(twin, f[row : row + 1], twin.encode(own, f.shape[1]))
+        forward_equals_extend(twin, f[row : row + 1], own)
     except InexactError:
         return False
     return True

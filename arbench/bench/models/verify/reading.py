@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+
+from arbench.bench.models.leaks.leaking import MOST_NUMBERS
 from arbench.bench.models.walks import Walk, Walks, changed
 
 NEAREST, FARTHEST = 8, 4
@@ -28,7 +32,27 @@ def reading(walks: Walks, single: Walk) -> str:
     first, last = (walks.group(at) for at in (single.at[1], single.params.shape[1] - 1))
     if not walks.bounds[first]:
         return LOOK
-    return _lost(walks, single, first) or _lost(walks, single, last) or COMPLETE
+    with _few(walks, single) as (walks, single):
+        return _lost(walks, single, first) or _lost(walks, single, last) or COMPLETE
+
+
+@contextmanager
+def _few(walks: Walks, single: Walk) -> Iterator[tuple[Walks, Walk]]:
+    """Yield the same while the model computes few parameters of each element, where these are wrong from there on too.
+
+    Those of a wide alphabet take most of the time.
+    """
+    narrowed = getattr(walks.source, "narrowed", None)
+    with nullcontext(0) if narrowed is None else narrowed() as width:
+        few: tuple[Walks, Walk] | None = None
+        if width:
+            with suppress(Exception):  # code of the user's may want all parameters
+                narrow = Walks(walks.source, walks.f, walks.context, narrow=True)
+                few = narrow, narrow.walk(single.cuts)
+        if few is not None and few[1].at is not None and single.at is not None and few[1].at[1] == single.at[1]:
+            yield few
+            return
+    yield walks, single
 
 
 def _lost(walks: Walks, single: Walk, group: int) -> str | None:
@@ -41,8 +65,8 @@ def _lost(walks: Walks, single: Walk, group: int) -> str | None:
     if steps.params is None:
         return LOOK
     lost, more = list[int](), list[int]()
-    for at in sorted({*range(max(here.start - NEAREST, 0), here.start), *range(min(FARTHEST, here.start))})[::-1]:
-        seen, wanted = moved(walks, steps, slice(at, at + 1), here)
+    places = sorted({*range(max(here.start - NEAREST, 0), here.start), *range(min(FARTHEST, here.start))})[::-1]
+    for at, (seen, wanted) in zip(places, moved(walks, steps, [slice(at, at + 1) for at in places], here), strict=True):
         if wanted and not seen:
             lost.append(at)
         if seen and not wanted:
@@ -57,19 +81,27 @@ def _lost(walks: Walks, single: Walk, group: int) -> str | None:
     return None
 
 
-def moved(walks: Walks, walk: Walk, part: slice, here: slice) -> tuple[bool, bool]:
+def moved(walks: Walks, walk: Walk, parts: Sequence[slice], here: slice) -> list[tuple[bool, bool]]:
     """Return whether parameters change with other elements, in calls of ``extend`` and in ``forward``.
 
     Args:
         walks: the walks of the model.
         walk: the calls.
-        part: the elements to change.
+        parts: the elements to change, some at a time.
         here: the elements whose parameters are compared.
     """
-    other = walks.f.clone()
-    other[:, part] = changed(walks.source, other[:, part])
-    params = walks.walk(walk.cuts, other).params
-    if params is None or walk.params is None:
-        return False, False
-    wanted = walks.source(other, walks.code)[:, here]
-    return not walks.near(params[:, here], walk.params[:, here]), not walks.near(wanted, walks.expected[:, here])
+    others = [walks.f.clone() for _ in parts]
+    for part, other in zip(parts, others, strict=True):
+        other[:, part] = changed(walks.source, other[:, part])
+    numbers = walks.expected.numel() + walks.f.numel() * walks.f.shape[1]
+    count = max(MOST_NUMBERS // numbers, 1)
+    found: list[tuple[bool, bool]] = []
+    for first in range(0, len(others), count):
+        steps, expected = walks.beside(walk.cuts, others[first : first + count])
+        for which, wanted in enumerate(expected):
+            if steps is None or walk.params is None:
+                found.append((False, False))
+                continue
+            seen = not walks.near(steps[which][:, here], walk.params[:, here])
+            found.append((seen, not walks.near(wanted[:, here], walks.expected[:, here])))
+    return found

@@ -43,10 +43,12 @@ def passed(rows: Sequence[Case], found: Sequence[Fault]) -> list[Checked]:
         lines.append(Checked("forward", True, f"finite, and the same bits when it is called again{where}"))
     if "rows" not in failed and (probed or ORDER.index("rows") < stopped < len(ORDER)):
         lines.append(Checked("rows", True, "an event has the same parameters alone and beside others"))
-    if probed and "layers" in probed[0]:
-        lines.append(Checked("leaks", True, _layers(probed)))
-    elif probed:
-        lines += [Checked("leaks", True, _leaks(probed)), Checked("inputs", True, _inputs(probed))]
+    if probed and "leaks" not in failed:  # where it failed at one size, what others say is no comfort
+        lines.append(Checked("leaks", True, _layers(probed) if "layers" in probed[0] else _leaks(probed)))
+    if probed and "inputs" not in failed and "layers" not in probed[0]:
+        lines.append(Checked("inputs", True, _inputs(probed)))
+    if "extend" in failed:
+        facts = [{name: one[name] for name in one if name not in ("forward_against_extend", "rewind")} for one in facts]
     if apart := [one["forward_against_extend"] for one in facts if one.get("forward_against_extend") is not None]:
         text = f"single steps and calls over several elements give forward's parameters within {max(apart):.1e}"
         lines.append(Checked("extend", True, f"{text}, in float64"))
