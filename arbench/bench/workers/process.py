@@ -20,6 +20,7 @@ import msgspec
 from arbench.bench.case import KERNEL_SPEC
 from arbench.bench.job import Job
 from arbench.bench.workers.failure import BrokenMessageError, StartError, exit_reason, stuck_at
+from arbench.bench.workers.starved import starved_s, waits
 from arbench.bench.workers.strays import MARK, descendants, end, end_marked
 from arbench.border.printable import to_json
 
@@ -126,15 +127,17 @@ class Worker:
 
         Args:
             kind: type of the message.
-            timeout: seconds to wait, at most.
+            timeout: seconds to wait, at most; those for which the process had no processor do not count.
 
         Raises:
             TimeoutError: no message came in time.
             BrokenMessageError: what came is no message of this kind.
         """
-        deadline = time.monotonic() + timeout
+        deadline, before = time.monotonic() + timeout, waits(self.process.pid)
         while not self._lines and not self._ended:
             left = deadline - time.monotonic()
+            if left <= 0:
+                left += starved_s(before, waits(self.process.pid))
             if left <= 0:
                 raise TimeoutError
             self._look(min(left, LOOK_S))

@@ -52,6 +52,10 @@ LARGE_ROWS = 16
 MOST_ROWS = 64
 FEW_ROWS = 1024
 """Most events at once where a model computes few parameters of each element."""
+FIRST_ROWS = 16
+"""The first of them: code of the user's may take far more time and memory than the weights say."""
+QUICK_S = 0.1
+"""Seconds of a trial up to which the next one has twice as many events."""
 SUSPECT = 16.0
 """Difference of parameters, over the usual one, from which on it is looked at in float64."""
 
@@ -188,8 +192,9 @@ def _quickly(trial: _Trial, symbols: _Pass) -> bool:
     with narrowed() as width:
         if not width:
             return False
-        few = trial.with_width(width)
+        few = trial.with_width(width, FIRST_ROWS)
         while time.perf_counter() - began < SECONDS and (some := symbols.some(few.at_once, trial.n)):
+            at = time.perf_counter()
             try:
                 few.tried(some)
             except Exception as error:  # code of the user's may want all parameters, and gets them below
@@ -198,6 +203,8 @@ def _quickly(trial: _Trial, symbols: _Pass) -> bool:
                 raising = few.raising(some)
                 break
             symbols.tried(some)
+            if time.perf_counter() - at < QUICK_S:
+                few = few.doubled()
         else:
             return True
     trial.stepped(raising)
@@ -246,6 +253,7 @@ class _Trial:
         context: its conditioning.
         levels: size of the alphabet.
         width: number of parameters of an element, where it is not that of the law.
+        rows: largest number of events at once, if that is not as many as there is room for.
     """
 
     def __init__(
@@ -256,15 +264,17 @@ class _Trial:
         context: Mapping[str, Tensor],
         levels: int,
         width: int | None = None,
+        rows: int | None = None,
     ) -> None:
-        self.source = source
+        self.source, self._width = source, width
         self._twin, self._f, self._context, self._levels, self._narrow = twin, f, context, levels, width is not None
         self.n = n = f.shape[1]
         self._bounds = source.schedule(n)
         each = max(_weights(source, self._narrow) * n, 1)
         work = max(min(WORK // each, MOST_ROWS if width is None else FEW_ROWS), min(LARGE_WORK // each, LARGE_ROWS))
         numbers = source.distribution.params_width
-        self._rows = max(min(work, MOST_NUMBERS // (n * (width or numbers))), 1)
+        self._room = max(min(work, MOST_NUMBERS // (n * (width or numbers))), 1)
+        self._rows = min(self._room, rows or self._room)
         self._whole = max(min(self._rows, MOST_NUMBERS // (n * numbers)), 1)
         self._begin = self._bounds[1] if len(self._bounds) > 2 else 0
         self._seen = self._bounds[min(2, len(self._bounds) - 1)]
@@ -272,9 +282,13 @@ class _Trial:
         self.at_once = self._rows * self._places
         self._usual: Tensor | None = None
 
-    def with_width(self, width: int) -> _Trial:
-        """Return the same for so many parameters of an element."""
-        return _Trial(self.source, self._twin, self._f, self._context, self._levels, width)
+    def with_width(self, width: int | None, rows: int) -> _Trial:
+        """Return the same for so many parameters of an element, and for up to so many events at once."""
+        return _Trial(self.source, self._twin, self._f, self._context, self._levels, width, rows)
+
+    def doubled(self) -> _Trial:
+        """Return the same for twice as many events at once; itself where there is no room for more."""
+        return self if self._rows == self._room else self.with_width(self._width, 2 * self._rows)
 
     def _code(self, source: Source, rows: int) -> Any:
         own = as_float64(dict(self._context)) if source is self._twin else self._context
