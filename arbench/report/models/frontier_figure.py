@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,9 +16,11 @@ from arbench.report.models.frontier import DIFFERING, JOBS, Entry, entries, fron
 from arbench.results import Case, Op, Results
 
 _LONGEST = 48
-"""Characters of a title and of the name of an axis."""
-_LINE = 30
-"""Characters of a line of a label, which has two where the label is longer."""
+"""Characters of a title."""
+_UNIT_LINE, _UNIT_LINES = 32, 3
+"""Characters of a line of the name of an axis, and its most lines."""
+_WHOLE, _LINE = 24, 30
+"""Characters up to which a label is on one line, and those of each of two lines."""
 _AXES = {DIFFERING: "translations that differ, %"}
 _ROOM = 2.5
 """Room beside the outermost marks, as a factor."""
@@ -38,7 +41,10 @@ def frontier_figure(results: Results, form: Form = SCREEN) -> Figure | None:
         for row, group in zip(panels, groups, strict=True):
             for axes, op in zip(row, reversed(JOBS), strict=True):
                 named.append((axes, *_panel(axes, group, op, form.scale)))
-            row[0].set_ylabel(shorten(_AXES.get(unit := group[0].measure.unit, unit), _LONGEST))
+            unit = _AXES.get(group[0].measure.unit, group[0].measure.unit)
+            row[0].set_ylabel(
+                "\n".join(wrap(unit, _UNIT_LINE, max_lines=_UNIT_LINES, placeholder=" …", break_on_hyphens=False))
+            )
             row[0].set_title(shorten(f"{group[0].trained.data}: sampling", _LONGEST))
             row[1].set_title("scoring")
         figure.draw_without_rendering()  # places the panels, within which the names are placed
@@ -81,6 +87,6 @@ def _panel(axes: Axes, group: Sequence[Entry], op: Op, scale: float) -> tuple[li
 def lines(label: str) -> str:
     """Return a label, on two lines where it is long: the model, and its preset with the name of the weights."""
     model, colon, preset = label.partition(":")
-    if len(label) <= _LINE or not colon:
+    if len(label) <= _WHOLE or not colon:
         return shorten(label, _LINE)
     return f"{shorten(f'{model}:', _LINE)}\n{shorten(preset, _LINE)}"

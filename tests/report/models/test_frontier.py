@@ -293,7 +293,8 @@ def test_a_symbol_of_a_translation_may_be_two_elements(build):
 @pytest.mark.parametrize(
     ("label", "said"),
     [
-        ("wavenet:unconditional@speech", "wavenet:unconditional@speech"),
+        ("transformer:small@help", "transformer:small@help"),
+        ("wavenet:unconditional@speech", "wavenet:\nunconditional@speech"),
         ("grouped_pixelcnn:digits_sequential@digits", "grouped_pixelcnn:\ndigits_sequential@digits"),
         (f"lstm:tiny,{'width=64,' * 9}layers=2@lstm-1a2b3c4d", "lstm:\ntiny,width=64,…2@lstm-1a2b3c4d"),
     ],

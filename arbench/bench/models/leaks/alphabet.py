@@ -7,7 +7,6 @@ the parameters up to there must stay bit-equal.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
@@ -18,6 +17,7 @@ from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT
 from arbench.bench.models.leaks.leaking import MOST_NUMBERS
 from arbench.bench.models.leaks.probes import levels_of
+from arbench.bench.models.leaks.spent import Spent
 from arbench.bench.models.leaks.symbols.named import named_symbols
 from arbench.models import Source
 
@@ -94,9 +94,9 @@ def _probe(source: Source, n: int, seed: int, known: int, twin: Source | None) -
     changed[:, place] = (symbols[:, None] + torch.arange(place.stop - place.start)) % levels
     rows = min(MOST_ROWS, max(MOST_NUMBERS // (n * max(n, source.distribution.params_width)), 1))
     context = source.observe(n, [0], seed)[1]
-    differs, began = pasts[:0, : place.stop] > 0, time.perf_counter()
+    differs, spent = pasts[:0, : place.stop] > 0, Spent()
     for some in zip(pasts.split(rows), changed.split(rows), strict=True):
-        if n >= LONG and time.perf_counter() - began > SECONDS:
+        if n >= LONG and spent.seconds > SECONDS:
             break
         differs = torch.cat([differs, _differs(source, *some, context)[:, : place.stop]])
     total = len(differs)

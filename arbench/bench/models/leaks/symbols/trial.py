@@ -9,7 +9,6 @@ again. As later elements of events that begin alike, symbols must also leave the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -23,6 +22,7 @@ from arbench.bench.dtypes import as_float64
 from arbench.bench.inexact import InexactError
 from arbench.bench.models.evidence import EXACT, first_difference
 from arbench.bench.models.leaks.leaking import MOST_NUMBERS
+from arbench.bench.models.leaks.spent import Spent
 from arbench.bench.models.leaks.symbols.named import named_symbols
 from arbench.bench.models.walks import ExtendError, changed, extensions
 from arbench.models import Source
@@ -167,8 +167,8 @@ def try_symbols(source: Source, twin: Source, f: Tensor, context: Mapping[str, T
     if not long and progress.whole.reaches(trial.n):
         trial.stepped(progress.likely)
     quickly = not long and _quickly(trial, progress.quick)
-    began = time.perf_counter()
-    while not long and time.perf_counter() - began < (WHOLE if quickly else 1.0) * SECONDS:
+    spent = Spent()
+    while not long and spent.seconds < (WHOLE if quickly else 1.0) * SECONDS:
         symbols = progress.whole.some(trial.at_once, trial.n)
         if not symbols:
             break
@@ -188,13 +188,13 @@ def _quickly(trial: _Trial, symbols: _Pass) -> bool:
     narrowed = getattr(trial.source, "narrowed", None)
     if narrowed is None:
         return False
-    began = time.perf_counter()
+    spent = Spent()
     with narrowed() as width:
         if not width:
             return False
         few = trial.with_width(width, FIRST_ROWS)
-        while time.perf_counter() - began < SECONDS and (some := symbols.some(few.at_once, trial.n)):
-            at = time.perf_counter()
+        while spent.seconds < SECONDS and (some := symbols.some(few.at_once, trial.n)):
+            once = Spent()
             try:
                 few.tried(some)
             except Exception as error:  # code of the user's may want all parameters, and gets them below
@@ -203,7 +203,7 @@ def _quickly(trial: _Trial, symbols: _Pass) -> bool:
                 raising = few.raising(some)
                 break
             symbols.tried(some)
-            if time.perf_counter() - at < QUICK_S:
+            if once.seconds < QUICK_S:
                 few = few.doubled()
         else:
             return True

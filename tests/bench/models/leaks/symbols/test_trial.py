@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, count
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from arbench.bench.inexact import InexactError
+from arbench.bench.models.leaks.spent import Spent
 from arbench.bench.models.leaks.symbols import trial, try_symbols
 from arbench.distributions import Categorical
 from arbench.models import Context, Source
@@ -92,7 +92,7 @@ def tried(source: Source, n: int = N) -> trial.Tried | None:
 @pytest.mark.parametrize("back", [0, 1, 5])
 def test_a_leak_of_one_symbol_is_found_however_far_it_reaches(back: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "LIKELY", 0)
-    monkeypatch.setattr(trial.time, "perf_counter", lambda: 0.0)  # as much time as it takes
+    monkeypatch.setattr(Spent, "seconds", 0.0)  # as much time as it takes
     with pytest.raises(
         InexactError, match=rf"^forward leaks: parameters of element \d+ change with element \d+ .*{RARE}"
     ):
@@ -102,7 +102,7 @@ def test_a_leak_of_one_symbol_is_found_however_far_it_reaches(back: int, monkeyp
 @pytest.mark.parametrize("likely", [0, 192])
 def test_symbols_are_tried_again_in_far_longer_events(likely: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "LIKELY", likely)
-    monkeypatch.setattr(trial.time, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(Spent, "seconds", 0.0)
     far = Bigrams(20)
     for n in (N, N + 1):
         found = tried(far, n)
@@ -116,14 +116,20 @@ def test_symbols_are_tried_again_in_far_longer_events(likely: int, monkeypatch: 
 
 def test_a_symbol_with_which_few_parameters_fail_is_tried_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "LIKELY", 0)
-    clock = chain((0, 0), count(10, 10))  # time for few parameters of all symbols, and then for no more
-    monkeypatch.setattr(trial.time, "perf_counter", lambda: next(clock))
+    raising, late = trial._Trial.raising, []
+
+    def then(*args: Any) -> Any:
+        late.append(True)  # time for few parameters of all symbols, and then for no more
+        return raising(*args)
+
+    monkeypatch.setattr(trial._Trial, "raising", then)
+    monkeypatch.setattr(Spent, "seconds", property(lambda _: 10.0 if late else 0.0))
     with pytest.raises(InexactError, match=rf"^forward leaks: .* where that is symbol {RARE}, and not with most"):
         tried(Indexing())
 
 
 def test_a_step_that_is_wrong_after_one_symbol_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial.time, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(Spent, "seconds", 0.0)
     with pytest.raises(
         InexactError, match=rf"^forward and extend differ by .* after symbol {RARE}, and not after most"
     ):
@@ -131,7 +137,7 @@ def test_a_step_that_is_wrong_after_one_symbol_is_found(monkeypatch: pytest.Monk
 
 
 def test_a_model_that_is_right_passes_with_all_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial.time, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(Spent, "seconds", 0.0)
     found = tried(Bigrams())
     assert found is not None
     assert (found.levels, found.stepped, found.symbols) == (LEVELS, LEVELS, LEVELS)
