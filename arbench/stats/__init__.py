@@ -1,5 +1,6 @@
 """Statistics of measurements: intervals, paired ratios, growth over N."""
 
+from arbench.stats.bounds import judge_bound
 from arbench.stats.claims import judge, judge_counts
 from arbench.stats.classes import CLASSES, Growth
 from arbench.stats.digits import format_interval, format_ratio, format_seconds, format_si
@@ -23,6 +24,7 @@ __all__ = [
     "format_seconds",
     "format_si",
     "judge",
+    "judge_bound",
     "judge_counts",
     "order_statistic_interval",
     "outliers",
