@@ -81,11 +81,15 @@ def judge_bound(
     if _within(steps, one_pass.fitted, bound):
         name = "N" if steps == "N" else "G"
         what = "" if steps == "N" else f" of G = O({steps}) groups"
-        return "holds", (
-            f"at most {_most(name, True) if returning else name} passes{what}, each O({one_pass.fitted}); "
-            f"{passes.get(sizes[0])} to {passes.get(sizes[-1])} were needed at N = {sizes[0]} to {sizes[-1]}"
+        first, last = passes.get(sizes[0]), passes.get(sizes[-1])
+        seen = f"{first} to {last} were needed at N = {sizes[0]} to {sizes[-1]}"
+        if first == last:
+            seen = f"{first} were needed at N = {sizes[0]} and at N = {sizes[-1]}"
+        return (
+            "holds",
+            f"at most {_most(name, True) if returning else name} passes{what}, each O({one_pass.fitted}); {seen}",
         )
-    if growth.formula is not None or verdict == "fails" and any(_refuting(grown, passes, one_pass, bound)):
+    if growth.formula is not None or (verdict == "fails" and any(_refuting(grown, passes, one_pass, bound))):
         return verdict, why
     if grown is None:
         return "undecided", f"{_unknown(groups)}, and {PROVES_NOTHING}; {why}"
