@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from arbench.stats.claims import Verdict, judge_counts, parse
-from arbench.stats.classes import CLASSES, FEWEST_SIZES, Growth
+from arbench.stats.classes import CLASSES, FEWEST_SIZES, LEAST_SPAN, Growth
 from arbench.stats.exact import fit_exact
 
 PROVES_NOTHING = "passes that depend on the data prove nothing"
@@ -58,7 +58,7 @@ def judge_bound(
     bound, _ = parse(claimed)
     sizes, values = growth.sizes, growth.values
     verdict, why = judge_counts(claimed, growth)
-    if len(sizes) < FEWEST_SIZES or sizes[-1] < 4 * sizes[0]:
+    if len(sizes) < FEWEST_SIZES or sizes[-1] < LEAST_SPAN * sizes[0]:
         return verdict, why
     if one_pass is None or one_pass.fitted is None:
         if verdict == "fails" and growth.formula is None:
