@@ -92,9 +92,9 @@ def judge_bound(
     if growth.formula is not None or (verdict == "fails" and any(_refuting(grown, passes, one_pass, bound))):
         return verdict, why
     if grown is None:
-        return "undecided", f"{_unknown(groups)}, and {PROVES_NOTHING}; {why}"
+        return "undecided", f"{PROVES_NOTHING}, and {_unknown(groups)}; {why}"
     if verdict == "fails":
-        return "undecided", f"the growth of one pass is uncertain, and {PROVES_NOTHING}; {why}"
+        return "undecided", f"{PROVES_NOTHING}, and the growth of one pass is uncertain; {why}"
     return verdict, why
 
 
@@ -139,7 +139,9 @@ def _unknown(groups: Mapping[int, int]) -> str:
     """Return why the growth of G is unknown, and what to do."""
     if len(groups) >= FEWEST_SIZES:
         return f"no class reproduces the number of groups, counted at N = {min(groups)} to {max(groups)}"
-    counted = ", ".join(map(str, sorted(groups)))
-    where = f"counted at N = {counted} alone" if groups else "counted at no N"
-    more = f"--count-budget counts the reference at {FEWEST_SIZES} sizes"
-    return f"how the number of groups grows is unknown: it was {where}, and a longer {more}"
+    *others, last = map(str, sorted(groups)) if groups else ("no size",)
+    where = f"N = {', '.join(others)} and {last} alone" if others else f"N = {last} alone" if groups else last
+    return (
+        f"the number of groups was counted at {where}, where {FEWEST_SIZES} sizes are needed: "
+        "give a longer --count-budget, which counts the reference at more"
+    )

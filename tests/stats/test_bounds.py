@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from arbench.stats import Growth, fit_exact, fit_noisy, judge_bound
+from arbench.stats import Growth, fit_exact, fit_noisy, judge_bound, judge_counts
 
 SIZES = (4, 9, 16, 25, 64)
 PASSES = dict(zip(SIZES, (4, 3, 3, 3, 4), strict=True))
@@ -34,7 +34,9 @@ def test_the_example_grows_faster_than_its_class() -> None:
 
 def test_a_product_below_the_claim_is_enough() -> None:
     for claim in ("<= N", "<= N log N", "<= N^3"):
-        assert judge_bound(claim, MANY, PASSES, ONE, FOUR)[0] == "holds"
+        verdict, why = judge_bound(claim, MANY, PASSES, ONE, FOUR)
+        assert verdict == "holds"
+        assert why.startswith("at most G passes of G = O(1) groups, each O(N); 4 were needed at N = 4 and at N = 64")
     assert judge_bound("<= sqrt N", MANY, PASSES, ONE, FOUR)[0] == "fails"
 
 
@@ -44,7 +46,7 @@ def test_growth_of_a_pass_that_may_be_slower_refutes_nothing() -> None:
     doubtful = Growth(**{**vars(doubtful), "rivals": ("N",)})
     verdict, why = judge_bound("<= N", MANY, PASSES, doubtful, FOUR)
     assert verdict == "undecided"
-    assert why.startswith("the growth of one pass is uncertain, and passes that depend on the data prove nothing; ")
+    assert why.startswith("passes that depend on the data prove nothing, and the growth of one pass is uncertain; ")
 
 
 def test_passes_that_an_exact_fit_gives_need_no_groups() -> None:
@@ -59,10 +61,20 @@ def test_groups_without_a_class_are_unknown() -> None:
     odd = dict(zip(SIZES, (4, 8, 5, 9, 4), strict=True))
     verdict, why = judge_bound("<= N", MANY, PASSES, ONE, odd)
     assert verdict == "undecided"
-    assert why.startswith("no class reproduces the number of groups, counted at N = 4 to 64, and passes")
-    assert judge_bound("<= N", MANY, PASSES, ONE)[1].startswith(
-        "how the number of groups grows is unknown: it was counted at no N, and a longer --count-budget counts"
-    )
+    assert "prove nothing, and no class reproduces the number of groups, counted at N = 4 to 64; " in why
+    for groups, where in (({}, "no size"), ({4: 4}, "N = 4 alone"), ({4: 4, 9: 4}, "N = 4 and 9 alone")):
+        verdict, why = judge_bound("<= N", MANY, PASSES, ONE, groups)
+        assert verdict == "undecided"
+        assert f"the number of groups was counted at {where}, where 4 sizes are needed: give a longer" in why
+
+
+def test_scattered_passes_confirm_nothing_either() -> None:
+    few = [growth([10 * n * count for n, count in passes.items()]) for passes in (PASSES, dict.fromkeys(SIZES, 3))]
+    one = growth([10 * n for n in SIZES])
+    assert [many.formula for many in few] == [None, "30·N"]
+    assert [judge_counts("<= N log N", many)[0] for many in few] == ["holds", "holds"]
+    assert judge_bound("<= N log N", few[0], PASSES, one)[0] == "undecided"
+    assert judge_bound("<= N log N", few[1], dict.fromkeys(SIZES, 3), one)[0] == "holds"
 
 
 @pytest.mark.parametrize(("steps", "bound", "verdict"), [("log N", "log N", "fails"), ("log N", "sqrt N", "undecided")])
