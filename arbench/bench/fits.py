@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import median
-from types import MappingProxyType
 from typing import Any
 
 from arbench.bench.case import CaseKey
 from arbench.bench.samples import seconds_by_worker
+from arbench.border.naming import split_weights
 from arbench.results import KEY, Count, Fit, Results, Samples
-from arbench.stats import CLASSES, Growth, fit_exact, fit_noisy, judge_counts
+from arbench.stats import Growth, fit_exact, fit_noisy, judge_bound, judge_counts
 
 
 def fits(
@@ -39,11 +39,7 @@ def fits(
         for metric in ("depth", "work")
         if (growth := _growth(counts, metric)) is not None
     }
-    steps = {
-        (case.worker_key, case.batch, case.op): {n: count.nfe for n, count in counts.items() if count.nfe}
-        for (case, *_) in all_keys
-        if case.reference and (counts := counted[case.key])
-    }
+    groups = _groups(all_keys, counted)
     for members in by_key:
         case = members[0]
         counts = counted[case.key]
@@ -58,10 +54,10 @@ def fits(
                 verdict, why = judge_bound(
                     claimed,
                     growth,
-                    counts,
+                    {n: counts[n].nfe for n in growth.sizes},
                     single,
+                    groups.get(_scheduled(case), {}),
                     case.returning,
-                    steps.get((case.worker_key, case.batch, case.op), {}),
                 )
             else:
                 verdict, why = judge_counts(claimed, growth)
@@ -72,6 +68,30 @@ def fits(
         if timed := _seconds(members, samples):
             yield _fit(case, "seconds", None, timed, "undecided", "no growth of seconds is claimed")
     yield from _parameters(cases)
+
+
+def _groups(
+    keys: Iterable[Sequence[CaseKey]], counted: Mapping[Any, Mapping[int, Count]]
+) -> dict[tuple[str, str], dict[int, int]]:
+    """Return the number of groups by N, for each model and op: how often the reference evaluates the network.
+
+    The schedule of a model is a function of N alone, so counts with other weights, batches and types are of the same
+    groups. A size at which counts differ is left out.
+    """
+    seen: dict[tuple[str, str], dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for case, *_ in keys:
+        if case.reference:
+            for n, count in counted[case.key].items():
+                if count.nfe:
+                    seen[_scheduled(case)][n].add(count.nfe)
+    return {
+        key: {n: found.pop() for n, found in sorted(sizes.items()) if len(found) == 1} for key, sizes in seen.items()
+    }
+
+
+def _scheduled(case: CaseKey) -> tuple[str, str]:
+    """Return the model of a case without its trained weights, and the op."""
+    return split_weights(case.spec)[0], case.op
 
 
 def _counted(cases: list[CaseKey], counts: Iterable[Count]) -> dict[Any, dict[int, Count]]:
@@ -130,83 +150,6 @@ def _growth(counts: Mapping[int, Count], metric: str) -> Growth | None:
         # conditioning comes in ceil(N / hop) frames, which is no polynomial, although it has no noise
         return fit_noisy(list(known), {0: {n: float(value) for n, value in known.items()}})
     return growth
-
-
-_TIMES = {
-    ("log N", "N"): "N log N",
-    ("sqrt N", "sqrt N"): "N",
-    ("N", "log N"): "N log N",
-    ("sqrt N", "N"): "N^2",  # no class lies between
-    ("N", "sqrt N"): "N^2",
-    ("N", "N"): "N^2",
-    ("N", "N^2"): "N^3",
-}
-
-
-def _times(steps: str, one: str) -> str | None:
-    """Return the class of the product of a number of passes and the cost of one, or None if no class fits."""
-    return one if steps == "1" else steps if one == "1" else _TIMES.get((steps, one))
-
-
-def judge_bound(
-    claimed: str,
-    growth: Growth,
-    counts: Mapping[int, Count],
-    one_pass: Growth | None,
-    returning: bool = False,
-    steps: Mapping[int, int] = MappingProxyType({}),
-) -> tuple[Any, str]:
-    """Judge the "at most" claim of an iterative method from the cost of one pass.
-
-    With G groups of elements the method evaluates the network at most G + 1 times (``returning``: 2 G), so its cost
-    grows at most as G times the cost of one pass. The claim holds if that product is the claimed class and every
-    counted size costs less than twice as many passes. It fails if a size needed more evaluations, if the product
-    exceeds the claim, or if an exact fit of the values grows faster.
-
-    Args:
-        claimed: growth class after '<= '.
-        growth: growth of the whole method.
-        counts: counts of the method by N.
-        one_pass: growth of a method that evaluates the network once; None if unknown.
-        returning: whether the method may go back to earlier elements.
-        steps: G by N: how often the reference evaluates the network; where it was not counted, G is what fits the
-            others exactly, or N.
-
-    Returns:
-        The verdict and its reason.
-    """
-    grown = fit_exact(list(steps), list(steps.values())) if len(steps) >= 4 else None
-    groups = (grown.fitted if grown else None) or "N"
-    name = "N" if groups == "N" else "G"
-    most = f"2 {name}" if returning else f"{name} + 1"
-    bound = claimed.removeprefix("<= ")
-    sizes, values = growth.sizes, growth.values
-    if one_pass is None or one_pass.fitted is None or len(sizes) < 4 or sizes[-1] < 4 * sizes[0]:
-        return _without_passes(claimed, growth)
-    for n, value in zip(sizes, values, strict=True):
-        nfe, least = counts[n].nfe, steps.get(n) or (round(grown.predict(n)) if grown and grown.formula else n)
-        limit = 2 * least if returning else least + 1
-        if nfe is not None and nfe > limit:
-            return "fails", f"{nfe} evaluations at N = {n}, more than {most}"
-        if value > 2 * limit * one_pass.predict(n):
-            return "fails", f"more than 2 ({most}) passes' worth at N = {n}"
-    beyond = growth.formula is not None and growth.fitted not in CLASSES[: CLASSES.index(bound) + 1]
-    if beyond or _times(groups, one_pass.fitted) != bound:  # growth is exact: cost outside the passes counts too
-        return judge_counts(claimed, growth)
-    seen = [counts[n].nfe for n in sizes]
-    what = "" if groups == "N" else f" of G = O({groups}) groups"
-    return "holds", (
-        f"at most {most if returning else name} passes{what}, each O({one_pass.fitted}); "
-        f"{seen[0]} to {seen[-1]} were needed at N = {sizes[0]} to {sizes[-1]}"
-    )
-
-
-def _without_passes(claimed: str, growth: Growth) -> tuple[Any, str]:
-    """Return the verdict on a bound where the cost of a pass is unknown: only an exact fit of the values refutes it."""
-    verdict, why = judge_counts(claimed, growth)
-    if verdict == "fails" and growth.formula is None:
-        return "undecided", f"what one pass costs is unknown, and passes that depend on the data prove nothing; {why}"
-    return verdict, why
 
 
 _NAMED = 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 
@@ -32,6 +33,7 @@ from arbench.report import (
     sentences,
     size_hints,
 )
+from arbench.report.models.undecided import doubtful
 from arbench.report.table import HIDDEN
 from arbench.results import FILE_NAME, Results
 
@@ -108,7 +110,10 @@ def _show_results(results: Results, paths: list[str], more: str, details: bool) 
         for answer in models:
             opening += [answer.model, *_filled(answer.sentences, width)]
     opening += _filled(packed([*remarks(results), *size_hints(results)], width), width, "")
-    opening += _claims([one for one in sentences(results) if one.verdict in ("fails", "undecided")], width)
+    doubts = doubtful(results)
+    opening += _claims(doubts.told, width)
+    listed = "listed below" if details else "--details lists them"
+    opening += _filled([f"{MARKS['undecided']} {several.line}; {listed}" for several in doubts.gathered], width)
     opening += paths
     if models and not details:
         opening.append(f"details  {more}")
@@ -177,5 +182,5 @@ def _show_details(results: Results, width: int) -> None:
         click.echo("\n".join(["", one.model, *_filled(one.details, width)]))
 
 
-def _claims(claims: list[Sentence], width: int) -> list[str]:
+def _claims(claims: Sequence[Sentence], width: int) -> list[str]:
     return _filled([f"{MARKS[one.verdict]} {one.line}" for one in claims if one.verdict is not None], width)

@@ -19,6 +19,7 @@ from arbench.report.models.profiles import NOTE, OPENS, Told, differences
 from arbench.report.models.remarks import remarks
 from arbench.report.models.samples import Exhibition
 from arbench.report.models.taxonomy import taxonomy
+from arbench.report.models.undecided import doubtful
 from arbench.report.models.verdicts import ALL_METHODS, sentences
 from arbench.report.seals import seal_line
 from arbench.report.table import model_tables
@@ -63,7 +64,7 @@ def summary(
             splits=_of_models(drawings, SPLIT),
             map=named.get(MAP),
             figures=[named[name] for name in (FRONTIER, BATCHES) if name in named],
-            doubtful=[one for one in statements if one.verdict in ("fails", "undecided")],
+            doubtful=doubtful(results),
             held=[one for one in statements if one.verdict == "holds"],
             parameters=[one for one in statements if one.subject == ALL_METHODS],
             exhibition=samples,

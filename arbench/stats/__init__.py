@@ -1,7 +1,8 @@
 """Statistics of measurements: intervals, paired ratios, growth over N."""
 
+from arbench.stats.bounds import judge_bound
 from arbench.stats.claims import judge, judge_counts
-from arbench.stats.classes import CLASSES, Growth
+from arbench.stats.classes import CLASSES, FEWEST_SIZES, LEAST_SPAN, Growth
 from arbench.stats.digits import format_interval, format_ratio, format_seconds, format_si
 from arbench.stats.exact import extrapolator, fit_exact
 from arbench.stats.intervals import order_statistic_interval, outliers, spread
@@ -12,6 +13,8 @@ from arbench.stats.summary import Summary, summarise
 
 __all__ = [
     "CLASSES",
+    "FEWEST_SIZES",
+    "LEAST_SPAN",
     "Growth",
     "PairedRatio",
     "Summary",
@@ -23,6 +26,7 @@ __all__ = [
     "format_seconds",
     "format_si",
     "judge",
+    "judge_bound",
     "judge_counts",
     "order_statistic_interval",
     "outliers",

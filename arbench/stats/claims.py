@@ -48,7 +48,8 @@ def judge(claimed: str, growth: Growth, exact: bool) -> tuple[Verdict, str]:
     name, at_most = parse(claimed)
     sizes = growth.sizes
     if len(sizes) < FEWEST_SIZES:
-        return "undecided", f"{len(sizes)} sizes measured; a verdict needs {FEWEST_SIZES}"
+        number = "1 size" if len(sizes) == 1 else f"{len(sizes)} sizes"
+        return "undecided", f"{number} measured; a verdict needs {FEWEST_SIZES}"
     if sizes[-1] < LEAST_SPAN * sizes[0]:
         span = f"{sizes[0]:,} to {sizes[-1]:,}"
         return "undecided", f"the sizes, {span}, span less than {LEAST_SPAN:g}x"

@@ -297,6 +297,72 @@ def test_groups_that_grow_faster_than_claimed_are_seen(made: ModuleType):
     assert of_groups(made, groups, groups, "<= 1").verdict == "fails"
 
 
+SCATTERED = {4: 4, 9: 3, 16: 3, 25: 3, 64: 4}
+"""Passes that a grouped PixelCNN of four groups needed: its work looks like N^1.38 [1.21, 1.54], and is O(N)."""
+
+
+def scattered(made: ModuleType, reference: dict[str, dict[int, int]], passes: dict[int, int], claim: str) -> Fit:
+    """Return the fit of the work of an iterative method with passes of 25 N.
+
+    Args:
+        made: fabricates.
+        reference: evaluations of the reference, by N, by specification of the model.
+        passes: those of the method, by N.
+        claim: of its work.
+    """
+
+    def count(case: CaseKey, nfe: int) -> Count:
+        return msgspec.structs.replace(made.counted(case, 10 * nfe, nfe=nfe), flops=25 * case.n * nfe)
+
+    once = {made.key("parallel", n, op="score"): 1 for n in passes}
+    many = {made.key("blocks", n, claimed_work=claim): nfe for n, nfe in passes.items()}
+    steps = {
+        made.key("naive", n, spec=spec, preset=spec.partition(":")[2]): nfe
+        for spec, counts in reference.items()
+        for n, nfe in counts.items()
+    }
+    counted = {**once, **steps, **many}
+    lines = [count(case, nfe) for case, nfe in counted.items()]
+    cases = list(counted)
+    fits = made.only(Fit, derive(made.fabricated(cases, *made.proved(*cases), *lines)))
+    (fit,) = [fit for fit in fits if (fit.metric, fit.method) == ("work", "blocks")]
+    return fit
+
+
+def test_scattered_passes_refute_nothing_where_the_number_of_groups_is_unknown(made: ModuleType):
+    assert [scattered(made, {}, SCATTERED, f"<= {name}").verdict for name in ("N", "N^2")] == ["undecided", "holds"]
+    fit = scattered(made, {"m:tiny": {4: 4, 9: 4, 16: 4}}, SCATTERED, "<= N")
+    assert (fit.verdict, fit.fitted) == ("undecided", "N log N")
+    assert fit.why.startswith(
+        "passes that depend on the data prove nothing, and the number of groups was counted at N = 4, 9 and 16 alone, "
+        "where 4 sizes are needed: give a longer --count-budget, which counts the reference at more; claimed <= N; "
+    )
+    fit = scattered(made, {"m:tiny": {4: 4, 9: 4, 16: 4}}, {**SCATTERED, 9: 6}, "<= N")
+    assert (fit.verdict, fit.why) == ("fails", "6 evaluations at N = 9, more than G + 1")
+
+
+def test_groups_counted_with_other_weights_are_the_same(made: ModuleType):
+    few = {"m:tiny": {4: 4, 9: 4, 16: 4}}
+    known = scattered(made, {**few, "m:tiny@digits": {4: 4, 64: 4}}, SCATTERED, "<= N")
+    assert (known.verdict, known.why) == (
+        "holds",
+        "at most G passes of G = O(1) groups, each O(N); 4 were needed at N = 4 and at N = 64",
+    )
+    assert scattered(made, {**few, "m:other@digits": {64: 4}}, SCATTERED, "<= N").verdict == "undecided"
+    assert scattered(made, {**few, "m:tiny@digits": {16: 5, 64: 4}}, SCATTERED, "<= N").verdict == "undecided"
+
+
+def test_a_known_number_of_groups_refutes_what_grows_faster_than_claimed(made: ModuleType):
+    """As many groups as elements, and passes that scatter but grow: no exact fit says so."""
+    sizes = (4, 8, 16, 32, 64)
+    passes = dict(zip(sizes, (3, 5, 11, 20, 39), strict=True))
+    few = {"m:tiny": {n: n for n in sizes[:3]}}
+    assert scattered(made, few, passes, "<= N").verdict == "undecided"
+    fit = scattered(made, {"m:tiny": {n: n for n in sizes}}, passes, "<= N")
+    assert fit.verdict == "fails"
+    assert fit.why.startswith("claimed <= N; measured N^2 over 5 sizes")
+
+
 def test_seconds_are_fitted_from_four_sizes_on(made: ModuleType):
     cases = made.ladder()
     lines = [line for case in cases for line in made.timed(case, *[1e-3 * case.n + 0.01] * 6)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from arbench.cli.show import show
 from arbench.results import AnyLine, Case, read
 
 
@@ -172,3 +173,21 @@ def test_the_same_run_twice_and_a_label_for_one_run_are_refused(refusal, copied,
         "the same file twice; name two different files"
     )
     assert refusal("report", copied, "--label", "x") == "--label names a run among several; for one run leave it out"
+
+
+@pytest.mark.parametrize("details", [False, True])
+def test_claims_with_too_few_sizes_are_one_line_and_the_details_list_them(
+    details, copied, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("arbench.cli.show.render", lambda results, folder, beside: [folder / "report.html"])
+    results = read(copied)
+    claimed = [fit for fit in results.fits.values() if fit.claimed]
+    for fit in claimed:
+        fit.sizes, fit.values, fit.verdict, fit.why = fit.sizes[:2], fit.values[:2], "undecided", "2 sizes measured"
+    show(results, tmp_path, False, copied / "results.jsonl", details)
+    opening, _, listed = capsys.readouterr().out.partition("Every claim")
+    told = " ".join(opening.split())
+    assert told.count("? undecided: ") == 1
+    assert f"? undecided: {len(claimed)} claims of wavenet:tiny: fewer than 4 sizes of N were counted" in told
+    assert told.count("; listed below" if details else "; --details lists them") == 1
+    assert listed.count("? undecided: ") == (len(claimed) if details else 0)

@@ -56,6 +56,8 @@ def test_too_few_or_too_close_sizes_decide_nothing(claimed: str) -> None:
         "undecided",
         "3 sizes measured; a verdict needs 4",
     )
+    one = fit_exact([64], [192])
+    assert judge(claimed, one, exact=True) == ("undecided", "1 size measured; a verdict needs 4")
     close = fit_exact([100, 200, 300, 399], [3 * n for n in (100, 200, 300, 399)])
     verdict, why = judge(claimed, close, exact=True)
     assert verdict == "undecided"

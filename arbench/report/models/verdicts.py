@@ -84,13 +84,18 @@ def exact_growth(fit: Fit) -> Growth | None:
 
 def sentences(results: Results) -> list[Sentence]:
     """Return one sentence per fit, ordered by model, with scoring and depth first."""
+    return [one for _, one in fits_in_words(results)]
+
+
+def fits_in_words(results: Results) -> list[tuple[Fit, Sentence]]:
+    """Return the fits, each with its sentence, in the order of ``sentences``."""
     shared = SharedSettings(results)
     place = {case.key: i for i, case in enumerate(order(results.cases.values()))}
     fits = sorted(
         results.fits.values(),
         key=lambda f: (place.get(f.key, len(place)), _METRIC_ORDER.index(f.metric)),
     )
-    return [sentence(fit, shared) for fit in fits]
+    return [(fit, sentence(fit, shared)) for fit in fits]
 
 
 def sentence(fit: Fit, shared: SharedSettings) -> Sentence:
