@@ -113,7 +113,8 @@ def command(
     check_folder_is_free(out, resume)
     run = Run(chosen, recipe, parts, out, said(ctx))
     click.echo(
-        f"{chosen.name}:{chosen.preset}, {source.weights(recipe.n):,} weights, {parts.name}: {recipe.steps:,} steps"
+        f"{chosen.name}:{chosen.preset}, {source.weights(recipe.n):,} weights, {said_of_data(parts.name)}: "
+        f"{said_of_steps(recipe.steps)}"
     )
     with writing(out):
         found = guarded_training(lambda: trained(run, source, resume=resume, report=reporter(source)), out)
@@ -238,7 +239,7 @@ def reporter(source: Source, measure: str | None = None) -> Callable[[Progress],
 
     def report(p: Progress) -> None:
         left = p.seconds / p.step * (p.steps - p.step)
-        ahead = f", {duration(left)} left" if p.step < p.steps else ""
+        ahead = f", {duration(left)} left" if p.step < p.steps else "; next, the held-out part is scored"
         mark = ", the best so far" if p.best else ""
         loss, quality = figure(p.loss), figure(p.quality)
         found = f"{loss} {unit}, validation {quality}"
@@ -247,6 +248,16 @@ def reporter(source: Source, measure: str | None = None) -> Callable[[Progress],
         click.echo(f"step {p.step:,} of {p.steps:,}: {found}{mark}{ahead}")
 
     return report
+
+
+def said_of_data(name: str) -> str:
+    """Return the name of the data in words."""
+    return "the data that ships" if name == "shipped" else f"data {name}"
+
+
+def said_of_steps(steps: int) -> str:
+    """Return a number of updates in words."""
+    return "1 step" if steps == 1 else f"{steps:,} steps"
 
 
 def figure(bits: float) -> str:
@@ -308,7 +319,7 @@ def finish(run: Run, source: Source, result: Trained, quality: Quality) -> None:
     draw_curve(run, result, unit)
     click.echo(
         f"held out: {figure(quality.bits)} {unit} over {quality.elements:,}; best validation {figure(result.bits)} at step "
-        f"{result.step:,}, {duration(result.seconds)} in all"
+        f"{result.step:,}, trained in {duration(result.seconds)}"
     )
     guess = guessing(source)
     if guess is not None and quality.bits >= guess:

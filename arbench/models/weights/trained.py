@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from arbench.border.naming import file_name, is_file
+from arbench.border.naming import file_name, is_file, split_spec
 from arbench.border.suggest import did_you_mean
 from arbench.data import checkpoints
 from arbench.models.weights import gpt2, packages
@@ -111,7 +111,11 @@ def _at(given: str) -> Trained:
 def _missing(path: Path) -> str:
     """Return why there is no checkpoint at a path, and what to name instead."""
     if not path.parent.is_dir() or path.name != MODEL:
-        return "does not exist; name the folder of a training run, or its model.safetensors"
+        model = split_spec(str(path))[0]
+        known = [] if "/" in model else shipped(model)
+        ship = ", ".join(f"{model}:{one.said.preset}@{one.name}" for one in known)
+        also = f"; --model and --teacher take weights that ship: {ship}" if ship else ""
+        return f"does not exist; name the folder of a training run, or its {MODEL}{also}"
     runs = sorted(str(one.parent) for one in path.parent.glob(f"*/{MODEL}"))
     such = f", such as {runs[0]}" if runs else "; arbench train --out FOLDER writes one"
     return f"has no {MODEL}; name the folder of a training run{such}"

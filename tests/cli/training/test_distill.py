@@ -99,7 +99,7 @@ def test_a_run_is_not_resumed_with_another_teacher(answer, taught, room, tmp_pat
         (
             TEACHER,
             "--student wavenet:tiny",
-            "no distillation teaches a WaveNet, only ParallelWaveNet",
+            "--student wavenet: no distillation teaches it; name one of parallel_wavenet, parallel_nmt, nmt_teacher",
         ),
         (TEACHER, "--samples 0", "--samples must be at least 1, got 0"),
         (TEACHER, "--power -1", "--power must be at least 0, got -1.0"),
