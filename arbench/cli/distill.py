@@ -109,6 +109,7 @@ def command(
     from arbench.models.weights import WeightsError
     from arbench.train.distill import opened
     from arbench.train.run import Run
+    from arbench.train.translation import pairs_of
 
     check_threads(threads)
     check_seed(given.get("seed", 0))
@@ -133,6 +134,8 @@ def command(
         f"{taught_by.spec} teaches {chosen.name}:{chosen.preset}, {model.weights(recipe.n):,} weights, "
         f"{said_of_data(parts.name)}: {said_of_steps(recipe.steps)}"
     )
+    if pairs_of(model) is not None:
+        click.echo("before the first step the teacher translates the sentences to learn from, which can take minutes")
     report = reporter(model, kind.MEASURE)
     work = partial(kind.distil, run, model, taught_by, settings, resume=resume, report=report)
     with writing(out):
