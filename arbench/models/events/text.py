@@ -47,7 +47,9 @@ class TextSource:
         """
         symbols = self._known(data)
         if len(symbols) < n:
-            raise DataError(Path("the text"), f"too short: {len(symbols)} bytes; an event needs {n}; choose a smaller --n")
+            raise DataError(
+                Path("the text"), f"too short: {len(symbols)} bytes; an event needs {n}; choose a smaller --n"
+            )
         begins = [int(np.random.default_rng([seed, row]).integers(len(symbols) - n + 1)) for row in rows]
         return torch.from_numpy(np.stack([symbols[begin : begin + n] for begin in begins]))
 

@@ -149,7 +149,9 @@ def read(path: Path) -> Checkpoint:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise WeightsError(f"checkpoint {path}: not a readable safetensors file ({why})") from None
     if TRAINING_STATE in metadata:
-        raise WeightsError(f"checkpoint {path}: is what --resume reads; name model.safetensors beside it, or the folder")
+        raise WeightsError(
+            f"checkpoint {path}: is what --resume reads; name model.safetensors beside it, or the folder"
+        )
     if CHECKPOINT not in metadata:
         raise WeightsError(
             f"checkpoint {path}: weights that do not say which model they belong to; use --model with --weights"

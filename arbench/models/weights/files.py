@@ -95,7 +95,9 @@ def _owner(metadata: Mapping[str, str]) -> str:
     """Return what to do instead with weights that say which model they belong to; "" for others."""
     try:
         said = json.loads(metadata[CHECKPOINT])
-        return f"; it is a checkpoint of {said['model']}:{said['preset']}, so name it with --checkpoint, without --model"
+        return (
+            f"; it is a checkpoint of {said['model']}:{said['preset']}, so name it with --checkpoint, without --model"
+        )
     except (KeyError, TypeError, ValueError):
         return "; it is the state that --resume reads" if TRAINING_STATE in metadata else ""
 

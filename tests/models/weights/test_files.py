@@ -187,7 +187,11 @@ def test_a_name_too_many_or_too_few_is_refused(extra: bool, path: Path) -> None:
     else:
         del found["out_bias"]
     save_file(found, path)
-    says = "the file has 'more', which this WaveNet lacks" if extra else "the file lacks 'out_bias', which this WaveNet has"
+    says = (
+        "the file has 'more', which this WaveNet lacks"
+        if extra
+        else "the file lacks 'out_bias', which this WaveNet has"
+    )
     assert says in refusal(path)
 
 

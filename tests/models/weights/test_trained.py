@@ -107,7 +107,9 @@ def test_a_name_that_does_not_ship_suggests_one(shipping: Writer, tmp_path: Path
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    assert refusal(f"wavenet@{path}").startswith(f"checkpoint {path}: does not exist; name the folder of a training run")
+    assert refusal(f"wavenet@{path}").startswith(
+        f"checkpoint {path}: does not exist; name the folder of a training run"
+    )
     path.write_text("weights, honestly\n" * 9)
     assert refusal(f"wavenet@{path}").startswith(f"checkpoint {path}: not a readable safetensors file (")
     path.unlink()
