@@ -318,8 +318,8 @@ def finish(run: Run, source: Source, result: Trained, quality: Quality) -> None:
     unit = said.unit
     draw_curve(run, result, unit)
     click.echo(
-        f"held out: {figure(quality.bits)} {unit} over {quality.elements:,}; best validation {figure(result.bits)} at step "
-        f"{result.step:,}, trained in {duration(result.seconds)}"
+        f"held out: {figure(quality.bits)} {unit} over {quality.elements:,}; best validation "
+        f"{figure(result.bits)} at step {result.step:,}, trained in {duration(result.seconds)}"
     )
     guess = guessing(source)
     if guess is not None and quality.bits >= guess:

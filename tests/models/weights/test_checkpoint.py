@@ -119,9 +119,9 @@ def test_plain_weights_are_no_checkpoint(model: Source, path: Path) -> None:
 
 def test_the_state_of_a_training_run_is_no_checkpoint(model: Source, path: Path) -> None:
     save_file({"weights/x": torch.zeros(2)}, path, metadata={TRAINING_STATE: "{}"})
-    with pytest.raises(WeightsError, match="is what --resume reads; name model.safetensors beside it, or the folder"):
+    with pytest.raises(WeightsError, match=r"is what --resume reads; name model\.safetensors beside it, or the folder"):
         read(path)
-    with pytest.raises(WeightsError, match="; it is the state that --resume reads$"):
+    with pytest.raises(WeightsError, match=r"; it is the state that --resume reads$"):
         load(model, path)
 
 
