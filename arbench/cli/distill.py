@@ -26,6 +26,8 @@ from arbench.cli.train import (
     reporter,
     run_options,
     said,
+    said_of_data,
+    said_of_steps,
     say_where,
     writing,
 )
@@ -102,11 +104,12 @@ def command(
     check_writable(out)
     import torch
 
-    from arbench.data import DataError
+    from arbench.data import NAMED, DataError
     from arbench.models import ModelError
     from arbench.models.weights import WeightsError
     from arbench.train.distill import opened
     from arbench.train.run import Run
+    from arbench.train.translation import pairs_of
 
     check_threads(threads)
     check_seed(given.get("seed", 0))
@@ -120,16 +123,19 @@ def command(
             raise RefusedError(f"--teacher {teacher}: {why}")
         parts = parts_of(chosen, model, data, recipe)
     if parts.sha256 != taught_by.checkpoint.data.sha256:
+        learnt = taught_by.checkpoint.data.name
+        todo = f"give --data {learnt}" if learnt in NAMED and learnt != data else "give --data as its training did"
         raise RefusedError(
-            f"--teacher {teacher}: was trained on other data ({taught_by.checkpoint.data.name}), and the held-out part "
-            "may be among it; give --data as its training did"
+            f"--teacher {teacher}: was trained on other data ({learnt}), and the held-out part may be among it; {todo}"
         )
     check_folder_is_free(out, resume)
     run = Run(chosen, recipe, parts, out, said(ctx), taught_by.spec)
     click.echo(
-        f"{taught_by.spec} teaches {chosen.name}:{chosen.preset}, {model.weights(recipe.n):,} weights, {parts.name}: "
-        f"{recipe.steps:,} steps"
+        f"{taught_by.spec} teaches {chosen.name}:{chosen.preset}, {model.weights(recipe.n):,} weights, "
+        f"{said_of_data(parts.name)}: {said_of_steps(recipe.steps)}"
     )
+    if pairs_of(model) is not None:
+        click.echo("before the first step the teacher translates the sentences to learn from, which can take minutes")
     report = reporter(model, kind.MEASURE)
     work = partial(kind.distil, run, model, taught_by, settings, resume=resume, report=report)
     with writing(out):
@@ -138,12 +144,11 @@ def command(
 
 def distiller_of(chosen: Chosen) -> Distiller:
     """Return what distils into a model. Raises RefusedError if nothing does."""
-    from arbench.train.distill import DISTILLERS, distiller
+    from arbench.train.distill import STUDENTS, distiller
 
     kind = distiller(chosen.cls)
     if kind is None:
-        known = ", ".join(place.rpartition(":")[2] for place in DISTILLERS)
-        raise RefusedError(f"--student {chosen.name}: no distillation teaches a {chosen.cls.__name__}, only {known}")
+        raise RefusedError(f"--student {chosen.name}: no distillation teaches it; name one of {', '.join(STUDENTS)}")
     return kind
 
 
@@ -165,5 +170,5 @@ def finish(run: Run, model: Source, found: Distilled, kind: Distiller) -> None:
     write_text(run.folder / FIGURES, json.dumps(dict(found.figures), indent=2) + "\n")
     for line in found.lines:
         click.echo(line)
-    click.echo(f"{duration(found.trained.seconds)} in all")
+    click.echo(f"trained in {duration(found.trained.seconds)}")
     say_where(run)

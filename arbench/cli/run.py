@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 @option(
     "--samples/--no-samples",
     default=True,
-    help="After the measurement, draw samples of each model with trained weights into OUT/samples, for the report.  "
-    "[default: --samples]",
+    help="After the measurement, draw samples of each model with trained weights into OUT/samples, for the report.",
 )
 @option(
     "--profile/--no-profile",

@@ -118,8 +118,8 @@ def command(
     case, of = found.case, "" if found.log_prob is not None else ", all elements together"
     weights = "" if case.preset.endswith(f"@{found.weights}") else f", weights {found.weights}"
     click.echo(
-        f"{case.model}:{case.preset}{weights}: {case.batch:,} events of {case.n:,} {case.element}s by {case.method}, "
-        f"verified; {float(found.bits.mean()):.3f} bits per {case.element}{of}"
+        f"{case.model}:{case.preset}{weights}: {case.batch:,} event{'' if case.batch == 1 else 's'} of {case.n:,} "
+        f"{case.element}s by {case.method}, verified; {float(found.bits.mean()):.3f} {drawing.source.unit}{of}"
     )
     if (sounds := found.heard) is not None:
         click.echo(said(sounds))

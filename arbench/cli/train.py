@@ -113,10 +113,12 @@ def command(
     check_folder_is_free(out, resume)
     run = Run(chosen, recipe, parts, out, said(ctx))
     click.echo(
-        f"{chosen.name}:{chosen.preset}, {source.weights(recipe.n):,} weights, {parts.name}: {recipe.steps:,} steps"
+        f"{chosen.name}:{chosen.preset}, {source.weights(recipe.n):,} weights, {said_of_data(parts.name)}: "
+        f"{said_of_steps(recipe.steps)}"
     )
     with writing(out):
-        finish(run, *guarded_training(lambda: trained(run, source, resume=resume, report=reporter(source)), out))
+        found = guarded_training(lambda: trained(run, source, resume=resume, report=reporter(source)), out)
+        finish(run, source, *found)
 
 
 def built(spec: str, dtype: str, seed: int) -> tuple[Chosen, Source]:
@@ -237,14 +239,30 @@ def reporter(source: Source, measure: str | None = None) -> Callable[[Progress],
 
     def report(p: Progress) -> None:
         left = p.seconds / p.step * (p.steps - p.step)
-        ahead = f", {duration(left)} left" if p.step < p.steps else ""
+        ahead = f", {duration(left)} left" if p.step < p.steps else "; next, the held-out part is scored"
         mark = ", the best so far" if p.best else ""
-        found = f"{p.loss:.3f} {unit}, validation {p.quality:.3f}"
+        loss, quality = figure(p.loss), figure(p.quality)
+        found = f"{loss} {unit}, validation {quality}"
         if measure is not None:
-            found = f"loss {p.loss:.3f}, {measure} {p.quality:.3f} bits per {source.element}"
+            found = f"loss {loss}, {measure} {quality} bits per {source.element}"
         click.echo(f"step {p.step:,} of {p.steps:,}: {found}{mark}{ahead}")
 
     return report
+
+
+def said_of_data(name: str) -> str:
+    """Return the name of the data in words."""
+    return "the data that ships" if name == "shipped" else f"data {name}"
+
+
+def said_of_steps(steps: int) -> str:
+    """Return a number of updates in words."""
+    return "1 step" if steps == 1 else f"{steps:,} steps"
+
+
+def figure(bits: float) -> str:
+    """Return bits in three decimals; the huge ones of weights that diverge in three digits."""
+    return f"{bits:.3f}" if abs(bits) < 1e6 else f"{bits:.3g}"
 
 
 def duration(seconds: float) -> str:
@@ -290,18 +308,25 @@ class _FailedError(click.ClickException):
     exit_code = FAILED
 
 
-def finish(run: Run, result: Trained, quality: Quality) -> None:
-    """Draw the curve, and print the quality and where the checkpoint is."""
+def finish(run: Run, source: Source, result: Trained, quality: Quality) -> None:
+    """Draw the curve, and print the quality, whether a guess would be better, and where the checkpoint is."""
     from arbench.models.weights import read
+    from arbench.train.quality import guessing
 
     said = read(run.path).quality
     assert said is not None
     unit = said.unit
     draw_curve(run, result, unit)
     click.echo(
-        f"held out: {quality.bits:.3f} {unit} over {quality.elements:,}; best validation {result.bits:.3f} at step "
-        f"{result.step:,}, {duration(result.seconds)} in all"
+        f"held out: {figure(quality.bits)} {unit} over {quality.elements:,}; best validation "
+        f"{figure(result.bits)} at step {result.step:,}, trained in {duration(result.seconds)}"
     )
+    guess = guessing(source)
+    if guess is not None and quality.bits >= guess:
+        click.echo(
+            f"the model has learnt nothing: if all levels were equally likely, it would be {guess:.3f}; lower --lr, or "
+            "raise --steps"
+        )
     for name, exact in quality.translations.items():
         click.echo(f"held-out translations, {name} decoding: {exact.said()}")
     say_where(run)

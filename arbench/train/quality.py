@@ -79,6 +79,12 @@ def measured(
     return Quality(sum(bits for bits, _ in whole.values()) / elements, elements, whole)
 
 
+def guessing(model: Source) -> float | None:
+    """Return bits per element of the guess that all levels are equally likely; None where elements are real."""
+    levels = getattr(model.distribution, "levels", None)
+    return math.log2(levels) if model.distribution.finite and levels else None
+
+
 def log_probs(model: Source, x: Tensor, context: Context) -> Tensor:
     """Return the log-probability of each element (B, N) in nats; of a real element, of its whole cell.
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from arbench.border.whole import write_bytes
 from arbench.files import require_regular
+from arbench.models.weights.files import TRAINING_STATE
 
-_KEY = "arbench.training"
 _BUFFERS = "buffers"
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
@@ -55,7 +55,7 @@ def write(path: Path, model: nn.Module, average: dict[str, Tensor], adam: torch.
             tensors[f"{key}/{name}"] = value
     tensors |= {f"{_BUFFERS}/{name}": value.detach().clone() for name, value in _buffers(model).items()}
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, save(whole, metadata={_KEY: json.dumps(asdict(at), sort_keys=True)}))
+    write_bytes(path, save(whole, metadata={TRAINING_STATE: json.dumps(asdict(at), sort_keys=True)}))
 
 
 def read(path: Path, model: nn.Module, average: dict[str, Tensor], adam: torch.optim.Optimizer, at: At) -> At:
@@ -74,7 +74,7 @@ def read(path: Path, model: nn.Module, average: dict[str, Tensor], adam: torch.o
     try:
         require_regular(path)
         with safe_open(path, framework="pt") as file:
-            known = json.loads((file.metadata() or {})[_KEY])
+            known = json.loads((file.metadata() or {})[TRAINING_STATE])
             found = replace(at, **{**known, "facts": known["facts"]})
             _require_same(path, known["facts"], json.loads(json.dumps(at.facts)))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
@@ -105,7 +105,7 @@ def _buffers(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _require_same(path: Path, known: dict[str, Any], wanted: dict[str, Any], of: str = "") -> None:
-    for key in sorted(known.keys() | wanted.keys()):
+    for key in wanted | known:  # in the order of a recipe: what follows from the steps comes after them
         has, wants = known.get(key), wanted.get(key)
         if isinstance(has, dict) and isinstance(wants, dict):
             _require_same(path, has, wants, f"{of}{key} ")

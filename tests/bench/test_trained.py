@@ -121,7 +121,7 @@ def test_what_cannot_be_planned_is_refused(folder, tmp_path, shipping):
     file = folder / "model.safetensors"
     assert refusal(f"wavenet@{folder}", weights=str(file)).endswith("are given too; leave out one of them")
     assert refusal("wavenet:tiny@qqq").startswith("no trained weights 'qqq' of wavenet ship; ")
-    assert refusal(f"wavenet:tiny@{tmp_path}/no").startswith(f"checkpoint {tmp_path}/no: not a readable")
+    assert refusal(f"wavenet:tiny@{tmp_path}/no").startswith(f"checkpoint {tmp_path}/no: does not exist")
 
 
 def test_checkpoints_are_models_of_measure(measure_in_processes, pretend, folder, tmp_path):
@@ -129,5 +129,5 @@ def test_checkpoints_are_models_of_measure(measure_in_processes, pretend, folder
     how = {"n": [8], "methods": ["cached"]}
     results = measure_in_processes("wavenet:tiny", checkpoints=folder, **how)
     assert [case.preset[:5] for case in results.cases.values()] == ["tiny", "tiny@"]
-    with pytest.raises(PlanError, match="not a readable safetensors file"):
+    with pytest.raises(PlanError, match="/no: does not exist; name the folder of a training run"):
         measure_in_processes("wavenet:tiny", checkpoints=[tmp_path / "no"], **how)

@@ -260,7 +260,7 @@ def test_sound_that_cannot_be_used(refusal, here, make, said):
 def test_sound_that_is_too_short(refusal, here):
     wav(here / "a.wav", 100)
     said = refusal("run", "--model", "wavenet:tiny", "--out", "out", "--data", "a.wav", "--n", 8, "--n", 101)
-    assert said == "the audio: too short: 100 samples; an event needs 101"
+    assert said == "the audio: too short: 100 samples; an event needs 101; choose a smaller --n"
 
 
 def test_sound_for_a_model_of_images(refusal, here):

@@ -16,6 +16,7 @@ from arbench.adapters.hf.package import transformers
 from arbench.border.printable import printable
 from arbench.border.shown import Text, numbers
 from arbench.data import DataError
+from arbench.data.optional.named import named
 from arbench.data.text import load_text
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
@@ -45,6 +46,7 @@ def load(path: str, of: str, levels: int) -> NDArray[np.int64]:
     if path.endswith(".npy"):
         found = _array(Path(path))
     else:
+        named(path, "text")
         text = load_text(path)
         tokenizer = tokenizer_of(of)
         if tokenizer is not None:

@@ -11,7 +11,7 @@ from arbench.data.optional.mnist import mnist
 from arbench.data.optional.numbers import number_pairs
 from arbench.data.optional.phonemes import phonemes
 
-What = Literal["sentence pairs", "images"]
+What = Literal["sentence pairs", "images", "text", "audio"]
 
 NAMED: Mapping[str, tuple[What, Callable[[], Any]]] = {
     "numbers": ("sentence pairs", number_pairs),
@@ -37,5 +37,5 @@ def named(name: str, wanted: What) -> Any:
         return None
     what, read = NAMED[name]
     if what != wanted:
-        raise DataError(Path(name), f"these are {what}; wanted {wanted}")
+        raise DataError(Path(name), f"these are {what}; wanted {wanted}, or ./{name} for a file of this name")
     return read()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from arbench.border.shown import Sound, sounds
 from arbench.data import Audio, DataError, load_audio, log_mel, mu_law_decode, mu_law_encode, voices
+from arbench.data.optional.named import named
 from arbench.models.base import Context, Piece
 from arbench.models.events.windows import windows
 
@@ -40,8 +41,9 @@ def load(path: str, rate: float) -> list[Audio]:
     """Read the user's own recording for ``AudioSource.clips``.
 
     Raises:
-        arbench.data.DataError: the file is not a readable recording of that rate.
+        arbench.data.DataError: the file is not a readable recording of that rate; or the name is that of other data.
     """
+    named(path, "audio")
     return [load_audio(path, rate=int(rate))]
 
 
@@ -77,7 +79,7 @@ def places(n: int, rows: Sequence[int], seed: int, recordings: Sequence[Audio]) 
     fitting = [i for i, a in enumerate(recordings) if len(a.samples) >= n]
     if not fitting:
         longest = max(len(a.samples) for a in recordings)
-        raise DataError(Path("the audio"), f"too short: {longest} samples; an event needs {n}")
+        raise DataError(Path("the audio"), f"too short: {longest} samples; an event needs {n}; choose a smaller --n")
     found = []
     for row in rows:
         rng = np.random.default_rng([seed, row])

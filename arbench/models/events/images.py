@@ -59,7 +59,7 @@ class ImageSource:
     """
 
     element: ClassVar[str] = "sub-pixel"
-    colours: int
+    colours: int = 1
     levels: int
     classes: int = 0
 
@@ -131,6 +131,7 @@ class ImageSource:
     def divide(self, data: Any = None, share: float | None = None) -> tuple[Images, Images]:
         """Hold out some of the images, by a fixed permutation; by default of the digits, 8x8 pixels each."""
         images = data if isinstance(data, Images) else _digits() if data is None else Images(data, 256)
+        self._require_channels(images)
         count = len(images.pictures)
         held = round(count * (HELD_OUT if share is None else share))
         if not 0 < held < count:
@@ -167,14 +168,17 @@ class ImageSource:
                     found += [n] if self.side(n) == one else []
         return found
 
+    def _require_channels(self, data: Images) -> None:
+        if (have := data.pictures[0].shape[2]) != self.colours:
+            raise DataError(Path("images"), _other_channels(have, self.colours))
+
     def _cut(self, data: Images, side: int, rows: Sequence[int], seed: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Return crops of images, each of a random one, and their classes."""
         fitting = [i for i, one in enumerate(data.pictures) if min(one.shape[:2]) >= side]
         if not fitting:
             largest = max(min(one.shape[:2]) for one in data.pictures)
             raise DataError(Path("images"), f"none is {side}x{side} pixels or larger; the largest square is {largest}")
-        if (have := data.pictures[0].shape[2]) != self.colours:
-            raise DataError(Path("images"), f"have {have} channels per pixel; the model needs {self.colours}")
+        self._require_channels(data)
         if self.classes and data.labels is None:
             raise DataError(Path("images"), "have no classes, which this preset needs")
         cut, labels = [], []
@@ -200,8 +204,14 @@ class ImageSource:
         """Read named images, or the user's own; they need as many channels as ``config`` has colours."""
         images, wanted = named(path, "images") or load_images(path), config.get("colours", 1)
         if (have := images[0].shape[2]) != wanted:
-            raise DataError(Path(path), f"has {have} channels per pixel; this preset needs {wanted}")
+            raise DataError(Path(path), _other_channels(have, wanted))
         return images
+
+
+def _other_channels(have: int, wanted: int) -> str:
+    channels = "1 channel" if have == 1 else f"{have} channels"
+    todo = f"choose another preset, add ,colours={have} to this one, or give --data of {wanted}"
+    return f"{channels} per pixel, and the model has {wanted}; {todo}"
 
 
 def square(n: int, each: int = 1) -> int:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from arbench.border.shown import Text, read
 from arbench.data import DataError, as_bytes, as_symbols, corpus, load_text
+from arbench.data.optional.named import named
 from arbench.models.base import Piece
 from arbench.models.events.windows import windows
 
@@ -46,7 +47,9 @@ class TextSource:
         """
         symbols = self._known(data)
         if len(symbols) < n:
-            raise DataError(Path("the text"), f"too short: {len(symbols)} bytes; an event needs {n}")
+            raise DataError(
+                Path("the text"), f"too short: {len(symbols)} bytes; an event needs {n}; choose a smaller --n"
+            )
         begins = [int(np.random.default_rng([seed, row]).integers(len(symbols) - n + 1)) for row in rows]
         return torch.from_numpy(np.stack([symbols[begin : begin + n] for begin in begins]))
 
@@ -91,5 +94,6 @@ class TextSource:
 
     @classmethod
     def load_data(cls, path: str, config: Mapping[str, Any]) -> Any:
-        """Read the user's own text."""
+        """Read the user's own text; no data by name are text."""
+        named(path, "text")
         return load_text(path)

@@ -17,11 +17,10 @@ from arbench.border.printable import on_one_line
 from arbench.border.whole import write_bytes
 from arbench.files import require_regular
 from arbench.models.base import Source
-from arbench.models.weights.files import WeightsError, stored
+from arbench.models.weights.files import CHECKPOINT, TRAINING_STATE, WeightsError, stored
 
 SCHEMA = 1
 """Version of the format that is written and read."""
-_CHECKPOINT = "arbench.checkpoint"
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -132,7 +131,7 @@ def serialised(tensors: Mapping[str, Tensor], checkpoint: Checkpoint, name: str)
         _decoded(said)
     except _UNFIT as error:
         raise WeightsError(f"{name}: {on_one_line(str(error))}; a checkpoint holds JSON values") from None
-    metadata = {_CHECKPOINT: said.decode()}  # one entry: of several, the order in the file is random
+    metadata = {CHECKPOINT: said.decode()}  # one entry: of several, the order in the file is random
     return safetensors.torch.save(dict(tensors), metadata=metadata)
 
 
@@ -149,12 +148,16 @@ def read(path: Path) -> Checkpoint:
     except (OSError, SafetensorError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise WeightsError(f"checkpoint {path}: not a readable safetensors file ({why})") from None
-    if _CHECKPOINT not in metadata:
+    if TRAINING_STATE in metadata:
+        raise WeightsError(
+            f"checkpoint {path}: is what --resume reads; name model.safetensors beside it, or the folder"
+        )
+    if CHECKPOINT not in metadata:
         raise WeightsError(
             f"checkpoint {path}: weights that do not say which model they belong to; use --model with --weights"
         )
     try:
-        return _decoded(metadata[_CHECKPOINT].encode(errors="surrogatepass"))
+        return _decoded(metadata[CHECKPOINT].encode(errors="surrogatepass"))
     except _UNFIT as error:
         raise WeightsError(f"checkpoint {path}: {on_one_line(str(error))}; train it again") from None
 

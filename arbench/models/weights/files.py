@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
@@ -17,6 +18,8 @@ from arbench.files import require_regular
 from arbench.models.base import Source
 from arbench.models.weights.layouts import from_gpt2
 
+CHECKPOINT, TRAINING_STATE = "arbench.checkpoint", "arbench.training"
+"""Keys of the metadata of a checkpoint, and of the state of a training run, which is none."""
 THE_MODEL = "\0"
 """Place of the model's class in the text of a ``_MismatchError``."""
 
@@ -57,6 +60,7 @@ def load(model: Source, path: Path, dtype: torch.dtype | None = None) -> None:
         require_regular(path)
         with safe_open(path, framework="pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            owner = _owner(file.metadata() or {})
     except (OSError, SafetensorError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise WeightsError(f"weights {path}: not a readable safetensors file ({why})") from None
@@ -67,7 +71,7 @@ def load(model: Source, path: Path, dtype: torch.dtype | None = None) -> None:
         _require_shapes(found, wanted)
     except _MismatchError as error:
         what = str(error).replace(THE_MODEL, f"this {type(model).__name__}")
-        raise WeightsError(f"weights {path}: saved from another model or preset: {what}") from None
+        raise WeightsError(f"weights {path}: saved from another model or preset: {what}{owner}") from None
     for name, tensor in found.items():
         for kept in dict.fromkeys((wanted[name].dtype, dtype or wanted[name].dtype)):
             _require_finite(path, name, tensor, wanted[name], kept)
@@ -85,6 +89,17 @@ def rounded(model: Source, dtype: torch.dtype) -> Source:
 
 class _MismatchError(Exception):
     """Difference between the names or shapes of a file and those of a model, for whose name ``THE_MODEL`` stands."""
+
+
+def _owner(metadata: Mapping[str, str]) -> str:
+    """Return what to do instead with weights that say which model they belong to; "" for others."""
+    try:
+        said = json.loads(metadata[CHECKPOINT])
+        return (
+            f"; it is a checkpoint of {said['model']}:{said['preset']}, so name it with --checkpoint, without --model"
+        )
+    except (KeyError, TypeError, ValueError):
+        return "; it is the state that --resume reads" if TRAINING_STATE in metadata else ""
 
 
 def _first_names(state: Mapping[str, Tensor]) -> dict[str, str]:
@@ -145,8 +160,11 @@ def _difference(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> st
 
 
 def _compared(name: str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    have, want = (tuple(one[name].shape) if name in one else "nothing" for one in (found, wanted))
-    return f"'{name}' is {have}, {THE_MODEL} has {want}"
+    if name not in wanted:
+        return f"the file has '{name}', which {THE_MODEL} lacks"
+    if name not in found:
+        return f"the file lacks '{name}', which {THE_MODEL} has"
+    return f"'{name}' is {tuple(found[name].shape)} in the file and {tuple(wanted[name].shape)} in {THE_MODEL}"
 
 
 def _require_shapes(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

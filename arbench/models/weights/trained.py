@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from arbench.border.naming import file_name, is_file
+from arbench.border.naming import file_name, is_file, split_spec
 from arbench.border.suggest import did_you_mean
 from arbench.data import checkpoints
 from arbench.models.weights import gpt2, packages
@@ -96,6 +96,8 @@ def _at(given: str) -> Trained:
         path /= MODEL
     else:
         foreign = path.name == MODEL and gpt2.is_gpt2(path.parent)
+    if not path.exists():
+        raise WeightsError(f"checkpoint {given}: {_missing(path)}")
     if foreign:
         digest = _digest(path)
         name = file_name(path.resolve().parent.name, (), "gpt2")
@@ -104,6 +106,19 @@ def _at(given: str) -> Trained:
     stem = path.resolve().parent.name if path.name == MODEL else path.stem
     plain = re.sub(r"[^\w.-]+", "-", stem) or "checkpoint"
     return replace(found, name=f"{plain}-{found.sha256[:8]}")
+
+
+def _missing(path: Path) -> str:
+    """Return why there is no checkpoint at a path, and what to name instead."""
+    if not path.parent.is_dir() or path.name != MODEL:
+        model = split_spec(str(path))[0]
+        known = [] if "/" in model else shipped(model)
+        ship = ", ".join(f"{model}:{one.said.preset}@{one.name}" for one in known)
+        also = f"; --model and --teacher take weights that ship: {ship}" if ship else ""
+        return f"does not exist; name the folder of a training run, or its {MODEL}{also}"
+    runs = sorted(str(one.parent) for one in path.parent.glob(f"*/{MODEL}"))
+    such = f", such as {runs[0]}" if runs else "; arbench train --out FOLDER writes one"
+    return f"has no {MODEL}; name the folder of a training run{such}"
 
 
 def shipped(model: str) -> list[Trained]:

@@ -18,6 +18,8 @@ DISTILLERS = {
     "arbench.models.seq2seq:Seq2Seq": "arbench.train.distill.itself",
 }
 """Module that distils into a class of students, a ``Distiller``, by the place of the class."""
+STUDENTS = ("parallel_wavenet", "parallel_nmt", "nmt_teacher", "transformer", "seq2seq")
+"""Models that ship and can be taught."""
 
 
 def distiller(student: type[Source]) -> Distiller | None:

@@ -50,6 +50,8 @@ def test_a_checkpoint_and_a_suite_are_refused(refusal, folder):
 @pytest.mark.parametrize("command", [("run",), ("check", "--baseline", "b.jsonl")])
 def test_what_is_no_checkpoint_is_refused(command, refusal, tmp_path):
     file = tmp_path / "no.safetensors"
+    assert refusal(*command, "--checkpoint", file).startswith(f"checkpoint {file}: does not exist; name the folder of")
+    file.write_text("weights, honestly\n" * 9)
     assert refusal(*command, "--checkpoint", file).startswith(f"checkpoint {file}: not a readable safetensors file (")
 
 

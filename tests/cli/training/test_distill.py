@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from arbench.models import resolve
-from arbench.models.weights import read
+from arbench.models.weights import Data, read
 
 SETTINGS = ["--steps", 4, "--every", 2, "--n", 24, "--eval-n", 40, "--batch", 2, "--dtype", "float64"]
 TEACHER = "wavenet:tiny_gaussian,loss=logistic_mixture,components=2"
@@ -99,7 +99,7 @@ def test_a_run_is_not_resumed_with_another_teacher(answer, taught, room, tmp_pat
         (
             TEACHER,
             "--student wavenet:tiny",
-            "no distillation teaches a WaveNet, only ParallelWaveNet",
+            "--student wavenet: no distillation teaches it; name one of parallel_wavenet, parallel_nmt, nmt_teacher",
         ),
         (TEACHER, "--samples 0", "--samples must be at least 1, got 0"),
         (TEACHER, "--power -1", "--power must be at least 0, got -1.0"),
@@ -164,3 +164,13 @@ def test_a_teacher_without_a_checkpoint(refusal, tmp_path):
 def test_a_student_does_not_learn_from_data_alone(refusal, tmp_path):
     said = refusal("train", "--model", STUDENT, "--out", tmp_path / "run")
     assert "reads noise, which real data does not show; teach it with arbench distill --student" in said
+
+
+def test_the_name_of_the_teachers_data_is_what_to_give(refusal, shipping, tmp_path):
+    shipping("nmt_teacher:tiny", "numbers", data=Data("numbers", "0" * 64))
+    said = refusal(
+        "distill", "--teacher", "nmt_teacher:tiny@numbers", "--student", "parallel_nmt:tiny", "--out", tmp_path
+    )
+    assert said.endswith(
+        "was trained on other data (numbers), and the held-out part may be among it; give --data numbers"
+    )

@@ -66,6 +66,26 @@ def test_a_run_in_the_folder_is_continued_or_left_alone(answer, refusal, text, t
     assert (out / "model.safetensors").read_bytes() == before
 
 
+def test_the_option_that_was_changed_is_named_and_not_what_follows_from_it(answer, text, tmp_path):
+    words = ["train", "--model", "lstm:tiny", "--n", "16", "--eval-n", "4000", "--batch", "2", "--data", text]
+    words += ["--out", tmp_path / "run"]
+    assert answer(*words, "--steps", "10").code == 0
+    assert (
+        "the run has recipe steps 10, not 20; resume with the options"
+        in answer(*words, "--steps", "20", "--resume").err
+    )
+
+
+@pytest.mark.parametrize(("rate", "nothing"), [("1e20", True), ("0.05", False)])
+def test_weights_that_guess_worse_than_no_model_are_said(answer, text, tmp_path, rate, nothing):
+    found = answer("train", *TINY, "--data", text, "--out", tmp_path / "run", "--lr", rate, "--average", "0")
+    assert found.code == 0
+    said = "the model has learnt nothing: if all levels were equally likely, it would be 2.000; lower --lr, or raise"
+    assert (said in found.out) is nothing
+    assert max(map(len, found.out.splitlines())) < 300
+    assert ("e+" in found.out) is nothing
+
+
 def test_a_loss_that_is_no_number_ends_with_one_line(answer, text, tmp_path):
     found = answer("train", *TINY, "--data", text, "--out", tmp_path / "run", "--lr", "1e300", "--average", "0")
     assert found.code == 1
@@ -89,6 +109,13 @@ def test_a_loss_that_is_no_number_ends_with_one_line(answer, text, tmp_path):
         ("--model pixelcnn:digits --n 60", "no square has 60 pixels; near: 49, 64"),
         ("--model pixelcnn:digits --n 81", "images: none is 9x9 pixels or larger; the largest square is 8"),
         ("--model transformer:word_from_digit", "WordFromDigit does not divide its data"),
+        (
+            "--model pixelcnn:tiny",
+            "images: 1 channel per pixel, and the model has 3; choose another preset, add ,colours=1",
+        ),
+        ("--model lstm:tiny --data numbers", "numbers: these are sentence pairs; wanted text, or ./numbers for a file"),
+        ("--model wavenet:tiny --data mnist", "mnist: these are images; wanted audio, or ./mnist for a file"),
+        ("--model lstm:tiny --n 999999", "an event needs 999999; choose a smaller --n"),
         ("--model lstm:tiny --resume", "has no training run to resume; leave --resume out to start one"),
     ],
 )

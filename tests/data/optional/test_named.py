@@ -31,7 +31,9 @@ def test_models_read_data_by_name() -> None:
 
 @pytest.mark.usefixtures("given")
 def test_data_must_fit_the_configuration() -> None:
-    with pytest.raises(DataError, match="mnist: has 1 channels per pixel; this preset needs 3"):
+    with pytest.raises(
+        DataError, match=r"mnist: 1 channel per pixel, and the model has 3; .* add ,colours=1 to this one"
+    ):
         ImageSource.load_data("mnist", {"colours": 3})
 
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from arbench.models import Source, WeightsError, load, resolve
 from arbench.models.weights import Checkpoint, Data, Decoded, Quality, read, save, write
+from arbench.models.weights.files import TRAINING_STATE
 
 SAID = Checkpoint(
     model="wavenet",
@@ -114,6 +115,20 @@ def test_plain_weights_are_no_checkpoint(model: Source, path: Path) -> None:
         read(path)
     why = "weights that do not say which model they belong to; use --model with --weights"
     assert str(caught.value) == f"checkpoint {path}: {why}"
+
+
+def test_the_state_of_a_training_run_is_no_checkpoint(model: Source, path: Path) -> None:
+    save_file({"weights/x": torch.zeros(2)}, path, metadata={TRAINING_STATE: "{}"})
+    with pytest.raises(WeightsError, match=r"is what --resume reads; name model\.safetensors beside it, or the folder"):
+        read(path)
+    with pytest.raises(WeightsError, match=r"; it is the state that --resume reads$"):
+        load(model, path)
+
+
+def test_weights_of_another_checkpoint_say_which_model_they_are_of(model: Source, path: Path) -> None:
+    write(resolve("lstm:tiny").build(), path, replace(SAID, model="lstm", preset="tiny"))
+    with pytest.raises(WeightsError, match="; it is a checkpoint of lstm:tiny, so name it with --checkpoint, without"):
+        load(model, path)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_a_prefix_does_not_excuse_another_shape(path: Path) -> None:
     found = {f"module.{k}": v for k, v in resolve("wavenet:tiny").build().state_dict().items()}
     found["module.out_bias"] = torch.zeros(3)
     save_file(found, path)
-    assert "'out_bias' is (3,), this WaveNet has (" in refusal(path)
+    assert "'out_bias' is (3,) in the file and (4,) in this WaveNet" in refusal(path)
 
 
 class Tied(nn.Module):
@@ -187,7 +187,11 @@ def test_a_name_too_many_or_too_few_is_refused(extra: bool, path: Path) -> None:
     else:
         del found["out_bias"]
     save_file(found, path)
-    says = "'more' is (3,), this WaveNet has nothing" if extra else "'out_bias' is nothing"
+    says = (
+        "the file has 'more', which this WaveNet lacks"
+        if extra
+        else "the file lacks 'out_bias', which this WaveNet has"
+    )
     assert says in refusal(path)
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from arbench.models import ModelError, NoModelError, resolve, save
-from arbench.models.weights import Data
+from arbench.models.weights import Data, WeightsError, spec_of
 
 Writer = Callable[..., Path]
 MINE = "from arbench.models.wavenet import WaveNet\n\n\nclass Mine(WaveNet):\n    default_preset = 'tiny'\n"
@@ -107,10 +107,29 @@ def test_a_name_that_does_not_ship_suggests_one(shipping: Writer, tmp_path: Path
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
+    assert refusal(f"wavenet@{path}").startswith(
+        f"checkpoint {path}: does not exist; name the folder of a training run"
+    )
+    path.write_text("weights, honestly\n" * 9)
     assert refusal(f"wavenet@{path}").startswith(f"checkpoint {path}: not a readable safetensors file (")
+    path.unlink()
     save(resolve("wavenet:tiny").build(), path)
     assert refusal(f"wavenet@{path}").endswith("use --model with --weights")
-    assert refusal(f"wavenet@{tmp_path}").startswith(f"checkpoint {tmp_path}/model.safetensors: not a readable")
+    missing = f"checkpoint {tmp_path}: has no model.safetensors; name the folder of a training run"
+    assert refusal(f"wavenet@{tmp_path}") == f"{missing}; arbench train --out FOLDER writes one"
+
+
+def test_the_runs_in_a_folder_are_named(trained: Writer, tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        trained("wavenet:tiny", tmp_path / name / "model.safetensors")
+    assert refusal(f"wavenet@{tmp_path}").endswith(f"name the folder of a training run, such as {tmp_path}/a")
+
+
+def test_a_model_that_ships_weights_is_no_path_of_a_checkpoint(shipping) -> None:
+    shipping("wavenet:tiny", "speech")
+    with pytest.raises(WeightsError) as caught:
+        spec_of("wavenet:tiny")
+    assert str(caught.value).endswith("; --model and --teacher take weights that ship: wavenet:tiny@speech")
 
 
 def test_weights_of_another_model_are_refused(trained: Writer, tmp_path: Path) -> None:
