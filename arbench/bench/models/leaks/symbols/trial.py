@@ -53,9 +53,10 @@ MOST_ROWS = 64
 FEW_ROWS = 1024
 """Most events at once where a model computes few parameters of each element."""
 FIRST_ROWS = 16
-"""The first of them: code of the user's may take far more time and memory than the weights say."""
-QUICK_S = 0.1
-"""Seconds of a trial up to which the next one has twice as many events."""
+"""Events of the first forward with few parameters, by whose time the others are chosen: code of the user's may take far
+more time and memory than the weights say."""
+FORWARD_S = 0.5
+"""Seconds of one forward with few parameters, at most."""
 SUSPECT = 16.0
 """Difference of parameters, over the usual one, from which on it is looked at in float64."""
 
@@ -192,9 +193,8 @@ def _quickly(trial: _Trial, symbols: _Pass) -> bool:
     with narrowed() as width:
         if not width:
             return False
-        few = trial.with_width(width, FIRST_ROWS)
-        while spent.seconds < SECONDS and (some := symbols.some(few.at_once, trial.n)):
-            once = Spent()
+        few = _as_quick(trial, width)
+        while few is not None and spent.seconds < SECONDS and (some := symbols.some(few.at_once, trial.n)):
             try:
                 few.tried(some)
             except Exception as error:  # code of the user's may want all parameters, and gets them below
@@ -203,12 +203,20 @@ def _quickly(trial: _Trial, symbols: _Pass) -> bool:
                 raising = few.raising(some)
                 break
             symbols.tried(some)
-            if once.seconds < QUICK_S:
-                few = few.doubled()
         else:
-            return True
+            return few is not None
     trial.stepped(raising)
     return False
+
+
+def _as_quick(trial: _Trial, width: int) -> _Trial | None:
+    """Return a trial of as many events at once as one forward takes ``FORWARD_S`` for; None where that raises."""
+    few, spent = trial.with_width(width, FIRST_ROWS), Spent()
+    try:
+        few.evaluate()
+    except Exception:  # code of the user's may want all parameters
+        return None
+    return trial.with_width(width, max(int(FIRST_ROWS * FORWARD_S / max(spent.seconds, 1e-6)), FIRST_ROWS))
 
 
 def _started(source: Source, levels: int) -> _Progress:
@@ -266,7 +274,7 @@ class _Trial:
         width: int | None = None,
         rows: int | None = None,
     ) -> None:
-        self.source, self._width = source, width
+        self.source = source
         self._twin, self._f, self._context, self._levels, self._narrow = twin, f, context, levels, width is not None
         self.n = n = f.shape[1]
         self._bounds = source.schedule(n)
@@ -282,13 +290,13 @@ class _Trial:
         self.at_once = self._rows * self._places
         self._usual: Tensor | None = None
 
-    def with_width(self, width: int | None, rows: int) -> _Trial:
+    def with_width(self, width: int, rows: int) -> _Trial:
         """Return the same for so many parameters of an element, and for up to so many events at once."""
         return _Trial(self.source, self._twin, self._f, self._context, self._levels, width, rows)
 
-    def doubled(self) -> _Trial:
-        """Return the same for twice as many events at once; itself where there is no room for more."""
-        return self if self._rows == self._room else self.with_width(self._width, 2 * self._rows)
+    def evaluate(self) -> None:
+        """Evaluate ``forward`` on as many events as are tried at once."""
+        self.source(self._f.repeat(self._rows, 1), self._code(self.source, self._rows))
 
     def _code(self, source: Source, rows: int) -> Any:
         own = as_float64(dict(self._context)) if source is self._twin else self._context
