@@ -12,6 +12,7 @@ import click
 from arbench.cli.errors import RefusedError, check_writable, refusing
 from arbench.cli.options import PathText, given_options, once, option
 from arbench.cli.train import (
+    SHIPPED,
     built,
     check_folder_is_free,
     check_seed,
@@ -124,7 +125,11 @@ def command(
         parts = parts_of(chosen, model, data, recipe)
     if parts.sha256 != taught_by.checkpoint.data.sha256:
         learnt = taught_by.checkpoint.data.name
-        todo = f"give --data {learnt}" if learnt in NAMED and learnt != data else "give --data as its training did"
+        todo = "give --data as its training did"
+        if learnt in NAMED and learnt != data:
+            todo = f"give --data {learnt}"
+        elif learnt == SHIPPED and data is not None:
+            todo = "leave out --data"
         raise RefusedError(
             f"--teacher {teacher}: was trained on other data ({learnt}), and the held-out part may be among it; {todo}"
         )
@@ -134,7 +139,7 @@ def command(
         f"{taught_by.spec} teaches {chosen.name}:{chosen.preset}, {model.weights(recipe.n):,} weights, "
         f"{said_of_data(parts.name)}: {said_of_steps(recipe.steps)}"
     )
-    if pairs_of(model) is not None:
+    if pairs_of(model) is not None and not resume:
         click.echo("before the first step the teacher translates the sentences to learn from, which can take minutes")
     report = reporter(model, kind.MEASURE)
     work = partial(kind.distil, run, model, taught_by, settings, resume=resume, report=report)

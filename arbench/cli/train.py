@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from arbench.train.parts import Divided
     from arbench.train.run import Run
 
+SHIPPED = "shipped"
+"""Name of the data that ship with a model."""
 FAILED = 1
 """Exit code of training that cannot go on."""
 
@@ -179,7 +181,7 @@ def loaded_data(chosen: Chosen, data: str | None) -> tuple[Any, str]:
     from arbench.data import NAMED
 
     if data is None:
-        return None, "shipped"
+        return None, SHIPPED
     stem = Path(data).stem
     try:
         return chosen.cls.load_data(data, chosen.config), stem if data in NAMED or stem not in NAMED else f"{stem} file"
@@ -241,7 +243,7 @@ def reporter(source: Source, measure: str | None = None) -> Callable[[Progress],
         left = p.seconds / p.step * (p.steps - p.step)
         ahead = f", {duration(left)} left" if p.step < p.steps else "; next, the held-out part is scored"
         mark = ", the best so far" if p.best else ""
-        loss, quality = figure(p.loss), figure(p.quality)
+        loss, quality = said_of_bits(p.loss), said_of_bits(p.quality)
         found = f"{loss} {unit}, validation {quality}"
         if measure is not None:
             found = f"loss {loss}, {measure} {quality} bits per {source.element}"
@@ -252,7 +254,7 @@ def reporter(source: Source, measure: str | None = None) -> Callable[[Progress],
 
 def said_of_data(name: str) -> str:
     """Return the name of the data in words."""
-    return "the data that ships" if name == "shipped" else f"data {name}"
+    return "the data that ships" if name == SHIPPED else f"data {name}"
 
 
 def said_of_steps(steps: int) -> str:
@@ -260,7 +262,7 @@ def said_of_steps(steps: int) -> str:
     return "1 step" if steps == 1 else f"{steps:,} steps"
 
 
-def figure(bits: float) -> str:
+def said_of_bits(bits: float) -> str:
     """Return bits in three decimals; the huge ones of weights that diverge in three digits."""
     return f"{bits:.3f}" if abs(bits) < 1e6 else f"{bits:.3g}"
 
@@ -318,8 +320,8 @@ def finish(run: Run, source: Source, result: Trained, quality: Quality) -> None:
     unit = said.unit
     draw_curve(run, result, unit)
     click.echo(
-        f"held out: {figure(quality.bits)} {unit} over {quality.elements:,}; best validation "
-        f"{figure(result.bits)} at step {result.step:,}, trained in {duration(result.seconds)}"
+        f"held out: {said_of_bits(quality.bits)} {unit} over {quality.elements:,}; best validation "
+        f"{said_of_bits(result.bits)} at step {result.step:,}, trained in {duration(result.seconds)}"
     )
     guess = guessing(source)
     if guess is not None and quality.bits >= guess:

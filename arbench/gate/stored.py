@@ -19,7 +19,7 @@ from arbench.bench.case import CaseKey
 from arbench.border.printable import encodable_within, on_one_line
 from arbench.files import require_regular
 from arbench.results import SCHEMA, Case, CountSource, Results, ResultsError, Run, locate, read
-from arbench.results.errors import MissingError
+from arbench.results.errors import NoFileError
 from arbench.results.ranges import Natural
 
 STORAGE = "pytest-benchmark"
@@ -83,7 +83,7 @@ def read_stored(path: Path) -> Results:
         require_regular(file)
         data = file.read_bytes()
     except FileNotFoundError as error:
-        raise MissingError(f"{file}: {error.strerror}") from None
+        raise NoFileError(f"{file}: {error.strerror}") from None
     except OSError as error:
         raise ResultsError(f"{file}: {error.strerror}") from None
     except ValueError as error:  # a path with a null character

@@ -16,7 +16,7 @@ class ResultsError(Exception):
         self.problem, self.advice = problem, advice
 
 
-class MissingError(ResultsError):
+class NoFileError(ResultsError):
     """There is no such file."""
 
     def __init__(self, problem: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from arbench.border.printable import on_one_line
 from arbench.files import require_regular
 from arbench.results.checks import decoded
-from arbench.results.errors import MissingError, ResultsError, UnreadableError
+from arbench.results.errors import NoFileError, ResultsError, UnreadableError
 from arbench.results.memory import Results
 from arbench.results.schema import SCHEMA, AnyLine
 from arbench.results.schema.measured import Samples
@@ -44,7 +44,7 @@ def read(path: Path) -> Results:
         require_regular(path)
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise MissingError(f"{path}: {error.strerror}") from None
+        raise NoFileError(f"{path}: {error.strerror}") from None
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror}") from None
     except ValueError as error:  # a path with a null character
@@ -70,7 +70,8 @@ def read(path: Path) -> Results:
         problem = f"{path}:{number}: {error.problem}"
         if tape.whole:
             raise ResultsError(problem, _kept(tape.whole)) from None
-        raise type(error)(problem, error.advice) from None
+        kind = UnreadableError if isinstance(error, UnreadableError) else ResultsError
+        raise kind(problem, error.advice) from None
     results.integrity = tape.integrity(first.sealed)
     return results
 

@@ -78,12 +78,14 @@ def judge_bound(
     if growth.formula is not None and CLASSES.index(growth.fitted or "1") > CLASSES.index(bound):
         return verdict, why  # cost outside the passes counts too
     steps = (grown.fitted if grown else None) or "N"
-    if _within(steps, one_pass.fitted, bound):
+    if all(_within(steps, one, bound) for one in (one_pass.fitted, *one_pass.rivals)):
         name = "N" if steps == "N" else "G"
         what = "" if steps == "N" else f" of G = O({steps}) groups"
         first, last = passes.get(sizes[0]), passes.get(sizes[-1])
         seen = f"{first} to {last} were needed at N = {sizes[0]} to {sizes[-1]}"
-        if first == last:
+        if first is None or last is None:
+            seen = "how many were needed is unknown"
+        elif first == last:
             seen = f"{first} were needed at N = {sizes[0]} and at N = {sizes[-1]}"
         return (
             "holds",

@@ -32,6 +32,12 @@ def test_the_example_grows_faster_than_its_class() -> None:
     assert MANY.exponent_ci95[0] > 1.05
 
 
+def test_a_pass_that_may_cost_more_confirms_nothing() -> None:
+    doubtful = Growth(**{**vars(ONE), "rivals": ("N log N",)})
+    assert judge_bound("<= N", MANY, PASSES, doubtful, FOUR)[0] == "undecided"
+    assert judge_bound("<= N log N", MANY, PASSES, doubtful, FOUR)[0] == "holds"
+
+
 def test_a_product_below_the_claim_is_enough() -> None:
     for claim in ("<= N", "<= N log N", "<= N^3"):
         verdict, why = judge_bound(claim, MANY, PASSES, ONE, FOUR)

@@ -88,8 +88,7 @@ def checks(job: Job, cases: Sequence[CaseKey], spare: Collection[str] = (), chos
         job: the seed, weights and data of the models.
         cases: the cases.
         spare: ids of those that are left out where the others took long; they get a line that says so.
-        chosen: whether the sizes are of our choice: then scoring, which makes all probes of the model, goes first, and
-            what a step that is wrong spoils is left out at other sizes until it is mended.
+        chosen: whether the sizes are of our choice: then larger ones wait until a step that is wrong is mended.
 
     Yields:
         That a case begins, and its verification. An exception of a model is charged to its case, except on a GPU, which
@@ -99,13 +98,12 @@ def checks(job: Job, cases: Sequence[CaseKey], spare: Collection[str] = (), chos
     began, subjects = time.monotonic(), _Subjects(job)
     models = list(dict.fromkeys(case.spec for case in cases))
 
-    def rank(case: CaseKey) -> tuple[int, bool, bool, int, int, str]:
-        later = chosen and case.op != "score"
-        return models.index(case.spec), case.id in spare, later, case.n, case.batch, case.dtype
+    def rank(case: CaseKey) -> tuple[int, bool, int, int, str]:
+        return models.index(case.spec), case.id in spare, case.n, case.batch, case.dtype
 
     wrong: dict[str, Verification] = {}
-    steps: dict[str, tuple[int, bool]] = {}
-    """The first size at which steps of a model are wrong, and whether single ones are."""
+    steps: dict[str, int] = {}
+    """The first size at which steps of a model are wrong."""
     for (_, can_wait, *_), found in groupby(sorted(cases, key=rank), rank):
         group, spent = list(found), time.monotonic() - began
         fault = wrong.get(group[0].spec)
@@ -118,18 +116,16 @@ def checks(job: Job, cases: Sequence[CaseKey], spare: Collection[str] = (), chos
                 why = f"left out, since the other cases took {spent:.0f} s"
                 yield Message(line=Verification(case.id, "over_budget", case.exactness, None, why))
             continue
-        at, single = steps.get(group[0].spec, (group[0].n, False))
-        if chosen and (group[0].n > at or (single and group[0].n < at)):
+        if chosen and group[0].n > steps.get(group[0].spec, group[0].n):
             for case in group:
-                why = f"left out until what is wrong at N = {at} is mended"
+                why = f"left out until what is wrong at N = {steps[case.spec]} is mended"
                 yield Message(line=Verification(case.id, "over_budget", case.exactness, None, why))
             continue
         for message in _verified(subjects.of(group[0]), msgspec.structs.replace(job, cases=group, share_s=ANY_S)):
             if isinstance(message.line, Verification) and of_the_model(message.line):
                 wrong[group[0].spec] = message.line
             elif isinstance(message.line, Verification) and of_its_steps(message.line):
-                single = (message.line.verified or {}).get("half") == "extend"
-                steps.setdefault(group[0].spec, (group[0].n, single))
+                steps.setdefault(group[0].spec, group[0].n)
             yield message
 
 

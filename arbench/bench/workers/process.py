@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import select
 import signal
@@ -13,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from platform import libc_ver
 from typing import Any
 
 import msgspec
@@ -29,10 +31,13 @@ STARTUP_S = 60.0
 INTERPRET = "TRITON_INTERPRET"
 """Variable that makes Triton run its programs in its interpreter."""
 KEEPING = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
-"""Variables of the C library: bytes from which on memory is given back to the system once it is freed."""
-MOST_KEPT = 1 << 32
+"""Variables of the GNU C library: bytes from which on freed memory is given back to the system."""
+MOST_KEPT = 1 << (32 if re.fullmatch(r"2\.(3[6-9]|[4-9]\d)", libc_ver()[1]) else 25)
+"""Their value; libraries before 2.36 ignore a threshold of more than 32 MiB."""
 LOOK_S = 0.5
 """Longest wait for a message before looking whether the process is still there."""
+MOST_STARVED = 3.0
+"""How many times the time to wait for a message is added, at most, for want of a processor."""
 MOST_BYTES = 1 << 26
 """Longest message."""
 OUTPUT_BYTES = 1 << 16
@@ -127,20 +132,21 @@ class Worker:
 
         Args:
             kind: type of the message.
-            timeout: seconds to wait, at most; those for which the process had no processor do not count.
+            timeout: seconds to wait; up to three times as many more, as far as the process waited for a processor.
 
         Raises:
             TimeoutError: no message came in time.
             BrokenMessageError: what came is no message of this kind.
         """
-        deadline, before = time.monotonic() + timeout, waits(self.process.pid)
+        deadline, before = time.monotonic() + timeout, None
         while not self._lines and not self._ended:
             left = deadline - time.monotonic()
-            if left <= 0:
-                left += starved_s(before, waits(self.process.pid))
+            if left <= 0 and before is not None:
+                left += min(starved_s(before, waits(self.process.pid)), MOST_STARVED * timeout)
             if left <= 0:
                 raise TimeoutError
             self._look(min(left, LOOK_S))
+            before = waits(self.process.pid) if before is None else before  # most messages come before
         if not self._lines:
             return None
         word, _, raw = self._lines.popleft().partition(b" ")

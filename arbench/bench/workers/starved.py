@@ -1,4 +1,4 @@
-"""Seconds for which a process was ready to run and had no processor: a busy machine is no fault of its code."""
+"""Seconds for which a thread of a process was ready to run and had no processor, as on a busy machine."""
 
 from __future__ import annotations
 

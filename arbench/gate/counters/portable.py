@@ -8,6 +8,7 @@ from pathlib import Path
 
 from arbench.bench.options import Options
 from arbench.border.naming import is_file, split_weights
+from arbench.data import NAMED
 
 
 def moved(options: Options, folder: Path, *, reading: bool) -> Options:
@@ -22,7 +23,8 @@ def moved(options: Options, folder: Path, *, reading: bool) -> Options:
     if suite is not None and _is_suite_file(suite):
         suite = _moved(suite, folder, reading)
     models = options.models and [_moved_spec(spec, folder, reading=reading) for spec in options.models]
-    data, weights = (path and _moved(path, folder, reading) for path in (options.data, options.weights))
+    data = options.data and _moved_data(options.data, folder, reading)
+    weights = options.weights and _moved(options.weights, folder, reading)
     return replace(options, suite=suite, models=models, data=data, weights=weights)
 
 
@@ -38,6 +40,14 @@ def _moved_spec(spec: str, folder: Path, *, reading: bool) -> str:
         weights = _moved(weights, folder, reading)
         weights = weights if is_file(weights) else f"./{weights}"
     return f"{model}@{weights}"
+
+
+def _moved_data(data: str, folder: Path, reading: bool) -> str:
+    """Return data by name as they are, and the path of others moved; a file of such a name keeps a '/'."""
+    if data in NAMED:
+        return data
+    path = _moved(data, folder, reading)
+    return f"./{path}" if path in NAMED else path
 
 
 def _is_suite_file(suite: str) -> bool:

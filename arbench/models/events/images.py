@@ -210,7 +210,8 @@ class ImageSource:
 
 def _other_channels(have: int, wanted: int) -> str:
     channels = "1 channel" if have == 1 else f"{have} channels"
-    todo = f"choose another preset, add ,colours={have} to this one, or give --data of {wanted}"
+    images = "images of 1 channel" if wanted == 1 else f"images of {wanted} channels"
+    todo = f"choose another preset, add ,colours={have} to this one, or give {images} as --data"
     return f"{channels} per pixel, and the model has {wanted}; {todo}"
 
 

@@ -97,7 +97,7 @@ def _at(given: str) -> Trained:
     else:
         foreign = path.name == MODEL and gpt2.is_gpt2(path.parent)
     if not path.exists():
-        raise WeightsError(f"checkpoint {given}: {_missing(path)}")
+        raise WeightsError(f"checkpoint {given}: {_missing(path, Path(given).is_dir())}")
     if foreign:
         digest = _digest(path)
         name = file_name(path.resolve().parent.name, (), "gpt2")
@@ -108,9 +108,9 @@ def _at(given: str) -> Trained:
     return replace(found, name=f"{plain}-{found.sha256[:8]}")
 
 
-def _missing(path: Path) -> str:
-    """Return why there is no checkpoint at a path, and what to name instead."""
-    if not path.parent.is_dir() or path.name != MODEL:
+def _missing(path: Path, folder: bool) -> str:
+    """Return why there is no checkpoint at a path, of a folder that was named or of a file, and what to name."""
+    if not folder:
         model = split_spec(str(path))[0]
         known = [] if "/" in model else shipped(model)
         ship = ", ".join(f"{model}:{one.said.preset}@{one.name}" for one in known)

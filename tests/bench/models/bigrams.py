@@ -68,6 +68,13 @@ class Shifted(Sound):  # its position falls behind from the second step on
         return self.logits(before), {"position": g1 if g0 == 0 else g1 - 1}
 
 
+class Cramped(Shifted):  # its state has room for two events
+    def start(self, batch, n, code):
+        if batch > 2:
+            raise RuntimeError("room for 2 events")
+        return super().start(batch, n, code)
+
+
 class Peeking(Sound):
     def extend(self, state, f, g0, g1):
         return self.logits(f[:, g0:g1] + 1), state

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from arbench.bench.case import CaseKey
 from arbench.bench.job import Job
 from arbench.bench.models.subject import ModelSubject
 from arbench.bench.plan import Options, make_plan
@@ -37,6 +39,11 @@ BROKEN = {
         "inexact",
         "extend is right over all elements at once, but wrong step by step: for element 2 it reads element 0 in place "
         "of element 1; look at the state it returns, and at the place in it",
+        FORWARD,
+    ),
+    "Cramped": (
+        "inexact",
+        "for element 2 it reads element 0 in place of element 1; look at the state it returns, and at the place in it",
         FORWARD,
     ),
     "Peeking": (
@@ -164,3 +171,26 @@ def test_a_long_event_is_walked_in_one_call_and_its_last_steps(fault: str, said:
     found = verified(fault, 96)
     assert {method for method, line in found.items() if line.status == "ok"} == sound
     assert all(re.search(said, str(line.error)) for line in found.values() if line.status != "ok"), found
+
+
+def test_a_case_ends_at_its_first_call_of_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: dict[str, int] = {}
+    verification = ModelSubject._verification
+
+    def watched(self: ModelSubject, case: CaseKey, model: dict[str, Any]) -> Verification:
+        source = self.pair(case)[0]
+        extend = source.extend
+
+        def call(*args: Any) -> Any:
+            calls[case.method] = calls.get(case.method, 0) + 1
+            return extend(*args)
+
+        source.__dict__["extend"] = call
+        return verification(self, case, model)
+
+    monkeypatch.setattr(ModelSubject, "_verification", watched)
+    assert verified("Sound")["cached"].status == "ok"
+    assert calls["cached"] >= 16
+    calls.clear()
+    assert verified("Stale")["cached"].status == "inexact"
+    assert calls == {}

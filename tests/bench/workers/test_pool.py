@@ -14,7 +14,7 @@ from arbench.bench.job import Job, Message
 from arbench.bench.kernels import KernelOptions, make_kernel_plan
 from arbench.bench.workers.failure import WorkerFailure, exit_reason
 from arbench.bench.workers.pool import PoolStoppedError, WorkerPool
-from arbench.bench.workers.process import Worker
+from arbench.bench.workers.process import KEEPING, MOST_KEPT, Worker, environment_for
 
 
 def test_why_a_process_exited():
@@ -38,6 +38,16 @@ def test_a_worker_that_cannot_start_says_why(plan, monkeypatch):
         ]
         pool.prepare(1)
         assert pool.idle == ()
+
+
+def test_a_worker_that_times_nothing_keeps_freed_memory(plan, monkeypatch):
+    job = Job("check", plan().cases, 0, None, None, None)
+    found = environment_for(job)
+    assert found is not None
+    assert {name: found[name] for name in KEEPING} == dict.fromkeys(KEEPING, str(MOST_KEPT))
+    monkeypatch.setenv(KEEPING[0], "1")
+    assert (environment_for(job) or {})[KEEPING[0]] == "1"
+    assert environment_for(Job("time", plan().cases, 0, None, None, None)) is None
 
 
 def script(text: str) -> partial[Worker]:

@@ -28,3 +28,14 @@ def test_models_and_their_weights(given: str, stored: str, tmp_path: Path, monke
     assert found.models == [stored]
     back = moved(found, Path("baselines"), reading=True).models
     assert back == [given.replace("@./", "@")]
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"), [("numbers", "numbers"), ("book.txt", "../book.txt"), ("./numbers", "../numbers")]
+)
+def test_data_by_name_are_no_path(given: str, stored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "baselines").mkdir()
+    found = moved(Options(data=given), tmp_path / "baselines", reading=False)
+    assert found.data == stored
+    assert moved(found, Path("baselines"), reading=True).data == given

@@ -117,6 +117,8 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     assert refusal(f"wavenet@{path}").endswith("use --model with --weights")
     missing = f"checkpoint {tmp_path}: has no model.safetensors; name the folder of a training run"
     assert refusal(f"wavenet@{tmp_path}") == f"{missing}; arbench train --out FOLDER writes one"
+    model = tmp_path / "model.safetensors"
+    assert refusal(f"wavenet@{model}").startswith(f"checkpoint {model}: does not exist; name the folder")
 
 
 def test_the_runs_in_a_folder_are_named(trained: Writer, tmp_path: Path) -> None:

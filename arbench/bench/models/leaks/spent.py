@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-ALONE = 4.0
+ALONE = 2.0
 """How many times as long by the clock it may take: a thread may wait for a GPU, or for a processor."""
 
 
@@ -16,6 +16,6 @@ class Spent:
 
     @property
     def seconds(self) -> float:
-        """The seconds; a quarter of those by the clock where these are more."""
+        """The seconds; half of those by the clock where these are more."""
         computed, clock = self._began
         return max(time.thread_time() - computed, (time.perf_counter() - clock) / ALONE)

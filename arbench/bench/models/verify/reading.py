@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 
+from torch import Tensor
+
 from arbench.bench.models.leaks.leaking import MOST_NUMBERS
 from arbench.bench.models.walks import Walk, Walks, changed
 
@@ -97,11 +99,26 @@ def moved(walks: Walks, walk: Walk, parts: Sequence[slice], here: slice) -> list
     count = max(MOST_NUMBERS // numbers, 1)
     found: list[tuple[bool, bool]] = []
     for first in range(0, len(others), count):
-        steps, expected = walks.beside(walk.cuts, others[first : first + count])
-        for which, wanted in enumerate(expected):
+        for steps, expected in _beside(walks, walk.cuts, others[first : first + count]):
             if steps is None or walk.params is None:
                 found.append((False, False))
                 continue
-            seen = not walks.near(steps[which][:, here], walk.params[:, here])
-            found.append((seen, not walks.near(wanted[:, here], walks.expected[:, here])))
+            seen = not walks.near(steps[:, here], walk.params[:, here])
+            found.append((seen, not walks.near(expected[:, here], walks.expected[:, here])))
     return found
+
+
+def _beside(walks: Walks, cuts: Sequence[int], others: Sequence[Tensor]) -> list[tuple[Tensor | None, Tensor]]:
+    """Return parameters by calls and by ``forward`` for each of some events, one at a time where a batch of all fails.
+
+    A model may have room for few rows.
+    """
+    steps: Tensor | None = None
+    try:
+        steps, expected = walks.beside(cuts, others)
+    except Exception:  # a model may raise anything
+        if len(others) == 1:
+            raise
+    if steps is None and len(others) > 1:
+        return [one for other in others for one in _beside(walks, cuts, [other])]
+    return [(None if steps is None else steps[row], expected[row]) for row in range(len(others))]

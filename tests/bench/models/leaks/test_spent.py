@@ -10,7 +10,7 @@ from arbench.bench.models.leaks.spent import ALONE, Spent
 
 
 @pytest.mark.parametrize(("computed", "clock", "spent"), [(3.0, 5.0, 3.0), (0.5, 8.0, 8.0 / ALONE)])
-def test_what_counts_is_computing_and_a_quarter_of_the_clock(
+def test_what_counts_is_computing_or_a_share_of_the_clock(
     computed: float, clock: float, spent: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, seconds in (("thread_time", computed), ("perf_counter", clock)):
