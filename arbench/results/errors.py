@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+WRITES_IT = "arbench run --model NAME --out FOLDER writes it"
+"""Advice where there is no results file."""
+
 
 class ResultsError(Exception):
     """Failure to read, write or continue a results file; the message is one line for the user.
@@ -20,7 +23,7 @@ class NoFileError(ResultsError):
     """There is no such file."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(problem, "arbench run --model NAME --out FOLDER writes it")
+        super().__init__(problem, WRITES_IT)
 
 
 class UnreadableError(ResultsError):

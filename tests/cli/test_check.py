@@ -20,7 +20,7 @@ from arbench.findings import Check
 from arbench.gate.counters.check import open_gate
 from arbench.gate.timing.check import Gate, GateError
 from arbench.results import Case, Writer, read
-from arbench.results.reader import MISSING
+from arbench.results.errors import WRITES_IT
 
 MINE = ["--model", "wavenet:tiny", "--n", "4,8", "--method", "parallel", "--method", "cached"]
 ID = "wavenet:tiny/sample/cached/eager/cpu/float32/b1/n4"
@@ -183,7 +183,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "other JSON": (lambda p: p.write_text('{"a": 1}'), "{0}: " + NOT_ARBENCH),
     "a folder": (
         lambda p: (p.unlink(), p.mkdir()),
-        "{0}/results.jsonl: No such file or directory" + MISSING,
+        "{0}/results.jsonl: No such file or directory; " + WRITES_IT,
     ),
     "another's case": (
         lambda p: edited(p, '"kind":"case"', '"kind":"cake"'),

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from arbench.results import Case, Samples, Writer, read
-from arbench.results.reader import MISSING
+from arbench.results.errors import WRITES_IT
 
 
 @pytest.fixture
@@ -170,8 +170,8 @@ def test_what_cannot_be_compared_is_refused_in_one_line(refusal, copied, other, 
         ([], "compare needs at least two files: arbench compare A B"),
         ([copied], "compare needs at least two files: arbench compare A B"),
         ([copied, file], f"{file}: the same file twice; name two different files"),
-        ([copied, none], f"{none}: No such file or directory{MISSING}"),
-        ([copied, tmp_path], f"{tmp_path}/results.jsonl: No such file or directory{MISSING}"),
+        ([copied, none], f"{none}: No such file or directory; {WRITES_IT}"),
+        ([copied, tmp_path], f"{tmp_path}/results.jsonl: No such file or directory; {WRITES_IT}"),
         ([copied, other, "--label", "a", "--label", "a"], "--label: 'a' names two files; choose different names"),
         ([copied, other, "--label", "other"], "--label: 'other' names two files; choose different names"),
         ([copied, other, "--label", " "], "--label is empty; give each file a name"),

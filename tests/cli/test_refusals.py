@@ -19,8 +19,7 @@ from arbench.cli import COMMANDS
 from arbench.cli.run import say_absent
 from arbench.models import resolve, save
 from arbench.results import Run, Writer
-from arbench.results.errors import UnreadableError
-from arbench.results.reader import MISSING
+from arbench.results.errors import WRITES_IT, UnreadableError
 
 RUN = Run(
     schema=1,
@@ -162,7 +161,7 @@ NUMBER = "expected an integer or comma-separated integers, got"
             "--suite taxonomy --model wavenet:tinny",
             "the suite has no model 'wavenet:tinny'; did you mean 'wavenet:tiny'?",
         ),
-        ("--resume", f"out/results.jsonl: No such file or directory{MISSING}"),
+        ("--resume", f"out/results.jsonl: No such file or directory; {WRITES_IT}"),
     ],
 )
 def test_options_of_run(refusal, here, words, said):
@@ -178,7 +177,7 @@ def test_options_of_run(refusal, here, words, said):
         ("weather", f"no command 'weather'; available: {', '.join(COMMANDS)}"),
         ("run --resume", "--resume needs --out: the folder of the run to continue"),
         ("list --model wavnet", "unknown model 'wavnet'; did you mean 'wavenet'?"),
-        ("report none", f"none: No such file or directory{MISSING}"),
+        ("report none", f"none: No such file or directory; {WRITES_IT}"),
         ("sample", "Missing option '--out'; for example: arbench sample --model wavenet:nv@speech --out FOLDER"),
         ("train --out a", "Missing option '--model'; for example: arbench train --model wavenet:tiny --out FOLDER"),
         ("report", "Missing argument 'PATH...'; for example: arbench report FOLDER"),

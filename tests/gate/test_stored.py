@@ -13,6 +13,7 @@ import pytest
 from arbench.bench.case import CaseKey
 from arbench.gate.stored import read_stored
 from arbench.results import Case, ResultsError, Run, Writer
+from arbench.results.errors import WRITES_IT
 
 KEY = CaseKey(
     spec="wavenet:tiny",
@@ -232,11 +233,10 @@ def test_a_pipe_is_refused_without_waiting_for_its_other_end(tmp_path: Path) -> 
 
 
 def test_a_place_without_a_file_is_refused_and_a_storage_says_what_to_name(stored: Any, tmp_path: Path) -> None:
-    advice = "arbench run --model NAME --out FOLDER writes it"
     for path, file in ((tmp_path / "none", "none"), (tmp_path, "results.jsonl")):
         with pytest.raises(ResultsError) as refused:
             read_stored(path)
-        assert str(refused.value) == f"{tmp_path / file}: No such file or directory; {advice}"
+        assert str(refused.value) == f"{tmp_path / file}: No such file or directory; {WRITES_IT}"
     folder = tmp_path / "Linux-CPython-3.11-64bit"
     folder.mkdir()
     stored(row("a")).rename(folder / "0001_first.json")

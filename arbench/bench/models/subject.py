@@ -61,7 +61,7 @@ class ModelSubject:
         self._made = False
         """True if the last call made a graph under ``torch.compile``: its time is not that of a call."""
         self._probed: dict[tuple[Any, ...], InexactError | _Raised | dict[str, Any]] = {}
-        """What probes of the model found, by N, batch and what a method changes of it."""
+        """Findings of the probes of the model, by N, batch and what a method changes of it."""
 
     def pair(self, case: CaseKey) -> tuple[Any, Any]:
         """Return the model that a case measures, as its method changes it, and its float64 twin; each is built once."""

@@ -18,7 +18,7 @@ def few() -> list[table.Row]:
 
 def test_held_out_digits_are_those_of_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The pixels' figure, from the division of a model and counts of its own."""
-    train, held_out = (np.stack(part.pictures) for part in resolve("pixelcnn:tiny").build(0).divide())
+    train, held_out = (np.stack(part.pictures) for part in resolve("pixelcnn:digits").build(0).divide())
     assert len(train) + len(held_out) == len(digits())
     bits = 0.0
     for i, j in np.ndindex(8, 8):
