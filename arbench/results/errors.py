@@ -4,6 +4,8 @@ from __future__ import annotations
 
 WRITES_IT = "arbench run --model NAME --out FOLDER writes it"
 """Advice where there is no results file."""
+DAMAGED = "the file is damaged, or no results file: restore it, or measure again with arbench run --out FOLDER"
+"""Advice where a line is none of a results file."""
 
 
 class ResultsError(Exception):
@@ -30,8 +32,7 @@ class UnreadableError(ResultsError):
     """A line that is no line of a results file."""
 
     def __init__(self, problem: str, advice: str = "") -> None:
-        damaged = "the file is damaged, or no results file: restore it, or measure again with arbench run --out FOLDER"
-        super().__init__(problem, advice or damaged)
+        super().__init__(problem, advice or DAMAGED)
 
 
 class WriteError(ResultsError):

@@ -19,7 +19,7 @@ from arbench.cli import COMMANDS
 from arbench.cli.run import say_absent
 from arbench.models import resolve, save
 from arbench.results import Run, Writer
-from arbench.results.errors import WRITES_IT, UnreadableError
+from arbench.results.errors import DAMAGED, WRITES_IT
 
 RUN = Run(
     schema=1,
@@ -387,11 +387,11 @@ def test_two_files_that_call_a_model_the_same(refusal, here):
     ("lines", "said"),
     [
         (b"", ": empty; a results file begins with a 'run' line"),
-        (b"{}\n", ":1: Object missing required field `kind`" + UnreadableError.todo),
-        (b"loss,step\n0.1,3\n", ":1: JSON is malformed: invalid character (byte 0)" + UnreadableError.todo),
+        (b"{}\n", ":1: Object missing required field `kind`; " + DAMAGED),
+        (b"loss,step\n0.1,3\n", ":1: JSON is malformed: invalid character (byte 0); " + DAMAGED),
         (
             msgspec.json.encode(RUN) + b"\nbroken\n",
-            ":2: JSON is malformed: invalid character (byte 0)" + UnreadableError.todo,
+            ":2: JSON is malformed: invalid character (byte 0); " + DAMAGED,
         ),
         (
             msgspec.json.encode(RUN).replace(b'"schema":1', b'"schema":7') + b"\n",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import torch
 
 pytest.importorskip("transformers", reason="other people's language models need pip install 'arbench[hf]'")
 
+from arbench.bench.models.leaks import spent
 from arbench.bench.models.leaks.symbols import trial
 from arbench.models import ModelError, resolve
 
@@ -45,7 +45,7 @@ def test_a_fault_is_named(verify, monkeypatch, fault, words, said):
 
 @pytest.mark.parametrize("fault", ["rare_leaks", "rare_leaks_near"])
 def test_a_leak_of_one_token_of_a_wide_alphabet_is_found_and_named(verify, monkeypatch, fault):
-    monkeypatch.setattr(trial.time, "perf_counter", time.process_time)  # others' load takes none of the seconds
+    monkeypatch.setattr(spent, "ALONE", 1e9)  # others' load takes none of the seconds
     rare = next(token for token in range(50257) if (token * 7919 + 13) % 50021 == 17)
     monkeypatch.setattr(trial, "LIKELY", 0)
     code, found = verify("--model", f"{FILE}:{fault}", "--method", "parallel", *SMALL)
