@@ -3,7 +3,7 @@
     python benchmarks/trained/frontier.py [--out reports/trained/frontier]
 
 is ``arbench run --suite trained`` into an empty folder; further options are those of ``arbench run``. The folder keeps
-the results, the summary and the figure of the frontier. The page, which has samples of each model to look at, to listen
+the results and the figure of the frontier, of which ``arbench report`` makes the rest again. The page, which has samples of each model to look at, to listen
 to and to read, is kept where it has at most ``MOST`` bytes. ``readme.py`` makes the tables of the report.
 """
 
@@ -20,6 +20,7 @@ from arbench.results import FILE_NAME
 ARBENCH = Path(sys.executable).with_name("arbench")
 MOST = 1_000_000
 """Largest page in bytes that is kept."""
+SUMMARY = "summary.md"
 KEPT = ("frontier.",)
 """Beginnings of the names of figures that are kept."""
 
@@ -45,6 +46,7 @@ def main() -> int:
     for figure in (out / "figures").glob("*"):
         if not figure.name.startswith(KEPT):
             figure.unlink()
+    (out / SUMMARY).unlink(missing_ok=True)  # it shows figures and samples that are not kept
     page = out / "report.html"
     if page.exists() and page.stat().st_size > MOST:
         print(f"{page} has {page.stat().st_size:,} bytes and is left out; arbench report {out} --out FOLDER makes it")

@@ -424,14 +424,12 @@ class _Trial:
         moved = self._moved(x, plain, begin)
         if not moved.any():
             return
-        symbol = None
-        for place in range(begin, x.shape[1]):
-            one = plain.clone()
-            one[:, place] = x[:, place]
-            if (alone := self._moved(one, plain, place)).any():
-                moved, begin = alone, place
-                symbol = int(x[first_difference(moved)[0], place])
-                break
+        symbol, place = None, self._first_place(x, plain, begin)
+        one = plain.clone()
+        one[:, place] = x[:, place]
+        if (alone := self._moved(one, plain, place)).any():
+            moved, begin = alone, place
+            symbol = int(x[first_difference(moved)[0], place])
         at = first_difference(moved)[1]
         which = f"element {begin} where that is symbol {symbol}" if symbol is not None else f"elements from {begin} on"
         raise InexactError(
@@ -440,6 +438,19 @@ class _Trial:
             leak_from=begin,
             leak_value=symbol,
         )
+
+    def _first_place(self, x: Tensor, plain: Tensor, begin: int) -> int:
+        """Return by halving the first element up to which those from ``begin`` on change earlier parameters."""
+        still, changes = begin, x.shape[1]
+        while changes - still > 1:
+            middle = (still + changes) // 2
+            one = plain.clone()
+            one[:, begin:middle] = x[:, begin:middle]
+            if self._moved(one, plain, begin).any():
+                changes = middle
+            else:
+                still = middle
+        return changes - 1
 
     def _moved(self, x: Tensor, plain: Tensor, begin: int) -> Tensor:
         """Return where (B, M) parameters up to the group at ``begin`` differ between two events, in float64."""
