@@ -49,7 +49,9 @@ def main() -> int:
     (out / SUMMARY).unlink(missing_ok=True)  # it shows figures and samples that are not kept
     page = out / "report.html"
     if page.exists() and page.stat().st_size > MOST:
-        print(f"{page} has {page.stat().st_size:,} bytes and is left out; arbench report {out} --out FOLDER makes it")
+        print(
+            f"{page} has {page.stat().st_size:,} bytes and is left out; arbench report {out} --out FOLDER makes it without samples"
+        )
         page.unlink()
     if (out / "samples").exists():
         shutil.rmtree(out / "samples")
