@@ -3,8 +3,9 @@
     python benchmarks/trained/frontier.py [--out reports/trained/frontier]
 
 is ``arbench run --suite trained`` into an empty folder; further options are those of ``arbench run``. The folder keeps
-the results and the figure of the frontier, of which ``arbench report`` makes the rest again. The page, which has samples of each model to look at, to listen
-to and to read, is kept where it has at most ``MOST`` bytes. ``readme.py`` makes the tables of the report.
+the results and the figure of the frontier, of which ``arbench report`` makes the rest again, samples apart. The page,
+which has samples of each model to look at, to listen to and to read, is kept where it has at most ``MOST`` bytes.
+``readme.py`` makes the tables of the report.
 """
 
 from __future__ import annotations
@@ -49,9 +50,8 @@ def main() -> int:
     (out / SUMMARY).unlink(missing_ok=True)  # it shows figures and samples that are not kept
     page = out / "report.html"
     if page.exists() and page.stat().st_size > MOST:
-        print(
-            f"{page} has {page.stat().st_size:,} bytes and is left out; arbench report {out} --out FOLDER makes it without samples"
-        )
+        size = f"{page.stat().st_size:,} bytes"
+        print(f"{page} has {size} and is left out; arbench report {out} --out FOLDER makes it without samples")
         page.unlink()
     if (out / "samples").exists():
         shutil.rmtree(out / "samples")
