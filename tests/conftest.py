@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -36,6 +37,12 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="arbench-numba-")
     atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
+with suppress(ImportError):  # a machine with a GPU may run the tests that need no Hypothesis
+    from hypothesis import HealthCheck, settings
+
+    # On a busy machine data may take seconds to draw: no test may fail for that.
+    settings.register_profile("arbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("arbench")
 
 LONG = ("test_aot", "test_interruption", "test_isolation", "test_wheel", "test_blocks", "test_hosts", "test_check")
 """Files with tests of many seconds: started last, one of them would keep a worker busy after all others are done."""
