@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,24 +40,30 @@ class State:
 
 
 def argument(network: nn.Module) -> str | None:
-    """Return the name of the argument of ``forward`` that takes the past; None if the architecture has none."""
-    return next((name for name in NAMES if takes(network, name)), None)
+    """Return the name of the argument of ``forward`` that takes the past; None if the architecture has none.
+
+    A class of the user's may name an older one than the class that it is made from, and would not see the newer.
+    """
+    for known in _parameters(network):
+        if (named := next((name for name in NAMES if name in known), None)) is not None:
+            return named
+    return None
 
 
 def takes(network: nn.Module, name: str) -> bool:
-    """Return whether ``forward`` has an argument of this name.
+    """Return whether ``forward`` has an argument of this name."""
+    return any(name in known for known in _parameters(network))
 
-    A class of the user's may pass on whatever it gets, ``**kwargs``: then the class that it is made from says it.
-    """
+
+def _parameters(network: nn.Module) -> Iterator[Mapping[str, inspect.Parameter]]:
+    """Yield the parameters of ``forward``, and those of the classes to which it may pass on whatever it gets."""
     for kind in type(network).__mro__:
         if (forward := vars(kind).get("forward")) is None:
             continue
         known = inspect.signature(forward).parameters
-        if name in known:
-            return True
+        yield known
         if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
-            return False
-    return False
+            return
 
 
 def begun(network: Any, name: str, kind: str, n: int) -> Any:

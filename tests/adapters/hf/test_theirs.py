@@ -26,6 +26,7 @@ STEP_BY_STEP = "is right over all elements at once, but wrong step by step"
         ("leaks", SMALL, "is WRONG: forward leaks: parameters of element 0 change with elements from"),
         ("far_leaks", LONGER, "is WRONG: forward leaks: parameters of element 65 change with element"),
         ("drifts", SMALL, f"{STEP_BY_STEP}: it reads every element that forward reads, so look at where it takes them"),
+        ("drifts_by_name", SMALL, f"{STEP_BY_STEP}: it reads every element that forward reads"),
         ("drifts_late", LONG, "it reads every element that forward reads, so look at where it takes them to be"),
         ("drifts_later", LONGEST, "from element 101 on"),
         ("drifts_later", LONGEST, "single steps, and wrong in later ones: it reads every element that forward reads"),
@@ -36,6 +37,7 @@ STEP_BY_STEP = "is right over all elements at once, but wrong step by step"
         ("fades", SMALL, f"{STEP_BY_STEP}: "),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.past_key_values. is deprecated:FutureWarning")  # by newer versions of the package
 def test_a_fault_is_named(verify, monkeypatch, fault, words, said):
     monkeypatch.setattr(trial, "SECONDS", 0.1)
     code, found = verify("--model", f"{FILE}:{fault}", *METHODS, *words)

@@ -90,6 +90,17 @@ def drifts():
     return gpt2(Positions)
 
 
+class NamedPositions(GPT2LMHeadModel):  # names the cache as older versions of the package do
+    def forward(self, input_ids=None, past_key_values=None, position_ids=None, **more):
+        if past_key_values is not None and (held := past_key_values.get_seq_length()):
+            position_ids = torch.arange(held, held + input_ids.shape[1])[None] + 1
+        return super().forward(input_ids, past_key_values=past_key_values, position_ids=position_ids, **more)
+
+
+def drifts_by_name():
+    return gpt2(NamedPositions)
+
+
 class LatePositions(Positions):
     after = 40
 

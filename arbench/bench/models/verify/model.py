@@ -43,9 +43,9 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         (symbols that a changed element took, of ``leak_levels``), ``leak_swept`` (groups from each of which on elements
         were changed once), ``leak_spread`` (evenly spaced ones, where all cost too much) and ``reaches_back`` (whether
         the last parameters change with the first group); and ``conditioning``, the names of its parts, which all
-        matter. Of a language model also ``prompt``, the tokens of its prompt, and where it has incremental steps what
-        its state holds. Where an adapter takes something for granted, ``unchecked``: what, why, and the setting that
-        says or checks it.
+        matter. Of a language model also ``prompt``, the tokens of its prompt, ``longest``, the most elements of an
+            event, and where it has incremental steps what its state holds. Where an adapter takes something for
+            granted, ``unchecked``: what, why, and the setting that says or checks it.
 
     Raises:
         InexactError: a probe found a fault. Its fact ``half`` is 'extend' or 'several' where ``forward`` has passed
@@ -92,6 +92,8 @@ def verify_model(setup: ModelSetup, source: Source, twin: Source, case: CaseKey)
         tried["conditioning"] = sorted(context)
     if source.prompt_length is not None:
         tried["prompt"] = source.prompt_length
+    if (most := getattr(source, "longest_context", None)) is not None:
+        tried["longest"] = most - (source.prompt_length or 0)
     if known := getattr(source, "unchecked", None):  # an adapter's word on what it takes for granted
         tried["unchecked"] = [list(one) for one in known]
     if not source.steps:

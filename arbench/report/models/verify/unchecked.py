@@ -120,9 +120,10 @@ def _facts(rows: Sequence[Case], options: _Words) -> Iterator[Unchecked]:
         if spread := facts.get("leak_spread"):
             why = f"at N = {row.n:,} elements were changed from {spread} evenly spaced places on"
             yield Unchecked("a leak between these places alone", why)
-        if facts.get("reaches_back"):
+        longest = facts.get("longest") or 4 * row.n
+        if facts.get("reaches_back") and row.n < longest:
             why = f"at N = {row.n:,} the last parameters still change with the first element"
-            yield Unchecked("longer events", why, options.value("n", 4 * row.n))
+            yield Unchecked("longer events", why, options.value("n", min(4 * row.n, longest)))
     for what, why, todo in dict.fromkeys(tuple(one) for _, facts in known for one in facts.get("unchecked", ())):
         yield Unchecked(what, why, todo)
     if any("forward_against_extend" in facts and facts["forward_against_extend"] is None for _, facts in known):

@@ -156,6 +156,7 @@ UNKNOWN: list[tuple[dict[str, Any], str, str, str]] = [
     ),
     ({"leak_spread": 64}, "a leak between these places alone", "at N = 13 elements were changed from 64 evenly", ""),
     ({"reaches_back": True}, "longer events", "at N = 13 the last parameters still change with", "--n 52"),
+    ({"reaches_back": True, "longest": 20}, "longer events", "at N = 13 the last parameters still", "--n 20"),
     (
         {"forward_against_extend": None, "why_not_against_extend": "there is no step"},
         "forward against extend",
