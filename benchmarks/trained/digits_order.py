@@ -61,11 +61,16 @@ def found(runs: Path) -> Lines:
     return lines
 
 
+def trained(lines: Lines, series: str) -> list[str]:
+    """Return the groupings of which there are runs, from the coarsest to the finest."""
+    return [one for one in GROUPINGS if any(key[:3] == ("run", series, one) for key in lines)]
+
+
 def differences(lines: Lines) -> Lines:
     """Return a line for each seed and two groupings, one after the other, of which the images' bits are known."""
     made: Lines = {}
     for series in SERIES:
-        for coarse, fine in pairwise(GROUPINGS):
+        for coarse, fine in pairwise(trained(lines, series)):
             for key, one in lines.items():
                 other = lines.get(("run", series, fine, key[-1]))
                 if key[:3] == ("run", series, coarse) and other and one["images"] and other["images"]:
@@ -112,7 +117,7 @@ def said(lines: Lines) -> list[str]:
             if means:
                 seeds = ", ".join(f"{mean:.4f}" for mean in means)
                 told.append(f"{series} {grouping:12} {fmean(means):.4f} bits per pixel, by seed {seeds}")
-        for coarse, fine in pairwise(GROUPINGS):
+        for coarse, fine in pairwise(trained(lines, series)):
             known = [line for key, line in lines.items() if key[:4] == ("difference", series, coarse, fine)]
             if known:
                 gain, error = (fmean(line[name] for line in known) for name in ("gain", "standard_error"))

@@ -96,7 +96,10 @@ def digits(folder: Path) -> list[str]:
             if known:
                 means = [one["bits"] for one in known]
                 rows.append([kernel, name, str(groups), f"{fmean(means):.3f}", by_seed(known, "bits", ".3f")])
-        for coarse, fine in pairwise(GROUPINGS):
+        trained = [
+            one for one in GROUPINGS if any((line["series"], line.get("grouping")) == (series, one) for line in lines)
+        ]
+        for coarse, fine in pairwise(trained):
             known = [
                 one for one in lines if (one["series"], one.get("coarse"), one.get("fine")) == (series, coarse, fine)
             ]
