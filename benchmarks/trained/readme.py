@@ -14,7 +14,7 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -96,10 +96,7 @@ def digits(folder: Path) -> list[str]:
             if known:
                 means = [one["bits"] for one in known]
                 rows.append([kernel, name, str(groups), f"{fmean(means):.3f}", by_seed(known, "bits", ".3f")])
-        trained = [
-            one for one in GROUPINGS if any((line["series"], line.get("grouping")) == (series, one) for line in lines)
-        ]
-        for coarse, fine in pairwise(trained):
+        for coarse, fine in combinations(GROUPINGS, 2):
             known = [
                 one for one in lines if (one["series"], one.get("coarse"), one.get("fine")) == (series, coarse, fine)
             ]
