@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from arbench.bench.job import Message
-from arbench.bench.workers.process import MOST_STARVED, Worker
+from arbench.bench.workers import process
+from arbench.bench.workers.process import Worker
 from arbench.bench.workers.starved import starved_s, waits
 
 BEGIN = """
@@ -41,7 +42,8 @@ def started(seconds: float, then: str = "pass") -> Worker:
     return worker
 
 
-def test_a_worker_without_a_processor_has_more_time() -> None:
+def test_a_worker_without_a_processor_has_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "MOST_STARVED", 100.0)  # however many other processes there are
     worker = started(seconds=0.1)
     try:
         assert worker.receive(Message, 0.6).done
@@ -63,4 +65,13 @@ def test_the_thread_that_waited_the_longest_counts() -> None:
     assert starved_s({"1": 2.0, "2": 5.0}, {"1": 2.5, "2": 5.25, "3": 0.125}) == 0.5
     assert starved_s({}, {}) == 0.0
     assert waits(2**22 + 1) == {}
-    assert MOST_STARVED > 0
+
+
+def test_the_time_that_is_added_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "MOST_STARVED", 0.0)
+    worker = started(seconds=0.2)
+    try:
+        with pytest.raises(TimeoutError):
+            worker.receive(Message, 0.1)
+    finally:
+        worker.kill()

@@ -9,7 +9,7 @@ ALONE = 2.0
 
 
 class Spent:
-    """Seconds since it was made in which this thread computed, so that a busy machine tries as much as an idle one."""
+    """Seconds since it was made in which this thread computed, so that a busy machine tries hardly fewer symbols."""
 
     def __init__(self) -> None:
         self._began = time.thread_time(), time.perf_counter()

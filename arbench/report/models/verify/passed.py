@@ -43,7 +43,7 @@ def passed(rows: Sequence[Case], found: Sequence[Fault]) -> list[Checked]:
         lines.append(Checked("forward", True, f"finite, and the same bits when it is called again{where}"))
     if "rows" not in failed and (probed or ORDER.index("rows") < stopped < len(ORDER)):
         lines.append(Checked("rows", True, "an event has the same parameters alone and beside others"))
-    if probed and "leaks" not in failed:  # where it failed at one size, what others say is no comfort
+    if probed and "leaks" not in failed:  # a size at which it passed proves nothing then
         lines.append(Checked("leaks", True, _layers(probed) if "layers" in probed[0] else _leaks(probed)))
     if probed and "inputs" not in failed and "layers" not in probed[0]:
         lines.append(Checked("inputs", True, _inputs(probed)))

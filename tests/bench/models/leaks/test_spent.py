@@ -1,4 +1,4 @@
-"""The time of a probe is that in which it computed, so that a busy machine tries as much as an idle one."""
+"""The time of a probe is that in which it computed, up to a share of the clock."""
 
 from __future__ import annotations
 
