@@ -198,8 +198,10 @@ def check(before: Tree, after: Tree, key: Key) -> dict[str, Any]:
     }
 
 
-def collect(folder: Path, file: Path, loads: Sequence[str], rows: list[dict[str, Any]], minutes: float) -> None:
-    """Run the checks that a file lacks, for so many minutes, and append each to it."""
+def collect(
+    folder: Path, file: Path, loads: Sequence[str], rows: list[dict[str, Any]], minutes: float, spin: bool
+) -> None:
+    """Run the checks that a file lacks, for so many minutes, and append each to it; ``spin`` keeps a core busy."""
     started = time.monotonic()
     done = {(row["load"], row["work"], row["effect"], row["number"]) for row in rows}
     repeats = next((row["repeats"] for row in rows if "repeats" in row), None)
@@ -213,7 +215,7 @@ def collect(folder: Path, file: Path, loads: Sequence[str], rows: list[dict[str,
         for place, key in enumerate(todo):
             if time.monotonic() - started > 60 * minutes:
                 return
-            with neighbour(key[0] == "busy"):
+            with neighbour(spin and key[0] == "busy"):
                 line = {**check(before, trees[key[2]], key), "repeats": repeats}
             out.write(msgspec.json.encode(line).decode() + "\n")
             out.flush()
@@ -278,15 +280,16 @@ def scatter(rows: Sequence[dict[str, Any]]) -> str:
     help="Only on an idle or a busy machine.",
 )
 @click.option("--minutes", type=float, default=math.inf, help="Stop after this time; the same command continues.")
+@click.option("--spin/--no-spin", default=True, help="Keep a core busy in busy checks; not where other work does.")
 @click.option("--judge", is_flag=True, help="Only make the tables.")
-def main(out: Path, loads: Sequence[str], minutes: float, judge: bool) -> None:
+def main(out: Path, loads: Sequence[str], minutes: float, spin: bool, judge: bool) -> None:
     """Check equal and slower copies of this tree against it, again and again."""
     out.mkdir(parents=True, exist_ok=True)
     file = out / "checks.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     if not judge:
         with tempfile.TemporaryDirectory(prefix="arbench-trial-") as folder:
-            collect(Path(folder), file, loads, rows, minutes)
+            collect(Path(folder), file, loads, rows, minutes, spin)
         rows = [json.loads(line) for line in file.read_text().splitlines()]
     for name, part in {"table": table(rows), "scatter": scatter(rows)}.items():
         (out / f"{name}.md").write_text(part)

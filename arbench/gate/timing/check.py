@@ -92,9 +92,12 @@ class Gate:
             if self.pool.apart or (loaded and not error.apart):
                 raise GateError(self._whose(error)) from None
             self._run_apart(error, progress or Quiet())
+        finally:
+            self.pool.close()
 
     def _run_apart(self, error: HostError, progress: Progress) -> None:
         """Run the check again with a process for each version, because they cannot share one."""
+        self.pool.close()
         self.pool.apart = True
         threshold = self.effort(1).threshold
         why = f"the versions cannot share a process: {error}"
@@ -110,6 +113,8 @@ class Gate:
         matching = Matching(self.pool, progress, self.alone and self.grow)
         with self.pool.opened(1) as hosts:
             self.environment = hosts[0].environment
+            if not self.pool.apart:  # a pair of processes of its own is timed at a time
+                self.pool.start_ahead(self.effort(1).processes)
             cases = matching.cases(hosts, self.requests, self.kernels)
         self.findings = matching.findings
         if not cases and not self.findings:

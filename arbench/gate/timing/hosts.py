@@ -22,6 +22,8 @@ from arbench.gate.timing.protocol import (
     ListCases,
     Load,
     Loaded,
+    Open,
+    Opened,
     Reply,
     Request,
     Timed,
@@ -80,6 +82,17 @@ class Host(Protocol):
     def ready(self) -> None:
         """Wait until all sides are loaded."""
 
+    def open(self, cases: Cases, outcomes: Mapping[str, str]) -> None:
+        """Ask every side to load what it needs for a case; it does so meanwhile, once the sides are loaded.
+
+        Args:
+            cases: the case as each side plans it.
+            outcomes: digests of verified outcomes, by the case's id.
+        """
+
+    def settle(self) -> None:
+        """Wait until the next case of ``open`` is loaded, if any is left. What a side raises appears in ``build``."""
+
     def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
         """Return the cases that each side plans for its own options."""
 
@@ -127,11 +140,23 @@ class Process:
         except StartError as error:
             raise HostError(str(error)) from None
         self.timeout = timeout
+        self._opening = 0
         self.worker.send(Load([str(root) for root in roots], seed, threads, dict(facts)))
 
     def ready(self) -> Loaded:
         """Wait until the sides are loaded. Raises HostError."""
         return self._reply(Loaded, max(self.timeout, STARTUP_S))
+
+    def open(self, cases: Cases, outcomes: Mapping[str, str]) -> None:
+        """Ask for what a case needs to be loaded, without waiting."""
+        self.worker.send(Open([dict(case) for case in cases], dict(outcomes)))
+        self._opening += 1
+
+    def settle(self) -> None:
+        """Wait until the next case of ``open`` is loaded, if any is left. Raises HostError."""
+        if self._opening:
+            self._opening -= 1
+            self._reply(Opened, self.timeout)
 
     def request(self, request: Request, wanted: type[Wanted]) -> Wanted:
         """Send a request and return its reply. Raises HostError."""
@@ -190,6 +215,14 @@ class Together:
         """Wait until all sides are loaded."""
         self.environment = self._process.ready().environment
 
+    def open(self, cases: Cases, outcomes: Mapping[str, str]) -> None:
+        """Ask every side to load what it needs for a case, without waiting."""
+        self._process.open(cases, outcomes)
+
+    def settle(self) -> None:
+        """Wait until the next case of ``open`` is loaded, if any is left."""
+        self._process.settle()
+
     def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
         """Return the cases that each side plans for its own options."""
         return self._process.request(ListCases(options, kernels), CaseLists)
@@ -227,6 +260,16 @@ class Apart:
         """Wait until all sides are loaded."""
         found = [self._charged(side, "ready") for side in range(len(self._processes))]
         self.environment = found[1].environment
+
+    def open(self, cases: Cases, outcomes: Mapping[str, str]) -> None:
+        """Ask every side to load what it needs for a case, without waiting."""
+        for process, case in zip(self._processes, cases, strict=True):
+            process.open([case], outcomes)
+
+    def settle(self) -> None:
+        """Wait until the next case of ``open`` is loaded, if any is left."""
+        for side in range(len(self._processes)):
+            self._charged(side, "settle")
 
     def _charged(self, side: int, do: str, *words: Any) -> Any:
         """Call a method of a side's process; an error names the side."""

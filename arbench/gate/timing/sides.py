@@ -54,6 +54,7 @@ class Side:
         source = self.root / "src"
         self._paths = [str(path) for path in (self.root, source) if path == self.root or path.is_dir()]
         self._modules: dict[str, ModuleType] = {}
+        self._foreign: dict[str, ModuleType] = {}
         self._spaces: dict[str, _OpNamespace] = {}
         self._definitions: dict[str, Any] = {}
         self._libraries: dict[str, Any] = {}
@@ -82,7 +83,9 @@ class Side:
             self._paths = _added(path, sys.path)  # the code may have added folders, from which it imports later
             sys.path[:] = path
             if len(sys.modules) != before + len(self._modules):
-                self._modules |= {name: module for name, module in sys.modules.items() if self._mine(name)}
+                more = {n: module for n, module in sys.modules.items() if self._foreign.get(n) is not module}
+                self._modules |= {name: module for name, module in more.items() if self._mine(name)}
+                self._foreign |= {name: module for name, module in more.items() if name not in self._modules}
             for name in self._modules:
                 sys.modules.pop(name, None)
             sys.modules.update(hidden)

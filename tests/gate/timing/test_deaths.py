@@ -11,7 +11,7 @@ import pytest
 
 from arbench.bench.workers.failure import WorkerFailure
 from arbench.findings import Check, Finding
-from arbench.gate.timing.check import Gate
+from arbench.gate.timing.check import Gate, GateError
 from arbench.gate.timing.hosts import HostError, Process
 from arbench.gate.timing.pool import HostPool
 from arbench.gate.timing.protocol import CaseLists, Timed, Verified
@@ -39,6 +39,7 @@ class Mortal:
         self.plan, self.alone = plan, alone
         self.calls: dict[str, int] = {}
         self.started = 0
+        self.opening: list[str] = []
 
     def _count(self, method: str) -> None:
         self.calls[method] = self.calls.get(method, 0) + 1
@@ -47,6 +48,13 @@ class Mortal:
 
     def ready(self) -> None:
         self._count("ready")
+
+    def open(self, cases: Sequence[Any], outcomes: Any) -> None:
+        self.opening.append(cases[0]["id"])
+
+    def settle(self) -> None:
+        if self.opening and self.opening.pop(0) == NAME:
+            self._count("settle")
 
     def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
         self._count("list")
@@ -102,12 +110,12 @@ def outcome(findings: dict[str, Finding]) -> str:
     return findings[NAME].outcome
 
 
-@pytest.mark.parametrize("where", ["ready", "list", "verify 1", "build", "turns"])
+@pytest.mark.parametrize("where", ["ready", "list", "verify 1", "settle", "build", "turns"])
 def test_one_kill_from_outside_costs_nothing(where: str) -> None:
     assert outcome(checked({(where, 1): OUTSIDE})) == "same"
 
 
-@pytest.mark.parametrize("where", ["verify 1", "build", "turns"])
+@pytest.mark.parametrize("where", ["verify 1", "settle", "build", "turns"])
 def test_a_crash_that_does_not_repeat_is_undecided(where: str) -> None:
     findings = checked({(where, 1): CRASH})
     assert outcome(findings) == "undecided"
@@ -154,6 +162,23 @@ def test_a_process_that_cannot_be_started_leaves_no_other_behind(monkeypatch: py
             start()
     assert closed
     assert {one for (one,) in closed} == {HERE.root}
+
+
+def test_processes_started_ahead_are_closed_where_nothing_is_timed() -> None:
+    closed: list[Any] = []
+
+    class Closing(Mortal):
+        def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
+            return CaseLists([{}] * 3)
+
+        def close(self) -> None:
+            closed.append(self)
+
+    gate = Gate(HERE, THERE, [{"models": ["wavenet:tiny"], "n": [16]}], alone=False)
+    gate.pool.start = lambda apart=None: Closing({})  # type: ignore[method-assign,assignment,return-value]
+    with pytest.raises(GateError, match="neither version has a case"):
+        gate.run()
+    assert len(set(closed)) == 1 + gate.effort(1).processes
 
 
 @contextmanager
