@@ -2,6 +2,8 @@
 
     python benchmarks/gate_trial.py --out reports/gate             # hours; killed or not, the same command continues
     python benchmarks/gate_trial.py --out reports/gate --judge     # only the tables, from the checks stored there
+    python benchmarks/gate_trial.py --load busy --no-spin --part 1/2 & \
+    python benchmarks/gate_trial.py --load busy --no-spin --part 2/2   # each half is the busy neighbour of the other
 
 Copies of this tree are checked against each other as ``arbench check --against`` does, each check in fresh processes:
 some are equal, some have 1, 2 or 5% of extra work in the model's own code. Every check is one line of
@@ -199,7 +201,7 @@ def check(before: Tree, after: Tree, key: Key) -> dict[str, Any]:
 
 
 def collect(
-    folder: Path, file: Path, loads: Sequence[str], rows: list[dict[str, Any]], minutes: float, spin: bool
+    folder: Path, file: Path, keys: Sequence[Key], rows: list[dict[str, Any]], minutes: float, spin: bool
 ) -> None:
     """Run the checks that a file lacks, for so many minutes, and append each to it; ``spin`` keeps a core busy."""
     started = time.monotonic()
@@ -211,7 +213,7 @@ def collect(
     trees = {float(effect): copied(folder, f"after-{effect}", planted) for effect, planted in repeats.items()}
     trees[0.0] = copied(folder, "after")
     with file.open("a") as out:
-        todo = [key for key in plan(loads) if key not in done]
+        todo = [key for key in keys if key not in done]
         for place, key in enumerate(todo):
             if time.monotonic() - started > 60 * minutes:
                 return
@@ -281,15 +283,17 @@ def scatter(rows: Sequence[dict[str, Any]]) -> str:
 )
 @click.option("--minutes", type=float, default=math.inf, help="Stop after this time; the same command continues.")
 @click.option("--spin/--no-spin", default=True, help="Keep a core busy in busy checks; not where other work does.")
+@click.option("--part", default="1/1", show_default=True, help="Only one part of the checks, as in 1/2.")
 @click.option("--judge", is_flag=True, help="Only make the tables.")
-def main(out: Path, loads: Sequence[str], minutes: float, spin: bool, judge: bool) -> None:
+def main(out: Path, loads: Sequence[str], minutes: float, spin: bool, part: str, judge: bool) -> None:
     """Check equal and slower copies of this tree against it, again and again."""
     out.mkdir(parents=True, exist_ok=True)
     file = out / "checks.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     if not judge:
         with tempfile.TemporaryDirectory(prefix="arbench-trial-") as folder:
-            collect(Path(folder), file, loads, rows, minutes, spin)
+            place, parts = map(int, part.split("/"))
+            collect(Path(folder), file, plan(loads)[place - 1 :: parts], rows, minutes, spin)
         rows = [json.loads(line) for line in file.read_text().splitlines()]
     for name, part in {"table": table(rows), "scatter": scatter(rows)}.items():
         (out / f"{name}.md").write_text(part)
