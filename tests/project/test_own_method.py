@@ -75,7 +75,7 @@ def test_the_numba_loop_is_measured_and_its_depth_is_unknown_with_the_reason(res
         assert case.median_s is not None
         assert case.verified is not None
         assert case.verified["recorded"] is False
-        assert case.verified["elements"] >= 32 * case.n
+        assert case.verified["elements"] > case.n  # as many other draws as there is time for
         assert case.verified["how"].endswith("the draws alone, since the method returns no parameters")
 
 
