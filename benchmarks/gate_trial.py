@@ -2,8 +2,8 @@
 
     python benchmarks/gate_trial.py --out reports/gate             # hours; killed or not, the same command continues
     python benchmarks/gate_trial.py --out reports/gate --judge     # only the tables, from the checks stored there
-    python benchmarks/gate_trial.py --load busy --no-spin --part 1/2 & \
-    python benchmarks/gate_trial.py --load busy --no-spin --part 2/2   # each half is the busy neighbour of the other
+    python benchmarks/gate_trial.py --load busy --no-spin --part 1 2 & \
+    python benchmarks/gate_trial.py --load busy --no-spin --part 2 2   # each half is the busy neighbour of the other
 
 Copies of this tree are checked against each other as ``arbench check --against`` does, each check in fresh processes:
 some are equal, some have 1, 2 or 5% of extra work in the model's own code. Every check is one line of
@@ -206,6 +206,8 @@ def collect(
     """Run the checks that a file lacks, for so many minutes, and append each to it; ``spin`` keeps a core busy."""
     started = time.monotonic()
     done = {(row["load"], row["work"], row["effect"], row["number"]) for row in rows}
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
     repeats = next((row["repeats"] for row in rows if "repeats" in row), None)
     if repeats is None:
         repeats = {f"{effect:g}": planted for effect, planted in calibrated(folder).items()}
@@ -217,8 +219,10 @@ def collect(
         for place, key in enumerate(todo):
             if time.monotonic() - started > 60 * minutes:
                 return
-            with neighbour(spin and key[0] == "busy"):
-                line = {**check(before, trees[key[2]], key), "repeats": repeats}
+            busy = key[0] == "busy"
+            with neighbour(spin and busy):
+                line = {**check(before, trees[key[2]], key), "repeats": repeats, "commit": commit}
+            line["neighbour"] = ("a spinning process" if spin else "other work") if busy else None
             out.write(msgspec.json.encode(line).decode() + "\n")
             out.flush()
             click.echo(f"{place + 1} of {len(todo)}: {key[0]} {key[2]:.0%} {line['seconds']:.0f} s: {line['text']}")
@@ -283,17 +287,26 @@ def scatter(rows: Sequence[dict[str, Any]]) -> str:
 )
 @click.option("--minutes", type=float, default=math.inf, help="Stop after this time; the same command continues.")
 @click.option("--spin/--no-spin", default=True, help="Keep a core busy in busy checks; not where other work does.")
-@click.option("--part", default="1/1", show_default=True, help="Only one part of the checks, as in 1/2.")
+@click.option(
+    "--part",
+    type=(int, int),
+    default=(1, 1),
+    show_default=True,
+    help="Only a part of the checks: 1 2 is the first half.",
+)
 @click.option("--judge", is_flag=True, help="Only make the tables.")
-def main(out: Path, loads: Sequence[str], minutes: float, spin: bool, part: str, judge: bool) -> None:
+def main(out: Path, loads: Sequence[str], minutes: float, spin: bool, part: tuple[int, int], judge: bool) -> None:
     """Check equal and slower copies of this tree against it, again and again."""
     out.mkdir(parents=True, exist_ok=True)
     file = out / "checks.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    if not 1 <= part[0] <= part[1]:
+        raise click.BadParameter("give the number of a part and of all parts, as in 1 2", param_hint="--part")
+    if part[1] > 1 and not rows:
+        raise click.UsageError("the first check calibrates the planted work on a machine of its own; run it first")
     if not judge:
         with tempfile.TemporaryDirectory(prefix="arbench-trial-") as folder:
-            place, parts = map(int, part.split("/"))
-            collect(Path(folder), file, plan(loads)[place - 1 :: parts], rows, minutes, spin)
+            collect(Path(folder), file, plan(loads)[part[0] - 1 :: part[1]], rows, minutes, spin)
         rows = [json.loads(line) for line in file.read_text().splitlines()]
     for name, part in {"table": table(rows), "scatter": scatter(rows)}.items():
         (out / f"{name}.md").write_text(part)

@@ -93,11 +93,11 @@ class Gate:
                 raise GateError(self._whose(error)) from None
             self._run_apart(error, progress or Quiet())
         finally:
-            self.pool.close()
+            self.pool.drop_ahead()
 
     def _run_apart(self, error: HostError, progress: Progress) -> None:
         """Run the check again with a process for each version, because they cannot share one."""
-        self.pool.close()
+        self.pool.drop_ahead()
         self.pool.apart = True
         threshold = self.effort(1).threshold
         why = f"the versions cannot share a process: {error}"
@@ -113,7 +113,7 @@ class Gate:
         matching = Matching(self.pool, progress, self.alone and self.grow)
         with self.pool.opened(1) as hosts:
             self.environment = hosts[0].environment
-            if not self.pool.apart:  # a pair of processes of its own is timed at a time
+            if not self.pool.apart:  # pairs of processes of their own are timed one after the other
                 self.pool.start_ahead(self.effort(1).processes)
             cases = matching.cases(hosts, self.requests, self.kernels)
         self.findings = matching.findings

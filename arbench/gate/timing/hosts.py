@@ -22,8 +22,6 @@ from arbench.gate.timing.protocol import (
     ListCases,
     Load,
     Loaded,
-    Open,
-    Opened,
     Reply,
     Request,
     Timed,
@@ -82,17 +80,6 @@ class Host(Protocol):
     def ready(self) -> None:
         """Wait until all sides are loaded."""
 
-    def open(self, cases: Cases, outcomes: Mapping[str, str]) -> None:
-        """Ask every side to load what it needs for a case; it does so meanwhile, once the sides are loaded.
-
-        Args:
-            cases: the case as each side plans it.
-            outcomes: digests of verified outcomes, by the case's id.
-        """
-
-    def settle(self) -> None:
-        """Wait until the next case of ``open`` is loaded, if any is left. What a side raises appears in ``build``."""
-
     def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
         """Return the cases that each side plans for its own options."""
 
@@ -116,7 +103,8 @@ class Process:
         roots: source trees of the sides to load.
         seed: seed of the order in which they are loaded and take turns.
         threads: threads within an operation.
-        facts: fields of ``arbench.bench.job.Job`` beside the cases.
+        facts: fields of ``arbench.bench.job.Job`` beside the cases. Each build of a case tells the process its
+            ``outcomes``, which may have grown meanwhile.
         timeout: seconds a reply may take.
         python: interpreter to run; by default this one.
 
@@ -140,28 +128,22 @@ class Process:
         except StartError as error:
             raise HostError(str(error)) from None
         self.timeout = timeout
-        self._opening = 0
+        self._outcomes: Mapping[str, str] = facts.get("outcomes", {})
         self.worker.send(Load([str(root) for root in roots], seed, threads, dict(facts)))
 
     def ready(self) -> Loaded:
         """Wait until the sides are loaded. Raises HostError."""
         return self._reply(Loaded, max(self.timeout, STARTUP_S))
 
-    def open(self, cases: Cases, outcomes: Mapping[str, str]) -> None:
-        """Ask for what a case needs to be loaded, without waiting."""
-        self.worker.send(Open([dict(case) for case in cases], dict(outcomes)))
-        self._opening += 1
-
-    def settle(self) -> None:
-        """Wait until the next case of ``open`` is loaded, if any is left. Raises HostError."""
-        if self._opening:
-            self._opening -= 1
-            self._reply(Opened, self.timeout)
-
     def request(self, request: Request, wanted: type[Wanted]) -> Wanted:
         """Send a request and return its reply. Raises HostError."""
         self.worker.send(request)
         return self._reply(wanted, self.timeout)
+
+    def build(self, cases: Cases, sides: Sequence[int]) -> Built:
+        """Build a fresh instance of a case on each of these sides. Raises HostError."""
+        known = dict(self._outcomes)
+        return self.request(Build([dict(case) for case in cases], list(sides), outcomes=known), Built)
 
     def _reply(self, wanted: type[Wanted], patience: float) -> Wanted:
         try:
@@ -215,14 +197,6 @@ class Together:
         """Wait until all sides are loaded."""
         self.environment = self._process.ready().environment
 
-    def open(self, cases: Cases, outcomes: Mapping[str, str]) -> None:
-        """Ask every side to load what it needs for a case, without waiting."""
-        self._process.open(cases, outcomes)
-
-    def settle(self) -> None:
-        """Wait until the next case of ``open`` is loaded, if any is left."""
-        self._process.settle()
-
     def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
         """Return the cases that each side plans for its own options."""
         return self._process.request(ListCases(options, kernels), CaseLists)
@@ -233,7 +207,7 @@ class Together:
 
     def build(self, cases: Cases, sides: Sequence[int]) -> float:
         """Build a fresh instance on each of these sides; return the seconds of a call."""
-        return self._process.request(Build([dict(case) for case in cases], list(sides)), Built).seconds
+        return self._process.build(cases, sides).seconds
 
     def turns(self, rounds: int, calls: int) -> Timed:
         """Time the built sides in turns."""
@@ -261,16 +235,6 @@ class Apart:
         found = [self._charged(side, "ready") for side in range(len(self._processes))]
         self.environment = found[1].environment
 
-    def open(self, cases: Cases, outcomes: Mapping[str, str]) -> None:
-        """Ask every side to load what it needs for a case, without waiting."""
-        for process, case in zip(self._processes, cases, strict=True):
-            process.open([case], outcomes)
-
-    def settle(self) -> None:
-        """Wait until the next case of ``open`` is loaded, if any is left."""
-        for side in range(len(self._processes)):
-            self._charged(side, "settle")
-
     def _charged(self, side: int, do: str, *words: Any) -> Any:
         """Call a method of a side's process; an error names the side."""
         try:
@@ -293,10 +257,7 @@ class Apart:
     def build(self, cases: Cases, sides: Sequence[int]) -> float:
         """Build a fresh instance on each of these sides; return the seconds of a call."""
         self._built = sides
-        built = [
-            self._charged(side, "request", Build([dict(case)], [0]), Built)
-            for side, case in zip(sides, cases, strict=True)
-        ]
+        built = [self._charged(side, "build", [case], [0]) for side, case in zip(sides, cases, strict=True)]
         return float(built[0].seconds)
 
     def turns(self, rounds: int, calls: int) -> Timed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
@@ -58,11 +58,8 @@ class Timer:
         self._progress.stage("timing in turns" if len(cases) > 1 else "timing", steps, 0)
         batch = 1 if self.pool.apart else effort.processes
         for _ in range(0, effort.processes, batch) if cases else ():
-            timed = {name: sides for name, sides in cases.items() if name not in self.broken}
-            with self.pool.opened(batch, timed.values()) as hosts:
+            with self.pool.opened(batch) as hosts:
                 first = self.pool.started - batch + 1
-                for place in range(batch):
-                    self._settle(hosts, place, timed)
                 for place in range(batch):
                     for _ in range(effort.instances):
                         for name in self._random.sample(list(cases), len(cases)):
@@ -70,24 +67,6 @@ class Timer:
                                 self._instance(hosts, place, first + place, name, cases[name], found[name])
                             self._progress.step(name)
         return {name: Observations(*ratios) for name, ratios in found.items()}
-
-    def _settle(self, hosts: list[Host], place: int, cases: Iterable[str]) -> None:
-        """Wait until a host has loaded what the cases need; one that dies or hangs is replaced. Raises HostError.
-
-        The fresh one loads nothing ahead: if a version is to blame, it fails again where the case is built.
-        """
-        for name in cases:
-            try:
-                hosts[place].settle()
-            except HostError as error:
-                if not error.gone:
-                    raise
-                if error.death is not None:
-                    self._died.add(name)
-                    if not error.death.outside:
-                        self.crashed[name] = str(error)
-                self.pool.replace(hosts, place)
-                return
 
     def _instance(self, hosts: list[Host], place: int, process: int, name: str, cases: Cases, found: Ratios) -> None:
         effort, who = self.effort, in_words(cases[1])

@@ -160,6 +160,7 @@ class Matching:
                 if error.death is None or again:
                     return Verified("error", str(error)), None
                 crash = None if error.death.outside else str(error)
+                self.pool.drop_ahead()  # it may want the memory of those that were started ahead
         raise AssertionError
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from arbench.gate.timing.hosts import Apart, Cases, Host, HostError, Together
+from arbench.gate.timing.hosts import Apart, Host, HostError, Together
 from arbench.gate.timing.pair import Pair
 from arbench.gate.timing.trees import Tree
 
@@ -36,9 +36,10 @@ class HostPool:
         self.apart = any(tree.python for tree in self.trees)
         self.started = 0
         self._ahead: list[Host] = []
-        self._outcomes: dict[str, str] = {}
         self._seed = seed
-        self._how: dict[str, Any] = {"threads": threads, "facts": facts, "timeout": timeout}
+        self._outcomes: dict[str, str] = dict(facts.get("outcomes", {}))
+        known = {**facts, "outcomes": self._outcomes}
+        self._how: dict[str, Any] = {"threads": threads, "facts": known, "timeout": timeout}
 
     def start(self, apart: bool | None = None) -> Host:
         """Start a host; it is still loading.
@@ -50,22 +51,22 @@ class HostPool:
         return kind(self.trees, self._next_seed(), **self._how)
 
     def start_ahead(self, count: int) -> None:
-        """Start hosts that load while something else goes on; ``opened`` takes them first. Raises HostError."""
-        for _ in range(count):
-            self._ahead.append(self.start())
+        """Start hosts that load while something else goes on, as far as the system can; ``opened`` takes them first."""
+        with suppress(HostError):
+            for _ in range(count):
+                self._ahead.append(self.start())
 
-    def close(self) -> None:
-        """Close the hosts that were started ahead and never taken."""
+    def drop_ahead(self) -> None:
+        """Close the hosts that were started ahead and not taken yet."""
         while self._ahead:
             self._ahead.pop().close()
 
     def learn(self, case: str, outcome: str) -> None:
-        """Tell all processes that are opened from now on the digest of a case's verified outcome.
+        """Tell all processes the digest of a case's verified outcome, when they start or next build a case.
 
         A call with another outcome is not wrong for that: its version judges it by itself, which takes longer.
         """
         self._outcomes[case] = outcome
-        self._how["facts"] = {**self._how["facts"], "outcomes": dict(self._outcomes)}
 
     def pair(self) -> Pair:
         """Start both versions in a process of their own; they are still loading."""
@@ -94,22 +95,12 @@ class HostPool:
             hosts[place].ready()
 
     @contextmanager
-    def opened(self, count: int, cases: Collection[Cases] = ()) -> Iterator[list[Host]]:
-        """Yield fresh hosts with all sides loaded, and close them at the end.
-
-        Args:
-            count: number of hosts.
-            cases: cases, each as the sides plan it, for which all hosts load what they need; ``Host.settle`` waits.
-
-        Raises:
-            HostError: a host cannot be started, or the versions cannot share a process.
-        """
+    def opened(self, count: int) -> Iterator[list[Host]]:
+        """Yield ``count`` fresh hosts with all sides loaded, and close them at the end. Raises HostError."""
         hosts: list[Host] = []
         try:
             for _ in range(count):
                 hosts.append(self._ahead.pop(0) if self._ahead else self.start())
-                for case in cases:
-                    hosts[-1].open(case, self._outcomes)
             for place in range(count):
                 self._ready(hosts, place)
             yield hosts

@@ -34,18 +34,6 @@ class Verify(msgspec.Struct, tag=True):
     case: dict[str, Any]
 
 
-class Open(msgspec.Struct, tag=True):
-    """Request that each side loads what it needs for a case, ahead of its first ``Build``.
-
-    An error that a side raises is not reported: the first ``Build`` raises it again.
-    """
-
-    cases: list[dict[str, Any]]
-    """The case as each side plans it."""
-    outcomes: dict[str, str]
-    """Digests of verified outcomes, by the case's id."""
-
-
 class Build(msgspec.Struct, tag=True):
     """Request a fresh instance of a case on some sides, and one call of each."""
 
@@ -55,6 +43,8 @@ class Build(msgspec.Struct, tag=True):
     """Numbers of the sides; they take turns until the next ``Build``."""
     check: bool = True
     """True to compare the first outcome with the verified one."""
+    outcomes: dict[str, str] = {}
+    """Digests of verified outcomes, by the case's id, beside those that the process knows."""
 
 
 class Turn(msgspec.Struct, tag=True):
@@ -135,10 +125,6 @@ class Peaked(msgspec.Struct, tag=True):
     """None where memory was allocated that is not seen."""
 
 
-class Opened(msgspec.Struct, tag=True):
-    """Reply to ``Open``."""
-
-
 class Failed(msgspec.Struct, tag=True):
     """Reply to a request that failed."""
 
@@ -149,5 +135,5 @@ class Failed(msgspec.Struct, tag=True):
     """Number of the side that failed, where known."""
 
 
-Request = ListCases | Verify | Open | Build | Turn | Turns | Peak
-Reply = Loaded | CaseLists | Verified | Opened | Built | Timed | Peaked | Failed
+Request = ListCases | Verify | Build | Turn | Turns | Peak
+Reply = Loaded | CaseLists | Verified | Built | Timed | Peaked | Failed

@@ -15,6 +15,8 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import repeat
+from operator import is_
 from types import ModuleType
 from typing import Any
 
@@ -32,6 +34,7 @@ WATCHED = {
 SET_BY_LIBRARIES = ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "TRITON_INTERPRET")
 """Variables that scikit-learn sets on import, and arbench where Triton runs on a CPU."""
 _METHODS = (staticmethod, classmethod, property)
+_GONE = object()
 
 
 def _backends() -> dict[str, Any]:
@@ -86,30 +89,55 @@ class Functions:
     """Functions of a module, or methods of a class.
 
     Attributes:
-        own: those it defines.
-        kind: the class.
+        owner: the module or class.
+        content: all that it had when it was looked at, by name.
+        own: the functions and methods among that.
     """
 
+    owner: ModuleType | type
+    content: Mapping[str, Any]
     own: Mapping[str, Any]
-    kind: type | None = None
+
+    @classmethod
+    def of(cls, owner: ModuleType | type) -> Functions:
+        """Return the functions that a module or class has now."""
+        content = dict(vars(owner))
+        kinds = () if isinstance(owner, ModuleType) else _METHODS
+        return cls(owner, content, {k: one for k, one in content.items() if callable(one) or isinstance(one, kinds)})
+
+    @property
+    def current(self) -> bool:
+        """True while the module or class has what it had, each under its name."""
+        now = vars(self.owner)
+        return len(now) == len(self.content) and all(
+            map(is_, self.content.values(), map(now.get, self.content, repeat(_GONE)))
+        )
 
     def inherits(self, name: str) -> bool:
         """Return whether a base of the class defines a method."""
-        return self.kind is not None and any(name in vars(base) for base in self.kind.__mro__[1:])
+        return isinstance(self.owner, type) and any(name in vars(base) for base in self.owner.__mro__[1:])
 
 
-def functions() -> dict[str, Functions]:
-    """Return the functions and methods of the watched packages, by module or class."""
+def functions(known: Mapping[str, Functions]) -> dict[str, Functions]:
+    """Return the functions and methods of the watched packages, by module or class.
+
+    Args:
+        known: what was found before; what is as it was is taken from there, which is quick.
+    """
     found: dict[str, Functions] = {}
+
+    def add(place: str, owner: ModuleType | type) -> None:
+        before = known.get(place)
+        same = before is not None and before.owner is owner and before.current
+        found[place] = before if before is not None and same else Functions.of(owner)
+
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] not in WATCHED or not isinstance(module, ModuleType):
             continue
-        content = vars(module)
-        found[name] = Functions({key: value for key, value in content.items() if callable(value)})
-        for key, value in list(content.items()):
+        add(name, module)
+        for key, value in found[name].content.items():
             if type in type(value).__mro__ and value.__module__ == name:  # isinstance would ask lazy objects
-                own = {k: one for k, one in vars(value).items() if callable(one) or isinstance(one, _METHODS)}
-                found[f"{name}.{key}"] = Functions(own, value)
+                add(f"{name}.{key}", value)
     return found
 
 
@@ -118,7 +146,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._settings = settings()
-        self._functions = functions()
+        self._functions = functions({})
         self._filters = list(warnings.filters)
         self._modules = len(sys.modules)
 
@@ -142,9 +170,11 @@ class Watch:
 
     def replaced(self) -> str | None:
         """Return which function or method of another package was replaced since the record; None if none was."""
-        now = functions()
+        now = functions(self._functions)
         for place, before in self._functions.items():
-            after = now.get(place, before).own
+            if (found := now.get(place, before)) is before:
+                continue
+            after = found.own
             for name, value in after.items():
                 if before.own.get(name, value) is not value:
                     return f"{place}.{name}"

@@ -83,7 +83,7 @@ class Side:
             self._paths = _added(path, sys.path)  # the code may have added folders, from which it imports later
             sys.path[:] = path
             if len(sys.modules) != before + len(self._modules):
-                more = {n: module for n, module in sys.modules.items() if self._foreign.get(n) is not module}
+                more = {n: module for n, module in sys.modules.items() if self._foreign.get(n, _NEVER) is not module}
                 self._modules |= {name: module for name, module in more.items() if self._mine(name)}
                 self._foreign |= {name: module for name, module in more.items() if name not in self._modules}
             for name in self._modules:
@@ -142,6 +142,9 @@ class Side:
             self._spaces[namespace] = _OpNamespace(name)
             setattr(torch.ops, namespace, self._spaces[namespace])
         return name
+
+
+_NEVER = object()
 
 
 class _Home:

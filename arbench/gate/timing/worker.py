@@ -27,8 +27,6 @@ from arbench.gate.timing.protocol import (
     ListCases,
     Load,
     Loaded,
-    Open,
-    Opened,
     Peak,
     Peaked,
     Refusal,
@@ -59,8 +57,8 @@ def main() -> None:
     """Run the process: load the versions, then reply to requests."""
     channel = attached()
     load = decoded(channel.receive(), Load)
-    _import_torch()
     try:
+        _import_torch()
         server = Server(load)
         gc.collect()
         gc.freeze()  # so that later collections take no time over what is loaded
@@ -146,9 +144,8 @@ class Server:
                 return CaseLists([self._cases(side, options, request.kernels) for side, options in pairs])
             case Verify():
                 return self._verify(request.side, request.case)
-            case Open():
-                return self._open(request.cases, request.outcomes)
             case Build():
+                self.facts = {**self.facts, "outcomes": {**self.facts.get("outcomes", {}), **request.outcomes}}
                 return self._build(request.cases, request.sides, request.check)
             case Turn():
                 seconds = self._time(request.side, request.calls)
@@ -218,30 +215,10 @@ class Server:
         self._look(side)
         return found
 
-    def _open(self, cases: list[dict[str, Any]], outcomes: dict[str, str]) -> Opened:
-        self.facts = {**self.facts, "outcomes": outcomes}
-        for side in self._shuffled(len(cases)):
-            try:
-                self._builder(cases[side], side)
-            except SideError:
-                if self.sides[side].refused is not None:
-                    raise
-        self._look(0)
-        return Opened()
-
-    def _builder(self, case: dict[str, Any], side: int) -> Callable[[], Kept]:
-        """Return the function by which a side builds the call of a case, loading what it needs the first time."""
-        from arbench.gate.timing import version
-
-        key = msgspec.json.encode(case).decode()
-        if key not in self.builders[side]:
-            with self._on(side):
-                self.builders[side][key] = version.opened(case, **self.facts)
-        return self.builders[side][key]
-
     def _build(self, cases: list[dict[str, Any]], sides: list[int], check: bool) -> Built:
         import torch
 
+        from arbench.gate.timing import version
         from arbench.meters import Clock
 
         self.built, self.calls, self.ballast = sides, {}, []
@@ -249,22 +226,22 @@ class Server:
         self.device = cases[0]["device"]
         self.clock = Clock(self.device)
         first_s = [0.0] * len(sides)
-        known = [len(one) for one in self.builders]
         for place in self._shuffled(len(sides)):
             case, side = cases[place], sides[place]
+            key = msgspec.json.encode(case).decode()
             size = self.random.randrange(BALLAST)
             self.ballast.append(torch.empty(size, dtype=torch.uint8, device=self.device))
+            first = key not in self.builders[side]
             started = time.perf_counter()
-            build = self._builder(case, side)
             with self._on(side):
-                self.calls[place] = build()
+                if first:
+                    self.builders[side][key] = version.opened(case, **self.facts)
+                self.calls[place] = self.builders[side][key]()
                 self.clock.time(self.calls[place])
                 first_s[place] = time.perf_counter() - started
                 if check:
                     self.calls[place].check()
-            self._look(side, deep=False)
-        if known != [len(one) for one in self.builders]:
-            self._look(sides[-1])
+            self._look(side, deep=first)
         return Built(min(self._time(0, 1) for _ in range(2)), first_s[0])
 
     def _time(self, place: int, calls: int) -> float:

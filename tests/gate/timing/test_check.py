@@ -52,12 +52,6 @@ class Fake:
         cases = {name: case(name) for name in self.seconds}
         return CaseLists(self.planned or [cases] * 3)
 
-    def open(self, cases: Sequence[Any], outcomes: Any) -> None:
-        pass
-
-    def settle(self) -> None:
-        pass
-
     def verify(self, side: int, case: Any) -> Verified:
         return Verified(self.status[side], None if self.status[side] == "ok" else "element 3 differs")
 
@@ -78,7 +72,7 @@ def gated(fake: Fake, **how: Any) -> Gate:
     gate = Gate(HERE, THERE, [{"models": ["wavenet:tiny"], "n": [16]}], **{"alone": False, **how})
 
     @contextmanager
-    def opened(count: int, cases: Any = ()) -> Iterator[list[Fake]]:
+    def opened(count: int) -> Iterator[list[Fake]]:
         yield [fake] * count
 
     gate.pool.opened = opened  # type: ignore[method-assign,assignment]
@@ -294,7 +288,7 @@ def test_processes_that_cannot_be_had_are_no_regression() -> None:
     opened = gate.pool.opened
 
     @contextmanager
-    def scarce(count: int, cases: Any = ()) -> Iterator[list[Fake]]:
+    def scarce(count: int) -> Iterator[list[Fake]]:
         if count > 1:
             raise HostError("the worker was killed by SIGKILL (out of memory?)")
         with opened(count) as fakes:

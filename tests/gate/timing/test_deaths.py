@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from arbench.findings import Check, Finding
 from arbench.gate.timing.check import Gate, GateError
 from arbench.gate.timing.hosts import HostError, Process
 from arbench.gate.timing.pool import HostPool
-from arbench.gate.timing.protocol import CaseLists, Timed, Verified
+from arbench.gate.timing.protocol import Built, CaseLists, Timed, Verified
 from arbench.gate.timing.trees import Tree
 
 NAME, OTHER = (f"wavenet:tiny/{what}/eager/cpu/float32/b1/n16" for what in ("sample/cached", "score/parallel"))
@@ -39,7 +39,6 @@ class Mortal:
         self.plan, self.alone = plan, alone
         self.calls: dict[str, int] = {}
         self.started = 0
-        self.opening: list[str] = []
 
     def _count(self, method: str) -> None:
         self.calls[method] = self.calls.get(method, 0) + 1
@@ -48,13 +47,6 @@ class Mortal:
 
     def ready(self) -> None:
         self._count("ready")
-
-    def open(self, cases: Sequence[Any], outcomes: Any) -> None:
-        self.opening.append(cases[0]["id"])
-
-    def settle(self) -> None:
-        if self.opening and self.opening.pop(0) == NAME:
-            self._count("settle")
 
     def list_cases(self, options: list[dict[str, Any]], kernels: bool) -> CaseLists:
         self._count("list")
@@ -110,12 +102,12 @@ def outcome(findings: dict[str, Finding]) -> str:
     return findings[NAME].outcome
 
 
-@pytest.mark.parametrize("where", ["ready", "list", "verify 1", "settle", "build", "turns"])
+@pytest.mark.parametrize("where", ["ready", "list", "verify 1", "build", "turns"])
 def test_one_kill_from_outside_costs_nothing(where: str) -> None:
     assert outcome(checked({(where, 1): OUTSIDE})) == "same"
 
 
-@pytest.mark.parametrize("where", ["verify 1", "settle", "build", "turns"])
+@pytest.mark.parametrize("where", ["verify 1", "build", "turns"])
 def test_a_crash_that_does_not_repeat_is_undecided(where: str) -> None:
     findings = checked({(where, 1): CRASH})
     assert outcome(findings) == "undecided"
@@ -164,6 +156,13 @@ def test_a_process_that_cannot_be_started_leaves_no_other_behind(monkeypatch: py
     assert {one for (one,) in closed} == {HERE.root}
 
 
+def fresh(make: Callable[[], Any]) -> Gate:
+    """Return a check whose hosts are made by a function."""
+    gate = Gate(HERE, THERE, [{"models": ["wavenet:tiny"], "n": [16]}], alone=False)
+    gate.pool.start = lambda apart=None: make()  # type: ignore[method-assign]
+    return gate
+
+
 def test_processes_started_ahead_are_closed_where_nothing_is_timed() -> None:
     closed: list[Any] = []
 
@@ -174,11 +173,48 @@ def test_processes_started_ahead_are_closed_where_nothing_is_timed() -> None:
         def close(self) -> None:
             closed.append(self)
 
-    gate = Gate(HERE, THERE, [{"models": ["wavenet:tiny"], "n": [16]}], alone=False)
-    gate.pool.start = lambda apart=None: Closing({})  # type: ignore[method-assign,assignment,return-value]
+    gate = fresh(lambda: Closing({}))
     with pytest.raises(GateError, match="neither version has a case"):
         gate.run()
     assert len(set(closed)) == 1 + gate.effort(1).processes
+
+
+def test_processes_that_cannot_be_started_ahead_are_started_when_they_are_needed() -> None:
+    starts = iter([True, False])
+
+    def start() -> Any:
+        if not next(starts, True):
+            raise HostError("the system starts no process: Cannot allocate memory")
+        return Mortal({})
+
+    gate = fresh(start)
+    gate.run()
+    assert {one.outcome for one in gate.findings} == {"same"}
+    assert next(starts, None) is None
+
+
+def test_a_process_started_ahead_learns_the_verified_outcomes_with_its_next_build(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[Any] = []
+
+    class Worker:
+        def __init__(self, *_: Any) -> None: ...
+
+        def send(self, message: Any) -> None:
+            sent.append(message)
+
+        def receive(self, kind: Any, timeout: float) -> Any:
+            return Built(SECONDS, SECONDS)
+
+    monkeypatch.setattr("arbench.gate.timing.hosts.Worker", Worker)
+    for apart, sides in ((False, 1), (True, 3)):
+        pool, cases = HostPool(HERE, THERE, 0, 1, {}, 1.0), [{"id": NAME}] * 3
+        host = pool.start(apart)
+        pool.learn(NAME, "digest")
+        sent.clear()
+        host.build(cases, range(3))
+        assert [one.outcomes for one in sent] == [{NAME: "digest"}] * sides
 
 
 @contextmanager

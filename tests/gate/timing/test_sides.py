@@ -231,3 +231,15 @@ def test_an_environment_inside_a_tree_is_shared(tmp_path: Path) -> None:
     assert Side(root).contains(str(root / "arbench" / "inner.py"))
     assert not Side(root).contains(str(inner / "torch" / "__init__.py"))
     assert not Side(root).contains(str(tmp_path / "elsewhere.py"))
+
+
+def test_a_module_that_one_side_blocks_is_not_blocked_for_the_other(pair: tuple[Side, Side]) -> None:
+    one, other = pair
+    with one.active():
+        one.load()
+        sys.modules["arbench.inner"] = None  # type: ignore[assignment]
+    assert "arbench.inner" not in sys.modules or sys.modules["arbench.inner"] is not None
+    with other.active():
+        assert other.load("arbench.inner").VALUE == 3
+    with one.active(), pytest.raises(ImportError):
+        one.load("arbench.inner")

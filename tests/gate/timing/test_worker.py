@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import torch
 
 from arbench.bench.call import Kept
 from arbench.gate.timing import worker
-from arbench.gate.timing.protocol import Build, Failed, ListCases, Load, Open, Opened, Verify
+from arbench.gate.timing.protocol import Build, Failed, ListCases, Load, Verify
 from arbench.gate.timing.worker import Server, SideError
 
 
@@ -81,49 +83,45 @@ def two(tmp_path: Path) -> Server:
     return Server(Load([version(tmp_path / name) for name in ("old", "new")], seed=0, threads=1))
 
 
-def test_what_a_case_needs_is_loaded_once_and_knows_the_verified_outcome(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded: list[tuple[str, object]] = []
+def test_a_build_tells_the_verified_outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
 
-    def opened(case: dict[str, str], **facts: object) -> object:
-        loaded.append((case["id"], facts["outcomes"]))
-        return lambda: None
+    def opened(case: dict[str, object], **facts: object) -> object:
+        told.append(facts["outcomes"])
+        return lambda: Kept(lambda: None, lambda _: None)
 
     monkeypatch.setattr("arbench.gate.timing.version.opened", opened)
     server = two(tmp_path)
-    for _ in range(2):
-        assert server.reply(Open([{"id": "a"}, {"id": "b"}], {"a": "digest"})) == Opened()
-    assert sorted(loaded) == [("a", {"a": "digest"}), ("b", {"a": "digest"})]
-
-
-def test_an_error_of_a_case_loaded_ahead_is_raised_where_it_is_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("broken")
-
-    monkeypatch.setattr("arbench.gate.timing.version.opened", broken)
-    server, cases = two(tmp_path), [{"id": "a", "device": "cpu"}] * 2
-    assert server.reply(Open(cases, {})) == Opened()
-    with pytest.raises(SideError, match=r"^RuntimeError: broken"):
-        server.reply(Build(cases, [0, 1]))
+    server.reply(Build([{"device": "cpu"}] * 2, [0, 1], outcomes={"a": "digest"}))
+    assert told == [{"a": "digest"}] * 2
 
 
 @pytest.mark.parametrize("side", [0, 1])
-@pytest.mark.parametrize("ahead", [True, False])
-def test_a_case_that_changes_what_all_share_when_it_is_loaded_needs_a_process_of_its_own(
-    ahead: bool, side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("when", ["loaded", "loaded, in a package that it imports", "called"])
+def test_a_case_that_changes_what_all_share_needs_a_process_of_its_own(
+    when: str, side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def replaces(case: dict[str, object], **_: object) -> object:
-        if case["side"] == side:
-            original = torch.addmm
-            monkeypatch.setattr(torch, "addmm", lambda *a, **k: original(*a, **k))
-        return lambda: Kept(lambda: None, lambda _: None)
+    """The other side has loaded and called the case before."""
+    owner: types.ModuleType = torch
+    if "package" in when:
+        owner = types.ModuleType("scipy.planted")
+        owner.addmm = lambda: None  # type: ignore[attr-defined]
 
-    monkeypatch.setattr("arbench.gate.timing.version.opened", replaces)
+    def replaces(case: dict[str, object]) -> None:
+        if case["side"] == side:
+            original = owner.addmm
+            monkeypatch.setattr(owner, "addmm", lambda *a, **k: original(*a, **k))
+
+    def opened(case: dict[str, object], **_: object) -> object:
+        monkeypatch.setitem(sys.modules, owner.__name__, owner)
+        if when != "called":
+            replaces(case)
+        return lambda: Kept(lambda: replaces(case) if when == "called" else None, lambda _: None)
+
+    monkeypatch.setattr("arbench.gate.timing.version.opened", opened)
     server, cases = two(tmp_path), [{"side": 0, "device": "cpu"}, {"side": 1, "device": "cpu"}]
+    server.random.shuffle = list.reverse if side == 0 else lambda order: None  # type: ignore[method-assign]
     with pytest.raises(SideError) as error:
-        server.reply(Open(cases, {}) if ahead else Build(cases, [0, 1]))
-    failed = worker._failed(error.value)
-    assert (failed.error, failed.apart) == ("one of them replaces torch.addmm for the whole process", True)
+        server.reply(Build(cases, [0, 1]))
+    said = f"one of them replaces {owner.__name__}.addmm for the whole process"
+    assert worker._failed(error.value) == Failed(said, apart=True, side=side)
