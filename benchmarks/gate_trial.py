@@ -38,6 +38,7 @@ from arbench.gate.timing.check import Gate
 from arbench.gate.timing.effort import sizes
 from arbench.gate.timing.hosts import Together
 from arbench.gate.timing.trees import Tree
+from arbench.git import revision
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = {
@@ -206,8 +207,7 @@ def collect(
     """Run the checks that a file lacks, for so many minutes, and append each to it; ``spin`` keeps a core busy."""
     started = time.monotonic()
     done = {(row["load"], row["work"], row["effect"], row["number"]) for row in rows}
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    commit = revision()
     repeats = next((row["repeats"] for row in rows if "repeats" in row), None)
     if repeats is None:
         repeats = {f"{effect:g}": planted for effect, planted in calibrated(folder).items()}
@@ -222,7 +222,7 @@ def collect(
             busy = key[0] == "busy"
             with neighbour(spin and busy):
                 line = {**check(before, trees[key[2]], key), "repeats": repeats, "commit": commit}
-            line["neighbour"] = ("a spinning process" if spin else "other work") if busy else None
+                line["neighbour"] = ("a spinning process" if spin else "other work") if busy else None
             out.write(msgspec.json.encode(line).decode() + "\n")
             out.flush()
             click.echo(f"{place + 1} of {len(todo)}: {key[0]} {key[2]:.0%} {line['seconds']:.0f} s: {line['text']}")
@@ -308,9 +308,9 @@ def main(out: Path, loads: Sequence[str], minutes: float, spin: bool, part: tupl
         with tempfile.TemporaryDirectory(prefix="arbench-trial-") as folder:
             collect(Path(folder), file, plan(loads)[part[0] - 1 :: part[1]], rows, minutes, spin)
         rows = [json.loads(line) for line in file.read_text().splitlines()]
-    for name, part in {"table": table(rows), "scatter": scatter(rows)}.items():
-        (out / f"{name}.md").write_text(part)
-        click.echo("\n" + part)
+    for name, text in {"table": table(rows), "scatter": scatter(rows)}.items():
+        (out / f"{name}.md").write_text(text)
+        click.echo("\n" + text)
 
 
 if __name__ == "__main__":

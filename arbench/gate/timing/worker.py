@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _import_torch() -> None:
-    """Import PyTorch with garbage collection off, which makes it a tenth faster, and keep its objects out of it."""
+    """Import PyTorch with garbage collection off, which makes it some 8% faster, and keep its objects out of it."""
     gc.disable()
     import torch  # noqa: F401
 
