@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, stdev
@@ -194,6 +194,7 @@ def check(before: Tree, after: Tree, key: Key) -> dict[str, Any]:
         "change": finding.change,
         "interval": finding.interval,
         "instances": len(gate.instances),
+        "rounds": median(one["rounds"] for one in gate.instances),
         "scatter": {name: float(stdev(values)) for name, values in logs.items()},
         "tango": tango(*pairs),
         "seconds": time.monotonic() - started,
@@ -275,6 +276,12 @@ def scatter(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def both(rows: Sequence[dict[str, Any]], render: Callable[[Sequence[dict[str, Any]]], str]) -> str:
+    """Return a table of the gate's checks as it is, which state their rounds, and one of all that were ever made."""
+    now = [row for row in rows if "rounds" in row]
+    return f"The gate as it is:\n\n{render(now)}\nAll checks, those by earlier gates too:\n\n{render(rows)}"
+
+
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports/gate"), show_default=True)
 @click.option(
@@ -308,7 +315,8 @@ def main(out: Path, loads: Sequence[str], minutes: float, spin: bool, part: tupl
         with tempfile.TemporaryDirectory(prefix="arbench-trial-") as folder:
             collect(Path(folder), file, plan(loads)[part[0] - 1 :: part[1]], rows, minutes, spin)
         rows = [json.loads(line) for line in file.read_text().splitlines()]
-    for name, text in {"table": table(rows), "scatter": scatter(rows)}.items():
+    for name, render in {"table": table, "scatter": scatter}.items():
+        text = both(rows, render)
         (out / f"{name}.md").write_text(text)
         click.echo("\n" + text)
 
