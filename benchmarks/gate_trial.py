@@ -277,9 +277,9 @@ def scatter(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def both(rows: Sequence[dict[str, Any]], render: Callable[[Sequence[dict[str, Any]]], str]) -> str:
-    """Return a table of the gate's checks as it is, which state their rounds, and one of all that were ever made."""
+    """Return a table of the checks by the gate as it is, which state their rounds, and one of all."""
     now = [row for row in rows if "rounds" in row]
-    return f"The gate as it is:\n\n{render(now)}\nAll checks, those by earlier gates too:\n\n{render(rows)}"
+    return f"The gate as it is:\n\n{render(now)}\nAll checks, those with a third of the calls too:\n\n{render(rows)}"
 
 
 @click.command()

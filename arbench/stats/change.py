@@ -1,12 +1,12 @@
 """Decision that one version is slower than another, from instances that timed both in turns.
 
-An instance builds the new version and two copies of the old one afresh and times them in turns; the ratio of the new
-version's calls to those of both copies is one observation. A case is timed in several instances in each of several
-fresh processes. Unless its exact interval says that the versions are the same, the case alone is timed a second time,
-in other processes. A change is reported if the interval over both timings lies beyond the threshold, and the second
-timing by itself says so too, with less confidence. The two copies are also compared with each other: if they differ by
-more than the threshold, the machine is too noisy and the case is undecided. The scatter of equal code never widens the
-threshold, because that would hide real changes.
+An instance builds every version afresh and times them in turns; the ratio of its pairs is one observation. A case is
+timed in several instances in each of several fresh processes. Unless its exact interval says that the versions are the
+same, the case alone is timed a second time, in other processes. A change is reported if the interval over both timings
+lies beyond the threshold, and the second timing by itself says so too, with less confidence. Each instance also times
+the old version against another copy of itself: if equal code differs by more than the threshold, the machine is too
+noisy and the case is undecided. The scatter of equal code never widens the threshold, because that would hide real
+changes.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Observations:
     """Ratios of seconds from one timing of a case, one per instance."""
 
     ratios: list[float]
-    """New version over both copies of the old one; above 1 the new version is slower."""
+    """New version over old version; above 1 the new version is slower."""
     equal: list[float]
-    """Second copy of the old version over the first one."""
+    """Second copy of the old version over the first copy."""
 
 
 @dataclass(frozen=True)
