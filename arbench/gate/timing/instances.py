@@ -151,6 +151,6 @@ def _ratio(before: list[float], after: list[float]) -> float:
     """Return how many times as long the calls of one side take, from calls made in turns.
 
     Differences of pairs are symmetric about 0 for equal code, however rare calls are slowed. Differences from the mean
-    of both copies of the old version are not: on a busy machine they took equal code for 0.4% faster.
+    of both copies of the old version are not: on a busy machine they made equal code look 0.2% faster.
     """
     return math.exp(hodges_lehmann([math.log(b / a) for a, b in zip(before, after, strict=True)]))
