@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 INSTANCE_S = 0.2
 """Approximate seconds of one side's calls in an instance, within the limits below. With a third of it, a noisy machine
-left a fifth of equal code undecided, in no less time, since what is in doubt is timed twice."""
+left a fifth of equal code undecided."""
 ROUNDS = (10, 30)
 """Fewest and most rounds of an instance."""
 SHORTEST_SAMPLE_S = 3e-4

@@ -150,7 +150,7 @@ class Timer:
 def _ratio(before: list[float], after: list[float]) -> float:
     """Return how many times as long the calls of one side take, from calls made in turns.
 
-    Differences of pairs are symmetric about 0 for equal code, however rare calls are slowed. Differences from the mean
-    of both copies of the old version are not: on a busy machine they made equal code look 0.2% faster.
+    Differences of pairs are symmetric about 0 for equal code, even where some calls are slowed. Differences from the
+    mean of both copies of the old version are not: on a busy machine they made equal code look 0.2% faster.
     """
     return math.exp(hodges_lehmann([math.log(b / a) for a, b in zip(before, after, strict=True)]))

@@ -249,7 +249,7 @@ def test_models_in_files_are_each_trees_own() -> None:
 def test_short_calls_are_repeated_and_long_ones_not() -> None:
     assert sizes(1e-5) == (ROUNDS[1], 30)
     assert sizes(2e-3) == (ROUNDS[1], 1)
-    assert sizes(9e-3) == (22, 1), "on a noisy machine 10 of them leave equal code undecided"
+    assert sizes(9e-3) == (22, 1), "on a noisy machine 10 rounds left a fifth of equal code undecided"
     assert sizes(1.0) == (ROUNDS[0], 1)
 
 
