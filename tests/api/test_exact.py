@@ -91,6 +91,17 @@ def test_what_is_right_passes_and_says_what_was_checked(plants: ModuleType, monk
     assert found.todo == []
 
 
+def test_what_can_be_spared_is_left_out_where_the_others_took_long(
+    plants: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checker, "SPARE_S", 0.0)
+    found = assert_exact(plants.Right)
+    assert found.answer == "attending.Right:tiny is right: 7 methods at N = 13 (2 events) and 64, in float32"
+    left = found.unchecked[0]
+    assert left.what == "N = 129 in float32 and N = 13 in float64"
+    assert re.fullmatch(r"left out, since the other cases took \d+ s", left.why)
+
+
 def test_a_model_in_training_is_checked_as_it_is_and_stays_so(plants: ModuleType) -> None:
     model = plants.Right()
     model.train()
