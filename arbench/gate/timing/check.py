@@ -81,17 +81,20 @@ class Gate:
     def run(self, progress: Progress | None = None) -> None:
         """Run the check; fill ``findings``, ``notes``, ``instances`` and ``environment``.
 
+        An error that ends a check later is a finding, beside what was found before.
+
         Raises:
             MissingError: neither version has a model or kernel.
-            GateError: a version cannot be loaded.
+            GateError: a version cannot be loaded, or nothing was found before an error.
         """
         try:
             self._run(progress or Quiet())
         except HostError as error:
             loaded = bool(self.environment)
             if self.pool.apart or (loaded and not error.apart):
-                raise GateError(self._whose(error)) from None
-            self._run_apart(error, progress or Quiet())
+                self._ended(error)
+            else:
+                self._run_apart(error, progress or Quiet())
         finally:
             self.pool.drop_ahead()
 
@@ -102,21 +105,28 @@ class Gate:
         threshold = self.effort(1).threshold
         why = f"the versions cannot share a process: {error}"
         self.notes = [f"{why}; each ran in its own, with a threshold of {100 * threshold:g}%"]
-        self.findings, self.instances = [], []
+        self.findings, self.instances, self.environment = [], [], {}
         try:
             self._run(progress)
         except HostError as again:
-            raise GateError(self._whose(again)) from None
+            self._ended(again)
+
+    def _ended(self, error: HostError) -> None:
+        """Add an error that ended the check to what was found before. Raises GateError if nothing was."""
+        if not self.findings:
+            raise GateError(self._whose(error)) from None
+        text = f"the check ended early: {self._whose(error)}"
+        self.findings.append(Finding("time", "", "case", "unmeasured", text))
 
     def _run(self, progress: Progress) -> None:
         progress.stage("loading both versions", 1, 0)
         matching = Matching(self.pool, progress, self.alone and self.grow)
+        self.findings = matching.findings
         with self.pool.opened(1) as hosts:
             self.environment = hosts[0].environment
             if not self.pool.apart:  # pairs of processes of their own are timed one after the other
                 self.pool.start_ahead(self.effort(1).processes)
             cases = matching.cases(hosts, self.requests, self.kernels)
-        self.findings = matching.findings
         if not cases and not self.findings:
             what = " ".join(map(named, self.requests))
             raise GateError(f"neither version has a case of {what} to time; name another model, kernel or device")
@@ -164,8 +174,8 @@ class Gate:
         return replace(usual, **self.chosen)
 
     def _whose(self, error: HostError) -> str:
-        if error.side is None:
-            return str(error)
+        if error.side is None or self.environment:
+            return self.pool.failure(error)
         return f"{self.pool.trees[error.side].label} cannot be loaded: {error}"
 
     def _judged(self, name: str, cases: Mapping[str, Cases], run: Observations, timer: Timer) -> Finding:

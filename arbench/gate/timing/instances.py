@@ -21,6 +21,8 @@ Ratios = tuple[list[float], list[float]]
 """Ratios of a case, one an instance: new version over old one, and equal code over old one."""
 FAR_SLOWER = 10.0
 """Factor between the versions' seconds at which the slower one is to blame for a host that hangs."""
+BLAMED_ROUNDS = 3
+"""Calls of each version that are made for that. The fastest counts: a machine that has just stalled may stall again."""
 
 
 class Timer:
@@ -51,9 +53,27 @@ class Timer:
         self._progress = progress
 
     def run(self, cases: Mapping[str, Cases]) -> dict[str, Observations]:
-        """Time one run of every case, the instances of all cases mixed. Raises HostError."""
-        effort = self.effort
+        """Time one run of every case, the instances of all cases mixed.
+
+        Where no further process can be had, the cases are ``broken``; the instances that were timed remain.
+
+        Raises:
+            HostError: the versions cannot share a process.
+        """
         found: dict[str, Ratios] = {name: ([], []) for name in cases}
+        try:
+            self._run(cases, found)
+        except HostError as error:
+            if error.apart and not self.pool.apart:
+                raise
+            for name, case in cases.items():
+                if name not in self.broken:
+                    text = f"{in_words(case[1])} could not be timed to the end: {self.pool.failure(error)}"
+                    self.broken[name] = Finding("time", name, "seconds", "unmeasured", text, model=model_of(case[1]))
+        return {name: Observations(*ratios) for name, ratios in found.items()}
+
+    def _run(self, cases: Mapping[str, Cases], found: Mapping[str, Ratios]) -> None:
+        effort = self.effort
         steps = effort.processes * effort.instances * len(cases)
         self._progress.stage("timing in turns" if len(cases) > 1 else "timing", steps, 0)
         batch = 1 if self.pool.apart else effort.processes
@@ -66,7 +86,6 @@ class Timer:
                             if name not in self.broken:
                                 self._instance(hosts, place, first + place, name, cases[name], found[name])
                             self._progress.step(name)
-        return {name: Observations(*ratios) for name, ratios in found.items()}
 
     def _instance(self, hosts: list[Host], place: int, process: int, name: str, cases: Cases, found: Ratios) -> None:
         effort, who = self.effort, in_words(cases[1])
@@ -127,7 +146,7 @@ class Timer:
         """
         try:
             hosts[place].build(cases, range(len(cases)))
-            (old,), (new,), (same,) = hosts[place].turns(1, 1).seconds
+            old, new, same = map(min, hosts[place].turns(BLAMED_ROUNDS, 1).seconds)
             if new > FAR_SLOWER * max(old, same):
                 return HostError(f"{error}; a call takes {new:.2g} s, {old:.2g} s before", 1)
             return error

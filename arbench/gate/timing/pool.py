@@ -10,6 +10,9 @@ from arbench.gate.timing.hosts import Apart, Host, HostError, Together
 from arbench.gate.timing.pair import Pair
 from arbench.gate.timing.trees import Tree
 
+MORE_ROOM = "free memory, or use fewer processes (--processes 2)"
+"""Advice where no further process can be had."""
+
 
 class HostPool:
     """Source of fresh hosts.
@@ -72,6 +75,12 @@ class HostPool:
         """Start both versions in a process of their own; they are still loading."""
         seed = self._next_seed()
         return Pair((self.before, self.after), seed, self.started % 2, self._how)
+
+    def failure(self, error: HostError) -> str:
+        """Return what an error says, with the version at fault where that is known, else with what to do."""
+        if error.side is not None:
+            return f"{self.trees[error.side].label} fails: {error}"
+        return f"{error}; {MORE_ROOM}" if error.death is not None else str(error)
 
     def _next_seed(self) -> int:
         self.started += 1

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from arbench.bench.workers.failure import WorkerFailure
 from arbench.findings import NOTHING, Check, Finding
 from arbench.gate.timing import check
 from arbench.gate.timing.alone import Alone
 from arbench.gate.timing.check import Gate, GateError
 from arbench.gate.timing.effort import APART, ROUNDS, sizes
 from arbench.gate.timing.hosts import HostError
+from arbench.gate.timing.instances import BLAMED_ROUNDS
 from arbench.gate.timing.matching import MissingError
 from arbench.gate.timing.pool import HostPool
 from arbench.gate.timing.protocol import CaseLists, Refusal, Timed, Verified
@@ -263,8 +265,8 @@ class Once(Fake):
         if self.left:
             self.left -= 1
             raise HostError("no response for 120 s", gone=True)
-        if rounds == 1:
-            return Timed([[seconds] for seconds in self.one])
+        if rounds == BLAMED_ROUNDS:
+            return Timed([[20 * seconds] + [seconds] * (rounds - 1) for seconds in self.one])  # the first may stall
         return super().turns(rounds, calls)
 
 
@@ -306,20 +308,63 @@ def test_an_error_in_verification_is_a_regression_of_that_case_alone() -> None:
     assert outcomes == {NAME: "regression", OTHER: "same"}
 
 
-def test_processes_that_cannot_be_had_are_no_regression() -> None:
-    gate = gated(Fake({NAME: (1e-3,) * 3}))
+KILLED = "the worker was killed by SIGKILL (out of memory?)"
+
+
+def scarce(gate: Gate, granted: int) -> None:
+    """Let a check have fresh processes so many times, and none after that."""
     opened = gate.pool.opened
+    left = [granted]
 
     @contextmanager
-    def scarce(count: int) -> Iterator[list[Fake]]:
-        if count > 1:
-            raise HostError("the worker was killed by SIGKILL (out of memory?)")
+    def limited(count: int) -> Iterator[list[Fake]]:
+        left[0] -= 1
+        if left[0] < 0:
+            raise HostError(KILLED, death=WorkerFailure("error", KILLED, -9))
         with opened(count) as fakes:
             yield fakes  # type: ignore[misc]
 
-    gate.pool.opened = scarce  # type: ignore[method-assign,assignment]
-    with pytest.raises(GateError, match=r"^the worker was killed by SIGKILL \(out of memory\?\)$"):
-        gate.run()
+    gate.pool.opened = limited  # type: ignore[method-assign,assignment]
+
+
+@pytest.mark.parametrize(("granted", "timed"), [(1, 0), (2, 32)])
+def test_processes_that_cannot_be_had_are_no_regression(granted: int, timed: int) -> None:
+    """Neither for the first timing, nor for the second; what was measured and found before is kept."""
+    fake = Fake({NAME: (1e-3, 1.02e-3, 1e-3), OTHER: (1e-3,) * 3})
+    fake.planned = [{NAME: case(NAME)}, {NAME: case(NAME), OTHER: case(OTHER)}, {NAME: case(NAME)}]
+    gate = gated(fake)
+    scarce(gate, granted)
+    gate.run()
+    outcomes = {finding.case: finding.outcome for finding in gate.findings}
+    assert outcomes == {OTHER: "added", NAME: "unmeasured"}
+    assert gate.findings[-1].text == (
+        "cached sampling of wavenet:tiny (N = 16) could not be timed to the end: "
+        f"{KILLED}; free memory, or use fewer processes (--processes 2)"
+    )
+    assert len(gate.instances) == timed
+    assert Check("", "", findings=gate.findings).exit_code() == NOTHING
+
+
+def test_what_was_found_before_no_process_could_be_had_is_kept() -> None:
+    """The process dies when the second case is verified, and no other one can be had."""
+
+    class Dies(Fake):
+        def verify(self, side: int, case: Any) -> Verified:
+            if case["id"] == OTHER:
+                raise HostError(KILLED, death=WorkerFailure("error", KILLED, -9))
+            return Verified("inexact" if side else "ok", "element 3 differs")
+
+    gate = gated(Dies({NAME: (1e-3,) * 3, OTHER: (1e-3,) * 3}))
+
+    def none(hosts: list[Any], place: int) -> None:
+        raise HostError(KILLED, death=WorkerFailure("error", KILLED, -9))
+
+    gate.pool.replace = none  # type: ignore[method-assign]
+    gate.run()
+    assert [finding.outcome for finding in gate.findings] == ["regression", "unmeasured"]
+    assert gate.findings[-1].text == (
+        f"the check ended early: {KILLED}; free memory, or use fewer processes (--processes 2)"
+    )
 
 
 def test_a_new_model_in_a_folder_is_reported() -> None:
@@ -454,7 +499,7 @@ def test_a_trial_that_fails_costs_no_finding(monkeypatch: pytest.MonkeyPatch) ->
     gate = gated(Fake({NAME: (1e-3, 1.02e-3, 1e-3)}), alone=True)
     gate.run()
     assert [one.outcome for one in gate.findings] == ["regression"]
-    assert gate.notes == ["each version alone: not tried, new cannot be loaded: the worker was killed by SIGKILL"]
+    assert gate.notes == ["each version alone: not tried, new fails: the worker was killed by SIGKILL"]
 
 
 def test_larger_sizes_are_those_that_both_versions_plan_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
