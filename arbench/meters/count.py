@@ -34,6 +34,7 @@ import torch
 from torch import Tensor, UntypedStorage
 from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakIdKeyDictionary
 
 from arbench.meters import fused as _fused  # noqa: F401  registers its formulas
 from arbench.meters import linalg as _linalg  # noqa: F401  registers its formulas
@@ -208,6 +209,9 @@ class _Counter(TorchDispatchMode, Host):
         self._unseen: str | None = None
         self._away: str | None = None
         self._listed = self._listed_floats = False
+        self._looking_up = False
+        self._looked_up: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        """Views at an index that the host read from a tensor."""
         self._twin: str | None = None
         self._budget_s = budget_s
         self._deadline = float("inf") if budget_s is None else perf_counter() + budget_s
@@ -256,6 +260,10 @@ class _Counter(TorchDispatchMode, Host):
         """Expect numbers that the host hands to operations from here on to be values that it computed unseen."""
         self._listed = True
         self._listed_floats = self._listed_floats or floating or self._outside
+
+    def looks_up(self, looking: bool) -> None:
+        """Take views from here on to be at an index that the host reads, or no longer."""
+        self._looking_up = looking
 
     def came(self, tensor: Tensor) -> None:
         """Give a tensor made of Python numbers the depth of a constant."""
@@ -314,9 +322,13 @@ class _Counter(TorchDispatchMode, Host):
         if watched.skip:
             out = func(*args, **kwargs)
             if func is _LIFT:
+                if args[0].numel() > 1 and not args[0].untyped_storage().resizable():  # by whatever name it was made
+                    self.unseen(UNKNOWN_ORIGIN)
                 self.came(args[0])
             elif watched.traits.kind is Kind.ALLOCATION:
                 self._made(out)
+            elif self._looking_up or self._looked_up:
+                self._look_up(args, out)
             return out
         if watched.traits.composite and watched.opaque is None:
             with self:
@@ -331,6 +343,11 @@ class _Counter(TorchDispatchMode, Host):
         out = func(*args, **kwargs)
         self._account(watched, args, kwargs, operands, deepest, links, out)
         return out
+
+    def _look_up(self, args: Args, out: Any) -> None:
+        """Remember a view at an index that the host read from a tensor, and views of such a view."""
+        if self._looking_up or args[0] in self._looked_up:
+            self._looked_up.update(dict.fromkeys(_tensors(out), True))
 
     def _made(self, out: Any) -> None:
         """Give memory that no operation has written yet the depth 0, and watch it."""
@@ -436,6 +453,9 @@ class _Counter(TorchDispatchMode, Host):
         if watched.traits.host and reaches_host(op, args, kwargs):
             if op is _ITEM:
                 self._read_one(args[0], mark)
+                if args[0] in self._looked_up:
+                    mark += 1 << _BITS  # the lookup is a link of its own
+                    self._deepest_mark = max(self._deepest_mark, mark)
             self._floor = max(self._floor, mark)
         opaque = watched.opaque
         self._ops += opaque.ops(*args, **kwargs) if opaque is not None and opaque.ops else 1

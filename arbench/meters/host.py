@@ -3,8 +3,8 @@
 A dispatch mode does not see them. During a count the functions that give such access are replaced by ones that report
 it first:
 
-- ``tolist``, ``numpy`` and DLPack read values. ``numpy`` also shares memory, and later writes through it are
-  invisible, so the shared memory is compared at the end.
+- ``tolist``, ``numpy``, DLPack, ``repr`` and the indices of ``tensor_split`` read values. ``numpy`` also shares memory,
+  and later writes through it are invisible, so the shared memory is compared at the end.
 - ``data_ptr``, the items of a storage and ``ctypes`` give access to memory itself.
 - ``from_numpy``, ``from_dlpack``, ``frombuffer`` and ``from_file`` make tensors of memory that no operation wrote.
 - A function that Numba compiled computes without tensors.
@@ -28,6 +28,7 @@ from arbench.meters.patch import Patch, patched
 
 _METHODS = ("tolist", "numpy", "__dlpack__")
 """``__array__`` calls ``numpy``."""
+_INDEXED = ((Tensor, "__getitem__"), *((owner, name) for owner in (Tensor, torch) for name in ("select", "narrow")))
 _RAW_STORAGE = ("data_ptr", "__getitem__", "__setitem__", "fill_", "_share_fd_cpu_", "_share_filename_cpu_")
 _FOREIGN = ("from_numpy", "from_dlpack", "frombuffer", "from_file")
 _NUMBA = (("numba.core.dispatcher", "Dispatcher"), ("numba.np.ufunc.dufunc", "DUFunc"), ("numba.np.ufunc", "GUFunc"))
@@ -41,6 +42,9 @@ class Host:
 
     def listed(self, floating: bool) -> None:
         """Hear that several values became Python numbers."""
+
+    def looks_up(self, looking: bool) -> None:
+        """Hear that a view is about to be made at an index that is read from a tensor, or that it was made."""
 
     def came(self, tensor: Tensor) -> None:
         """Hear that a tensor was made of Python numbers."""
@@ -87,6 +91,11 @@ def reported(report: Callable[[Tensor], None], host: Host | None = None) -> Iter
 def _patches(report: Callable[[Tensor], None], host: Host, shared: Shared) -> Iterator[Patch]:
     for name in _METHODS:
         yield Tensor, name, functools.partial(_reading, report, host, shared)
+    yield Tensor, "__repr__", functools.partial(_shown, report)
+    for owner, name in _INDEXED:
+        yield owner, name, functools.partial(_indexed, host)
+    for owner in (Tensor, torch):
+        yield owner, "tensor_split", functools.partial(_split, report)
     raw = functools.partial(_raw, host)
     yield Tensor, "data_ptr", raw
     yield Tensor, "__cuda_array_interface__", functools.partial(_raw_property, host)
@@ -122,6 +131,41 @@ def _reading(
         return result
 
     return reading
+
+
+def _shown(report: Callable[[Tensor], None], method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def shown(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        report(tensor)
+        return method(tensor, *args, **kwargs)
+
+    return shown
+
+
+def _indexed(host: Host, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def indexed(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        indices = args[0] if args and isinstance(args[0], tuple) else (*args, *kwargs.values())
+        if not any(isinstance(one, Tensor) and one.dim() == 0 and one.dtype != torch.bool for one in indices):
+            return function(tensor, *args, **kwargs)
+        host.looks_up(True)
+        try:
+            return function(tensor, *args, **kwargs)
+        finally:
+            host.looks_up(False)
+
+    return indexed
+
+
+def _split(report: Callable[[Tensor], None], function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def split(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        for indices in (*args[:1], kwargs.get("tensor_indices_or_sections")):
+            if isinstance(indices, Tensor):
+                report(indices)
+        return function(tensor, *args, **kwargs)
+
+    return split
 
 
 def _raw(host: Host, method: Callable[..., Any]) -> Callable[..., Any]:

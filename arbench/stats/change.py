@@ -29,7 +29,8 @@ AGAIN = 0.1
 SAME = 3.0
 """Multiple of the threshold within which the whole interval must lie for two versions to be the same."""
 MISSED = 0.05
-"""Largest chance that a slowdown of ``SAME`` thresholds is taken for the same, and as much for a speed-up."""
+"""Largest chance that one look takes a slowdown of ``SAME`` thresholds for the same, and as much for a speed-up. There
+are two looks, at the first timing and at both, so that the chance over a check is up to twice that."""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,9 @@ def fit_noisy(
     Values that are flat and then grow, as those of a device that is not full yet, follow neither a class nor a
     power. Where ``floored`` says that they may be such, neither is named.
 
+    A knee that is smooth, such as ``(1 + (N / k)^3)^(1/3)``, is between a floor and an overhead: of 270 such series, 50
+    were named N^2, although no local exponent exceeds 1.
+
     Rates at noise of 1 to 5% in three workers, five to seven sizes: of 2,100 series of the classes at 2%, 2,095 get
     their own class; of 3,240 that are flat and then linear, 18 get a class that grows faster than N. Tests simulate
     both.
@@ -186,7 +189,7 @@ def floored(sizes: Sequence[int], values: Sequence[float], exponent: float | Non
         return False
     y, n = np.asarray(values, dtype=np.float64), np.log(np.asarray(sizes, dtype=np.float64) / max(sizes))
     overhead = float((_fits(np.exp(n * _POWERS[:, None]), y)[2] ** 2).min()) * y.size
-    hinges = np.union1d(np.linspace(n[0], n[-1], 8 * len(sizes) + 1), n)[1:]
+    hinges = np.union1d(np.linspace(n[0], n[-1], 32 * len(sizes) + 1), n)[1:]
     others = _POWERS[np.abs(_POWERS - exponent) > APART][::2]
     grown = np.exp(others[:, None, None] * np.maximum(hinges[:, None], n)) / y  # (powers, hinges, sizes)
     scale = grown.sum(-1) / (grown**2).sum(-1)

@@ -2,7 +2,11 @@
 
 import ctypes
 import math
+import os
 import queue
+import re
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +14,7 @@ import numba
 import numpy as np
 import pytest
 import torch
+from torch import from_numpy
 from torch.utils._python_dispatch import _disable_current_modes
 
 from arbench.meters import compiled
@@ -129,9 +134,16 @@ def by_two_storages_of_one_array():
 ALIASES = [torch.from_numpy(array) for array in [np.zeros(3)] for _ in range(2)]
 
 
+def by_another_program():
+    return W + float(subprocess.run([sys.executable, "-c", "print(1)"], capture_output=True, check=True).stdout)
+
+
 @pytest.mark.parametrize(
     ("call", "why"),
     [
+        (lambda: from_numpy(VIEW + 1) * 2, "no operation that was seen"),
+        (by_another_program, "another process"),
+        (lambda: W + os.system("true"), "another process"),
         (lambda: W[0] * recurrence((W[0] + 1).numpy()), "recurrence, compiled by Numba"),
         (lambda: BUFFER + recurrence(VIEW), "recurrence, compiled by Numba"),
         (lambda: W + float(twice(VIEW).sum()), "twice, compiled by Numba"),
@@ -170,6 +182,46 @@ def test_what_cannot_be_seen_is_unknown(call, why):
     counts = count(call)
     assert (counts.depth, counts.ops, counts.flops, counts.bytes) == (None,) * 4
     assert why in counts.why_unknown
+
+
+def by_a_lookup():
+    table, at = torch.arange(1, N + 2), torch.zeros((), dtype=torch.long)
+    for _ in range(N):
+        at = table[at]
+    return at + 0
+
+
+def by_a_lookup_through_narrow():
+    table, at = torch.arange(1, N + 2), torch.zeros((), dtype=torch.long)
+    for _ in range(N):
+        at = table.narrow(0, at, 1)[0]
+    return at + 0
+
+
+def by_indices_of_a_split():
+    base, at = torch.arange(N + 2), torch.zeros((), dtype=torch.long)
+    for _ in range(N):
+        at = torch.tensor(torch.tensor_split(base, (at + 1).reshape(1))[0].shape[0])
+    return at + 0
+
+
+def by_what_is_shown():
+    at = torch.zeros(())
+    for _ in range(N):
+        at = torch.tensor(float(re.findall(r"[-\d.]+", repr(at))[0])) + 1
+    return at + 0
+
+
+@pytest.mark.parametrize(
+    "call", [by_a_lookup, by_a_lookup_through_narrow, by_indices_of_a_split, by_what_is_shown], ids=lambda f: f.__name__
+)
+def test_what_the_host_reads_lifts_what_it_decides(call):
+    assert N <= count(call).depth <= 2 * N + 2
+
+
+def test_numbers_that_are_read_side_by_side_are_no_chain():
+    numbers = torch.arange(1, N + 1)  # each is the place of the next
+    assert count(lambda: W + sum(int(numbers[i]) for i in range(N))).depth == 1
 
 
 def test_values_that_are_written_again_as_they_were_are_unknown_too():

@@ -122,6 +122,12 @@ def test_flat_and_then_linear_is_no_class_and_no_power(noise: float) -> None:
         assert judge("N", growth, exact=False)[0] == judge("N^2", growth, exact=False)[0] == "undecided"
 
 
+@pytest.mark.parametrize("hinge", range(300, 1000, 73))
+def test_without_noise_a_flat_part_that_ends_anywhere_is_seen(hinge: int) -> None:
+    growth = fit_noisy(QUADRUPLED, flat_then_linear(hinge, QUADRUPLED, 0.0, np.random.default_rng(0)))
+    assert (growth.fitted, growth.exponent) == (None, None)
+
+
 @pytest.mark.parametrize("sizes", [DOUBLED, QUADRUPLED], ids=["doubled", "quadrupled"])
 @pytest.mark.parametrize("hinge", [100, 180, 400, 512, 700])
 def test_wherever_the_flat_part_ends_the_rest_does_not_grow_faster(hinge: int, sizes: list[int]) -> None:

@@ -8,6 +8,7 @@ counts every size directly as long as that is quick.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -171,6 +172,11 @@ class Counter:
             return
         yield from self._climb(cases)
         predict = {} if cases[0].data_dependent else self._extrapolators(cases[0])
+        for other in self._other_residues(left, predict):
+            small = self._spot_count(other, cases)
+            if small is not None:
+                predict = _unrefuted(predict, other, small)
+                yield small
         spot = self._spot(left, predict)
         checked = self._spot_count(spot, cases) if spot is not None else None
         if spot is not None and checked is not None:
@@ -189,6 +195,25 @@ class Counter:
             found = self._within_budget(case)
             predict = _unrefuted(predict, case, found)
             yield found
+
+    def _other_residues(self, cases: list[CaseKey], predict: Mapping[str, Callable[[CaseKey], int]]) -> list[CaseKey]:
+        """Return small sizes with the remainders of extrapolated sizes, where those counted are all multiples.
+
+        The ladder's sizes are multiples of 4, say. A model that does more at odd sizes would fit their polynomial.
+        """
+        if "ops" not in predict:
+            return []
+
+        def is_extrapolated(case: CaseKey) -> bool:
+            try:
+                return predict["ops"](case) * self.per_operation > DIRECT_S / 8  # seconds are a rough guess
+            except ValueError:  # the polynomial is no integer there
+                return True
+
+        step, most = math.gcd(*self.seen), max(self.seen)
+        others = [case for case in cases if case.n > most and case.n % step]
+        wanted = {case.n % step: case for case in others if is_extrapolated(case)}
+        return [msgspec.structs.replace(case, n=most - most % step + rest) for rest, case in sorted(wanted.items())]
 
     def _spot(self, cases: list[CaseKey], predict: Mapping[str, Callable[[CaseKey], int]]) -> CaseKey | None:
         """Return the largest size to check an extrapolation at; None if no size is extrapolated or none is affordable.

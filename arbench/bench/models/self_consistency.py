@@ -17,7 +17,10 @@ DRAWS = 4096
 NUMBERS = 2**18
 """Number of noise values that they take."""
 MOST = 2**21
-"""Number of parameters of one element at every level beyond which its levels are neither summed nor compared."""
+"""Number of parameters at every level, beyond which an element's levels are neither summed nor compared, and which
+decides how many elements of a finite law are summed."""
+PLACES = 16
+"""Number of elements whose draws are compared, and whose densities are integrated."""
 PANELS = 512
 """Number of intervals between draws over which a density is integrated."""
 CELLS = 64
@@ -30,7 +33,10 @@ WHOLE = 0.01
 
 
 def agrees_with_itself(law: Distribution, params: Tensor, seed: int) -> dict[str, Any]:
-    """Check that a law sums or integrates to one and that its draws follow it, at the run's first and last element.
+    """Check that a law sums or integrates to one and that its draws follow it.
+
+    A finite law is summed at every element, as far as ``MOST`` goes, else at evenly spaced ones; draws are compared
+    and densities integrated at ``PLACES`` evenly spaced ones, the first and the last among them.
 
     Args:
         law: the law.
@@ -45,7 +51,7 @@ def agrees_with_itself(law: Distribution, params: Tensor, seed: int) -> dict[str
     """
     flat = params.flatten(0, -2)
     sums, chances = [], []
-    for at in sorted({0, len(flat) - 1}):
+    for at in _spaced(len(flat), PLACES):
         one = flat[at]
         drawn = _draws(law, one, seed + at)
         if law.finite:
@@ -67,7 +73,31 @@ def agrees_with_itself(law: Distribution, params: Tensor, seed: int) -> dict[str
             )
         sums.append(abs(total - 1))
         chances.append(chance)
+    if law.finite:
+        sums.append(_every_sum(law, flat))
     return {"law_sum": max(sums), "law_draws": min(chances)}
+
+
+def _spaced(count: int, most: int) -> list[int]:
+    """Return up to ``most`` evenly spaced places of ``count``, the first and the last among them."""
+    return sorted({round(one) for one in np.linspace(0, count - 1, min(count, most))})
+
+
+def _every_sum(law: Distribution, flat: Tensor) -> float:
+    """Return how far the sums of a finite law over its levels are from one, at most. Raises InexactError."""
+    levels = int(law.levels)  # type: ignore[attr-defined]
+    places = _spaced(len(flat), max(MOST // (levels * flat.shape[-1]), 1))
+    some = flat[places]
+    every = torch.arange(levels, device=flat.device).repeat(len(some))[None]
+    logs = law.log_prob(some.repeat_interleave(levels, 0)[None], every).double().view(len(some), levels)
+    off = (logs.exp().sum(1) - 1).abs()
+    size = 8 * torch.finfo(flat.dtype).eps * (1 + (logs.abs().nan_to_num(posinf=0) * logs.exp()).sum(1))
+    wrong = ~(off <= size.clamp(min=1e-6))
+    if bool(wrong.any()):
+        at = places[int(wrong.nonzero()[0])]
+        total = float(logs[int(wrong.nonzero()[0])].exp().sum())
+        raise InexactError(f"the probabilities of an element sum to {total:.6g}, allowed 1: element {at} of the batch")
+    return float(off.max())
 
 
 def _draws(law: Distribution, one: Tensor, seed: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from arbench.bench.case import CaseKey
 from arbench.bench.dtypes import DTYPES
-from arbench.distributions import uniforms
+from arbench.bench.models.chances import chances
 from arbench.methods import METHODS, Method, Outcome, Task
 from arbench.methods import resolve as resolve_method
 from arbench.methods.layerwise import LAYERS_SAMPLE
@@ -107,9 +107,8 @@ class ModelSetup:
         noise = source.distribution.noise(self.seed, rows, range(case.n), kind, self.device)
         if case.op == "sample":
             chance = None
-            if method_of(case, source).chance:  # a random stream independent of the noise
-                width = 1 + source.distribution.noise_width
-                chance = uniforms(self.seed + 2**63, rows, range(case.n), width).to(self.device)
+            if method_of(case, source).chance:
+                chance = chances(self.seed, rows, range(case.n), source.distribution).to(self.device)
             return Task(case.n, context, noise=noise, chance=chance, record=record)
         x = moved(x, self.device, kind)
         if case.method == "own_samples":

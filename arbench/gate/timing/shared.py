@@ -142,7 +142,7 @@ def functions(known: Mapping[str, Functions]) -> dict[str, Functions]:
 
 
 class Watch:
-    """Record of what versions share in a process, to be looked at after everything that a version does."""
+    """Record of what versions share in a process, to be compared with what they made of it."""
 
     def __init__(self) -> None:
         self._settings = settings()

@@ -411,6 +411,30 @@ def test_a_law_that_breaks_beyond_the_ladder_is_not_trusted_again(model_file, mo
         assert found[case.id].depth == direct.depth
 
 
+ODD = """
+class Mine(WaveNet):
+    claims = {("sample", "cached"): Claim("N", "N")}
+
+    def start(self, batch, n, code):
+        self.odd = n % 2
+        return super().start(batch, n, code)
+
+    def extend(self, state, f, g0, g1):
+        params, state = super().extend(state, f, g0, g1)
+        return (params + 0 if self.odd else params), state
+"""
+
+
+def test_an_extrapolation_is_checked_at_a_size_with_the_remainder_of_each(model_file, extrapolate_all: None) -> None:
+    """The sizes of the ladder are even, and at odd ones the model does more."""
+    cases = families(model_file(ODD), ops=["sample"], methods=["cached"], n=[48, 51])[0]
+    found = list(counter(cases[0]).counts(cases))
+    assert [one.n for one in found if one.n is not None and one.n > 24] == [27]
+    odd = next(one for one in found if one.case == cases[1].id)
+    assert odd.count_source != "extrapolated"
+    assert odd.ops in (None, counter(cases[1]).direct(cases[1], 60.0).ops)
+
+
 LATE = """
 class Mine(WaveNet):
     claims = {("sample", "cached"): Claim("N", "N")}

@@ -81,6 +81,22 @@ def test_a_law_that_contradicts_itself_is_caught(fault: str, kind: str) -> None:
         agrees_with_itself(law, parameters(law), 0)
 
 
+def test_a_law_that_is_wrong_for_a_few_elements_is_caught() -> None:
+    """Its probabilities sum to 2 wherever one level is the likeliest: at 1 of 300 elements."""
+
+    class Few(Categorical):
+        def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+            return super().log_prob(params, x) + log(2) * (params.argmax(-1) == 5)
+
+    law = Few(7)
+    params = torch.randn(1, 300, 7, generator=torch.Generator().manual_seed(3))
+    params[..., 5] = -9
+    assert agrees_with_itself(law, params, 0)["law_sum"] < 1e-6
+    params[0, 123, 5] = 9
+    with pytest.raises(InexactError, match=r"^the probabilities of an element sum to 2, allowed 1: element 123 "):
+        agrees_with_itself(law, params, 0)
+
+
 class Mine(Categorical):
     """A user's law: softmax at a temperature of 2."""
 

@@ -54,6 +54,7 @@ IN_NOISE = {
     "noise_comes_back": OF_EACH_KIND,
     "noise_repeats": OF_EACH_KIND,
     "noise_mirrored": (SOFTMAX,),
+    "noise_follows_by_size": (SOFTMAX,),
     "noise_of_one_value": (SOFTMAX, *MIXTURES),
     "noise_too_narrow": OF_EACH_KIND,
     "noise_without_tail": OF_EACH_KIND,
@@ -165,11 +166,19 @@ REJECTION = (
 )
 
 
-def test_uniforms_of_rejection_from_the_stream_of_the_noise_are_caught(
-    faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("chance_is_the_noise", "noise"),
+        ("chance_follows_from_the_noise", "two noise values of an element follow"),
+        ("chance_of_another_seed", "not those of its seed"),
+    ],
+)
+def test_uniforms_of_rejection_that_are_not_independent_are_caught(
+    fault: str, said: str, faults: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InexactError, match="noise"):
-        verified(SOFTMAX, "sample", "rejection", lambda: faults.chance_is_the_noise(monkeypatch))
+    with pytest.raises(InexactError, match=said):
+        verified(SOFTMAX, "sample", "rejection", lambda: getattr(faults, fault)(monkeypatch))
 
 
 @pytest.mark.parametrize("spec", [SOFTMAX, "transformer:tiny", "lstm:tiny"])

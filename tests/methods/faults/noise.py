@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from arbench import distributions
-from arbench.bench.models import setup
+from arbench.bench.models import chances, setup
+from arbench.bench.models.verify import noise as verification
 from arbench.distributions import Distribution
 
 Patch = pytest.MonkeyPatch
@@ -79,7 +80,25 @@ def noise_by_length(patch: Patch) -> None:
 
 def chance_is_the_noise(patch: Patch) -> None:
     """The uniforms of rejection come from the stream of the noise."""
-    patch.setattr(setup, "uniforms", lambda seed, *more: distributions.uniforms(seed % 2**63, *more))
+    patch.setattr(chances, "uniforms", lambda seed, *more: distributions.uniforms(seed % 2**63, *more))
+
+
+def chance_follows_from_the_noise(patch: Patch) -> None:
+    """The uniforms of rejection are new numbers, which follow from the noise of the same element."""
+
+    def following(seed: int, rows: range, elements: range, law: Distribution) -> Tensor:
+        right = chances.chances(seed, rows, elements, law)
+        u = (-(-law.noise(seed, rows, elements)[..., 0]).exp()).exp()  # of Gumbel noise
+        right[..., 0] = (u + 0.37).frac().clamp(1e-9, 1 - 1e-9)
+        return right
+
+    patch.setattr(setup, "chances", following)
+    patch.setattr(verification, "chances", following)
+
+
+def chance_of_another_seed(patch: Patch) -> None:
+    """The uniforms of rejection are not those of the run's seed."""
+    patch.setattr(setup, "chances", lambda seed, *more: chances.chances(seed + 1, *more))
 
 
 def noise_mirrored(patch: Patch) -> None:
@@ -92,6 +111,20 @@ def _mirrored(right: Callable[..., Tensor], s: int, r: Sequence[int], e: range) 
     u = (-(-before).exp()).exp()  # of Gumbel noise
     opposite = -(-(1 - u).log()).log()
     return torch.stack([before[:, n] if n % 2 == 0 else opposite[:, n - 1] for n in e], dim=1)
+
+
+def noise_follows_by_size(patch: Patch) -> None:
+    """The uniforms of every second element are as far from 1/2 as those before say; no correlation shows it."""
+    _noise(patch, lambda right, s, r, e: _by_size(right, s, r, e))
+
+
+def _by_size(right: Callable[..., Tensor], s: int, r: Sequence[int], e: range) -> Tensor:
+    made = right(s, r, range(e.stop))
+    u = (-(-made).exp()).exp()  # of Gumbel noise
+    far = ((u[:, : e.stop // 2 * 2 : 2] - 0.5).abs() + 0.2).remainder(0.5).clamp(1e-9, 0.5 - 1e-9)
+    odd = u[:, 1::2]
+    u[:, 1::2] = 0.5 + torch.where(odd < 0.5, -far, far)
+    return -(-u.log()).log()[:, e.start :]
 
 
 def noise_without_tail(patch: Patch) -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from arbench.bench.inexact import InexactError
+from arbench.bench.models.chances import chances
 from arbench.bench.models.judge import Judge
 from arbench.methods import Task
 from arbench.models import Source
@@ -73,6 +74,7 @@ def verify_noise(source: Source, judge: Judge, task: Task, seed: int) -> dict[st
     _independent(used, oracle is not None)
     if task.chance is not None:
         _independent(_some(task.chance, _columns(task.chance)).double(), True)
+        _unrelated(judge, source, task.chance, seed)
         if oracle is not None:
             _unrepeated(torch.cat([_uniform(judge, sample[:1]).flatten(), task.chance[0].flatten()[:NUMBERS].cpu()]))
     return {"noise_tested": used.numel() + every.numel()}
@@ -132,7 +134,24 @@ def _independent(u: Tensor, known: bool) -> None:
                     f"{what} does not follow its standard distribution: {distance:.3g} times the distance of "
                     f"distribution functions that is usual, allowed {DISTANCE:g}"
                 )
-    v = (u.flatten(0, 1) - 0.5) * 12**0.5
+    _uncorrelated((u.flatten(0, 1) - 0.5) * 12**0.5)
+    _uncorrelated(((u.flatten(0, 1) - 0.5).abs() - 0.25) * 48**0.5)  # values may follow from each other by size alone
+
+
+def _unrelated(judge: Judge, source: Source, used: Tensor, seed: int) -> None:
+    """Check that the uniforms (B, N, 1 + K) of a method are their seed's, and do not follow from the law's noise."""
+    if not torch.equal(used.cpu(), chances(seed, range(len(used)), range(used.shape[1]), source.distribution)):
+        raise InexactError("the uniforms by which a method accepts are not those of its seed, rows and elements")
+    if judge.oracle is None:
+        return
+    elements = range(max(NUMBERS // source.distribution.noise_width, 4))
+    noise = _uniform(judge, source.distribution.noise(seed, range(ROWS), elements))
+    chance = chances(seed, range(ROWS), elements, source.distribution).to(noise)
+    _independent(torch.cat([noise, chance[..., :COLUMNS]], -1), True)
+
+
+def _uncorrelated(v: Tensor) -> None:
+    """Check the correlations of values (elements, C) of mean 0 and variance 1, across elements and within each."""
     count, width = v.shape
     power = torch.fft.rfft(v, n=2 * count, dim=0).abs().square().sum(1)
     pairs = width * torch.arange(count, 1, -1, device=v.device) - width

@@ -58,7 +58,13 @@ def passed(rows: Sequence[Case], found: Sequence[Fault]) -> list[Checked]:
     if laws := [one for one in facts if "law" in one and "law" not in failed]:
         lines.append(Checked("law", True, _law(laws)))
     if noise := [one["noise_tested"] for one in facts if "noise_tested" in one and "noise" not in failed]:
-        lines.append(Checked("noise", True, f"{max(noise):,} values are independent and of the law's distribution"))
+        lines.append(
+            Checked(
+                "noise",
+                True,
+                f"{max(noise):,} values are of the law's distribution; none repeats or mirrors others, or correlates",
+            )
+        )
     return lines + _methods([row for row in rows if row.status == "ok"])
 
 
