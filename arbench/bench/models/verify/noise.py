@@ -144,9 +144,8 @@ def _unrelated(judge: Judge, source: Source, used: Tensor, seed: int) -> None:
         raise InexactError("the uniforms by which a method accepts are not those of its seed, rows and elements")
     if judge.oracle is None:
         return
-    elements = range(max(NUMBERS // source.distribution.noise_width, 4))
-    noise = _uniform(judge, source.distribution.noise(seed, range(ROWS), elements))
-    chance = chances(seed, range(ROWS), elements, source.distribution).to(noise)
+    noise = _uniform(judge, noise_of(source, judge, seed)[:ROWS])
+    chance = chances(seed, range(ROWS), range(noise.shape[1]), source.distribution).to(noise)
     _independent(torch.cat([noise, chance[..., :COLUMNS]], -1), True)
 
 
